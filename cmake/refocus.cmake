@@ -1,0 +1,46 @@
+# The project's own CMake functions: compile options, one library a folder, one test program a folder.
+
+find_package(Threads REQUIRED)
+find_package(fmt REQUIRED)
+find_package(GTest REQUIRED)
+find_package(PkgConfig REQUIRED)
+
+add_library(refocus_options INTERFACE)
+target_include_directories(refocus_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
+target_compile_options(refocus_options INTERFACE -Wall -Wextra -Werror -ffp-contract=off)
+target_link_libraries(refocus_options INTERFACE Threads::Threads fmt::fmt)
+if(CMAKE_BUILD_TYPE STREQUAL "Release")
+  target_compile_options(refocus_options INTERFACE -O3)
+endif()
+if(REFOCUS_SANITIZE)
+  set(sanitize -fsanitize=${REFOCUS_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_compile_options(refocus_options INTERFACE ${sanitize})
+  target_link_options(refocus_options INTERFACE ${sanitize})
+endif()
+
+# refocus_library(NAME SOURCES a.cpp ... DEPS tensor ... [LIBS external targets ...])
+# makes the static library refocus_NAME of src/NAME; DEPS are other folders of src.
+function(refocus_library name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPS;LIBS" ${ARGN})
+  list(TRANSFORM arg_DEPS PREPEND refocus_)
+  add_library(refocus_${name} STATIC ${arg_SOURCES})
+  target_link_libraries(refocus_${name} PUBLIC refocus_options ${arg_DEPS} ${arg_LIBS})
+endfunction()
+
+# refocus_test(NAME SOURCES a_test.cpp ... DEPS base ... [LIBS ...] [LABELS slow])
+# makes the test program NAME_test and registers each of its cases with CTest.
+# Tests see three places: REFOCUS_GOLDEN (tests/golden), REFOCUS_SHARED (optional data beside
+# the checkout; tests skip where it is absent) and REFOCUS_SOURCE (the checkout).
+function(refocus_test name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPS;LIBS;LABELS" ${ARGN})
+  list(TRANSFORM arg_DEPS PREPEND refocus_)
+  add_executable(${name}_test ${arg_SOURCES})
+  target_include_directories(${name}_test PRIVATE ${CMAKE_SOURCE_DIR}/tests)
+  target_link_libraries(${name}_test PRIVATE ${arg_DEPS} ${arg_LIBS} GTest::gmock GTest::gtest_main)
+  target_compile_definitions(${name}_test PRIVATE
+    REFOCUS_GOLDEN="${CMAKE_SOURCE_DIR}/tests/golden"
+    REFOCUS_SHARED="${CMAKE_SOURCE_DIR}/../shared"
+    REFOCUS_SOURCE="${CMAKE_SOURCE_DIR}")
+  gtest_discover_tests(${name}_test DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 600)
+endfunction()
+include(GoogleTest)

@@ -1,0 +1,48 @@
+// The one exception type for errors of input (files, flags, requests), and the check for broken invariants.
+//
+// An input error's text is `[where] expected X, got Y; what to do`, on one line. The program prints it and
+// exits with status 1, or 2 where the command line itself is wrong (UsageError). No input may reach
+// REFOCUS_CHECK.
+#pragma once
+
+#include <fmt/core.h>
+
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace refocus {
+
+class InputError : public std::runtime_error {
+ public:
+  InputError(std::string_view where, std::string_view message)
+      : std::runtime_error(fmt::format("[{}] {}", where, message)) {}
+};
+
+// A wrong flag or flag value: exit status 2.
+class UsageError : public InputError {
+ public:
+  using InputError::InputError;
+};
+
+// Makes an InputError with a formatted message: throw input_error("safetensors a.bin", "expected {}", 3).
+template <class... Args>
+InputError input_error(std::string_view where, fmt::format_string<Args...> format, Args&&... args) {
+  return InputError(where, fmt::format(format, std::forward<Args>(args)...));
+}
+
+template <class... Args>
+UsageError usage_error(std::string_view where, fmt::format_string<Args...> format, Args&&... args) {
+  return UsageError(where, fmt::format(format, std::forward<Args>(args)...));
+}
+
+// Text from a file or a user, fit for a one-line message: control characters escaped, cut at `limit` bytes.
+std::string printable(std::string_view text, std::size_t limit = 80);
+
+[[noreturn]] void check_failed(const char* condition, const char* file, int line);
+
+}  // namespace refocus
+
+// Aborts where an invariant of the program itself is broken.
+#define REFOCUS_CHECK(condition) \
+  ((condition) ? static_cast<void>(0) : ::refocus::check_failed(#condition, __FILE__, __LINE__))

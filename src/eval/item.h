@@ -1,0 +1,59 @@
+// What an evaluation asks and what a model answered: the vocabulary of src/eval.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace refocus {
+
+// One question of a task.
+struct Item {
+  std::string subject;  // MMLU: the subject's name; PIQA, SIQA: the published data set name ("physicaliqa")
+  int index = 0;        // zero-based place in the subject's file
+  // The file's fields by name, in order: the placeholders of a profile's body, and the `doc` of a sample.
+  std::vector<std::pair<std::string, std::string>> fields;
+  std::vector<std::string> choices;  // option texts; choice k has the letter 'A' + k
+  std::optional<char> label;         // the right letter, where the data says it
+};
+
+// All questions of one task, in the files' order.
+struct Task {
+  std::string name;                   // "mmlu", "piqa", "siqa"
+  std::vector<std::string> subjects;  // in the order of the items
+  std::vector<Item> items;
+};
+
+enum class PromptKind { kCot, kDirect };  // with chain of thought, or asking for the answer at once
+
+// One way of asking: the same items are asked once in every arm.
+struct Arm {
+  PromptKind prompt = PromptKind::kDirect;
+  std::string intervention;  // canonical text, "none" or "rebalance:alpha=0.2,threshold=0.01,..."
+
+  // A folder name, unique among arms: "cot-none", "direct-rebalance_alpha=0.2_threshold=0.01_..."
+  std::string name() const;
+};
+
+// What the model said to one item in one arm, before any judgement of it.
+struct Response {
+  std::string arm;      // Arm::name()
+  std::string subject;  // Item::subject
+  int index = 0;        // Item::index
+  std::string prompt;
+  std::string text;           // decoded and stripped of surrounding white space
+  std::string finish_reason;  // "eos", or "length" where the answer was cut off
+  std::int64_t prompt_tokens = 0;
+  std::int64_t generated_tokens = 0;
+};
+
+// A letter found in a response, by which rule, and where.
+struct Extraction {
+  std::optional<char> letter;
+  std::string rule;                           // empty where nothing was found
+  std::int64_t span_begin = 0, span_end = 0;  // bytes of the response that the rule read the letter from
+};
+
+}  // namespace refocus

@@ -1,0 +1,29 @@
+#include "tensor/tensor_view.h"
+
+#include <fmt/ranges.h>
+
+#include <cstring>
+
+#include "tensor/half.h"
+
+namespace refocus {
+
+std::string shape_text(const std::vector<std::int64_t>& shape) {
+  return fmt::format("[{}]", fmt::join(shape, ", "));
+}
+
+std::vector<float> to_f32(const TensorView& view) {
+  std::vector<float> out(static_cast<std::size_t>(view.elements()));
+  if (view.dtype == DType::kF32) {
+    if (!out.empty()) std::memcpy(out.data(), view.data, view.bytes());
+    return out;
+  }
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    std::uint16_t bits;
+    std::memcpy(&bits, view.data + 2 * i, 2);
+    out[i] = view.dtype == DType::kF16 ? f16_to_f32(bits) : bf16_to_f32(bits);
+  }
+  return out;
+}
+
+}  // namespace refocus

@@ -1,0 +1,51 @@
+#include "base/thread_pool.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <numeric>
+#include <stdexcept>
+
+namespace refocus {
+namespace {
+
+class ThreadPoolTest : public ::testing::TestWithParam<int> {};
+
+TEST_P(ThreadPoolTest, RunsEveryTaskOnce) {
+  ThreadPool pool(GetParam());
+  for (int round = 0; round < 300; ++round) {
+    std::vector<int> seen(static_cast<std::size_t>(round), 0);
+    pool.parallel_for(round, [&](std::int64_t task, int thread) {
+      ASSERT_LT(thread, pool.size());
+      ++seen[static_cast<std::size_t>(task)];
+    });
+    EXPECT_EQ(std::accumulate(seen.begin(), seen.end(), 0), round);
+  }
+}
+
+TEST_P(ThreadPoolTest, WakesUpAfterSleeping) {
+  ThreadPool pool(GetParam());
+  std::atomic<int> sum{0};
+  for (int round = 0; round < 3; ++round) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    pool.parallel_for(10, [&](std::int64_t task, int) { sum += static_cast<int>(task); });
+  }
+  EXPECT_EQ(sum, 3 * 45);
+}
+
+TEST_P(ThreadPoolTest, RethrowsAndStaysUsable) {
+  ThreadPool pool(GetParam());
+  EXPECT_THROW(pool.parallel_for(100,
+                                 [](std::int64_t task, int) {
+                                   if (task == 50) throw std::runtime_error("x");
+                                 }),
+               std::runtime_error);
+  std::atomic<int> count{0};
+  pool.parallel_for(100, [&](std::int64_t, int) { ++count; });
+  EXPECT_EQ(count, 100);
+}
+
+INSTANTIATE_TEST_SUITE_P(Threads, ThreadPoolTest, ::testing::Values(1, 2, 5));
+
+}  // namespace
+}  // namespace refocus
