@@ -41,6 +41,10 @@ function(refocus_test name)
     REFOCUS_GOLDEN="${CMAKE_SOURCE_DIR}/tests/golden"
     REFOCUS_SHARED="${CMAKE_SOURCE_DIR}/../shared"
     REFOCUS_SOURCE="${CMAKE_SOURCE_DIR}")
-  gtest_discover_tests(${name}_test DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "${arg_LABELS}" TIMEOUT 600)
+  set(properties TIMEOUT 600)
+  if(arg_LABELS)
+    list(APPEND properties LABELS ${arg_LABELS})
+  endif()
+  gtest_discover_tests(${name}_test DISCOVERY_TIMEOUT 60 PROPERTIES ${properties})
 endfunction()
 include(GoogleTest)
