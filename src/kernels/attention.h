@@ -1,0 +1,95 @@
+// Grouped-query causal attention by online softmax, with two hooks on the attention weights.
+//
+//   out(i, h) = sum_j softmax_j(scale * q(i, h) . k(j, g)) v(j, g),   j <= position(i),   g = h / (heads /
+//   kv_heads)
+//
+// Keys are taken in blocks of kKeyBlock by position, each row by itself, so a row's result depends neither on
+// the rows computed beside it nor on how a prompt is cut into calls (Milakov & Gimelshein 2018, Dao et al.
+// 2022 for the running maximum and sum). Memory beyond q, out and the cache is one row of scores for each row
+// of a tile.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "base/thread_pool.h"
+
+namespace refocus {
+
+// Keys in a block of the cache. One block of one key/value head holds K transposed, [head_dim, kKeyBlock],
+// then V, [kKeyBlock, padded(head_dim)], zero beyond head_dim: kv_block_floats() in all.
+inline constexpr std::int64_t kKeyBlock = 32;
+std::int64_t kv_block_floats(std::int64_t head_dim);
+
+// One row of attention weights of one head.
+struct AttentionRow {
+  std::int64_t row = 0;       // query's place among this call's rows of its sequence
+  std::int64_t position = 0;  // query's position in its sequence; keys are 0..position
+  std::int64_t head = 0;      // query head
+};
+
+// What a hook after softmax sees: the row before normalisation. weight(j) = exp(scores[j] - max) / sum.
+struct SoftmaxRow {
+  AttentionRow at;
+  std::span<const float> scores;  // [position + 1], scaled and biased
+  float max = 0, sum = 0;
+};
+
+// What a hook after softmax asks for:  out = scale * sum_j w_j v_j + sum_{j in keys} coefficient * w_j v_j,
+// with w the row's normalised weights. With `coefficients` (as many as keys) each key has its own.
+struct RowRewrite {
+  float scale = 1;
+  float coefficient = 0;
+  std::span<const std::int32_t> keys;
+  const float* coefficients = nullptr;
+};
+
+// One layer's intervention for one sequence. Null hooks cost nothing. Hooks are called from several threads,
+// never twice for the same (row, head).
+struct AttentionHooks {
+  void* context = nullptr;
+  // Before softmax: may change scores of keys [first_key, first_key + scores.size()). Called once a block of
+  // keys.
+  void (*bias)(void* context, const AttentionRow& at, std::int64_t first_key,
+               std::span<float> scores) = nullptr;
+  // After softmax: may observe, and says how the output changes. The spans it returns live until its next
+  // call for the same (row, head).
+  RowRewrite (*rewrite)(void* context, const SoftmaxRow& row) = nullptr;
+};
+
+struct AttentionShape {
+  std::int64_t heads = 0, kv_heads = 0, head_dim = 0;
+  float scale = 1;  // on q . k, usually 1 / sqrt(head_dim)
+};
+
+// Rows of one sequence: consecutive positions, consecutive rows of q and out.
+struct AttentionSequence {
+  std::int64_t first_row = 0;  // of q and out
+  std::int64_t rows = 0;
+  std::int64_t position = 0;  // of the first row
+  const float* const* blocks =
+      nullptr;  // the sequence's cache blocks at this layer: kv_heads * kv_block_floats each
+  AttentionHooks hooks;
+};
+
+struct AttentionBuffers {
+  const float* q = nullptr;  // [rows, q_stride]: heads * head_dim a row, rotated
+  std::int64_t q_stride = 0;
+  float* out = nullptr;  // [rows, out_stride]: heads * head_dim a row
+  std::int64_t out_stride = 0;
+  float* scratch = nullptr;  // [threads, attention_scratch_floats(longest sequence, head_dim)]
+  std::int64_t scratch_stride = 0;
+};
+
+std::int64_t attention_scratch_floats(std::int64_t keys, std::int64_t head_dim);
+
+void attention(ThreadPool& pool, const AttentionShape& shape, std::span<const AttentionSequence> sequences,
+               const AttentionBuffers& buffers);
+
+namespace reference {
+// The plain twin: whole rows of weights in double. Ignores the scratch memory.
+void attention(const AttentionShape& shape, std::span<const AttentionSequence> sequences,
+               const AttentionBuffers& buffers);
+}  // namespace reference
+
+}  // namespace refocus

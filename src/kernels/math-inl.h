@@ -1,0 +1,49 @@
+// exp for SIMD vectors of float32, about 1 unit in the last place; included once per instruction set.
+#if defined(REFOCUS_KERNELS_MATH_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef REFOCUS_KERNELS_MATH_INL_H_
+#undef REFOCUS_KERNELS_MATH_INL_H_
+#else
+#define REFOCUS_KERNELS_MATH_INL_H_
+#endif
+
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace refocus {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// exp(x) = 2^n exp(r) with n = round(x / ln 2) and |r| <= ln(2) / 2; exp(r) by its Taylor polynomial of
+// degree 7, whose truncation error there (r^8 / 8! < 6e-9) is below float32's rounding. Below -87.3, where
+// the result would be subnormal, it is 0; above 88.7 infinity; NaN stays NaN, so that broken weights are
+// seen.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V exp(D d, V x) {
+  const hn::RebindToSigned<D> di;
+  const V n = hn::Round(hn::Mul(x, hn::Set(d, 1.44269504088896341f)));
+  V r = hn::NegMulAdd(n, hn::Set(d, 0.693359375f), x);  // ln 2 in two parts, the first one exact in few bits
+  r = hn::NegMulAdd(n, hn::Set(d, -2.12194440e-4f), r);
+  V p = hn::Set(d, 1.0f / 5040);
+  p = hn::MulAdd(p, r, hn::Set(d, 1.0f / 720));
+  p = hn::MulAdd(p, r, hn::Set(d, 1.0f / 120));
+  p = hn::MulAdd(p, r, hn::Set(d, 1.0f / 24));
+  p = hn::MulAdd(p, r, hn::Set(d, 1.0f / 6));
+  p = hn::MulAdd(p, r, hn::Set(d, 0.5f));
+  p = hn::MulAdd(p, r, hn::Set(d, 1.0f));
+  p = hn::MulAdd(p, r, hn::Set(d, 1.0f));
+  // 2^n in two factors, since n may be 128 where the result is still finite.
+  const auto i = hn::ConvertTo(di, n);
+  const auto half = hn::ShiftRight<1>(i);
+  const auto bias = hn::Set(di, 127);
+  const V first = hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(half, bias)));
+  const V second = hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(hn::Sub(i, half), bias)));
+  V result = hn::Mul(hn::Mul(p, first), second);
+  result = hn::IfThenZeroElse(hn::Lt(x, hn::Set(d, -87.3365447f)), result);
+  result = hn::IfThenElse(hn::Gt(x, hn::Set(d, 88.7228391f)), hn::Inf(d), result);
+  return hn::IfThenElse(hn::Eq(x, x), result, x);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace refocus
+HWY_AFTER_NAMESPACE();
+#endif

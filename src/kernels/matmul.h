@@ -1,0 +1,47 @@
+// y = x W^T: products of float32 activations with stored weights (F32, F16 or BF16), float32 accumulation.
+//
+// Every output element is reduced in one fixed order: chunks of kMatMulChunk inputs, one after the other;
+// within a chunk each SIMD lane sums every lanes-th product, then the lanes are added pairwise. The order
+// depends on the inputs' count and the instruction set only: not on the rows of x, on threads, or on how work
+// is split.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "base/thread_pool.h"
+#include "tensor/dtype.h"
+
+namespace refocus {
+
+inline constexpr std::int64_t kMatMulChunk = 512;
+
+// Floats between two activation rows are rounded up to this, and the gap is zero, so that kernels read whole
+// vectors. 16 floats are a cache line.
+inline constexpr std::int64_t kRowAlign = 16;
+constexpr std::int64_t padded(std::int64_t n) { return (n + kRowAlign - 1) / kRowAlign * kRowAlign; }
+
+struct MatMulJob {
+  const std::byte* weights = nullptr;  // [outputs, inputs], any alignment
+  DType dtype = DType::kF32;
+  std::int64_t outputs = 0;
+  const float* bias = nullptr;  // [outputs], or null
+  bool accumulate = false;      // adds to y instead of overwriting it
+  float* y = nullptr;           // [rows, y_stride]
+  std::int64_t y_stride = 0;    // >= outputs
+};
+
+struct MatMulInput {
+  const float* x = nullptr;  // [rows, padded(inputs)], zero beyond `inputs`
+  std::int64_t rows = 0;
+  std::int64_t inputs = 0;
+};
+
+// Runs several products with the same x as one parallel loop (query, key and value; gate and up).
+void matmul(ThreadPool& pool, const MatMulInput& input, std::span<const MatMulJob> jobs);
+
+namespace reference {
+void matmul(const MatMulInput& input, const MatMulJob& job);
+}
+
+}  // namespace refocus

@@ -1,0 +1,75 @@
+// The plain twin of simd/attention.cpp: a whole row of scores, softmax, weighted sum, in double.
+#include "kernels/attention.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "kernels/matmul.h"
+
+namespace refocus::reference {
+
+namespace {
+
+struct KvHead {
+  const AttentionSequence& sequence;
+  std::int64_t head_dim, offset;  // offset of the head's K in a block
+
+  double key(std::int64_t j, std::int64_t d) const {
+    return sequence.blocks[j / kKeyBlock][offset + d * kKeyBlock + j % kKeyBlock];
+  }
+  double value(std::int64_t j, std::int64_t d) const {
+    const std::int64_t values = offset + head_dim * kKeyBlock;
+    return sequence.blocks[j / kKeyBlock][values + (j % kKeyBlock) * padded(head_dim) + d];
+  }
+};
+
+void one_row(const AttentionShape& shape, const AttentionHooks& hooks, const KvHead& kv,
+             const AttentionRow& at, const float* q, float* out) {
+  const auto keys = static_cast<std::size_t>(at.position + 1);
+  std::vector<float> scores(keys);
+  for (std::size_t j = 0; j < keys; ++j) {
+    double dot = 0;
+    for (std::int64_t d = 0; d < shape.head_dim; ++d) dot += q[d] * kv.key(static_cast<std::int64_t>(j), d);
+    scores[j] = static_cast<float>(dot * shape.scale);
+  }
+  if (hooks.bias != nullptr) hooks.bias(hooks.context, at, 0, scores);
+  const float max = *std::max_element(scores.begin(), scores.end());
+  std::vector<double> weights(keys);
+  double sum = 0;
+  for (std::size_t j = 0; j < keys; ++j) sum += weights[j] = std::exp(double{scores[j]} - max);
+  for (double& w : weights) w /= sum;
+  if (hooks.rewrite != nullptr) {
+    const RowRewrite r = hooks.rewrite(hooks.context, {at, scores, max, static_cast<float>(sum)});
+    const std::vector<double> plain = weights;
+    for (double& w : weights) w *= r.scale;
+    for (std::size_t i = 0; i < r.keys.size(); ++i) {
+      const auto j = static_cast<std::size_t>(r.keys[i]);
+      weights[j] += plain[j] * (r.coefficients != nullptr ? r.coefficients[i] : r.coefficient);
+    }
+  }
+  for (std::int64_t d = 0; d < shape.head_dim; ++d) {
+    double total = 0;
+    for (std::size_t j = 0; j < keys; ++j) total += weights[j] * kv.value(static_cast<std::int64_t>(j), d);
+    out[d] = static_cast<float>(total);
+  }
+}
+
+}  // namespace
+
+void attention(const AttentionShape& shape, std::span<const AttentionSequence> sequences,
+               const AttentionBuffers& buffers) {
+  const std::int64_t group = shape.heads / shape.kv_heads;
+  for (const AttentionSequence& s : sequences) {
+    for (std::int64_t row = 0; row < s.rows; ++row) {
+      for (std::int64_t head = 0; head < shape.heads; ++head) {
+        const KvHead kv{s, shape.head_dim, head / group * kv_block_floats(shape.head_dim)};
+        one_row(shape, s.hooks, kv, {row, s.position + row, head},
+                buffers.q + (s.first_row + row) * buffers.q_stride + head * shape.head_dim,
+                buffers.out + (s.first_row + row) * buffers.out_stride + head * shape.head_dim);
+      }
+    }
+  }
+}
+
+}  // namespace refocus::reference

@@ -1,0 +1,15 @@
+// Rotary position embedding (Su et al. 2021) in Hugging Face's layout: pairs are (d, d + head_dim / 2).
+#pragma once
+
+#include <cstdint>
+
+namespace refocus {
+
+// Rotates x [heads, head_dim] in place; cosines and sines are of this row's position, [head_dim / 2].
+void rope(float* x, std::int64_t heads, std::int64_t head_dim, const float* cosines, const float* sines);
+
+namespace reference {
+void rope(float* x, std::int64_t heads, std::int64_t head_dim, const float* cosines, const float* sines);
+}
+
+}  // namespace refocus

@@ -1,0 +1,286 @@
+// Products of activations with stored weights; see kernels/matmul.h for the order of reduction.
+//
+// Lanes run along the inputs, so that weights are read as they lie in the file. A tile of kTileRows
+// activation rows times 4 weight rows keeps its partial sums in registers. With many rows, 16-bit weights are
+// widened once a chunk into a panel that stays in the L1 cache; with few, they are widened in registers as
+// they stream by.
+#include "kernels/matmul.h"
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "base/error.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/simd/matmul.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#ifndef REFOCUS_MATMUL_SHARED
+#define REFOCUS_MATMUL_SHARED
+namespace refocus {
+// Outputs [begin, end) of one job, for all rows; one task of the parallel loop.
+struct MatMulTask {
+  const MatMulInput* input;
+  const MatMulJob* job;
+  std::int64_t begin, end;
+};
+}  // namespace refocus
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace refocus {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using D = hn::CappedTag<float, 16>;
+using V = hn::Vec<D>;
+constexpr std::int64_t kPanel = 4;  // weight rows in a tile
+constexpr std::int64_t kPanelChunk = kMatMulChunk + kRowAlign;
+constexpr std::int64_t kRowBlock = 240;  // activation rows whose chunk stays in the L2 cache
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
+constexpr int kTileRows = 6;  // 24 sums + 6 x + 1 w of 32 registers
+#else
+constexpr int kTileRows = 3;  // 12 sums + 3 x + 1 w of 16 registers
+#endif
+
+// Loads one vector of weights as float32.
+template <DType type>
+HWY_INLINE V load_weights(D d, const std::byte* p) {
+  if constexpr (type == DType::kF32) {
+    return hn::LoadU(d, reinterpret_cast<const float*>(p));
+  } else if constexpr (type == DType::kF16) {
+    const hn::Rebind<hwy::float16_t, D> d16;
+    return hn::PromoteTo(d, hn::LoadU(d16, reinterpret_cast<const hwy::float16_t*>(p)));
+  } else {
+    const hn::Rebind<hwy::bfloat16_t, D> d16;
+    return hn::PromoteTo(d, hn::LoadU(d16, reinterpret_cast<const hwy::bfloat16_t*>(p)));
+  }
+}
+
+// The last, incomplete vector of a row: `count` weights, then zeros.
+template <DType type>
+HWY_INLINE V load_weights_tail(D d, const std::byte* p, std::int64_t count) {
+  alignas(64) std::byte bytes[16 * sizeof(float)] = {};
+  std::memcpy(bytes, p, static_cast<std::size_t>(count) * size_of(type));
+  return load_weights<type>(d, bytes);
+}
+
+// The four vectors' sums of lanes, in one 128-bit vector. One fixed tree of additions.
+HWY_INLINE hn::Vec<hn::CappedTag<float, 4>> sums_of_lanes(D d, V a, V b, V c, V e) {
+  const hn::Repartition<double, D> d64;
+  const V ab = hn::Add(hn::InterleaveLower(d, a, b), hn::InterleaveUpper(d, a, b));
+  const V ce = hn::Add(hn::InterleaveLower(d, c, e), hn::InterleaveUpper(d, c, e));
+  const V low = hn::BitCast(d, hn::InterleaveLower(d64, hn::BitCast(d64, ab), hn::BitCast(d64, ce)));
+  const V high = hn::BitCast(d, hn::InterleaveUpper(d64, hn::BitCast(d64, ab), hn::BitCast(d64, ce)));
+  const V blocks = hn::Add(low, high);  // in every 128-bit block: the sums of a, b, c, e over that block
+  const hn::CappedTag<float, 4> d4;
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
+  const hn::Half<D> half;
+  const hn::Half<decltype(half)> quarter;
+  const auto two = hn::Add(hn::LowerHalf(half, blocks), hn::UpperHalf(half, blocks));
+  return hn::Add(hn::LowerHalf(quarter, two), hn::UpperHalf(quarter, two));
+#elif HWY_TARGET == HWY_AVX2
+  const hn::Half<D> half;
+  return hn::Add(hn::LowerHalf(half, blocks), hn::UpperHalf(half, blocks));
+#else
+  alignas(64) float lanes[16];
+  hn::Store(blocks, d, lanes);
+  auto sum = hn::Load(d4, lanes);
+  for (std::size_t i = 4; i < hn::Lanes(d); i += 4) sum = hn::Add(sum, hn::Load(d4, lanes + i));
+  return sum;
+#endif
+}
+
+// Sums of `count` products for kRows activation rows times 4 weight rows, added to y[row][0..valid).
+template <int kRows, DType type>
+HWY_INLINE void tile(const float* HWY_RESTRICT x, std::int64_t x_stride, const std::byte* const* w,
+                     std::int64_t count, float* HWY_RESTRICT y, std::int64_t y_stride, std::int64_t valid) {
+  const D d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  constexpr std::int64_t size = size_of(type);
+  V sum[kRows][kPanel];
+  for (int r = 0; r < kRows; ++r) {
+    for (int n = 0; n < kPanel; ++n) sum[r][n] = hn::Zero(d);
+  }
+  std::int64_t k = 0;
+  for (; k + lanes <= count; k += lanes) {
+    V xs[kRows];
+    for (int r = 0; r < kRows; ++r) xs[r] = hn::LoadU(d, x + r * x_stride + k);
+    for (int n = 0; n < kPanel; ++n) {
+      const V weights = load_weights<type>(d, w[n] + k * size);
+      for (int r = 0; r < kRows; ++r) sum[r][n] = hn::MulAdd(xs[r], weights, sum[r][n]);
+    }
+  }
+  if (k < count) {
+    for (int n = 0; n < kPanel; ++n) {
+      const V weights = load_weights_tail<type>(d, w[n] + k * size, count - k);
+      for (int r = 0; r < kRows; ++r) {
+        sum[r][n] = hn::MulAdd(hn::LoadU(d, x + r * x_stride + k), weights, sum[r][n]);
+      }
+    }
+  }
+  const hn::CappedTag<float, 4> d4;
+  for (int r = 0; r < kRows; ++r) {
+    const auto sums = sums_of_lanes(d, sum[r][0], sum[r][1], sum[r][2], sum[r][3]);
+    float* out = y + r * y_stride;
+    if (valid == kPanel) {
+      hn::StoreU(hn::Add(hn::LoadU(d4, out), sums), d4, out);
+    } else {
+      alignas(16) float four[4];
+      hn::Store(sums, d4, four);
+      for (std::int64_t n = 0; n < valid; ++n) out[n] += four[n];
+    }
+  }
+}
+
+// All `rows` rows against one panel of 4 weight rows.
+template <DType type>
+void panel(const float* x, std::int64_t x_stride, std::int64_t rows, const std::byte* const* w,
+           std::int64_t count, float* y, std::int64_t y_stride, std::int64_t valid) {
+  std::int64_t r = 0;
+  for (; r + kTileRows <= rows; r += kTileRows) {
+    tile<kTileRows, type>(x + r * x_stride, x_stride, w, count, y + r * y_stride, y_stride, valid);
+  }
+  x += r * x_stride;
+  y += r * y_stride;
+  switch (rows - r) {
+    case 1:
+      tile<1, type>(x, x_stride, w, count, y, y_stride, valid);
+      break;
+    case 2:
+      tile<2, type>(x, x_stride, w, count, y, y_stride, valid);
+      break;
+    case 3:
+      tile<3, type>(x, x_stride, w, count, y, y_stride, valid);
+      break;
+    case 4:
+      tile<4, type>(x, x_stride, w, count, y, y_stride, valid);
+      break;
+    case 5:
+      tile<5, type>(x, x_stride, w, count, y, y_stride, valid);
+      break;
+    default:
+      break;
+  }
+}
+
+// Widens one chunk of 4 weight rows into `wide` [4, kPanelChunk], zero-padded to whole vectors.
+template <DType type>
+void widen(const std::byte* const* w, std::int64_t count, float* wide) {
+  const D d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  constexpr std::int64_t size = size_of(type);
+  for (std::int64_t n = 0; n < kPanel; ++n) {
+    float* to = wide + n * kPanelChunk;
+    std::int64_t k = 0;
+    for (; k + lanes <= count; k += lanes) hn::Store(load_weights<type>(d, w[n] + k * size), d, to + k);
+    if (k < count) hn::Store(load_weights_tail<type>(d, w[n] + k * size, count - k), d, to + k);
+  }
+}
+
+// y of this task's outputs, before the sums are added.
+void initialise(const MatMulTask& task) {
+  const MatMulJob& job = *task.job;
+  if (job.accumulate && job.bias == nullptr) return;
+  for (std::int64_t row = 0; row < task.input->rows; ++row) {
+    float* y = job.y + row * job.y_stride;
+    for (std::int64_t n = task.begin; n < task.end; ++n) {
+      const float base = job.accumulate ? y[n] : 0.0f;
+      y[n] = job.bias != nullptr ? base + job.bias[n] : base;
+    }
+  }
+}
+
+template <DType type>
+void run_typed(const MatMulTask& task) {
+  const MatMulInput& in = *task.input;
+  const MatMulJob& job = *task.job;
+  const std::int64_t x_stride = padded(in.inputs);
+  const bool widened = type != DType::kF32 && in.rows > 2 * kTileRows;
+  const std::size_t row_bytes = static_cast<std::size_t>(in.inputs) * size_of(type);
+  alignas(64) float wide[kPanel * kPanelChunk];
+  for (std::int64_t first = 0; first < in.rows; first += kRowBlock) {
+    const std::int64_t rows = std::min(kRowBlock, in.rows - first);
+    for (std::int64_t k = 0; k < in.inputs; k += kMatMulChunk) {
+      const std::int64_t count = std::min(kMatMulChunk, in.inputs - k);
+      const float* x = in.x + first * x_stride + k;
+      for (std::int64_t n = task.begin; n < task.end; n += kPanel) {
+        const std::int64_t valid = std::min(kPanel, task.end - n);
+        const std::byte* w[kPanel];
+        for (std::int64_t i = 0; i < kPanel; ++i) {
+          w[i] = job.weights + static_cast<std::size_t>(n + std::min(i, valid - 1)) * row_bytes +
+                 static_cast<std::size_t>(k) * size_of(type);
+        }
+        float* y = job.y + first * job.y_stride + n;
+        if (widened) {
+          widen<type>(w, count, wide);
+          for (std::int64_t i = 0; i < kPanel; ++i) {
+            w[i] = reinterpret_cast<const std::byte*>(wide + i * kPanelChunk);
+          }
+          panel<DType::kF32>(x, x_stride, rows, w, count, y, job.y_stride, valid);
+        } else {
+          panel<type>(x, x_stride, rows, w, count, y, job.y_stride, valid);
+        }
+      }
+    }
+  }
+}
+
+void run_task(const MatMulTask& task) {
+  initialise(task);
+  switch (task.job->dtype) {
+    case DType::kF32:
+      run_typed<DType::kF32>(task);
+      break;
+    case DType::kF16:
+      run_typed<DType::kF16>(task);
+      break;
+    case DType::kBF16:
+      run_typed<DType::kBF16>(task);
+      break;
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace refocus
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace refocus {
+namespace {
+
+HWY_EXPORT(run_task);
+
+// Outputs a task: enough work to outweigh handing it out, few enough that the threads end together.
+std::int64_t outputs_per_task(const MatMulInput& input, const MatMulJob& job, int threads) {
+  const std::int64_t row_bytes =
+      std::max<std::int64_t>(1, input.inputs * static_cast<std::int64_t>(size_of(job.dtype)));
+  const std::int64_t streamed = (std::int64_t{1} << 17) / row_bytes;  // 128 KiB of weights
+  const std::int64_t shared = job.outputs / (std::int64_t{4} * threads);
+  return std::max<std::int64_t>(16,
+                                std::min(streamed, shared) / 16 * 16);  // 16: tasks share no cache line of y
+}
+
+}  // namespace
+
+void matmul(ThreadPool& pool, const MatMulInput& input, std::span<const MatMulJob> jobs) {
+  constexpr std::size_t kMaxJobs = 4;
+  REFOCUS_CHECK(jobs.size() <= kMaxJobs);
+  std::int64_t per_task[kMaxJobs], first_task[kMaxJobs + 1] = {0};
+  for (std::size_t j = 0; j < jobs.size(); ++j) {
+    per_task[j] = outputs_per_task(input, jobs[j], pool.size());
+    first_task[j + 1] = first_task[j] + (jobs[j].outputs + per_task[j] - 1) / per_task[j];
+  }
+  const auto run = HWY_DYNAMIC_DISPATCH(run_task);
+  pool.parallel_for(first_task[jobs.size()], [&](std::int64_t task, int) {
+    std::size_t j = 0;
+    while (task >= first_task[j + 1]) ++j;
+    const std::int64_t begin = (task - first_task[j]) * per_task[j];
+    run({&input, &jobs[j], begin, std::min(begin + per_task[j], jobs[j].outputs)});
+  });
+}
+
+}  // namespace refocus
+#endif  // HWY_ONCE

@@ -1,0 +1,164 @@
+#include "kernels/attention.h"
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "base/aligned_buffer.h"
+#include "kernels/matmul.h"
+#include "kernels/targets.h"
+
+namespace refocus {
+namespace {
+
+class Attention : public testing::EveryTarget {};
+
+// A cache filled with random keys and values; what lies beyond `keys` is NaN, which no result may see.
+struct Problem {
+  AttentionShape shape;
+  std::int64_t keys;
+  std::vector<AlignedBuffer<float>> storage;
+  std::vector<const float*> blocks;
+  std::vector<float> q;
+
+  Problem(std::int64_t heads, std::int64_t kv_heads, std::int64_t head_dim, std::int64_t keys, unsigned seed)
+      : shape{heads, kv_heads, head_dim, 1 / std::sqrt(static_cast<float>(head_dim))}, keys(keys) {
+    const std::int64_t head_floats = kv_block_floats(head_dim);
+    std::vector<float> values =
+        testing::random_floats(static_cast<std::size_t>(keys * kv_heads * head_dim * 2), seed);
+    const float* next = values.data();
+    for (std::int64_t first = 0; first < keys; first += kKeyBlock) {
+      AlignedBuffer<float> block(static_cast<std::size_t>(kv_heads * head_floats));
+      for (std::int64_t j = 0; j < kKeyBlock; ++j) {
+        for (std::int64_t g = 0; g < kv_heads; ++g) {
+          float* head = block.data() + g * head_floats;
+          for (std::int64_t d = 0; d < head_dim; ++d) {
+            const bool real = first + j < keys;
+            head[d * kKeyBlock + j] = real ? *next++ : std::nanf("");
+            head[head_dim * kKeyBlock + j * padded(head_dim) + d] = real ? *next++ : std::nanf("");
+          }
+        }
+      }
+      storage.push_back(std::move(block));
+    }
+    for (const auto& block : storage) blocks.push_back(block.data());
+    q = testing::random_floats(static_cast<std::size_t>(keys * heads * head_dim), seed + 1, 2);
+  }
+
+  std::int64_t width() const { return shape.heads * shape.head_dim; }
+
+  // Rows [first, last) of the attention output.
+  std::vector<float> run(std::int64_t first, std::int64_t last, AttentionHooks hooks,
+                         ThreadPool* pool) const {
+    std::vector<float> out(static_cast<std::size_t>((last - first) * width()));
+    const AttentionSequence sequence{0, last - first, first, blocks.data(), hooks};
+    AttentionBuffers buffers{q.data() + first * width(),
+                             width(),
+                             out.data(),
+                             width(),
+                             nullptr,
+                             attention_scratch_floats(keys, shape.head_dim)};
+    if (pool == nullptr) {
+      reference::attention(shape, {&sequence, 1}, buffers);
+    } else {
+      AlignedBuffer<float> scratch(static_cast<std::size_t>(buffers.scratch_stride * pool->size()));
+      buffers.scratch = scratch.data();
+      attention(*pool, shape, {&sequence, 1}, buffers);
+    }
+    return out;
+  }
+};
+
+// Biases every third key, and after softmax scales the row and changes two keys.
+struct Meddler {
+  std::vector<std::int32_t> keys = {0, 2};
+  std::vector<float> coefficients = {0.5f, -0.25f};
+  AttentionHooks hooks() {
+    AttentionHooks h;
+    h.context = this;
+    h.bias = [](void*, const AttentionRow& at, std::int64_t first_key, std::span<float> scores) {
+      for (std::size_t j = 0; j < scores.size(); ++j) {
+        if ((first_key + static_cast<std::int64_t>(j) + at.head) % 3 == 0) scores[j] += 1.5f;
+      }
+    };
+    h.rewrite = [](void* context, const SoftmaxRow& row) {
+      const auto* self = static_cast<Meddler*>(context);
+      const std::size_t count = std::min<std::size_t>(2, row.scores.size() / 2);
+      return RowRewrite{0.75f, 0, std::span(self->keys).first(count), self->coefficients.data()};
+    };
+    return h;
+  }
+};
+
+void expect_near(const std::vector<float>& actual, const std::vector<float>& expected, const char* what) {
+  ASSERT_EQ(actual.size(), expected.size());
+  for (std::size_t i = 0; i < actual.size(); ++i)
+    ASSERT_NEAR(actual[i], expected[i], 1e-5f) << what << " at " << i;
+}
+
+TEST_P(Attention, EqualsThePlainTwin) {
+  ThreadPool pool(2);
+  const std::int64_t shapes[][3] = {{1, 1, 1}, {4, 4, 12}, {6, 2, 16}, {8, 1, 33}, {2, 2, 64}, {3, 3, 128}};
+  for (const auto& [heads, kv_heads, head_dim] : shapes) {
+    for (const std::int64_t keys : {1, 5, 31, 32, 33, 64, 100}) {
+      const Problem p(heads, kv_heads, head_dim, keys, static_cast<unsigned>(keys + head_dim));
+      Meddler meddler;
+      expect_near(p.run(0, keys, {}, &pool), p.run(0, keys, {}, nullptr), "plain");
+      expect_near(p.run(0, keys, meddler.hooks(), &pool), p.run(0, keys, meddler.hooks(), nullptr), "hooks");
+    }
+  }
+}
+
+TEST_P(Attention, DoesNotDependOnCallsOrThreads) {
+  ThreadPool one(1), two(2);
+  const Problem p(6, 2, 20, 150, 7);
+  Meddler meddler;
+  const std::vector<float> whole = p.run(0, 150, meddler.hooks(), &two);
+  for (const std::int64_t chunk : {1, 7, 32, 64, 149}) {
+    for (std::int64_t first = 0; first < 150; first += chunk) {
+      const std::int64_t last = std::min<std::int64_t>(150, first + chunk);
+      const std::vector<float> part = p.run(first, last, meddler.hooks(), &one);
+      ASSERT_EQ(std::memcmp(part.data(), whole.data() + first * p.width(), part.size() * sizeof(float)), 0)
+          << "rows " << first << ".." << last;
+    }
+  }
+}
+
+TEST_P(Attention, SeveralSequencesAreEachByThemselves) {
+  ThreadPool pool(2);
+  const Problem a(4, 2, 16, 70, 1), b(4, 2, 16, 33, 2);
+  std::vector<float> q(a.q);
+  q.insert(q.end(), b.q.end() - b.width(), b.q.end());
+  std::vector<float> out(static_cast<std::size_t>(71 * a.width()));
+  const AttentionSequence sequences[] = {{0, 70, 0, a.blocks.data(), {}}, {70, 1, 32, b.blocks.data(), {}}};
+  AttentionBuffers buffers{q.data(),  a.width(), out.data(),
+                           a.width(), nullptr,   attention_scratch_floats(70, 16)};
+  AlignedBuffer<float> scratch(static_cast<std::size_t>(buffers.scratch_stride * pool.size()));
+  buffers.scratch = scratch.data();
+  attention(pool, a.shape, sequences, buffers);
+  std::vector<float> expected = a.run(0, 70, {}, &pool);
+  const std::vector<float> last = b.run(32, 33, {}, &pool);
+  expected.insert(expected.end(), last.begin(), last.end());
+  EXPECT_EQ(out, expected);
+}
+
+TEST_P(Attention, NaNScoresAreNotHidden) {
+  ThreadPool pool(1);
+  Problem p(2, 2, 16, 40, 3);
+  p.storage[0][5 * kKeyBlock + 3] = std::nanf("");  // head 0: dimension 5 of key 3
+  const std::vector<float> out = p.run(39, 40, {}, &pool);
+  EXPECT_TRUE(std::isnan(out[0]));
+  EXPECT_FALSE(std::isnan(out[16]));
+}
+
+TEST_P(Attention, LargeScoresDoNotOverflow) {
+  ThreadPool pool(1);
+  Problem p(1, 1, 16, 64, 4);
+  for (float& v : p.q) v *= 1000;
+  expect_near(p.run(0, 64, {}, &pool), p.run(0, 64, {}, nullptr), "large");
+}
+
+REFOCUS_EVERY_TARGET(Attention);
+
+}  // namespace
+}  // namespace refocus

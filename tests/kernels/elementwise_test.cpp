@@ -1,0 +1,89 @@
+#include <cmath>
+#include <limits>
+
+#include "kernels/argmax.h"
+#include "kernels/rms_norm.h"
+#include "kernels/rope.h"
+#include "kernels/swiglu.h"
+#include "kernels/targets.h"
+
+namespace refocus {
+namespace {
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+
+class Elementwise : public testing::EveryTarget {};
+
+TEST_P(Elementwise, RmsNormEqualsThePlainTwin) {
+  for (std::size_t size = 1; size < 70; ++size) {
+    const std::vector<float> x = testing::random_floats(size, 1, 3), w = testing::random_floats(size, 2);
+    std::vector<float> expected(size), actual(size);
+    reference::rms_norm(x.data(), w.data(), static_cast<std::int64_t>(size), 1e-5f, expected.data());
+    rms_norm(x.data(), w.data(), static_cast<std::int64_t>(size), 1e-5f, actual.data());
+    for (std::size_t i = 0; i < size; ++i)
+      ASSERT_NEAR(actual[i], expected[i], 3e-7f * (std::fabs(expected[i]) + 1e-6f));
+  }
+}
+
+TEST_P(Elementwise, RopeEqualsThePlainTwin) {
+  for (std::int64_t head_dim = 2; head_dim < 80; head_dim += 2) {
+    const auto size = static_cast<std::size_t>(3 * head_dim), half = static_cast<std::size_t>(head_dim / 2);
+    std::vector<float> actual = testing::random_floats(size, 1), expected = actual;
+    std::vector<float> angle = testing::random_floats(half, 2, 10), c(half), s(half);
+    for (std::size_t i = 0; i < half; ++i) c[i] = std::cos(angle[i]), s[i] = std::sin(angle[i]);
+    reference::rope(expected.data(), 3, head_dim, c.data(), s.data());
+    rope(actual.data(), 3, head_dim, c.data(), s.data());
+    for (std::size_t i = 0; i < size; ++i) ASSERT_NEAR(actual[i], expected[i], 1e-6f);
+  }
+}
+
+TEST_P(Elementwise, SwigluEqualsThePlainTwin) {
+  for (std::size_t size = 1; size < 70; ++size) {
+    std::vector<float> actual = testing::random_floats(size, 1, 20), expected = actual;
+    const std::vector<float> up = testing::random_floats(size, 2);
+    reference::swiglu(expected.data(), up.data(), static_cast<std::int64_t>(size));
+    swiglu(actual.data(), up.data(), static_cast<std::int64_t>(size));
+    for (std::size_t i = 0; i < size; ++i) {
+      ASSERT_NEAR(actual[i], expected[i], 1e-6f * std::fabs(expected[i]) + 1e-30f) << expected[i];
+    }
+  }
+}
+
+TEST_P(Elementwise, SwigluAtTheEdgesOfExp) {
+  std::vector<float> gate = {0, -87, 88, -200, 200, kNaN, -kInfinity, kInfinity, 1e-30f};
+  const std::vector<float> up(gate.size(), 1.0f);
+  swiglu(gate.data(), up.data(), static_cast<std::int64_t>(gate.size()));
+  EXPECT_EQ(gate[0], 0);
+  EXPECT_NEAR(gate[1], -87 / (1 + std::exp(87.0)), 1e-42);
+  EXPECT_EQ(gate[2], 88);
+  EXPECT_EQ(gate[3], 0);
+  EXPECT_EQ(gate[4], 200);
+  EXPECT_TRUE(std::isnan(gate[5]));
+  EXPECT_TRUE(std::isnan(gate[6]));  // -inf / inf, as the formula says
+  EXPECT_EQ(gate[7], kInfinity);
+  EXPECT_EQ(gate[8], 5e-31f);
+}
+
+TEST_P(Elementwise, ArgmaxTakesTheFirstOfEqualsAndRefusesWhatIsNotFinite) {
+  for (std::size_t size = 0; size < 70; ++size) {
+    std::vector<float> x = testing::random_floats(size, static_cast<unsigned>(size));
+    for (float& v : x) v = std::round(v * 2);  // many equals
+    const auto n = static_cast<std::int64_t>(size);
+    EXPECT_EQ(argmax(x.data(), n), reference::argmax(x.data(), n));
+    EXPECT_TRUE(all_finite(x.data(), n));
+    for (std::size_t i = 0; i < size; ++i) {
+      for (const float bad : {kNaN, kInfinity, -kInfinity}) {
+        const float before = std::exchange(x[i], bad);
+        EXPECT_EQ(argmax(x.data(), n), -1);
+        EXPECT_FALSE(all_finite(x.data(), n));
+        x[i] = before;
+      }
+    }
+  }
+}
+
+REFOCUS_EVERY_TARGET(Elementwise);
+
+}  // namespace
+}  // namespace refocus

@@ -1,0 +1,126 @@
+#include "kernels/matmul.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "kernels/targets.h"
+#include "tensor/half.h"
+
+namespace refocus {
+namespace {
+
+class MatMul : public testing::EveryTarget {};
+
+// Weights of one type at a chosen misalignment, and activations with the padded stride.
+struct Problem {
+  std::int64_t rows, inputs, outputs;
+  std::vector<float> x, bias;
+  std::vector<std::byte> storage;
+  MatMulJob job;
+
+  Problem(std::int64_t rows, std::int64_t inputs, std::int64_t outputs, DType type, std::size_t misalignment)
+      : rows(rows), inputs(inputs), outputs(outputs) {
+    const std::vector<float> values = testing::random_floats(static_cast<std::size_t>(rows * inputs), 1);
+    x.assign(static_cast<std::size_t>(rows * padded(inputs)), 0.0f);
+    for (std::int64_t r = 0; r < rows; ++r) {
+      std::copy_n(values.begin() + r * inputs, inputs, x.begin() + r * padded(inputs));
+    }
+    const auto count = static_cast<std::size_t>(inputs * outputs);
+    const std::vector<float> weights = testing::random_floats(count, 2);
+    storage.resize(count * size_of(type) + misalignment);
+    for (std::size_t i = 0; i < count; ++i) {
+      std::byte* to = storage.data() + misalignment + i * size_of(type);
+      const std::uint16_t bits = type == DType::kF16 ? f32_to_f16(weights[i]) : f32_to_bf16(weights[i]);
+      if (type == DType::kF32) {
+        std::memcpy(to, &weights[i], 4);
+      } else {
+        std::memcpy(to, &bits, 2);
+      }
+    }
+    bias = testing::random_floats(static_cast<std::size_t>(outputs), 3);
+    job.weights = storage.data() + misalignment;
+    job.dtype = type;
+    job.outputs = outputs;
+    job.y_stride = outputs + 3;
+  }
+  MatMulInput input() const { return {x.data(), rows, inputs}; }
+  std::vector<float> fresh_y() const {
+    return testing::random_floats(static_cast<std::size_t>(rows * job.y_stride), 4);
+  }
+};
+
+// |error| <= k eps sum |x w| for any order of summation; the operands are standard normal.
+float tolerance(std::int64_t inputs) {
+  return 1.2e-7f * (static_cast<float>(inputs) / 8 + 16) * std::sqrt(static_cast<float>(inputs) + 1) * 2;
+}
+
+TEST_P(MatMul, EqualsThePlainTwin) {
+  ThreadPool pool(2);
+  for (const DType type : {DType::kF32, DType::kF16, DType::kBF16}) {
+    for (const std::int64_t inputs : {1, 7, 8, 15, 16, 17, 31, 33, 512, 515, 1100}) {
+      for (const std::int64_t rows : {1, 2, 3, 5, 6, 7, 13, 250}) {
+        if (rows == 250 && inputs != 33 && inputs != 1100) continue;
+        for (const bool accumulate : {false, true}) {
+          Problem p(rows, inputs, 37, type, accumulate ? 3 : 0);
+          p.job.accumulate = accumulate;
+          p.job.bias = rows % 2 == 0 ? p.bias.data() : nullptr;
+          std::vector<float> expected = p.fresh_y(), actual = expected;
+          MatMulJob plain = p.job;
+          plain.y = expected.data();
+          p.job.y = actual.data();
+          reference::matmul(p.input(), plain);
+          matmul(pool, p.input(), {&p.job, 1});
+          for (std::size_t i = 0; i < actual.size(); ++i) {
+            ASSERT_NEAR(actual[i], expected[i], tolerance(inputs))
+                << name_of(type) << " rows " << rows << " inputs " << inputs << " at " << i;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_P(MatMul, DoesNotDependOnRowsThreadsOrCompany) {
+  for (const DType type : {DType::kF32, DType::kF16, DType::kBF16}) {
+    Problem p(253, 777, 101, type, 1);
+    std::vector<float> all = p.fresh_y();
+    p.job.y = all.data();
+    ThreadPool two(2), one(1);
+    matmul(two, p.input(), {&p.job, 1});
+    for (const std::int64_t rows : {1, 2, 3, 4, 5, 6, 7, 16, 252}) {
+      for (const std::int64_t first : {std::int64_t{0}, 253 - rows}) {
+        std::vector<float> some(static_cast<std::size_t>(rows * p.job.y_stride)), other = some;
+        MatMulJob jobs[2] = {p.job, p.job};
+        jobs[0].y = other.data();
+        jobs[1].y = some.data();
+        jobs[0].outputs = 50;
+        matmul(one, {p.x.data() + first * padded(777), rows, 777}, jobs);
+        for (std::int64_t r = 0; r < rows; ++r) {
+          ASSERT_EQ(
+              std::memcmp(&some[static_cast<std::size_t>(r * p.job.y_stride)],
+                          &all[static_cast<std::size_t>((first + r) * p.job.y_stride)], 101 * sizeof(float)),
+              0)
+              << name_of(type) << " rows " << rows << " first " << first;
+        }
+      }
+    }
+  }
+}
+
+TEST_P(MatMul, NeverReadsBeyondTheWeights) {
+  // The weights end where a vector's storage ends; the address sanitizer sees a read past it.
+  ThreadPool pool(1);
+  for (const DType type : {DType::kF32, DType::kF16, DType::kBF16}) {
+    for (std::int64_t inputs = 1; inputs < 40; ++inputs) {
+      Problem p(2, inputs, 5, type, 0);
+      std::vector<float> y = p.fresh_y();
+      p.job.y = y.data();
+      matmul(pool, p.input(), {&p.job, 1});
+    }
+  }
+}
+
+REFOCUS_EVERY_TARGET(MatMul);
+
+}  // namespace
+}  // namespace refocus
