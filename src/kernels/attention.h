@@ -67,8 +67,10 @@ struct AttentionSequence {
   std::int64_t first_row = 0;  // of q and out
   std::int64_t rows = 0;
   std::int64_t position = 0;  // of the first row
-  const float* const* blocks =
-      nullptr;  // the sequence's cache blocks at this layer: kv_heads * kv_block_floats each
+  // Block b of the sequence at this layer is blocks[b] + block_offset: kv_heads * kv_block_floats(head_dim)
+  // floats.
+  const float* const* blocks = nullptr;
+  std::int64_t block_offset = 0;
   AttentionHooks hooks;
 };
 

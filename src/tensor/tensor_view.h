@@ -26,6 +26,9 @@ struct TensorView {
 // "[4096, 11008]", for messages.
 std::string shape_text(const std::vector<std::int64_t>& shape);
 
+// Writes all elements as float32, in storage order, to out[0 .. view.elements()).
+void copy_as_f32(const TensorView& view, float* out);
+
 // All elements as float32, in storage order.
 std::vector<float> to_f32(const TensorView& view);
 

@@ -51,7 +51,7 @@ struct Problem {
   std::vector<float> run(std::int64_t first, std::int64_t last, AttentionHooks hooks,
                          ThreadPool* pool) const {
     std::vector<float> out(static_cast<std::size_t>((last - first) * width()));
-    const AttentionSequence sequence{0, last - first, first, blocks.data(), hooks};
+    const AttentionSequence sequence{0, last - first, first, blocks.data(), 0, hooks};
     AttentionBuffers buffers{q.data() + first * width(),
                              width(),
                              out.data(),
@@ -130,7 +130,8 @@ TEST_P(Attention, SeveralSequencesAreEachByThemselves) {
   std::vector<float> q(a.q);
   q.insert(q.end(), b.q.end() - b.width(), b.q.end());
   std::vector<float> out(static_cast<std::size_t>(71 * a.width()));
-  const AttentionSequence sequences[] = {{0, 70, 0, a.blocks.data(), {}}, {70, 1, 32, b.blocks.data(), {}}};
+  const AttentionSequence sequences[] = {{0, 70, 0, a.blocks.data(), 0, {}},
+                                         {70, 1, 32, b.blocks.data(), 0, {}}};
   AttentionBuffers buffers{q.data(),  a.width(), out.data(),
                            a.width(), nullptr,   attention_scratch_floats(70, 16)};
   AlignedBuffer<float> scratch(static_cast<std::size_t>(buffers.scratch_stride * pool.size()));

@@ -63,7 +63,7 @@ void attention(const AttentionShape& shape, std::span<const AttentionSequence> s
   for (const AttentionSequence& s : sequences) {
     for (std::int64_t row = 0; row < s.rows; ++row) {
       for (std::int64_t head = 0; head < shape.heads; ++head) {
-        const KvHead kv{s, shape.head_dim, head / group * kv_block_floats(shape.head_dim)};
+        const KvHead kv{s, shape.head_dim, s.block_offset + head / group * kv_block_floats(shape.head_dim)};
         one_row(shape, s.hooks, kv, {row, s.position + row, head},
                 buffers.q + (s.first_row + row) * buffers.q_stride + head * shape.head_dim,
                 buffers.out + (s.first_row + row) * buffers.out_stride + head * shape.head_dim);

@@ -212,7 +212,8 @@ void rewrite_row(Query& query, const AttentionTask& task) {
     for (std::int64_t i = 0; i < size; ++i) query.sums[i] *= rewrite.scale;
   }
   const std::int64_t head_dim = task.shape->head_dim, stride = padded(head_dim);
-  const std::int64_t offset = task.kv_head * kv_block_floats(head_dim) + head_dim * kKeyBlock;
+  const std::int64_t offset =
+      task.sequence->block_offset + task.kv_head * kv_block_floats(head_dim) + head_dim * kKeyBlock;
   const auto terms = static_cast<std::int64_t>(rewrite.keys.size());
   for (std::int64_t first = 0; first < terms; first += kKeyBlock) {
     const std::int64_t count = std::min(kKeyBlock, terms - first);
@@ -264,7 +265,8 @@ void run_tile(const AttentionTask& task) {
   std::int64_t first = 0;  // queries before this one have seen all their keys
   for (std::int64_t key = 0; key <= last; key += kKeyBlock) {
     while (queries[first].at.position < key) ++first;
-    const float* block = sequence.blocks[key / kKeyBlock] + task.kv_head * kv_block_floats(shape.head_dim);
+    const float* block = sequence.blocks[key / kKeyBlock] + sequence.block_offset +
+                         task.kv_head * kv_block_floats(shape.head_dim);
     std::int64_t i = first;
     for (; i + 2 <= count; i += 2) block_pass<2>(queries + i, task, block, key);
     if (i < count) block_pass<1>(queries + i, task, block, key);

@@ -1,0 +1,77 @@
+// Keys and values of many sequences in blocks of kKeyBlock positions, shared where sequences begin alike.
+//
+// A block holds all layers: [layers, kv_heads, kv_block_floats(head_dim)] floats; see kernels/attention.h.
+// Blocks are counted by reference; only full blocks are shared, so that nobody writes to a block that another
+// sequence reads.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/aligned_buffer.h"
+#include "model/config.h"
+
+namespace refocus {
+
+class KvPool;
+
+// One sequence's place in a pool. Move-only; gives its blocks back when destroyed.
+class KvSequence {
+ public:
+  explicit KvSequence(KvPool& pool) : pool_(&pool) {}
+  ~KvSequence() { clear(); }
+  KvSequence(KvSequence&& other) noexcept;
+  KvSequence& operator=(KvSequence&& other) noexcept;
+  KvSequence(const KvSequence&) = delete;
+  KvSequence& operator=(const KvSequence&) = delete;
+
+  std::int64_t length() const { return length_; }
+  std::span<const std::int32_t> blocks() const { return blocks_; }
+  const float* const* pointers() const { return pointers_.data(); }
+  float* block(std::int64_t index) { return pointers_[static_cast<std::size_t>(index)]; }
+
+  // Makes room for `length` positions. False, and nothing changed, where the pool is full.
+  bool reserve(std::int64_t length);
+  // Says that positions up to `length` are written; they must have been reserved.
+  void set_length(std::int64_t length);
+  // Begins with another sequence's full blocks, already written; only while empty.
+  void share(std::span<const std::int32_t> blocks);
+  void clear();
+
+ private:
+  KvPool* pool_;
+  std::vector<std::int32_t> blocks_;
+  std::vector<float*> pointers_;
+  std::int64_t length_ = 0;
+};
+
+class KvPool {
+ public:
+  // At most `max_bytes` of blocks, allocated as they are needed.
+  KvPool(const LlamaConfig& config, std::int64_t max_bytes);
+  KvPool(const KvPool&) = delete;
+  KvPool& operator=(const KvPool&) = delete;
+
+  std::int64_t max_blocks() const { return max_blocks_; }
+  std::int64_t free_blocks() const;
+  std::int64_t block_bytes() const { return block_floats_ * 4; }
+  std::int64_t layer_floats() const { return layer_floats_; }
+
+  std::int32_t allocate();  // with one reference; -1 where the pool is full
+  void retain(std::int32_t block) { ++references_[static_cast<std::size_t>(block)]; }
+  void release(std::int32_t block);
+  int references(std::int32_t block) const { return references_[static_cast<std::size_t>(block)]; }
+  float* data(std::int32_t block) { return storage_[static_cast<std::size_t>(block)].data(); }
+
+ private:
+  std::int64_t layer_floats_, block_floats_, max_blocks_;
+  std::vector<AlignedBuffer<float>> storage_;
+  std::vector<int> references_;
+  std::vector<std::int32_t> free_;
+};
+
+// Bytes of cache for `tokens` positions of one sequence.
+std::int64_t kv_bytes(const LlamaConfig& config, std::int64_t tokens);
+
+}  // namespace refocus

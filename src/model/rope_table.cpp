@@ -1,0 +1,57 @@
+#include "model/rope_table.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+namespace refocus {
+
+RopeTable::RopeTable(const LlamaConfig& config)
+    : head_dim_(config.head_dim),
+      max_position_embeddings_(config.max_position_embeddings),
+      theta_(config.rope_theta),
+      scaling_(config.rope_scaling),
+      inverse_frequencies_(static_cast<std::size_t>(config.head_dim / 2)) {
+  set_base(0);
+}
+
+bool RopeTable::depends_on_length(std::int64_t length) const {
+  return scaling_.kind == RopeScaling::Kind::kDynamic && length > max_position_embeddings_;
+}
+
+void RopeTable::set_base(std::int64_t length) {
+  base_length_ = length;
+  const auto dim = static_cast<double>(head_dim_);
+  double base = theta_;
+  if (depends_on_length(length)) {
+    const double stretch =
+        scaling_.factor * static_cast<double>(length) / static_cast<double>(max_position_embeddings_);
+    base *= std::pow(stretch - (scaling_.factor - 1), dim / (dim - 2));
+  }
+  for (std::size_t i = 0; i < inverse_frequencies_.size(); ++i) {
+    double inverse = 1 / std::pow(base, 2 * static_cast<double>(i) / dim);
+    if (scaling_.kind == RopeScaling::Kind::kLlama3) {
+      // Long wavelengths are stretched by the factor, short ones kept, those between blended.
+      const double turns = scaling_.original_max_position_embeddings * inverse / (2 * std::numbers::pi);
+      const double smooth = std::clamp(
+          (turns - scaling_.low_freq_factor) / (scaling_.high_freq_factor - scaling_.low_freq_factor), 0.0,
+          1.0);
+      inverse = (1 - smooth) * inverse / scaling_.factor + smooth * inverse;
+    }
+    inverse_frequencies_[i] = inverse;
+  }
+}
+
+void RopeTable::fill(std::int64_t position, std::int64_t length, float* cosines, float* sines) {
+  const std::int64_t wanted = depends_on_length(length) ? length : 0;
+  if (wanted != base_length_) set_base(wanted);
+  const double scale = scaling_.kind == RopeScaling::Kind::kLinear ? scaling_.factor : 1.0;
+  const double scaled = static_cast<double>(position) / scale;
+  for (std::size_t i = 0; i < inverse_frequencies_.size(); ++i) {
+    const double angle = scaled * inverse_frequencies_[i];
+    cosines[i] = static_cast<float>(std::cos(angle));
+    sines[i] = static_cast<float>(std::sin(angle));
+  }
+}
+
+}  // namespace refocus

@@ -1,0 +1,33 @@
+// Angles of the rotary position embedding, with every scaling of model/config.h. Computed in double.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "model/config.h"
+
+namespace refocus {
+
+class RopeTable {
+ public:
+  explicit RopeTable(const LlamaConfig& config);
+
+  // Cosines and sines of one position, [head_dim / 2] each. `length` is how many tokens the sequence has,
+  // counted to the end of the call the position belongs to: with dynamic scaling the base grows with it once
+  // it exceeds max_position_embeddings, and keys that are cached already keep their angles.
+  void fill(std::int64_t position, std::int64_t length, float* cosines, float* sines);
+
+  // Whether angles depend on `length` at this length.
+  bool depends_on_length(std::int64_t length) const;
+
+ private:
+  void set_base(std::int64_t length);
+
+  std::int64_t head_dim_, max_position_embeddings_;
+  double theta_;
+  RopeScaling scaling_;
+  std::int64_t base_length_ = 0;  // the length that inverse_frequencies_ is for, 0 where it does not matter
+  std::vector<double> inverse_frequencies_;  // [head_dim / 2]
+};
+
+}  // namespace refocus

@@ -1,0 +1,200 @@
+#include "model/transformer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "base/error.h"
+#include "kernels/argmax.h"
+#include "kernels/matmul.h"
+#include "kernels/rms_norm.h"
+#include "kernels/rope.h"
+#include "kernels/swiglu.h"
+
+namespace refocus {
+
+namespace {
+
+std::size_t floats(std::int64_t rows, std::int64_t stride) { return static_cast<std::size_t>(rows * stride); }
+
+MatMulJob job_of(const Linear& linear, float* y, std::int64_t y_stride, bool accumulate = false) {
+  return {linear.data,    linear.dtype,
+          linear.outputs, linear.bias.empty() ? nullptr : linear.bias.data(),
+          accumulate,     y,
+          y_stride};
+}
+
+}  // namespace
+
+Transformer::Transformer(LlamaConfig config, std::shared_ptr<const WeightMap> weights, std::string name,
+                         ThreadPool& pool, std::int64_t max_rows)
+    : config_(std::move(config)),
+      map_(std::move(weights)),
+      weights_(bind_weights(config_, *map_, name)),
+      name_(std::move(name)),
+      pool_(pool),
+      rope_(config_),
+      max_rows_(max_rows) {
+  REFOCUS_CHECK(max_rows >= 1);
+}
+
+void Transformer::grow(std::int64_t rows, std::int64_t keys) {
+  const std::int64_t scratch = attention_scratch_floats(keys, config_.head_dim);
+  if (scratch > scratch_stride_) {
+    scratch_stride_ = std::max(scratch, 2 * scratch_stride_);
+    scratch_ = AlignedBuffer<float>(floats(pool_.size(), scratch_stride_));
+  }
+  if (rows <= capacity_) return;
+  capacity_ = std::min(max_rows_, std::max(rows, 2 * capacity_));
+  const std::int64_t q_size = config_.num_attention_heads * config_.head_dim;
+  const std::int64_t kv_size = config_.num_key_value_heads * config_.head_dim;
+  x_ = AlignedBuffer<float>(floats(capacity_, padded(config_.hidden_size)));
+  normed_ = AlignedBuffer<float>(floats(capacity_, padded(config_.hidden_size)));
+  q_ = AlignedBuffer<float>(floats(capacity_, q_size));
+  k_ = AlignedBuffer<float>(floats(capacity_, kv_size));
+  v_ = AlignedBuffer<float>(floats(capacity_, kv_size));
+  attended_ = AlignedBuffer<float>(floats(capacity_, padded(q_size)));
+  gate_ = AlignedBuffer<float>(floats(capacity_, padded(config_.intermediate_size)));
+  up_ = AlignedBuffer<float>(floats(capacity_, padded(config_.intermediate_size)));
+  cosines_ = AlignedBuffer<float>(floats(capacity_, config_.head_dim / 2));
+  sines_ = AlignedBuffer<float>(floats(capacity_, config_.head_dim / 2));
+}
+
+// Lists the rows, looks up their embeddings and angles.
+void Transformer::start(std::span<const SequenceInput> sequences) {
+  rows_.clear();
+  attention_.clear();
+  std::int64_t longest = 0;
+  for (std::size_t s = 0; s < sequences.size(); ++s) {
+    const SequenceInput& in = sequences[s];
+    const auto count = static_cast<std::int64_t>(in.tokens.size());
+    const std::int64_t past = in.cache->length();
+    REFOCUS_CHECK(in.rope_length >= past + count);
+    attention_.push_back({static_cast<std::int64_t>(rows_.size()), count, past, in.cache->pointers(), 0, {}});
+    for (std::int64_t i = 0; i < count; ++i) {
+      const std::int32_t token = in.tokens[static_cast<std::size_t>(i)];
+      REFOCUS_CHECK(token >= 0 && token < config_.vocab_size);
+      rows_.push_back({s, token, past + i, in.rope_length});
+    }
+    longest = std::max(longest, past + count);
+  }
+  const auto rows = static_cast<std::int64_t>(rows_.size());
+  REFOCUS_CHECK(rows >= 1 && rows <= max_rows_);
+  grow(rows, longest);
+  const std::int64_t half = config_.head_dim / 2, hidden = config_.hidden_size;
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const Row& row = rows_[static_cast<std::size_t>(r)];
+    rope_.fill(row.position, row.rope_length, cosines_.data() + r * half, sines_.data() + r * half);
+    const Linear& table = weights_.embed_tokens;
+    const std::size_t row_bytes = static_cast<std::size_t>(hidden) * size_of(table.dtype);
+    copy_as_f32({table.data + static_cast<std::size_t>(row.token) * row_bytes, table.dtype, {hidden}},
+                x_.data() + r * padded(hidden));
+  }
+}
+
+void Transformer::norm_rows(const std::vector<float>& weight) {
+  const std::int64_t stride = padded(config_.hidden_size);
+  pool_.parallel_for(static_cast<std::int64_t>(rows_.size()), [&](std::int64_t r, int) {
+    rms_norm(x_.data() + r * stride, weight.data(), config_.hidden_size, config_.rms_norm_eps,
+             normed_.data() + r * stride);
+  });
+}
+
+void Transformer::store_keys_and_values(std::span<const SequenceInput> sequences, std::int64_t layer) {
+  const std::int64_t dim = config_.head_dim, half = dim / 2, kv_heads = config_.num_key_value_heads;
+  const std::int64_t layer_floats = kv_heads * kv_block_floats(dim);
+  pool_.parallel_for(static_cast<std::int64_t>(rows_.size()), [&](std::int64_t r, int) {
+    const Row& row = rows_[static_cast<std::size_t>(r)];
+    const float* cosines = cosines_.data() + r * half;
+    const float* sines = sines_.data() + r * half;
+    float* k = k_.data() + r * kv_heads * dim;
+    const float* v = v_.data() + r * kv_heads * dim;
+    rope(q_.data() + r * config_.num_attention_heads * dim, config_.num_attention_heads, dim, cosines, sines);
+    rope(k, kv_heads, dim, cosines, sines);
+    float* block = sequences[row.sequence].cache->block(row.position / kKeyBlock) + layer * layer_floats;
+    const std::int64_t slot = row.position % kKeyBlock;
+    for (std::int64_t head = 0; head < kv_heads; ++head, block += kv_block_floats(dim)) {
+      for (std::int64_t d = 0; d < dim; ++d) block[d * kKeyBlock + slot] = k[head * dim + d];
+      std::copy_n(v + head * dim, dim, block + dim * kKeyBlock + slot * padded(dim));
+    }
+  });
+}
+
+void Transformer::attend(std::span<const SequenceInput> sequences, std::int64_t layer) {
+  const LayerWeights& w = weights_.layers[static_cast<std::size_t>(layer)];
+  const auto rows = static_cast<std::int64_t>(rows_.size());
+  const std::int64_t dim = config_.head_dim, q_size = config_.num_attention_heads * dim,
+                     kv_size = config_.num_key_value_heads * dim;
+  norm_rows(w.input_layernorm);
+  const MatMulJob projections[] = {job_of(w.q_proj, q_.data(), q_size), job_of(w.k_proj, k_.data(), kv_size),
+                                   job_of(w.v_proj, v_.data(), kv_size)};
+  matmul(pool_, {normed_.data(), rows, config_.hidden_size}, projections);
+  store_keys_and_values(sequences, layer);
+  for (std::size_t s = 0; s < sequences.size(); ++s) {
+    attention_[s].block_offset = layer * config_.num_key_value_heads * kv_block_floats(dim);
+    attention_[s].hooks = sequences[s].hooks != nullptr ? sequences[s].hooks[layer] : AttentionHooks{};
+  }
+  const float scale = 1 / std::sqrt(static_cast<float>(dim));
+  attention(pool_, {config_.num_attention_heads, config_.num_key_value_heads, dim, scale}, attention_,
+            {q_.data(), q_size, attended_.data(), padded(q_size), scratch_.data(), scratch_stride_});
+  const MatMulJob out = job_of(w.o_proj, x_.data(), padded(config_.hidden_size), /*accumulate=*/true);
+  matmul(pool_, {attended_.data(), rows, q_size}, {&out, 1});
+}
+
+void Transformer::feed_forward(const LayerWeights& w) {
+  const auto rows = static_cast<std::int64_t>(rows_.size());
+  const std::int64_t inner = config_.intermediate_size, stride = padded(inner);
+  norm_rows(w.post_attention_layernorm);
+  const MatMulJob projections[] = {job_of(w.gate_proj, gate_.data(), stride),
+                                   job_of(w.up_proj, up_.data(), stride)};
+  matmul(pool_, {normed_.data(), rows, config_.hidden_size}, projections);
+  pool_.parallel_for(
+      rows, [&](std::int64_t r, int) { swiglu(gate_.data() + r * stride, up_.data() + r * stride, inner); });
+  const MatMulJob down = job_of(w.down_proj, x_.data(), padded(config_.hidden_size), /*accumulate=*/true);
+  matmul(pool_, {gate_.data(), rows, inner}, {&down, 1});
+}
+
+std::span<const float> Transformer::forward(std::span<const SequenceInput> sequences) {
+  start(sequences);
+  for (std::int64_t layer = 0; layer < config_.num_hidden_layers; ++layer) {
+    attend(sequences, layer);
+    feed_forward(weights_.layers[static_cast<std::size_t>(layer)]);
+  }
+  for (const SequenceInput& in : sequences) {
+    in.cache->set_length(in.cache->length() + static_cast<std::int64_t>(in.tokens.size()));
+  }
+  return output(sequences);
+}
+
+std::span<const float> Transformer::output(std::span<const SequenceInput> sequences) {
+  const std::int64_t stride = padded(config_.hidden_size), vocab = config_.vocab_size;
+  std::int64_t wanted = 0;
+  for (std::size_t s = 0; s < sequences.size(); ++s) {
+    if (sequences[s].logits == LogitRows::kNone) continue;
+    const std::int64_t end = attention_[s].first_row + attention_[s].rows;
+    for (std::int64_t r = sequences[s].logits == LogitRows::kAll ? attention_[s].first_row : end - 1; r < end;
+         ++r) {
+      float* to = normed_.data() + wanted++ * stride;
+      rms_norm(x_.data() + r * stride, weights_.norm.data(), config_.hidden_size, config_.rms_norm_eps, to);
+    }
+  }
+  if (wanted == 0) return {};
+  if (logits_.size() < floats(wanted, vocab)) logits_ = AlignedBuffer<float>(floats(wanted, vocab));
+  const MatMulJob head = job_of(weights_.lm_head, logits_.data(), vocab);
+  matmul(pool_, {normed_.data(), wanted, config_.hidden_size}, {&head, 1});
+  if (!all_finite(logits_.data(), wanted * vocab)) refuse_non_finite();
+  return {logits_.data(), floats(wanted, vocab)};
+}
+
+void Transformer::refuse_non_finite() const {
+  if (const auto culprit = find_non_finite(*map_)) {
+    throw input_error(
+        name_, "expected finite weights, got NaN or infinity in {}; download the checkpoint again", *culprit);
+  }
+  throw input_error(
+      name_,
+      "expected finite logits, got NaN or infinity although all weights are finite; the model's "
+      "activations overflow float32, check config.json against the weights");
+}
+
+}  // namespace refocus

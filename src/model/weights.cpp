@@ -1,0 +1,128 @@
+#include "model/weights.h"
+
+#include <cstring>
+#include <set>
+
+#include "base/error.h"
+#include "tensor/half.h"
+
+namespace refocus {
+
+namespace {
+
+class Binder {
+ public:
+  Binder(const WeightMap& map, const std::string& where) : map_(map), where_(where) {}
+
+  const TensorView& take(const std::string& name, const std::vector<std::int64_t>& shape) {
+    const WeightMap::Entry* entry = map_.find(name);
+    if (entry == nullptr) {
+      throw input_error(where_,
+                        "expected tensor {} {}, got none; the checkpoint is incomplete, download it again",
+                        name, shape_text(shape));
+    }
+    if (entry->view.shape != shape) {
+      throw input_error(entry->source, "expected tensor {} of shape {} as config.json says, got {}", name,
+                        shape_text(shape), shape_text(entry->view.shape));
+    }
+    taken_.insert(name);
+    return entry->view;
+  }
+
+  std::vector<float> vector(const std::string& name, std::int64_t size) { return to_f32(take(name, {size})); }
+
+  // NAME.weight, and NAME.bias where the file has one.
+  Linear linear(const std::string& name, std::int64_t outputs, std::int64_t inputs) {
+    const TensorView& view = take(name + ".weight", {outputs, inputs});
+    Linear out{view.data, view.dtype, outputs, inputs, {}};
+    if (map_.find(name + ".bias") != nullptr) out.bias = vector(name + ".bias", outputs);
+    return out;
+  }
+
+  bool has(const std::string& name) const { return map_.find(name) != nullptr; }
+
+  void refuse_others() const {
+    for (const auto& [name, entry] : map_.entries()) {
+      const bool buffer = name.ends_with("rotary_emb.inv_freq") || name.ends_with("rotary_emb.cos_cached") ||
+                          name.ends_with("rotary_emb.sin_cached");
+      if (!buffer && !taken_.contains(name) && name != "lm_head.weight") {
+        throw input_error(
+            entry.source,
+            "tensor {} is no part of a LLaMA model of this config; this architecture is not supported",
+            printable(name));
+      }
+    }
+  }
+
+ private:
+  const WeightMap& map_;
+  std::string where_;
+  std::set<std::string, std::less<>> taken_;
+};
+
+LayerWeights bind_layer(Binder& bind, const LlamaConfig& c, std::int64_t layer) {
+  const std::string p = fmt::format("model.layers.{}.", layer);
+  const std::int64_t q_size = c.num_attention_heads * c.head_dim,
+                     kv_size = c.num_key_value_heads * c.head_dim;
+  LayerWeights w;
+  w.input_layernorm = bind.vector(p + "input_layernorm.weight", c.hidden_size);
+  w.q_proj = bind.linear(p + "self_attn.q_proj", q_size, c.hidden_size);
+  w.k_proj = bind.linear(p + "self_attn.k_proj", kv_size, c.hidden_size);
+  w.v_proj = bind.linear(p + "self_attn.v_proj", kv_size, c.hidden_size);
+  w.o_proj = bind.linear(p + "self_attn.o_proj", c.hidden_size, q_size);
+  w.post_attention_layernorm = bind.vector(p + "post_attention_layernorm.weight", c.hidden_size);
+  w.gate_proj = bind.linear(p + "mlp.gate_proj", c.intermediate_size, c.hidden_size);
+  w.up_proj = bind.linear(p + "mlp.up_proj", c.intermediate_size, c.hidden_size);
+  w.down_proj = bind.linear(p + "mlp.down_proj", c.hidden_size, c.intermediate_size);
+  return w;
+}
+
+// The index of the first element whose exponent bits are all set, or -1.
+std::int64_t first_non_finite(const TensorView& view) {
+  const std::int64_t n = view.elements();
+  if (view.dtype == DType::kF32) {
+    for (std::int64_t i = 0; i < n; ++i) {
+      std::uint32_t bits;
+      std::memcpy(&bits, view.data + 4 * i, 4);
+      if ((bits & 0x7F800000u) == 0x7F800000u) return i;
+    }
+    return -1;
+  }
+  const unsigned exponent = view.dtype == DType::kF16 ? 0x7C00u : 0x7F80u;
+  for (std::int64_t i = 0; i < n; ++i) {
+    std::uint16_t bits;
+    std::memcpy(&bits, view.data + 2 * i, 2);
+    if ((bits & exponent) == exponent) return i;
+  }
+  return -1;
+}
+
+}  // namespace
+
+LlamaWeights bind_weights(const LlamaConfig& config, const WeightMap& map, const std::string& where) {
+  Binder bind(map, where);
+  LlamaWeights w;
+  w.embed_tokens = bind.linear("model.embed_tokens", config.vocab_size, config.hidden_size);
+  for (std::int64_t l = 0; l < config.num_hidden_layers; ++l) w.layers.push_back(bind_layer(bind, config, l));
+  w.norm = bind.vector("model.norm.weight", config.hidden_size);
+  const bool tied = config.tie_word_embeddings && !bind.has("lm_head.weight");
+  w.lm_head = tied ? w.embed_tokens : bind.linear("lm_head", config.vocab_size, config.hidden_size);
+  bind.refuse_others();
+  return w;
+}
+
+std::optional<std::string> find_non_finite(const WeightMap& map) {
+  for (const auto& [name, entry] : map.entries()) {
+    std::int64_t at = first_non_finite(entry.view);
+    if (at < 0) continue;
+    std::vector<std::int64_t> index(entry.view.shape.size());
+    for (std::size_t d = index.size(); d-- > 0;) {
+      index[d] = at % entry.view.shape[d];
+      at /= entry.view.shape[d];
+    }
+    return fmt::format("{} {}", printable(name), shape_text(index));
+  }
+  return std::nullopt;
+}
+
+}  // namespace refocus
