@@ -1,0 +1,43 @@
+// What --intervene says: which intervention on the attention weights, with which parameters.
+//
+//   none  |  rebalance[:alpha=0.2,threshold=0.01,depth=LAST,mode=mask|self]
+//
+// The grammar is name:key=value,... ; unknown names and keys are errors that list the known ones.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace refocus {
+
+// Re-balancing of later layers' attention towards layer 0's pattern (arXiv 2403.14932):
+//
+//   M(i, j) = A_0(i, j) > threshold  and  i != j                       per head; layer 0 itself is not
+//   changed A_l(i, j) *= 1 + alpha (1 - l / depth)   where M(i, j), l >= 1     rows are not normalised again
+//
+// mode=self scales every weight, M or not.
+struct RebalanceSpec {
+  enum class Mode { kMask, kSelf };
+  double alpha = 0.2;
+  double threshold = 0.01;
+  std::optional<std::int64_t> depth;  // the last layer's index where not given
+  Mode mode = Mode::kMask;
+
+  // The factor's excess over 1 at a layer of a model with `layers` layers: alpha (1 - layer / depth).
+  double excess(std::int64_t layer, std::int64_t layers) const;
+};
+
+struct InterventionSpec {
+  std::optional<RebalanceSpec> rebalance;  // none where empty
+
+  // Every parameter written out for a model of so many layers, in one form: equal texts mean equal
+  // computations.
+  std::string canonical(std::int64_t layers) const;
+};
+
+// UsageError for a text that is not of the grammar.
+InterventionSpec parse_intervention(std::string_view text);
+
+}  // namespace refocus
