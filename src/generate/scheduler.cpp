@@ -1,0 +1,277 @@
+#include "generate/scheduler.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/error.h"
+
+namespace refocus {
+
+// A sequence on its way. `tokens` is the prompt and what was generated; the cache holds the first of them.
+struct Scheduler::Active {
+  GenerationRequest request;
+  std::string intervention_name;
+  std::unique_ptr<Intervention> intervention;
+  KvSequence cache;
+  Sampler sampler;
+  std::vector<std::int32_t> tokens;
+  std::int64_t shared_tokens = 0;
+  bool prefix_known = false;  // its shared prefix is in the prefix cache, or it has none
+  bool done = false, stopped = false;
+
+  std::int64_t prompt_size() const { return static_cast<std::int64_t>(request.prompt.size()); }
+  std::int64_t size() const { return static_cast<std::int64_t>(tokens.size()); }
+  std::int64_t missing() const { return size() - cache.length(); }
+  std::int64_t prefix_blocks() const {
+    return std::min(request.shared_prefix, prompt_size() - 1) / kKeyBlock;
+  }
+};
+
+namespace {
+
+std::int64_t cache_bytes(const Transformer& model, const SchedulerOptions& options, std::int64_t context) {
+  return options.kv_bytes > 0 ? options.kv_bytes : options.max_sequences * kv_bytes(model.config(), context);
+}
+
+}  // namespace
+
+Scheduler::Scheduler(Transformer& model, const SchedulerOptions& options)
+    : model_(model),
+      max_sequences_(std::min(options.max_sequences, model.max_rows())),
+      context_(options.context > 0 ? options.context : model.config().context_length()),
+      pool_(model.config(), cache_bytes(model, options, context_)),
+      prefixes_(pool_) {
+  REFOCUS_CHECK(options.max_sequences >= 1);
+}
+
+void Scheduler::check(std::span<const std::int32_t> prompt) const {
+  const auto count = static_cast<std::int64_t>(prompt.size());
+  if (count == 0) throw input_error("prompt", "expected at least one token, got none");
+  if (count >= context_) {
+    throw input_error(
+        "prompt",
+        "expected fewer than {} tokens (the context), got {}; shorten it, or go beyond what the model was "
+        "trained for with --context {}",
+        context_, count, count + 512);
+  }
+  for (const std::int32_t token : prompt) {
+    if (token < 0 || token >= model_.config().vocab_size) {
+      throw input_error("prompt", "expected token ids from 0 to {} (the vocabulary), got {}",
+                        model_.config().vocab_size - 1, token);
+    }
+  }
+}
+
+std::unique_ptr<Intervention> Scheduler::take_intervention(const std::string& name,
+                                                           const InterventionSpec& spec) {
+  auto& idle = idle_interventions_[name];
+  if (idle.empty()) {
+    return std::make_unique<Intervention>(spec, model_.config().num_hidden_layers,
+                                          model_.config().num_attention_heads, model_.max_rows());
+  }
+  std::unique_ptr<Intervention> out = std::move(idle.back());
+  idle.pop_back();
+  return out;
+}
+
+std::unique_ptr<Scheduler::Active> Scheduler::make_active(GenerationRequest request) {
+  check(request.prompt);
+  std::string name = request.intervention.canonical(model_.config().num_hidden_layers);
+  Sampler sampler(request.sampling, request.id);
+  std::vector<std::int32_t> tokens = request.prompt;
+  auto active = std::make_unique<Active>(Active{std::move(request), std::move(name), nullptr,
+                                                KvSequence(pool_), std::move(sampler), std::move(tokens)});
+  if (model_.keys_depend_on_length(active->prompt_size())) active->request.shared_prefix = 0;
+  active->tokens.reserve(static_cast<std::size_t>(
+      std::min(context_, active->prompt_size() + std::max<std::int64_t>(0, active->request.max_new_tokens)) +
+      1));
+  return active;
+}
+
+// Whether a running sequence is just computing the prefix that this one could share.
+bool Scheduler::waits_for_prefix(const Active& active) const {
+  const std::int64_t tokens = active.prefix_blocks() * kKeyBlock;
+  if (tokens == 0) return false;
+  return std::any_of(active_.begin(), active_.end(), [&](const auto& other) {
+    return !other->prefix_known && other->intervention_name == active.intervention_name &&
+           other->prefix_blocks() * kKeyBlock >= tokens &&
+           std::equal(active.tokens.begin(), active.tokens.begin() + tokens, other->tokens.begin());
+  });
+}
+
+// Makes the next sequence active, a waiting one first. False where there is none to take now.
+bool Scheduler::admit(const Source& source) {
+  if (static_cast<std::int64_t>(active_.size()) >= max_sequences_) return false;
+  std::unique_ptr<Active> next;
+  if (!waiting_.empty()) {
+    next = std::move(waiting_.front());
+    waiting_.pop_front();
+  } else if (std::optional<GenerationRequest> request = source()) {
+    next = make_active(std::move(*request));
+  } else {
+    return false;
+  }
+  if (waits_for_prefix(*next)) {
+    waiting_.push_front(std::move(next));
+    return false;
+  }
+  const std::int64_t shareable = next->prefix_blocks();
+  const auto blocks =
+      prefixes_.find(next->intervention_name,
+                     std::span(next->tokens).first(static_cast<std::size_t>(shareable * kKeyBlock)));
+  next->cache.share(blocks);
+  next->shared_tokens = next->cache.length();
+  next->prefix_known = static_cast<std::int64_t>(blocks.size()) == shareable;
+  // Room for the whole prompt, so that sequences that are let in rarely have to leave again.
+  if (!active_.empty() && !next->cache.reserve(next->size())) {
+    while (prefixes_.evict() && !next->cache.reserve(next->size())) {
+    }
+    if (!next->cache.reserve(next->size())) {
+      next->cache.clear();
+      waiting_.push_front(std::move(next));
+      return false;
+    }
+  }
+  if (!next->intervention)
+    next->intervention = take_intervention(next->intervention_name, next->request.intervention);
+  active_.push_back(std::move(next));
+  return true;
+}
+
+void Scheduler::preempt_last() {
+  std::unique_ptr<Active> last = std::move(active_.back());
+  active_.pop_back();
+  last->cache.clear();
+  waiting_.push_front(std::move(last));
+  ++stats_.preemptions;
+}
+
+// Reserves cache for `length` tokens, taking blocks from unused prefixes and then from younger sequences.
+// False where `active` itself, being the youngest, had to give way.
+bool Scheduler::ensure_room(Active& active, std::int64_t length) {
+  while (!active.cache.reserve(length)) {
+    if (prefixes_.evict()) continue;
+    if (active_.size() == 1) {
+      throw input_error("cache",
+                        "expected memory for {} tokens, got {} MiB, enough for {}; raise --kv-memory", length,
+                        pool_.max_blocks() * pool_.block_bytes() >> 20, pool_.max_blocks() * kKeyBlock);
+    }
+    const bool itself = active_.back().get() == &active;
+    preempt_last();
+    if (itself) return false;
+  }
+  return true;
+}
+
+// How many of the sequence's missing tokens go into the next forward pass.
+std::int64_t Scheduler::next_rows(const Active& active, std::int64_t budget) const {
+  const std::int64_t past = active.cache.length();
+  std::int64_t rows = std::min(active.missing(), budget);
+  // Tokens that were generated before a preemption were each a call of their own.
+  if (past < active.prompt_size()) {
+    if (model_.keys_depend_on_length(active.size())) rows = std::min(rows, active.prompt_size() - past);
+  } else if (model_.keys_depend_on_length(past + rows)) {
+    rows = 1;
+  }
+  return rows;
+}
+
+// Chooses this step's rows: a row for each sequence that decodes, and what is left of max_rows for prompts.
+void Scheduler::plan() {
+  inputs_.clear();
+  planned_.clear();
+  std::int64_t budget = model_.max_rows();
+  const auto add = [&](Active& active, std::int64_t rows) {
+    const std::int64_t past = active.cache.length(), end = past + rows;
+    const bool last = end == active.size();
+    inputs_.push_back(
+        {&active.cache,
+         std::span(active.tokens).subspan(static_cast<std::size_t>(past), static_cast<std::size_t>(rows)),
+         std::max(end, active.prompt_size()), active.intervention->hooks(),
+         last ? LogitRows::kLast : LogitRows::kNone});
+    planned_.push_back(&active);
+    budget -= rows;
+  };
+  for (std::size_t i = 0; i < active_.size(); ++i) {  // preemption shortens active_ from the end
+    Active& active = *active_[i];
+    if (active.missing() == 1 && ensure_room(active, active.size())) add(active, 1);
+  }
+  for (std::size_t i = 0; i < active_.size() && budget > 0; ++i) {
+    Active& active = *active_[i];
+    if (active.missing() <= 1) continue;
+    const std::int64_t rows = next_rows(active, budget);
+    if (active.cache.blocks().size() * kKeyBlock >= static_cast<std::size_t>(active.cache.length() + rows) ||
+        planned_.empty()) {
+      if (ensure_room(active, active.cache.length() + rows)) add(active, rows);
+    } else if (active.cache.reserve(active.cache.length() + rows)) {
+      add(active, rows);
+    }
+  }
+}
+
+void Scheduler::remember_prefix(Active& active) {
+  const std::int64_t blocks = active.prefix_blocks();
+  if (active.prefix_known || active.cache.length() < blocks * kKeyBlock) return;
+  active.prefix_known = true;
+  prefixes_.insert(active.intervention_name, active.tokens,
+                   active.cache.blocks().first(static_cast<std::size_t>(blocks)));
+}
+
+void Scheduler::advance(Active& active, const float* logits, const OnToken& on_token) {
+  const auto vocab = static_cast<std::size_t>(model_.config().vocab_size);
+  const std::int64_t generated = active.size() - active.prompt_size();
+  const std::int32_t token = active.sampler.choose({logits, vocab}, static_cast<std::uint64_t>(generated));
+  active.tokens.push_back(token);
+  const auto& stops = active.request.stop_tokens;
+  active.stopped = std::find(stops.begin(), stops.end(), token) != stops.end();
+  active.done = active.stopped || generated + 1 >= active.request.max_new_tokens || active.size() >= context_;
+  if (on_token) on_token(active.request.id, token);
+}
+
+void Scheduler::step(const OnDone& on_done, const OnToken& on_token) {
+  plan();
+  REFOCUS_CHECK(!inputs_.empty());
+  const auto begin = std::chrono::steady_clock::now();
+  std::int64_t prefill = 0, decode = 0;
+  for (std::size_t i = 0; i < inputs_.size(); ++i) {
+    const bool decodes = planned_[i]->cache.length() >= planned_[i]->prompt_size();
+    (decodes ? decode : prefill) += static_cast<std::int64_t>(inputs_[i].tokens.size());
+  }
+  const float* logits = model_.forward(inputs_).data();
+  for (std::size_t i = 0; i < inputs_.size(); ++i) {
+    remember_prefix(*planned_[i]);
+    if (inputs_[i].logits == LogitRows::kNone) continue;
+    advance(*planned_[i], logits, on_token);
+    logits += model_.config().vocab_size;
+  }
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+  stats_.prefill_tokens += prefill;
+  stats_.decode_tokens += decode;
+  (prefill > 0 ? stats_.prefill_seconds : stats_.decode_seconds) += seconds.count();
+  for (std::unique_ptr<Active>& active : active_) {
+    if (!active->done) continue;
+    const std::unique_ptr<Active> ended = std::move(active);
+    idle_interventions_[ended->intervention_name].push_back(std::move(ended->intervention));
+    ended->cache.clear();
+    on_done({ended->request.id,
+             {ended->tokens.begin() + ended->prompt_size(), ended->tokens.end()},
+             ended->stopped,
+             ended->prompt_size(),
+             ended->shared_tokens});
+  }
+  std::erase(active_, nullptr);
+}
+
+void Scheduler::run(const Source& source, const OnDone& on_done, const OnToken& on_token) {
+  for (;;) {
+    while (admit(source)) {
+    }
+    if (active_.empty()) {
+      REFOCUS_CHECK(waiting_.empty());
+      return;
+    }
+    step(on_done, on_token);
+  }
+}
+
+}  // namespace refocus

@@ -1,0 +1,102 @@
+// Continuous batching: many generations at once, each sequence's next rows computed together in one forward
+// pass.
+//
+// Sequences join as others end. A prompt is prefilled in chunks beside the others' decoding. Where memory for
+// the cache runs short, the youngest sequence gives its blocks back and is computed again later; since
+// results do not depend on the batch or on chunking, its tokens are the same.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "generate/prefix_cache.h"
+#include "generate/sampler.h"
+#include "intervene/intervention.h"
+#include "model/transformer.h"
+
+namespace refocus {
+
+struct GenerationRequest {
+  std::uint64_t id = 0;              // the caller's; also the sampling stream
+  std::vector<std::int32_t> prompt;  // at least one token, all within the vocabulary
+  std::int64_t max_new_tokens = 128;
+  std::int64_t shared_prefix = 0;  // tokens at the beginning that other requests are expected to have too
+  InterventionSpec intervention;
+  SamplingOptions sampling;
+  std::vector<std::int32_t> stop_tokens;  // usually the end-of-sequence token
+};
+
+struct GenerationResult {
+  std::uint64_t id = 0;
+  std::vector<std::int32_t> tokens;  // generated ones, a stop token included
+  bool stopped = false;              // by a stop token; otherwise by max_new_tokens or the context's end
+  std::int64_t prompt_tokens = 0;
+  std::int64_t shared_tokens = 0;  // of the prompt, taken from the prefix cache
+};
+
+struct SchedulerOptions {
+  std::int64_t max_sequences = 1;  // at once
+  std::int64_t context = 0;        // most tokens a sequence may have; the model's context length where 0
+  std::int64_t kv_bytes = 0;       // memory for the cache; for max_sequences whole contexts where 0
+};
+
+struct SchedulerStats {
+  std::int64_t prefill_tokens = 0, decode_tokens = 0;
+  double prefill_seconds = 0, decode_seconds = 0;  // a step with any prefill row counts as prefill
+  std::int64_t preemptions = 0;
+};
+
+class Scheduler {
+ public:
+  Scheduler(Transformer& model, const SchedulerOptions& options);
+
+  using Source = std::function<std::optional<GenerationRequest>()>;     // the next request, or none for good
+  using OnDone = std::function<void(GenerationResult&&)>;               // in the order they end
+  using OnToken = std::function<void(std::uint64_t id, std::int32_t)>;  // as they are generated
+
+  // Takes requests from `source` as there is room, until it has none and all are done. InputError for a
+  // request that check() refuses, or where the cache cannot hold even one sequence.
+  void run(const Source& source, const OnDone& on_done, const OnToken& on_token = nullptr);
+
+  // InputError where a prompt is empty, has a token outside the vocabulary, or leaves no room in the context.
+  void check(std::span<const std::int32_t> prompt) const;
+
+  const SchedulerStats& stats() const { return stats_; }
+  std::int64_t context() const { return context_; }
+
+ private:
+  struct Active;
+
+  bool admit(const Source& source);
+  std::unique_ptr<Active> make_active(GenerationRequest request);
+  bool waits_for_prefix(const Active& active) const;
+  bool ensure_room(Active& active, std::int64_t length);
+  void preempt_last();
+  void plan();
+  std::int64_t next_rows(const Active& active, std::int64_t budget) const;
+  void step(const OnDone& on_done, const OnToken& on_token);
+  void advance(Active& active, const float* logits, const OnToken& on_token);
+  void remember_prefix(Active& active);
+  std::unique_ptr<Intervention> take_intervention(const std::string& name, const InterventionSpec& spec);
+
+  Transformer& model_;
+  std::int64_t max_sequences_, context_;
+  KvPool pool_;
+  PrefixCache prefixes_;
+  SchedulerStats stats_;
+  std::vector<std::unique_ptr<Active>> active_;  // oldest first
+  std::deque<std::unique_ptr<Active>> waiting_;  // preempted, or held back until a shared prefix is computed
+  std::map<std::string, std::vector<std::unique_ptr<Intervention>>> idle_interventions_;
+  std::vector<SequenceInput> inputs_;  // this step's, with the sequences they belong to
+  std::vector<Active*> planned_;
+};
+
+}  // namespace refocus
