@@ -1,0 +1,151 @@
+#include "io/checkpoint.h"
+
+#include <algorithm>
+#include <map>
+#include <vector>
+
+#include "base/error.h"
+#include "base/text_file.h"
+#include "io/safetensors.h"
+#include "io/strict_json.h"
+#include "io/torch_checkpoint.h"
+#include "io/weight_file.h"
+
+namespace refocus {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uintmax_t kMaxConfigBytes = 16u << 20;
+constexpr std::uintmax_t kMaxIndexBytes = 100u << 20;
+
+using Read = void (*)(const fs::path&, WeightMap&);
+
+bool is_file(const fs::path& path) {
+  std::error_code ignored;
+  return fs::is_regular_file(path, ignored);
+}
+
+std::string read_bounded(const fs::path& path, std::uintmax_t limit) {
+  std::error_code failed;
+  const std::uintmax_t bytes = fs::file_size(path, failed);
+  if (!failed && bytes > limit) {
+    throw input_error(where_of(path), "expected at most {} bytes of JSON, got {}; download it again", limit,
+                      bytes);
+  }
+  return read_text_file(path);
+}
+
+// A shard's name from an index: a plain file name, so that an index cannot point out of its directory.
+void check_shard_name(const std::string& shard, std::string_view extension, std::string_view where) {
+  const bool plain = shard.find_first_of(std::string_view("/\\\0", 3)) == std::string::npos;
+  if (!plain || !shard.ends_with(extension) || shard.size() == extension.size()) {
+    throw input_error(where, "expected plain file names ending in {}, got '{}'; download the index again",
+                      extension, printable(shard));
+  }
+}
+
+// The weights that each shard must hold, from `{"metadata": ..., "weight_map": {weight: shard}}`.
+std::map<std::string, std::vector<std::string>> read_index(const fs::path& path, std::string_view extension) {
+  const std::string where = where_of(path);
+  const auto index = parse_strict_json_object(read_bounded(path, kMaxIndexBytes), where, "the index", 16);
+  const auto weight_map = index.find("weight_map");
+  if (weight_map == index.end() || !weight_map->is_object() || weight_map->empty()) {
+    throw input_error(where,
+                      "expected a weight_map from weights to files, got none; download the index again");
+  }
+  std::map<std::string, std::vector<std::string>> shards;
+  for (const auto& [weight, shard] : weight_map->items()) {
+    if (!shard.is_string()) {
+      throw input_error(where, "expected a file name for weight '{}', got {}; download the index again",
+                        printable(weight), shard.type_name());
+    }
+    const auto& name = shard.get_ref<const std::string&>();
+    check_shard_name(name, extension, where);
+    shards[name].push_back(weight);
+  }
+  return shards;
+}
+
+void read_sharded(const fs::path& index, std::string_view extension, Read read, WeightMap& weights) {
+  const std::string where = where_of(index);
+  for (const auto& [shard, names] : read_index(index, extension)) {
+    const fs::path path = index.parent_path() / shard;
+    if (!is_file(path)) {
+      throw input_error(where, "expected the file '{}' beside the index, got none; download it",
+                        printable(shard));
+    }
+    read(path, weights);
+    const std::string source = where_of(path);
+    for (const std::string& name : names) {
+      const WeightMap::Entry* entry = weights.find(name);
+      if ((entry == nullptr && is_known_buffer(name)) || (entry != nullptr && entry->source == source))
+        continue;
+      throw input_error(where, "expected weight '{}' in '{}', got {}; download both files again",
+                        printable(name), printable(shard),
+                        entry == nullptr ? "none" : "it in " + entry->source);
+    }
+  }
+}
+
+// The *.safetensors of the directory but for adapters, which are no model by themselves.
+std::vector<fs::path> other_safetensors(const fs::path& directory) {
+  std::vector<fs::path> found;
+  std::error_code failed;
+  for (fs::directory_iterator it(directory, failed), end; !failed && it != end; it.increment(failed)) {
+    const std::string name = it->path().filename().string();
+    if (name.ends_with(".safetensors") && !name.starts_with("adapter_") && is_file(it->path())) {
+      found.push_back(it->path());
+    }
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+void read_weights(const fs::path& directory, WeightMap& weights) {
+  const fs::path safetensors_index = directory / "model.safetensors.index.json";
+  const fs::path safetensors = directory / "model.safetensors";
+  const fs::path torch_index = directory / "pytorch_model.bin.index.json";
+  const fs::path torch = directory / "pytorch_model.bin";
+  if (is_file(safetensors_index))
+    return read_sharded(safetensors_index, ".safetensors", read_safetensors, weights);
+  if (is_file(safetensors)) return read_safetensors(safetensors, weights);
+  const std::vector<fs::path> others = other_safetensors(directory);
+  if (others.size() == 1) return read_safetensors(others.front(), weights);
+  if (is_file(torch_index)) return read_sharded(torch_index, ".bin", read_torch_checkpoint, weights);
+  if (is_file(torch)) return read_torch_checkpoint(torch, weights);
+  if (others.size() > 1) {
+    throw input_error(
+        where_of(directory),
+        "expected model.safetensors.index.json beside {} .safetensors files ({}, {}, ...), got none; "
+        "download the index too",
+        others.size(), printable(others[0].filename().string()), printable(others[1].filename().string()));
+  }
+  throw input_error(
+      where_of(directory),
+      "expected weights (model.safetensors.index.json, model.safetensors, one *.safetensors, "
+      "pytorch_model.bin.index.json or pytorch_model.bin), got none; download the model's weights");
+}
+
+}  // namespace
+
+Checkpoint open_checkpoint(const fs::path& directory) {
+  std::error_code failed;
+  if (!fs::is_directory(directory, failed)) {
+    throw input_error(where_of(directory), "expected a model directory, got {}; check the path",
+                      fs::exists(directory, failed) ? "something else" : "nothing");
+  }
+  const fs::path config = directory / "config.json";
+  if (!is_file(config)) {
+    throw input_error(where_of(directory),
+                      "expected config.json in the model directory, got none; download it");
+  }
+  Checkpoint checkpoint;
+  checkpoint.directory = directory;
+  checkpoint.config_json = read_bounded(config, kMaxConfigBytes);
+  read_weights(directory, checkpoint.weights);
+  return checkpoint;
+}
+
+}  // namespace refocus

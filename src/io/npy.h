@@ -1,0 +1,50 @@
+// NumPy's .npy files (format: numpy/lib/format.py, versions 1.0 to 3.0): one array in row-major order.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <variant>
+#include <vector>
+
+#include "io/atomic_file.h"
+
+namespace refocus {
+
+// Writes a float32 array piece by piece, so that a large one is never held whole. The file appears under its
+// name at finish(); a writer destroyed before leaves nothing behind.
+class NpyWriter {
+ public:
+  // As the first dimension: as many as are written.
+  static constexpr std::int64_t kAsWritten = -1;
+
+  // Dimensions outermost first; only the first may be kAsWritten, and then the others must not be 0.
+  // InputError where the file cannot be written.
+  NpyWriter(std::filesystem::path path, std::vector<std::int64_t> shape);
+
+  // The next elements, in row-major order: a row, several, or part of one.
+  void write(std::span<const float> elements);
+  // All elements of the shape must have been written.
+  void finish();
+
+ private:
+  AtomicFile file_;
+  std::vector<std::int64_t> shape_;
+  std::int64_t row_elements_ = 1;  // of one step of the first dimension
+  std::int64_t written_ = 0;
+};
+
+struct NpyArray {
+  std::vector<std::int64_t> shape;
+  std::variant<std::vector<float>, std::vector<std::int64_t>> data;  // of <f4; of <i4 or <i8
+
+  // The data where it is of that kind; otherwise an InputError.
+  const std::vector<float>& f32() const;
+  const std::vector<std::int64_t>& i64() const;
+};
+
+// Reads a whole array of element type <f4, <i4 or <i8. InputError for any other file.
+NpyArray read_npy(const std::filesystem::path& path);
+
+}  // namespace refocus

@@ -1,0 +1,33 @@
+// Reading and writing .safetensors files (format: "Format" in the README of huggingface/safetensors):
+// 8 bytes little-endian header length, a JSON header, then the tensors' bytes without gaps.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <span>
+#include <string>
+
+#include "tensor/weight_map.h"
+
+namespace refocus {
+
+// Adds the file's F32, F16 and BF16 tensors to `weights`. The views point into the mapped file, whose pages
+// are read only when used; `weights` keeps it mapped. The whole header is checked first: an InputError, with
+// `weights` as before, where the file breaks the format, is cut short, or holds another element type (left
+// out instead where is_known_buffer() of its name).
+void read_safetensors(const std::filesystem::path& path, WeightMap& weights);
+
+struct NamedTensor {
+  std::string name;
+  TensorView view;
+};
+
+// Writes a .safetensors file, whole or not at all. Tensors of wider elements come first, then by name, so
+// that each is aligned to its element. InputError where a name is no UTF-8, comes twice, or the file cannot
+// be written.
+void write_safetensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors,
+                       const std::map<std::string, std::string>& metadata = {});
+void write_safetensors(const std::filesystem::path& path, const WeightMap& weights,
+                       const std::map<std::string, std::string>& metadata = {});
+
+}  // namespace refocus

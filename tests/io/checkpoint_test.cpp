@@ -1,0 +1,171 @@
+#include "io/checkpoint.h"
+
+#include "io_support.h"
+
+namespace refocus {
+namespace {
+
+using ::testing::AllOf;
+using testing::error_of;
+using ::testing::HasSubstr;
+using testing::io_golden;
+namespace fs = std::filesystem;
+
+// A model directory with config.json, to which a test adds weights.
+class ModelDir {
+ public:
+  ModelDir() { write("config.json", R"({"hidden_size": 64})"); }
+  void write(const std::string& name, const std::string& content) {
+    write_file_atomically(dir_ / name, content);
+  }
+  // A .safetensors file of float32 scalars, each with the value `value`.
+  void write_scalars(const std::string& name, const std::vector<std::string>& tensors, float value) {
+    std::string header, data;
+    for (const std::string& tensor : tensors) {
+      header += (header.empty() ? "{\"" : ",\"") + tensor +
+                R"(":{"dtype":"F32","shape":[],"data_offsets":[)" + std::to_string(data.size()) + "," +
+                std::to_string(data.size() + 4) + "]}";
+      data += testing::little_endian(value);
+    }
+    write(name, testing::safetensors_bytes(header + "}", data));
+  }
+  void copy_golden(const std::string& golden, const std::string& name) {
+    fs::copy_file(io_golden(golden), dir_ / name, fs::copy_options::overwrite_existing);
+  }
+  const fs::path& path() const { return dir_.path(); }
+  Checkpoint open() const { return open_checkpoint(path()); }
+  std::string error() const {
+    return error_of([&] { open(); });
+  }
+
+ private:
+  testing::TempDir dir_;
+};
+
+float scalar(const Checkpoint& checkpoint, const std::string& name) {
+  const WeightMap::Entry* entry = checkpoint.weights.find(name);
+  return entry == nullptr ? -1 : to_f32(entry->view)[0];
+}
+
+TEST(Checkpoint, PrefersSafetensorsToPickles) {
+  ModelDir dir;
+  dir.copy_golden("tied.bin", "pytorch_model.bin");
+  Checkpoint checkpoint = dir.open();
+  EXPECT_NE(checkpoint.weights.find("lm_head.weight"), nullptr);
+  EXPECT_EQ(checkpoint.config_json, R"({"hidden_size": 64})");
+  EXPECT_EQ(checkpoint.directory, dir.path());
+
+  dir.write("pytorch_model.bin.index.json", R"({"weight_map": {"weight": "pytorch_model-1.bin"}})");
+  dir.copy_golden("parameter.bin", "pytorch_model-1.bin");
+  checkpoint = dir.open();
+  EXPECT_NE(checkpoint.weights.find("weight"), nullptr);
+  EXPECT_EQ(checkpoint.weights.find("lm_head.weight"), nullptr);
+
+  dir.write_scalars("adapter_model.safetensors", {"adapter"}, 9);
+  EXPECT_NE(dir.open().weights.find("weight"), nullptr);
+  dir.write_scalars("other.safetensors", {"w"}, 1);
+  EXPECT_EQ(scalar(dir.open(), "w"), 1);
+  dir.write_scalars("model.safetensors", {"w"}, 2);
+  EXPECT_EQ(scalar(dir.open(), "w"), 2);
+  dir.write_scalars("shard.safetensors", {"w"}, 3);
+  dir.write("model.safetensors.index.json", R"({"metadata": {}, "weight_map": {"w": "shard.safetensors"}})");
+  EXPECT_EQ(scalar(dir.open(), "w"), 3);
+}
+
+TEST(Checkpoint, ReadsEveryShard) {
+  ModelDir dir;
+  dir.write_scalars("model-1.safetensors", {"a", "b"}, 1);
+  dir.write_scalars("model-2.safetensors", {"c"}, 2);
+  dir.write(
+      "model.safetensors.index.json",
+      R"({"weight_map": {"a": "model-1.safetensors", "b": "model-1.safetensors", "c": "model-2.safetensors"}})");
+  const Checkpoint checkpoint = dir.open();
+  EXPECT_EQ(checkpoint.weights.entries().size(), 3u);
+  EXPECT_EQ(scalar(checkpoint, "b"), 1);
+  EXPECT_EQ(scalar(checkpoint, "c"), 2);
+}
+
+TEST(Checkpoint, ABufferThatWasLeftOutIsNotMissed) {
+  ModelDir dir;
+  dir.copy_golden("buffers.bin", "pytorch_model-1.bin");
+  dir.write("pytorch_model.bin.index.json",
+            R"({"weight_map": {"model.norm.weight": "pytorch_model-1.bin",
+                "model.layers.0.self_attn.rotary_emb.inv_freq": "pytorch_model-1.bin"}})");
+  EXPECT_EQ(dir.open().weights.entries().size(), 1u);
+}
+
+TEST(Checkpoint, RefusesAnIndexThatDisagreesWithItsShards) {
+  ModelDir dir;
+  dir.write_scalars("model-1.safetensors", {"a"}, 1);
+  dir.write_scalars("model-2.safetensors", {"b"}, 2);
+  const auto error = [&](const std::string& index) {
+    dir.write("model.safetensors.index.json", index);
+    return dir.error();
+  };
+  EXPECT_THAT(error(R"({"weight_map": {"a": "model-1.safetensors", "z": "model-1.safetensors"}})"),
+              HasSubstr("expected weight 'z' in 'model-1.safetensors', got none"));
+  EXPECT_THAT(error(R"({"weight_map": {"a": "model-2.safetensors", "b": "model-1.safetensors"}})"),
+              HasSubstr("expected weight 'b' in 'model-1.safetensors', got none"));
+  EXPECT_THAT(error(R"({"weight_map": {"a": "model-1.safetensors", "b": "model-1.safetensors"}})"),
+              HasSubstr("expected weight 'b' in 'model-1.safetensors', got none"));
+  EXPECT_THAT(error(R"({"weight_map": {"a": "model-1.safetensors", "b": "model-3.safetensors"}})"),
+              HasSubstr("expected the file 'model-3.safetensors' beside the index, got none"));
+  dir.write_scalars("model-2.safetensors", {"a", "b"}, 2);
+  EXPECT_THAT(error(R"({"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}})"),
+              HasSubstr("tensor a is also in"));
+}
+
+TEST(Checkpoint, RefusesAMalformedIndex) {
+  ModelDir dir;
+  dir.write_scalars("model-1.safetensors", {"a"}, 1);
+  fs::create_directory(dir.path() / "sub");
+  dir.write_scalars("sub/model.safetensors", {"a"}, 1);
+  const auto error = [&](const std::string& index) {
+    dir.write("model.safetensors.index.json", index);
+    return dir.error();
+  };
+  for (const char* name :
+       {"../model-1.safetensors", "/etc/passwd", "sub/model.safetensors", "..", "", ".safetensors",
+        "sub\\\\model.safetensors", "a\\u0000.safetensors", "config.json"}) {
+    SCOPED_TRACE(name);
+    EXPECT_THAT(error(std::string(R"({"weight_map": {"a": ")") + name + "\"}}"),
+                HasSubstr("expected plain file names ending in .safetensors"));
+  }
+  EXPECT_THAT(error(R"({"weight_map": {"a": 1}})"),
+              HasSubstr("expected a file name for weight 'a', got number"));
+  EXPECT_THAT(error(R"({"weight_map": {}})"), HasSubstr("expected a weight_map"));
+  EXPECT_THAT(error(R"({"metadata": {}})"), HasSubstr("expected a weight_map"));
+  EXPECT_THAT(error("[]"), HasSubstr("the index must be a JSON object, got array"));
+  EXPECT_THAT(error("{"), HasSubstr("the index is not valid JSON"));
+  EXPECT_THAT(error(R"({"weight_map": {"a": "model-1.safetensors", "a": "model-1.safetensors"}})"),
+              HasSubstr("has the key 'a' twice"));
+}
+
+TEST(Checkpoint, SaysWhatIsMissing) {
+  ModelDir dir;
+  EXPECT_EQ(dir.error(),
+            "[" + dir.path().string() +
+                "] expected weights (model.safetensors.index.json, model.safetensors, one *.safetensors, "
+                "pytorch_model.bin.index.json or pytorch_model.bin), got none; download the model's "
+                "weights");
+  dir.write_scalars("a.safetensors", {"a"}, 1);
+  dir.write_scalars("b.safetensors", {"b"}, 1);
+  EXPECT_THAT(dir.error(),
+              HasSubstr("beside 2 .safetensors files (a.safetensors, b.safetensors, ...), got none"));
+  fs::remove(dir.path() / "config.json");
+  EXPECT_THAT(dir.error(), HasSubstr("expected config.json in the model directory, got none"));
+  EXPECT_THAT(error_of([&] { open_checkpoint(dir.path() / "absent"); }),
+              HasSubstr("expected a model directory, got nothing"));
+  EXPECT_THAT(error_of([&] { open_checkpoint(dir.path() / "a.safetensors"); }),
+              HasSubstr("expected a model directory, got something else"));
+}
+
+TEST(Checkpoint, OpensARealModel) {
+  REFOCUS_NEEDS_SHARED("models/aidreams-260k/model.safetensors");
+  const Checkpoint checkpoint = open_checkpoint(testing::shared("models/aidreams-260k"));
+  EXPECT_NE(checkpoint.weights.find("model.layers.0.self_attn.q_proj.weight"), nullptr);
+  EXPECT_THAT(checkpoint.config_json, HasSubstr("hidden_size"));
+}
+
+}  // namespace
+}  // namespace refocus
