@@ -95,6 +95,15 @@ void Journal::check_format() const {
     throw input_error(where, "expected journal format {}, got {}; use the program version that wrote it",
                       kFormatVersion, version);
   }
+  // SQLite reads a last page that is cut short as if zeros followed. Only a log may mend such a page.
+  std::filesystem::path log = database_->path();
+  log += "-wal";
+  std::error_code error;
+  const bool no_log = !std::filesystem::exists(log, error) || std::filesystem::file_size(log, error) == 0;
+  const auto page = static_cast<std::uintmax_t>(database_->integer("PRAGMA page_size"));
+  if (no_log && std::filesystem::file_size(database_->path(), error) % page != 0) {
+    throw input_error(where, "is cut short; restore a copy of it, or choose another -o directory");
+  }
   const std::string check = database_->text("PRAGMA quick_check(1)");
   if (check != "ok") {
     throw input_error(where, "is damaged: {}; restore a copy of it, or choose another -o directory",

@@ -88,12 +88,12 @@ std::vector<std::string> keys(const ordered_json& object) {
 TEST(PublishedFiles, SubjectCsv) {
   Reports r;
   std::vector<const Answer*> anatomy = {&r.answers[0].answers[0], &r.answers[0].answers[1]};
-  EXPECT_EQ(subject_csv(anatomy),
-            std::string("question,A,B,C,D,answer,model_output,model_response,correctness\n"
-                        "\"Which, \"\"exactly\"\"?\r\nSay.\",one,two,three,four,B,B,\"B, since "
-                        "\"\"x\"\",\r\nthen\ny\",True\n"
-                        "None,one,two,three,four,A,B,B\0\xef\xbf\xbd,False\n",
-                        202));
+  EXPECT_EQ(
+      subject_csv(anatomy),
+      "question,A,B,C,D,answer,model_output,model_response,correctness\n"
+      "\"Which, \"\"exactly\"\"?\r\nSay.\",one,two,three,four,B,B,\"B, since \"\"x\"\",\r\nthen\ny\",True\n"
+      "None,one,two,three,four,A,B,B" +
+          std::string(1, '\0') + "\xef\xbf\xbd,False\n");
   EXPECT_EQ(
       subject_csv({&r.answers[0].answers[2]}),
       "question,A,B,C,D,answer,model_output,model_response,correctness\nWhy?,one,two,three,four,D,,,False\n");
