@@ -1,0 +1,42 @@
+#include "eval/item.h"
+
+#include "eval/file_names.h"
+#include "eval/sha256.h"
+
+namespace refocus {
+namespace {
+
+// The separators of `name:key=value,key=value` become underscores.
+std::string readable_name(const std::string& intervention) {
+  std::string name;
+  for (const char c : intervention) {
+    const bool separator = c == ':' || c == ',';
+    name += separator ? '_' : c != '~' && is_safe_file_name(std::string("x") + c) ? c : '-';
+  }
+  return name;
+}
+
+// What readable_name was made of, if it was the ordinary `name:key=value,...` without an underscore.
+std::string intervention_of(std::string name) {
+  bool first = true;
+  for (char& c : name) {
+    if (c != '_') continue;
+    c = first ? ':' : ',';
+    first = false;
+  }
+  return name;
+}
+
+}  // namespace
+
+std::string Arm::name() const {
+  constexpr std::size_t kLongest = 120;
+  std::string name = readable_name(intervention);
+  // A text that cannot be read back from its name is told from its likes by a hash.
+  if (name.size() > kLongest || intervention_of(name) != intervention) {
+    name = name.substr(0, kLongest) + "~" + sha256_hex(intervention).substr(0, 8);
+  }
+  return (prompt == PromptKind::kCot ? "cot-" : "direct-") + name;
+}
+
+}  // namespace refocus

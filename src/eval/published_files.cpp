@@ -1,0 +1,64 @@
+#include "eval/published_files.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include "eval/csv_writer.h"
+
+namespace refocus {
+namespace {
+
+constexpr std::string_view kLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+std::string_view question_of(const Item& item) {
+  for (const auto& [name, text] : item.fields) {
+    if (name == "question") return text;
+  }
+  return item.fields.empty() ? std::string_view() : item.fields.front().second;
+}
+
+std::string_view letter_text(const std::optional<char>& letter) {
+  return letter ? std::string_view(&*letter, 1) : std::string_view();
+}
+
+}  // namespace
+
+std::string subject_csv(const std::vector<const Answer*>& answers) {
+  std::size_t options = 4;
+  for (const Answer* answer : answers) options = std::max(options, answer->item->choices.size());
+  options = std::min(options, kLetters.size());
+  std::string out;
+  std::vector<std::string_view> row = {"question"};
+  for (std::size_t k = 0; k < options; ++k) row.push_back(kLetters.substr(k, 1));
+  row.insert(row.end(), {"answer", "model_output", "model_response", "correctness"});
+  append_csv_row(out, row);
+  for (const Answer* answer : answers) {
+    const Item& item = *answer->item;
+    row = {question_of(item)};
+    for (std::size_t k = 0; k < options; ++k) {
+      row.push_back(k < item.choices.size() ? std::string_view(item.choices[k]) : std::string_view());
+    }
+    const std::string_view correctness = !answer->correct ? "" : *answer->correct ? "True" : "False";
+    row.insert(row.end(), {letter_text(item.label), letter_text(answer->extraction.letter),
+                           answer->response.text, correctness});
+    append_csv_row(out, row);
+  }
+  return out;
+}
+
+std::string prediction_csv(const TaskAnswers& answers) {
+  std::string out;
+  append_csv_row(out, {"dataset", "prediction"});
+  auto next = answers.answers.begin();
+  for (const Item& item : answers.task->items) {
+    std::string prediction;
+    if (next != answers.answers.end() && next->item == &item) {
+      if (const auto letter = next->extraction.letter) prediction = std::to_string(*letter - 'A' + 1);
+      ++next;
+    }
+    append_csv_row(out, {item.subject, prediction});
+  }
+  return out;
+}
+
+}  // namespace refocus

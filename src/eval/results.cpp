@@ -1,0 +1,47 @@
+#include "eval/results.h"
+
+#include <unordered_map>
+
+#include "base/error.h"
+#include "base/text_file.h"
+#include "eval/file_names.h"
+#include "eval/published_files.h"
+
+namespace refocus {
+namespace {
+
+std::string samples_text(const std::vector<const Answer*>& answers, const ReportOptions& options) {
+  std::string out;
+  for (const Answer* answer : answers) {
+    out += sample_line(*answer, options);
+    out += '\n';
+  }
+  return out;
+}
+
+void write_task(const std::filesystem::path& directory, const TaskAnswers& answers, const TaskScores& scores,
+                const ReportOptions& options) {
+  std::unordered_map<std::string, std::vector<const Answer*>> by_subject;
+  for (const Answer& answer : answers.answers) by_subject[answer.item->subject].push_back(&answer);
+  const Task& task = *answers.task;
+  const bool predictions = task.name == "piqa" || task.name == "siqa";
+  for (const SubjectScore& subject : scores.subjects) {
+    const std::vector<const Answer*>& own = by_subject[subject.subject];
+    const std::string name = checked_file_name(harness_task_name(task, subject.subject));
+    // The last underscore ends the task's name for readers of lm-evaluation-harness files.
+    write_file_atomically(directory / ("samples_" + name + "_refocus.jsonl"), samples_text(own, options));
+    write_file_atomically(directory / (checked_file_name(subject.subject) + ".csv"),
+                          predictions ? prediction_csv(answers) : subject_csv(own));
+  }
+}
+
+}  // namespace
+
+void write_arm_reports(const std::filesystem::path& directory, const std::vector<TaskAnswers>& answers,
+                       const std::vector<TaskScores>& scores, const ReportOptions& options) {
+  REFOCUS_CHECK(answers.size() == scores.size());
+  for (std::size_t i = 0; i < answers.size(); ++i) write_task(directory, answers[i], scores[i], options);
+  write_file_atomically(directory / "results_refocus.json", results_json(scores, options));
+}
+
+}  // namespace refocus

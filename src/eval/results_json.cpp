@@ -1,0 +1,135 @@
+// results_refocus.json: the aggregated numbers in the layout of lm-evaluation-harness.
+#include "base/error.h"
+#include "eval/file_names.h"
+#include "eval/results.h"
+
+namespace refocus {
+namespace {
+
+using nlohmann::ordered_json;
+
+// The version of how this project asks and scores a task; raised when either changes.
+constexpr int kTaskVersion = 1;
+
+ordered_json or_null(const std::optional<double>& value) {
+  return value ? ordered_json(*value) : ordered_json();
+}
+
+ordered_json entry(const Tally& tally, const std::string& alias) {
+  ordered_json e;
+  e["alias"] = alias;
+  if (tally.accuracy()) {
+    e["acc,none"] = *tally.accuracy();
+    e["acc_stderr,none"] = or_null(tally.standard_error());
+  }
+  e["n"] = tally.answered;
+  e["correct"] = tally.labelled > 0 ? ordered_json(tally.correct) : ordered_json();
+  e["unparsed"] = tally.unparsed;
+  e["truncated"] = tally.truncated;
+  e["empty"] = tally.empty;
+  e["generated_tokens"] = tally.generated_tokens;
+  e["mean_generated_tokens"] = or_null(tally.mean_generated_tokens());
+  return e;
+}
+
+class ResultsBuilder {
+ public:
+  explicit ResultsBuilder(const ReportOptions& options) : options_(options) {
+    for (const char* key : {"results", "groups", "group_subtasks", "configs", "versions", "n-shot",
+                            "higher_is_better", "n-samples", "config"}) {
+      file_[key] = ordered_json::object();
+    }
+    if (options.config.is_object()) file_["config"] = options.config;
+    file_["arm"] = options.arm;
+  }
+
+  void add(const TaskScores& scores) {
+    const Task& task = *scores.task;
+    if (scores.groups.empty()) {
+      for (const SubjectScore& subject : scores.subjects) add_leaf(task, subject, "");
+      return;
+    }
+    // A group lists its parts: the task its categories, a category its subjects. "non_stem" overlaps the
+    // other categories and is therefore no part of the task.
+    std::vector<std::string> categories, not_stem;
+    for (const GroupScore& group : scores.groups) {
+      if (group.name == "non_stem") continue;
+      categories.push_back(group_name(task, group));
+      if (group.name != "stem") not_stem.push_back(group_name(task, group));
+    }
+    for (const SubjectScore& subject : scores.subjects) {
+      if (subject.category.empty()) categories.push_back(harness_task_name(task, subject.subject));
+    }
+    add_group(task.name, task.name, scores.all, categories);
+    for (const GroupScore& group : scores.groups) {
+      const std::string alias = " - " + group.name;
+      if (group.name == "non_stem") {
+        add_group(group_name(task, group), alias, group.tally, not_stem);
+        continue;
+      }
+      std::vector<std::string> leaves;
+      for (const std::string& subject : group.subjects) leaves.push_back(harness_task_name(task, subject));
+      add_group(group_name(task, group), alias, group.tally, leaves);
+      for (const SubjectScore& subject : scores.subjects) {
+        if (subject.category == group.name) add_leaf(task, subject, "  - ");
+      }
+    }
+    for (const SubjectScore& subject : scores.subjects) {
+      if (subject.category.empty()) add_leaf(task, subject, "  - ");
+    }
+  }
+
+  ordered_json take() { return std::move(file_); }
+
+ private:
+  static std::string group_name(const Task& task, const GroupScore& group) {
+    return task.name + "_" + group.name;
+  }
+
+  void add_common(const std::string& name, const Tally& tally) {
+    file_["versions"][name] = kTaskVersion;
+    file_["n-shot"][name] = options_.num_fewshot;
+    file_["higher_is_better"][name] = ordered_json::object();
+    if (tally.accuracy()) file_["higher_is_better"][name]["acc"] = true;
+  }
+
+  void add_group(const std::string& name, const std::string& alias, const Tally& tally,
+                 const std::vector<std::string>& parts) {
+    file_["results"][name] = entry(tally, alias);
+    file_["groups"][name] = entry(tally, alias);
+    file_["group_subtasks"][name] = parts;
+    add_common(name, tally);
+  }
+
+  void add_leaf(const Task& task, const SubjectScore& subject, const std::string& indent) {
+    const std::string name = harness_task_name(task, subject.subject);
+    file_["results"][name] = entry(subject.tally, indent.empty() ? name : indent + subject.subject);
+    if (indent.empty()) file_["group_subtasks"][name] = ordered_json::array();
+    ordered_json config;
+    config["task"] = name;
+    config["dataset_name"] = subject.subject;
+    config["output_type"] = "generate_until";
+    config["num_fewshot"] = options_.num_fewshot;
+    config["generation_kwargs"] = options_.generation_kwargs;
+    config["repeats"] = 1;
+    config["metric_list"] =
+        ordered_json::array({{{"metric", "acc"}, {"aggregation", "mean"}, {"higher_is_better", true}}});
+    config["metadata"] = {{"version", kTaskVersion}};
+    file_["configs"][name] = std::move(config);
+    file_["n-samples"][name] = {{"original", subject.tally.items}, {"effective", subject.tally.answered}};
+    add_common(name, subject.tally);
+  }
+
+  const ReportOptions& options_;
+  ordered_json file_;
+};
+
+}  // namespace
+
+std::string results_json(const std::vector<TaskScores>& scores, const ReportOptions& options) {
+  ResultsBuilder builder(options);
+  for (const TaskScores& task : scores) builder.add(task);
+  return builder.take().dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace refocus

@@ -1,0 +1,55 @@
+// samples_*.jsonl: one line an answer in the layout of lm-evaluation-harness, with the extraction beside it.
+#include "eval/results.h"
+#include "eval/sha256.h"
+#include "eval/utf8_text.h"
+
+namespace refocus {
+namespace {
+
+using nlohmann::ordered_json;
+
+// lm-evaluation-harness marks an answer in which its filter found nothing this way.
+constexpr const char* kUnparsed = "[invalid]";
+
+ordered_json doc_of(const Item& item) {
+  ordered_json doc = ordered_json::object();
+  for (const auto& [name, text] : item.fields) doc[valid_utf8(name)] = valid_utf8(text);
+  return doc;
+}
+
+}  // namespace
+
+std::string sample_line(const Answer& answer, const ReportOptions& options) {
+  const Item& item = *answer.item;
+  const Response& response = answer.response;
+  const Extraction& found = answer.extraction;
+  const ordered_json doc = doc_of(item);
+  const ordered_json target = item.label ? ordered_json(std::string(1, *item.label)) : ordered_json();
+
+  ordered_json sample;
+  sample["doc_id"] = item.index;
+  sample["doc"] = doc;
+  sample["target"] = target;
+  sample["arguments"]["gen_args_0"] = {{"arg_0", response.prompt}, {"arg_1", options.generation_kwargs}};
+  sample["resps"] = ordered_json::array({ordered_json::array({response.text})});
+  sample["filtered_resps"] = ordered_json::array({found.letter ? std::string(1, *found.letter) : kUnparsed});
+  sample["filter"] = "none";
+  sample["metrics"] = answer.correct ? ordered_json::array({"acc"}) : ordered_json::array();
+  // The hashes are those of lm-evaluation-harness: SHA-256 of the document as Python's json.dumps with
+  // indent=2 and ensure_ascii=False writes it, of the prompt, and of the target. dump(2) writes the same
+  // bytes.
+  sample["doc_hash"] = sha256_hex(doc.dump(2));
+  sample["prompt_hash"] = sha256_hex(response.prompt);
+  sample["target_hash"] = item.label ? ordered_json(sha256_hex(std::string(1, *item.label))) : ordered_json();
+  if (answer.correct) sample["acc"] = *answer.correct ? 1.0 : 0.0;
+
+  sample["subject"] = valid_utf8(item.subject);
+  sample["rule"] = found.letter ? ordered_json(found.rule) : ordered_json();
+  sample["span"] = found.letter ? ordered_json::array({found.span_begin, found.span_end}) : ordered_json();
+  sample["finish_reason"] = response.finish_reason;
+  sample["prompt_tokens"] = response.prompt_tokens;
+  sample["generated_tokens"] = response.generated_tokens;
+  return sample.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+}
+
+}  // namespace refocus

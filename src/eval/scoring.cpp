@@ -1,0 +1,154 @@
+#include "eval/scoring.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cmath>
+#include <map>
+#include <unordered_map>
+
+#include "base/error.h"
+#include "eval/utf8_text.h"
+
+namespace refocus {
+namespace {
+
+std::string normalised_category(std::string name) {
+  for (char& c : name) {
+    c = c == ' ' || c == '-' ? '_' : static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  }
+  return name == "social" ? "social_sciences" : name;
+}
+
+// Known categories in the order of reports; others after them, by name.
+int category_rank(const std::string& name) {
+  static const std::vector<std::string> kOrder = {"stem", "humanities", "social_sciences", "other"};
+  return static_cast<int>(std::find(kOrder.begin(), kOrder.end(), name) - kOrder.begin());
+}
+
+Answer judged(const Item& item, Response response, const Extractor& extract) {
+  Answer answer;
+  answer.item = &item;
+  response.text = valid_utf8(response.text);
+  response.prompt = valid_utf8(response.prompt);
+  answer.extraction = extract(item, response.text);
+  if (item.label) answer.correct = answer.extraction.letter == item.label;
+  answer.response = std::move(response);
+  return answer;
+}
+
+void add_to_group(std::vector<GroupScore>& groups, const std::string& name, const SubjectScore& subject) {
+  auto at = std::find_if(groups.begin(), groups.end(), [&](const GroupScore& g) { return g.name == name; });
+  if (at == groups.end()) at = groups.insert(groups.end(), GroupScore{name, {}, {}});
+  at->subjects.push_back(subject.subject);
+  at->tally.add(subject.tally);
+}
+
+std::vector<GroupScore> group_scores(const std::vector<SubjectScore>& subjects) {
+  std::vector<GroupScore> groups, non_stem;
+  for (const SubjectScore& subject : subjects) {
+    if (subject.category.empty()) continue;
+    add_to_group(groups, subject.category, subject);
+    if (subject.category != "stem") add_to_group(non_stem, "non_stem", subject);
+  }
+  std::sort(groups.begin(), groups.end(), [](const GroupScore& a, const GroupScore& b) {
+    return std::pair(category_rank(a.name), a.name) < std::pair(category_rank(b.name), b.name);
+  });
+  groups.insert(groups.end(), non_stem.begin(), non_stem.end());
+  return groups;
+}
+
+}  // namespace
+
+std::vector<TaskAnswers> judge(const std::vector<Task>& tasks, std::vector<Response> responses,
+                               const Extractor& extract) {
+  std::map<std::pair<std::string, int>, Response*> by_key;
+  for (Response& response : responses) {
+    if (!by_key.emplace(std::pair(response.subject, response.index), &response).second) {
+      throw input_error(
+          "scoring",
+          "expected one answer an item, got two for subject '{}', item {}; score one arm at a time",
+          printable(response.subject), response.index);
+    }
+  }
+  std::vector<TaskAnswers> result;
+  for (const Task& task : tasks) {
+    TaskAnswers answers{&task, {}};
+    for (const Item& item : task.items) {
+      const auto at = by_key.find({item.subject, item.index});
+      if (at == by_key.end()) continue;
+      answers.answers.push_back(judged(item, std::move(*at->second), extract));
+      by_key.erase(at);
+    }
+    result.push_back(std::move(answers));
+  }
+  if (!by_key.empty()) {
+    const auto& [subject, index] = by_key.begin()->first;
+    throw input_error(
+        "scoring",
+        "expected answers to the items of the data, got one for subject '{}', item {}; give the "
+        "data that the run used",
+        printable(subject), index);
+  }
+  return result;
+}
+
+void Tally::add(const Answer& answer) {
+  ++answered;
+  if (answer.correct) {
+    ++labelled;
+    if (*answer.correct) ++correct;
+  }
+  if (!answer.extraction.letter) ++unparsed;
+  if (answer.response.finish_reason == "length") ++truncated;
+  if (answer.response.text.empty()) ++empty;
+  generated_tokens += answer.response.generated_tokens;
+}
+
+void Tally::add(const Tally& other) {
+  items += other.items;
+  answered += other.answered;
+  labelled += other.labelled;
+  correct += other.correct;
+  unparsed += other.unparsed;
+  truncated += other.truncated;
+  empty += other.empty;
+  generated_tokens += other.generated_tokens;
+}
+
+std::optional<double> Tally::accuracy() const {
+  if (labelled == 0) return std::nullopt;
+  return static_cast<double>(correct) / static_cast<double>(labelled);
+}
+
+std::optional<double> Tally::standard_error() const {
+  if (labelled < 2) return std::nullopt;
+  // For 0/1 scores the sample variance is n p (1 - p) / (n - 1).
+  const auto n = static_cast<double>(labelled);
+  const auto c = static_cast<double>(correct);
+  return std::sqrt(c * (n - c) / (n * n * (n - 1)));
+}
+
+std::optional<double> Tally::mean_generated_tokens() const {
+  if (answered == 0) return std::nullopt;
+  return static_cast<double>(generated_tokens) / static_cast<double>(answered);
+}
+
+TaskScores score(const TaskAnswers& answers, const CategoryOf& category_of) {
+  TaskScores scores;
+  scores.task = answers.task;
+  std::unordered_map<std::string, std::size_t> place;
+  const auto subject_at = [&](const std::string& subject) -> SubjectScore& {
+    const auto [at, added] = place.emplace(subject, scores.subjects.size());
+    if (added) scores.subjects.push_back({subject, normalised_category(category_of(subject)), {}});
+    return scores.subjects[at->second];
+  };
+  for (const std::string& subject : answers.task->subjects) subject_at(subject);
+  for (const Item& item : answers.task->items) ++subject_at(item.subject).tally.items;
+  for (const Answer& answer : answers.answers) subject_at(answer.item->subject).tally.add(answer);
+  std::erase_if(scores.subjects, [](const SubjectScore& s) { return s.tally.items == 0; });
+  for (const SubjectScore& subject : scores.subjects) scores.all.add(subject.tally);
+  scores.groups = group_scores(scores.subjects);
+  return scores;
+}
+
+}  // namespace refocus

@@ -1,0 +1,86 @@
+// From answers to numbers: which answers are right, and accuracies for subjects, categories and all.
+//
+// Every average is over questions (micro), so a group weighs its subjects by their size. The standard error
+// is the sample standard deviation (n - 1) of the 0/1 scores over sqrt(n), as lm-evaluation-harness computes
+// it for a task; here groups are treated the same way, over all their questions. An answer with no letter
+// found counts as wrong. Where no label is known there is no accuracy.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "eval/item.h"
+
+namespace refocus {
+
+using Extractor = std::function<Extraction(const Item& item, const std::string& response)>;
+
+// The category of a subject: "stem", "humanities", "social_sciences" or "other" (case and blanks do not
+// matter, "social" is understood); empty where the task has none.
+using CategoryOf = std::function<std::string(const std::string& subject)>;
+
+// One response, judged.
+struct Answer {
+  const Item* item = nullptr;
+  Response response;  // prompt and text made valid UTF-8; spans count bytes of this text
+  Extraction extraction;
+  std::optional<bool> correct;  // absent where the item has no label
+};
+
+// One arm's answers to one task, in the order of its items. Items without an answer are absent.
+struct TaskAnswers {
+  const Task* task = nullptr;
+  std::vector<Answer> answers;
+};
+
+// Sorts one arm's responses to their items and judges them. The tasks must outlive the result. InputError
+// where a response belongs to no item, or an item has two.
+std::vector<TaskAnswers> judge(const std::vector<Task>& tasks, std::vector<Response> responses,
+                               const Extractor& extract);
+
+// Counts over a set of questions.
+struct Tally {
+  std::int64_t items = 0;     // questions that were to be asked
+  std::int64_t answered = 0;  // n: questions with a response
+  std::int64_t labelled = 0;  // of these, with a known right letter
+  std::int64_t correct = 0;
+  std::int64_t unparsed = 0;   // no letter found, empty responses included
+  std::int64_t truncated = 0;  // finish_reason "length"
+  std::int64_t empty = 0;      // no text at all
+  std::int64_t generated_tokens = 0;
+
+  void add(const Answer& answer);
+  void add(const Tally& other);
+
+  std::optional<double> accuracy() const;               // correct / labelled
+  std::optional<double> standard_error() const;         // absent for fewer than two labelled questions
+  std::optional<double> mean_generated_tokens() const;  // over answered questions
+};
+
+struct SubjectScore {
+  std::string subject;
+  std::string category;  // normalised, empty where there is none
+  Tally tally;
+};
+
+struct GroupScore {
+  std::string name;                   // "stem", "humanities", "social_sciences", "other", "non_stem"
+  std::vector<std::string> subjects;  // in the task's order
+  Tally tally;
+};
+
+struct TaskScores {
+  const Task* task = nullptr;
+  std::vector<SubjectScore> subjects;  // in the task's order
+  // The categories that occur, in the order above, then "non_stem" (all that are not "stem") where some
+  // subject is in it. Empty where the task has no categories.
+  std::vector<GroupScore> groups;
+  Tally all;
+};
+
+TaskScores score(const TaskAnswers& answers, const CategoryOf& category_of);
+
+}  // namespace refocus

@@ -1,0 +1,128 @@
+#include "tokenizer/added_tokens.h"
+
+#include <utf8proc.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "tokenizer/utf8.h"
+
+namespace refocus {
+namespace {
+
+// Unicode's White_Space property.
+bool is_white_space(char32_t c) {
+  return (c >= 0x09 && c <= 0x0D) || c == 0x20 || c == 0x85 || c == 0xA0 || c == 0x1680 ||
+         (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F ||
+         c == 0x3000;
+}
+
+// A word character as in Unicode's regular expressions (UTS 18): letters, marks, decimal digits, connectors.
+bool is_word_character(char32_t c) {
+  const utf8proc_category_t category = utf8proc_category(static_cast<utf8proc_int32_t>(c));
+  return (category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_ND) ||
+         category == UTF8PROC_CATEGORY_NL || category == UTF8PROC_CATEGORY_PC;
+}
+
+// Where the last code point of `text`, which must not be empty, begins.
+std::size_t last_code_point(std::string_view text) {
+  std::size_t at = text.size() - 1;
+  while (at > 0 && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80) --at;
+  return at;
+}
+
+bool ends_with_word(std::string_view text) {
+  return !text.empty() && is_word_character(utf8_step(text.substr(last_code_point(text))).code_point);
+}
+
+bool starts_with_word(std::string_view text) {
+  return !text.empty() && is_word_character(utf8_step(text).code_point);
+}
+
+// The size of `text` without the white space at its end.
+std::size_t without_trailing_space(std::string_view text) {
+  while (!text.empty()) {
+    const std::size_t last = last_code_point(text);
+    if (!is_white_space(utf8_step(text.substr(last)).code_point)) break;
+    text = text.substr(0, last);
+  }
+  return text.size();
+}
+
+// The bytes of white space that `text` starts with.
+std::size_t leading_space(std::string_view text) {
+  std::size_t at = 0;
+  while (at < text.size()) {
+    const Utf8Step step = utf8_step(text.substr(at));
+    if (!is_white_space(step.code_point)) break;
+    at += static_cast<std::size_t>(step.length);
+  }
+  return at;
+}
+
+}  // namespace
+
+void AddedTokenMatcher::add(const AddedToken& token, std::string_view content) {
+  if (content.empty()) return;
+  if (content.size() > kMaxContent) {
+    throw input_error("added tokens",
+                      "expected added tokens of at most {} bytes, got one of {} ('{}'); the file is damaged",
+                      kMaxContent, content.size(), printable(content, 40));
+  }
+  std::uint32_t node = 0;
+  for (const char c : content) {
+    const std::uint64_t key = node * std::uint64_t{256} + static_cast<unsigned char>(c);
+    const auto [edge, is_new] = edges_.try_emplace(key, static_cast<std::uint32_t>(node_pattern_.size()));
+    if (is_new) node_pattern_.push_back(-1);
+    node = edge->second;
+  }
+  node_pattern_[node] = static_cast<int>(patterns_.size());
+  patterns_.push_back({token.id, token.special, token.lstrip, token.rstrip, token.single_word});
+  starts_[static_cast<unsigned char>(content[0])] = true;
+}
+
+// The pattern that matches the most bytes at the start of `text`, and how many; -1 where none does.
+std::pair<int, std::size_t> AddedTokenMatcher::longest_match(std::string_view text) const {
+  std::pair<int, std::size_t> best{-1, 0};
+  std::uint32_t node = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto edge = edges_.find(node * std::uint64_t{256} + static_cast<unsigned char>(text[i]));
+    if (edge == edges_.end()) break;
+    node = edge->second;
+    if (node_pattern_[node] >= 0) best = {node_pattern_[node], i + 1};
+  }
+  return best;
+}
+
+std::vector<TextPart> AddedTokenMatcher::split(std::string_view text, bool parse_special) const {
+  std::vector<TextPart> parts;
+  std::size_t done = 0;  // end of the last part
+  std::size_t at = 0;
+  while (at < text.size()) {
+    if (patterns_.empty()) break;
+    const auto [index, length] = starts_[static_cast<unsigned char>(text[at])]
+                                     ? longest_match(text.substr(at))
+                                     : std::pair<int, std::size_t>{-1, 0};
+    if (index < 0) {
+      ++at;
+      continue;
+    }
+    const Pattern& pattern = patterns_[static_cast<std::size_t>(index)];
+    std::size_t begin = at, end = at + length;
+    at = end;  // a match that is then refused still uses up its text, as in Hugging Face tokenizers
+    if (begin < done || (pattern.special && !parse_special)) continue;
+    if (pattern.single_word &&
+        (ends_with_word(text.substr(0, begin)) || starts_with_word(text.substr(end)))) {
+      continue;
+    }
+    if (pattern.lstrip) begin = std::max(done, without_trailing_space(text.substr(0, begin)));
+    if (pattern.rstrip) end += leading_space(text.substr(end));
+    if (done < begin) parts.push_back({-1, done, begin});
+    parts.push_back({pattern.id, begin, end});
+    done = end;
+  }
+  if (done < text.size()) parts.push_back({-1, done, text.size()});
+  return parts;
+}
+
+}  // namespace refocus

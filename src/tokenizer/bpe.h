@@ -1,0 +1,64 @@
+// Byte pair encoding of one word: starts from characters (or bytes) and merges the pair of lowest rank until
+// no known pair is left (Sennrich et al., arXiv 1508.07909; ties go to the leftmost pair).
+//
+// O(n log n) in the word's length, since tokenizers without a pre-tokenizer make a whole text one word.
+// Not here: pre-tokenization, added tokens, and the byte-to-character alphabet of byte-level files.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tokenizer/token_table.h"
+
+namespace refocus {
+
+struct BpeOptions {
+  bool byte_level = false;     // words and pieces are bytes; otherwise UTF-8 characters
+  bool ignore_merges = false;  // a word that is itself a piece becomes that token whatever the merges say
+  bool fuse_unknown = false;   // unknown characters in a row become one unknown token
+  std::array<std::int32_t, 256> byte_tokens;  // ids of <0x00>..<0xFF>, or all -1: no byte fallback
+  std::int32_t unknown = -1;                  // id of the unknown token, or -1
+};
+
+class Bpe {
+ public:
+  struct Merge {
+    std::int32_t left = 0, right = 0, result = 0;  // token ids; the rank is the place in the list
+  };
+
+  // `pieces` maps a piece (as bytes where byte_level) to its id. `where` names the file in errors.
+  Bpe(std::string where, StringToId pieces, const std::vector<Merge>& merges, const BpeOptions& options);
+
+  // Appends the ids of `word`: valid UTF-8, or any bytes where byte_level. InputError where a character has
+  // no token and there is neither byte fallback nor an unknown token.
+  void encode(std::string_view word, std::vector<std::int32_t>& ids) const;
+
+ private:
+  struct Target {
+    std::int32_t rank, result;
+  };
+  // Open addressing over (left, right): one probe for most pairs, which is where encoding spends its time.
+  struct Slot {
+    std::uint64_t key;
+    Target target;
+  };
+
+  void add_merge(const Merge& merge, std::int32_t rank);
+  const Target* find_merge(std::int32_t left, std::int32_t right) const;
+  void initial_symbols(std::string_view word, std::vector<std::int32_t>& symbols) const;
+  void merge_short(std::vector<std::int32_t>& symbols) const;
+  void merge_long(std::vector<std::int32_t>& symbols) const;
+
+  std::string where_;
+  StringToId pieces_;
+  BpeOptions options_;
+  std::array<std::int32_t, 256> single_byte_{};  // the id of each one-byte piece, or -1
+  std::vector<Slot> slots_;
+  std::uint64_t mask_ = 0;
+};
+
+}  // namespace refocus

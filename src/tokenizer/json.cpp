@@ -1,0 +1,85 @@
+#include "tokenizer/json.h"
+
+#include "base/error.h"
+
+namespace refocus {
+namespace {
+
+template <class T>
+T checked(const std::string& where, std::string_view what, std::string_view type, JsonValue value) {
+  T result{};
+  if (value.get(result) != simdjson::SUCCESS) {
+    throw input_error(where, "expected {} as {}, got {}; the file is damaged or not supported", type,
+                      printable(what), printable(simdjson::minify(value), 60));
+  }
+  return result;
+}
+
+template <class T>
+std::optional<T> member(const std::string& where, JsonObject object, std::string_view key,
+                        std::string_view type) {
+  const std::optional<JsonValue> value = json_value(object, key);
+  if (!value) return std::nullopt;
+  return checked<T>(where, fmt::format("\"{}\"", key), type, *value);
+}
+
+}  // namespace
+
+JsonFile::JsonFile(const std::filesystem::path& path) {
+  const std::string where = path.string();
+  if (!std::filesystem::is_regular_file(path)) {
+    throw input_error(where, "expected a file, got none; check the model directory");
+  }
+  JsonValue value;
+  if (const auto error = parser_.load(where).get(value)) {
+    throw input_error(where, "expected JSON, got a file that is not ({}); download it again",
+                      printable(simdjson::error_message(error), 200));
+  }
+  root_ = as_object(where, "the whole file", value);
+}
+
+std::optional<JsonValue> json_value(JsonObject object, std::string_view key) {
+  JsonValue value;
+  if (object.at_key(key).get(value) != simdjson::SUCCESS || value.is_null()) return std::nullopt;
+  return value;
+}
+
+std::optional<std::string_view> json_string(const std::string& where, JsonObject object,
+                                            std::string_view key) {
+  return member<std::string_view>(where, object, key, "a string");
+}
+std::optional<bool> json_bool(const std::string& where, JsonObject object, std::string_view key) {
+  return member<bool>(where, object, key, "true or false");
+}
+std::optional<std::int64_t> json_integer(const std::string& where, JsonObject object, std::string_view key) {
+  return member<std::int64_t>(where, object, key, "an integer");
+}
+std::optional<JsonObject> json_object(const std::string& where, JsonObject object, std::string_view key) {
+  return member<JsonObject>(where, object, key, "an object");
+}
+std::optional<JsonArray> json_array(const std::string& where, JsonObject object, std::string_view key) {
+  return member<JsonArray>(where, object, key, "an array");
+}
+
+JsonObject as_object(const std::string& where, std::string_view what, JsonValue value) {
+  return checked<JsonObject>(where, what, "an object", value);
+}
+JsonArray as_array(const std::string& where, std::string_view what, JsonValue value) {
+  return checked<JsonArray>(where, what, "an array", value);
+}
+std::string_view as_string(const std::string& where, std::string_view what, JsonValue value) {
+  return checked<std::string_view>(where, what, "a string", value);
+}
+std::int64_t as_integer(const std::string& where, std::string_view what, JsonValue value) {
+  return checked<std::int64_t>(where, what, "an integer", value);
+}
+
+std::string_view json_type(const std::string& where, JsonObject component) {
+  return required(where, "type", json_string(where, component, "type"));
+}
+
+void missing_member(const std::string& where, std::string_view key) {
+  throw input_error(where, "expected \"{}\", got none; the file is damaged or not supported", key);
+}
+
+}  // namespace refocus

@@ -1,0 +1,163 @@
+#include "tokenizer/sentencepiece_model.h"
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#include "base/error.h"
+
+namespace refocus {
+namespace {
+
+[[noreturn]] void malformed(const std::string& where) {
+  throw input_error(
+      where, "expected a SentencePiece model, got a file that is not or is cut off; download it again");
+}
+
+// One field of a protocol buffer message (protobuf.dev/programming-guides/encoding).
+struct Field {
+  std::uint64_t number = 0;
+  std::uint64_t value = 0;  // a varint, or the bits of a fixed number
+  std::string_view bytes;   // a string or an embedded message
+};
+
+class FieldReader {
+ public:
+  FieldReader(const std::string& where, std::string_view message) : where_(where), rest_(message) {}
+
+  bool next(Field& field) {
+    if (rest_.empty()) return false;
+    field = {};
+    const std::uint64_t tag = varint();
+    field.number = tag >> 3;
+    switch (tag & 7) {
+      case 0:
+        field.value = varint();
+        break;
+      case 1:
+        fixed(8, field.value);
+        break;
+      case 2:
+        field.bytes = take(varint());
+        break;
+      case 5:
+        fixed(4, field.value);
+        break;
+      default:
+        malformed(where_);
+    }
+    return true;
+  }
+
+ private:
+  std::uint64_t varint() {
+    std::uint64_t value = 0;
+    for (unsigned shift = 0; shift < 64; shift += 7) {
+      const auto byte = static_cast<unsigned char>(take(1)[0]);
+      value |= std::uint64_t{byte & 0x7FU} << shift;
+      if (byte < 0x80) return value;
+    }
+    malformed(where_);
+  }
+
+  void fixed(std::size_t size, std::uint64_t& value) { std::memcpy(&value, take(size).data(), size); }
+
+  std::string_view take(std::uint64_t size) {
+    if (size > rest_.size()) malformed(where_);
+    const std::string_view taken = rest_.substr(0, size);
+    rest_.remove_prefix(size);
+    return taken;
+  }
+
+  const std::string& where_;
+  std::string_view rest_;
+};
+
+// A precompiled character map: the size of a double-array trie in bytes, the trie, then strings ended by NUL
+// that the trie's values point to. The library follows the trie without looking at its size, so every step
+// that any text could take must stay inside. The trie's units are those of darts-clone: bit 31 marks a value,
+// bit 8 a node that has one, bits 10 and up (shifted by 8 where bit 9 is set) the offset of the children.
+void check_character_map(const std::string& where, std::string_view map) {
+  if (map.empty()) return;
+  std::uint32_t trie_bytes = 0;
+  if (map.size() < 4) malformed(where);
+  std::memcpy(&trie_bytes, map.data(), 4);
+  if (trie_bytes % 4 != 0 || trie_bytes >= map.size() - 4 || trie_bytes < 1024) malformed(where);
+  std::vector<std::uint32_t> units(trie_bytes / 4);
+  std::memcpy(units.data(), map.data() + 4, trie_bytes);
+  const std::string_view strings = map.substr(4 + trie_bytes);
+  if (strings.back() != '\0') malformed(where);
+  for (std::uint64_t i = 0; i < units.size(); ++i) {
+    const std::uint32_t unit = units[i];
+    if ((unit >> 31) != 0) continue;  // a value: no text leads further
+    const std::uint64_t children = i ^ (std::uint64_t{unit >> 10} << ((unit & (1U << 9)) >> 6));
+    if ((children | 0xFF) >= units.size()) malformed(where);
+    if ((unit & (1U << 8)) != 0 && (units[children] & 0x7FFFFFFFU) >= strings.size()) malformed(where);
+  }
+}
+
+void check_piece(const std::string& where, std::string_view message) {
+  FieldReader reader(where, message);
+  Field field;
+  while (reader.next(field)) {
+    if (field.number != 2) continue;  // the score
+    float score = 0;
+    const auto bits = static_cast<std::uint32_t>(field.value);
+    std::memcpy(&score, &bits, 4);
+    if (!std::isfinite(score)) malformed(where);
+  }
+}
+
+void check_trainer(const std::string& where, std::string_view message) {
+  FieldReader reader(where, message);
+  Field field;
+  while (reader.next(field)) {
+    if (field.number == 24 && field.value != 0) {
+      throw input_error(where,
+                        "expected white space as a prefix, got treat_whitespace_as_suffix; this tokenizer is "
+                        "not supported");
+    }
+  }
+}
+
+void check_normalizer(const std::string& where, std::string_view message, SentencePieceFacts& facts) {
+  FieldReader reader(where, message);
+  Field field;
+  while (reader.next(field)) {
+    if (field.number == 2) check_character_map(where, field.bytes);
+    if (field.number == 3) facts.add_dummy_prefix = field.value != 0;
+    if (field.number == 4) facts.remove_extra_whitespaces = field.value != 0;
+    if (field.number == 5 && field.value == 0) {
+      throw input_error(
+          where, "expected escaped white space, got escape_whitespaces off; this tokenizer is not supported");
+    }
+  }
+}
+
+void check_denormalizer(const std::string& where, std::string_view message) {
+  FieldReader reader(where, message);
+  Field field;
+  while (reader.next(field)) {
+    if (field.number == 2 && !field.bytes.empty()) {
+      throw input_error(where, "expected no denormalizer, got one; this tokenizer is not supported");
+    }
+  }
+}
+
+}  // namespace
+
+SentencePieceFacts check_sentencepiece_model(const std::string& where, std::string_view file) {
+  SentencePieceFacts facts;
+  FieldReader reader(where, file);
+  Field field;
+  while (reader.next(field)) {
+    if (field.number == 1) check_piece(where, field.bytes);
+    if (field.number == 2) check_trainer(where, field.bytes);
+    if (field.number == 3) check_normalizer(where, field.bytes, facts);
+    if (field.number == 5) check_denormalizer(where, field.bytes);
+  }
+  return facts;
+}
+
+}  // namespace refocus

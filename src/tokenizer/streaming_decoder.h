@@ -1,0 +1,31 @@
+// Decodes token ids one at a time and gives out text as soon as it is certain, never half a character.
+//
+// What push() and finish() return, put together, is what Tokenizer::decode returns for the same ids.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "tokenizer/tokenizer.h"
+
+namespace refocus {
+
+class StreamingDecoder {
+ public:
+  // `tokenizer` must outlive the decoder.
+  explicit StreamingDecoder(const Tokenizer& tokenizer, DecodeOptions options = {});
+
+  // The text that this token completes: valid UTF-8, possibly empty. InputError for an id that the vocabulary
+  // lacks; the decoder is then as before.
+  std::string push(std::int32_t id);
+  // What is left at the end: U+FFFD for a character that was never completed. The decoder is then as new.
+  std::string finish();
+
+ private:
+  const Tokenizer& tokenizer_;
+  DecodeOptions options_;
+  Utf8Assembler assembler_;
+  bool at_start_ = true;  // leading spaces may still have to go
+};
+
+}  // namespace refocus

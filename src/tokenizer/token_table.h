@@ -1,0 +1,59 @@
+// What each token id stands for: its vocabulary piece, the bytes it decodes to, and its kind.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace refocus {
+
+enum class TokenKind : std::uint8_t {
+  kMissing,  // a gap in the ids
+  kNormal,
+  kByte,     // one byte of a character that has no piece of its own
+  kAdded,    // an added token that is not special
+  kSpecial,  // a control token such as <s>, and the unknown token
+};
+
+// Hashing that lets a map keyed by std::string be searched by a std::string_view.
+struct StringHash {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+};
+using StringToId = std::unordered_map<std::string, std::int32_t, StringHash, std::equal_to<>>;
+
+class TokenTable {
+ public:
+  // Ids of files beyond this are refused: no known vocabulary is a tenth as large.
+  static constexpr std::int64_t kMaxIds = 4'000'000;
+
+  struct Entry {
+    std::string piece;
+    std::string bytes;
+    TokenKind kind = TokenKind::kMissing;
+  };
+
+  // Defines the token `id`. InputError (naming `where`) where the id is out of range or already taken.
+  void define(const std::string& where, std::int64_t id, Entry entry);
+  // Changes the kind and the decoded bytes of a defined token.
+  void redefine(std::int32_t id, TokenKind kind, std::string bytes);
+
+  int size() const { return static_cast<int>(entries_.size()); }
+  // Whether `id` is defined.
+  bool contains(std::int64_t id) const {
+    return id >= 0 && id < size() && entries_[static_cast<std::size_t>(id)].kind != TokenKind::kMissing;
+  }
+  // The token `id`. InputError where it is not defined.
+  const Entry& at(std::int64_t id) const;
+  // The id of a piece, where the vocabulary has it.
+  std::optional<std::int32_t> find(std::string_view piece) const;
+
+ private:
+  std::vector<Entry> entries_;
+  StringToId ids_;
+};
+
+}  // namespace refocus

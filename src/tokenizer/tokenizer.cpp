@@ -1,0 +1,121 @@
+#include "tokenizer/tokenizer.h"
+
+#include "base/error.h"
+#include "tokenizer/streaming_decoder.h"
+
+namespace refocus {
+namespace {
+
+constexpr std::size_t kMaxText = std::size_t{1} << 30;  // keeps positions within 32 bits
+
+}  // namespace
+
+std::vector<std::int32_t> Tokenizer::encode(std::string_view text, EncodeOptions options) const {
+  if (text.size() > kMaxText) {
+    throw input_error("text", "expected at most {} bytes, got {}; cut it into parts", kMaxText, text.size());
+  }
+  std::string repaired;
+  if (!is_valid_utf8(text)) {
+    repaired = replace_invalid_utf8(text);
+    text = repaired;
+  }
+  std::vector<std::int32_t> ids;
+  for (const TextPart& part : added_.split(text, options.parse_special)) {
+    if (part.id >= 0) {
+      ids.push_back(part.id);
+    } else {
+      encode_stretch(text.substr(part.begin, part.end - part.begin), part.begin == 0, options, ids);
+    }
+  }
+  return ids;
+}
+
+std::vector<std::int32_t> Tokenizer::encode_prompt(std::string_view text, EncodeOptions options) const {
+  std::vector<std::int32_t> ids = encode(text, options);
+  ids.insert(ids.begin(), frame_.prefix.begin(), frame_.prefix.end());
+  ids.insert(ids.end(), frame_.suffix.begin(), frame_.suffix.end());
+  return ids;
+}
+
+std::string Tokenizer::decode(std::span<const std::int32_t> ids, DecodeOptions options) const {
+  StreamingDecoder decoder(*this, options);
+  std::string text;
+  for (const std::int32_t id : ids) text += decoder.push(id);
+  return text += decoder.finish();
+}
+
+void Tokenizer::add_token(const std::string& where, const AddedToken& token) {
+  if (token.content.empty()) return;
+  const TokenKind kind = token.special ? TokenKind::kSpecial : TokenKind::kAdded;
+  if (!table_.contains(token.id)) {
+    table_.define(where, token.id, {token.content, token.content, kind});
+  } else if (table_.at(token.id).piece != token.content) {
+    throw input_error(
+        where, "expected '{}' as the token {}, got '{}' as an added token; the files do not belong together",
+        printable(table_.at(token.id).piece), token.id, printable(token.content));
+  } else {
+    table_.redefine(token.id, kind, token.content);
+  }
+  if (token.normalized) {
+    normalized_added_.add(token, normalized_content(token.content));
+  } else {
+    added_.add(token, token.content);
+  }
+}
+
+std::optional<std::int32_t> Tokenizer::named_token(const NamedToken& token) const {
+  if (!token.content) return std::nullopt;
+  return table_.find(*token.content);
+}
+
+void Tokenizer::apply_settings(const std::string& where, const ModelSettings& settings,
+                               std::optional<std::int32_t> bos, std::optional<std::int32_t> eos) {
+  for (const AddedToken& token : settings.added_tokens) {
+    if (!table_.contains(token.id) || table_.at(token.id).kind == TokenKind::kNormal) add_token(where, token);
+  }
+  for (const NamedToken* named : {&settings.bos_token, &settings.eos_token}) {
+    const auto id = named_token(*named);
+    if (!id || table_.at(*id).kind == TokenKind::kSpecial) continue;
+    AddedToken token;
+    token.id = *id;
+    token.content = *named->content;
+    token.special = true;
+    add_token(where, token);
+  }
+  bos_id_ = settings.bos_token.mentioned ? named_token(settings.bos_token)
+            : settings.bos_id            ? settings.bos_id
+                                         : bos;
+  if (settings.eos_token.mentioned) eos = named_token(settings.eos_token);
+  eos_ids_ = settings.eos_ids;
+  if (eos_ids_.empty() && eos) eos_ids_ = {*eos};
+  if (!eos && !eos_ids_.empty()) eos = eos_ids_[0];
+
+  const auto set = [&](std::optional<bool> wanted, std::optional<std::int32_t> id, const char* key,
+                       std::vector<std::int32_t>& side) {
+    if (!wanted) return;
+    if (*wanted && !id) {
+      throw input_error(
+          where, "expected the token that \"{}\" asks for, got none; name it in tokenizer_config.json", key);
+    }
+    side.clear();
+    if (*wanted) side.push_back(*id);
+  };
+  set(settings.add_bos_token, bos_id_, "add_bos_token", frame_.prefix);
+  set(settings.add_eos_token, eos, "add_eos_token", frame_.suffix);
+  for (const std::int32_t id : frame_.prefix)
+    table_.at(id);  // an id that the vocabulary lacks is an error here
+  for (const std::int32_t id : frame_.suffix) table_.at(id);
+}
+
+std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& model_directory) {
+  if (std::filesystem::exists(model_directory / "tokenizer.model")) {
+    return load_sentencepiece_tokenizer(model_directory);
+  }
+  if (std::filesystem::exists(model_directory / "tokenizer.json"))
+    return load_json_tokenizer(model_directory);
+  throw input_error(
+      model_directory.string(),
+      "expected tokenizer.model or tokenizer.json, got neither; download the model's tokenizer files");
+}
+
+}  // namespace refocus
