@@ -1,0 +1,20 @@
+// The subcommands of `refocus`: each adds its options to the program and returns what to run when it was
+// chosen.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+namespace refocus::cli {
+
+// Runs a parsed subcommand; errors are exceptions.
+using Action = std::function<void()>;
+
+Action add_generate(CLI::App& command);
+Action add_logits(CLI::App& command);
+Action add_tokenize(CLI::App& command);
+Action add_info(CLI::App& command);
+Action add_extract(CLI::App& command);
+Action add_eval(CLI::App& command);
+
+}  // namespace refocus::cli

@@ -1,0 +1,46 @@
+// refocus extract: reads the chosen letters from responses, one JSON object a line; docs/extraction.md has
+// the rules.
+#include <fstream>
+#include <iostream>
+
+#include "base/error.h"
+#include "cli/command.h"
+#include "eval/extraction.h"
+#include "eval/task_data.h"
+
+namespace refocus::cli {
+
+namespace {
+
+struct Options {
+  std::string task, rules = "anchored", file;
+};
+
+void run(const Options& options) {
+  const ExtractionRules rules = parse_rules(options.rules);
+  choices_of_task(options.task);
+  if (options.file == "-") return extract_lines(std::cin, std::cout, options.task, rules, "standard input");
+  std::ifstream in(options.file, std::ios::binary);
+  if (!in || std::filesystem::is_directory(options.file)) {
+    throw input_error(options.file, "cannot be read; give a file of JSON lines, or - for standard input");
+  }
+  extract_lines(in, std::cout, options.task, rules, options.file);
+}
+
+}  // namespace
+
+Action add_extract(CLI::App& command) {
+  auto options = std::make_shared<Options>();
+  command.add_option("--task", options->task, "mmlu, piqa or siqa: how many options a question has")
+      ->required();
+  command
+      .add_option("--rules", options->rules, "anchored, or published (the rules of arXiv 2403.14932's code)")
+      ->capture_default_str();
+  command
+      .add_option("file", options->file, "Lines {\"choices\":[..],\"response\":\"..\"}; - for standard input")
+      ->required()
+      ->type_name("FILE.jsonl");
+  return [options] { run(*options); };
+}
+
+}  // namespace refocus::cli

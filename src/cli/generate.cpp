@@ -1,0 +1,121 @@
+// refocus generate: continues one prompt; text goes to standard output as it comes, or one JSON object at the
+// end.
+#include <fmt/core.h>
+
+#include <chrono>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "cli/command.h"
+#include "cli/model_options.h"
+#include "cli/prompt_options.h"
+#include "generate/scheduler.h"
+#include "tokenizer/streaming_decoder.h"
+
+namespace refocus::cli {
+
+namespace {
+
+struct Options {
+  ModelOptions model;
+  PromptOptions prompt;
+  SamplingOptions sampling;
+  std::int64_t max_new_tokens = 128;
+  std::string intervene = "none";
+  bool ignore_eos = false, json = false;
+};
+
+double rate(std::int64_t tokens, double seconds) {
+  return seconds > 0 ? static_cast<double>(tokens) / seconds : 0;
+}
+
+void print_json(const Options& options, const OpenModel& model, const GenerationRequest& request,
+                const GenerationResult& result, const SchedulerStats& stats) {
+  std::vector<std::int32_t> text_ids = result.tokens;
+  if (result.stopped) text_ids.pop_back();
+  nlohmann::ordered_json out;
+  out["prompt_tokens"] = request.prompt;
+  out["tokens"] = result.tokens;
+  out["text"] = model.tokenizer ? model.tokenizer->decode(text_ids) : "";
+  out["finish_reason"] = result.stopped ? "eos" : "length";
+  out["intervention"] = parse_intervention(options.intervene).canonical(model.config.num_hidden_layers);
+  out["timing"] = {{"prefill_tps", rate(stats.prefill_tokens, stats.prefill_seconds)},
+                   {"decode_tps", rate(stats.decode_tokens, stats.decode_seconds)}};
+  fmt::print("{}\n", out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+}
+
+void run(const Options& options) {
+  const InterventionSpec spec = parse_intervention(options.intervene);
+  RunningModel model(options.model);
+  GenerationRequest request;
+  request.prompt = options.prompt.tokens(model.files);
+  request.max_new_tokens = options.max_new_tokens;
+  request.intervention = spec;
+  request.sampling = options.sampling;
+  if (!options.ignore_eos) request.stop_tokens = model.files.eos_ids;
+  const std::int64_t context =
+      options.model.context > 0 ? options.model.context : model.files.config.context_length();
+  const auto needed =
+      std::min(context, static_cast<std::int64_t>(request.prompt.size()) + request.max_new_tokens);
+  Scheduler scheduler(model.transformer,
+                      {1, context, kv_budget(options.model, model.files.config, 1, needed)});
+  scheduler.check(request.prompt);
+
+  const bool stream = !options.json;
+  std::optional<StreamingDecoder> decoder;
+  if (stream) decoder.emplace(model.files.need_tokenizer());
+  const auto on_token = [&](std::uint64_t, std::int32_t token) {
+    if (!stream) return;
+    if (!options.ignore_eos &&
+        std::find(request.stop_tokens.begin(), request.stop_tokens.end(), token) != request.stop_tokens.end())
+      return;
+    const std::string text = decoder->push(token);
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    std::fflush(stdout);
+  };
+  GenerationResult result;
+  bool given = false;
+  scheduler.run([&]() { return std::exchange(given, true) ? std::nullopt : std::optional(request); },
+                [&](GenerationResult&& r) { result = std::move(r); }, on_token);
+  if (stream) {
+    fmt::print("{}\n", decoder->finish());
+  } else {
+    print_json(options, model.files, request, result, scheduler.stats());
+  }
+}
+
+}  // namespace
+
+Action add_generate(CLI::App& command) {
+  auto options = std::make_shared<Options>();
+  options->model.add_model(command);
+  options->prompt.add(command);
+  command.add_option("-n,--max-new-tokens", options->max_new_tokens, "Most tokens to generate")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1 << 24));
+  command
+      .add_option("--intervene", options->intervene,
+                  "none, or rebalance[:alpha=0.2,threshold=0.01,depth=LAST,mode=mask|self]")
+      ->capture_default_str()
+      ->type_name("SPEC");
+  SamplingOptions& sampling = options->sampling;
+  command.add_option("--temperature", sampling.temperature, "0: greedy; above: sampled")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1e6));
+  command.add_option("--top-k", sampling.top_k, "Sample among the k largest (0: all)")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1 << 30));
+  command.add_option("--top-p", sampling.top_p, "Sample among the fewest that reach probability p")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1.0));
+  command.add_option("--min-p", sampling.min_p, "Drop those below min-p times the largest probability")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1.0));
+  command.add_option("--seed", sampling.seed, "Seed of the sampling")->capture_default_str();
+  command.add_flag("--ignore-eos", options->ignore_eos, "Go on after an end-of-sequence token");
+  command.add_flag("--json", options->json, "Print one JSON object with tokens, text and timing");
+  options->model.add_running(command);
+  return [options] { run(*options); };
+}
+
+}  // namespace refocus::cli

@@ -1,0 +1,91 @@
+// refocus info: what a model is, without running it.
+#include <fmt/core.h>
+
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "cli/command.h"
+#include "cli/model_options.h"
+
+namespace refocus::cli {
+
+namespace {
+
+struct Options {
+  ModelOptions model;
+  bool json = false;
+};
+
+std::string_view scaling_name(RopeScaling::Kind kind) {
+  switch (kind) {
+    case RopeScaling::Kind::kNone:
+      return "none";
+    case RopeScaling::Kind::kLinear:
+      return "linear";
+    case RopeScaling::Kind::kDynamic:
+      return "dynamic";
+    case RopeScaling::Kind::kLlama3:
+      return "llama3";
+  }
+  return "?";
+}
+
+nlohmann::ordered_json describe(const OpenModel& model) {
+  const LlamaConfig& c = model.config;
+  std::map<std::string, std::int64_t> parameters_by_type;
+  std::int64_t parameters = 0;
+  for (const auto& [name, entry] : model.weights->entries()) {
+    parameters += entry.view.elements();
+    parameters_by_type[std::string(name_of(entry.view.dtype))] += entry.view.elements();
+  }
+  nlohmann::ordered_json out;
+  out["model"] = model.directory.string();
+  out["parameters"] = parameters;
+  out["parameters_by_type"] = parameters_by_type;
+  out["weight_bytes"] = model.weights->total_bytes();
+  out["num_hidden_layers"] = c.num_hidden_layers;
+  out["hidden_size"] = c.hidden_size;
+  out["intermediate_size"] = c.intermediate_size;
+  out["num_attention_heads"] = c.num_attention_heads;
+  out["num_key_value_heads"] = c.num_key_value_heads;
+  out["head_dim"] = c.head_dim;
+  out["vocab_size"] = c.vocab_size;
+  out["context_length"] = c.context_length();
+  out["rope_theta"] = c.rope_theta;
+  out["rope_scaling"] = scaling_name(c.rope_scaling.kind);
+  out["rms_norm_eps"] = c.rms_norm_eps;
+  out["tie_word_embeddings"] = c.tie_word_embeddings;
+  out["kv_cache_bytes_per_token"] = kv_bytes(c, kKeyBlock) / kKeyBlock;
+  out["tokenizer_vocab_size"] =
+      model.tokenizer ? nlohmann::json(model.tokenizer->vocab_size()) : nlohmann::json();
+  out["bos_token_id"] = model.tokenizer && model.tokenizer->bos_id()
+                            ? nlohmann::json(*model.tokenizer->bos_id())
+                            : nlohmann::json();
+  out["eos_token_ids"] = model.eos_ids;
+  return out;
+}
+
+void run(const Options& options) {
+  const OpenModel model = open_model(options.model);
+  bind_weights(model.config, *model.weights,
+               model.directory.string());  // a model that would not run is an error here
+  const nlohmann::ordered_json out = describe(model);
+  if (options.json) {
+    fmt::print("{}\n", out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    return;
+  }
+  for (const auto& [key, value] : out.items()) {
+    fmt::print("{:<26} {}\n", key, value.is_string() ? value.get<std::string>() : value.dump());
+  }
+}
+
+}  // namespace
+
+Action add_info(CLI::App& command) {
+  auto options = std::make_shared<Options>();
+  options->model.add_model(command);
+  command.add_flag("--json", options->json, "Print one JSON object");
+  return [options] { run(*options); };
+}
+
+}  // namespace refocus::cli

@@ -1,0 +1,63 @@
+// refocus logits: the logits of every token of a prompt, float32 [tokens, vocab], as a .npy file.
+#include "base/error.h"
+#include "cli/command.h"
+#include "cli/model_options.h"
+#include "cli/prompt_options.h"
+#include "generate/scheduler.h"
+#include "io/npy.h"
+
+namespace refocus::cli {
+
+namespace {
+
+struct Options {
+  ModelOptions model;
+  PromptOptions prompt;
+  std::string intervene = "none", output;
+};
+
+void run(const Options& options) {
+  constexpr std::int64_t kRows = 128;  // at a time: bounds the memory for logits
+  const InterventionSpec spec = parse_intervention(options.intervene);
+  RunningModel model(options.model, kRows);
+  const LlamaConfig& config = model.files.config;
+  const std::vector<std::int32_t> tokens = options.prompt.tokens(model.files);
+  const auto count = static_cast<std::int64_t>(tokens.size());
+  // A context of one more than the tokens: nothing is generated, so the prompt may fill it.
+  const std::int64_t context = options.model.context > 0 ? options.model.context : config.context_length();
+  Scheduler(model.transformer, {1, context + 1, kv_bytes(config, 1)}).check(tokens);
+
+  KvPool pool(config, kv_bytes(config, count));
+  KvSequence sequence(pool);
+  if (!sequence.reserve(count))
+    throw input_error("cache", "expected memory for {} tokens, got too little", count);
+  const Intervention intervention(spec, config.num_hidden_layers, config.num_attention_heads, kRows);
+  NpyWriter out(options.output, {count, config.vocab_size});
+  for (std::int64_t first = 0; first < count; first += kRows) {
+    const auto now = std::span(tokens).subspan(static_cast<std::size_t>(first),
+                                               static_cast<std::size_t>(std::min(kRows, count - first)));
+    const SequenceInput input{&sequence, now, count, intervention.hooks(), LogitRows::kAll};
+    out.write(model.transformer.forward({&input, 1}));
+  }
+  out.finish();
+}
+
+}  // namespace
+
+Action add_logits(CLI::App& command) {
+  auto options = std::make_shared<Options>();
+  options->model.add_model(command);
+  options->prompt.add(command);
+  command
+      .add_option("--intervene", options->intervene,
+                  "none, or rebalance[:alpha=0.2,threshold=0.01,depth=LAST,mode=mask|self]")
+      ->capture_default_str()
+      ->type_name("SPEC");
+  command.add_option("-o,--output", options->output, "The .npy file to write")
+      ->required()
+      ->type_name("OUT.npy");
+  options->model.add_running(command);
+  return [options] { run(*options); };
+}
+
+}  // namespace refocus::cli

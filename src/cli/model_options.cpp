@@ -1,0 +1,102 @@
+#include "cli/model_options.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "base/error.h"
+#include "io/checkpoint.h"
+#include "tokenizer/model_settings.h"
+
+namespace refocus::cli {
+
+namespace fs = std::filesystem;
+
+void ModelOptions::add_model(CLI::App& command) {
+  command.add_option("-m,--model", model, "Hugging Face model directory")->required()->type_name("MODEL");
+}
+
+void ModelOptions::add_running(CLI::App& command) {
+  command
+      .add_option("--threads", threads, "Threads to compute with (default: as many as there are processors)")
+      ->check(CLI::Range(1, 1024));
+  command.add_option("--context", context, "Most tokens a sequence may have (default: the model's context)")
+      ->check(CLI::Range(2, 1 << 24));
+  command
+      .add_option(
+          "--kv-memory", kv_memory_mib,
+          "Memory for keys and values, in MiB (default: what is needed, up to half of the free memory)")
+      ->check(CLI::Range(1, 1 << 24));
+}
+
+const Tokenizer& OpenModel::need_tokenizer() const {
+  if (!tokenizer) {
+    throw input_error(
+        directory.string(),
+        "expected tokenizer.model or tokenizer.json, got neither; give token ids with --tokens");
+  }
+  return *tokenizer;
+}
+
+OpenModel open_model(const ModelOptions& options) {
+  const fs::path path = options.model;
+  if (!fs::exists(path)) {
+    throw input_error("--model", "expected a model directory, got '{}', which does not exist",
+                      printable(options.model));
+  }
+  if (!fs::is_directory(path)) {
+    throw input_error("--model",
+                      "expected a directory with config.json and *.safetensors or pytorch_model*.bin, got "
+                      "the file '{}'",
+                      printable(options.model));
+  }
+  Checkpoint checkpoint = open_checkpoint(path);
+  OpenModel out;
+  out.directory = path;
+  out.config = parse_config(checkpoint.config_json, (path / "config.json").string());
+  out.config_json = std::move(checkpoint.config_json);
+  out.weights = std::make_shared<const WeightMap>(std::move(checkpoint.weights));
+  if (fs::exists(path / "tokenizer.model") || fs::exists(path / "tokenizer.json")) {
+    out.tokenizer = load_tokenizer(path);
+    out.eos_ids = out.tokenizer->eos_ids();
+    if (out.tokenizer->vocab_size() > out.config.vocab_size) {
+      throw input_error(path.string(),
+                        "expected a tokenizer of at most {} tokens (vocab_size), got {}; the tokenizer is "
+                        "another model's",
+                        out.config.vocab_size, out.tokenizer->vocab_size());
+    }
+  } else {
+    out.eos_ids = read_model_settings(path).eos_ids;
+  }
+  return out;
+}
+
+RunningModel::RunningModel(const ModelOptions& options, std::int64_t max_rows)
+    : files(open_model(options)),
+      pool(options.threads > 0 ? options.threads : available_threads()),
+      transformer(files.config, files.weights, files.directory.string(), pool, max_rows) {}
+
+namespace {
+
+// MemAvailable of /proc/meminfo, or the physical memory where that cannot be read.
+std::int64_t available_bytes() {
+  std::ifstream in("/proc/meminfo");
+  std::string key, unit;
+  std::int64_t kib = 0;
+  while (in >> key >> kib >> unit) {
+    if (key == "MemAvailable:") return kib * 1024;
+  }
+  return static_cast<std::int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
+}
+
+}  // namespace
+
+std::int64_t kv_budget(const ModelOptions& options, const LlamaConfig& config, std::int64_t sequences,
+                       std::int64_t context) {
+  if (options.kv_memory_mib > 0) return options.kv_memory_mib << 20;
+  return std::max(kv_bytes(config, kKeyBlock),
+                  std::min(sequences * kv_bytes(config, context), available_bytes() / 2));
+}
+
+}  // namespace refocus::cli

@@ -1,0 +1,58 @@
+// -m and the options of running a model, which several subcommands share.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "model/transformer.h"
+#include "tensor/weight_map.h"
+#include "tokenizer/tokenizer.h"
+
+namespace refocus::cli {
+
+struct ModelOptions {
+  std::string model;
+  int threads = 0;                 // 0: as many as the process may use
+  std::int64_t context = 0;        // 0: the model's own
+  std::int64_t kv_memory_mib = 0;  // 0: chosen from the free memory
+
+  void add_model(CLI::App& command);
+  void add_running(CLI::App& command);  // --threads, --context, --kv-memory
+};
+
+// A checkpoint that was opened, and its tokenizer where it has one.
+struct OpenModel {
+  std::filesystem::path directory;
+  std::string config_json;
+  LlamaConfig config;
+  std::shared_ptr<const WeightMap> weights;
+  std::unique_ptr<Tokenizer> tokenizer;  // null where the directory has none
+  std::vector<std::int32_t> eos_ids;
+
+  // InputError where the directory has no tokenizer.
+  const Tokenizer& need_tokenizer() const;
+};
+
+OpenModel open_model(const ModelOptions& options);
+
+// A model ready to compute.
+struct RunningModel {
+  explicit RunningModel(const ModelOptions& options, std::int64_t max_rows = 512);
+
+  OpenModel files;
+  ThreadPool pool;
+  Transformer transformer;
+};
+
+// Memory for the cache of so many sequences of `context` tokens: --kv-memory, or whole contexts as long as
+// they fit into a good half of the free memory.
+std::int64_t kv_budget(const ModelOptions& options, const LlamaConfig& config, std::int64_t sequences,
+                       std::int64_t context);
+
+}  // namespace refocus::cli

@@ -1,0 +1,47 @@
+// refocus tokenize: the ids of a text, as a prompt has them (with the model's BOS).
+#include <fmt/ranges.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "cli/command.h"
+#include "tokenizer/tokenizer.h"
+
+namespace refocus::cli {
+
+namespace {
+
+struct Options {
+  std::string model, text;
+  bool json = false;
+};
+
+void run(const Options& options) {
+  if (!std::filesystem::is_directory(options.model)) {
+    throw input_error("--model", "expected a model directory, got '{}', which is none",
+                      printable(options.model));
+  }
+  const std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(options.model);
+  const std::vector<std::int32_t> ids = tokenizer->encode_prompt(options.text);
+  if (options.json) {
+    nlohmann::ordered_json out{{"tokens", ids}, {"pieces", nlohmann::json::array()}};
+    for (const std::int32_t id : ids) out["pieces"].push_back(tokenizer->piece(id));
+    fmt::print("{}\n", out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    return;
+  }
+  fmt::print("{}\n", fmt::join(ids, ","));
+}
+
+}  // namespace
+
+Action add_tokenize(CLI::App& command) {
+  auto options = std::make_shared<Options>();
+  command.add_option("-m,--model", options->model, "Hugging Face model directory")
+      ->required()
+      ->type_name("MODEL");
+  command.add_option("-p,--prompt", options->text, "The text")->required()->type_name("TEXT");
+  command.add_flag("--json", options->json, "Print one JSON object with the ids and the vocabulary's pieces");
+  return [options] { run(*options); };
+}
+
+}  // namespace refocus::cli

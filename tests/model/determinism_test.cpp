@@ -1,0 +1,95 @@
+// Results are bitwise the same for any number of threads, company in the batch, and cutting into chunks.
+#include <cstring>
+
+#include "model/engine.h"
+
+namespace refocus {
+namespace {
+
+using testing::Engine;
+
+constexpr const char* kModels[] = {"mha-f32", "gqa-f16", "mqa-bf16"};
+constexpr const char* kInterventions[] = {"none", "rebalance:alpha=0.5,threshold=0.01",
+                                          "rebalance:mode=self"};
+
+std::vector<std::int32_t> tokens_of(std::size_t count, unsigned seed) {
+  std::vector<std::int32_t> out(count);
+  for (std::size_t i = 0; i < count; ++i)
+    out[i] = static_cast<std::int32_t>((i * 37 + seed * 11 + i * i * seed) % 67);
+  return out;
+}
+
+std::string config_of(const char* model) {
+  testing::GoldenCase golden;
+  golden.model_dir = model;
+  golden.config_overrides = "{}";
+  return testing::golden_config(testing::golden_engine(), golden);
+}
+
+std::vector<float> alone(Engine& engine, const std::vector<std::int32_t>& tokens, const char* spec,
+                         std::int64_t chunk) {
+  std::vector<float> logits;
+  KvSequence sequence(*engine.cache);
+  testing::run_call(engine, sequence, tokens, engine.intervention(spec), chunk, logits);
+  return logits;
+}
+
+TEST(Determinism, ThreadsAndChunksChangeNothing) {
+  for (const char* model : kModels) {
+    Engine one(model, config_of(model), 1, 512), two(model, config_of(model), 2, 512);
+    for (const char* spec : kInterventions) {
+      const std::vector<std::int32_t> tokens = tokens_of(130, 3);
+      const std::vector<float> whole = alone(one, tokens, spec, 512);
+      for (const std::int64_t chunk : {1, 2, 7, 31, 32, 33, 64, 129, 512}) {
+        EXPECT_EQ(alone(two, tokens, spec, chunk), whole) << model << " " << spec << " chunks of " << chunk;
+      }
+    }
+  }
+}
+
+TEST(Determinism, CompanyInTheBatchChangesNothing) {
+  for (const char* model : kModels) {
+    Engine engine(model, config_of(model), 2, 512);
+    for (const std::size_t batch : {std::size_t{3}, std::size_t{16}}) {
+      // Sequences of different lengths and interventions, each in its own place: some prefill, some decode.
+      std::vector<std::vector<std::int32_t>> tokens;
+      std::vector<KvSequence> sequences;
+      std::vector<Intervention> interventions;
+      std::vector<SequenceInput> inputs;
+      std::vector<float> ignored;
+      for (std::size_t s = 0; s < batch; ++s) {
+        tokens.push_back(tokens_of(3 + 11 * s % 90, static_cast<unsigned>(s)));
+        interventions.push_back(engine.intervention(kInterventions[s % 3]));
+        sequences.emplace_back(*engine.cache);
+      }
+      for (std::size_t s = 0; s < batch; ++s) {
+        const std::size_t first = s % 2 == 0 ? tokens[s].size() - 1 : 0;  // even ones decode their last token
+        if (first > 0)
+          testing::run_call(engine, sequences[s], std::span(tokens[s]).first(first), interventions[s], 512,
+                            ignored);
+        const auto end = static_cast<std::int64_t>(tokens[s].size());
+        ASSERT_TRUE(sequences[s].reserve(end));
+        inputs.push_back({&sequences[s], std::span(tokens[s]).subspan(first), end, interventions[s].hooks(),
+                          LogitRows::kLast});
+      }
+      const std::span<const float> together_view = engine.model->forward(inputs);
+      const std::vector<float> together(together_view.begin(), together_view.end());
+      const auto vocab = static_cast<std::size_t>(engine.model->config().vocab_size);
+      for (std::size_t s = 0; s < batch; ++s) {
+        const std::vector<float> single = alone(engine, tokens[s], kInterventions[s % 3], 512);
+        EXPECT_EQ(std::memcmp(&together[s * vocab], &single[single.size() - vocab], vocab * sizeof(float)), 0)
+            << model << " batch " << batch << " sequence " << s;
+      }
+    }
+  }
+}
+
+TEST(Determinism, AlphaZeroIsNoIntervention) {
+  Engine engine("mha-f32", config_of("mha-f32"), 1, 512);
+  const std::vector<std::int32_t> tokens = tokens_of(70, 5);
+  EXPECT_EQ(alone(engine, tokens, "rebalance:alpha=0", 512), alone(engine, tokens, "none", 512));
+  EXPECT_NE(alone(engine, tokens, "rebalance:alpha=0.1", 512), alone(engine, tokens, "none", 512));
+}
+
+}  // namespace
+}  // namespace refocus

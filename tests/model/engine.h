@@ -1,0 +1,57 @@
+// What engine tests share: a golden checkpoint opened as a transformer, and one sequence run through it.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "intervene/intervention.h"
+#include "io/checkpoint.h"
+#include "model/golden_cases.h"
+#include "model/transformer.h"
+#include "support.h"
+
+namespace refocus::testing {
+
+inline std::filesystem::path golden_engine() { return golden("engine"); }
+
+// A transformer with everything it stands on.
+struct Engine {
+  ThreadPool pool;
+  std::unique_ptr<Transformer> model;
+  std::unique_ptr<KvPool> cache;
+
+  Engine(const std::string& model_dir, const std::string& config_json, int threads, std::int64_t max_rows)
+      : pool(threads) {
+    Checkpoint checkpoint = open_checkpoint(golden_engine() / model_dir);
+    model = std::make_unique<Transformer>(parse_config(config_json, model_dir),
+                                          std::make_shared<WeightMap>(std::move(checkpoint.weights)),
+                                          model_dir, pool, max_rows);
+    cache = std::make_unique<KvPool>(model->config(), kv_bytes(model->config(), 400) * 16);
+  }
+  Engine(const GoldenCase& golden, int threads, std::int64_t max_rows = 512)
+      : Engine(golden.model_dir, golden_config(golden_engine(), golden), threads, max_rows) {}
+
+  Intervention intervention(const std::string& spec) const {
+    return {parse_intervention(spec), model->config().num_hidden_layers, model->config().num_attention_heads,
+            model->max_rows()};
+  }
+};
+
+// One logical call: `tokens` cut into pieces of at most `chunk` rows. Logits of all rows, appended to
+// `logits`.
+inline void run_call(Engine& engine, KvSequence& sequence, std::span<const std::int32_t> tokens,
+                     const Intervention& intervention, std::int64_t chunk, std::vector<float>& logits) {
+  const std::int64_t end = sequence.length() + static_cast<std::int64_t>(tokens.size());
+  ASSERT_TRUE(sequence.reserve(end));
+  while (!tokens.empty()) {
+    const auto now = tokens.first(std::min(tokens.size(), static_cast<std::size_t>(chunk)));
+    tokens = tokens.subspan(now.size());
+    const SequenceInput input{&sequence, now, end, intervention.hooks(), LogitRows::kAll};
+    const std::span<const float> out = engine.model->forward({&input, 1});
+    logits.insert(logits.end(), out.begin(), out.end());
+  }
+}
+
+}  // namespace refocus::testing
