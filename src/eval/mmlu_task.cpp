@@ -1,0 +1,185 @@
+// MMLU: one CSV file a subject, parsed by libcsv.
+#include <csv.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <memory>
+
+#include "base/error.h"
+#include "base/text_file.h"
+#include "eval/fuzzy_ratio.h"
+#include "eval/task_data.h"
+#include "eval/code_points.h"
+
+namespace refocus {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::array<const char*, 6> kFields = {"question", "A", "B", "C", "D", "answer"};
+
+std::string file_suffix(std::string_view split) { return fmt::format("_{}.csv", split); }
+
+// The subjects that have a file in `folder`, in alphabetical order.
+std::vector<std::string> subjects_in(const fs::path& folder, std::string_view split) {
+  std::vector<std::string> subjects;
+  if (!fs::is_directory(folder)) return subjects;
+  const std::string suffix = file_suffix(split);
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    if (name.size() > suffix.size() && name.ends_with(suffix)) {
+      subjects.push_back(name.substr(0, name.size() - suffix.size()));
+    }
+  }
+  std::ranges::sort(subjects);
+  return subjects;
+}
+
+UsageError unknown_subject(std::string_view wanted, const std::vector<std::string>& known) {
+  std::vector<std::pair<double, std::string>> near;
+  for (const std::string& subject : known) {
+    near.emplace_back(-weighted_ratio(code_points(wanted), code_points(subject)), subject);
+  }
+  std::ranges::sort(near);
+  std::string names;
+  for (const auto& [score, subject] : near) {
+    if (-score >= 75 && std::ranges::count(names, ',') < 2) names += (names.empty() ? "" : ", ") + subject;
+  }
+  if (!names.empty()) {
+    return usage_error("mmlu", "unknown subject '{}'; did you mean {}?", printable(wanted), names);
+  }
+  return usage_error("mmlu", "unknown subject '{}'; known subjects: {}", printable(wanted),
+                     fmt::join(known, ", "));
+}
+
+// Collects the rows of one file; what libcsv's callbacks write into.
+struct CsvRows {
+  std::string where;  // the file
+  std::string subject;
+  std::vector<std::string> row;
+  int rows = 0;
+  int line = 1;      // of the byte that is being parsed
+  int row_line = 1;  // where the row began
+  bool row_begun = false;
+  std::vector<Item> items;
+  std::exception_ptr failure;  // an exception must not cross libcsv's C frames
+
+  InputError error(const std::string& message) const {
+    return input_error(where, "row {} (line {}): {}", rows + 1, row_line, message);
+  }
+
+  void end_row() {
+    if (row.size() != kFields.size()) {
+      throw error(
+          fmt::format("expected 6 fields (question,A,B,C,D,answer), got {}; quote fields that hold "
+                      "commas, and write an empty option as \"\"",
+                      row.size()));
+    }
+    Item item;
+    item.subject = subject;
+    item.index = rows;
+    for (std::size_t i = 0; i < kFields.size(); ++i) {
+      if (first_invalid_utf8(row[i]) != row[i].size()) {
+        throw error(
+            fmt::format("expected UTF-8 in field '{}', got other bytes; convert the file", kFields[i]));
+      }
+      item.fields.emplace_back(kFields[i], row[i]);
+    }
+    const std::string& answer = row.back();
+    if (answer.size() != 1 || answer[0] < 'A' || answer[0] > 'D') {
+      throw error(fmt::format("expected an answer from A to D, got '{}'; {}", printable(answer),
+                              rows == 0 ? "the file must have no header" : "correct the last field"));
+    }
+    item.label = answer[0];
+    item.choices.assign(row.begin() + 1, row.begin() + 5);
+    items.push_back(std::move(item));
+    row.clear();
+    row_begun = false;
+    ++rows;
+  }
+};
+
+void on_field(void* text, std::size_t size, void* data) {
+  auto& rows = *static_cast<CsvRows*>(data);
+  if (rows.failure) return;
+  rows.row.emplace_back(static_cast<const char*>(text), size);
+}
+
+void on_row(int, void* data) {
+  auto& rows = *static_cast<CsvRows*>(data);
+  if (rows.failure) return;
+  try {
+    rows.end_row();
+  } catch (...) {
+    rows.failure = std::current_exception();
+  }
+}
+
+std::vector<Item> read_subject(const fs::path& path, const std::string& subject) {
+  const std::string text = read_text_file(path);
+  CsvRows rows;
+  rows.where = path.string();
+  rows.subject = subject;
+  csv_parser parser;
+  if (csv_init(&parser, CSV_STRICT | CSV_STRICT_FINI) != 0) throw std::bad_alloc();
+  const std::unique_ptr<csv_parser, decltype(&csv_free)> guard(&parser, csv_free);
+  // Spaces are part of a field in RFC 4180; libcsv would strip them.
+  csv_set_space_func(&parser, [](unsigned char) { return 0; });
+  const auto check = [&](bool parsed) {
+    if (rows.failure) std::rethrow_exception(rows.failure);
+    if (!parsed) {
+      throw input_error(rows.where, "line {}: {}; expected RFC 4180 CSV with quotes doubled inside quotes",
+                        rows.line, csv_strerror(csv_error(&parser)));
+    }
+  };
+  std::size_t at = text.starts_with("\xEF\xBB\xBF") ? 3 : 0;
+  for (; at < text.size(); ++rows.line) {
+    std::size_t end = text.find('\n', at);
+    end = end == std::string::npos ? text.size() : end + 1;
+    if (!rows.row_begun && text.find_first_not_of("\r\n", at) < end) {
+      rows.row_begun = true;
+      rows.row_line = rows.line;
+    }
+    check(csv_parse(&parser, text.data() + at, end - at, on_field, on_row, &rows) == end - at);
+    at = end;
+  }
+  check(csv_fini(&parser, on_field, on_row, &rows) == 0);
+  if (rows.items.empty()) throw input_error(rows.where, "expected questions, got an empty file; restore it");
+  return std::move(rows.items);
+}
+
+}  // namespace
+
+Task load_mmlu(const fs::path& dir, std::span<const std::string> subjects, std::string_view split) {
+  const std::array<fs::path, 4> places = {dir / "mmlu" / split, dir / split, dir / "mmlu", dir};
+  fs::path folder;
+  Task task;
+  for (const fs::path& place : places) {
+    folder = place;
+    task.subjects = subjects_in(folder, split);
+    if (!task.subjects.empty()) break;
+  }
+  if (task.subjects.empty()) {
+    throw input_error(dir.string(),
+                      "expected files mmlu/{0}/SUBJECT_{0}.csv, found none; give the folder "
+                      "that holds mmlu",
+                      split);
+  }
+  for (const std::string& wanted : subjects) {
+    if (!std::ranges::binary_search(task.subjects, wanted)) throw unknown_subject(wanted, task.subjects);
+  }
+  if (!subjects.empty()) {
+    std::erase_if(task.subjects,
+                  [&](const std::string& s) { return std::ranges::find(subjects, s) == subjects.end(); });
+  }
+  task.name = "mmlu";
+  for (const std::string& subject : task.subjects) {
+    std::vector<Item> items = read_subject(folder / (subject + file_suffix(split)), subject);
+    std::ranges::move(items, std::back_inserter(task.items));
+  }
+  return task;
+}
+
+}  // namespace refocus

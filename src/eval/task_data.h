@@ -1,0 +1,39 @@
+// The questions of MMLU, PIQA and SIQA, read from the files their authors publish.
+//
+// MMLU (Hendrycks et al., arXiv 2009.03300): SPLIT/SUBJECT_SPLIT.csv, headerless RFC 4180 CSV with the six
+// fields question, A, B, C, D, answer; a cell is always text ("None", "NA"). PIQA (arXiv 1911.11641):
+// dev.jsonl with goal, sol1, sol2 and dev-labels.lst with 0 or 1 a line. SIQA (arXiv 1904.09728): dev.jsonl
+// with context, question, answerA, answerB, answerC and labels 1, 2 or 3. Label files are optional.
+//
+// `dir` is the folder that holds the task's folder ("mmlu", "piqa", "siqa"), or that folder itself, or the
+// folder with the files. All files must be UTF-8; every error names the file and the line.
+#pragma once
+
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "eval/item.h"
+
+namespace refocus {
+
+// Subjects in alphabetical order, only those of `subjects` unless that is empty. InputError for a subject
+// without a file (with the nearest names), and for a row that does not have six fields.
+Task load_mmlu(const std::filesystem::path& dir, std::span<const std::string> subjects = {},
+               std::string_view split = "test");
+
+Task load_piqa(const std::filesystem::path& dir);
+Task load_siqa(const std::filesystem::path& dir);
+
+// By name: "mmlu", "piqa" or "siqa" (UsageError for another). `subjects` must be empty but for mmlu.
+Task load_task(std::string_view name, const std::filesystem::path& dir,
+               std::span<const std::string> subjects = {});
+
+// Keeps the first `per_subject` items of every subject.
+void limit_items(Task& task, int per_subject);
+
+// The number of options of the task's items (4, 2, 3); UsageError for an unknown task.
+int choices_of_task(std::string_view name);
+
+}  // namespace refocus
