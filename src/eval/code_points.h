@@ -1,4 +1,4 @@
-// UTF-8 as the evaluation needs it: is it valid, and its code points with their places in the bytes.
+// A text's code points with their places in the bytes, for rules that rewrite text and report spans.
 #pragma once
 
 #include <cstddef>
@@ -22,7 +22,5 @@ std::vector<CodePoint> decode_utf8(std::string_view text);
 
 // Only the codes of decode_utf8.
 std::u32string code_points(std::string_view text);
-
-void append_utf8(std::string& out, char32_t code);
 
 }  // namespace refocus

@@ -2,7 +2,7 @@
 
 #include <csv.h>
 
-#include "eval/utf8_text.h"
+#include "base/utf8.h"
 
 namespace refocus {
 namespace {
@@ -18,7 +18,7 @@ void append_quoted(std::string& out, const std::string& field) {
 void append_csv_row(std::string& out, const std::vector<std::string_view>& fields) {
   for (std::size_t i = 0; i < fields.size(); ++i) {
     if (i > 0) out += ',';
-    const std::string field = valid_utf8(fields[i]);
+    const std::string field = replace_invalid_utf8(fields[i]);
     // Some readers drop spaces around a bare field, so these are quoted too.
     const bool bare = field.find_first_of(",\"\r\n") == std::string::npos &&
                       (field.empty() || (field.front() != ' ' && field.back() != ' ' &&

@@ -7,9 +7,10 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/utf8.h"
+#include "eval/code_points.h"
 #include "eval/fuzzy_ratio.h"
 #include "eval/pattern.h"
-#include "eval/code_points.h"
 
 namespace refocus {
 
@@ -103,7 +104,7 @@ Extraction extract_published(std::span<const std::string> choices, std::string_v
   std::string text;
   std::vector<std::size_t> char_of_byte;
   for (std::size_t i = 0; i < traced.chars.size(); ++i) {
-    append_utf8(text, traced.chars[i].code);
+    append_utf8(traced.chars[i].code, text);
     char_of_byte.resize(text.size(), i);
   }
   for (const Rule& rule : for_letters<Rules>(choices.size()).list) {

@@ -8,9 +8,9 @@
 
 #include "base/error.h"
 #include "base/text_file.h"
+#include "eval/code_points.h"
 #include "eval/fuzzy_ratio.h"
 #include "eval/task_data.h"
-#include "eval/code_points.h"
 
 namespace refocus {
 

@@ -1,7 +1,7 @@
 // samples_*.jsonl: one line an answer in the layout of lm-evaluation-harness, with the extraction beside it.
+#include "base/utf8.h"
 #include "eval/results.h"
 #include "eval/sha256.h"
-#include "eval/utf8_text.h"
 
 namespace refocus {
 namespace {
@@ -13,7 +13,7 @@ constexpr const char* kUnparsed = "[invalid]";
 
 ordered_json doc_of(const Item& item) {
   ordered_json doc = ordered_json::object();
-  for (const auto& [name, text] : item.fields) doc[valid_utf8(name)] = valid_utf8(text);
+  for (const auto& [name, text] : item.fields) doc[replace_invalid_utf8(name)] = replace_invalid_utf8(text);
   return doc;
 }
 
@@ -43,7 +43,7 @@ std::string sample_line(const Answer& answer, const ReportOptions& options) {
   sample["target_hash"] = item.label ? ordered_json(sha256_hex(std::string(1, *item.label))) : ordered_json();
   if (answer.correct) sample["acc"] = *answer.correct ? 1.0 : 0.0;
 
-  sample["subject"] = valid_utf8(item.subject);
+  sample["subject"] = replace_invalid_utf8(item.subject);
   sample["rule"] = found.letter ? ordered_json(found.rule) : ordered_json();
   sample["span"] = found.letter ? ordered_json::array({found.span_begin, found.span_end}) : ordered_json();
   sample["finish_reason"] = response.finish_reason;

@@ -7,7 +7,7 @@
 #include <unordered_map>
 
 #include "base/error.h"
-#include "eval/utf8_text.h"
+#include "base/utf8.h"
 
 namespace refocus {
 namespace {
@@ -28,8 +28,8 @@ int category_rank(const std::string& name) {
 Answer judged(const Item& item, Response response, const Extractor& extract) {
   Answer answer;
   answer.item = &item;
-  response.text = valid_utf8(response.text);
-  response.prompt = valid_utf8(response.prompt);
+  response.text = replace_invalid_utf8(response.text);
+  response.prompt = replace_invalid_utf8(response.prompt);
   answer.extraction = extract(item, response.text);
   if (item.label) answer.correct = answer.extraction.letter == item.label;
   answer.response = std::move(response);

@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "base/error.h"
-#include "eval/utf8_text.h"
+#include "base/utf8.h"
 
 namespace refocus {
 namespace {

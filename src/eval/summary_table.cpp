@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "eval/utf8_text.h"
+#include "eval/display_width.h"
 
 namespace refocus {
 namespace {

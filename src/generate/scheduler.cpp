@@ -44,6 +44,8 @@ Scheduler::Scheduler(Transformer& model, const SchedulerOptions& options)
   REFOCUS_CHECK(options.max_sequences >= 1);
 }
 
+Scheduler::~Scheduler() = default;
+
 void Scheduler::check(std::span<const std::int32_t> prompt) const {
   const auto count = static_cast<std::int64_t>(prompt.size());
   if (count == 0) throw input_error("prompt", "expected at least one token, got none");

@@ -57,6 +57,7 @@ struct SchedulerStats {
 class Scheduler {
  public:
   Scheduler(Transformer& model, const SchedulerOptions& options);
+  ~Scheduler();
 
   using Source = std::function<std::optional<GenerationRequest>()>;     // the next request, or none for good
   using OnDone = std::function<void(GenerationResult&&)>;               // in the order they end

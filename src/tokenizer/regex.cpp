@@ -6,8 +6,8 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "tokenizer/regex_dialect.h"
-#include "tokenizer/utf8.h"
 
 namespace refocus {
 namespace {

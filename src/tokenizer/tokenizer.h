@@ -30,11 +30,11 @@
 #include <string_view>
 #include <vector>
 
+#include "base/utf8.h"
 #include "tokenizer/added_tokens.h"
 #include "tokenizer/model_settings.h"
 #include "tokenizer/post_processor.h"
 #include "tokenizer/token_table.h"
-#include "tokenizer/utf8.h"
 
 namespace refocus {
 

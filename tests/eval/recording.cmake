@@ -8,5 +8,5 @@ refocus_test(eval_recording
     run_directory_test.cpp
     scoring_test.cpp
     summary_table_test.cpp
-    utf8_text_test.cpp
+    display_width_test.cpp
   DEPS eval)

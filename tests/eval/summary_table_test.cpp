@@ -2,8 +2,8 @@
 
 #include <sstream>
 
+#include "eval/display_width.h"
 #include "eval/recording_support.h"
-#include "eval/utf8_text.h"
 
 namespace refocus {
 namespace {

@@ -1,0 +1,62 @@
+#include "eval/fingerprint.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/text_file.h"
+#include "eval/sha256.h"
+
+namespace refocus {
+
+namespace {
+
+// Hashes texts one after the other, each with its length, so that no two lists look alike.
+class Accumulator {
+ public:
+  void add(std::string_view text) { state_ = sha256_hex(fmt_length(text) + state_ + std::string(text)); }
+  std::string hex() const { return state_; }
+
+ private:
+  static std::string fmt_length(std::string_view text) { return std::to_string(text.size()) + ":"; }
+  std::string state_;
+};
+
+}  // namespace
+
+std::string model_fingerprint(const std::filesystem::path& directory, const std::string& config_json,
+                              const WeightMap& weights) {
+  constexpr std::size_t kSample = 4096;
+  Accumulator hash;
+  hash.add(config_json);
+  for (const char* name :
+       {"tokenizer.model", "tokenizer.json", "tokenizer_config.json", "generation_config.json"}) {
+    hash.add(name);
+    if (std::filesystem::exists(directory / name)) hash.add(read_text_file(directory / name));
+  }
+  for (const auto& [name, entry] : weights.entries()) {
+    hash.add(name);
+    hash.add(name_of(entry.view.dtype));
+    hash.add(shape_text(entry.view.shape));
+    const std::size_t bytes = entry.view.bytes(), sample = std::min(bytes, kSample);
+    const char* data = reinterpret_cast<const char*>(entry.view.data);
+    hash.add({data, sample});
+    hash.add({data + bytes - sample, sample});
+  }
+  return hash.hex().substr(0, 16);
+}
+
+std::string data_fingerprint(const std::vector<Task>& tasks) {
+  Accumulator hash;
+  for (const Task& task : tasks) {
+    std::string all = task.name;
+    for (const Item& item : task.items) {
+      const nlohmann::json line = {item.subject, item.index, item.fields, item.choices,
+                                   item.label ? std::string(1, *item.label) : ""};
+      all += line.dump() + "\n";
+    }
+    hash.add(all);
+  }
+  return hash.hex().substr(0, 16);
+}
+
+}  // namespace refocus

@@ -1,0 +1,47 @@
+// An evaluation from plan to report: every arm answers the same items, answers are journalled as they come,
+// and a run that was interrupted goes on where it stopped.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "eval/item.h"
+#include "eval/profile.h"
+#include "eval/summary_table.h"
+#include "generate/scheduler.h"
+#include "model/transformer.h"
+#include "tokenizer/tokenizer.h"
+
+namespace refocus {
+
+// The model that is asked.
+struct EvalModel {
+  Transformer& transformer;
+  const Tokenizer& tokenizer;
+  std::vector<std::int32_t> eos_ids;
+  std::string path;         // for the record
+  std::string fingerprint;  // see eval/fingerprint.h
+};
+
+struct EvalSettings {
+  std::vector<Task> tasks;
+  std::vector<PromptKind> prompts;  // each prompt kind times each intervention is an arm
+  std::vector<InterventionSpec> interventions;
+  Profile profile;
+  ExtractionRules rules = ExtractionRules::kAnchored;
+  std::int64_t max_new_tokens = 2048;
+  std::int64_t batch = 16;    // sequences at once; does not change answers
+  std::int64_t context = 0;   // the model's own where 0
+  std::int64_t kv_bytes = 0;  // memory for the cache, see SchedulerOptions
+  std::filesystem::path run_directory;
+  std::string version;  // the program's, for the record
+};
+
+// Asks what is not yet answered, writes the reports, and returns the scores of every arm. InputError, before
+// anything is written, where a prompt does not fit into the context, two arms are the same, or the run
+// directory holds another run.
+std::vector<ArmScores> run_evaluation(const EvalModel& model, const EvalSettings& settings);
+
+}  // namespace refocus
