@@ -145,6 +145,7 @@ TEST(JournalCrash, AFullDiskKeepsWhatWasKept) {
     }
     return 4;
   });
+  ::close(ends[1]);
   EXPECT_EQ(status, 3);
   std::string message(1000, '\0');
   message.resize(
@@ -152,7 +153,6 @@ TEST(JournalCrash, AFullDiskKeepsWhatWasKept) {
   EXPECT_THAT(message, HasSubstr("journal.db] cannot be read or written"));
   EXPECT_THAT(message, HasSubstr("free some space, then run the same command again"));
   ::close(ends[0]);
-  ::close(ends[1]);
 
   Journal journal(RunDirectory::open(path, settings()));
   const std::set<ItemKey> done = journal.done("cot-none");
@@ -175,7 +175,7 @@ TEST(JournalCrash, AFullFileSystemIsReportedAsSuch) {
   {
     Journal journal(RunDirectory::open(path / "run", settings()));
     message = error_of([&] {
-      for (;; ++kept) journal.put(response("cot-none", "s", kept, answer_text(kept)));
+      for (; kept < 10'000; ++kept) journal.put(response("cot-none", "s", kept, answer_text(kept)));
     });
   }
   std::optional<std::int64_t> count;
