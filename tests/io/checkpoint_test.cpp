@@ -110,6 +110,10 @@ TEST(Checkpoint, RefusesAnIndexThatDisagreesWithItsShards) {
               HasSubstr("expected weight 'b' in 'model-1.safetensors', got none"));
   EXPECT_THAT(error(R"({"weight_map": {"a": "model-1.safetensors", "b": "model-3.safetensors"}})"),
               HasSubstr("expected the file 'model-3.safetensors' beside the index, got none"));
+  dir.write_scalars("model-1.safetensors", {"a", "c"}, 1);
+  EXPECT_THAT(
+      error(R"({"weight_map": {"c": "model-1.safetensors", "a": "model-2.safetensors"}})"),
+      AllOf(HasSubstr("expected weight 'a' in 'model-2.safetensors', got it in"), HasSubstr("model-1")));
   dir.write_scalars("model-2.safetensors", {"a", "b"}, 2);
   EXPECT_THAT(error(R"({"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}})"),
               HasSubstr("tensor a is also in"));

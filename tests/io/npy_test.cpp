@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include <csignal>
+#include <numeric>
 
 #include "io_support.h"
 
@@ -38,6 +39,9 @@ TEST(Npy, WritesByteForByteWhatNumPyWrites) {
   expect_same("f32_1d.npy", {5}, {0, 1, 2, 3, 4});
   expect_same("f32_scalar.npy", {}, {1.5f});
   expect_same("f32_empty.npy", {0, 3}, {});
+  std::vector<float> counting(200);
+  std::iota(counting.begin(), counting.end(), 0.0f);
+  expect_same("f32_aligned.npy", {2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 100}, counting);
 }
 
 TEST(Npy, CountsTheRowsAsTheyCome) {

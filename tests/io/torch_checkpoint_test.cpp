@@ -156,7 +156,7 @@ TEST(TorchCheckpoint, RefusesEveryHostilePickleByName) {
       {"deep_lists", "expected a dictionary of tensors, got a list"},
       {"deep_tuples", "expected a dictionary of tensors, got a tuple"},
       {"underflow", "APPEND (0x61) expected more values on the stack"},
-      {"below_mark", "SETITEM (0x73) expected more values on the stack"},
+      {"below_mark", "TUPLE2 (0x86) expected more values on the stack"},
       {"no_mark", "SETITEMS (0x75) expected a mark on the stack"},
       {"odd_items", "SETITEMS (0x75) expected keys and values in pairs"},
       {"empty", "expected 1 more bytes at byte 0 of the pickle"},

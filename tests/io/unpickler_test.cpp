@@ -92,6 +92,16 @@ TEST(Unpickler, NamesEveryOpcodeThatItRefuses) {
   }
 }
 
+TEST(Unpickler, NoOpcodeReachesBelowAMark) {
+  for (const char* stream : {"K\x01(Q.", "K\x01(q\x05.", "K\x01K\x02(\x86t.",
+                             "](K\x01"
+                             "a.",
+                             "}(K\x01K\x02s."}) {
+    EXPECT_THAT(error_of([&] { load(stream); }), HasSubstr("on the stack, got"))
+        << ::testing::PrintToString(stream);
+  }
+}
+
 TEST(Unpickler, RefusesAStreamThatNoStateDictNeeds) {
   EXPECT_THAT(error_of([] { load(std::string(kMaxPickleBytes + 1, 'N')); }),
               HasSubstr("a pickle of at most 4194304 bytes"));
