@@ -209,7 +209,7 @@ Reading read_label(const Reply& reply, std::size_t at) {
   const std::size_t end = own.value_or(after);
   if (matches(tail().question, reply, end)) return {};
   if (matches(for_letters<LabelPatterns>(reply.count).list, reply, after)) return {Kind::kAmbiguous, 0, {}};
-  if (matches(tail().denied, reply, after) || matches(tail().denied, reply, end)) return denied;
+  if (matches(tail().denied, reply, end)) return denied;
   if (next_option_follows(reply, label->letter, end)) return {};
   if (own || matches(tail().verdict, reply, after)) return chosen;
   if (matches(tail().neutral, reply, after)) return {};

@@ -22,7 +22,9 @@ constexpr const char* kHead =
            (?:response|verdict|solution|decision|selection|conclusion)\b
          | \b)" REFOCUS_QUALIFIER
     R"(\s+(?:response|option|one|statement|alternative|solution|letter|selection|decision|pick|candidate|match|fit
-                 |explanation|description|definition|interpretation|conclusion)\b ))";
+                 |explanation|description|definition|interpretation|conclusion)\b
+         | \b(?:option|statement|one|alternative)\s+(?:that|which)\s+(?:is\s+)?(?:the\s+)?
+           (?:best|correctly|most|correct|right)\b ))";
 
 // Group 1: with a denial; group 2: the end of a header's line; group 3: a colon or sign.
 constexpr const char* kCopula =
