@@ -69,6 +69,8 @@ bool is_word(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') |
 // "A" (or "I") before a word, where it may be the article.
 bool may_be_article(const Reply& reply, Span span) {
   const char letter = reply.text[span.begin];
+  const std::string_view rest = reply.text.substr(span.end);
+  if (rest.starts_with(" and ") || rest.starts_with(" or ")) return false;
   return (letter == 'A' || letter == 'I') && span.end + 1 < reply.text.size() &&
          reply.text[span.end] == ' ' && is_word(reply.text[span.end + 1]);
 }
@@ -182,7 +184,7 @@ Reading read_only_text(const Reply& reply, std::size_t begin) {
 Reading read_opening(const Reply& reply) {
   std::size_t at = 0;
   while (at < reply.text.size() &&
-         std::string_view(" \t\r\n*_\"'`(#>$").find(reply.text[at]) != std::string_view::npos)
+         std::string_view(" \t\r\n*_\"'`([#>$").find(reply.text[at]) != std::string_view::npos)
     ++at;
   for (const std::size_t place : {std::size_t{0}, at}) {
     const Reading label = read_label(reply, place);
