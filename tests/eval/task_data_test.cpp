@@ -38,7 +38,11 @@ TEST(TaskData, ReadsAllOfMmluTest) {
 
 TEST(TaskData, ReadsTheDevSplitAndFilteredSubjects) {
   REFOCUS_NEEDS_SHARED("data/mmlu/dev");
-  EXPECT_THAT(load_mmlu(testing::shared("data"), {}, "dev").items, SizeIs(285));
+  const Task dev = load_mmlu(testing::shared("data"), {}, "dev");
+  ASSERT_THAT(dev.items, SizeIs(285));
+  EXPECT_EQ(dev.items[0].fields[0].second, "Find all c in Z_3 such that Z_3[x]/(x^2 + c) is a field.");
+  EXPECT_EQ(dev.items[0].label, 'B');
+  EXPECT_EQ(dev.items[0].fields[5].second, "B");
   const std::vector<std::string> subjects = {"virology", "anatomy", "virology"};
   for (const char* dir : {"data", "data/mmlu", "data/mmlu/test"}) {
     Task task = load_mmlu(testing::shared(dir), subjects);
@@ -83,8 +87,18 @@ TEST_F(MmluFile, KeepsTextAsItIs) {
   EXPECT_EQ(items[0].fields[0].second, "a \"quoted\"\nquestion, of two lines");
   EXPECT_THAT(items[0].choices, ElementsAre("None", "NA", " 02  09  ", ""));
   EXPECT_EQ(items[1].label, 'D');
-  EXPECT_THAT(load("question,A,B,C,D,answer\nq,1,2,3,4,D\n"), SizeIs(1));
   EXPECT_EQ(items[1].index, 1);
+}
+
+TEST_F(MmluFile, PassesOverHeaders) {
+  ASSERT_THAT(load("question,A,B,C,D,answer\nq,1,2,3,4,D\n"), SizeIs(1));
+  const auto items = load("question,choice0,choice1,choice2,choice3,answer\nq,1,2,3,4,3\n");
+  ASSERT_THAT(items, SizeIs(1));
+  EXPECT_EQ(items[0].label, 'D');
+  EXPECT_EQ(items[0].index, 0);
+  EXPECT_THAT(error_of([&] { load("question,choice0,choice1,choice2,choice3,answer\nq,1,2,3,4,B\n"); }),
+              HasSubstr("row 1 (line 2): expected an answer from 0 to 3, got 'B'"));
+  EXPECT_THAT(error_of([&] { load("q,1,2,3,4,3\n"); }), HasSubstr("expected an answer from A to D, got '3'"));
 }
 
 TEST_F(MmluFile, NamesTheRowAndLineOfARowThatIsTooShort) {
