@@ -12,9 +12,9 @@ namespace refocus {
 const char* const kFirmVerdict =
     R"((?:is|was|must\ be|would\ be|has\ to\ be|should\ be|seems\ to\ be|appears\ to\ be|remains))" REFOCUS_ADVERBS
     R"((?:\s+the\s+answer | \s+(?:the|our|my)\s+(?:\w+\s+){0,2}?)"
-    R"((?:correct|right|best|final|appropriate|accurate|suitable|likely|plausible|logical|only|ideal|closest))"
+    R"((?:correct|right|best|final|appropriate|accurate|suitable|likely|plausible|logical|only|ideal|closest|better))"
     R"(\s+(?:\w+\s+)?(?:answer|choice|option|response|one|solution|pick|match|fit|alternative)) \b)"
-    R"((?! \s+(?:if|only\ if|when|in\ that)\b))";
+    R"((?! \s+(?:if|only\ if|when|in\ that)\b | \s+(?:to|for)\s+(?:an?|another|other)\b))";
 
 const char* const kVerdict =
     R"((?: (?:is|was|seems|appears|looks|must\ be|would\ be|has\ to\ be|should\ be|sounds)(?:\s+to\s+be)?)" REFOCUS_ADVERBS
@@ -29,7 +29,7 @@ namespace {
 
 // The character after a letter that stands alone: no word, no possessive, no hyphenated or dotted name.
 constexpr const char* kAlone =
-    R"((?! [A-Za-z0-9_] | ['`][a-z] | -[A-Za-z0-9] | \.[A-Za-z]\. | [\x80-\xE1\xE4-\xEE\xF0-\xFF]
+    R"((?! [A-Za-z0-9_] | ['`][a-z] | -[A-Za-z0-9] | \.[A-Za-z]\. | [\x80-\xE1\xE4-\xEE\xF0-\xFF] | \xE3[\x81-\xBF]
            | \xE2\x80\x99[a-z] | \xE2\x80[\x90-\x92][A-Za-z0-9] | \+ ))";
 constexpr const char* kClosing = R"((?: [*_"'`)\]}$\\] | \xE2\x80[\x99\x9D] | </\w+> )*)";
 
@@ -82,7 +82,7 @@ struct TailPatterns {
       R"({CLOSE} \s+ (?:is|was|are|were|seems|appears|looks|could|might|may|can|would|should|has|does|says|states
                       |refers|suggests|describes|mentions|involves|represents|and(?!\s+not)|or|vs)\b)");
   Pattern end = make(
-      R"({CLOSE} (?: [ \t]* (?: \z | \r?\n ) | [.,;:!] | [ \t]+ (?: [-=(\[>] | \xE2\x80[\x93\x94] | \\ )
+      R"({CLOSE} (?: [ \t]* (?: \z | \r?\n ) | [.,;:!] | \xE3\x80[\x80-\x9F] | \xEF\xBC | [ \t]+ (?: [-=(\[>] | \xE2\x80[\x93\x94] | \\ )
                    | \xE2\x80[\x93\x94] ))");
   Pattern reason_after_a = make(
       R"({CLOSE} \s+ (?:because|since|as|due|which|where|with|in|on|by|from|if|the|this|it|and\s+not)\s)");
@@ -105,7 +105,7 @@ struct TailPatterns {
             |then|hence|be)\b)");
   Pattern filler = make(
       R"((?:the|correct|right|best|final|most|accurate|appropriate|suitable|plausible|likely|logical|closest|single
-            |answer|choice|option|letter|response|statement|alternative|one|labell?ed|marked|number|given|by|as|follows
+            |answer|choice|option|letter|response|statement|alternative|one|labell?ed|marked|first|second|third|fourth|last|number|given|by|as|follows
             |is|are|be|was|would|should|must|will|has|to|that|it|it['`]s|its|this|clearly|definitely|probably|therefore
             |thus|indeed|simply|in|fact|actually|obviously|certainly|undoubtedly|hence|then|still|my|our|we|i|think
             |believe|choose|select|pick|go|going|with|say|of|course|none|other|than|so|being|following|both|either|sure
@@ -181,10 +181,8 @@ Reply::Reply(std::span<const std::string> choices, std::string_view response)
 
 bool Reply::quoted(std::size_t begin, std::size_t end) const {
   const auto after = std::ranges::upper_bound(quotes, begin, {}, [](const Quote& q) { return q.span.begin; });
-  for (auto it = quotes.begin(); it != after; ++it) {
-    if (it->span.end >= end && it->span.size() > 1) return true;
-  }
-  return false;
+  // No quote lies inside another, so the last that begins here or before also reaches farthest.
+  return after != quotes.begin() && std::prev(after)->span.end >= end && std::prev(after)->span.size() > 1;
 }
 
 std::size_t skip_closing(std::string_view text, std::size_t at) {
@@ -209,7 +207,7 @@ Reading read_label(const Reply& reply, std::size_t at) {
   const std::size_t end = own.value_or(after);
   if (matches(tail().question, reply, end)) return {};
   if (matches(for_letters<LabelPatterns>(reply.count).list, reply, after)) return {Kind::kAmbiguous, 0, {}};
-  if (matches(tail().denied, reply, after) || matches(tail().denied, reply, end)) return denied;
+  if (matches(tail().denied, reply, end)) return denied;
   if (next_option_follows(reply, label->letter, end)) return {};
   if (own || matches(tail().verdict, reply, after)) return chosen;
   if (matches(tail().neutral, reply, after)) return {};
@@ -274,7 +272,7 @@ Reading read_denial_from(const Reply& reply, std::size_t at, int depth) {
 
 Reading read_from(const Reply& reply, std::size_t at, Reach reach, int depth) {
   const Pattern& filler = reach == Reach::kFull ? tail().filler : tail().bare_filler;
-  for (int steps = 0; steps < 60; ++steps) {
+  for (int steps = 0; steps < 40; ++steps) {
     Reading reading = read_label(reply, at);
     if (reading.kind == Reading::Kind::kNothing && reach == Reach::kFull) reading = read_text(reply, at);
     if (reading.kind != Reading::Kind::kNothing) return reading;

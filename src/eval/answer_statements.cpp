@@ -18,17 +18,19 @@ constexpr const char* kHead =
     R"(\s+)*)?
        (\b(?:incorrect|wrong|worst|false|invalid|least\s+\w+|less\s+\w+)\s+)?
        (?: \b(?:answer|choice)\b
-         | (?: \A | (?<=[\n.!?:;*\#>"(\[-]) | (?<=[\n.!?:;*\#>"(\[-]\s) )
+         | (?: \A | (?<=[\n.!?:;*\#>"(\[\x80-\xBF-]) | (?<=[\n.!?:;*\#>"(\[\x80-\xBF-]\s) )
            (?:response|verdict|solution|decision|selection|conclusion)\b
          | \b)" REFOCUS_QUALIFIER
     R"(\s+(?:response|option|one|statement|alternative|solution|letter|selection|decision|pick|candidate|match|fit
-                 |explanation|description|definition|interpretation|conclusion)\b ))";
+                 |explanation|description|definition|interpretation|conclusion)\b
+         | \b(?:option|statement|one|alternative)\s+(?:that|which)\s+(?:is\s+)?(?:the\s+)?
+           (?:best|correctly|most|correct|right)\b ))";
 
 // Group 1: with a denial; group 2: the end of a header's line; group 3: a colon or sign.
 constexpr const char* kCopula =
     R"(\b(?:is|was|are)(n't|n\xE2\x80\x99t) \b
        | ([*_\#]*[ \t]*\r?\n)
-       | ([:=] | -> | \xE2\x86\x92 | \xEF\xBC\x9A)
+       | ([:=] | -> | \xE2\x86\x92 | \xEF\xBC\x9A | (?<=\s)-(?=\s) | \xE2\x80[\x93\x94] | (?<=answer)>)
        | \b(?:is|was|be|are|becomes|remains|being)\b | (?:'|\xE2\x80\x99)s\b)";
 
 constexpr const char* kChoose =
@@ -47,7 +49,9 @@ constexpr const char* kItIs =
 
 constexpr const char* kTherefore =
     R"((?: \A | (?<=[\n.!?;,:]) | (?<=[\n.!?;,:]\s) )
-       (?:therefore|thus|hence|so|consequently|in\s+conclusion|overall|in\s+summary|ultimately|finally|to\s+conclude)\b)";
+       (?:therefore|thus|hence|so|consequently|in\s+conclusion|overall|in\s+summary|ultimately|finally|to\s+conclude
+                |actually|correction|i\s+mean|on\s+balance)\b
+       | \\boxed(?=\{) )";
 
 struct Anchors {
   static Pattern make(const std::string& regex) { return Pattern(regex, Pattern::Text::kBytes, true, true); }
@@ -115,7 +119,8 @@ class Finder {
 
   // Reads on from "answer": at its "is" or ":", or at a later one of the same sentence.
   void read_head(Span head, bool wrong) {
-    for (std::size_t from = head.end; from < head.end + kReach;) {
+    std::size_t from = head.end;
+    for (int copulas = 0; copulas < 4 && from < head.end + kReach; ++copulas) {
       const auto copula = anchors().copula.search(
           reply_.text.substr(0, std::min(reply_.text.size(), head.end + kReach)), from);
       if (!copula) return;

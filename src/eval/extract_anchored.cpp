@@ -1,6 +1,7 @@
 #include "eval/extract_anchored.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/error.h"
 #include "eval/answer_statements.h"
@@ -14,6 +15,12 @@ struct Found {
   Reading reading;
   std::string rule;
 };
+
+bool denies(std::span<const Statement> statements, char letter) {
+  return std::ranges::any_of(statements, [&](const Statement& s) {
+    return s.reading.kind == Reading::Kind::kDenied && s.reading.letter == letter;
+  });
+}
 
 // The last option chosen among `statements`; a later denial takes it back.
 Found last_statement(std::span<const Statement> statements) {
@@ -29,33 +36,52 @@ Found last_statement(std::span<const Statement> statements) {
   return found;
 }
 
-Found decide(const Reply& reply) {
-  const Statements statements = find_statements(reply);
-  const std::size_t header = statements.header.value_or(0);
-  const auto after = std::ranges::lower_bound(statements.list, header, {}, &Statement::place);
-  if (Found found = last_statement({after, statements.list.end()}); found.reading.chosen()) return found;
-  if (statements.header) {
-    const auto weak = [&](const Reading& reading, const char* rule) { return Found{reading, rule}; };
-    for (const Found& found : {weak(read_verdicts(reply, header), "verdict"),
-                               weak(read_only_mention(reply, header, Mention::kAny), "only_mention"),
-                               weak(read_only_text(reply, header), "only_text")}) {
-      if (found.reading.chosen()) return found;
-    }
-    if (refuses(reply, header)) return {};
-    if (Found found = last_statement({statements.list.begin(), after}); found.reading.chosen()) return found;
+// Weaker signs after the header, in order; none that an outright statement denies.
+Found weak_after_header(const Reply& reply, std::size_t header, std::span<const Statement> statements) {
+  const std::array<std::pair<Reading, const char*>, 3> signs = {
+      {{read_verdicts(reply, header), "verdict"},
+       {read_only_mention(reply, header, Mention::kAny), "only_mention"},
+       {read_only_text(reply, header), "only_text"}}};
+  for (const auto& [reading, rule] : signs) {
+    if (reading.chosen() && !denies(statements, reading.letter)) return {reading, rule};
   }
-  if (const Reading opening = read_opening(reply); opening.chosen()) {
+  return {};
+}
+
+// Signs in a reply without any outright statement.
+Found weak_anywhere(const Reply& reply, std::span<const Statement> statements) {
+  if (const Reading opening = read_opening(reply); opening.chosen() && !denies(statements, opening.letter)) {
     return {opening, opening.kind == Reading::Kind::kText ? "opening_text" : "opening"};
   }
   if (refuses(reply, 0)) return {};
-  if (const Reading verdict = read_verdicts(reply, 0); verdict.chosen()) return {verdict, "verdict"};
-  if (const Reading verdict = read_option_verdicts(reply); verdict.chosen())
-    return {verdict, "option_verdict"};
-  if (const Reading closing = read_closing(reply); closing.chosen()) return {closing, "closing"};
-  if (const Reading only = read_only_mention(reply, 0, Mention::kPointed); only.chosen()) {
-    return {only, "only_mention"};
+  const std::array<std::pair<Reading, const char*>, 4> signs = {
+      {{read_verdicts(reply, 0), "verdict"},
+       {read_option_verdicts(reply), "option_verdict"},
+       {read_closing(reply), "closing"},
+       {read_only_mention(reply, 0, Mention::kPointed), "only_mention"}}};
+  for (const auto& [reading, rule] : signs) {
+    if (reading.chosen() && !denies(statements, reading.letter)) return {reading, rule};
   }
   return {};
+}
+
+Found decide(const Reply& reply) {
+  const Statements statements = find_statements(reply);
+  const std::span<const Statement> all = statements.list;
+  if (!statements.header) {
+    const Found found = last_statement(all);
+    return found.reading.chosen() ? found : weak_anywhere(reply, all);
+  }
+  const std::size_t header = *statements.header;
+  const auto split =
+      static_cast<std::size_t>(std::ranges::lower_bound(all, header, {}, &Statement::place) - all.begin());
+  if (const Found found = last_statement(all.subspan(split)); found.reading.chosen()) return found;
+  if (const Found found = weak_after_header(reply, header, all.subspan(split)); found.reading.chosen()) {
+    return found;
+  }
+  if (refuses(reply, header)) return {};
+  if (const Found found = last_statement(all); found.reading.chosen()) return found;
+  return weak_anywhere(reply, all);
 }
 
 // Where a model that was not stopped may have gone on to invent the next question: a "Question:" line, or a

@@ -177,8 +177,8 @@ double partial_token_ratio(Text a, Text b) {
 double weighted_ratio(Text a, Text b) {
   if (a.empty() || b.empty()) return 0.0;
   constexpr double kTokenScale = 0.95;
-  const auto [shorter, longer] = std::minmax(a.size(), b.size());
-  const double times = static_cast<double>(longer) / static_cast<double>(shorter);
+  const double times =
+      static_cast<double>(std::max(a.size(), b.size())) / static_cast<double>(std::min(a.size(), b.size()));
   const double whole = ratio(a, b);
   if (times < 1.5) {
     return std::max(whole, kTokenScale * std::max(token_sort_ratio(a, b), token_set_ratio(a, b)));

@@ -20,6 +20,10 @@ namespace fs = std::filesystem;
 
 constexpr std::array<const char*, 6> kFields = {"question", "A", "B", "C", "D", "answer"};
 
+// The header of a common copy of the dev split, whose answers are 0 to 3 instead of A to D.
+constexpr std::array<const char*, 6> kNumberedFields = {"question", "choice0", "choice1",
+                                                        "choice2",  "choice3", "answer"};
+
 std::string file_suffix(std::string_view split) { return fmt::format("_{}.csv", split); }
 
 // The subjects that have a file in `folder`, in alphabetical order.
@@ -63,6 +67,7 @@ struct CsvRows {
   int line = 1;      // of the byte that is being parsed
   int row_line = 1;  // where the row began
   bool row_begun = false;
+  bool numbered = false;  // answers are 0 to 3
   std::vector<Item> items;
   std::exception_ptr failure;  // an exception must not cross libcsv's C frames
 
@@ -71,11 +76,24 @@ struct CsvRows {
   }
 
   void end_row() {
+    if (rows == 0 && (std::ranges::equal(row, kFields) || std::ranges::equal(row, kNumberedFields))) {
+      numbered = row[1] == kNumberedFields[1];
+      row.clear();
+      row_begun = false;
+      return;
+    }
     if (row.size() != kFields.size()) {
       throw error(
           fmt::format("expected 6 fields (question,A,B,C,D,answer), got {}; quote fields that hold "
                       "commas, and write an empty option as \"\"",
                       row.size()));
+    }
+    std::string& answer = row.back();
+    if (numbered && answer.size() == 1 && answer[0] >= '0' && answer[0] <= '3') {
+      answer[0] = static_cast<char>(answer[0] - '0' + 'A');
+    } else if (numbered || answer.size() != 1 || answer[0] < 'A' || answer[0] > 'D') {
+      throw error(fmt::format("expected an answer from {}, got '{}'; correct the last field",
+                              numbered ? "0 to 3" : "A to D", printable(answer)));
     }
     Item item;
     item.subject = subject;
@@ -86,11 +104,6 @@ struct CsvRows {
             fmt::format("expected UTF-8 in field '{}', got other bytes; convert the file", kFields[i]));
       }
       item.fields.emplace_back(kFields[i], row[i]);
-    }
-    const std::string& answer = row.back();
-    if (answer.size() != 1 || answer[0] < 'A' || answer[0] > 'D') {
-      throw error(fmt::format("expected an answer from A to D, got '{}'; {}", printable(answer),
-                              rows == 0 ? "the file must have no header" : "correct the last field"));
     }
     item.label = answer[0];
     item.choices.assign(row.begin() + 1, row.begin() + 5);

@@ -1,9 +1,11 @@
 // The questions of MMLU, PIQA and SIQA, read from the files their authors publish.
 //
-// MMLU (Hendrycks et al., arXiv 2009.03300): SPLIT/SUBJECT_SPLIT.csv, headerless RFC 4180 CSV with the six
-// fields question, A, B, C, D, answer; a cell is always text ("None", "NA"). PIQA (arXiv 1911.11641):
-// dev.jsonl with goal, sol1, sol2 and dev-labels.lst with 0 or 1 a line. SIQA (arXiv 1904.09728): dev.jsonl
-// with context, question, answerA, answerB, answerC and labels 1, 2 or 3. Label files are optional.
+// MMLU (Hendrycks et al., arXiv 2009.03300): SPLIT/SUBJECT_SPLIT.csv, RFC 4180 CSV with the six fields
+// question, A, B, C, D, answer; a cell is always text ("None", "NA"). A header of these names is passed over;
+// after the header question,choice0,...,choice3,answer the answers are 0 to 3.
+// PIQA (arXiv 1911.11641): dev.jsonl with goal, sol1, sol2 and dev-labels.lst with 0 or 1 a line.
+// SIQA (arXiv 1904.09728): dev.jsonl with context, question, answerA, answerB, answerC and labels 1, 2 or 3.
+// Label files are optional.
 //
 // `dir` is the folder that holds the task's folder ("mmlu", "piqa", "siqa"), or that folder itself, or the
 // folder with the files. All files must be UTF-8; every error names the file and the line.

@@ -48,9 +48,12 @@ struct Phrases {
   Pattern denial_before = make(
       R"((?:\b(?:not|nor|neither|never|cannot|incorrect|wrong|except|unlike|eliminated?|rules?\s+out|than|if)\b|n't\b)
          [^.!?;,\n]{0,30}\z)");
+  Pattern name_before = make(
+      R"(\b(?:vitamin|hepatitis|influenza|type|group|plan|class|appendix|protein|factor|point|figure|grade|phase|stage|country
+            |person|player|company|firm|party|good|variable|event|set|section|part|vector|matrix|gene|allele|side)s?\s+\z)");
   Pattern refusal = make(
       R"(\b(?: (?:I|we)\s+(?:do\s+not|don't|cannot|can't|am\s+not|'m\s+not|am\s+un)\s*(?:know|sure|able|decide|determine|certain|answer|say)
-          | none\s+of\s+(?:the|these|them) | cannot\s+be\s+(?:determined|answered) | not\s+enough\s+information
+          | none\s+of\s+(?:the|these|them)\b (?![^.!?\n]*\bbut\b) | cannot\s+be\s+(?:determined|answered) | not\s+enough\s+information
           | insufficient\s+information | unanswerable | no\s+(?:correct|right|valid)\s+(?:answer|option) )\b)");
 };
 
@@ -66,6 +69,8 @@ bool is_word(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') |
 // "A" (or "I") before a word, where it may be the article.
 bool may_be_article(const Reply& reply, Span span) {
   const char letter = reply.text[span.begin];
+  const std::string_view rest = reply.text.substr(span.end);
+  if (rest.starts_with(" and ") || rest.starts_with(" or ")) return false;
   return (letter == 'A' || letter == 'I') && span.end + 1 < reply.text.size() &&
          reply.text[span.end] == ' ' && is_word(reply.text[span.end + 1]);
 }
@@ -74,6 +79,12 @@ bool may_be_article(const Reply& reply, Span span) {
 bool follows_number(const Reply& reply, Span span) {
   return span.begin > 1 && reply.text[span.begin - 1] == ' ' && reply.text[span.begin - 2] >= '0' &&
          reply.text[span.begin - 2] <= '9';
+}
+
+// "vitamin C", "country A": a name rather than an option.
+bool ends_a_name(const Reply& reply, Span span) {
+  const std::size_t begin = span.begin > 20 ? span.begin - 20 : 0;
+  return phrases().name_before.search(reply.text.substr(begin, span.begin - begin)).has_value();
 }
 
 bool denied_before(const Reply& reply, std::size_t at) {
@@ -147,7 +158,7 @@ Reading read_only_mention(const Reply& reply, std::size_t begin, Mention mention
     if (denied(span)) return;
     if (own_text_after(reply, reply.text[span.begin], span.end)) {
       pointed.add(letter_at(reply, span));
-    } else if (!may_be_article(reply, span) && !follows_number(reply, span)) {
+    } else if (!may_be_article(reply, span) && !follows_number(reply, span) && !ends_a_name(reply, span)) {
       any.add(letter_at(reply, span));
     }
   });
@@ -173,7 +184,7 @@ Reading read_only_text(const Reply& reply, std::size_t begin) {
 Reading read_opening(const Reply& reply) {
   std::size_t at = 0;
   while (at < reply.text.size() &&
-         std::string_view(" \t\r\n*_\"'`(#>$").find(reply.text[at]) != std::string_view::npos)
+         std::string_view(" \t\r\n*_\"'`([#>$").find(reply.text[at]) != std::string_view::npos)
     ++at;
   for (const std::size_t place : {std::size_t{0}, at}) {
     const Reading label = read_label(reply, place);

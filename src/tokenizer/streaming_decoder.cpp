@@ -11,11 +11,14 @@ std::string StreamingDecoder::push(std::int32_t id) {
   const TokenTable::Entry& token = tokenizer_.table_.at(id);
   if (token.kind == TokenKind::kSpecial && options_.skip_special) return "";
   std::string_view bytes = token.bytes;
+  std::string without_spaces;
   if (at_start_) {
     const LeadingSpace policy = tokenizer_.leading_space_;
     const bool spaced = token.kind == TokenKind::kNormal && policy != LeadingSpace::kKeep;
     if (spaced && policy == LeadingSpace::kDropAllOfFirst) {
-      bytes.remove_prefix(std::min(bytes.find_first_not_of(' '), bytes.size()));
+      without_spaces = token.bytes;
+      std::erase(without_spaces, ' ');
+      bytes = without_spaces;
     } else if (spaced && bytes.starts_with(' ')) {
       bytes.remove_prefix(1);
     }

@@ -53,7 +53,7 @@ struct DecodeOptions {
 enum class LeadingSpace {
   kKeep,
   kDropOne,         // the dummy prefix of Llama-2
-  kDropAllOfFirst,  // every space of the first token (Hugging Face's Metaspace decoder)
+  kDropAllOfFirst,  // every space of the first token, wherever it stands (Hugging Face's Metaspace)
   kDropWhileEmpty,  // one of each token as long as there is no text (SentencePiece's
                     // remove_extra_whitespaces)
 };

@@ -180,8 +180,6 @@ void JsonTokenizer::read_model(JsonObject model) {
     options.unknown = *id;
   }
   bpe_.emplace(where_, std::move(pieces), read_merges(model), options);
-  if (options.unknown >= 0)
-    table_.redefine(options.unknown, TokenKind::kSpecial, table_.at(options.unknown).piece);
 }
 
 void JsonTokenizer::read_decoder(JsonObject json, Decoder& decoder) {

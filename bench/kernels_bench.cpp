@@ -1,0 +1,114 @@
+// Speed of each kernel by itself, on one thread, in the shapes of a 1.1B model (hidden 2048, inner 5632).
+#include <benchmark/benchmark.h>
+
+#include <cstring>
+#include <random>
+
+#include "base/aligned_buffer.h"
+#include "kernels/attention.h"
+#include "kernels/matmul.h"
+#include "kernels/rms_norm.h"
+#include "kernels/swiglu.h"
+#include "tensor/half.h"
+
+namespace refocus {
+namespace {
+
+AlignedBuffer<float> random_buffer(std::int64_t count) {
+  std::mt19937 engine(1);
+  std::normal_distribution<float> normal;
+  AlignedBuffer<float> out(static_cast<std::size_t>(count));
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] = normal(engine);
+  return out;
+}
+
+void matmul_bench(benchmark::State& state, DType dtype) {
+  const std::int64_t rows = state.range(0), inputs = state.range(1), outputs = state.range(2);
+  ThreadPool pool(1);
+  const AlignedBuffer<float> x = random_buffer(rows * padded(inputs));
+  AlignedBuffer<std::byte> weights(static_cast<std::size_t>(inputs * outputs) * size_of(dtype));
+  const AlignedBuffer<float> values = random_buffer(inputs * outputs);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const std::uint16_t bits = dtype == DType::kF16 ? f32_to_f16(values[i]) : f32_to_bf16(values[i]);
+    if (dtype == DType::kF32) {
+      std::memcpy(weights.data() + 4 * i, &values[i], 4);
+    } else {
+      std::memcpy(weights.data() + 2 * i, &bits, 2);
+    }
+  }
+  AlignedBuffer<float> y(static_cast<std::size_t>(rows * outputs));
+  const MatMulJob job{weights.data(), dtype, outputs, nullptr, false, y.data(), outputs};
+  for (auto _ : state) {
+    matmul(pool, {x.data(), rows, inputs}, {&job, 1});
+    benchmark::ClobberMemory();
+  }
+  const double work = 2.0 * static_cast<double>(rows * inputs * outputs);
+  state.counters["flop"] = benchmark::Counter(work, benchmark::Counter::kIsIterationInvariantRate);
+  state.counters["weight_bytes"] =
+      benchmark::Counter(static_cast<double>(weights.size()), benchmark::Counter::kIsIterationInvariantRate);
+}
+
+void matmul_shapes(benchmark::internal::Benchmark* bench) {
+  for (const std::int64_t rows : {1, 2, 4, 8, 16, 64, 512}) {
+    bench->Args({rows, 2048, 5632});
+    if (rows == 512 || rows == 1) bench->Args({rows, 5632, 2048})->Args({rows, 768, 2048});
+  }
+}
+BENCHMARK_CAPTURE(matmul_bench, f32, DType::kF32)->Apply(matmul_shapes);
+BENCHMARK_CAPTURE(matmul_bench, f16, DType::kF16)->Apply(matmul_shapes);
+BENCHMARK_CAPTURE(matmul_bench, bf16, DType::kBF16)->Apply(matmul_shapes);
+
+// `rows` queries at the end of `keys` positions, 32 heads over 4 key/value heads of 64.
+void attention_bench(benchmark::State& state) {
+  const std::int64_t rows = state.range(0), keys = state.range(1), heads = 32, kv_heads = state.range(2),
+                     dim = 64;
+  ThreadPool pool(1);
+  const std::int64_t blocks = (keys + kKeyBlock - 1) / kKeyBlock;
+  const AlignedBuffer<float> cache = random_buffer(blocks * kv_heads * kv_block_floats(dim));
+  std::vector<const float*> pointers;
+  for (std::int64_t b = 0; b < blocks; ++b)
+    pointers.push_back(cache.data() + b * kv_heads * kv_block_floats(dim));
+  const AlignedBuffer<float> q = random_buffer(rows * heads * dim);
+  AlignedBuffer<float> out(static_cast<std::size_t>(rows * heads * dim));
+  const std::int64_t scratch_size = attention_scratch_floats(keys, dim);
+  AlignedBuffer<float> scratch(static_cast<std::size_t>(scratch_size));
+  const AttentionSequence sequence{0, rows, keys - rows, pointers.data(), 0, {}};
+  for (auto _ : state) {
+    attention(pool, {heads, kv_heads, dim, 0.125f}, {&sequence, 1},
+              {q.data(), heads * dim, out.data(), heads * dim, scratch.data(), scratch_size});
+    benchmark::ClobberMemory();
+  }
+  const double pairs = static_cast<double>(rows) * static_cast<double>(2 * keys - rows + 1) / 2;
+  state.counters["flop"] =
+      benchmark::Counter(pairs * heads * dim * 4, benchmark::Counter::kIsIterationInvariantRate);
+}
+BENCHMARK(attention_bench)
+    ->Args({1, 1024, 4})
+    ->Args({1, 1024, 32})
+    ->Args({512, 512, 4})
+    ->Args({512, 512, 32});
+
+void rms_norm_bench(benchmark::State& state) {
+  const AlignedBuffer<float> x = random_buffer(2048), w = random_buffer(2048);
+  AlignedBuffer<float> y(2048);
+  for (auto _ : state) {
+    rms_norm(x.data(), w.data(), 2048, 1e-5f, y.data());
+    benchmark::ClobberMemory();
+  }
+}
+BENCHMARK(rms_norm_bench);
+
+void swiglu_bench(benchmark::State& state) {
+  AlignedBuffer<float> gate = random_buffer(5632);
+  const AlignedBuffer<float> up = random_buffer(5632);
+  for (auto _ : state) {
+    swiglu(gate.data(), up.data(), 5632);
+    benchmark::ClobberMemory();
+  }
+}
+BENCHMARK(swiglu_bench);
+
+}  // namespace
+}  // namespace refocus
+
+BENCHMARK_MAIN();
