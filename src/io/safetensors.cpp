@@ -207,7 +207,13 @@ void write_safetensors(const std::filesystem::path& path, std::span<const NamedT
                        const std::map<std::string, std::string>& metadata) {
   const std::string where = where_of(path);
   std::vector<const NamedTensor*> order;
-  for (const NamedTensor& tensor : tensors) order.push_back(&tensor);
+  for (const NamedTensor& tensor : tensors) {
+    if (is_block_type(tensor.view.dtype)) {
+      throw input_error(where, "cannot hold tensor '{}' of type {}; safetensors files have F32, F16 and BF16",
+                        printable(tensor.name), name_of(tensor.view.dtype));
+    }
+    order.push_back(&tensor);
+  }
   std::sort(order.begin(), order.end(), [](const NamedTensor* a, const NamedTensor* b) {
     return std::make_tuple(-static_cast<int>(size_of(a->view.dtype)), std::string_view(a->name)) <
            std::make_tuple(-static_cast<int>(size_of(b->view.dtype)), std::string_view(b->name));

@@ -86,7 +86,7 @@ void Transformer::start(std::span<const SequenceInput> sequences) {
     const Row& row = rows_[static_cast<std::size_t>(r)];
     rope_.fill(row.position, row.rope_length, cosines_.data() + r * half, sines_.data() + r * half);
     const Linear& table = weights_.embed_tokens;
-    const std::size_t row_bytes = static_cast<std::size_t>(hidden) * size_of(table.dtype);
+    const std::size_t row_bytes = bytes_of(table.dtype, hidden);
     copy_as_f32({table.data + static_cast<std::size_t>(row.token) * row_bytes, table.dtype, {hidden}},
                 x_.data() + r * padded(hidden));
   }

@@ -1,10 +1,9 @@
 #include "model/weights.h"
 
-#include <cstring>
 #include <set>
 
 #include "base/error.h"
-#include "tensor/half.h"
+#include "tensor/block_formats.h"
 
 namespace refocus {
 
@@ -77,26 +76,6 @@ LayerWeights bind_layer(Binder& bind, const LlamaConfig& c, std::int64_t layer) 
   return w;
 }
 
-// The index of the first element whose exponent bits are all set, or -1.
-std::int64_t first_non_finite(const TensorView& view) {
-  const std::int64_t n = view.elements();
-  if (view.dtype == DType::kF32) {
-    for (std::int64_t i = 0; i < n; ++i) {
-      std::uint32_t bits;
-      std::memcpy(&bits, view.data + 4 * i, 4);
-      if ((bits & 0x7F800000u) == 0x7F800000u) return i;
-    }
-    return -1;
-  }
-  const unsigned exponent = view.dtype == DType::kF16 ? 0x7C00u : 0x7F80u;
-  for (std::int64_t i = 0; i < n; ++i) {
-    std::uint16_t bits;
-    std::memcpy(&bits, view.data + 2 * i, 2);
-    if ((bits & exponent) == exponent) return i;
-  }
-  return -1;
-}
-
 }  // namespace
 
 LlamaWeights bind_weights(const LlamaConfig& config, const WeightMap& map, const std::string& where) {
@@ -113,7 +92,7 @@ LlamaWeights bind_weights(const LlamaConfig& config, const WeightMap& map, const
 
 std::optional<std::string> find_non_finite(const WeightMap& map) {
   for (const auto& [name, entry] : map.entries()) {
-    std::int64_t at = first_non_finite(entry.view);
+    std::int64_t at = first_non_finite(entry.view.dtype, entry.view.data, entry.view.elements());
     if (at < 0) continue;
     std::vector<std::int64_t> index(entry.view.shape.size());
     for (std::size_t d = index.size(); d-- > 0;) {

@@ -20,13 +20,14 @@ struct TensorView {
     for (std::int64_t d : shape) n *= d;
     return n;
   }
-  std::size_t bytes() const { return static_cast<std::size_t>(elements()) * size_of(dtype); }
+  // A tensor of a block type has rows (innermost dimension) of whole blocks.
+  std::size_t bytes() const { return bytes_of(dtype, elements()); }
 };
 
 // "[4096, 11008]", for messages.
 std::string shape_text(const std::vector<std::int64_t>& shape);
 
-// Writes all elements as float32, in storage order, to out[0 .. view.elements()).
+// Writes all elements, of any type, as float32, in storage order, to out[0 .. view.elements()).
 void copy_as_f32(const TensorView& view, float* out);
 
 // All elements as float32, in storage order.
