@@ -24,6 +24,15 @@ MatMulJob job_of(const Linear& linear, float* y, std::int64_t y_stride, bool acc
           y_stride};
 }
 
+// The fast kernels know the plain types only.
+void refuse_block_types(const WeightMap& map, const std::string& where) {
+  for (const auto& [name, entry] : map.entries()) {
+    if (!is_block_type(entry.view.dtype)) continue;
+    throw input_error(where, "computing with {} weights ({}) is not supported yet; convert the model to f16",
+                      name_of(entry.view.dtype), printable(name));
+  }
+}
+
 }  // namespace
 
 Transformer::Transformer(LlamaConfig config, std::shared_ptr<const WeightMap> weights, std::string name,
@@ -33,9 +42,10 @@ Transformer::Transformer(LlamaConfig config, std::shared_ptr<const WeightMap> we
       weights_(bind_weights(config_, *map_, name)),
       name_(std::move(name)),
       pool_(pool),
-      rope_(config_),
+      rope_(config_, weights_.rope_factors),
       max_rows_(max_rows) {
   REFOCUS_CHECK(max_rows >= 1);
+  refuse_block_types(*map_, name_);
 }
 
 void Transformer::grow(std::int64_t rows, std::int64_t keys) {
