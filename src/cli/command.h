@@ -16,5 +16,6 @@ Action add_tokenize(CLI::App& command);
 Action add_info(CLI::App& command);
 Action add_extract(CLI::App& command);
 Action add_eval(CLI::App& command);
+Action add_convert(CLI::App& command);
 
 }  // namespace refocus::cli

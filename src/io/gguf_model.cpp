@@ -127,6 +127,9 @@ std::int64_t vocab_size_of(const GgufFile& file) {
   return it->second.shape[0];
 }
 
+// The shortest decimal number that is the same float32: what the model's author wrote.
+double shortest(double value) { return std::stod(fmt::format("{}", static_cast<float>(value))); }
+
 ordered_json config_of(const GgufFile& file, const StoredVocabulary* vocabulary) {
   const Keys keys(file);
   check_architecture(file, keys);
@@ -144,7 +147,7 @@ ordered_json config_of(const GgufFile& file, const StoredVocabulary* vocabulary)
   config["max_position_embeddings"] = keys.size("context_length");
   const auto eps = keys.positive("attention.layer_norm_rms_epsilon");
   if (!eps) keys.refuse("attention.layer_norm_rms_epsilon", "a positive number", "none");
-  config["rms_norm_eps"] = *eps;
+  config["rms_norm_eps"] = shortest(*eps);
   config["rope_theta"] = keys.positive("rope.freq_base").value_or(10000.0);
   config["rope_scaling"] = rope_scaling(file, keys);
   config["tie_word_embeddings"] = !file.tensors().contains("output.weight");
