@@ -35,7 +35,7 @@ class Binder {
   // NAME.weight, and NAME.bias where the file has one.
   Linear linear(const std::string& name, std::int64_t outputs, std::int64_t inputs) {
     const TensorView& view = take(name + ".weight", {outputs, inputs});
-    Linear out{view.data, view.dtype, outputs, inputs, {}};
+    Linear out{view.data, view.dtype, outputs, inputs, {}, nullptr};
     if (map_.find(name + ".bias") != nullptr) out.bias = vector(name + ".bias", outputs);
     return out;
   }

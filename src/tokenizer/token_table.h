@@ -36,6 +36,8 @@ class TokenTable {
     TokenKind kind = TokenKind::kMissing;
   };
 
+  // Makes room for this many tokens.
+  void reserve(std::size_t tokens);
   // Defines the token `id`. InputError (naming `where`) where the id is out of range or already taken.
   void define(const std::string& where, std::int64_t id, Entry entry);
   // Changes the kind and the decoded bytes of a defined token.

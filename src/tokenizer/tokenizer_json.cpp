@@ -88,6 +88,7 @@ void JsonTokenizer::read_vocab(JsonObject model, StringToId& pieces) {
   const JsonObject vocab = required(where_, "vocab", json_object(where_, model, "vocab"));
   const bool byte_level = pre_tokenizer_.byte_level();
   pieces.reserve(vocab.size());
+  table_.reserve(vocab.size() + 1024);
   for (const auto [key, value] : vocab) {
     const std::int64_t id = as_integer(where_, "a token id", value);
     std::string piece(key);

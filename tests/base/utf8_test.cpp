@@ -23,5 +23,11 @@ TEST(Utf8, KnowsWhatIsInvalid) {
   EXPECT_TRUE(is_valid_utf8("\xf4\x8f\xbf\xbf"));
 }
 
+TEST(Utf8, AppendsACodePoint) {
+  std::string text = "a";
+  append_utf8(0x20AC, text);
+  EXPECT_EQ(text, "a\xE2\x82\xAC");
+}
+
 }  // namespace
 }  // namespace refocus
