@@ -27,7 +27,7 @@ Transformer::Transformer(LlamaConfig config, std::shared_ptr<const WeightMap> we
       name_(std::move(name)),
       pool_(pool),
       products_(pool),
-      rope_(config_),
+      rope_(config_, weights_.rope_factors),
       max_rows_(max_rows) {
   REFOCUS_CHECK(max_rows >= 1);
   pack_weights(pool_, weights_, name_);

@@ -29,8 +29,9 @@ struct LayerWeights {
 struct LlamaWeights {
   Linear embed_tokens;  // [vocab_size, hidden_size], read by rows
   std::vector<LayerWeights> layers;
-  std::vector<float> norm;  // [hidden_size]
-  Linear lm_head;           // embed_tokens where the two are tied
+  std::vector<float> norm;          // [hidden_size]
+  Linear lm_head;                   // embed_tokens where the two are tied
+  std::vector<float> rope_factors;  // [head_dim / 2], or none; see RopeTable
 };
 
 // Finds every tensor by its Hugging Face name. InputError for one that is missing, has another shape than the

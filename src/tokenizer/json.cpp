@@ -38,6 +38,15 @@ JsonFile::JsonFile(const std::filesystem::path& path) {
   root_ = as_object(where, "the whole file", value);
 }
 
+JsonFile::JsonFile(const std::string& where, const std::string& text) {
+  JsonValue value;
+  if (const auto error = parser_.parse(text).get(value)) {
+    throw input_error(where, "expected JSON, got a text that is not ({})",
+                      printable(simdjson::error_message(error), 200));
+  }
+  root_ = as_object(where, "the whole text", value);
+}
+
 std::optional<JsonValue> json_value(JsonObject object, std::string_view key) {
   JsonValue value;
   if (object.at_key(key).get(value) != simdjson::SUCCESS || value.is_null()) return std::nullopt;

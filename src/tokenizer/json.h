@@ -23,6 +23,8 @@ class JsonFile {
  public:
   // InputError where the file cannot be read, is no JSON or is no object.
   explicit JsonFile(const std::filesystem::path& path);
+  // The same of a text; `where` names it in messages.
+  JsonFile(const std::string& where, const std::string& text);
   JsonObject root() const { return root_; }
 
  private:

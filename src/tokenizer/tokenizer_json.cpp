@@ -58,10 +58,8 @@ std::string replace_literal(std::string text, std::string_view pattern, std::str
 
 }  // namespace
 
-JsonTokenizer::JsonTokenizer(const std::filesystem::path& path, const ModelSettings& settings)
-    : where_(path.string()) {
-  const JsonFile file(path);
-  const JsonObject root = file.root();
+JsonTokenizer::JsonTokenizer(std::string where, JsonObject root, const ModelSettings& settings)
+    : where_(std::move(where)) {
   if (const auto json = json_object(where_, root, "normalizer")) normalizer_ = Normalizer(where_, *json);
   if (const auto json = json_object(where_, root, "pre_tokenizer"))
     pre_tokenizer_ = PreTokenizer(where_, *json);
@@ -263,8 +261,9 @@ void JsonTokenizer::read_added_tokens(JsonObject root) {
 }
 
 std::unique_ptr<Tokenizer> load_json_tokenizer(const std::filesystem::path& model_directory) {
-  return std::make_unique<JsonTokenizer>(model_directory / "tokenizer.json",
-                                         read_model_settings(model_directory));
+  const std::filesystem::path path = model_directory / "tokenizer.json";
+  const JsonFile file(path);
+  return std::make_unique<JsonTokenizer>(path.string(), file.root(), read_model_settings(model_directory));
 }
 
 }  // namespace refocus
