@@ -18,7 +18,7 @@ struct Options {
 
 void run(const Options& options) {
   if (!std::filesystem::is_directory(options.model)) {
-    throw input_error("--model", "expected a model directory, got '{}', which is none",
+    throw input_error("--model", "expected a model directory, got '{}', which is none; check the path",
                       printable(options.model));
   }
   const std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(options.model);
