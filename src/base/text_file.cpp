@@ -12,10 +12,27 @@
 
 namespace refocus {
 
+const char* write_remedy(int error) {
+  switch (error) {
+    case ENOENT:
+    case ENOTDIR:
+      return "make its directory first, or choose another place";
+    case EISDIR:
+      return "name a file, not a directory";
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return "check its permissions, or choose another place";
+    default:
+      return "free some space or choose another place";
+  }
+}
+
 std::string read_text_file(const std::filesystem::path& path) {
   std::ifstream in(path, std::ios::binary);
   if (!in || std::filesystem::is_directory(path)) {
-    throw input_error(path.string(), "cannot be read: {}", std::strerror(errno != 0 ? errno : EISDIR));
+    throw input_error(path.string(), "cannot be read: {}; check the path",
+                      std::strerror(errno != 0 ? errno : EISDIR));
   }
   return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
 }
@@ -39,14 +56,15 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view c
   std::filesystem::path temporary = path;
   temporary += fmt::format(".tmp{}", ::getpid());
   const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (fd < 0) throw input_error(path.string(), "cannot be written: {}", std::strerror(errno));
+  if (fd < 0)
+    throw input_error(path.string(), "cannot be written: {}; {}", std::strerror(errno), write_remedy(errno));
   int failure = write_all(fd, content);
   if (::close(fd) != 0 && failure == 0) failure = errno;
   if (failure == 0 && ::rename(temporary.c_str(), path.c_str()) != 0) failure = errno;
   if (failure != 0) {
     ::unlink(temporary.c_str());
-    throw input_error(path.string(), "cannot be written: {}; free some space or choose another place",
-                      std::strerror(failure));
+    throw input_error(path.string(), "cannot be written: {}; {}", std::strerror(failure),
+                      write_remedy(failure));
   }
 }
 

@@ -14,4 +14,7 @@ std::string read_text_file(const std::filesystem::path& path);
 // disk, a missing folder) an InputError is thrown, the temporary file is removed and `path` is as before.
 void write_file_atomically(const std::filesystem::path& path, std::string_view content);
 
+// What a user can do about a failed write, by its errno; the end of a message.
+const char* write_remedy(int error);
+
 }  // namespace refocus

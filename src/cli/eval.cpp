@@ -5,7 +5,9 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "cli/checks.h"
 #include "cli/command.h"
+#include "cli/interrupt.h"
 #include "cli/model_options.h"
 #include "eval/fingerprint.h"
 #include "eval/profile.h"
@@ -26,6 +28,9 @@ struct Options {
 };
 
 EvalSettings settings_of(const Options& options) {
+  if (!options.subjects.empty() && std::ranges::find(options.tasks, "mmlu") == options.tasks.end()) {
+    throw usage_error("--subjects", "expected the task mmlu beside it, got none; leave --subjects out");
+  }
   EvalSettings settings;
   for (const std::string& spec : options.interventions)
     settings.interventions.push_back(parse_intervention(spec));
@@ -39,6 +44,7 @@ EvalSettings settings_of(const Options& options) {
     const bool twice = std::any_of(settings.tasks.begin(), settings.tasks.end(),
                                    [&](const Task& t) { return t.name == name; });
     if (twice) throw usage_error("eval", "expected each task once, got {} twice", name);
+    choices_of_task(name);  // refuses an unknown task
     settings.profile.prompts(name);
     settings.tasks.push_back(
         load_task(name, options.data, name == "mmlu" ? options.subjects : std::vector<std::string>{}));
@@ -57,8 +63,10 @@ void run(const Options& options) {
   const OpenModel& files = model.files;
   settings.context = options.model.context > 0 ? options.model.context : files.config.context_length();
   settings.kv_bytes = kv_budget(options.model, files.config, options.batch, settings.context);
-  const EvalModel asked{model.transformer, files.need_tokenizer(), files.eos_ids, files.directory.string(),
+  const EvalModel asked{model.transformer, files.need_tokenizer("download the model's tokenizer files"),
+                        files.eos_ids, files.directory.string(),
                         model_fingerprint(files.directory, files.config_json, *files.weights)};
+  tell_how_to_resume();
   const std::vector<ArmScores> scores = run_evaluation(asked, settings);
   fmt::print("{}\nAnswers and results: {}\n", summary_table(scores), options.run_directory);
 }
@@ -86,13 +94,13 @@ Action add_eval(CLI::App& command) {
       ->delimiter(',')
       ->type_name("a,b");
   command.add_option("--limit", options->limit, "Only the first N items of each subject")
-      ->check(CLI::Range(1, 1 << 30));
+      ->check(whole_number(1, 1 << 30));
   command.add_option("--batch", options->batch, "Sequences computed at once; does not change answers")
       ->capture_default_str()
-      ->check(CLI::Range(1, 4096));
+      ->check(whole_number(1, 4096));
   command.add_option("--max-new-tokens", options->max_new_tokens, "Most tokens of an answer")
       ->capture_default_str()
-      ->check(CLI::Range(1, 1 << 24));
+      ->check(whole_number(1, 1 << 24));
   command.add_option("--profile", options->profile, "JSON file of prompts (default: Refocus' own)")
       ->type_name("FILE");
   command.add_option("--rules", options->rules, "How letters are read: anchored (default) or published");
@@ -100,6 +108,7 @@ Action add_eval(CLI::App& command) {
       .add_option("-o,--output", options->run_directory,
                   "The run's directory; a run that was interrupted goes on")
       ->required()
+      ->check(not_empty())
       ->type_name("RUN_DIR");
   options->model.add_running(command);
   return [options] { run(*options); };

@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
+#include "cli/checks.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
 #include "cli/prompt_options.h"
@@ -63,7 +65,7 @@ void run(const Options& options) {
 
   const bool stream = !options.json;
   std::optional<StreamingDecoder> decoder;
-  if (stream) decoder.emplace(model.files.need_tokenizer());
+  if (stream) decoder.emplace(model.files.need_tokenizer("print token ids with --json"));
   const auto on_token = [&](std::uint64_t, std::int32_t token) {
     if (!stream) return;
     if (!options.ignore_eos &&
@@ -92,7 +94,7 @@ Action add_generate(CLI::App& command) {
   options->prompt.add(command);
   command.add_option("-n,--max-new-tokens", options->max_new_tokens, "Most tokens to generate")
       ->capture_default_str()
-      ->check(CLI::Range(1, 1 << 24));
+      ->check(whole_number(1, 1 << 24));
   command
       .add_option("--intervene", options->intervene,
                   "none, or rebalance[:alpha=0.2,threshold=0.01,depth=LAST,mode=mask|self]")
@@ -101,17 +103,19 @@ Action add_generate(CLI::App& command) {
   SamplingOptions& sampling = options->sampling;
   command.add_option("--temperature", sampling.temperature, "0: greedy; above: sampled")
       ->capture_default_str()
-      ->check(CLI::Range(0.0, 1e6));
+      ->check(number(0, 1e6));
   command.add_option("--top-k", sampling.top_k, "Sample among the k largest (0: all)")
       ->capture_default_str()
-      ->check(CLI::Range(0, 1 << 30));
+      ->check(whole_number(0, 1 << 30));
   command.add_option("--top-p", sampling.top_p, "Sample among the fewest that reach probability p")
       ->capture_default_str()
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(number(0, 1));
   command.add_option("--min-p", sampling.min_p, "Drop those below min-p times the largest probability")
       ->capture_default_str()
-      ->check(CLI::Range(0.0, 1.0));
-  command.add_option("--seed", sampling.seed, "Seed of the sampling")->capture_default_str();
+      ->check(number(0, 1));
+  command.add_option("--seed", sampling.seed, "Seed of the sampling")
+      ->capture_default_str()
+      ->check(whole_number<std::uint64_t>(0, ~std::uint64_t{0}));
   command.add_flag("--ignore-eos", options->ignore_eos, "Go on after an end-of-sequence token");
   command.add_flag("--json", options->json, "Print one JSON object with tokens, text and timing");
   options->model.add_running(command);

@@ -53,7 +53,7 @@ nlohmann::ordered_json describe(const OpenModel& model) {
   out["context_length"] = c.context_length();
   out["rope_theta"] = c.rope_theta;
   out["rope_scaling"] = scaling_name(c.rope_scaling.kind);
-  out["rms_norm_eps"] = c.rms_norm_eps;
+  out["rms_norm_eps"] = std::stod(fmt::format("{}", c.rms_norm_eps));  // 1e-05, not 9.99999974e-06
   out["tie_word_embeddings"] = c.tie_word_embeddings;
   out["kv_cache_bytes_per_token"] = kv_bytes(c, kKeyBlock) / kKeyBlock;
   out["tokenizer_vocab_size"] =

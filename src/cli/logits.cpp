@@ -1,5 +1,6 @@
 // refocus logits: the logits of every token of a prompt, float32 [tokens, vocab], as a .npy file.
 #include "base/error.h"
+#include "cli/checks.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
 #include "cli/prompt_options.h"
@@ -55,6 +56,7 @@ Action add_logits(CLI::App& command) {
       ->type_name("SPEC");
   command.add_option("-o,--output", options->output, "The .npy file to write")
       ->required()
+      ->check(not_empty())
       ->type_name("OUT.npy");
   options->model.add_running(command);
   return [options] { run(*options); };

@@ -3,6 +3,10 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <csignal>
 #include <cstdio>
 #include <map>
 #include <new>
@@ -44,10 +48,40 @@ int fail(const std::string& message, int status) {
   return status;
 }
 
+std::string known_commands() {
+  std::string out;
+  for (const Entry& entry : kCommands) out += (out.empty() ? "" : ", ") + std::string(entry.name);
+  return out;
+}
+
+bool is_command(const std::string& name) {
+  for (const Entry& entry : kCommands) {
+    if (name == entry.name) return true;
+  }
+  return false;
+}
+
+// A file that is opened must not become one of the three standard streams because the caller had closed that:
+// results would be printed into it. Such a stream is replaced by one on which every use fails.
+void keep_standard_streams() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(fd, F_GETFD) == -1) {
+      [[maybe_unused]] const int got =
+          ::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);  // the lowest free number: fd
+    }
+  }
+}
+
 // The first line only: CLI11 adds a hint on lines of their own.
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
 int run(int argc, char** argv) {
+  const std::string command_name = argc > 1 ? argv[1] : "";
+  if (command_name.empty() || (command_name[0] != '-' && !is_command(command_name))) {
+    return fail(fmt::format("expected a command ({}), got {}; see `refocus --help`", known_commands(),
+                            argc > 1 ? "'" + refocus::printable(command_name) + "'" : "none"),
+                2);
+  }
   CLI::App app("Runs LLaMA models with interventions on their attention, and measures what that does.",
                "refocus");
   app.set_version_flag("--version", "refocus " REFOCUS_VERSION);
@@ -63,11 +97,12 @@ int run(int argc, char** argv) {
   } catch (const CLI::Success& e) {
     return app.exit(e);  // --help, --version
   } catch (const CLI::ParseError& e) {
-    return fail(first_line(e.what()) + "; see `refocus --help` or `refocus COMMAND --help`", 2);
+    const std::string help = is_command(command_name) ? command_name + " --help" : "--help";
+    return fail(fmt::format("{}; see `refocus {}`", refocus::printable(first_line(e.what()), 400), help), 2);
   }
   actions.at(app.get_subcommands().front())();
   if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
-    return fail("[standard output] cannot be written; is the disk full?", 1);
+    return fail("[standard output] cannot be written; it is closed, or the disk is full", 1);
   }
   return 0;
 }
@@ -75,6 +110,8 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  keep_standard_streams();
+  std::signal(SIGXFSZ, SIG_IGN);  // a file-size limit is then a failed write with a message
   spdlog::set_default_logger(spdlog::stderr_color_mt("refocus"));
   spdlog::set_pattern("%^%l%$: %v");
   try {

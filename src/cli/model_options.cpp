@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "base/error.h"
+#include "cli/checks.h"
 #include "io/checkpoint.h"
 #include "tokenizer/model_settings.h"
 #include "tokenizer/stored_tokenizer.h"
@@ -23,21 +24,20 @@ void ModelOptions::add_model(CLI::App& command) {
 void ModelOptions::add_running(CLI::App& command) {
   command
       .add_option("--threads", threads, "Threads to compute with (default: as many as there are processors)")
-      ->check(CLI::Range(1, 1024));
+      ->check(whole_number(1, 1024));
   command.add_option("--context", context, "Most tokens a sequence may have (default: the model's context)")
-      ->check(CLI::Range(2, 1 << 24));
+      ->check(whole_number(2, 1 << 24));
   command
       .add_option(
           "--kv-memory", kv_memory_mib,
           "Memory for keys and values, in MiB (default: what is needed, up to half of the free memory)")
-      ->check(CLI::Range(1, 1 << 24));
+      ->check(whole_number(1, 1 << 24));
 }
 
-const Tokenizer& OpenModel::need_tokenizer() const {
+const Tokenizer& OpenModel::need_tokenizer(std::string_view remedy) const {
   if (!tokenizer) {
-    throw input_error(
-        directory.string(),
-        "expected tokenizer.model or tokenizer.json, got neither; give token ids with --tokens");
+    throw input_error(directory.string(), "expected tokenizer.model or tokenizer.json, got neither; {}",
+                      remedy);
   }
   return *tokenizer;
 }
@@ -45,8 +45,10 @@ const Tokenizer& OpenModel::need_tokenizer() const {
 OpenModel open_model(const ModelOptions& options) {
   const fs::path path = options.model;
   if (!fs::exists(path)) {
-    throw input_error("--model", "expected a model directory or a GGUF file, got '{}', which does not exist",
-                      printable(options.model));
+    throw input_error(
+        "--model",
+        "expected a model directory or a GGUF file, got '{}', which does not exist; check the path",
+        printable(options.model));
   }
   Checkpoint checkpoint = open_checkpoint(path);
   OpenModel out;
@@ -64,7 +66,7 @@ OpenModel open_model(const ModelOptions& options) {
     if (out.tokenizer->vocab_size() > out.config.vocab_size) {
       throw input_error(path.string(),
                         "expected a tokenizer of at most {} tokens (vocab_size), got {}; the tokenizer is "
-                        "another model's",
+                        "another model's, copy the model's own files",
                         out.config.vocab_size, out.tokenizer->vocab_size());
     }
   } else if (fs::is_directory(path)) {

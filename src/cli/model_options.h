@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/thread_pool.h"
@@ -35,8 +36,8 @@ struct OpenModel {
   std::unique_ptr<Tokenizer> tokenizer;  // null where the model has none
   std::vector<std::int32_t> eos_ids;
 
-  // InputError where the directory has no tokenizer.
-  const Tokenizer& need_tokenizer() const;
+  // InputError, with what to do instead, where the directory has no tokenizer.
+  const Tokenizer& need_tokenizer(std::string_view remedy) const;
 };
 
 OpenModel open_model(const ModelOptions& options);

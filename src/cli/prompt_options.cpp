@@ -16,7 +16,8 @@ void PromptOptions::add(CLI::App& command) {
 }
 
 std::vector<std::int32_t> PromptOptions::tokens(const OpenModel& model) const {
-  if (text_option->count() > 0) return model.need_tokenizer().encode_prompt(text);
+  if (text_option->count() > 0)
+    return model.need_tokenizer("give token ids with --tokens").encode_prompt(text);
   std::vector<std::int32_t> out;
   const char* at = ids.data();
   const char* end = at + ids.size();

@@ -19,8 +19,10 @@ struct Options {
 
 void run(const Options& options) {
   if (!std::filesystem::exists(options.model)) {
-    throw input_error("--model", "expected a model directory or a GGUF file, got '{}', which does not exist",
-                      printable(options.model));
+    throw input_error(
+        "--model",
+        "expected a model directory or a GGUF file, got '{}', which does not exist; check the path",
+        printable(options.model));
   }
   const std::unique_ptr<Tokenizer> tokenizer = open_tokenizer(options.model);
   const std::vector<std::int32_t> ids = tokenizer->encode_prompt(options.text);

@@ -24,8 +24,10 @@ fs::path find_questions(const fs::path& dir, std::string_view task) {
   for (const fs::path& place : places) {
     if (fs::is_regular_file(place)) return place;
   }
-  throw input_error(dir.string(),
-                    "expected {}/dev.jsonl or dev.jsonl, found neither; give the folder with {}", task, task);
+  throw input_error(
+      dir.string(),
+      "expected {}/dev.jsonl or dev.jsonl, found neither; give the folder that holds {} with --data", task,
+      task);
 }
 
 // The lines of a file without their ends; blank lines at the end of the file are left out.

@@ -177,7 +177,7 @@ Task load_mmlu(const fs::path& dir, std::span<const std::string> subjects, std::
   if (task.subjects.empty()) {
     throw input_error(dir.string(),
                       "expected files mmlu/{0}/SUBJECT_{0}.csv, found none; give the folder "
-                      "that holds mmlu",
+                      "that holds mmlu with --data",
                       split);
   }
   for (const std::string& wanted : subjects) {

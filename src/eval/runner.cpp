@@ -35,6 +35,14 @@ struct PlannedArm {
   InterventionSpec intervention;
 };
 
+// All that is known before anything is asked.
+struct Plan {
+  std::vector<PlannedArm> arms;
+  std::vector<Question> questions;
+  std::int64_t context = 0;
+  std::int64_t longest_prompt = 0;  // in tokens
+};
+
 std::string_view kind_name(PromptKind kind) { return kind == PromptKind::kCot ? "cot" : "direct"; }
 
 std::vector<PlannedArm> plan_arms(const EvalSettings& settings, std::int64_t layers) {
@@ -61,6 +69,12 @@ std::vector<Question> plan_questions(const EvalModel& model, const EvalSettings&
       for (const Item& item : task.items) {
         Question question{&item, kind, make_prompt(settings.profile, task.name, item, kind), {}, 0};
         question.tokens = model.tokenizer.encode_prompt(question.prompt);
+        if (question.tokens.empty()) {
+          throw input_error(
+              "eval",
+              "expected prompts of at least one token, got an empty one ({} item {}); check --profile",
+              printable(item.subject), item.index);
+        }
         const auto common =
             std::mismatch(prefix.begin(), prefix.end(), question.tokens.begin(), question.tokens.end());
         question.shared_prefix = common.first - prefix.begin();
@@ -71,14 +85,15 @@ std::vector<Question> plan_questions(const EvalModel& model, const EvalSettings&
   return questions;
 }
 
-void check_lengths(const std::vector<Question>& questions, std::int64_t context) {
+// The longest prompt's tokens. InputError where there is no prompt, or none of an answer would fit.
+std::int64_t check_lengths(const std::vector<Question>& questions, std::int64_t context) {
   const auto longest = std::max_element(
       questions.begin(), questions.end(),
       [](const Question& a, const Question& b) { return a.tokens.size() < b.tokens.size(); });
   if (longest == questions.end())
     throw input_error("eval", "expected at least one item, got none; see --subjects and --limit");
   const auto most = static_cast<std::int64_t>(longest->tokens.size());
-  if (most < context) return;
+  if (most < context) return most;
   throw input_error(
       "eval",
       "expected prompts of fewer than {} tokens (the context), got up to {} ({} item {}); choose other "
@@ -86,12 +101,34 @@ void check_lengths(const std::vector<Question>& questions, std::int64_t context)
       context, most, printable(longest->item->subject), longest->item->index, (most + 511) / 256 * 256);
 }
 
-RunSettings run_settings(const EvalModel& model, const EvalSettings& settings, std::int64_t context,
-                         const std::vector<PlannedArm>& arms) {
+// Refuses weights that do not compute, before anything is written.
+void check_weights(const EvalModel& model, const Question& question) {
+  KvPool pool(model.transformer.config(), kv_bytes(model.transformer.config(), 1));
+  KvSequence sequence(pool);
+  REFOCUS_CHECK(sequence.reserve(1));
+  const SequenceInput input{&sequence, std::span(question.tokens).first(1), 1, nullptr, LogitRows::kLast};
+  model.transformer.forward({&input, 1});
+}
+
+// Refuses a cache that could not hold the longest sequence to the end: better now than after hours.
+void check_memory(const EvalModel& model, const EvalSettings& settings, const Plan& plan) {
+  constexpr std::int64_t kMiB = 1 << 20;
+  const std::int64_t tokens = std::min(plan.context, plan.longest_prompt + settings.max_new_tokens);
+  const std::int64_t needed = kv_bytes(model.transformer.config(), tokens);
+  if (settings.kv_bytes == 0 || needed <= settings.kv_bytes) return;
+  throw input_error("cache",
+                    "expected memory for sequences of {} tokens ({} MiB), got {} MiB; raise it with "
+                    "--kv-memory {}, or use a smaller --max-new-tokens",
+                    tokens, (needed + kMiB - 1) / kMiB, settings.kv_bytes / kMiB, (needed + kMiB - 1) / kMiB);
+}
+
+RunSettings run_settings(const EvalModel& model, const EvalSettings& settings, const Plan& plan) {
   RunSettings out;
-  ordered_json prompts, arm_names = ordered_json::array(), tasks = ordered_json::array();
+  ordered_json prompts, arm_names = ordered_json::array(), tasks = ordered_json::array(),
+                        subjects = ordered_json::array();
   for (const Task& task : settings.tasks) {
     tasks.push_back(task.name);
+    for (const std::string& subject : task.subjects) subjects.push_back(subject);
     const TaskPrompts& p = settings.profile.prompts(task.name);
     prompts[task.name] = {{"cot_instruction", p.cot_instruction},
                           {"direct_instruction", p.direct_instruction},
@@ -101,15 +138,17 @@ RunSettings run_settings(const EvalModel& model, const EvalSettings& settings, s
   }
   std::int64_t items = 0;
   for (const Task& task : settings.tasks) items += static_cast<std::int64_t>(task.items.size());
-  for (const PlannedArm& arm : arms) arm_names.push_back(arm.name);
-  out.identity = {{"model", model.fingerprint},
-                  {"tasks", tasks},
-                  {"items", items},
-                  {"data", data_fingerprint(settings.tasks)},
-                  {"prompts", prompts},
-                  {"arms", arm_names},
-                  {"generation",
-                   {{"max_new_tokens", settings.max_new_tokens}, {"context", context}, {"temperature", 0}}}};
+  for (const PlannedArm& arm : plan.arms) arm_names.push_back(arm.name);
+  out.identity = {
+      {"model_fingerprint", model.fingerprint},
+      {"tasks", tasks},
+      {"subjects", subjects},
+      {"items", items},
+      {"data_fingerprint", data_fingerprint(settings.tasks)},
+      {"prompts", prompts},
+      {"arms", arm_names},
+      {"generation",
+       {{"max_new_tokens", settings.max_new_tokens}, {"context", plan.context}, {"temperature", 0}}}};
   out.details = {{"version", settings.version},
                  {"model_path", model.path},
                  {"profile", settings.profile.name},
@@ -126,38 +165,37 @@ std::string stripped(const std::string& text) {
 }
 
 // What is still to be asked: (question, arm), item by item, so that an interrupted run has pairs.
-std::vector<std::pair<std::size_t, std::size_t>> open_work(const std::vector<Question>& questions,
-                                                           const std::vector<PlannedArm>& arms,
-                                                           const Journal& journal) {
+std::vector<std::pair<std::size_t, std::size_t>> open_work(const Plan& plan, const Journal& journal) {
   std::vector<std::set<ItemKey>> done;
-  for (const PlannedArm& arm : arms) done.push_back(journal.done(arm.name));
+  for (const PlannedArm& arm : plan.arms) done.push_back(journal.done(arm.name));
   std::vector<std::pair<std::size_t, std::size_t>> work;
-  for (std::size_t q = 0; q < questions.size(); ++q) {
-    for (std::size_t a = 0; a < arms.size(); ++a) {
-      if (arms[a].arm.prompt != questions[q].kind) continue;
-      if (!done[a].contains({questions[q].item->subject, questions[q].item->index})) work.emplace_back(q, a);
+  for (std::size_t q = 0; q < plan.questions.size(); ++q) {
+    const Question& question = plan.questions[q];
+    for (std::size_t a = 0; a < plan.arms.size(); ++a) {
+      if (plan.arms[a].arm.prompt != question.kind) continue;
+      if (!done[a].contains({question.item->subject, question.item->index})) work.emplace_back(q, a);
     }
   }
   return work;
 }
 
-void ask(const EvalModel& model, const EvalSettings& settings, const SchedulerOptions& options,
-         const std::vector<Question>& questions, const std::vector<PlannedArm>& arms, Journal& journal) {
-  const auto work = open_work(questions, arms, journal);
-  const auto total = static_cast<std::int64_t>(questions.size() * settings.interventions.size());
+void ask(const EvalModel& model, const EvalSettings& settings, const Plan& plan, Journal& journal) {
+  const auto work = open_work(plan, journal);
+  const auto total = static_cast<std::int64_t>(plan.questions.size() * settings.interventions.size());
   if (work.empty()) return;
+  check_memory(model, settings, plan);
   Progress progress("eval", total, total - static_cast<std::int64_t>(work.size()));
-  Scheduler scheduler(model.transformer, options);
+  Scheduler scheduler(model.transformer, {settings.batch, plan.context, settings.kv_bytes});
   std::size_t next = 0;
   const auto source = [&]() -> std::optional<GenerationRequest> {
     if (next == work.size()) return std::nullopt;
     const auto& [q, a] = work[next];
     GenerationRequest request;
     request.id = next++;
-    request.prompt = questions[q].tokens;
-    request.shared_prefix = questions[q].shared_prefix;
+    request.prompt = plan.questions[q].tokens;
+    request.shared_prefix = plan.questions[q].shared_prefix;
     request.max_new_tokens = settings.max_new_tokens;
-    request.intervention = arms[a].intervention;
+    request.intervention = plan.arms[a].intervention;
     request.stop_tokens = model.eos_ids;
     return request;
   };
@@ -165,11 +203,21 @@ void ask(const EvalModel& model, const EvalSettings& settings, const SchedulerOp
     const auto& [q, a] = work[result.id];
     const auto generated = static_cast<std::int64_t>(result.tokens.size());
     if (result.stopped) result.tokens.pop_back();
-    journal.put({arms[a].name, questions[q].item->subject, questions[q].item->index, questions[q].prompt,
-                 stripped(model.tokenizer.decode(result.tokens)), result.stopped ? "eos" : "length",
-                 result.prompt_tokens, generated});
+    journal.put({plan.arms[a].name, plan.questions[q].item->subject, plan.questions[q].item->index,
+                 plan.questions[q].prompt, stripped(model.tokenizer.decode(result.tokens)),
+                 result.stopped ? "eos" : "length", result.prompt_tokens, generated});
     progress.advance(generated);
   });
+}
+
+void tell_resumed(const RunDirectory& run, const Journal& journal) {
+  if (!run.resumed()) return;
+  fmt::print(stderr, "eval: going on with the run in {}, {} answers are there\n",
+             printable(run.path().string(), 400), journal.count());
+  if (const auto version = run.changed_detail("version")) {
+    fmt::print(stderr, "eval: warning: answers so far are of program version {}, new ones of {}\n",
+               version->before, version->now);
+  }
 }
 
 ArmScores report(const EvalSettings& settings, const RunDirectory& run, const PlannedArm& arm,
@@ -202,15 +250,21 @@ ArmScores report(const EvalSettings& settings, const RunDirectory& run, const Pl
 std::vector<ArmScores> run_evaluation(const EvalModel& model, const EvalSettings& settings) {
   const LlamaConfig& config = model.transformer.config();
   const std::int64_t context = settings.context > 0 ? settings.context : config.context_length();
-  const std::vector<PlannedArm> arms = plan_arms(settings, config.num_hidden_layers);
-  const std::vector<Question> questions = plan_questions(model, settings);
-  check_lengths(questions, context);
-  const RunDirectory run =
-      RunDirectory::open(settings.run_directory, run_settings(model, settings, context, arms));
+  Plan plan;
+  plan.context = context;
+  plan.arms = plan_arms(settings, config.num_hidden_layers);
+  plan.questions = plan_questions(model, settings);
+  plan.longest_prompt = check_lengths(plan.questions, context);
+  if (!std::filesystem::exists(settings.run_directory / "run.json")) {
+    check_weights(model, plan.questions.front());
+    check_memory(model, settings, plan);
+  }
+  const RunDirectory run = RunDirectory::open(settings.run_directory, run_settings(model, settings, plan));
   Journal journal(run);
-  ask(model, settings, {settings.batch, context, settings.kv_bytes}, questions, arms, journal);
+  tell_resumed(run, journal);
+  ask(model, settings, plan, journal);
   std::vector<ArmScores> scores;
-  for (const PlannedArm& arm : arms) scores.push_back(report(settings, run, arm, journal));
+  for (const PlannedArm& arm : plan.arms) scores.push_back(report(settings, run, arm, journal));
   return scores;
 }
 

@@ -207,8 +207,9 @@ std::string task_table(const std::vector<ArmScores>& arms, std::size_t task, int
   const Tally& all = scores.front()->all;
 
   TableWriter table(width);
-  table.line(fmt::format("{}: {} questions{}; accuracy in %, ± one standard error",
+  table.line(fmt::format("{}: {} question{}{}; accuracy in %, ± one standard error",
                          printable(scores.front()->task->name), with_thousands(all.items),
+                         all.items == 1 ? "" : "s",
                          arms.size() > 1 ? fmt::format(", {} arms", arms.size()) : ""));
   table.line();
   write_legend(table, arms);

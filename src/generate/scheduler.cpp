@@ -48,7 +48,8 @@ Scheduler::~Scheduler() = default;
 
 void Scheduler::check(std::span<const std::int32_t> prompt) const {
   const auto count = static_cast<std::int64_t>(prompt.size());
-  if (count == 0) throw input_error("prompt", "expected at least one token, got none");
+  if (count == 0)
+    throw input_error("prompt", "expected at least one token, got none; give a text, or ids with --tokens");
   if (count >= context_) {
     throw input_error(
         "prompt",
@@ -58,7 +59,9 @@ void Scheduler::check(std::span<const std::int32_t> prompt) const {
   }
   for (const std::int32_t token : prompt) {
     if (token < 0 || token >= model_.config().vocab_size) {
-      throw input_error("prompt", "expected token ids from 0 to {} (the vocabulary), got {}",
+      throw input_error("prompt",
+                        "expected token ids from 0 to {} (the vocabulary), got {}; correct the id, or use "
+                        "the model that it is meant for",
                         model_.config().vocab_size - 1, token);
     }
   }

@@ -57,9 +57,12 @@ RebalanceSpec parse_rebalance(std::string_view parameters) {
       {"alpha", set_alpha}, {"threshold", set_threshold}, {"depth", set_depth}, {"mode", set_mode}};
   RebalanceSpec spec;
   std::set<std::string_view> seen;
-  while (!parameters.empty()) {
-    const std::string_view part = parameters.substr(0, parameters.find(','));
-    parameters.remove_prefix(std::min(part.size() + 1, parameters.size()));
+  for (bool more = !parameters.empty(); more;) {
+    const std::size_t comma = parameters.find(',');
+    const std::string_view part = parameters.substr(0, comma);
+    more = comma != std::string_view::npos;
+    if (more) parameters.remove_prefix(comma + 1);
+    if (part.empty()) throw usage_error(kWhere, "expected key=value beside each comma, got nothing");
     const std::size_t equals = part.find('=');
     const std::string_view key = part.substr(0, equals);
     Setter setter = nullptr;

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/text_file.h"
 #include "io/weight_file.h"
 
 namespace refocus {
@@ -38,8 +39,7 @@ AtomicFile::~AtomicFile() {
 }
 
 void AtomicFile::fail(int error) const {
-  throw input_error(where_of(path_), "cannot be written: {}; free some space or choose another place",
-                    std::strerror(error));
+  throw input_error(where_of(path_), "cannot be written: {}; {}", std::strerror(error), write_remedy(error));
 }
 
 void AtomicFile::write(std::span<const std::byte> bytes) {

@@ -23,8 +23,10 @@ class Binder {
                         name, shape_text(shape));
     }
     if (entry->view.shape != shape) {
-      throw input_error(entry->source, "expected tensor {} of shape {} as config.json says, got {}", name,
-                        shape_text(shape), shape_text(entry->view.shape));
+      throw input_error(entry->source,
+                        "expected tensor {} of shape {} as config.json says, got {}; the two files belong to "
+                        "different models",
+                        name, shape_text(shape), shape_text(entry->view.shape));
     }
     taken_.insert(name);
     return entry->view;

@@ -1,0 +1,35 @@
+#include "cli/interrupt.h"
+
+#include <unistd.h>
+
+#include <csignal>
+#include <initializer_list>
+
+namespace refocus::cli {
+
+namespace {
+
+constexpr char kHint[] =
+    "\nrefocus: stopped; finished answers are kept, and the same command goes on from there\n";
+
+// Only calls that are safe in a signal handler. The action was reset on entry, so the raised signal ends the
+// process as soon as this returns, and the caller's shell sees the signal.
+void say_and_end(int signal) {
+  [[maybe_unused]] const ssize_t ignored = ::write(STDERR_FILENO, kHint, sizeof kHint - 1);
+  std::raise(signal);
+}
+
+}  // namespace
+
+void tell_how_to_resume() {
+  struct sigaction action = {};
+  action.sa_handler = say_and_end;
+  action.sa_flags = static_cast<int>(SA_RESETHAND);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction before = {};
+    ::sigaction(signal, nullptr, &before);
+    if (before.sa_handler != SIG_IGN) ::sigaction(signal, &action, nullptr);  // nohup stays in force
+  }
+}
+
+}  // namespace refocus::cli
