@@ -83,6 +83,16 @@ std::int64_t as_integer(const std::string& where, std::string_view what, JsonVal
   return checked<std::int64_t>(where, what, "an integer", value);
 }
 
+std::string json_short_string(const std::string& where, JsonObject object, std::string_view key) {
+  constexpr std::size_t kMax = 64;
+  const std::string_view text = required(where, key, json_string(where, object, key));
+  if (text.size() > kMax) {
+    throw input_error(where, "expected at most {} bytes as \"{}\", got {}; the file is damaged", kMax, key,
+                      text.size());
+  }
+  return std::string(text);
+}
+
 std::string_view json_type(const std::string& where, JsonObject component) {
   return required(where, "type", json_string(where, component, "type"));
 }

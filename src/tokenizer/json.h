@@ -52,6 +52,9 @@ std::int64_t as_integer(const std::string& where, std::string_view what, JsonVal
 template <class T>
 T required(const std::string& where, std::string_view key, std::optional<T> value);
 
+// The member that must be there, a string of at most 64 bytes: what is put into texts again and again.
+std::string json_short_string(const std::string& where, JsonObject object, std::string_view key);
+
 // The text of a component's "type".
 std::string_view json_type(const std::string& where, JsonObject component);
 

@@ -27,8 +27,9 @@ using StringToId = std::unordered_map<std::string, std::int32_t, StringHash, std
 
 class TokenTable {
  public:
-  // Ids of files beyond this are refused: no known vocabulary is a tenth as large.
-  static constexpr std::int64_t kMaxIds = 4'000'000;
+  // Ids beyond this are refused, so that a small file cannot ask for much memory: four times the largest
+  // known vocabulary.
+  static constexpr std::int64_t kMaxIds = 1 << 20;
 
   struct Entry {
     std::string piece;
