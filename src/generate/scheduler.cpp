@@ -53,9 +53,9 @@ void Scheduler::check(std::span<const std::int32_t> prompt) const {
   if (count >= context_) {
     throw input_error(
         "prompt",
-        "expected fewer than {} tokens (the context), got {}; shorten it, or go beyond what the model was "
-        "trained for with --context {}",
-        context_, count, count + 512);
+        "expected at most {} tokens, got {}; shorten it, or go beyond the context that the model was trained "
+        "for with --context {}",
+        context_ - 1, count, count + 512);
   }
   for (const std::int32_t token : prompt) {
     if (token < 0 || token >= model_.config().vocab_size) {

@@ -1,0 +1,206 @@
+// Wrong flags, prompts and task files: one line that names the place and the remedy, status 1 or 2, and
+// nothing half-written.
+#include "cli/cli_support.h"
+
+namespace refocus {
+namespace {
+
+using testing::Arguments;
+using testing::eval_arguments;
+using testing::expect_failure;
+using testing::golden_model;
+using testing::plus;
+using testing::ProcessOptions;
+using testing::ProcessResult;
+using testing::TempDir;
+using testing::write_file;
+namespace fs = std::filesystem;
+
+ProcessResult run(const Arguments& arguments) { return testing::refocus(arguments); }
+
+TEST(BadUsage, HasStatusTwoAndNamesTheHelp) {
+  const std::string model = golden_model("mha-f32");
+  const Arguments generate = {"generate", "-m", model, "--json"};
+  const Arguments prompted = plus(generate, {"--tokens", "1,2,3"});
+  const std::vector<std::pair<Arguments, std::vector<std::string>>> cases = {
+      {{}, {"expected a command (generate, ", "got none", "refocus --help"}},
+      {{"genrate"}, {"got 'genrate'", "generate"}},
+      {{"generate", "--tokens", "1"}, {"--model is required", "`refocus generate --help`"}},
+      {generate, {"-p,--prompt", "--tokens"}},
+      {plus(prompted, {"-p", "x"}), {"-p,--prompt", "--tokens"}},
+      {plus(prompted, {"--frob"}), {"--frob", "`refocus generate --help`"}},
+      {plus(prompted, {"-n", "0"}), {"--max-new-tokens", "from 1 to", "'0'"}},
+      {plus(prompted, {"-n", "many"}), {"'many'"}},
+      {plus(prompted, {"--threads", "0"}), {"--threads", "'0'"}},
+      {plus(prompted, {"--temperature", "-1"}), {"--temperature", "'-1'"}},
+      {plus(prompted, {"--temperature", "nan"}), {"--temperature", "'nan'"}},
+      {plus(prompted, {"--top-p", "1.5"}), {"--top-p", "from 0 to 1"}},
+      {plus(prompted, {"--seed", "-1"}), {"--seed", "'-1'"}},
+      {plus(generate, {"--tokens", "1,,2"}), {"[--tokens]", "such as 1,2,3", "'1,,2'"}},
+      {plus(generate, {"--tokens", ""}), {"[--tokens]"}},
+      {plus(generate, {"--tokens", "1,99999999999"}), {"[--tokens]"}},
+      {{"logits", "-m", model, "--tokens", "1"}, {"--output is required"}},
+  };
+  for (const auto& [arguments, parts] : cases) expect_failure(run(arguments), 2, parts);
+}
+
+TEST(BadUsage, NamesTheTypoInAnIntervention) {
+  const Arguments prompted = {"generate", "-m",         golden_model("mha-f32"), "--json", "--tokens",
+                              "1,2,3",    "--intervene"};
+  const std::vector<std::pair<std::string, std::vector<std::string>>> cases = {
+      {"rebalanse", {"[--intervene] expected none or rebalance, got 'rebalanse'"}},
+      {"rebalance:alhpa=1", {"alpha, threshold, depth or mode", "'alhpa'"}},
+      {"rebalance:alpha", {"expected alpha=VALUE"}},
+      {"rebalance:alpha=high", {"number", "'high'"}},
+      {"rebalance:alpha=0.2,alpha=0.3", {"alpha once"}},
+      {"rebalance:alpha=0.2,", {"key=value"}},
+      {"rebalance:", {"key=value"}},
+      {"rebalance:threshold=1", {"below 1"}},
+      {"rebalance:depth=0", {"positive"}},
+      {"rebalance:mode=both", {"mask or self"}},
+      {"none:alpha=1", {"no parameters"}},
+      {"", {"none or rebalance"}},
+  };
+  for (const auto& [spec, parts] : cases) expect_failure(run(plus(prompted, {spec})), 2, parts);
+}
+
+TEST(BadPrompt, NamesTheLimit) {
+  const Arguments generate = {"generate", "-m", golden_model("mha-f32"), "--json"};
+  const std::vector<std::string> vocabulary = {"[prompt]", "from 0 to 100 (the vocabulary)"};
+  expect_failure(run(plus(generate, {"--tokens", "1,101"})), 1, vocabulary);
+  expect_failure(run(plus(generate, {"--tokens", "1,-3"})), 1, vocabulary);
+  const std::string long_prompt = testing::comma_list(std::vector<std::int32_t>(600, 5));
+  expect_failure(run(plus(generate, {"--tokens", long_prompt})), 1,
+                 {"[prompt]", "at most 511 tokens", "got 600", "--context"});
+  expect_failure(run({"generate", "-m", golden_model("mha-f32"), "--tokens", "1"}), 1,
+                 {"tokenizer", "--json"});
+  expect_failure(run({"generate", "-m", golden_model("mha-f32"), "-p", "x"}), 1, {"tokenizer", "--tokens"});
+}
+
+TEST(BadOutput, LeavesNothingBehind) {
+  const TempDir dir;
+  const std::string ids = testing::comma_list(std::vector<std::int32_t>(200, 5));
+  const auto logits = [&](const fs::path& out, const ProcessOptions& options = {}) {
+    return testing::refocus({"logits", "-m", golden_model("mha-f32"), "--tokens", ids, "-o", out.string()},
+                            options);
+  };
+  expect_failure(logits(dir / "missing" / "a.npy"), 1,
+                 {"a.npy] cannot be written", "make its directory first"});
+  expect_failure(logits(dir.path()), 1, {"cannot be written", "name a file"});
+  write_file(dir / "old.npy", "old");
+  expect_failure(logits(dir / "old.npy", {.file_size_limit = 4096}), 1,
+                 {"old.npy] cannot be written", "free some space"});
+  EXPECT_EQ(testing::file_text(dir / "old.npy"), "old");
+  EXPECT_EQ(testing::files_below(dir.path()), std::vector<std::string>{"old.npy"});
+}
+
+class BadEval : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    REFOCUS_NEEDS_SHARED(testing::kSmallModel);
+    data = testing::write_tasks(dir / "data");
+  }
+  // `refocus eval` fails so and makes no run directory.
+  void expect_refused(const Arguments& more, int status, const std::vector<std::string>& parts) {
+    expect_failure(run(eval_arguments(data, dir / "run", more)), status, parts);
+    EXPECT_FALSE(fs::exists(dir / "run"));
+  }
+  TempDir dir;
+  fs::path data;
+};
+
+TEST_F(BadEval, Settings) {
+  expect_refused({}, 2, {"task is required", "`refocus eval --help`"});
+  expect_refused({"mlmu"}, 2, {"unknown task 'mlmu'", "mmlu, piqa, siqa"});
+  expect_refused({"mmlu", "mmlu"}, 2, {"each task once"});
+  expect_refused({"mmlu", "--subjects", "anatmy"}, 2, {"unknown subject 'anatmy'", "did you mean anatomy?"});
+  expect_refused({"piqa", "--subjects", "anatomy"}, 2, {"--subjects"});
+  expect_refused({"mmlu", "--intervene", "rebalanse"}, 2, {"[--intervene]", "'rebalanse'"});
+  expect_refused({"mmlu", "--intervene", "none", "--intervene", "none"}, 2, {"different arms"});
+  expect_refused({"mmlu", "--rules", "best"}, 2, {"'best'", "anchored, published"});
+  expect_refused({"mmlu", "--limit", "0"}, 2, {"--limit"});
+  expect_refused({"mmlu", "--batch", "0"}, 2, {"--batch"});
+  expect_refused({"mmlu", "--kv-memory", "1"}, 1, {"[cache]", "--kv-memory 4", "--max-new-tokens"});
+  expect_failure(run(eval_arguments(data, "", {"mmlu"})), 2, {"--output"});
+}
+
+TEST_F(BadEval, Profile) {
+  expect_refused({"mmlu", "--profile", "/nonexistent.json"}, 1,
+                 {"[/nonexistent.json] cannot be read", "check the path"});
+  write_file(dir / "p.json", "{\"tasks\": {");
+  expect_refused({"mmlu", "--profile", (dir / "p.json").string()}, 1,
+                 {"p.json]", "JSON", "docs/profiles.md"});
+  write_file(
+      dir / "p.json",
+      R"({"tasks": {"mmlu": {"cot_instruction": "", "body": "{qestion}", "cot_suffix": "", "direct_suffix": ""}}})");
+  expect_refused({"mmlu", "--profile", (dir / "p.json").string()}, 1,
+                 {"'{qestion}'", "question, A, B, C, D"});
+  write_file(
+      dir / "p.json",
+      R"({"tasks": {"mmlu": {"cot_instruction": "", "body": "{question}", "cot_suffix": "", "direct_suffix": ""}}})");
+  expect_refused({"piqa", "--profile", (dir / "p.json").string()}, 1, {"'piqa'", "mmlu"});
+}
+
+TEST_F(BadEval, Data) {
+  expect_failure(run(eval_arguments("/nonexistent", dir / "run", {"mmlu"})), 1,
+                 {"[/nonexistent]", "SUBJECT_test.csv", "--data"});
+  const fs::path csv = data / "mmlu/test/anatomy_test.csv";
+  const std::string good = testing::file_text(csv);
+  write_file(csv, good + "What?,1,2,3,D\n");
+  expect_refused({"mmlu"}, 1, {"anatomy_test.csv", "6", "5"});
+  write_file(csv, good + "What?,1,2,3,4,E\n");
+  expect_refused({"mmlu"}, 1, {"anatomy_test.csv", "A to D", "'E'"});
+  write_file(csv, "");
+  expect_refused({"mmlu"}, 1, {"anatomy_test.csv", "empty"});
+  write_file(data / "piqa/dev.jsonl", R"({"goal":"To cool tea","sol1":)");
+  expect_refused({"piqa"}, 1, {"dev.jsonl:1]", "JSON object"});
+  write_file(data / "siqa/dev-labels.lst", "1\n2\n4\n");
+  expect_refused({"siqa"}, 1, {"dev-labels.lst:3]", "from 1 to 3", "'4'"});
+  write_file(data / "siqa/dev-labels.lst", "1\n2\n");
+  expect_refused({"siqa"}, 1, {"dev-labels.lst]", "expected 3 labels", "got 2"});
+}
+
+TEST_F(BadEval, PromptsBeyondTheContext) {
+  expect_failure(run({"eval", "mmlu", "-m", testing::small_model(), "--data", data.string(), "-o",
+                      (dir / "run").string()}),
+                 1, {"[eval]", "fewer than 128 tokens", "--context"});
+  EXPECT_FALSE(fs::exists(dir / "run"));
+}
+
+TEST_F(BadEval, RunDirectory) {
+  write_file(dir / "file", "mine");
+  expect_failure(run(eval_arguments(data, dir / "file", {"piqa"})), 1, {"/file]", "-o"});
+  expect_failure(run(eval_arguments(data, dir / "file/below", {"piqa"})), 1, {"/file/below]", "-o"});
+  EXPECT_EQ(testing::file_text(dir / "file"), "mine");
+  fs::create_directory(dir / "other");
+  write_file(dir / "other/thesis.tex", "mine");
+  expect_failure(run(eval_arguments(data, dir / "other", {"piqa"})), 1, {"/other]", "-o"});
+  EXPECT_EQ(testing::files_below(dir / "other"), std::vector<std::string>{"thesis.tex"});
+}
+
+TEST_F(BadEval, ADiskThatIsFullFromTheBeginning) {
+  const ProcessResult result = testing::refocus(
+      eval_arguments(data, dir / "run", {"piqa", "--max-new-tokens", "4"}), {.file_size_limit = 200});
+  expect_failure(result, 1, {"cannot be written", "space"});
+  EXPECT_FALSE(fs::exists(dir / "run"));
+}
+
+TEST_F(BadEval, ADiskThatFillsUpLater) {
+  const Arguments arguments = eval_arguments(data, dir / "run", {"mmlu", "piqa", "--max-new-tokens", "24"});
+  const ProcessResult result = testing::refocus(arguments, {.file_size_limit = 24576});
+  EXPECT_EQ(result.status, 1) << result.err;
+  EXPECT_THAT(result.err, ::testing::HasSubstr("space"));
+  EXPECT_EQ(result.out, "");
+  const ProcessResult resumed = testing::refocus(arguments);
+  EXPECT_EQ(resumed.status, 0) << resumed.err;
+  const ProcessResult whole =
+      testing::refocus(eval_arguments(data, dir / "whole", {"mmlu", "piqa", "--max-new-tokens", "24"}));
+  ASSERT_EQ(whole.status, 0) << whole.err;
+  for (const std::string& name : testing::files_below(dir / "whole/arms")) {
+    EXPECT_EQ(testing::file_text(dir / "run/arms" / name), testing::file_text(dir / "whole/arms" / name))
+        << name;
+  }
+}
+
+}  // namespace
+}  // namespace refocus

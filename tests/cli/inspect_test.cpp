@@ -1,0 +1,113 @@
+// refocus tokenize, info and extract; help, version and the standard streams.
+#include "cli/cli_support.h"
+
+namespace refocus {
+namespace {
+
+using testing::Arguments;
+using testing::expect_failure;
+using testing::golden_model;
+using ::testing::HasSubstr;
+using testing::Json;
+using testing::one_json_line;
+using testing::ProcessResult;
+
+TEST(Tokenize, PrintsIdsWithBosAndPieces) {
+  REFOCUS_NEEDS_SHARED("models/llama-2-tokenizer/tokenizer.model");
+  const std::string model = testing::shared("models/llama-2-tokenizer").string();
+  const ProcessResult plain = testing::refocus({"tokenize", "-m", model, "-p", "Hello world"});
+  EXPECT_EQ(plain.status, 0);
+  EXPECT_EQ(plain.out, "1,15043,3186\n");
+  EXPECT_EQ(plain.err, "");
+  const Json out = one_json_line(testing::refocus({"tokenize", "-m", model, "-p", "Hello world", "--json"}));
+  EXPECT_EQ(out["tokens"], Json({1, 15043, 3186}));
+  EXPECT_EQ(out["pieces"], Json({"<s>", "\u2581Hello", "\u2581world"}));
+}
+
+TEST(Info, DescribesAModelWithoutATokenizer) {
+  const Json out = one_json_line(testing::refocus({"info", "-m", golden_model("gqa-f16"), "--json"}));
+  const Json config = Json::parse(testing::file_text(golden_model("gqa-f16") + "/config.json"));
+  for (const char* key : {"hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
+                          "intermediate_size", "vocab_size"}) {
+    EXPECT_EQ(out[key], config[key]) << key;
+  }
+  EXPECT_EQ(out["weight_bytes"].get<std::int64_t>(), 2 * out["parameters"].get<std::int64_t>());
+  EXPECT_TRUE(out["parameters_by_type"].contains("F16"));
+  EXPECT_TRUE(out["tokenizer_vocab_size"].is_null());
+  const ProcessResult plain = testing::refocus({"info", "-m", golden_model("gqa-f16")});
+  EXPECT_EQ(plain.status, 0);
+  EXPECT_THAT(plain.out, HasSubstr("hidden_size"));
+}
+
+TEST(Extract, PrintsOneObjectALine) {
+  const std::string lines = R"({"choices":["ice","fire"],"response":"Analysis: A looks cold.\nResponse: B"})"
+                            "\n"
+                            R"({"choices":["ice","fire"],"response":"I cannot say."})"
+                            "\n";
+  const ProcessResult result = testing::refocus({"extract", "--task", "piqa", "-"}, {.input = lines});
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.err, "");
+  std::istringstream out(result.out);
+  std::string first, second, rest;
+  std::getline(out, first);
+  std::getline(out, second);
+  EXPECT_FALSE(std::getline(out, rest));
+  const Json found = Json::parse(first);
+  EXPECT_EQ(found["answer"], "B");
+  EXPECT_EQ(found["span"], Json({34, 35}));
+  EXPECT_TRUE(found["rule"].is_string());
+  EXPECT_TRUE(Json::parse(second)["answer"].is_null());
+}
+
+TEST(Extract, KnowsBothRuleSets) {
+  const std::string line = R"({"choices":["1","2","3","4"],"response":"Option A: no. Response: C"})"
+                           "\n";
+  const auto answer = [&](const char* rules) {
+    const ProcessResult result =
+        testing::refocus({"extract", "--task", "mmlu", "--rules", rules, "-"}, {.input = line});
+    return one_json_line(result)["answer"].get<std::string>();
+  };
+  EXPECT_EQ(answer("anchored"), "C");
+  EXPECT_EQ(answer("published"), "A");
+}
+
+TEST(Extract, NamesTheBadLine) {
+  const std::string good = R"({"choices":["a","b"],"response":"B"})"
+                           "\n";
+  const auto run = [&](const std::string& line) {
+    return testing::refocus({"extract", "--task", "piqa", "-"}, {.input = good + line + "\n"});
+  };
+  EXPECT_THAT(run("{\"choices\":[").err, HasSubstr("refocus: [standard input:2] expected a JSON object"));
+  EXPECT_THAT(run("[1]").err, HasSubstr("[standard input:2] expected a JSON object"));
+  EXPECT_THAT(run(R"({"choices":["a","b"]})").err,
+              HasSubstr("[standard input:2] expected a text 'response'"));
+  EXPECT_THAT(run(R"({"choices":["a"],"response":""})").err,
+              HasSubstr("[standard input:2] expected 2 choices, got 1"));
+  EXPECT_EQ(run("x").status, 1);
+  expect_failure(testing::refocus({"extract", "--task", "piqa", "/nonexistent.jsonl"}), 1,
+                 {"[/nonexistent.jsonl] cannot be read"});
+  expect_failure(testing::refocus({"extract", "--task", "quiz", "-"}), 2, {"'quiz'", "mmlu, piqa, siqa"});
+  expect_failure(testing::refocus({"extract", "--task", "piqa", "--rules", "best", "-"}), 2,
+                 {"'best'", "anchored, published"});
+}
+
+TEST(Help, GoesToStandardOutput) {
+  for (const Arguments& arguments :
+       {Arguments{"--help"}, Arguments{"eval", "--help"}, Arguments{"--version"}}) {
+    const ProcessResult result = testing::refocus(arguments);
+    EXPECT_EQ(result.status, 0);
+    EXPECT_NE(result.out, "");
+    EXPECT_EQ(result.err, "");
+  }
+}
+
+TEST(Streams, AFailedWriteIsAnError) {
+  const Arguments info = {"info", "-m", golden_model("mha-f32")};
+  const ProcessResult full = testing::refocus(info, {.output_path = "/dev/full"});
+  EXPECT_EQ(full.status, 1);
+  EXPECT_EQ(full.err, "refocus: [standard output] cannot be written; it is closed, or the disk is full\n");
+  EXPECT_EQ(testing::refocus(info, {.close_output = true}).status, 1);
+}
+
+}  // namespace
+}  // namespace refocus
