@@ -42,7 +42,7 @@ TEST(InterventionSpec, ErrorsListWhatIsKnown) {
   EXPECT_THAT(error("rebalance:depth=1.5"), HasSubstr("positive integer"));
   EXPECT_THAT(error("rebalance:mode=both"), HasSubstr("mask or self"));
   EXPECT_THAT(error("rebalance:"), HasSubstr("expected key=value"));
-  EXPECT_THAT(error("rebalance:,"), HasSubstr("got ''"));
+  EXPECT_THAT(error("rebalance:,"), HasSubstr("expected key=value beside each comma"));
   EXPECT_THAT(error("none:alpha=1"), HasSubstr("no parameters"));
   EXPECT_THAT(error(""), HasSubstr("none or rebalance"));
   EXPECT_THROW(parse_intervention("x"), UsageError);
