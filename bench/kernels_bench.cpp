@@ -7,6 +7,7 @@
 #include "base/aligned_buffer.h"
 #include "kernels/attention.h"
 #include "kernels/matmul.h"
+#include "kernels/packed_matmul.h"
 #include "kernels/rms_norm.h"
 #include "kernels/swiglu.h"
 #include "tensor/half.h"
@@ -57,6 +58,42 @@ void matmul_shapes(benchmark::internal::Benchmark* bench) {
 BENCHMARK_CAPTURE(matmul_bench, f32, DType::kF32)->Apply(matmul_shapes);
 BENCHMARK_CAPTURE(matmul_bench, f16, DType::kF16)->Apply(matmul_shapes);
 BENCHMARK_CAPTURE(matmul_bench, bf16, DType::kBF16)->Apply(matmul_shapes);
+
+void packed_bench(benchmark::State& state, DType type) {
+  const std::int64_t rows = state.range(0), inputs = state.range(1), outputs = state.range(2);
+  ThreadPool pool(1);
+  const std::vector<std::byte> blocks(bytes_of(type, inputs) * static_cast<std::size_t>(outputs),
+                                      std::byte{17});
+  const PackedMatrix weights = pack(pool, type, blocks.data(), outputs, inputs);
+  const AlignedBuffer<float> x = random_buffer(rows * inputs);
+  QuantizedRows q;
+  quantize_rows(pool, x.data(), inputs, rows, inputs, q);
+  AlignedBuffer<float> y(static_cast<std::size_t>(rows * outputs));
+  const PackedJob job{&weights, nullptr, false, y.data(), outputs};
+  for (auto _ : state) {
+    packed_matmul(pool, q, {&job, 1});
+    benchmark::ClobberMemory();
+  }
+  const double work = 2.0 * static_cast<double>(rows * inputs * outputs);
+  state.counters["op"] = benchmark::Counter(work, benchmark::Counter::kIsIterationInvariantRate);
+  state.counters["weight_bytes"] = benchmark::Counter(static_cast<double>(weights.data.size()),
+                                                      benchmark::Counter::kIsIterationInvariantRate);
+}
+BENCHMARK_CAPTURE(packed_bench, q8_0, DType::kQ8_0)->Apply(matmul_shapes);
+BENCHMARK_CAPTURE(packed_bench, q4_0, DType::kQ4_0)->Apply(matmul_shapes);
+BENCHMARK_CAPTURE(packed_bench, q4_k, DType::kQ4_K)->Apply(matmul_shapes);
+BENCHMARK_CAPTURE(packed_bench, q6_k, DType::kQ6_K)->Apply(matmul_shapes);
+
+void quantize_rows_bench(benchmark::State& state) {
+  ThreadPool pool(1);
+  const AlignedBuffer<float> x = random_buffer(512 * 2048);
+  QuantizedRows q;
+  for (auto _ : state) {
+    quantize_rows(pool, x.data(), 2048, 512, 2048, q);
+    benchmark::ClobberMemory();
+  }
+}
+BENCHMARK(quantize_rows_bench);
 
 // `rows` queries at the end of `keys` positions, 32 heads over 4 key/value heads of 64.
 void attention_bench(benchmark::State& state) {

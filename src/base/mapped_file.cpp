@@ -6,11 +6,22 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
+#include <map>
+#include <mutex>
 
 #include "base/error.h"
 
 namespace refocus {
+
+namespace {
+
+// The live mappings: start and size. Few, and touched only when files are opened and closed.
+std::mutex mappings_mutex;
+std::map<const std::byte*, std::size_t> mappings;
+
+}  // namespace
 
 std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -26,11 +37,30 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path& 
   const int map_errno = errno;
   ::close(fd);
   if (data == MAP_FAILED) throw input_error(path.string(), "cannot be mapped: {}", std::strerror(map_errno));
+  if (size > 0) {
+    const std::lock_guard lock(mappings_mutex);
+    mappings[static_cast<const std::byte*>(data)] = size;
+  }
   return std::shared_ptr<const MappedFile>(new MappedFile(path, static_cast<const std::byte*>(data), size));
 }
 
 MappedFile::~MappedFile() {
-  if (size_ > 0) ::munmap(const_cast<std::byte*>(data_), size_);
+  if (size_ == 0) return;
+  const std::lock_guard lock(mappings_mutex);
+  mappings.erase(data_);
+  ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+void release_mapped_pages(std::span<const std::byte> bytes) {
+  const std::lock_guard lock(mappings_mutex);
+  auto it = mappings.upper_bound(bytes.data());
+  if (it == mappings.begin()) return;
+  --it;
+  if (bytes.data() + bytes.size() > it->first + it->second) return;
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto begin = (reinterpret_cast<std::uintptr_t>(bytes.data()) + page - 1) / page * page;
+  const auto end = reinterpret_cast<std::uintptr_t>(bytes.data() + bytes.size()) / page * page;
+  if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }
 
 }  // namespace refocus

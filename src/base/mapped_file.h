@@ -30,4 +30,8 @@ class MappedFile {
   std::size_t size_;
 };
 
+// Gives the memory of mapped pages that lie wholly within `bytes` back to the system; they are read anew from
+// the file when touched again. Does nothing for memory that is no MappedFile's.
+void release_mapped_pages(std::span<const std::byte> bytes);
+
 }  // namespace refocus

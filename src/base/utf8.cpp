@@ -39,6 +39,12 @@ Utf8Step utf8_step(std::string_view text) {
   return {code_point, length, Utf8Status::kValid};
 }
 
+std::size_t last_code_point(std::string_view text) {
+  std::size_t at = text.size() - 1;
+  while (at > 0 && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80) --at;
+  return at;
+}
+
 bool is_valid_utf8(std::string_view text) {
   while (true) {
     text.remove_prefix(ascii_prefix(text));

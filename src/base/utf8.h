@@ -28,6 +28,9 @@ struct Utf8Step {
 // The first code point of `text`, which must not be empty.
 Utf8Step utf8_step(std::string_view text);
 
+// Where the last code point of `text` (valid UTF-8, not empty) begins.
+std::size_t last_code_point(std::string_view text);
+
 bool is_valid_utf8(std::string_view text);
 
 // `text` with every invalid sequence replaced by one U+FFFD (maximal subparts).

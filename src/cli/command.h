@@ -15,6 +15,8 @@ Action add_logits(CLI::App& command);
 Action add_tokenize(CLI::App& command);
 Action add_info(CLI::App& command);
 Action add_extract(CLI::App& command);
+Action add_bench(CLI::App& command);
 Action add_eval(CLI::App& command);
+Action add_convert(CLI::App& command);
 
 }  // namespace refocus::cli

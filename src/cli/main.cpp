@@ -38,6 +38,8 @@ constexpr Entry kCommands[] = {
     {"info", "Describe a model", refocus::cli::add_info},
     {"extract", "Read the chosen letters from responses in a JSONL file", refocus::cli::add_extract},
     {"eval", "Ask a model the questions of a task, in one or several arms", refocus::cli::add_eval},
+    {"bench", "Measure a model's speed, with and without re-balancing", refocus::cli::add_bench},
+    {"convert", "Write a model as a GGUF file, quantised or not", refocus::cli::add_convert},
 };
 
 int fail(const std::string& message, int status) {

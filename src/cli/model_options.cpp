@@ -9,13 +9,16 @@
 #include "cli/checks.h"
 #include "io/checkpoint.h"
 #include "tokenizer/model_settings.h"
+#include "tokenizer/stored_tokenizer.h"
 
 namespace refocus::cli {
 
 namespace fs = std::filesystem;
 
 void ModelOptions::add_model(CLI::App& command) {
-  command.add_option("-m,--model", model, "Hugging Face model directory")->required()->type_name("MODEL");
+  command.add_option("-m,--model", model, "Hugging Face model directory, or a GGUF file")
+      ->required()
+      ->type_name("MODEL");
 }
 
 void ModelOptions::add_running(CLI::App& command) {
@@ -42,23 +45,23 @@ const Tokenizer& OpenModel::need_tokenizer(std::string_view remedy) const {
 OpenModel open_model(const ModelOptions& options) {
   const fs::path path = options.model;
   if (!fs::exists(path)) {
-    throw input_error("--model", "expected a model directory, got '{}', which does not exist; check the path",
-                      printable(options.model));
-  }
-  if (!fs::is_directory(path)) {
-    throw input_error("--model",
-                      "expected a directory with config.json and *.safetensors or pytorch_model*.bin, got "
-                      "the file '{}'; give the directory that holds it",
-                      printable(options.model));
+    throw input_error(
+        "--model",
+        "expected a model directory or a GGUF file, got '{}', which does not exist; check the path",
+        printable(options.model));
   }
   Checkpoint checkpoint = open_checkpoint(path);
   OpenModel out;
   out.directory = path;
-  out.config = parse_config(checkpoint.config_json, (path / "config.json").string());
+  out.config = parse_config(checkpoint.config_json, checkpoint.config_source);
   out.config_json = std::move(checkpoint.config_json);
   out.weights = std::make_shared<const WeightMap>(std::move(checkpoint.weights));
-  if (fs::exists(path / "tokenizer.model") || fs::exists(path / "tokenizer.json")) {
+  if (checkpoint.vocabulary) {
+    out.tokenizer = make_stored_tokenizer(path.string(), *checkpoint.vocabulary);
+  } else if (fs::exists(path / "tokenizer.model") || fs::exists(path / "tokenizer.json")) {
     out.tokenizer = load_tokenizer(path);
+  }
+  if (out.tokenizer) {
     out.eos_ids = out.tokenizer->eos_ids();
     if (out.tokenizer->vocab_size() > out.config.vocab_size) {
       throw input_error(path.string(),
@@ -66,10 +69,19 @@ OpenModel open_model(const ModelOptions& options) {
                         "another model's, copy the model's own files",
                         out.config.vocab_size, out.tokenizer->vocab_size());
     }
-  } else {
+  } else if (fs::is_directory(path)) {
     out.eos_ids = read_model_settings(path).eos_ids;
   }
   return out;
+}
+
+std::unique_ptr<Tokenizer> open_tokenizer(const fs::path& path) {
+  if (fs::is_directory(path)) return load_tokenizer(path);
+  const Checkpoint checkpoint = open_checkpoint(path);
+  if (!checkpoint.vocabulary) {
+    throw input_error(path.string(), "expected a GGUF file with a tokenizer, got one without; use another");
+  }
+  return make_stored_tokenizer(path.string(), *checkpoint.vocabulary);
 }
 
 RunningModel::RunningModel(const ModelOptions& options, std::int64_t max_rows)

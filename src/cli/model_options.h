@@ -29,11 +29,11 @@ struct ModelOptions {
 
 // A checkpoint that was opened, and its tokenizer where it has one.
 struct OpenModel {
-  std::filesystem::path directory;
+  std::filesystem::path directory;  // or the GGUF file
   std::string config_json;
   LlamaConfig config;
   std::shared_ptr<const WeightMap> weights;
-  std::unique_ptr<Tokenizer> tokenizer;  // null where the directory has none
+  std::unique_ptr<Tokenizer> tokenizer;  // null where the model has none
   std::vector<std::int32_t> eos_ids;
 
   // InputError, with what to do instead, where the directory has no tokenizer.
@@ -41,6 +41,9 @@ struct OpenModel {
 };
 
 OpenModel open_model(const ModelOptions& options);
+
+// The tokenizer of a model directory or a GGUF file alone. InputError where it has none.
+std::unique_ptr<Tokenizer> open_tokenizer(const std::filesystem::path& path);
 
 // A model ready to compute.
 struct RunningModel {

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "cli/command.h"
+#include "cli/model_options.h"
 #include "tokenizer/tokenizer.h"
 
 namespace refocus::cli {
@@ -17,11 +18,13 @@ struct Options {
 };
 
 void run(const Options& options) {
-  if (!std::filesystem::is_directory(options.model)) {
-    throw input_error("--model", "expected a model directory, got '{}', which is none; check the path",
-                      printable(options.model));
+  if (!std::filesystem::exists(options.model)) {
+    throw input_error(
+        "--model",
+        "expected a model directory or a GGUF file, got '{}', which does not exist; check the path",
+        printable(options.model));
   }
-  const std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(options.model);
+  const std::unique_ptr<Tokenizer> tokenizer = open_tokenizer(options.model);
   const std::vector<std::int32_t> ids = tokenizer->encode_prompt(options.text);
   if (options.json) {
     nlohmann::ordered_json out{{"tokens", ids}, {"pieces", nlohmann::json::array()}};
@@ -36,7 +39,7 @@ void run(const Options& options) {
 
 Action add_tokenize(CLI::App& command) {
   auto options = std::make_shared<Options>();
-  command.add_option("-m,--model", options->model, "Hugging Face model directory")
+  command.add_option("-m,--model", options->model, "Hugging Face model directory, or a GGUF file")
       ->required()
       ->type_name("MODEL");
   command.add_option("-p,--prompt", options->text, "The text")->required()->type_name("TEXT");

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/text_file.h"
+#include "io/gguf_model.h"
 #include "io/safetensors.h"
 #include "io/strict_json.h"
 #include "io/torch_checkpoint.h"
@@ -131,9 +132,11 @@ void read_weights(const fs::path& directory, WeightMap& weights) {
 }  // namespace
 
 Checkpoint open_checkpoint(const fs::path& directory) {
+  if (is_file(directory)) return read_gguf(directory);
   std::error_code failed;
   if (!fs::is_directory(directory, failed)) {
-    throw input_error(where_of(directory), "expected a model directory, got {}; check the path",
+    throw input_error(where_of(directory),
+                      "expected a model directory or a GGUF file, got {}; check the path",
                       fs::exists(directory, failed) ? "something else" : "nothing");
   }
   const fs::path config = directory / "config.json";
@@ -142,7 +145,8 @@ Checkpoint open_checkpoint(const fs::path& directory) {
                       "expected config.json in the model directory, got none; download it");
   }
   Checkpoint checkpoint;
-  checkpoint.directory = directory;
+  checkpoint.path = directory;
+  checkpoint.config_source = where_of(config);
   checkpoint.config_json = read_bounded(config, kMaxConfigBytes);
   read_weights(directory, checkpoint.weights);
   return checkpoint;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "model/config.h"
@@ -10,7 +11,8 @@ namespace refocus {
 
 class RopeTable {
  public:
-  explicit RopeTable(const LlamaConfig& config);
+  // `factors` [head_dim / 2], or none: each frequency is divided by its factor, after every other scaling.
+  explicit RopeTable(const LlamaConfig& config, std::span<const float> factors = {});
 
   // Cosines and sines of one position, [head_dim / 2] each. `length` is how many tokens the sequence has,
   // counted to the end of the call the position belongs to: with dynamic scaling the base grows with it once
@@ -28,6 +30,11 @@ class RopeTable {
   RopeScaling scaling_;
   std::int64_t base_length_ = 0;  // the length that inverse_frequencies_ is for, 0 where it does not matter
   std::vector<double> inverse_frequencies_;  // [head_dim / 2]
+  std::vector<double> factors_;              // [head_dim / 2], or none
 };
+
+// The factors, [head_dim / 2], that make unscaled frequencies those of llama3 scaling: what GGUF files store
+// in its place. Empty where the config has another scaling or none.
+std::vector<float> llama3_frequency_factors(const LlamaConfig& config);
 
 }  // namespace refocus

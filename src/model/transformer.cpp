@@ -17,13 +17,6 @@ namespace {
 
 std::size_t floats(std::int64_t rows, std::int64_t stride) { return static_cast<std::size_t>(rows * stride); }
 
-MatMulJob job_of(const Linear& linear, float* y, std::int64_t y_stride, bool accumulate = false) {
-  return {linear.data,    linear.dtype,
-          linear.outputs, linear.bias.empty() ? nullptr : linear.bias.data(),
-          accumulate,     y,
-          y_stride};
-}
-
 }  // namespace
 
 Transformer::Transformer(LlamaConfig config, std::shared_ptr<const WeightMap> weights, std::string name,
@@ -33,9 +26,11 @@ Transformer::Transformer(LlamaConfig config, std::shared_ptr<const WeightMap> we
       weights_(bind_weights(config_, *map_, name)),
       name_(std::move(name)),
       pool_(pool),
-      rope_(config_),
+      products_(pool),
+      rope_(config_, weights_.rope_factors),
       max_rows_(max_rows) {
   REFOCUS_CHECK(max_rows >= 1);
+  pack_weights(pool_, weights_, name_);
 }
 
 void Transformer::grow(std::int64_t rows, std::int64_t keys) {
@@ -126,9 +121,9 @@ void Transformer::attend(std::span<const SequenceInput> sequences, std::int64_t 
   const std::int64_t dim = config_.head_dim, q_size = config_.num_attention_heads * dim,
                      kv_size = config_.num_key_value_heads * dim;
   norm_rows(w.input_layernorm);
-  const MatMulJob projections[] = {job_of(w.q_proj, q_.data(), q_size), job_of(w.k_proj, k_.data(), kv_size),
-                                   job_of(w.v_proj, v_.data(), kv_size)};
-  matmul(pool_, {normed_.data(), rows, config_.hidden_size}, projections);
+  const Product projections[] = {
+      {&w.q_proj, q_.data(), q_size}, {&w.k_proj, k_.data(), kv_size}, {&w.v_proj, v_.data(), kv_size}};
+  products_.run(normed_.data(), rows, config_.hidden_size, projections);
   store_keys_and_values(sequences, layer);
   for (std::size_t s = 0; s < sequences.size(); ++s) {
     attention_[s].block_offset = layer * config_.num_key_value_heads * kv_block_floats(dim);
@@ -137,21 +132,20 @@ void Transformer::attend(std::span<const SequenceInput> sequences, std::int64_t 
   const float scale = 1 / std::sqrt(static_cast<float>(dim));
   attention(pool_, {config_.num_attention_heads, config_.num_key_value_heads, dim, scale}, attention_,
             {q_.data(), q_size, attended_.data(), padded(q_size), scratch_.data(), scratch_stride_});
-  const MatMulJob out = job_of(w.o_proj, x_.data(), padded(config_.hidden_size), /*accumulate=*/true);
-  matmul(pool_, {attended_.data(), rows, q_size}, {&out, 1});
+  const Product out{&w.o_proj, x_.data(), padded(config_.hidden_size), /*accumulate=*/true};
+  products_.run(attended_.data(), rows, q_size, {&out, 1});
 }
 
 void Transformer::feed_forward(const LayerWeights& w) {
   const auto rows = static_cast<std::int64_t>(rows_.size());
   const std::int64_t inner = config_.intermediate_size, stride = padded(inner);
   norm_rows(w.post_attention_layernorm);
-  const MatMulJob projections[] = {job_of(w.gate_proj, gate_.data(), stride),
-                                   job_of(w.up_proj, up_.data(), stride)};
-  matmul(pool_, {normed_.data(), rows, config_.hidden_size}, projections);
+  const Product projections[] = {{&w.gate_proj, gate_.data(), stride}, {&w.up_proj, up_.data(), stride}};
+  products_.run(normed_.data(), rows, config_.hidden_size, projections);
   pool_.parallel_for(
       rows, [&](std::int64_t r, int) { swiglu(gate_.data() + r * stride, up_.data() + r * stride, inner); });
-  const MatMulJob down = job_of(w.down_proj, x_.data(), padded(config_.hidden_size), /*accumulate=*/true);
-  matmul(pool_, {gate_.data(), rows, inner}, {&down, 1});
+  const Product down{&w.down_proj, x_.data(), padded(config_.hidden_size), /*accumulate=*/true};
+  products_.run(gate_.data(), rows, inner, {&down, 1});
 }
 
 std::span<const float> Transformer::forward(std::span<const SequenceInput> sequences) {
@@ -180,8 +174,8 @@ std::span<const float> Transformer::output(std::span<const SequenceInput> sequen
   }
   if (wanted == 0) return {};
   if (logits_.size() < floats(wanted, vocab)) logits_ = AlignedBuffer<float>(floats(wanted, vocab));
-  const MatMulJob head = job_of(weights_.lm_head, logits_.data(), vocab);
-  matmul(pool_, {normed_.data(), wanted, config_.hidden_size}, {&head, 1});
+  const Product head{&weights_.lm_head, logits_.data(), vocab};
+  products_.run(normed_.data(), wanted, config_.hidden_size, {&head, 1});
   if (!all_finite(logits_.data(), wanted * vocab)) refuse_non_finite();
   return {logits_.data(), floats(wanted, vocab)};
 }

@@ -15,6 +15,7 @@
 #include "kernels/attention.h"
 #include "model/config.h"
 #include "model/kv_cache.h"
+#include "model/linear_products.h"
 #include "model/rope_table.h"
 #include "model/weights.h"
 
@@ -72,6 +73,7 @@ class Transformer {
   LlamaWeights weights_;
   std::string name_;
   ThreadPool& pool_;
+  LinearProducts products_;
   RopeTable rope_;
   std::int64_t max_rows_;
 

@@ -1,5 +1,7 @@
 #include "model/weights.h"
 
+#include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "base/error.h"
@@ -35,7 +37,7 @@ class Binder {
   // NAME.weight, and NAME.bias where the file has one.
   Linear linear(const std::string& name, std::int64_t outputs, std::int64_t inputs) {
     const TensorView& view = take(name + ".weight", {outputs, inputs});
-    Linear out{view.data, view.dtype, outputs, inputs, {}};
+    Linear out{view.data, view.dtype, outputs, inputs, {}, nullptr};
     if (map_.find(name + ".bias") != nullptr) out.bias = vector(name + ".bias", outputs);
     return out;
   }
@@ -78,6 +80,22 @@ LayerWeights bind_layer(Binder& bind, const LlamaConfig& c, std::int64_t layer) 
   return w;
 }
 
+// Optional: GGUF files of Llama 3.1 have the factors in place of the scaling's parameters.
+std::vector<float> bind_rope_factors(Binder& bind, const LlamaConfig& config, const std::string& where) {
+  const std::string name = "model.rope_frequency_factors";
+  if (!bind.has(name)) return {};
+  std::vector<float> factors = bind.vector(name, config.head_dim / 2);
+  const bool usable =
+      std::all_of(factors.begin(), factors.end(), [](float f) { return f > 0 && std::isfinite(f); });
+  if (!usable) {
+    throw input_error(where, "expected positive RoPE frequency factors, got others; convert the model again");
+  }
+  if (config.rope_scaling.kind != RopeScaling::Kind::kNone) {
+    throw input_error(where, "expected RoPE frequency factors or rope_scaling, got both; remove one of them");
+  }
+  return factors;
+}
+
 }  // namespace
 
 LlamaWeights bind_weights(const LlamaConfig& config, const WeightMap& map, const std::string& where) {
@@ -88,6 +106,7 @@ LlamaWeights bind_weights(const LlamaConfig& config, const WeightMap& map, const
   w.norm = bind.vector("model.norm.weight", config.hidden_size);
   const bool tied = config.tie_word_embeddings && !bind.has("lm_head.weight");
   w.lm_head = tied ? w.embed_tokens : bind.linear("lm_head", config.vocab_size, config.hidden_size);
+  w.rope_factors = bind_rope_factors(bind, config, where);
   bind.refuse_others();
   return w;
 }

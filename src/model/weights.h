@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "kernels/packed_matmul.h"
 #include "model/config.h"
 #include "tensor/weight_map.h"
 
@@ -15,7 +17,8 @@ struct Linear {
   const std::byte* data = nullptr;  // [outputs, inputs]
   DType dtype = DType::kF32;
   std::int64_t outputs = 0, inputs = 0;
-  std::vector<float> bias;  // [outputs], or empty
+  std::vector<float> bias;                     // [outputs], or empty
+  std::shared_ptr<const PackedMatrix> packed;  // where the type is a block type; see model/linear_products.h
 };
 
 struct LayerWeights {
@@ -26,8 +29,9 @@ struct LayerWeights {
 struct LlamaWeights {
   Linear embed_tokens;  // [vocab_size, hidden_size], read by rows
   std::vector<LayerWeights> layers;
-  std::vector<float> norm;  // [hidden_size]
-  Linear lm_head;           // embed_tokens where the two are tied
+  std::vector<float> norm;          // [hidden_size]
+  Linear lm_head;                   // embed_tokens where the two are tied
+  std::vector<float> rope_factors;  // [head_dim / 2], or none; see RopeTable
 };
 
 // Finds every tensor by its Hugging Face name. InputError for one that is missing, has another shape than the

@@ -24,13 +24,6 @@ bool is_word_character(char32_t c) {
          category == UTF8PROC_CATEGORY_NL || category == UTF8PROC_CATEGORY_PC;
 }
 
-// Where the last code point of `text`, which must not be empty, begins.
-std::size_t last_code_point(std::string_view text) {
-  std::size_t at = text.size() - 1;
-  while (at > 0 && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80) --at;
-  return at;
-}
-
 bool ends_with_word(std::string_view text) {
   return !text.empty() && is_word_character(utf8_step(text.substr(last_code_point(text))).code_point);
 }

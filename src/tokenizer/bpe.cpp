@@ -1,8 +1,10 @@
 #include "tokenizer/bpe.h"
 
-#include <bit>
+#include <algorithm>
 #include <limits>
 #include <queue>
+#include <unordered_map>
+#include <unordered_set>
 
 #include "base/error.h"
 #include "base/utf8.h"
@@ -10,51 +12,57 @@
 namespace refocus {
 namespace {
 
-constexpr std::uint64_t kEmpty = ~std::uint64_t{0};  // no pair: ids are never negative
 // Up to this many symbols, scanning all pairs for the best is faster than keeping them in a queue.
 constexpr std::size_t kShort = 24;
-
-std::uint64_t pair_key(std::int32_t left, std::int32_t right) {
-  return (std::uint64_t{static_cast<std::uint32_t>(left)} << 32) | static_cast<std::uint32_t>(right);
-}
-
-std::uint64_t mix(std::uint64_t x) {
-  x ^= x >> 32;
-  x *= 0x9E3779B97F4A7C15ULL;
-  return x ^ (x >> 29);
-}
 
 }  // namespace
 
 Bpe::Bpe(std::string where, StringToId pieces, const std::vector<Merge>& merges, const BpeOptions& options)
-    : where_(std::move(where)), pieces_(std::move(pieces)), options_(options) {
+    : where_(std::move(where)),
+      pieces_(std::move(pieces)),
+      options_(options),
+      merges_(merges.size()),
+      junctions_(options.byte_level ? std::min<std::size_t>(merges.size(), 65536) : merges.size()) {
   single_byte_.fill(-1);
   for (int byte = 0; byte < 256; ++byte) {
     const char c = static_cast<char>(byte);
     const auto found = pieces_.find(std::string_view(&c, 1));
     if (found != pieces_.end()) single_byte_[static_cast<std::size_t>(byte)] = found->second;
   }
-  const std::size_t size = std::bit_ceil(2 * merges.size() + 2);
-  slots_.assign(size, {kEmpty, {0, 0}});
-  mask_ = size - 1;
-  for (std::size_t rank = 0; rank < merges.size(); ++rank) {
-    add_merge(merges[rank], static_cast<std::int32_t>(rank));
-  }
+  // The last of equal merges counts, as in Hugging Face tokenizers.
+  std::int32_t rank = 0;
+  for (const Merge& merge : merges) merges_.set(merge.left, merge.right, {rank++, merge.result});
+  find_junctions(merges);
 }
 
-void Bpe::add_merge(const Merge& merge, std::int32_t rank) {
-  const std::uint64_t key = pair_key(merge.left, merge.right);
-  std::uint64_t at = mix(key) & mask_;
-  while (slots_[at].key != kEmpty && slots_[at].key != key) at = (at + 1) & mask_;
-  slots_[at] = {key, {rank, merge.result}};  // the last of equal merges counts, as in Hugging Face tokenizers
-}
-
-const Bpe::Target* Bpe::find_merge(std::int32_t left, std::int32_t right) const {
-  const std::uint64_t key = pair_key(left, right);
-  for (std::uint64_t at = mix(key) & mask_; slots_[at].key != kEmpty; at = (at + 1) & mask_) {
-    if (slots_[at].key == key) return &slots_[at].target;
+// A merge joins a run of initial symbols that ends in its left piece's last character with one that starts
+// with its right piece's first: that holds as long as each initial symbol is the piece of its character, and
+// so not where a merge takes a byte token or the unknown token.
+void Bpe::find_junctions(const std::vector<Merge>& merges) {
+  std::unordered_map<std::int32_t, std::string_view> texts;
+  texts.reserve(pieces_.size());
+  for (const auto& [text, id] : pieces_) texts.emplace(id, text);
+  std::unordered_set<std::int32_t> not_characters(options_.byte_tokens.begin(), options_.byte_tokens.end());
+  not_characters.insert(options_.unknown);
+  const auto symbol = [&](std::string_view character) {
+    const auto found = pieces_.find(character);
+    return found == pieces_.end() ? -1 : found->second;
+  };
+  for (const Merge& merge : merges) {
+    const auto left = texts.find(merge.left), right = texts.find(merge.right);
+    const bool spelled =
+        left != texts.end() && right != texts.end() && !left->second.empty() && !right->second.empty();
+    if (!spelled || not_characters.contains(merge.left) || not_characters.contains(merge.right)) {
+      can_cut_ = false;
+      return;
+    }
+    const bool bytes = options_.byte_level;
+    const std::size_t last = bytes ? left->second.size() - 1 : last_code_point(left->second);
+    const std::size_t first = bytes ? 1 : static_cast<std::size_t>(utf8_step(right->second).length);
+    const std::int32_t before = symbol(left->second.substr(last)),
+                       after = symbol(right->second.substr(0, first));
+    if (before >= 0 && after >= 0) junctions_.set(before, after, {});  // otherwise it can never come about
   }
-  return nullptr;
 }
 
 // The word's characters (or bytes) as ids.
@@ -89,10 +97,18 @@ void Bpe::initial_symbols(std::string_view word, std::vector<std::int32_t>& symb
   }
 }
 
+void Bpe::merge(std::vector<std::int32_t>& symbols) const {
+  if (symbols.size() <= kShort) {
+    merge_short(symbols);
+  } else {
+    merge_long(symbols);
+  }
+}
+
 void Bpe::merge_short(std::vector<std::int32_t>& symbols) const {
   // targets[i] is the merge of symbols i and i + 1.
   const Target* targets[kShort];
-  for (std::size_t i = 0; i + 1 < symbols.size(); ++i) targets[i] = find_merge(symbols[i], symbols[i + 1]);
+  for (std::size_t i = 0; i + 1 < symbols.size(); ++i) targets[i] = merges_.find(symbols[i], symbols[i + 1]);
   while (symbols.size() > 1) {
     std::size_t best = 0;
     std::int32_t best_rank = std::numeric_limits<std::int32_t>::max();
@@ -106,8 +122,8 @@ void Bpe::merge_short(std::vector<std::int32_t>& symbols) const {
     symbols[best] = targets[best]->result;
     symbols.erase(symbols.begin() + static_cast<std::ptrdiff_t>(best) + 1);
     for (std::size_t i = best + 1; i + 1 < symbols.size(); ++i) targets[i] = targets[i + 1];
-    if (best > 0) targets[best - 1] = find_merge(symbols[best - 1], symbols[best]);
-    if (best + 1 < symbols.size()) targets[best] = find_merge(symbols[best], symbols[best + 1]);
+    if (best > 0) targets[best - 1] = merges_.find(symbols[best - 1], symbols[best]);
+    if (best + 1 < symbols.size()) targets[best] = merges_.find(symbols[best], symbols[best + 1]);
   }
 }
 
@@ -127,7 +143,7 @@ void Bpe::merge_long(std::vector<std::int32_t>& symbols) const {
   storage.reserve(symbols.size());
   const auto candidate = [&](std::int32_t left, std::int32_t right) -> std::optional<Candidate> {
     const Target* target =
-        find_merge(symbols[static_cast<std::size_t>(left)], symbols[static_cast<std::size_t>(right)]);
+        merges_.find(symbols[static_cast<std::size_t>(left)], symbols[static_cast<std::size_t>(right)]);
     if (target == nullptr) return std::nullopt;
     return Candidate{target->rank,
                      left,
@@ -172,12 +188,19 @@ void Bpe::encode(std::string_view word, std::vector<std::int32_t>& ids) const {
   }
   std::vector<std::int32_t> symbols;
   initial_symbols(word, symbols);
-  if (symbols.size() <= kShort) {
-    merge_short(symbols);
-  } else {
-    merge_long(symbols);
+  if (symbols.size() <= kShort || !can_cut_) {
+    merge(symbols);
+    ids.insert(ids.end(), symbols.begin(), symbols.end());
+    return;
   }
-  ids.insert(ids.end(), symbols.begin(), symbols.end());
+  std::vector<std::int32_t> part;
+  for (std::size_t i = 0; i < symbols.size(); ++i) {
+    part.push_back(symbols[i]);
+    if (i + 1 < symbols.size() && junctions_.find(symbols[i], symbols[i + 1]) != nullptr) continue;
+    merge(part);
+    ids.insert(ids.end(), part.begin(), part.end());
+    part.clear();
+  }
 }
 
 }  // namespace refocus

@@ -1,7 +1,8 @@
 // Byte pair encoding of one word: starts from characters (or bytes) and merges the pair of lowest rank until
 // no known pair is left (Sennrich et al., arXiv 1508.07909; ties go to the leftmost pair).
 //
-// O(n log n) in the word's length, since tokenizers without a pre-tokenizer make a whole text one word.
+// O(n log n) in the word's length, since tokenizers without a pre-tokenizer make a whole text one word. Such
+// a word is first cut where no merge can ever reach across, which gives the same tokens several times faster.
 // Not here: pre-tokenization, added tokens, and the byte-to-character alphabet of byte-level files.
 #pragma once
 
@@ -12,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tokenizer/pair_map.h"
 #include "tokenizer/token_table.h"
 
 namespace refocus {
@@ -41,15 +43,11 @@ class Bpe {
   struct Target {
     std::int32_t rank, result;
   };
-  // Open addressing over (left, right): one probe for most pairs, which is where encoding spends its time.
-  struct Slot {
-    std::uint64_t key;
-    Target target;
-  };
+  struct Nothing {};
 
-  void add_merge(const Merge& merge, std::int32_t rank);
-  const Target* find_merge(std::int32_t left, std::int32_t right) const;
+  void find_junctions(const std::vector<Merge>& merges);
   void initial_symbols(std::string_view word, std::vector<std::int32_t>& symbols) const;
+  void merge(std::vector<std::int32_t>& symbols) const;
   void merge_short(std::vector<std::int32_t>& symbols) const;
   void merge_long(std::vector<std::int32_t>& symbols) const;
 
@@ -57,8 +55,10 @@ class Bpe {
   StringToId pieces_;
   BpeOptions options_;
   std::array<std::int32_t, 256> single_byte_{};  // the id of each one-byte piece, or -1
-  std::vector<Slot> slots_;
-  std::uint64_t mask_ = 0;
+  PairMap<Target> merges_;
+  // The pairs of initial symbols that some merge brings together; between any others a word can be cut.
+  PairMap<Nothing> junctions_;
+  bool can_cut_ = true;
 };
 
 }  // namespace refocus

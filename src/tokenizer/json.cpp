@@ -38,6 +38,15 @@ JsonFile::JsonFile(const std::filesystem::path& path) {
   root_ = as_object(where, "the whole file", value);
 }
 
+JsonFile::JsonFile(const std::string& where, const std::string& text) {
+  JsonValue value;
+  if (const auto error = parser_.parse(text).get(value)) {
+    throw input_error(where, "expected JSON, got a text that is not ({})",
+                      printable(simdjson::error_message(error), 200));
+  }
+  root_ = as_object(where, "the whole text", value);
+}
+
 std::optional<JsonValue> json_value(JsonObject object, std::string_view key) {
   JsonValue value;
   if (object.at_key(key).get(value) != simdjson::SUCCESS || value.is_null()) return std::nullopt;
@@ -72,6 +81,16 @@ std::string_view as_string(const std::string& where, std::string_view what, Json
 }
 std::int64_t as_integer(const std::string& where, std::string_view what, JsonValue value) {
   return checked<std::int64_t>(where, what, "an integer", value);
+}
+
+std::string json_short_string(const std::string& where, JsonObject object, std::string_view key) {
+  constexpr std::size_t kMax = 64;
+  const std::string_view text = required(where, key, json_string(where, object, key));
+  if (text.size() > kMax) {
+    throw input_error(where, "expected at most {} bytes as \"{}\", got {}; the file is damaged", kMax, key,
+                      text.size());
+  }
+  return std::string(text);
 }
 
 std::string_view json_type(const std::string& where, JsonObject component) {

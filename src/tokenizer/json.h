@@ -23,6 +23,8 @@ class JsonFile {
  public:
   // InputError where the file cannot be read, is no JSON or is no object.
   explicit JsonFile(const std::filesystem::path& path);
+  // The same of a text; `where` names it in messages.
+  JsonFile(const std::string& where, const std::string& text);
   JsonObject root() const { return root_; }
 
  private:
@@ -49,6 +51,9 @@ std::int64_t as_integer(const std::string& where, std::string_view what, JsonVal
 // The member that must be there; `value` is what json_...() above returned.
 template <class T>
 T required(const std::string& where, std::string_view key, std::optional<T> value);
+
+// The member that must be there, a string of at most 64 bytes: what is put into texts again and again.
+std::string json_short_string(const std::string& where, JsonObject object, std::string_view key);
 
 // The text of a component's "type".
 std::string_view json_type(const std::string& where, JsonObject component);

@@ -19,7 +19,8 @@ namespace refocus {
 
 class JsonTokenizer : public Tokenizer {
  public:
-  JsonTokenizer(const std::filesystem::path& path, const ModelSettings& settings);
+  // `root` is the file's content; `where` names it in messages.
+  JsonTokenizer(std::string where, JsonObject root, const ModelSettings& settings);
 
  protected:
   void encode_stretch(std::string_view text, bool first, EncodeOptions options,

@@ -24,13 +24,19 @@ std::vector<std::pair<std::size_t, std::size_t>> TextPattern::find_all(std::stri
   return matches;
 }
 
-std::string replace_all(std::string_view text, const TextPattern& pattern, std::string_view content) {
+std::string Normalizer::Replace::apply(const std::string& where, std::string_view text,
+                                       std::size_t max_size) const {
   std::string out;
   std::size_t done = 0;
   for (const auto& [begin, end] : pattern.find_all(text)) {
     out += text.substr(done, begin - done);
     out += content;
     done = end;
+    if (out.size() > max_size) {
+      throw input_error(
+          where, "expected a normalizer that keeps a text's length, got over {} bytes; the file is damaged",
+          max_size);
+    }
   }
   return out += text.substr(done);
 }
@@ -50,12 +56,11 @@ void Normalizer::add(const std::string& where, JsonObject json) {
   } else if (type == "NFKD") {
     steps_.emplace_back(NormalForm::kNfkd);
   } else if (type == "Prepend") {
-    steps_.emplace_back(
-        Prepend{std::string(required(where, "prepend", json_string(where, json, "prepend")))});
+    steps_.emplace_back(Prepend{json_short_string(where, json, "prepend")});
   } else if (type == "Replace") {
     steps_.emplace_back(
         Replace{TextPattern(where, required(where, "pattern", json_object(where, json, "pattern"))),
-                std::string(required(where, "content", json_string(where, json, "content")))});
+                json_short_string(where, json, "content")});
   } else {
     throw input_error(where,
                       "expected a normalizer of type NFC, NFD, NFKC, NFKD, Prepend, Replace or Sequence, got "
@@ -65,6 +70,8 @@ void Normalizer::add(const std::string& where, JsonObject json) {
 }
 
 std::string Normalizer::apply(std::string_view text) const {
+  const std::size_t max_size =
+      64 * text.size() + 4096;  // NFKD makes 11 times as many bytes of some characters
   std::string result(text);
   for (const auto& step : steps_) {
     if (result.empty()) break;
@@ -74,7 +81,7 @@ std::string Normalizer::apply(std::string_view text) const {
       result.insert(0, prepend->prefix);
     } else {
       const auto& replace = std::get<Replace>(step);
-      result = replace_all(result, replace.pattern, replace.content);
+      result = replace.apply(where_, result, max_size);
     }
   }
   return result;

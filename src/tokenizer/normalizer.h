@@ -27,15 +27,13 @@ class TextPattern {
   std::variant<std::string, Regex> pattern_;
 };
 
-// Every match of `pattern` in `text` replaced by `content`.
-std::string replace_all(std::string_view text, const TextPattern& pattern, std::string_view content);
-
 class Normalizer {
  public:
   Normalizer() = default;  // leaves a text as it is
-  Normalizer(const std::string& where, JsonObject json) { add(where, json); }
+  Normalizer(const std::string& where, JsonObject json) : where_(where) { add(where, json); }
 
-  // Normalizes one stretch of text between added tokens; an empty one stays empty.
+  // Normalizes one stretch of text between added tokens; an empty one stays empty. InputError where the text
+  // would become many times longer (a hostile file).
   std::string apply(std::string_view text) const;
 
  private:
@@ -45,9 +43,12 @@ class Normalizer {
   struct Replace {
     TextPattern pattern;
     std::string content;
+
+    std::string apply(const std::string& where, std::string_view text, std::size_t max_size) const;
   };
   void add(const std::string& where, JsonObject json);
 
+  std::string where_;
   std::vector<std::variant<NormalForm, Prepend, Replace>> steps_;
 };
 

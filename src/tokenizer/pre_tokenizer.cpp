@@ -106,7 +106,7 @@ void PreTokenizer::add_byte_level(const std::string& where, JsonObject json) {
 
 void PreTokenizer::add_metaspace(const std::string& where, JsonObject json) {
   Metaspace step;
-  step.replacement = required(where, "replacement", json_string(where, json, "replacement"));
+  step.replacement = json_short_string(where, json, "replacement");
   if (const auto scheme = json_string(where, json, "prepend_scheme")) {
     if (*scheme == "first") {
       step.scheme = PrependScheme::kFirst;

@@ -1,4 +1,6 @@
 // A regular expression of a tokenizer.json, matched by PCRE2 with its just-in-time compiler.
+//
+// Characters newer than PCRE2's Unicode (14 in Debian 12) count as unassigned: neither letters nor digits.
 #pragma once
 
 #include <memory>

@@ -109,10 +109,11 @@ void check_piece(const std::string& where, std::string_view message) {
   }
 }
 
-void check_trainer(const std::string& where, std::string_view message) {
+void check_trainer(const std::string& where, std::string_view message, SentencePieceFacts& facts) {
   FieldReader reader(where, message);
   Field field;
   while (reader.next(field)) {
+    if (field.number == 3) facts.bpe = field.value == 2;  // TrainerSpec.ModelType
     if (field.number == 24 && field.value != 0) {
       throw input_error(where,
                         "expected white space as a prefix, got treat_whitespace_as_suffix; this tokenizer is "
@@ -125,7 +126,10 @@ void check_normalizer(const std::string& where, std::string_view message, Senten
   FieldReader reader(where, message);
   Field field;
   while (reader.next(field)) {
-    if (field.number == 2) check_character_map(where, field.bytes);
+    if (field.number == 2) {
+      check_character_map(where, field.bytes);
+      facts.character_map = field.bytes;
+    }
     if (field.number == 3) facts.add_dummy_prefix = field.value != 0;
     if (field.number == 4) facts.remove_extra_whitespaces = field.value != 0;
     if (field.number == 5 && field.value == 0) {
@@ -153,7 +157,7 @@ SentencePieceFacts check_sentencepiece_model(const std::string& where, std::stri
   Field field;
   while (reader.next(field)) {
     if (field.number == 1) check_piece(where, field.bytes);
-    if (field.number == 2) check_trainer(where, field.bytes);
+    if (field.number == 2) check_trainer(where, field.bytes, facts);
     if (field.number == 3) check_normalizer(where, field.bytes, facts);
     if (field.number == 5) check_denormalizer(where, field.bytes);
   }

@@ -5,18 +5,27 @@
 // fields are read here. The library does the encoding.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
+
+#include "tokenizer/tokenizer.h"
 
 namespace refocus {
 
 struct SentencePieceFacts {
   bool add_dummy_prefix = true;
   bool remove_extra_whitespaces = true;
+  bool bpe = false;           // otherwise a unigram model or another kind
+  std::string character_map;  // the precompiled normalization, or empty
 };
 
 // Walks the file. InputError where it is malformed, or has what would make the library read out of bounds (a
 // broken character map) or what decoding here does not cover (a denormalizer, white space as a suffix).
 SentencePieceFacts check_sentencepiece_model(const std::string& where, std::string_view file);
+
+// The tokenizer of such a file's bytes; `where` names it in messages. InputError as above.
+std::unique_ptr<Tokenizer> make_sentencepiece_tokenizer(std::string where, const std::string& file,
+                                                        const ModelSettings& settings);
 
 }  // namespace refocus

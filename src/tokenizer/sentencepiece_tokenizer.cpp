@@ -44,9 +44,8 @@ std::string piece_text(std::string_view piece) {
 
 class SentencePieceTokenizer : public Tokenizer {
  public:
-  SentencePieceTokenizer(const std::filesystem::path& path, const ModelSettings& settings)
-      : where_(path.string()), legacy_(settings.legacy) {
-    const std::string file = read_text_file(path);
+  SentencePieceTokenizer(std::string where, const std::string& file, const ModelSettings& settings)
+      : where_(std::move(where)), legacy_(settings.legacy) {
     const SentencePieceFacts facts = check_sentencepiece_model(where_, file);
     load(where_, file, processor_);
     // Appended to the file, a second normalizer_spec (field 3) with add_dummy_prefix (field 3) off overrides
@@ -110,9 +109,15 @@ class SentencePieceTokenizer : public Tokenizer {
 
 }  // namespace
 
+std::unique_ptr<Tokenizer> make_sentencepiece_tokenizer(std::string where, const std::string& file,
+                                                        const ModelSettings& settings) {
+  return std::make_unique<SentencePieceTokenizer>(std::move(where), file, settings);
+}
+
 std::unique_ptr<Tokenizer> load_sentencepiece_tokenizer(const std::filesystem::path& model_directory) {
-  return std::make_unique<SentencePieceTokenizer>(model_directory / "tokenizer.model",
-                                                  read_model_settings(model_directory));
+  const std::filesystem::path path = model_directory / "tokenizer.model";
+  return make_sentencepiece_tokenizer(path.string(), read_text_file(path),
+                                      read_model_settings(model_directory));
 }
 
 }  // namespace refocus

@@ -4,6 +4,11 @@
 
 namespace refocus {
 
+void TokenTable::reserve(std::size_t tokens) {
+  entries_.reserve(tokens);
+  ids_.reserve(tokens);
+}
+
 void TokenTable::define(const std::string& where, std::int64_t id, Entry entry) {
   if (id < 0 || id >= kMaxIds) {
     throw input_error(where, "expected token ids from 0 to {}, got {} for '{}'; the file is damaged",

@@ -27,8 +27,9 @@ using StringToId = std::unordered_map<std::string, std::int32_t, StringHash, std
 
 class TokenTable {
  public:
-  // Ids of files beyond this are refused: no known vocabulary is a tenth as large.
-  static constexpr std::int64_t kMaxIds = 4'000'000;
+  // Ids beyond this are refused, so that a small file cannot ask for much memory: four times the largest
+  // known vocabulary.
+  static constexpr std::int64_t kMaxIds = 1 << 20;
 
   struct Entry {
     std::string piece;
@@ -36,6 +37,8 @@ class TokenTable {
     TokenKind kind = TokenKind::kMissing;
   };
 
+  // Makes room for this many tokens.
+  void reserve(std::size_t tokens);
   // Defines the token `id`. InputError (naming `where`) where the id is out of range or already taken.
   void define(const std::string& where, std::int64_t id, Entry entry);
   // Changes the kind and the decoded bytes of a defined token.

@@ -86,6 +86,10 @@ class Tokenizer {
   // Whether `id` is a control token or the unknown token. InputError as above.
   bool is_special(std::int32_t id) const { return table_.at(id).kind == TokenKind::kSpecial; }
 
+  // Whether the vocabulary has `id`, and what kind of token it is. The latter is an InputError as above.
+  bool contains(std::int32_t id) const { return table_.contains(id); }
+  TokenKind kind(std::int32_t id) const { return table_.at(id).kind; }
+
   // One more than the largest id, added tokens included. A model's own vocabulary may be padded beyond it.
   int vocab_size() const { return table_.size(); }
   // The tokenizer's BOS: tokenizer_config.json's, else the model configuration's, else tokenizer.model's.

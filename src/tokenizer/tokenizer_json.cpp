@@ -48,20 +48,21 @@ int fallback_byte(std::string_view piece) {
   return static_cast<int>(high * 16 + low);
 }
 
-std::string replace_literal(std::string text, std::string_view pattern, std::string_view content) {
-  for (std::size_t at = text.find(pattern); at != std::string::npos;
-       at = text.find(pattern, at + content.size())) {
-    text.replace(at, pattern.size(), content);
+std::string replace_literal(std::string_view text, std::string_view pattern, std::string_view content) {
+  std::string out;
+  while (true) {
+    const std::size_t at = text.find(pattern);
+    out += text.substr(0, at);
+    if (at == std::string_view::npos) return out;
+    out += content;
+    text.remove_prefix(at + pattern.size());
   }
-  return text;
 }
 
 }  // namespace
 
-JsonTokenizer::JsonTokenizer(const std::filesystem::path& path, const ModelSettings& settings)
-    : where_(path.string()) {
-  const JsonFile file(path);
-  const JsonObject root = file.root();
+JsonTokenizer::JsonTokenizer(std::string where, JsonObject root, const ModelSettings& settings)
+    : where_(std::move(where)) {
   if (const auto json = json_object(where_, root, "normalizer")) normalizer_ = Normalizer(where_, *json);
   if (const auto json = json_object(where_, root, "pre_tokenizer"))
     pre_tokenizer_ = PreTokenizer(where_, *json);
@@ -90,6 +91,7 @@ void JsonTokenizer::read_vocab(JsonObject model, StringToId& pieces) {
   const JsonObject vocab = required(where_, "vocab", json_object(where_, model, "vocab"));
   const bool byte_level = pre_tokenizer_.byte_level();
   pieces.reserve(vocab.size());
+  table_.reserve(vocab.size() + 1024);
   for (const auto [key, value] : vocab) {
     const std::int64_t id = as_integer(where_, "a token id", value);
     std::string piece(key);
@@ -197,12 +199,11 @@ void JsonTokenizer::read_decoder(JsonObject json, Decoder& decoder) {
   } else if (type == "Replace") {
     const JsonObject pattern = required(where_, "pattern", json_object(where_, json, "pattern"));
     decoder.replacements.emplace_back(required(where_, "String", json_string(where_, pattern, "String")),
-                                      required(where_, "content", json_string(where_, json, "content")));
+                                      json_short_string(where_, json, "content"));
   } else if (type == "Metaspace") {
     const std::string_view scheme = json_string(where_, json, "prepend_scheme").value_or("always");
     const bool prefixed = scheme != "never" && json_bool(where_, json, "add_prefix_space").value_or(true);
-    decoder.replacements.emplace_back(
-        required(where_, "replacement", json_string(where_, json, "replacement")), " ");
+    decoder.replacements.emplace_back(json_short_string(where_, json, "replacement"), " ");
     leading_space_ = prefixed ? LeadingSpace::kDropAllOfFirst : LeadingSpace::kKeep;
   } else if (type == "Strip") {
     const std::int64_t start = json_integer(where_, json, "start").value_or(0);
@@ -237,8 +238,15 @@ void JsonTokenizer::define_bytes(const Decoder& decoder) {
       table_.redefine(id, TokenKind::kNormal, spelled_bytes(piece).value_or(piece));
     } else {
       std::string bytes = piece;
-      for (const auto& [pattern, content] : decoder.replacements)
-        bytes = replace_literal(std::move(bytes), pattern, content);
+      for (const auto& [pattern, content] : decoder.replacements) {
+        bytes = replace_literal(bytes, pattern, content);
+        if (bytes.size() > 64 * piece.size() + 64) {
+          throw input_error(
+              where_,
+              "expected a decoder that keeps a token's length, got {} bytes for '{}'; the file is damaged",
+              bytes.size(), printable(piece));
+        }
+      }
       table_.redefine(id, TokenKind::kNormal, std::move(bytes));
     }
   }
@@ -262,8 +270,9 @@ void JsonTokenizer::read_added_tokens(JsonObject root) {
 }
 
 std::unique_ptr<Tokenizer> load_json_tokenizer(const std::filesystem::path& model_directory) {
-  return std::make_unique<JsonTokenizer>(model_directory / "tokenizer.json",
-                                         read_model_settings(model_directory));
+  const std::filesystem::path path = model_directory / "tokenizer.json";
+  const JsonFile file(path);
+  return std::make_unique<JsonTokenizer>(path.string(), file.root(), read_model_settings(model_directory));
 }
 
 }  // namespace refocus

@@ -53,7 +53,7 @@ TEST(Checkpoint, PrefersSafetensorsToPickles) {
   Checkpoint checkpoint = dir.open();
   EXPECT_NE(checkpoint.weights.find("lm_head.weight"), nullptr);
   EXPECT_EQ(checkpoint.config_json, R"({"hidden_size": 64})");
-  EXPECT_EQ(checkpoint.directory, dir.path());
+  EXPECT_EQ(checkpoint.path, dir.path());
 
   dir.write("pytorch_model.bin.index.json", R"({"weight_map": {"weight": "pytorch_model-1.bin"}})");
   dir.copy_golden("parameter.bin", "pytorch_model-1.bin");
@@ -159,9 +159,9 @@ TEST(Checkpoint, SaysWhatIsMissing) {
   fs::remove(dir.path() / "config.json");
   EXPECT_THAT(dir.error(), HasSubstr("expected config.json in the model directory, got none"));
   EXPECT_THAT(error_of([&] { open_checkpoint(dir.path() / "absent"); }),
-              HasSubstr("expected a model directory, got nothing"));
+              HasSubstr("expected a model directory or a GGUF file, got nothing"));
   EXPECT_THAT(error_of([&] { open_checkpoint(dir.path() / "a.safetensors"); }),
-              HasSubstr("expected a model directory, got something else"));
+              HasSubstr("expected a GGUF file, got another format"));
 }
 
 TEST(Checkpoint, OpensARealModel) {

@@ -106,5 +106,24 @@ TEST(Bpe, UnknownCharacters) {
   EXPECT_EQ(encode("éa"), (Ids{1000 + 0xC3, 1000 + 0xA9, 1}));
 }
 
+TEST(Bpe, LongWordsMergeByteAndUnknownTokensToo) {
+  // Such tokens are not spelled like the characters they stand for, so a word must not be cut by characters.
+  const StringToId pieces{{"?", 0}, {"a", 1}, {"<0xC3>", 2}, {"<0xA9>", 3}, {"<0xC3><0xA9>", 4}, {"??", 5}};
+  const std::vector<Bpe::Merge> merges{{2, 3, 4}, {0, 0, 5}};
+  BpeOptions options = plain_options();
+  options.unknown = 0;
+  std::string word;
+  for (int i = 0; i < 40; ++i) word += "é";
+  Ids ids;
+  Bpe("test", pieces, merges, options).encode(word, ids);
+  EXPECT_EQ(ids, Ids(20, 5));
+  options.byte_tokens.fill(1);
+  options.byte_tokens[0xC3] = 2;
+  options.byte_tokens[0xA9] = 3;
+  ids.clear();
+  Bpe("test", pieces, merges, options).encode(word, ids);
+  EXPECT_EQ(ids, Ids(40, 4));
+}
+
 }  // namespace
 }  // namespace refocus

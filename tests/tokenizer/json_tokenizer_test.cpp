@@ -133,6 +133,23 @@ TEST(JsonTokenizer, RefusesDamagedFiles) {
   }
 }
 
+TEST(JsonTokenizer, RefusesToBlowUpATextOrItsTables) {
+  EXPECT_THAT(error_with(llama2(), "/normalizer/normalizers/0/prepend", std::string(65, 'x')),
+              HasSubstr("at most 64 bytes"));
+  EXPECT_THAT(error_with(llama2(), "/normalizer/normalizers/1/content", std::string(65, 'x')),
+              HasSubstr("at most 64 bytes"));
+  EXPECT_THAT(error_with(llama2(), "/decoder/decoders/0/content", std::string(65, 'x')),
+              HasSubstr("at most 64 bytes"));
+  EXPECT_THAT(error_with(llama2(), "/model/vocab/zz", 1 << 20), HasSubstr("got 1048576 for 'zz'"));
+  json file = llama2();
+  const json doubling = {{"type", "Replace"}, {"pattern", {{"String", "a"}}}, {"content", "aa"}};
+  for (int i = 0; i < 100; ++i) file["normalizer"]["normalizers"].push_back(doubling);
+  EXPECT_THAT(testing::error_of([&] { load_json(file)->encode("a"); }),
+              HasSubstr("normalizer that keeps a text's length"));
+  for (int i = 0; i < 100; ++i) file["decoder"]["decoders"].push_back(doubling);
+  EXPECT_THAT(testing::error_of([&] { load_json(file); }), HasSubstr("decoder that keeps a token's length"));
+}
+
 TEST(JsonTokenizer, NoChangedFileCrashes) {
   const std::string good = llama2().dump();
   testing::check_property("no file crashes", [&] {

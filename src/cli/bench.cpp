@@ -1,0 +1,87 @@
+// refocus bench: tokens a second of a model on this machine, beside what the machine could do at most.
+#include <fmt/core.h>
+
+#include <nlohmann/json.hpp>
+
+#include "cli/command.h"
+#include "cli/model_options.h"
+#include "generate/benchmark.h"
+#include "kernels/machine_limits.h"
+
+namespace refocus::cli {
+
+namespace {
+
+struct Options {
+  ModelOptions model;
+  int repeats = 5;
+  bool json = false;
+};
+
+nlohmann::ordered_json measure(const Options& options) {
+  BenchmarkOptions bench;
+  bench.repeats = options.repeats;
+  RunningModel model(options.model, bench.prefill);
+  const double read_before = measure_read_gb_s(model.pool), fma = measure_fma_gflop_s(model.pool);
+  const std::vector<BenchmarkRates> rates =
+      run_benchmark(model.transformer, {InterventionSpec{}, parse_intervention("rebalance")}, bench);
+  const double read = std::max(read_before, measure_read_gb_s(model.pool));
+  nlohmann::ordered_json out;
+  out["model"] = model.files.directory.string();
+  out["threads"] = model.pool.size();
+  out["repeats"] = options.repeats;
+  out["prefill_tps"] = rates[0].prefill_tps;
+  out["decode_tps"] = rates[0].decode_tps;
+  out["decode_batch16_tps"] = rates[0].decode_batch_tps;
+  out["prefill_tps_rebalance"] = rates[1].prefill_tps;
+  out["decode_tps_rebalance"] = rates[1].decode_tps;
+  out["decode_batch16_tps_rebalance"] = rates[1].decode_batch_tps;
+  out["read_gb_s"] = read;
+  out["fma_gflop_s"] = fma;
+  // Decoding reads every weight once a token but the embedding table, of which it reads a row.
+  const auto* table = model.files.weights->find("model.embed_tokens.weight");
+  const bool separate = model.files.weights->find("lm_head.weight") != nullptr && table != nullptr;
+  const double bytes = static_cast<double>(model.files.weights->total_bytes()) -
+                       (separate ? static_cast<double>(table->view.bytes()) : 0.0);
+  out["decode_gb_s"] = rates[0].decode_tps * bytes / 1e9;
+  return out;
+}
+
+void run(const Options& options) {
+  const nlohmann::ordered_json out = measure(options);
+  if (options.json) {
+    fmt::print("{}\n", out.dump());
+    return;
+  }
+  const auto value = [&](const char* key) { return out.at(key).get<double>(); };
+  fmt::print("{}, {} threads, median of {}\n\n", out["model"].get<std::string>(), out["threads"].get<int>(),
+             options.repeats);
+  fmt::print("tokens a second          none   rebalance   ratio\n");
+  for (const auto& [label, key] :
+       {std::pair{"prefill, 512 tokens", "prefill_tps"}, std::pair{"decode", "decode_tps"},
+        std::pair{"decode, 16 sequences", "decode_batch16_tps"}}) {
+    const double none = value(key), rebalance = value((std::string(key) + "_rebalance").c_str());
+    fmt::print("{:<20}  {:>7.1f}     {:>7.1f}   {:>5.3f}\n", label, none, rebalance, rebalance / none);
+  }
+  fmt::print(
+      "\nThis machine reads {:.1f} GB/s; decoding one sequence reads {:.1f} GB/s of weights ({:.0f}%).\n"
+      "It does {:.0f} float32 GFLOP/s.\n",
+      value("read_gb_s"), value("decode_gb_s"), 100 * value("decode_gb_s") / value("read_gb_s"),
+      value("fma_gflop_s"));
+}
+
+}  // namespace
+
+Action add_bench(CLI::App& command) {
+  auto options = std::make_shared<Options>();
+  options->model.add_model(command);
+  command.add_option("--repeats", options->repeats, "Counted runs; medians are printed")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000));
+  command.add_flag("--json", options->json, "Print one JSON object");
+  command.add_option("--threads", options->model.threads, "Threads to compute with")
+      ->check(CLI::Range(1, 1024));
+  return [options] { run(*options); };
+}
+
+}  // namespace refocus::cli

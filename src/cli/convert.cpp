@@ -1,0 +1,78 @@
+// refocus convert: any checkpoint as a GGUF file.
+#include <spdlog/spdlog.h>
+
+#include <chrono>
+#include <cstdio>
+
+#include "base/error.h"
+#include "cli/command.h"
+#include "convert/convert.h"
+#include "io/checkpoint.h"
+
+namespace refocus::cli {
+
+namespace {
+
+struct Options {
+  std::string model, output, type;
+  int threads = 0;
+};
+
+// How far the writing is, at most once a second.
+class Progress {
+ public:
+  void operator()(std::uint64_t done, std::uint64_t total) {
+    using Seconds = std::chrono::duration<double>;
+    const double elapsed = Seconds(std::chrono::steady_clock::now() - start_).count();
+    if (done < total && elapsed < next_) return;
+    next_ = elapsed + 1;
+    const double rate = static_cast<double>(done) / std::max(elapsed, 1e-9);
+    spdlog::info("{:.1f} of {:.1f} MB, {:.0f} MB/s, {:.0f} s left", static_cast<double>(done) / 1e6,
+                 static_cast<double>(total) / 1e6, rate / 1e6,
+                 static_cast<double>(total - done) / std::max(rate, 1.0));
+  }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  double next_ = 1;
+};
+
+// The model's own name: its folder's or its file's.
+std::string name_of_model(const std::filesystem::path& path) {
+  const auto absolute = std::filesystem::weakly_canonical(path);
+  return std::filesystem::is_directory(path) ? absolute.filename().string() : absolute.stem().string();
+}
+
+void run(const Options& options) {
+  const Checkpoint checkpoint = open_checkpoint(options.model);
+  ThreadPool pool(options.threads > 0 ? options.threads : available_threads());
+  ConvertOptions wanted;
+  wanted.output = options.output;
+  wanted.type = *parse_convert_type(options.type);
+  wanted.name = name_of_model(options.model);
+  wanted.notice = [](std::string_view line) { spdlog::info("{}", line); };
+  wanted.progress = [progress = Progress()](std::uint64_t done, std::uint64_t total) mutable {
+    progress(done, total);
+  };
+  convert_to_gguf(checkpoint, wanted, pool);
+}
+
+}  // namespace
+
+Action add_convert(CLI::App& command) {
+  auto options = std::make_shared<Options>();
+  command.add_option("-m,--model", options->model, "Hugging Face model directory, or a GGUF file")
+      ->required()
+      ->type_name("MODEL");
+  command.add_option("-o,--output", options->output, "The GGUF file to write")->required()->type_name("FILE");
+  command.add_option("--type", options->type, "Type of the weights: f32, f16, bf16, q8_0, q4_0 or q4_k")
+      ->required()
+      ->check(CLI::IsMember({"f32", "f16", "bf16", "q8_0", "q4_0", "q4_k"}));
+  command
+      .add_option("--threads", options->threads,
+                  "Threads to compute with (default: as many as there are processors)")
+      ->check(CLI::Range(1, 1024));
+  return [options] { run(*options); };
+}
+
+}  // namespace refocus::cli

@@ -1,0 +1,29 @@
+// How fast a model computes: prefill, decoding of one sequence, decoding of 16 at once, each with and without
+// re-balancing in turn, so that a machine that slows down slows both.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "intervene/spec.h"
+#include "model/transformer.h"
+
+namespace refocus {
+
+struct BenchmarkOptions {
+  std::int64_t prefill = 512, decode = 32;  // tokens
+  std::int64_t batch = 16, batch_prompt = 32, batch_decode = 8;
+  int repeats = 5;
+};
+
+// Tokens a second, median of the repeats after one that is not counted.
+struct BenchmarkRates {
+  double prefill_tps = 0, decode_tps = 0, decode_batch_tps = 0;
+};
+
+// One result for each intervention, measured in turn. The model must allow calls of options.prefill rows.
+std::vector<BenchmarkRates> run_benchmark(Transformer& model,
+                                          const std::vector<InterventionSpec>& interventions,
+                                          const BenchmarkOptions& options);
+
+}  // namespace refocus

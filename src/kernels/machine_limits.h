@@ -1,0 +1,16 @@
+// What this machine can do at most: the two rates that bound inference on a CPU. Measured, about half a
+// second each.
+#pragma once
+
+#include "base/thread_pool.h"
+
+namespace refocus {
+
+// Sustained reading from memory by all threads, in 10^9 bytes a second: the best of several sweeps over 512
+// MiB.
+double measure_read_gb_s(ThreadPool& pool);
+
+// float32 fused multiply-adds by all threads, in 10^9 operations a second (2 a multiply-add).
+double measure_fma_gflop_s(ThreadPool& pool);
+
+}  // namespace refocus

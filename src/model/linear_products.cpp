@@ -1,0 +1,59 @@
+#include "model/linear_products.h"
+
+#include "base/error.h"
+#include "base/mapped_file.h"
+#include "kernels/matmul.h"
+
+namespace refocus {
+
+void LinearProducts::run(const float* x, std::int64_t rows, std::int64_t inputs,
+                         std::span<const Product> products) {
+  constexpr std::size_t kMost = 4;
+  REFOCUS_CHECK(products.size() <= kMost);
+  MatMulJob plain[kMost];
+  PackedJob packed[kMost];
+  std::size_t plain_count = 0, packed_count = 0;
+  for (const Product& p : products) {
+    const Linear& w = *p.linear;
+    const float* bias = w.bias.empty() ? nullptr : w.bias.data();
+    if (w.packed) {
+      packed[packed_count++] = {w.packed.get(), bias, p.accumulate, p.y, p.y_stride};
+    } else {
+      plain[plain_count++] = {w.data, w.dtype, w.outputs, bias, p.accumulate, p.y, p.y_stride};
+    }
+  }
+  if (packed_count > 0) {
+    quantize_rows(pool_, x, padded(inputs), rows, inputs, quantized_);
+    packed_matmul(pool_, quantized_, {packed, packed_count});
+  }
+  if (plain_count > 0) matmul(pool_, {x, rows, inputs}, {plain, plain_count});
+}
+
+namespace {
+
+void pack_linear(ThreadPool& pool, Linear& linear, const std::string& where) {
+  if (!is_block_type(linear.dtype)) return;
+  if (!can_pack(linear.dtype, linear.inputs)) {
+    throw input_error(where,
+                      "expected rows of a multiple of {} weights for {}, got {}; convert the model anew",
+                      block_elements(linear.dtype), name_of(linear.dtype), linear.inputs);
+  }
+  linear.packed =
+      std::make_shared<PackedMatrix>(pack(pool, linear.dtype, linear.data, linear.outputs, linear.inputs));
+  release_mapped_pages(
+      {linear.data, static_cast<std::size_t>(linear.outputs) * bytes_of(linear.dtype, linear.inputs)});
+}
+
+}  // namespace
+
+void pack_weights(ThreadPool& pool, LlamaWeights& weights, const std::string& where) {
+  for (LayerWeights& layer : weights.layers) {
+    for (Linear* linear : {&layer.q_proj, &layer.k_proj, &layer.v_proj, &layer.o_proj, &layer.gate_proj,
+                           &layer.up_proj, &layer.down_proj}) {
+      pack_linear(pool, *linear, where);
+    }
+  }
+  pack_linear(pool, weights.lm_head, where);
+}
+
+}  // namespace refocus

@@ -1,0 +1,38 @@
+// Products of activations with a model's weights of any type: float ones as they lie in the file, block types
+// packed.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "base/thread_pool.h"
+#include "kernels/packed_matmul.h"
+#include "model/weights.h"
+
+namespace refocus {
+
+// y = x W^T + bias, or y += x W^T + bias.
+struct Product {
+  const Linear* linear = nullptr;
+  float* y = nullptr;
+  std::int64_t y_stride = 0;
+  bool accumulate = false;
+};
+
+class LinearProducts {
+ public:
+  explicit LinearProducts(ThreadPool& pool) : pool_(pool) {}
+
+  // Several products with the same x: [rows, padded(inputs)], zero beyond `inputs`. At most 4.
+  void run(const float* x, std::int64_t rows, std::int64_t inputs, std::span<const Product> products);
+
+ private:
+  ThreadPool& pool_;
+  QuantizedRows quantized_;  // reused
+};
+
+// Packs every matrix of a block type that products are taken with, and gives the pages it was read from back
+// to the system. InputError where a matrix's width is no multiple of its type's block.
+void pack_weights(ThreadPool& pool, LlamaWeights& weights, const std::string& where);
+
+}  // namespace refocus

@@ -1,0 +1,31 @@
+// How the byte-level tokenizers that GGUF files name (tokenizer.ggml.pre) cut a text into words.
+//
+// The names and their regular expressions are llama.cpp's (llama-vocab.cpp); where a name stands for one
+// model family's tokenizer, everything else is as that family's own tokenizer.json says (Qwen's NFC, which
+// llama.cpp leaves out).
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace refocus {
+
+struct ByteLevelWords {
+  std::vector<std::string_view> names;     // the first is the one to write
+  std::vector<std::string_view> patterns;  // applied one after the other, each cutting what the last one left
+  bool ignore_merges = false;              // a word that is a token becomes it whatever the merges say
+  bool nfc = false;                        // texts are brought to Unicode's NFC first
+  bool add_bos = false;                    // unless the file says otherwise
+};
+
+std::span<const ByteLevelWords> known_byte_level_words();
+
+// Null where no known tokenizer has the name; an absent name means "default".
+const ByteLevelWords* find_byte_level_words(std::string_view name);
+
+// "default, gpt-2, ...", for messages.
+std::string byte_level_names();
+
+}  // namespace refocus

@@ -1,0 +1,75 @@
+// A model directory's tokenizer as a StoredVocabulary: what its two kinds have in common.
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/text_file.h"
+#include "tokenizer/stored_tokenizer.h"
+
+namespace refocus {
+
+namespace {
+
+// The chat template of tokenizer_config.json, where it is one text.
+std::string chat_template(const std::filesystem::path& model_directory) {
+  const std::filesystem::path path = model_directory / "tokenizer_config.json";
+  if (!std::filesystem::exists(path)) return "";
+  const auto json = nlohmann::json::parse(read_text_file(path), nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) return "";
+  const auto found = json.find("chat_template");
+  return found != json.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+// What a prompt begins and ends with, which the file can express as a BOS and an EOS only.
+void take_frame(const Tokenizer& tokenizer, const std::string& where, StoredVocabulary& out) {
+  std::vector<std::int32_t> frame = tokenizer.encode_prompt("");
+  out.add_bos = !frame.empty() && tokenizer.bos_id() && frame.front() == *tokenizer.bos_id();
+  if (*out.add_bos) frame.erase(frame.begin());
+  out.add_eos = !frame.empty() && out.eos_id && frame.front() == *out.eos_id;
+  if (*out.add_eos) frame.erase(frame.begin());
+  if (!frame.empty()) {
+    throw input_error(where,
+                      "expected prompts framed by a BOS and an EOS at most, got other tokens too; GGUF "
+                      "files cannot hold such a tokenizer");
+  }
+}
+
+}  // namespace
+
+StoredTokenType stored_type(const Tokenizer& tokenizer, std::int32_t id) {
+  if (!tokenizer.contains(id)) return StoredTokenType::kUnused;
+  switch (tokenizer.kind(id)) {
+    case TokenKind::kSpecial:
+      return StoredTokenType::kControl;
+    case TokenKind::kAdded:
+      return StoredTokenType::kUserDefined;
+    case TokenKind::kByte:
+      return StoredTokenType::kByte;
+    default:
+      return StoredTokenType::kNormal;
+  }
+}
+
+StoredVocabulary stored_vocabulary(const std::filesystem::path& model_directory, std::int64_t vocab_size) {
+  const auto tokenizer = load_tokenizer(model_directory);
+  const bool sentencepiece = std::filesystem::exists(model_directory / "tokenizer.model");
+  StoredVocabulary out =
+      sentencepiece ? sentencepiece_vocabulary(model_directory) : json_vocabulary(model_directory);
+  const std::int64_t count = std::max<std::int64_t>(vocab_size, tokenizer->vocab_size());
+  for (auto id = static_cast<std::int32_t>(out.tokens.size()); id < count; ++id) {
+    const StoredTokenType type = stored_type(*tokenizer, id);
+    out.tokens.push_back(type == StoredTokenType::kUnused ? fmt::format("[PAD{}]", id)
+                                                          : tokenizer->piece(id));
+    out.types.push_back(static_cast<std::int32_t>(type));
+    if (out.model == "llama") out.scores.push_back(-1000);
+  }
+  out.bos_id = tokenizer->bos_id();
+  const std::vector<std::int32_t>& ends = tokenizer->eos_ids();
+  if (!ends.empty()) out.eos_id = ends[0];
+  if (ends.size() > 1) out.eot_id = ends[1];
+  if (ends.size() > 2) out.eom_id = ends[2];
+  take_frame(*tokenizer, model_directory.string(), out);
+  out.chat_template = chat_template(model_directory);
+  return out;
+}
+
+}  // namespace refocus

@@ -1,0 +1,159 @@
+#include "kernels/packed_matmul.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "kernels/targets.h"
+#include "tensor/block_formats.h"
+
+namespace refocus {
+namespace {
+
+constexpr DType kTypes[] = {DType::kQ8_0, DType::kQ4_0, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K};
+
+class PackedMatMul : public testing::EveryTarget {};
+
+// Random bytes as blocks, so that every bit pattern of quants and scales occurs; half-float scales are made
+// small.
+std::vector<std::byte> random_blocks(DType type, std::int64_t outputs, std::int64_t inputs) {
+  std::mt19937 engine(7);
+  std::vector<std::byte> rows(bytes_of(type, inputs) * static_cast<std::size_t>(outputs));
+  for (std::byte& b : rows) b = static_cast<std::byte>(engine());
+  const auto set_half = [&](std::size_t at) {
+    const auto bits = static_cast<std::uint16_t>(0x1C00 + engine() % 0x800);  // 2^-8 .. 2^-6
+    std::memcpy(&rows[at], &bits, 2);
+  };
+  for (std::size_t at = 0; at < rows.size(); at += block_bytes(type)) {
+    if (type == DType::kQ6_K) {
+      set_half(at + 208);
+    } else {
+      set_half(at);
+      if (type == DType::kQ4_K || type == DType::kQ5_K) set_half(at + 2);
+    }
+  }
+  return rows;
+}
+
+QuantizedRows quantized(std::int64_t rows, std::int64_t inputs, unsigned seed = 1) {
+  ThreadPool pool(1);
+  const std::vector<float> x = testing::random_floats(static_cast<std::size_t>(rows * inputs), seed);
+  QuantizedRows out;
+  quantize_rows(pool, x.data(), inputs, rows, inputs, out);
+  return out;
+}
+
+TEST_P(PackedMatMul, QuantizedRowsAreWithinHalfAStep) {
+  ThreadPool pool(2);
+  const std::int64_t rows = 3, inputs = 96;
+  std::vector<float> x = testing::random_floats(static_cast<std::size_t>(rows * inputs), 5);
+  std::fill_n(x.begin() + 32, 32, 0.0f);
+  QuantizedRows q;
+  quantize_rows(pool, x.data(), inputs, rows, inputs, q);
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const float scale = q.scales[i / 32];
+    EXPECT_NEAR(q.q[i] * scale, x[i], scale * 0.5001f);
+  }
+  for (std::size_t b = 0; b < x.size() / 16; ++b) {
+    std::int32_t sum = 0;
+    for (std::size_t i = 0; i < 16; ++i) sum += q.q[b * 16 + i];
+    EXPECT_EQ(q.half_sums[b], sum);
+  }
+  EXPECT_EQ(q.scales[1], 0.0f);
+}
+
+TEST_P(PackedMatMul, NaNIsNotHidden) {
+  ThreadPool pool(1);
+  for (const float bad : {std::nanf(""), INFINITY}) {
+    std::vector<float> x(64, 1.0f);
+    x[40] = bad;
+    QuantizedRows q;
+    quantize_rows(pool, x.data(), 64, 1, 64, q);
+    EXPECT_TRUE(std::isfinite(q.scales[0]));
+    EXPECT_FALSE(std::isfinite(q.scales[1]));
+  }
+}
+
+TEST_P(PackedMatMul, EqualsThePlainTwin) {
+  ThreadPool pool(2);
+  for (const DType type : kTypes) {
+    for (const std::int64_t inputs : {std::int64_t{256}, std::int64_t{768}}) {
+      for (const std::int64_t outputs : {1, 8, 15, 16, 17, 40}) {
+        const std::vector<std::byte> rows_of_w = random_blocks(type, outputs, inputs);
+        const PackedMatrix w = pack(pool, type, rows_of_w.data(), outputs, inputs);
+        const std::vector<float> bias = testing::random_floats(static_cast<std::size_t>(outputs), 3);
+        for (const std::int64_t rows : {1, 2, 3, 4, 7, 8, 13}) {
+          const QuantizedRows x = quantized(rows, inputs);
+          const std::int64_t stride = outputs + 5;
+          std::vector<float> expected = testing::random_floats(static_cast<std::size_t>(rows * stride), 4);
+          std::vector<float> actual = expected;
+          PackedJob job{&w, rows % 2 == 0 ? bias.data() : nullptr, rows % 3 == 0, expected.data(), stride};
+          reference::block_matmul(x, type, rows_of_w.data(), job);
+          job.y = actual.data();
+          packed_matmul(pool, x, {&job, 1});
+          double size = 1;
+          for (const float v : expected) size = std::max(size, std::fabs(static_cast<double>(v)));
+          for (std::size_t i = 0; i < actual.size(); ++i) {
+            ASSERT_NEAR(actual[i], expected[i], 4e-6 * size)
+                << name_of(type) << " " << rows << "x" << outputs << " at " << i;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_P(PackedMatMul, DoesNotDependOnRowsThreadsOrCompany) {
+  ThreadPool one(1), two(2);
+  for (const DType type : kTypes) {
+    const std::int64_t inputs = 512, outputs = 50, rows = 29;
+    const std::vector<std::byte> blocks = random_blocks(type, outputs, inputs);
+    const PackedMatrix w = pack(two, type, blocks.data(), outputs, inputs);
+    const std::vector<float> x = testing::random_floats(static_cast<std::size_t>(rows * inputs), 9);
+    QuantizedRows q;
+    quantize_rows(two, x.data(), inputs, rows, inputs, q);
+    std::vector<float> all(static_cast<std::size_t>(rows * outputs));
+    const PackedJob job{&w, nullptr, false, all.data(), outputs};
+    packed_matmul(two, q, {&job, 1});
+    for (const std::int64_t count : {1, 2, 3, 5, 8, 16}) {
+      for (const std::int64_t first : {std::int64_t{0}, rows - count}) {
+        std::vector<float> some(static_cast<std::size_t>(count * outputs)), other = some;
+        quantize_rows(one, x.data() + first * inputs, inputs, count, inputs, q);
+        const PackedJob jobs[] = {{&w, nullptr, false, other.data(), outputs},
+                                  {&w, nullptr, false, some.data(), outputs}};
+        packed_matmul(one, q, jobs);
+        ASSERT_EQ(std::memcmp(some.data(), &all[static_cast<std::size_t>(first * outputs)],
+                              some.size() * sizeof(float)),
+                  0)
+            << name_of(type) << " " << count << " rows from " << first;
+      }
+    }
+  }
+}
+
+// The same on every instruction set with fused multiply-add.
+TEST(PackedMatMulTargets, AgreeBitwise) {
+  ThreadPool pool(1);
+  for (const DType type : kTypes) {
+    const std::vector<std::byte> blocks = random_blocks(type, 16, 512);
+    const PackedMatrix w = pack(pool, type, blocks.data(), 16, 512);
+    const QuantizedRows x = quantized(5, 512);
+    std::vector<std::vector<float>> results;
+    for (const std::int64_t target : testing::compiled_targets()) {
+      if (target == HWY_SSSE3) continue;
+      hwy::SetSupportedTargetsForTest(target);
+      hwy::GetChosenTarget().Update(target);
+      std::vector<float> y(5 * 16);
+      const PackedJob job{&w, nullptr, false, y.data(), 16};
+      packed_matmul(pool, x, {&job, 1});
+      results.push_back(y);
+    }
+    hwy::SetSupportedTargetsForTest(0);
+    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+    for (const auto& y : results) EXPECT_EQ(y, results.front()) << name_of(type);
+  }
+}
+
+REFOCUS_EVERY_TARGET(PackedMatMul);
+
+}  // namespace
+}  // namespace refocus
