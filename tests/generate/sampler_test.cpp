@@ -111,6 +111,7 @@ TEST(Sampler, MinPDropsTheImprobable) {
   EXPECT_THAT(kept({.temperature = 1, .min_p = 0.6}, logits), ElementsAre(1, 3));  // 0.3 / 0.4 = 0.75
   EXPECT_THAT(kept({.temperature = 1, .min_p = 0.45}, logits), ElementsAre(1, 2, 3));
   EXPECT_THAT(kept({.temperature = 1, .min_p = 1}, logits), ElementsAre(1));
+  EXPECT_THAT(kept({.temperature = 1, .min_p = 1}, {1, 2, 2}), ElementsAre(1, 2));
   EXPECT_EQ(kept({.temperature = 1, .min_p = 0}, logits).size(), 4u);
 }
 
