@@ -45,7 +45,7 @@ TEST(BadModel, IsAbsent) {
   const TempDir dir;
   expect_refused(dir.path(), {"config.json", "download it"});
   write_file(dir / "file", "x");
-  expect_refused(dir / "file", {"[--model] expected a directory"});
+  expect_refused(dir / "file", {"expected a GGUF file, got another format"});
 }
 
 TEST(BadModel, HasNoWeights) {

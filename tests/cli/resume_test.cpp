@@ -120,9 +120,12 @@ TEST_F(Resume, AfterCtrlCItSaysHowToGoOn) {
 }
 
 TEST_F(Resume, ASecondProcessIsRefusedMeanwhile) {
-  Process process(arguments("run", {"--batch", "1"}));
+  Process process(arguments("run", {"--batch", "1", "--threads", "1"}));
   while (process.running() && answers("run") < 1) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  process.send(SIGSTOP);  // it must not end before the other one has looked
+  ASSERT_TRUE(process.running());
   testing::expect_failure(testing::refocus(arguments("run")), 1, {"in use by another refocus"});
+  process.send(SIGCONT);
   EXPECT_EQ(process.wait().status, 0);
 }
 
