@@ -219,14 +219,14 @@ TEST(GgufFile, DamagedFilesAreErrorsOrHarmless) {
   EXPECT_LE(sound_cuts, 11);  // only the padding after the last tensor can be missing
   std::mt19937 random(1);
   int refused = 0;
-  for (int round = 0; round < 3000; ++round) {
+  for (int round = 0; round < 700; ++round) {
     std::string bytes = sound;
     const std::size_t at = random() % 1200;  // within the head
     bytes[at] = static_cast<char>(random());
     if (round % 3 == 0) bytes[(at + 1) % bytes.size()] = '\xFF';
     refused += !try_bytes(bytes);
   }
-  EXPECT_GT(refused, 300);
+  EXPECT_GT(refused, 70);
 }
 
 TEST(GgufWriter, WritesWhatTheReaderReads) {

@@ -228,7 +228,7 @@ TEST(GgufModel, DamagedModelsAreErrorsOrHarmless) {
   const std::string sound = file.bytes();
   std::mt19937 random(2);
   int opened = 0;
-  for (int round = 0; round < 2000; ++round) {
+  for (int round = 0; round < 500; ++round) {
     std::string bytes = sound;
     bytes[random() % 1200] = static_cast<char>(random());
     const GgufOnDisk on_disk(bytes);
@@ -239,8 +239,8 @@ TEST(GgufModel, DamagedModelsAreErrorsOrHarmless) {
     } catch (const InputError&) {
     }
   }
-  EXPECT_GT(opened, 100);
-  EXPECT_LT(opened, 1900);
+  EXPECT_GT(opened, 25);
+  EXPECT_LT(opened, 475);
 }
 
 }  // namespace

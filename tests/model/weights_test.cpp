@@ -1,6 +1,7 @@
 #include "model/weights.h"
 
 #include <cmath>
+#include <limits>
 
 #include "model/engine.h"
 
@@ -82,6 +83,28 @@ TEST(Weights, NaNIsFoundAndNamed) {
                   HasSubstr(std::string("expected finite weights, got NaN or infinity in ") + name));
     }
   }
+}
+
+TEST(Weights, RopeFactorsAreOptionalPositiveAndInsteadOfScaling) {
+  Altered altered;
+  EXPECT_TRUE(bind_weights(altered.config, *altered.map(), "model").rope_factors.empty());
+  std::vector<float> factors(static_cast<std::size_t>(altered.config.head_dim / 2), 2.0f);
+  const auto add = [&](std::int64_t count) {
+    altered.entries["model.rope_frequency_factors"] = {
+        {reinterpret_cast<const std::byte*>(factors.data()), DType::kF32, {count}}, "m.gguf"};
+  };
+  add(altered.config.head_dim / 2);
+  EXPECT_EQ(bind_weights(altered.config, *altered.map(), "model").rope_factors, factors);
+  for (const float bad : {0.0f, -1.0f, std::numeric_limits<float>::infinity(), std::nanf("")}) {
+    factors[1] = bad;
+    EXPECT_THAT(altered.error(), HasSubstr("expected positive RoPE frequency factors"));
+  }
+  factors[1] = 2;
+  altered.config.rope_scaling.kind = RopeScaling::Kind::kLinear;
+  EXPECT_THAT(altered.error(), HasSubstr("expected RoPE frequency factors or rope_scaling, got both"));
+  altered.config.rope_scaling.kind = RopeScaling::Kind::kNone;
+  add(altered.config.head_dim / 2 - 1);
+  EXPECT_THAT(altered.error(), HasSubstr("model.rope_frequency_factors of shape"));
 }
 
 }  // namespace
