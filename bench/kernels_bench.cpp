@@ -76,13 +76,43 @@ void packed_bench(benchmark::State& state, DType type) {
   }
   const double work = 2.0 * static_cast<double>(rows * inputs * outputs);
   state.counters["op"] = benchmark::Counter(work, benchmark::Counter::kIsIterationInvariantRate);
-  state.counters["weight_bytes"] = benchmark::Counter(static_cast<double>(weights.data.size()),
-                                                      benchmark::Counter::kIsIterationInvariantRate);
+  state.counters["weight_bytes"] =
+      benchmark::Counter(static_cast<double>(weights.bytes()), benchmark::Counter::kIsIterationInvariantRate);
 }
 BENCHMARK_CAPTURE(packed_bench, q8_0, DType::kQ8_0)->Apply(matmul_shapes);
 BENCHMARK_CAPTURE(packed_bench, q4_0, DType::kQ4_0)->Apply(matmul_shapes);
 BENCHMARK_CAPTURE(packed_bench, q4_k, DType::kQ4_K)->Apply(matmul_shapes);
 BENCHMARK_CAPTURE(packed_bench, q6_k, DType::kQ6_K)->Apply(matmul_shapes);
+
+// One row against matrices of 600 MB in all, on every thread: what decoding reads from memory.
+void packed_stream_bench(benchmark::State& state, DType type) {
+  const std::int64_t inputs = 2048, outputs = 5632;
+  ThreadPool pool(static_cast<int>(state.range(0)));
+  const std::vector<std::byte> blocks(bytes_of(type, inputs) * static_cast<std::size_t>(outputs),
+                                      std::byte{17});
+  std::vector<PackedMatrix> matrices;
+  std::size_t bytes = 0;
+  while (bytes < 600'000'000) {
+    matrices.push_back(pack(pool, type, blocks.data(), outputs, inputs));
+    bytes += matrices.back().bytes();
+  }
+  const AlignedBuffer<float> x = random_buffer(inputs);
+  QuantizedRows q;
+  quantize_rows(pool, x.data(), inputs, 1, inputs, q);
+  AlignedBuffer<float> y(static_cast<std::size_t>(outputs));
+  for (auto _ : state) {
+    for (const PackedMatrix& weights : matrices) {
+      const PackedJob job{&weights, nullptr, false, y.data(), outputs};
+      packed_matmul(pool, q, {&job, 1});
+    }
+    benchmark::ClobberMemory();
+  }
+  state.counters["weight_bytes"] =
+      benchmark::Counter(static_cast<double>(bytes), benchmark::Counter::kIsIterationInvariantRate);
+}
+BENCHMARK_CAPTURE(packed_stream_bench, q8_0, DType::kQ8_0)->Arg(1)->Arg(2)->UseRealTime();
+BENCHMARK_CAPTURE(packed_stream_bench, q4_0, DType::kQ4_0)->Arg(1)->Arg(2)->UseRealTime();
+BENCHMARK_CAPTURE(packed_stream_bench, q4_k, DType::kQ4_K)->Arg(1)->Arg(2)->UseRealTime();
 
 void quantize_rows_bench(benchmark::State& state) {
   ThreadPool pool(1);

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 
 #include "base/aligned_buffer.h"
@@ -22,28 +23,86 @@ inline constexpr std::int64_t kQuantBlock = 32;  // inputs that share an activat
 // Whether a weight matrix of this type and width can be packed.
 bool can_pack(DType type, std::int64_t inputs);
 
-// One matrix [outputs, inputs], packed. Of each panel first the scales, then the quants; see pack.cpp.
+// One matrix [outputs, inputs], packed: panels one after the other, each a run of units, each of them the
+// scales and then the quants of a few blocks, so that a panel is read as one stream. See pack.cpp.
 struct PackedMatrix {
   DType type = DType::kQ8_0;
   std::int64_t outputs = 0, inputs = 0;
-  std::int64_t panel_bytes = 0, quants_offset = 0;  // multiples of 64
-  AlignedBuffer<std::byte> data;                    // [panels, panel_bytes]
+  std::int64_t panel_bytes = 0;       // a multiple of 64
+  const std::byte* data = nullptr;    // [panels, panel_bytes], on a cache-line boundary
+  std::shared_ptr<const void> owner;  // keeps `data`
+
+  std::int64_t panels() const { return (outputs + kPanelOutputs - 1) / kPanelOutputs; }
+  std::size_t bytes() const { return static_cast<std::size_t>(panels() * panel_bytes); }
 };
 
-// Packs `rows` (ggml blocks, row-major, [outputs, inputs]). InputError-free: can_pack must hold.
+// What a panel's units are made of; multiples of 64 bytes, so that no vector crosses a cache line.
+struct PackedUnit {
+  std::int64_t inputs, scales_bytes, quants_bytes;
+  constexpr std::int64_t bytes() const { return scales_bytes + quants_bytes; }
+};
+constexpr PackedUnit packed_unit(DType type) {
+  switch (type) {
+    case DType::kQ8_0:
+      return {64, 64, 1024};
+    case DType::kQ4_0:
+      return {64, 64, 512};
+    case DType::kQ4_K:
+      return {256, 320, 2048};
+    case DType::kQ5_K:
+    case DType::kQ6_K:
+      return {256, 320, 4096};
+    default:
+      return {};
+  }
+}
+
+// Memory for many packed matrices, one after the other, so that all but its ends lies on huge pages.
+class PackedStorage {
+ public:
+  explicit PackedStorage(std::size_t bytes) : data_(std::make_shared<AlignedBuffer<std::byte>>(bytes)) {}
+
+ private:
+  friend PackedMatrix pack(ThreadPool&, DType, const std::byte*, std::int64_t, std::int64_t, PackedStorage&);
+  std::shared_ptr<AlignedBuffer<std::byte>> data_;
+  std::size_t used_ = 0;
+};
+
+// Bytes that a matrix takes of the storage.
+std::size_t packed_bytes(DType type, std::int64_t outputs, std::int64_t inputs);
+
+// Packs `rows` (ggml blocks, row-major, [outputs, inputs]). can_pack must hold and the storage have room.
+PackedMatrix pack(ThreadPool& pool, DType type, const std::byte* rows, std::int64_t outputs,
+                  std::int64_t inputs, PackedStorage& storage);
+// The same with storage of its own.
 PackedMatrix pack(ThreadPool& pool, DType type, const std::byte* rows, std::int64_t outputs,
                   std::int64_t inputs);
 
-// Activations in int8, filled by quantize_rows.
+// kQuantBlock activations in int8 and what kernels need of them beside.
+struct QuantizedBlock {
+  std::int8_t q[kQuantBlock];
+  float scale;
+  float scaled_sum;           // scale * sum of q
+  std::int32_t negated_sum;   // -sum of q
+  std::int16_t half_sums[2];  // sums of q over inputs 0-15 and 16-31
+};
+static_assert(sizeof(QuantizedBlock) == 48);
+
+// Activations, filled by quantize_rows.
 struct QuantizedRows {
   std::int64_t rows = 0, inputs = 0;
-  AlignedBuffer<std::int8_t> q;           // [rows, inputs]
-  AlignedBuffer<float> scales;            // [rows, inputs / 32]
-  AlignedBuffer<float> scaled_sums;       // [rows, inputs / 32]: scale * sum of q over the block
-  AlignedBuffer<std::int32_t> half_sums;  // [rows, inputs / 16]: sums of q over half blocks
+  AlignedBuffer<QuantizedBlock> blocks;  // [rows, inputs / 32]
+
+  const QuantizedBlock* row(std::int64_t r) const { return blocks.data() + r * (inputs / kQuantBlock); }
 };
 
-// x: [rows, x_stride]; `inputs` a multiple of kQuantBlock. Grows `out` as needed.
+// One row: x [inputs], `inputs` a multiple of kQuantBlock, to blocks [inputs / kQuantBlock].
+void quantize_row(const float* x, std::int64_t inputs, QuantizedBlock* blocks);
+
+// Makes room for `rows` rows; what they hold is not kept.
+void resize(QuantizedRows& rows, std::int64_t count, std::int64_t inputs);
+
+// x: [rows, x_stride]. Grows `out` as needed.
 void quantize_rows(ThreadPool& pool, const float* x, std::int64_t x_stride, std::int64_t rows,
                    std::int64_t inputs, QuantizedRows& out);
 

@@ -1,5 +1,7 @@
 #include "model/linear_products.h"
 
+#include <vector>
+
 #include "base/error.h"
 #include "base/mapped_file.h"
 #include "kernels/matmul.h"
@@ -29,31 +31,32 @@ void LinearProducts::run(const float* x, std::int64_t rows, std::int64_t inputs,
   if (plain_count > 0) matmul(pool_, {x, rows, inputs}, {plain, plain_count});
 }
 
-namespace {
-
-void pack_linear(ThreadPool& pool, Linear& linear, const std::string& where) {
-  if (!is_block_type(linear.dtype)) return;
-  if (!can_pack(linear.dtype, linear.inputs)) {
-    throw input_error(where,
-                      "expected rows of a multiple of {} weights for {}, got {}; convert the model anew",
-                      block_elements(linear.dtype), name_of(linear.dtype), linear.inputs);
-  }
-  linear.packed =
-      std::make_shared<PackedMatrix>(pack(pool, linear.dtype, linear.data, linear.outputs, linear.inputs));
-  release_mapped_pages(
-      {linear.data, static_cast<std::size_t>(linear.outputs) * bytes_of(linear.dtype, linear.inputs)});
-}
-
-}  // namespace
-
 void pack_weights(ThreadPool& pool, LlamaWeights& weights, const std::string& where) {
+  std::vector<Linear*> packable;
   for (LayerWeights& layer : weights.layers) {
     for (Linear* linear : {&layer.q_proj, &layer.k_proj, &layer.v_proj, &layer.o_proj, &layer.gate_proj,
                            &layer.up_proj, &layer.down_proj}) {
-      pack_linear(pool, *linear, where);
+      packable.push_back(linear);
     }
   }
-  pack_linear(pool, weights.lm_head, where);
+  packable.push_back(&weights.lm_head);
+  std::erase_if(packable, [](const Linear* linear) { return !is_block_type(linear->dtype); });
+  std::size_t bytes = 0;
+  for (const Linear* linear : packable) {
+    if (!can_pack(linear->dtype, linear->inputs)) {
+      throw input_error(where,
+                        "expected rows of a multiple of {} weights for {}, got {}; convert the model anew",
+                        block_elements(linear->dtype), name_of(linear->dtype), linear->inputs);
+    }
+    bytes += packed_bytes(linear->dtype, linear->outputs, linear->inputs);
+  }
+  PackedStorage storage(bytes);
+  for (Linear* linear : packable) {
+    linear->packed = std::make_shared<PackedMatrix>(
+        pack(pool, linear->dtype, linear->data, linear->outputs, linear->inputs, storage));
+    release_mapped_pages(
+        {linear->data, static_cast<std::size_t>(linear->outputs) * bytes_of(linear->dtype, linear->inputs)});
+  }
 }
 
 }  // namespace refocus

@@ -7,7 +7,7 @@
 namespace refocus::reference {
 
 void block_matmul(const QuantizedRows& x, DType type, const std::byte* rows, const PackedJob& job) {
-  const std::int64_t inputs = x.inputs, blocks = inputs / kQuantBlock, outputs = job.weights->outputs;
+  const std::int64_t inputs = x.inputs, outputs = job.weights->outputs;
   std::vector<float> weights(static_cast<std::size_t>(inputs));
   for (std::int64_t n = 0; n < outputs; ++n) {
     dequantize_row(type, rows + static_cast<std::size_t>(n) * bytes_of(type, inputs), weights.data(), inputs);
@@ -15,9 +15,9 @@ void block_matmul(const QuantizedRows& x, DType type, const std::byte* rows, con
       float& y = job.y[r * job.y_stride + n];
       double sum = (job.bias != nullptr ? job.bias[n] : 0.0) + (job.accumulate ? y : 0.0);
       for (std::int64_t k = 0; k < inputs; ++k) {
-        const auto at = static_cast<std::size_t>(r * inputs + k);
-        const double scale = x.scales[static_cast<std::size_t>(r * blocks + k / kQuantBlock)];
-        sum += scale * x.q[at] * weights[static_cast<std::size_t>(k)];
+        const QuantizedBlock& block = x.row(r)[k / kQuantBlock];
+        sum += static_cast<double>(block.scale) * block.q[k % kQuantBlock] *
+               weights[static_cast<std::size_t>(k)];
       }
       y = static_cast<float>(sum);
     }

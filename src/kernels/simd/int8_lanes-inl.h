@@ -1,13 +1,18 @@
 // Vectors of outputs for packed_matmul.cpp, once for each instruction set: F holds kLanes floats, I as many
-// 32-bit integers, and the *_dot functions sum products of packed weights with 4 inputs a lane, exactly.
+// 32-bit integers, and the *_dot functions sum products of packed weights with 4 inputs a lane, exactly, for
+// kRows activation rows and kVectors vectors of outputs: out[v][r]. w[v] is the block's first group of
+// quants, x[r] the row's block.
 //
-//   signed_dot    weights s8 in [-128, 127]
-//   unsigned_dot  weights u8, so small that kSafe products of two pairs fit into 16 bits
-//   nibble_dot    Q4_0's halves: low for inputs 0-15 of the block, high for 16-31
-//   half_byte_dot Q4_K's: the low or the high halves for the block's 32 inputs
+//   signed_dot    Q8_0: weights s8 in [-128, 127]
+//   unsigned_dot  weights u8, so small that kSafe products of two pairs fit into 16 bits; kGroups groups,
+//   which
+//                 meet inputs `first`.. of the block
+//   nibble_dot    Q4_0: low halves for inputs 0-15 of the block, high ones for 16-31, both with 8 added
+//   half_byte_dot Q4_K: the low or the high halves for the block's 32 inputs
 //
-// A body, not a header: included once for each instruction set, inside its namespace and between its compiler
-// attributes, with REFOCUS_INT8 naming the way to multiply.
+// kTileRows rows and kWide vectors fill the registers; wide_rows(n) tells whether n rows leave room for
+// kWide. A body, not a header: included once for each instruction set, inside its namespace and between its
+// compiler attributes, with REFOCUS_INT8 naming the way to multiply.
 constexpr std::int64_t kGroupBytes = 64;  // 16 outputs times 4 inputs
 
 HWY_INLINE std::int32_t load_group(const std::int8_t* q) {
@@ -21,7 +26,8 @@ HWY_INLINE std::int32_t load_group(const std::int8_t* q) {
 using F = __m512;
 using I = __m512i;
 constexpr std::int64_t kLanes = 16;
-constexpr int kTileRows = 8;
+constexpr int kTileRows = 6, kWide = 2;  // 12 sums + 12 of a block + 2 weights + 1 of 32 registers
+constexpr bool wide_rows(int) { return true; }
 
 HWY_INLINE F broadcast(float v) { return _mm512_set1_ps(v); }
 HWY_INLINE F times(F a, F b) { return _mm512_mul_ps(a, b); }
@@ -48,49 +54,77 @@ HWY_INLINE I load_quants(const std::byte* p) { return _mm512_loadu_si512(p); }
 HWY_INLINE I low_halves(I v) { return _mm512_and_si512(v, _mm512_set1_epi8(0xF)); }
 HWY_INLINE I high_halves(I v) { return low_halves(_mm512_srli_epi16(v, 4)); }
 
-template <int kRows>
-HWY_INLINE void add_group(I weights, const std::int8_t* const* q, std::int64_t at, I* out) {
+template <int kRows, int kVectors>
+HWY_INLINE void add_group(const I* weights, const QuantizedBlock* const* x, int input, I (*out)[kRows]) {
   for (int r = 0; r < kRows; ++r) {
-    out[r] = _mm512_dpbusd_epi32(out[r], weights, _mm512_set1_epi32(load_group(q[r] + at)));
+    const I four = _mm512_set1_epi32(load_group(x[r]->q + input));
+    for (int v = 0; v < kVectors; ++v) out[v][r] = _mm512_dpbusd_epi32(out[v][r], weights[v], four);
   }
 }
-
-// Weights with 128 added are unsigned; 128 times the sum of the inputs is taken away at the start.
-template <int kRows, int kGroups>
-HWY_INLINE void signed_dot(const std::byte* w, const std::int8_t* const* q, std::int64_t at,
-                           const std::int32_t* const* half_sums, std::int64_t half, I* out) {
+// Every sum starts at -sum of q << kShift: what unsigned weights with 1 << kShift added have too much.
+template <int kRows, int kVectors, int kShift>
+HWY_INLINE void start_below(const QuantizedBlock* const* x, I (*out)[kRows]) {
   for (int r = 0; r < kRows; ++r) {
-    out[r] = _mm512_set1_epi32(-128 * (half_sums[r][half] + half_sums[r][half + 1]));
-  }
-  for (int g = 0; g < kGroups; ++g) {
-    const I weights = _mm512_xor_si512(load_quants(w + g * kGroupBytes), _mm512_set1_epi8(-128));
-    add_group<kRows>(weights, q, at + 4 * g, out);
+    const I start = _mm512_slli_epi32(_mm512_set1_epi32(x[r]->negated_sum), kShift);
+    for (int v = 0; v < kVectors; ++v) out[v][r] = start;
   }
 }
-
-template <int kRows, int kGroups, int kSafe>
-HWY_INLINE void unsigned_dot(const std::byte* w, const std::int8_t* const* q, std::int64_t at, I* out) {
-  for (int r = 0; r < kRows; ++r) out[r] = _mm512_setzero_si512();
-  for (int g = 0; g < kGroups; ++g) add_group<kRows>(load_quants(w + g * kGroupBytes), q, at + 4 * g, out);
-}
-
-template <int kRows>
-HWY_INLINE void nibble_dot(const std::byte* w, const std::int8_t* const* q, std::int64_t at, I* out) {
-  for (int r = 0; r < kRows; ++r) out[r] = _mm512_setzero_si512();
-  for (int g = 0; g < 4; ++g) {
-    const I both = load_quants(w + g * kGroupBytes);
-    add_group<kRows>(low_halves(both), q, at + 4 * g, out);
-    add_group<kRows>(high_halves(both), q, at + 16 + 4 * g, out);
+template <int kRows, int kVectors>
+HWY_INLINE void clear(I (*out)[kRows]) {
+  for (int v = 0; v < kVectors; ++v) {
+    for (int r = 0; r < kRows; ++r) out[v][r] = _mm512_setzero_si512();
   }
 }
 
-template <int kRows>
-HWY_INLINE void half_byte_dot(const std::byte* w, bool high, const std::int8_t* const* q, std::int64_t at,
-                              I* out) {
-  for (int r = 0; r < kRows; ++r) out[r] = _mm512_setzero_si512();
+template <int kRows, int kVectors>
+HWY_INLINE void signed_dot(const std::byte* const* w, const QuantizedBlock* const* x, I (*out)[kRows]) {
+  start_below<kRows, kVectors, 7>(x, out);
   for (int g = 0; g < 8; ++g) {
-    const I both = load_quants(w + g * kGroupBytes);
-    add_group<kRows>(high ? high_halves(both) : low_halves(both), q, at + 4 * g, out);
+    I weights[kVectors];
+    for (int v = 0; v < kVectors; ++v) {
+      weights[v] = _mm512_xor_si512(load_quants(w[v] + g * kGroupBytes), _mm512_set1_epi8(-128));
+    }
+    add_group<kRows, kVectors>(weights, x, 4 * g, out);
+  }
+}
+
+template <int kRows, int kVectors, int kGroups, int kSafe>
+HWY_INLINE void unsigned_dot(const std::byte* const* w, const QuantizedBlock* const* x, int first,
+                             I (*out)[kRows]) {
+  clear<kRows, kVectors>(out);
+  for (int g = 0; g < kGroups; ++g) {
+    I weights[kVectors];
+    for (int v = 0; v < kVectors; ++v) weights[v] = load_quants(w[v] + g * kGroupBytes);
+    add_group<kRows, kVectors>(weights, x, first + 4 * g, out);
+  }
+}
+
+template <int kRows, int kVectors>
+HWY_INLINE void nibble_dot(const std::byte* const* w, const QuantizedBlock* const* x, I (*out)[kRows]) {
+  start_below<kRows, kVectors, 3>(x, out);
+  for (int g = 0; g < 4; ++g) {
+    I low[kVectors], high[kVectors];
+    for (int v = 0; v < kVectors; ++v) {
+      const I both = load_quants(w[v] + g * kGroupBytes);
+      low[v] = low_halves(both);
+      high[v] = high_halves(both);
+    }
+    add_group<kRows, kVectors>(low, x, 4 * g, out);
+    add_group<kRows, kVectors>(high, x, 16 + 4 * g, out);
+  }
+}
+
+template <int kRows, int kVectors>
+HWY_INLINE void half_byte_dot(const std::byte* const* w, bool high, const QuantizedBlock* const* x,
+                              I (*out)[kRows]) {
+  clear<kRows, kVectors>(out);
+  for (int g = 0; g < 8; ++g) {
+    I weights[kVectors];
+    for (int v = 0; v < kVectors; ++v) {
+      const I both = load_quants(w[v] + g * kGroupBytes);
+      weights[v] = high ? high_halves(both) : low_halves(both);
+    }
+    add_group<kRows, kVectors>(weights, x, 4 * g, out);
   }
 }
 
@@ -99,7 +133,8 @@ HWY_INLINE void half_byte_dot(const std::byte* w, bool high, const std::int8_t* 
 using F = __m256;
 using I = __m256i;
 constexpr std::int64_t kLanes = 8;
-constexpr int kTileRows = 4;
+constexpr int kTileRows = 4, kWide = 2;  // 16 registers: 4 rows of half a panel, or 2 of a whole one
+constexpr bool wide_rows(int rows) { return rows <= 2; }
 
 HWY_INLINE F broadcast(float v) { return _mm256_set1_ps(v); }
 HWY_INLINE F times(F a, F b) { return _mm256_mul_ps(a, b); }
@@ -131,62 +166,75 @@ HWY_INLINE I widened(I pairs) { return _mm256_madd_epi16(pairs, _mm256_set1_epi1
 HWY_INLINE I group(const std::int8_t* q) { return _mm256_set1_epi32(load_group(q)); }
 
 // |w| times x with w's sign: a pair's sum is at most 2 * 128 * 127 = 32512.
-template <int kRows, int kGroups>
-HWY_INLINE void signed_dot(const std::byte* w, const std::int8_t* const* q, std::int64_t at,
-                           const std::int32_t* const*, std::int64_t, I* out) {
-  for (int r = 0; r < kRows; ++r) out[r] = _mm256_setzero_si256();
-  for (int g = 0; g < kGroups; ++g) {
-    const I weights = load_quants(w + g * kGroupBytes), size = _mm256_abs_epi8(weights);
-    for (int r = 0; r < kRows; ++r) {
-      const I pairs = _mm256_maddubs_epi16(size, _mm256_sign_epi8(group(q[r] + at + 4 * g), weights));
-      out[r] = _mm256_add_epi32(out[r], widened(pairs));
+template <int kRows, int kVectors>
+HWY_INLINE void signed_dot(const std::byte* const* w, const QuantizedBlock* const* x, I (*out)[kRows]) {
+  for (int v = 0; v < kVectors; ++v) {
+    for (int r = 0; r < kRows; ++r) out[v][r] = _mm256_setzero_si256();
+    for (int g = 0; g < 8; ++g) {
+      const I weights = load_quants(w[v] + g * kGroupBytes), size = _mm256_abs_epi8(weights);
+      for (int r = 0; r < kRows; ++r) {
+        const I pairs = _mm256_maddubs_epi16(size, _mm256_sign_epi8(group(x[r]->q + 4 * g), weights));
+        out[v][r] = _mm256_add_epi32(out[v][r], widened(pairs));
+      }
     }
   }
 }
 
-template <int kRows, int kGroups, int kSafe>
-HWY_INLINE void unsigned_dot(const std::byte* w, const std::int8_t* const* q, std::int64_t at, I* out) {
-  for (int r = 0; r < kRows; ++r) out[r] = _mm256_setzero_si256();
-  for (int first = 0; first < kGroups; first += kSafe) {
-    I pairs[kRows];
-    for (int r = 0; r < kRows; ++r) pairs[r] = _mm256_setzero_si256();
-    for (int g = first; g < first + kSafe; ++g) {
-      const I weights = load_quants(w + g * kGroupBytes);
-      for (int r = 0; r < kRows; ++r) {
-        pairs[r] = _mm256_add_epi16(pairs[r], _mm256_maddubs_epi16(weights, group(q[r] + at + 4 * g)));
+template <int kRows, int kVectors, int kGroups, int kSafe>
+HWY_INLINE void unsigned_dot(const std::byte* const* w, const QuantizedBlock* const* x, int first_input,
+                             I (*out)[kRows]) {
+  for (int v = 0; v < kVectors; ++v) {
+    for (int r = 0; r < kRows; ++r) out[v][r] = _mm256_setzero_si256();
+    for (int first = 0; first < kGroups; first += kSafe) {
+      I pairs[kRows];
+      for (int r = 0; r < kRows; ++r) pairs[r] = _mm256_setzero_si256();
+      for (int g = first; g < first + kSafe; ++g) {
+        const I weights = load_quants(w[v] + g * kGroupBytes);
+        for (int r = 0; r < kRows; ++r) {
+          const I four = group(x[r]->q + first_input + 4 * g);
+          pairs[r] = _mm256_add_epi16(pairs[r], _mm256_maddubs_epi16(weights, four));
+        }
       }
+      for (int r = 0; r < kRows; ++r) out[v][r] = _mm256_add_epi32(out[v][r], widened(pairs[r]));
     }
-    for (int r = 0; r < kRows; ++r) out[r] = _mm256_add_epi32(out[r], widened(pairs[r]));
   }
 }
 
 // 8 products of pairs, each at most 2 * 15 * 127, fit into 16 bits: 30480.
-template <int kRows>
-HWY_INLINE void nibble_dot(const std::byte* w, const std::int8_t* const* q, std::int64_t at, I* out) {
-  I pairs[kRows];
-  for (int r = 0; r < kRows; ++r) pairs[r] = _mm256_setzero_si256();
-  for (int g = 0; g < 4; ++g) {
-    const I both = load_quants(w + g * kGroupBytes), low = low_halves(both), high = high_halves(both);
+template <int kRows, int kVectors>
+HWY_INLINE void nibble_dot(const std::byte* const* w, const QuantizedBlock* const* x, I (*out)[kRows]) {
+  for (int v = 0; v < kVectors; ++v) {
+    I pairs[kRows];
+    for (int r = 0; r < kRows; ++r) pairs[r] = _mm256_setzero_si256();
+    for (int g = 0; g < 4; ++g) {
+      const I both = load_quants(w[v] + g * kGroupBytes), low = low_halves(both), high = high_halves(both);
+      for (int r = 0; r < kRows; ++r) {
+        pairs[r] = _mm256_add_epi16(pairs[r], _mm256_maddubs_epi16(low, group(x[r]->q + 4 * g)));
+        pairs[r] = _mm256_add_epi16(pairs[r], _mm256_maddubs_epi16(high, group(x[r]->q + 16 + 4 * g)));
+      }
+    }
     for (int r = 0; r < kRows; ++r) {
-      pairs[r] = _mm256_add_epi16(pairs[r], _mm256_maddubs_epi16(low, group(q[r] + at + 4 * g)));
-      pairs[r] = _mm256_add_epi16(pairs[r], _mm256_maddubs_epi16(high, group(q[r] + at + 16 + 4 * g)));
+      const I below = _mm256_slli_epi32(_mm256_set1_epi32(x[r]->negated_sum), 3);
+      out[v][r] = _mm256_add_epi32(widened(pairs[r]), below);
     }
   }
-  for (int r = 0; r < kRows; ++r) out[r] = widened(pairs[r]);
 }
 
-template <int kRows>
-HWY_INLINE void half_byte_dot(const std::byte* w, bool high, const std::int8_t* const* q, std::int64_t at,
-                              I* out) {
-  I pairs[kRows];
-  for (int r = 0; r < kRows; ++r) pairs[r] = _mm256_setzero_si256();
-  for (int g = 0; g < 8; ++g) {
-    const I both = load_quants(w + g * kGroupBytes), weights = high ? high_halves(both) : low_halves(both);
-    for (int r = 0; r < kRows; ++r) {
-      pairs[r] = _mm256_add_epi16(pairs[r], _mm256_maddubs_epi16(weights, group(q[r] + at + 4 * g)));
+template <int kRows, int kVectors>
+HWY_INLINE void half_byte_dot(const std::byte* const* w, bool high, const QuantizedBlock* const* x,
+                              I (*out)[kRows]) {
+  for (int v = 0; v < kVectors; ++v) {
+    I pairs[kRows];
+    for (int r = 0; r < kRows; ++r) pairs[r] = _mm256_setzero_si256();
+    for (int g = 0; g < 8; ++g) {
+      const I both = load_quants(w[v] + g * kGroupBytes),
+              weights = high ? high_halves(both) : low_halves(both);
+      for (int r = 0; r < kRows; ++r) {
+        pairs[r] = _mm256_add_epi16(pairs[r], _mm256_maddubs_epi16(weights, group(x[r]->q + 4 * g)));
+      }
     }
+    for (int r = 0; r < kRows; ++r) out[v][r] = widened(pairs[r]);
   }
-  for (int r = 0; r < kRows; ++r) out[r] = widened(pairs[r]);
 }
 
 #else  // any other instruction set: plain loops, which compilers vectorise
@@ -198,7 +246,8 @@ struct I {
   std::int32_t v[16];
 };
 constexpr std::int64_t kLanes = 16;
-constexpr int kTileRows = 4;
+constexpr int kTileRows = 4, kWide = 1;
+constexpr bool wide_rows(int) { return true; }
 
 template <class Result, class Function>
 HWY_INLINE Result lanes(const Function& function) {
@@ -249,48 +298,56 @@ HWY_INLINE I load_s8(const std::byte* p) {
 }
 HWY_INLINE void store(const F& v, float* p) { std::memcpy(p, v.v, sizeof v.v); }
 
-// out[r][lane] += sum of weight(byte) * q over 4 inputs.
-template <int kRows, class Weight>
-HWY_INLINE void add_group(const std::byte* w, const std::int8_t* const* q, std::int64_t at,
-                          const Weight& weight, I* out) {
-  for (int r = 0; r < kRows; ++r) {
-    for (int i = 0; i < 16; ++i) {
-      for (int k = 0; k < 4; ++k) out[r].v[i] += weight(w, 4 * i + k) * q[r][at + k];
+// out[v][r][lane] += sum of weight(byte) * q over 4 inputs.
+template <int kRows, int kVectors, class Weight>
+HWY_INLINE void add_group(const std::byte* const* w, int g, const QuantizedBlock* const* x, int input,
+                          const Weight& weight, I (*out)[kRows]) {
+  for (int v = 0; v < kVectors; ++v) {
+    for (int r = 0; r < kRows; ++r) {
+      for (int i = 0; i < 16; ++i) {
+        for (int k = 0; k < 4; ++k) {
+          out[v][r].v[i] += weight(w[v] + g * kGroupBytes, 4 * i + k) * x[r]->q[input + k];
+        }
+      }
     }
   }
 }
-template <int kRows>
-HWY_INLINE void clear(I* out) {
-  for (int r = 0; r < kRows; ++r) out[r] = I{};
+template <int kRows, int kVectors>
+HWY_INLINE void clear(I (*out)[kRows]) {
+  for (int v = 0; v < kVectors; ++v) {
+    for (int r = 0; r < kRows; ++r) out[v][r] = I{};
+  }
 }
 HWY_INLINE int low_half(const std::byte* w, int i) { return byte_at(w, i) & 0xF; }
 HWY_INLINE int high_half(const std::byte* w, int i) { return byte_at(w, i) >> 4; }
+HWY_INLINE int low_half_minus_8(const std::byte* w, int i) { return low_half(w, i) - 8; }
+HWY_INLINE int high_half_minus_8(const std::byte* w, int i) { return high_half(w, i) - 8; }
 
-template <int kRows, int kGroups>
-HWY_INLINE void signed_dot(const std::byte* w, const std::int8_t* const* q, std::int64_t at,
-                           const std::int32_t* const*, std::int64_t, I* out) {
-  clear<kRows>(out);
-  for (int g = 0; g < kGroups; ++g) add_group<kRows>(w + g * kGroupBytes, q, at + 4 * g, signed_at, out);
+template <int kRows, int kVectors>
+HWY_INLINE void signed_dot(const std::byte* const* w, const QuantizedBlock* const* x, I (*out)[kRows]) {
+  clear<kRows, kVectors>(out);
+  for (int g = 0; g < 8; ++g) add_group<kRows, kVectors>(w, g, x, 4 * g, signed_at, out);
 }
-template <int kRows, int kGroups, int kSafe>
-HWY_INLINE void unsigned_dot(const std::byte* w, const std::int8_t* const* q, std::int64_t at, I* out) {
-  clear<kRows>(out);
-  for (int g = 0; g < kGroups; ++g) add_group<kRows>(w + g * kGroupBytes, q, at + 4 * g, byte_at, out);
+template <int kRows, int kVectors, int kGroups, int kSafe>
+HWY_INLINE void unsigned_dot(const std::byte* const* w, const QuantizedBlock* const* x, int first,
+                             I (*out)[kRows]) {
+  clear<kRows, kVectors>(out);
+  for (int g = 0; g < kGroups; ++g) add_group<kRows, kVectors>(w, g, x, first + 4 * g, byte_at, out);
 }
-template <int kRows>
-HWY_INLINE void nibble_dot(const std::byte* w, const std::int8_t* const* q, std::int64_t at, I* out) {
-  clear<kRows>(out);
+template <int kRows, int kVectors>
+HWY_INLINE void nibble_dot(const std::byte* const* w, const QuantizedBlock* const* x, I (*out)[kRows]) {
+  clear<kRows, kVectors>(out);
   for (int g = 0; g < 4; ++g) {
-    add_group<kRows>(w + g * kGroupBytes, q, at + 4 * g, low_half, out);
-    add_group<kRows>(w + g * kGroupBytes, q, at + 16 + 4 * g, high_half, out);
+    add_group<kRows, kVectors>(w, g, x, 4 * g, low_half_minus_8, out);
+    add_group<kRows, kVectors>(w, g, x, 16 + 4 * g, high_half_minus_8, out);
   }
 }
-template <int kRows>
-HWY_INLINE void half_byte_dot(const std::byte* w, bool high, const std::int8_t* const* q, std::int64_t at,
-                              I* out) {
-  clear<kRows>(out);
+template <int kRows, int kVectors>
+HWY_INLINE void half_byte_dot(const std::byte* const* w, bool high, const QuantizedBlock* const* x,
+                              I (*out)[kRows]) {
+  clear<kRows, kVectors>(out);
   for (int g = 0; g < 8; ++g) {
-    add_group<kRows>(w + g * kGroupBytes, q, at + 4 * g, high ? high_half : low_half, out);
+    add_group<kRows, kVectors>(w, g, x, 4 * g, high ? high_half : low_half, out);
   }
 }
 

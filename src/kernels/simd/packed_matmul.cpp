@@ -27,6 +27,14 @@ namespace refocus {
 namespace HWY_NAMESPACE {
 #include "kernels/simd/int8_lanes-inl.h"
 #include "kernels/simd/packed_tiles-inl.h"
+
+// VNNI where the processor has it beside AVX-512.
+RunPacked packed_kernel() {
+#if HWY_TARGET == HWY_AVX3
+  if (__builtin_cpu_supports("avx512vnni")) return run_packed_vnni;
+#endif
+  return run_packed;
+}
 }  // namespace HWY_NAMESPACE
 }  // namespace refocus
 HWY_AFTER_NAMESPACE();
@@ -34,17 +42,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace refocus {
 namespace {
-HWY_EXPORT(run_packed);
-
-// VNNI where the processor has it, unless a test chose an instruction set below AVX-512.
-RunPacked chosen_kernel() {
-#if HWY_ARCH_X86
-  const bool allowed = (hwy::SupportedTargets() & HWY_AVX3) != 0;
-  static const bool has_vnni = __builtin_cpu_supports("avx512vnni");
-  if (allowed && has_vnni) return run_packed_vnni;
-#endif
-  return &HWY_DYNAMIC_DISPATCH(run_packed);
-}
+HWY_EXPORT(packed_kernel);
 }  // namespace
 
 void packed_matmul(ThreadPool& pool, const QuantizedRows& x, std::span<const PackedJob> jobs) {
@@ -53,20 +51,19 @@ void packed_matmul(ThreadPool& pool, const QuantizedRows& x, std::span<const Pac
   std::int64_t panels_a_task[kMaxJobs], first_task[kMaxJobs + 1] = {0};
   for (std::size_t j = 0; j < jobs.size(); ++j) {
     REFOCUS_CHECK(jobs[j].weights->inputs == x.inputs);
-    const std::int64_t panels = (jobs[j].weights->outputs + kPanelOutputs - 1) / kPanelOutputs;
+    const std::int64_t panels = jobs[j].weights->panels();
     const std::int64_t streamed =
         (std::int64_t{1} << 17) / jobs[j].weights->panel_bytes;  // 128 KiB of weights
     const std::int64_t shared = panels / (std::int64_t{4} * pool.size());
-    panels_a_task[j] = std::max<std::int64_t>(1, std::min(streamed, shared));
+    panels_a_task[j] = std::max<std::int64_t>(2, std::min(streamed, shared) / 2 * 2);  // tiles take pairs
     first_task[j + 1] = first_task[j] + (panels + panels_a_task[j] - 1) / panels_a_task[j];
   }
-  const RunPacked run = chosen_kernel();
+  const RunPacked run = HWY_DYNAMIC_DISPATCH(packed_kernel)();
   pool.parallel_for(first_task[jobs.size()], [&](std::int64_t task, int) {
     std::size_t j = 0;
     while (task >= first_task[j + 1]) ++j;
-    const std::int64_t panels = (jobs[j].weights->outputs + kPanelOutputs - 1) / kPanelOutputs;
     const std::int64_t begin = (task - first_task[j]) * panels_a_task[j];
-    run({&x, &jobs[j], begin, std::min(begin + panels_a_task[j], panels)});
+    run({&x, &jobs[j], begin, std::min(begin + panels_a_task[j], jobs[j].weights->panels())});
   });
 }
 

@@ -14,34 +14,42 @@ namespace refocus {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// One row: q = round(x / scale) with scale = max |x| / 127 in each block. NaN and infinity make the scale NaN
-// or infinite, so that broken weights are not hidden.
-void quantize_row(const float* x, std::int64_t inputs, std::int8_t* q, float* scales, float* scaled_sums,
-                  std::int32_t* half_sums) {
+// The sum of 16 signed bytes.
+HWY_INLINE std::int32_t sum_of_16(const std::int8_t* q) {
+  const hn::FixedTag<std::uint8_t, 16> d8;
+  const hn::Repartition<std::uint64_t, decltype(d8)> d64;
+  const auto offset = hn::Xor(hn::LoadU(d8, reinterpret_cast<const std::uint8_t*>(q)), hn::Set(d8, 0x80));
+  const auto sums = hn::SumsOf8(offset);  // of q + 128
+  const auto both = hn::Add(sums, hn::Reverse2(d64, sums));
+  return static_cast<std::int32_t>(hn::GetLane(both)) - 16 * 128;
+}
+
+// q = round(x / scale) with scale = max |x| / 127 in each block. The maximum is taken of the floats' bits,
+// among which infinity and NaN are the largest: they make the scale infinite or NaN, so broken weights are
+// not hidden.
+void quantize_row(const float* x, std::int64_t inputs, QuantizedBlock* blocks) {
   const hn::CappedTag<float, 16> d;
   const hn::RebindToSigned<decltype(d)> di;
   const hn::Rebind<std::int8_t, decltype(d)> d8;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  for (std::int64_t b = 0; b < inputs / kQuantBlock; ++b, x += kQuantBlock, q += kQuantBlock) {
-    auto most = hn::Zero(d), poison = hn::Zero(d);
+  for (std::int64_t b = 0; b < inputs / kQuantBlock; ++b, x += kQuantBlock) {
+    QuantizedBlock& out = blocks[b];
+    auto most = hn::Zero(di);
     for (std::int64_t i = 0; i < kQuantBlock; i += lanes) {
-      const auto v = hn::LoadU(d, x + i);
-      most = hn::Max(most, hn::Abs(v));
-      poison = hn::Add(poison, hn::Sub(v, v));  // 0, or NaN
+      most = hn::Max(most, hn::BitCast(di, hn::Abs(hn::LoadU(d, x + i))));
     }
-    const float amax = hn::GetLane(hn::MaxOfLanes(d, most)) + hn::GetLane(hn::SumOfLanes(d, poison));
-    const float scale = amax / 127;
+    const float amax = hn::GetLane(hn::BitCast(d, hn::MaxOfLanes(di, most)));
     const auto inverse = hn::Set(d, amax > 0 ? 127 / amax : 0.0f);
-    std::int32_t sums[2] = {0, 0};
     for (std::int64_t i = 0; i < kQuantBlock; i += lanes) {
       const auto rounded = hn::NearestInt(hn::Mul(hn::LoadU(d, x + i), inverse));
-      sums[i / (kQuantBlock / 2)] += hn::GetLane(hn::SumOfLanes(di, rounded));
-      hn::StoreU(hn::DemoteTo(d8, rounded), d8, q + i);
+      hn::StoreU(hn::DemoteTo(d8, rounded), d8, out.q + i);
     }
-    scales[b] = scale;
-    half_sums[2 * b] = sums[0];
-    half_sums[2 * b + 1] = sums[1];
-    scaled_sums[b] = scale * static_cast<float>(sums[0] + sums[1]);
+    const std::int32_t low = sum_of_16(out.q), high = sum_of_16(out.q + 16);
+    out.scale = amax / 127;
+    out.scaled_sum = out.scale * static_cast<float>(low + high);
+    out.negated_sum = -(low + high);
+    out.half_sums[0] = static_cast<std::int16_t>(low);
+    out.half_sums[1] = static_cast<std::int16_t>(high);
   }
 }
 
@@ -53,28 +61,25 @@ HWY_AFTER_NAMESPACE();
 namespace refocus {
 namespace {
 HWY_EXPORT(quantize_row);
-
-template <class T>
-void grow(AlignedBuffer<T>& buffer, std::int64_t size) {
-  if (buffer.size() < static_cast<std::size_t>(size))
-    buffer = AlignedBuffer<T>(static_cast<std::size_t>(size));
 }
-}  // namespace
+
+void quantize_row(const float* x, std::int64_t inputs, QuantizedBlock* blocks) {
+  HWY_DYNAMIC_DISPATCH(quantize_row)(x, inputs, blocks);
+}
+
+void resize(QuantizedRows& rows, std::int64_t count, std::int64_t inputs) {
+  REFOCUS_CHECK(inputs % kQuantBlock == 0);
+  rows.rows = count;
+  rows.inputs = inputs;
+  const auto blocks = static_cast<std::size_t>(count * (inputs / kQuantBlock));
+  if (rows.blocks.size() < blocks) rows.blocks = AlignedBuffer<QuantizedBlock>(blocks);
+}
 
 void quantize_rows(ThreadPool& pool, const float* x, std::int64_t x_stride, std::int64_t rows,
                    std::int64_t inputs, QuantizedRows& out) {
-  REFOCUS_CHECK(inputs % kQuantBlock == 0);
-  const std::int64_t blocks = inputs / kQuantBlock;
-  out.rows = rows;
-  out.inputs = inputs;
-  grow(out.q, rows * inputs);
-  grow(out.scales, rows * blocks);
-  grow(out.scaled_sums, rows * blocks);
-  grow(out.half_sums, rows * blocks * 2);
+  resize(out, rows, inputs);
   pool.parallel_for(rows, [&](std::int64_t r, int) {
-    HWY_DYNAMIC_DISPATCH(quantize_row)
-    (x + r * x_stride, inputs, out.q.data() + r * inputs, out.scales.data() + r * blocks,
-     out.scaled_sums.data() + r * blocks, out.half_sums.data() + r * blocks * 2);
+    quantize_row(x + r * x_stride, inputs, out.blocks.data() + r * (inputs / kQuantBlock));
   });
 }
 
