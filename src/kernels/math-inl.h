@@ -18,9 +18,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 // the result would be subnormal, it is 0; above 88.7 infinity; NaN stays NaN, so that broken weights are
 // seen.
 template <class D, class V = hn::Vec<D>>
-HWY_INLINE V exp(D d, V x) {
-  const hn::RebindToSigned<D> di;
-  const V n = hn::Round(hn::Mul(x, hn::Set(d, 1.44269504088896341f)));
+HWY_INLINE V exp_of_remainder(D d, V x, V n) {
   V r = hn::NegMulAdd(n, hn::Set(d, 0.693359375f), x);  // ln 2 in two parts, the first one exact in few bits
   r = hn::NegMulAdd(n, hn::Set(d, -2.12194440e-4f), r);
   V p = hn::Set(d, 1.0f / 5040);
@@ -31,6 +29,14 @@ HWY_INLINE V exp(D d, V x) {
   p = hn::MulAdd(p, r, hn::Set(d, 0.5f));
   p = hn::MulAdd(p, r, hn::Set(d, 1.0f));
   p = hn::MulAdd(p, r, hn::Set(d, 1.0f));
+  return p;
+}
+
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V exp(D d, V x) {
+  const hn::RebindToSigned<D> di;
+  const V n = hn::Round(hn::Mul(x, hn::Set(d, 1.44269504088896341f)));
+  const V p = exp_of_remainder(d, x, n);
   // 2^n in two factors, since n may be 128 where the result is still finite.
   const auto i = hn::ConvertTo(di, n);
   const auto half = hn::ShiftRight<1>(i);
@@ -41,6 +47,16 @@ HWY_INLINE V exp(D d, V x) {
   result = hn::IfThenZeroElse(hn::Lt(x, hn::Set(d, -87.3365447f)), result);
   result = hn::IfThenElse(hn::Gt(x, hn::Set(d, 88.7228391f)), hn::Inf(d), result);
   return hn::IfThenElse(hn::Eq(x, x), result, x);
+}
+
+// The same for x <= 0 (or NaN), where one factor does.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V exp_of_nonpositive(D d, V x) {
+  const hn::RebindToSigned<D> di;
+  const V n = hn::Round(hn::Mul(x, hn::Set(d, 1.44269504088896341f)));
+  const V power = hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(hn::ConvertTo(di, n), hn::Set(di, 127))));
+  const V result = hn::Mul(exp_of_remainder(d, x, n), power);
+  return hn::IfThenZeroElse(hn::Lt(x, hn::Set(d, -87.3365447f)), result);
 }
 
 }  // namespace HWY_NAMESPACE

@@ -94,6 +94,7 @@ struct QuantizedRows {
   AlignedBuffer<QuantizedBlock> blocks;  // [rows, inputs / 32]
 
   const QuantizedBlock* row(std::int64_t r) const { return blocks.data() + r * (inputs / kQuantBlock); }
+  QuantizedBlock* row(std::int64_t r) { return blocks.data() + r * (inputs / kQuantBlock); }
 };
 
 // One row: x [inputs], `inputs` a multiple of kQuantBlock, to blocks [inputs / kQuantBlock].

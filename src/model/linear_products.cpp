@@ -9,7 +9,8 @@
 namespace refocus {
 
 void LinearProducts::run(const float* x, std::int64_t rows, std::int64_t inputs,
-                         std::span<const Product> products) {
+                         std::span<const Product> products,
+                         const std::function<void(std::int64_t r)>& make_row) {
   constexpr std::size_t kMost = 4;
   REFOCUS_CHECK(products.size() <= kMost);
   MatMulJob plain[kMost];
@@ -24,10 +25,14 @@ void LinearProducts::run(const float* x, std::int64_t rows, std::int64_t inputs,
       plain[plain_count++] = {w.data, w.dtype, w.outputs, bias, p.accumulate, p.y, p.y_stride};
     }
   }
-  if (packed_count > 0) {
-    quantize_rows(pool_, x, padded(inputs), rows, inputs, quantized_);
-    packed_matmul(pool_, quantized_, {packed, packed_count});
+  if (packed_count > 0) resize(quantized_, rows, inputs);
+  if (packed_count > 0 || make_row) {
+    pool_.parallel_for(rows, [&](std::int64_t r, int) {
+      if (make_row) make_row(r);
+      if (packed_count > 0) quantize_row(x + r * padded(inputs), inputs, quantized_.row(r));
+    });
   }
+  if (packed_count > 0) packed_matmul(pool_, quantized_, {packed, packed_count});
   if (plain_count > 0) matmul(pool_, {x, rows, inputs}, {plain, plain_count});
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 
 #include "base/thread_pool.h"
@@ -23,8 +24,11 @@ class LinearProducts {
  public:
   explicit LinearProducts(ThreadPool& pool) : pool_(pool) {}
 
-  // Several products with the same x: [rows, padded(inputs)], zero beyond `inputs`. At most 4.
-  void run(const float* x, std::int64_t rows, std::int64_t inputs, std::span<const Product> products);
+  // Several products with the same x: [rows, padded(inputs)], zero beyond `inputs`. At most 4. `make_row`,
+  // where given, writes row r of x first: it is called once for every row, by any thread, and the row is
+  // quantised while it is still in the cache.
+  void run(const float* x, std::int64_t rows, std::int64_t inputs, std::span<const Product> products,
+           const std::function<void(std::int64_t r)>& make_row = nullptr);
 
  private:
   ThreadPool& pool_;

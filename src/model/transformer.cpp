@@ -87,12 +87,14 @@ void Transformer::start(std::span<const SequenceInput> sequences) {
   }
 }
 
-void Transformer::norm_rows(const std::vector<float>& weight) {
-  const std::int64_t stride = padded(config_.hidden_size);
-  pool_.parallel_for(static_cast<std::int64_t>(rows_.size()), [&](std::int64_t r, int) {
-    rms_norm(x_.data() + r * stride, weight.data(), config_.hidden_size, config_.rms_norm_eps,
-             normed_.data() + r * stride);
-  });
+void Transformer::norm_row(const std::vector<float>& weight, std::int64_t r, float* to) const {
+  rms_norm(x_.data() + r * padded(config_.hidden_size), weight.data(), config_.hidden_size,
+           config_.rms_norm_eps, to);
+}
+
+void Transformer::normed_products(const std::vector<float>& norm, std::span<const Product> products) {
+  products_.run(normed_.data(), static_cast<std::int64_t>(rows_.size()), config_.hidden_size, products,
+                [&](std::int64_t r) { norm_row(norm, r, normed_.data() + r * padded(config_.hidden_size)); });
 }
 
 void Transformer::store_keys_and_values(std::span<const SequenceInput> sequences, std::int64_t layer) {
@@ -120,10 +122,9 @@ void Transformer::attend(std::span<const SequenceInput> sequences, std::int64_t 
   const auto rows = static_cast<std::int64_t>(rows_.size());
   const std::int64_t dim = config_.head_dim, q_size = config_.num_attention_heads * dim,
                      kv_size = config_.num_key_value_heads * dim;
-  norm_rows(w.input_layernorm);
   const Product projections[] = {
       {&w.q_proj, q_.data(), q_size}, {&w.k_proj, k_.data(), kv_size}, {&w.v_proj, v_.data(), kv_size}};
-  products_.run(normed_.data(), rows, config_.hidden_size, projections);
+  normed_products(w.input_layernorm, projections);
   store_keys_and_values(sequences, layer);
   for (std::size_t s = 0; s < sequences.size(); ++s) {
     attention_[s].block_offset = layer * config_.num_key_value_heads * kv_block_floats(dim);
@@ -139,13 +140,11 @@ void Transformer::attend(std::span<const SequenceInput> sequences, std::int64_t 
 void Transformer::feed_forward(const LayerWeights& w) {
   const auto rows = static_cast<std::int64_t>(rows_.size());
   const std::int64_t inner = config_.intermediate_size, stride = padded(inner);
-  norm_rows(w.post_attention_layernorm);
   const Product projections[] = {{&w.gate_proj, gate_.data(), stride}, {&w.up_proj, up_.data(), stride}};
-  products_.run(normed_.data(), rows, config_.hidden_size, projections);
-  pool_.parallel_for(
-      rows, [&](std::int64_t r, int) { swiglu(gate_.data() + r * stride, up_.data() + r * stride, inner); });
+  normed_products(w.post_attention_layernorm, projections);
   const Product down{&w.down_proj, x_.data(), padded(config_.hidden_size), /*accumulate=*/true};
-  products_.run(gate_.data(), rows, inner, {&down, 1});
+  products_.run(gate_.data(), rows, inner, {&down, 1},
+                [&](std::int64_t r) { swiglu(gate_.data() + r * stride, up_.data() + r * stride, inner); });
 }
 
 std::span<const float> Transformer::forward(std::span<const SequenceInput> sequences) {
@@ -168,8 +167,7 @@ std::span<const float> Transformer::output(std::span<const SequenceInput> sequen
     const std::int64_t end = attention_[s].first_row + attention_[s].rows;
     for (std::int64_t r = sequences[s].logits == LogitRows::kAll ? attention_[s].first_row : end - 1; r < end;
          ++r) {
-      float* to = normed_.data() + wanted++ * stride;
-      rms_norm(x_.data() + r * stride, weights_.norm.data(), config_.hidden_size, config_.rms_norm_eps, to);
+      norm_row(weights_.norm, r, normed_.data() + wanted++ * stride);
     }
   }
   if (wanted == 0) return {};

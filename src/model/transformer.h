@@ -64,7 +64,9 @@ class Transformer {
   void attend(std::span<const SequenceInput> sequences, std::int64_t layer);
   void feed_forward(const LayerWeights& weights);
   void store_keys_and_values(std::span<const SequenceInput> sequences, std::int64_t layer);
-  void norm_rows(const std::vector<float>& weight);
+  void norm_row(const std::vector<float>& weight, std::int64_t r, float* to) const;
+  // Products of the normalised rows of x.
+  void normed_products(const std::vector<float>& norm, std::span<const Product> products);
   std::span<const float> output(std::span<const SequenceInput> sequences);
   [[noreturn]] void refuse_non_finite() const;
 

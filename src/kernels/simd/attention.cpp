@@ -21,7 +21,8 @@
 #ifndef REFOCUS_ATTENTION_SHARED
 #define REFOCUS_ATTENTION_SHARED
 namespace refocus {
-inline constexpr std::int64_t kTile = 8;
+inline constexpr std::int64_t kTile = 16;
+inline constexpr std::int64_t kMaxLanes = 16;
 
 // One task: query vectors [begin, end) of one key/value head of one sequence, counted row by row, then head
 // by head.
@@ -31,7 +32,7 @@ struct AttentionTask {
   const AttentionBuffers* buffers;
   std::int64_t kv_head, begin, end;
   float* scratch;  // scores [kTile, keys padded to blocks], sums [kTile, padded(head_dim)], weights [kTile,
-                   // kKeyBlock]
+                   // kKeyBlock], lane sums [kTile, kMaxLanes]
 };
 }  // namespace refocus
 #endif
@@ -44,16 +45,23 @@ namespace hn = hwy::HWY_NAMESPACE;
 using D = hn::CappedTag<float, 16>;
 using V = hn::Vec<D>;
 #define REFOCUS_LANES static_cast<std::int64_t>(hn::Lanes(D()))
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
+constexpr int kPass = 4,
+              kScoreVectors = 2;  // queries at a time; 4 * 4 sums + 4 values + 1 weight of 32 registers
+#else
+constexpr int kPass = 2, kScoreVectors = 4;  // 2 * 4 + 4 + 1 of 16
+#endif
 
 // One query vector of a tile, with its running softmax.
 struct Query {
   AttentionRow at;
   const float* q;
   float* out;
-  float* scores;   // whole row
-  float* sums;     // [padded(head_dim)], sum of exp(score - max) v
-  float* weights;  // [kKeyBlock], exp(score - max) of the current block
-  float max, sum;
+  float* scores;     // whole row
+  float* sums;       // [padded(head_dim)], sum of exp(score - max) v
+  float* weights;    // [kKeyBlock], exp(score - max) of the current block
+  float* lane_sums;  // one vector: sum of exp(score - max), each lane's own keys
+  float max;
 };
 
 // scores[r][j] = scale * q[r] . k[j] for kRows queries and the keys of one block.
@@ -61,7 +69,7 @@ template <int kRows>
 HWY_INLINE void block_scores(Query* queries, const float* HWY_RESTRICT keys, std::int64_t head_dim,
                              float scale, std::int64_t first_key) {
   const D d;
-  constexpr int kVectors = 4;  // of the block at a time: kRows * 4 sums in registers
+  constexpr int kVectors = kScoreVectors;  // of the block at a time: kRows * kVectors sums in registers
   const std::int64_t step = kVectors * REFOCUS_LANES;
   if (step <= kKeyBlock) {
     for (std::int64_t j = 0; j < kKeyBlock; j += step) {
@@ -109,29 +117,30 @@ HWY_INLINE void block_softmax(Query& query, const AttentionHooks& hooks, std::in
     hooks.bias(hooks.context, query.at, first_key, {scores, static_cast<std::size_t>(keys)});
   }
   for (std::int64_t j = keys; j < kKeyBlock; ++j) scores[j] = -std::numeric_limits<float>::infinity();
-  V max = hn::Set(d, query.max);
-  for (std::int64_t j = 0; j < kKeyBlock; j += REFOCUS_LANES) max = hn::Max(max, hn::LoadU(d, scores + j));
-  const float new_max = hn::GetLane(hn::MaxOfLanes(d, max));
-  if (new_max == -std::numeric_limits<float>::infinity()) {  // every key so far is biased away
-    std::fill_n(query.weights, kKeyBlock, 0.0f);
-    return;
+  V max = hn::LoadU(d, scores);
+  for (std::int64_t j = REFOCUS_LANES; j < kKeyBlock; j += REFOCUS_LANES) {
+    max = hn::Max(max, hn::LoadU(d, scores + j));
   }
-  V sum = hn::Zero(d);
-  for (std::int64_t j = 0; j < kKeyBlock; j += REFOCUS_LANES) {
-    const V w = exp(d, hn::Sub(hn::LoadU(d, scores + j), hn::Set(d, new_max)));
-    hn::StoreU(w, d, query.weights + j);
-    sum = hn::Add(sum, w);
-  }
-  const float block_sum = hn::GetLane(hn::SumOfLanes(d, sum));
-  if (new_max != query.max) {
-    const V rescale = exp(d, hn::Set(d, query.max - new_max));
-    query.sum *= hn::GetLane(rescale);
+  if (!hn::AllFalse(d, hn::Gt(max, hn::Set(d, query.max)))) {
+    const float new_max = hn::GetLane(hn::MaxOfLanes(d, max));
+    const V rescale = exp_of_nonpositive(d, hn::Set(d, query.max - new_max));  // 0 at first: exp(-infinity)
+    hn::StoreU(hn::Mul(hn::LoadU(d, query.lane_sums), rescale), d, query.lane_sums);
     for (std::int64_t i = 0; i < sums_size; i += REFOCUS_LANES) {
       hn::StoreU(hn::Mul(hn::LoadU(d, query.sums + i), rescale), d, query.sums + i);
     }
     query.max = new_max;
   }
-  query.sum += block_sum;
+  if (query.max == -std::numeric_limits<float>::infinity()) {  // every key so far is biased away
+    std::fill_n(query.weights, kKeyBlock, 0.0f);
+    return;
+  }
+  V sum = hn::LoadU(d, query.lane_sums);
+  for (std::int64_t j = 0; j < kKeyBlock; j += REFOCUS_LANES) {
+    const V w = exp_of_nonpositive(d, hn::Sub(hn::LoadU(d, scores + j), hn::Set(d, query.max)));
+    hn::StoreU(w, d, query.weights + j);
+    sum = hn::Add(sum, w);
+  }
+  hn::StoreU(sum, d, query.lane_sums);
 }
 
 // sums[r] += weights[r][j] v[j] for kRows queries, kVectors vectors of head_dim and `keys` keys.
@@ -200,44 +209,69 @@ void block_pass(Query* queries, const AttentionTask& task, const float* block, s
   }
 }
 
-// Does to the row's sums what the hook after softmax asks for.
-void rewrite_row(Query& query, const AttentionTask& task) {
+// sums += sum over `count` keys of weights[t] values[t], for kVectors vectors of head_dim.
+template <int kVectors>
+HWY_INLINE void add_gathered(float* sums, const float* weights, const float* const* values,
+                             std::int64_t offset, std::int64_t count) {
+  const D d;
+  V sum[kVectors];
+  for (int v = 0; v < kVectors; ++v) sum[v] = hn::LoadU(d, sums + v * REFOCUS_LANES);
+  for (std::int64_t t = 0; t < count; ++t) {
+    const V w = hn::Set(d, weights[t]);
+    for (int v = 0; v < kVectors; ++v) {
+      sum[v] = hn::MulAdd(w, hn::LoadU(d, values[t] + offset + v * REFOCUS_LANES), sum[v]);
+    }
+  }
+  for (int v = 0; v < kVectors; ++v) hn::StoreU(sum[v], d, sums + v * REFOCUS_LANES);
+}
+
+// Does to the row's sums what the hook after softmax asks for. sum: of the row's exp(score - max).
+void rewrite_row(Query& query, const AttentionTask& task, float sum) {
   const D d;
   const AttentionHooks& hooks = task.sequence->hooks;
   const auto keys = static_cast<std::size_t>(query.at.position + 1);
-  const RowRewrite rewrite =
-      hooks.rewrite(hooks.context, {query.at, {query.scores, keys}, query.max, query.sum});
-  if (rewrite.scale != 1) {
-    const std::int64_t size = padded(task.shape->head_dim);
-    for (std::int64_t i = 0; i < size; ++i) query.sums[i] *= rewrite.scale;
-  }
+  const RowRewrite rewrite = hooks.rewrite(hooks.context, {query.at, {query.scores, keys}, query.max, sum});
   const std::int64_t head_dim = task.shape->head_dim, stride = padded(head_dim);
+  if (rewrite.scale != 1) {
+    for (std::int64_t i = 0; i < stride; ++i) query.sums[i] *= rewrite.scale;
+  }
   const std::int64_t offset =
       task.sequence->block_offset + task.kv_head * kv_block_floats(head_dim) + head_dim * kKeyBlock;
   const auto terms = static_cast<std::int64_t>(rewrite.keys.size());
   for (std::int64_t first = 0; first < terms; first += kKeyBlock) {
     const std::int64_t count = std::min(kKeyBlock, terms - first);
     const std::int32_t* at = rewrite.keys.data() + first;
-    for (std::int64_t t = 0; t < kKeyBlock; ++t) {
-      query.weights[t] = t < count ? query.scores[at[t]] - query.max : 0.0f;
+    const float* values[kKeyBlock];
+    std::fill_n(query.weights, kKeyBlock, 0.0f);
+    for (std::int64_t t = 0; t < count; ++t) {
+      query.weights[t] = query.scores[at[t]] - query.max;
+      values[t] = task.sequence->blocks[at[t] / kKeyBlock] + offset + at[t] % kKeyBlock * stride;
     }
     for (std::int64_t t = 0; t < kKeyBlock; t += REFOCUS_LANES) {
-      hn::StoreU(exp(d, hn::LoadU(d, query.weights + t)), d, query.weights + t);
+      hn::StoreU(exp_of_nonpositive(d, hn::LoadU(d, query.weights + t)), d, query.weights + t);
     }
     for (std::int64_t t = 0; t < count; ++t) {
       query.weights[t] *=
           rewrite.coefficients != nullptr ? rewrite.coefficients[first + t] : rewrite.coefficient;
-      Query one = query;
-      one.weights += t;
-      block_values<1>(&one, task.sequence->blocks[at[t] / kKeyBlock] + offset + at[t] % kKeyBlock * stride,
-                      stride, 1);
     }
+    std::int64_t i = 0;
+    for (; i + 4 * REFOCUS_LANES <= stride; i += 4 * REFOCUS_LANES) {
+      add_gathered<4>(query.sums + i, query.weights, values, i, count);
+    }
+    for (; i < stride; i += REFOCUS_LANES) add_gathered<1>(query.sums + i, query.weights, values, i, count);
   }
 }
 
 void finish_row(Query& query, const AttentionTask& task) {
-  if (task.sequence->hooks.rewrite != nullptr) rewrite_row(query, task);
-  for (std::int64_t i = 0; i < task.shape->head_dim; ++i) query.out[i] = query.sums[i] / query.sum;
+  const D d;
+  const float sum = hn::GetLane(hn::SumOfLanes(d, hn::LoadU(d, query.lane_sums)));
+  if (task.sequence->hooks.rewrite != nullptr) rewrite_row(query, task, sum);
+  const std::int64_t head_dim = task.shape->head_dim;
+  std::int64_t i = 0;
+  for (; i + REFOCUS_LANES <= head_dim; i += REFOCUS_LANES) {
+    hn::StoreU(hn::Div(hn::LoadU(d, query.sums + i), hn::Set(d, sum)), d, query.out + i);
+  }
+  for (; i < head_dim; ++i) query.out[i] = query.sums[i] / sum;
 }
 
 void run_tile(const AttentionTask& task) {
@@ -258,9 +292,10 @@ void run_tile(const AttentionTask& task) {
     query.scores = task.scratch + i * row_size;
     query.sums = task.scratch + kTile * row_size + i * stride;
     query.weights = task.scratch + kTile * (row_size + stride) + i * kKeyBlock;
+    query.lane_sums = task.scratch + kTile * (row_size + stride + kKeyBlock) + i * kMaxLanes;
     query.max = -std::numeric_limits<float>::infinity();
-    query.sum = 0;
     std::fill_n(query.sums, stride, 0.0f);
+    std::fill_n(query.lane_sums, kMaxLanes, 0.0f);
   }
   std::int64_t first = 0;  // queries before this one have seen all their keys
   for (std::int64_t key = 0; key <= last; key += kKeyBlock) {
@@ -268,8 +303,9 @@ void run_tile(const AttentionTask& task) {
     const float* block = sequence.blocks[key / kKeyBlock] + sequence.block_offset +
                          task.kv_head * kv_block_floats(shape.head_dim);
     std::int64_t i = first;
-    for (; i + 2 <= count; i += 2) block_pass<2>(queries + i, task, block, key);
-    if (i < count) block_pass<1>(queries + i, task, block, key);
+    for (; i + kPass <= count; i += kPass) block_pass<kPass>(queries + i, task, block, key);
+    if (kPass > 2 && i + 2 <= count) block_pass<2>(queries + i, task, block, key), i += 2;
+    for (; i < count; ++i) block_pass<1>(queries + i, task, block, key);
   }
   for (std::int64_t i = 0; i < count; ++i) finish_row(queries[i], task);
 }
@@ -284,7 +320,8 @@ namespace refocus {
 std::int64_t kv_block_floats(std::int64_t head_dim) { return kKeyBlock * (head_dim + padded(head_dim)); }
 
 std::int64_t attention_scratch_floats(std::int64_t keys, std::int64_t head_dim) {
-  return padded(kTile * ((keys + kKeyBlock - 1) / kKeyBlock * kKeyBlock + padded(head_dim) + kKeyBlock));
+  return padded(kTile *
+                ((keys + kKeyBlock - 1) / kKeyBlock * kKeyBlock + padded(head_dim) + kKeyBlock + kMaxLanes));
 }
 
 namespace {

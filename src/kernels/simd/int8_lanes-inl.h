@@ -49,6 +49,8 @@ HWY_INLINE F load_u8(const std::byte* p) {
 HWY_INLINE I load_s8(const std::byte* p) {
   return _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
 }
+HWY_INLINE F plus(F a, F b) { return _mm512_add_ps(a, b); }
+HWY_INLINE F load(const float* p) { return _mm512_loadu_ps(p); }
 HWY_INLINE void store(F v, float* p) { _mm512_storeu_ps(p, v); }
 HWY_INLINE I load_quants(const std::byte* p) { return _mm512_loadu_si512(p); }
 HWY_INLINE I low_halves(I v) { return _mm512_and_si512(v, _mm512_set1_epi8(0xF)); }
@@ -156,6 +158,8 @@ HWY_INLINE F load_u8(const std::byte* p) {
 HWY_INLINE I load_s8(const std::byte* p) {
   return _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
 }
+HWY_INLINE F plus(F a, F b) { return _mm256_add_ps(a, b); }
+HWY_INLINE F load(const float* p) { return _mm256_loadu_ps(p); }
 HWY_INLINE void store(F v, float* p) { _mm256_storeu_ps(p, v); }
 HWY_INLINE I load_quants(const std::byte* p) {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
@@ -295,6 +299,12 @@ HWY_INLINE F load_u8(const std::byte* p) {
 }
 HWY_INLINE I load_s8(const std::byte* p) {
   return lanes<I>([&](int i) { return signed_at(p, i); });
+}
+HWY_INLINE F plus(const F& a, const F& b) {
+  return lanes<F>([&](int i) { return a.v[i] + b.v[i]; });
+}
+HWY_INLINE F load(const float* p) {
+  return lanes<F>([&](int i) { return p[i]; });
 }
 HWY_INLINE void store(const F& v, float* p) { std::memcpy(p, v.v, sizeof v.v); }
 

@@ -131,6 +131,24 @@ HWY_INLINE void q6_k_tile(Vectors<kVectors> w, std::int64_t blocks, const Quanti
   }
 }
 
+// y of one row and of outputs n.. : what it held or 0, plus bias, plus the sums.
+HWY_INLINE void finish(const PackedJob& job, std::int64_t row, std::int64_t n, F sums) {
+  float* y = job.y + row * job.y_stride + n;
+  const std::int64_t valid = job.weights->outputs - n;
+  if (valid >= kLanes) {
+    F base = job.accumulate ? load(y) : broadcast(0.0f);
+    if (job.bias != nullptr) base = plus(base, load(job.bias + n));
+    store(plus(base, sums), y);
+    return;
+  }
+  alignas(64) float lanes[kLanes];
+  store(sums, lanes);
+  for (std::int64_t i = 0; i < valid; ++i) {
+    const float base = job.accumulate ? y[i] : 0.0f;
+    y[i] = (job.bias != nullptr ? base + job.bias[n + i] : base) + lanes[i];
+  }
+}
+
 // Rows [row, row + kRows) times the outputs of vectors [vector, vector + kVectors).
 template <DType type, int kRows, int kVectors>
 void tile(const PackedTask& task, std::int64_t vector, std::int64_t row) {
@@ -159,17 +177,8 @@ void tile(const PackedTask& task, std::int64_t vector, std::int64_t row) {
     with_mins_tile<type, kRows, kVectors>(w, blocks, x, sums);
   }
   for (int v = 0; v < kVectors; ++v) {
-    const std::int64_t n = (vector + v) * kLanes,
-                       valid = std::min<std::int64_t>(kLanes, job.weights->outputs - n);
-    for (int r = 0; r < kRows; ++r) {
-      alignas(64) float lanes[kLanes];
-      store(sums[v][r], lanes);
-      float* y = job.y + (row + r) * job.y_stride + n;
-      for (std::int64_t i = 0; i < valid; ++i) {
-        const float bias = job.bias != nullptr ? job.bias[n + i] : 0.0f;
-        y[i] = (job.accumulate ? y[i] : 0.0f) + bias + lanes[i];
-      }
-    }
+    const std::int64_t n = (vector + v) * kLanes;
+    for (int r = 0; r < kRows; ++r) finish(job, row + r, n, sums[v][r]);
   }
 }
 

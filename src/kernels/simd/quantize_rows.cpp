@@ -78,9 +78,7 @@ void resize(QuantizedRows& rows, std::int64_t count, std::int64_t inputs) {
 void quantize_rows(ThreadPool& pool, const float* x, std::int64_t x_stride, std::int64_t rows,
                    std::int64_t inputs, QuantizedRows& out) {
   resize(out, rows, inputs);
-  pool.parallel_for(rows, [&](std::int64_t r, int) {
-    quantize_row(x + r * x_stride, inputs, out.blocks.data() + r * (inputs / kQuantBlock));
-  });
+  pool.parallel_for(rows, [&](std::int64_t r, int) { quantize_row(x + r * x_stride, inputs, out.row(r)); });
 }
 
 }  // namespace refocus
