@@ -22,11 +22,34 @@ void pause() {
 // About 50 microseconds of pauses: longer than the gap between two loops of a forward pass.
 constexpr int kSpins = 1500;
 
+// Lets the calling thread run on one of `allowed` only.
+void pin(const cpu_set_t& allowed, int thread) {
+  int skip = thread % std::max(1, CPU_COUNT(&allowed));
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (!CPU_ISSET(cpu, &allowed) || skip-- > 0) continue;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    ::sched_setaffinity(0, sizeof(one), &one);
+    return;
+  }
+}
+
 }  // namespace
 
-ThreadPool::ThreadPool(int threads) {
+ThreadPool::ThreadPool(int threads, Placement placement) {
   REFOCUS_CHECK(threads >= 1);
-  for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
+  cpu_set_t allowed;
+  const bool pinned =
+      placement == Placement::kPinned && ::sched_getaffinity(0, sizeof(allowed), &allowed) == 0;
+  if (pinned) former_affinity_ = allowed;
+  for (int i = 1; i < threads; ++i) {
+    workers_.emplace_back([=, this] {
+      if (pinned) pin(allowed, i);
+      work(i);
+    });
+  }
+  if (pinned) pin(allowed, 0);
 }
 
 ThreadPool::~ThreadPool() {
@@ -34,6 +57,7 @@ ThreadPool::~ThreadPool() {
   epoch_.fetch_add(1, std::memory_order_acq_rel);
   epoch_.notify_all();
   for (std::thread& worker : workers_) worker.join();
+  if (former_affinity_) ::sched_setaffinity(0, sizeof(*former_affinity_), &*former_affinity_);
 }
 
 void ThreadPool::run(std::int64_t tasks, const void* context, Function function) {

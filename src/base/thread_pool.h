@@ -5,9 +5,12 @@
 // scratch memory.
 #pragma once
 
+#include <sched.h>
+
 #include <atomic>
 #include <cstdint>
 #include <exception>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -15,8 +18,12 @@ namespace refocus {
 
 class ThreadPool {
  public:
+  // Pinned: thread i runs on the i-th processor of the process's affinity alone (round robin where there are
+  // more threads). The calling thread is pinned too, and released when the pool ends.
+  enum class Placement { kFree, kPinned };
+
   // `threads` counts the calling thread too; at least 1.
-  explicit ThreadPool(int threads);
+  explicit ThreadPool(int threads, Placement placement = Placement::kFree);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
@@ -45,6 +52,7 @@ class ThreadPool {
   void drain(int thread);
 
   std::vector<std::thread> workers_;
+  std::optional<cpu_set_t> former_affinity_;  // of the calling thread, where pinned
   const void* context_ = nullptr;
   Function function_ = nullptr;
   std::int64_t tasks_ = 0;

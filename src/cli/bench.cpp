@@ -1,11 +1,13 @@
 // refocus bench: tokens a second of a model on this machine, beside what the machine could do at most.
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
 #include "cli/model_options.h"
 #include "generate/benchmark.h"
+#include "kernels/instruction_set.h"
 #include "kernels/machine_limits.h"
 
 namespace refocus::cli {
@@ -16,9 +18,11 @@ struct Options {
   ModelOptions model;
   int repeats = 5;
   bool json = false;
+  std::string simd;
 };
 
 nlohmann::ordered_json measure(const Options& options) {
+  if (!options.simd.empty()) limit_instruction_set(options.simd);
   BenchmarkOptions bench;
   bench.repeats = options.repeats;
   RunningModel model(options.model, bench.prefill);
@@ -29,6 +33,8 @@ nlohmann::ordered_json measure(const Options& options) {
   nlohmann::ordered_json out;
   out["model"] = model.files.directory.string();
   out["threads"] = model.pool.size();
+  out["pinned"] = options.model.pin;
+  out["instruction_set"] = instruction_set();
   out["repeats"] = options.repeats;
   out["prefill_tps"] = rates[0].prefill_tps;
   out["decode_tps"] = rates[0].decode_tps;
@@ -54,8 +60,9 @@ void run(const Options& options) {
     return;
   }
   const auto value = [&](const char* key) { return out.at(key).get<double>(); };
-  fmt::print("{}, {} threads, median of {}\n\n", out["model"].get<std::string>(), out["threads"].get<int>(),
-             options.repeats);
+  fmt::print("{}, {} threads{}, {}, median of {}\n\n", out["model"].get<std::string>(),
+             out["threads"].get<int>(), options.model.pin ? " (pinned)" : "",
+             out["instruction_set"].get<std::string>(), options.repeats);
   fmt::print("tokens a second          none   rebalance   ratio\n");
   for (const auto& [label, key] :
        {std::pair{"prefill, 512 tokens", "prefill_tps"}, std::pair{"decode", "decode_tps"},
@@ -79,8 +86,10 @@ Action add_bench(CLI::App& command) {
       ->capture_default_str()
       ->check(CLI::Range(1, 1000));
   command.add_flag("--json", options->json, "Print one JSON object");
-  command.add_option("--threads", options->model.threads, "Threads to compute with")
-      ->check(CLI::Range(1, 1024));
+  options->model.add_threads(command);
+  command.add_option("--simd", options->simd,
+                     "Measure with this instruction set instead of the best that the processor has: " +
+                         fmt::format("{}", fmt::join(instruction_sets(), ", ")));
   return [options] { run(*options); };
 }
 

@@ -21,10 +21,15 @@ void ModelOptions::add_model(CLI::App& command) {
       ->type_name("MODEL");
 }
 
-void ModelOptions::add_running(CLI::App& command) {
+void ModelOptions::add_threads(CLI::App& command) {
   command
       .add_option("--threads", threads, "Threads to compute with (default: as many as there are processors)")
       ->check(whole_number(1, 1024));
+  command.add_flag("--pin", pin, "Keep each thread on a processor of its own");
+}
+
+void ModelOptions::add_running(CLI::App& command) {
+  add_threads(command);
   command.add_option("--context", context, "Most tokens a sequence may have (default: the model's context)")
       ->check(whole_number(2, 1 << 24));
   command
@@ -86,7 +91,8 @@ std::unique_ptr<Tokenizer> open_tokenizer(const fs::path& path) {
 
 RunningModel::RunningModel(const ModelOptions& options, std::int64_t max_rows)
     : files(open_model(options)),
-      pool(options.threads > 0 ? options.threads : available_threads()),
+      pool(options.threads > 0 ? options.threads : available_threads(),
+           options.pin ? ThreadPool::Placement::kPinned : ThreadPool::Placement::kFree),
       transformer(files.config, files.weights, files.directory.string(), pool, max_rows) {}
 
 namespace {

@@ -19,12 +19,14 @@ namespace refocus::cli {
 
 struct ModelOptions {
   std::string model;
-  int threads = 0;                 // 0: as many as the process may use
+  int threads = 0;  // 0: as many as the process may use
+  bool pin = false;
   std::int64_t context = 0;        // 0: the model's own
   std::int64_t kv_memory_mib = 0;  // 0: chosen from the free memory
 
   void add_model(CLI::App& command);
-  void add_running(CLI::App& command);  // --threads, --context, --kv-memory
+  void add_threads(CLI::App& command);  // --threads, --pin
+  void add_running(CLI::App& command);  // those, --context, --kv-memory
 };
 
 // A checkpoint that was opened, and its tokenizer where it has one.

@@ -23,6 +23,22 @@ TEST_P(ThreadPoolTest, RunsEveryTaskOnce) {
   }
 }
 
+int processors_of_this_thread() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  sched_getaffinity(0, sizeof(set), &set);
+  return CPU_COUNT(&set);
+}
+
+TEST_P(ThreadPoolTest, PinsEveryThreadAndReleasesTheCaller) {
+  const int before = processors_of_this_thread();
+  {
+    ThreadPool pool(GetParam(), ThreadPool::Placement::kPinned);
+    pool.parallel_for(100, [&](std::int64_t, int) { ASSERT_EQ(processors_of_this_thread(), 1); });
+  }
+  EXPECT_EQ(processors_of_this_thread(), before);
+}
+
 TEST_P(ThreadPoolTest, WakesUpAfterSleeping) {
   ThreadPool pool(GetParam());
   std::atomic<int> sum{0};

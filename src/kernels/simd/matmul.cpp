@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "kernels/output_ranges.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/simd/matmul.cpp"
@@ -253,32 +254,19 @@ namespace {
 
 HWY_EXPORT(run_task);
 
-// Outputs a task: enough work to outweigh handing it out, few enough that the threads end together.
-std::int64_t outputs_per_task(const MatMulInput& input, const MatMulJob& job, int threads) {
-  const std::int64_t row_bytes =
-      std::max<std::int64_t>(1, input.inputs * static_cast<std::int64_t>(size_of(job.dtype)));
-  const std::int64_t streamed = (std::int64_t{1} << 17) / row_bytes;  // 128 KiB of weights
-  const std::int64_t shared = job.outputs / (std::int64_t{4} * threads);
-  return std::max<std::int64_t>(16,
-                                std::min(streamed, shared) / 16 * 16);  // 16: tasks share no cache line of y
-}
-
 }  // namespace
 
 void matmul(ThreadPool& pool, const MatMulInput& input, std::span<const MatMulJob> jobs) {
-  constexpr std::size_t kMaxJobs = 4;
+  OutputRange ranges[kMaxJobs];
   REFOCUS_CHECK(jobs.size() <= kMaxJobs);
-  std::int64_t per_task[kMaxJobs], first_task[kMaxJobs + 1] = {0};
   for (std::size_t j = 0; j < jobs.size(); ++j) {
-    per_task[j] = outputs_per_task(input, jobs[j], pool.size());
-    first_task[j + 1] = first_task[j] + (jobs[j].outputs + per_task[j] - 1) / per_task[j];
+    const std::int64_t row_bytes = input.inputs * static_cast<std::int64_t>(size_of(jobs[j].dtype));
+    // 16: tasks share no cache line of y
+    ranges[j] = {jobs[j].outputs, outputs_a_task(jobs[j].outputs, row_bytes, pool.size(), 16)};
   }
   const auto run = HWY_DYNAMIC_DISPATCH(run_task);
-  pool.parallel_for(first_task[jobs.size()], [&](std::int64_t task, int) {
-    std::size_t j = 0;
-    while (task >= first_task[j + 1]) ++j;
-    const std::int64_t begin = (task - first_task[j]) * per_task[j];
-    run({&input, &jobs[j], begin, std::min(begin + per_task[j], jobs[j].outputs)});
+  for_output_ranges(pool, {ranges, jobs.size()}, [&](std::size_t j, std::int64_t begin, std::int64_t end) {
+    run({&input, &jobs[j], begin, end});
   });
 }
 

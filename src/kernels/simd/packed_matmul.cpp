@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "kernels/output_ranges.h"
 #include "kernels/simd/packed_task.h"
 #include "tensor/half.h"
 
@@ -46,24 +47,16 @@ HWY_EXPORT(packed_kernel);
 }  // namespace
 
 void packed_matmul(ThreadPool& pool, const QuantizedRows& x, std::span<const PackedJob> jobs) {
-  constexpr std::size_t kMaxJobs = 4;
+  OutputRange ranges[kMaxJobs];
   REFOCUS_CHECK(jobs.size() <= kMaxJobs);
-  std::int64_t panels_a_task[kMaxJobs], first_task[kMaxJobs + 1] = {0};
   for (std::size_t j = 0; j < jobs.size(); ++j) {
-    REFOCUS_CHECK(jobs[j].weights->inputs == x.inputs);
-    const std::int64_t panels = jobs[j].weights->panels();
-    const std::int64_t streamed =
-        (std::int64_t{1} << 17) / jobs[j].weights->panel_bytes;  // 128 KiB of weights
-    const std::int64_t shared = panels / (std::int64_t{4} * pool.size());
-    panels_a_task[j] = std::max<std::int64_t>(2, std::min(streamed, shared) / 2 * 2);  // tiles take pairs
-    first_task[j + 1] = first_task[j] + (panels + panels_a_task[j] - 1) / panels_a_task[j];
+    const PackedMatrix& w = *jobs[j].weights;
+    REFOCUS_CHECK(w.inputs == x.inputs);
+    ranges[j] = {w.panels(), outputs_a_task(w.panels(), w.panel_bytes, pool.size(), 2)};  // tiles take pairs
   }
   const RunPacked run = HWY_DYNAMIC_DISPATCH(packed_kernel)();
-  pool.parallel_for(first_task[jobs.size()], [&](std::int64_t task, int) {
-    std::size_t j = 0;
-    while (task >= first_task[j + 1]) ++j;
-    const std::int64_t begin = (task - first_task[j]) * panels_a_task[j];
-    run({&x, &jobs[j], begin, std::min(begin + panels_a_task[j], jobs[j].weights->panels())});
+  for_output_ranges(pool, {ranges, jobs.size()}, [&](std::size_t j, std::int64_t begin, std::int64_t end) {
+    run({&x, &jobs[j], begin, end});
   });
 }
 

@@ -1,0 +1,71 @@
+#include "kernels/instruction_set.h"
+
+#include <fmt/ranges.h>
+#include <hwy/highway.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace refocus {
+
+namespace {
+
+struct Entry {
+  std::int64_t target;
+  const char* name;
+};
+// The best first.
+constexpr Entry kEntries[] = {
+    {HWY_AVX3, "avx512"}, {HWY_AVX2, "avx2"}, {HWY_SSSE3, "ssse3"}, {HWY_SVE, "sve"}, {HWY_NEON, "neon"}};
+
+bool usable(const Entry& entry) { return (hwy::SupportedTargets() & HWY_TARGETS & entry.target) != 0; }
+
+}  // namespace
+
+std::vector<std::string> instruction_sets() {
+  std::vector<std::string> out;
+  for (const Entry& entry : kEntries) {
+    if (usable(entry)) out.emplace_back(entry.name);
+  }
+  return out;
+}
+
+std::string instruction_set() {
+  for (const Entry& entry : kEntries) {
+    if (!usable(entry)) continue;
+    switch (entry.target) {
+      case HWY_AVX3:
+#if HWY_ARCH_X86
+        if (__builtin_cpu_supports("avx512vnni")) return "AVX-512 VNNI";
+#endif
+        return "AVX-512";
+      case HWY_AVX2:
+        return "AVX2";
+      case HWY_SSSE3:
+        return "SSSE3";
+      case HWY_SVE:
+        return "SVE";
+      default:
+        return "NEON";
+    }
+  }
+  return "unknown";
+}
+
+void limit_instruction_set(const std::string& name) {
+  const std::vector<std::string> known = instruction_sets();
+  if (std::find(known.begin(), known.end(), name) == known.end()) {
+    throw input_error("--simd", "expected one that this processor has ({}), got '{}'; choose one of them",
+                      fmt::join(known, ", "), printable(name));
+  }
+  std::int64_t above = 0;
+  for (const Entry& entry : kEntries) {
+    if (entry.name == name) break;
+    above |= entry.target;
+  }
+  hwy::DisableTargets(above);
+  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+}
+
+}  // namespace refocus

@@ -1,0 +1,20 @@
+// Which instruction set the kernels use. They are compiled for several and take the best that the processor
+// has.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace refocus {
+
+// The one in use, as people call it: "AVX-512 VNNI", "AVX-512", "AVX2", "SSSE3", "NEON", "SVE".
+std::string instruction_set();
+
+// Names for limit_instruction_set that this processor can run, the best first.
+std::vector<std::string> instruction_sets();
+
+// From now on uses `name` or what is below it; not while kernels run. InputError where the processor or this
+// build lacks it. For measurements of one instruction set on a machine that has a better one.
+void limit_instruction_set(const std::string& name);
+
+}  // namespace refocus
