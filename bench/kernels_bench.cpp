@@ -3,9 +3,11 @@
 
 #include <cstring>
 #include <random>
+#include <string_view>
 
 #include "base/aligned_buffer.h"
 #include "kernels/attention.h"
+#include "kernels/instruction_set.h"
 #include "kernels/matmul.h"
 #include "kernels/packed_matmul.h"
 #include "kernels/rms_norm.h"
@@ -178,4 +180,19 @@ BENCHMARK(swiglu_bench);
 }  // namespace
 }  // namespace refocus
 
-BENCHMARK_MAIN();
+// Google Benchmark's options, and --simd=NAME for another instruction set than the best.
+int main(int argc, char** argv) {
+  constexpr std::string_view kSimd = "--simd=";
+  int kept = 1;
+  for (int i = 1; i < argc; ++i) {
+    if (std::string_view(argv[i]).starts_with(kSimd)) {
+      refocus::limit_instruction_set(argv[i] + kSimd.size());
+    } else {
+      argv[kept++] = argv[i];
+    }
+  }
+  benchmark::AddCustomContext("instruction_set", refocus::instruction_set());
+  benchmark::Initialize(&kept, argv);
+  if (benchmark::ReportUnrecognizedArguments(kept, argv)) return 1;
+  benchmark::RunSpecifiedBenchmarks();
+}

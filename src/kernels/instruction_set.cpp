@@ -64,8 +64,11 @@ void limit_instruction_set(const std::string& name) {
     if (entry.name == name) break;
     above |= entry.target;
   }
-  hwy::DisableTargets(above);
-  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+  // Not DisableTargets: with it, the next question for the supported ones makes Highway choose among all
+  // again.
+  const std::int64_t left = hwy::SupportedTargets() & ~above;
+  hwy::SetSupportedTargetsForTest(left);
+  hwy::GetChosenTarget().Update(left);
 }
 
 }  // namespace refocus

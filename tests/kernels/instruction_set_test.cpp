@@ -1,0 +1,30 @@
+#include "kernels/instruction_set.h"
+
+#include "kernels/targets.h"
+#include "support.h"
+
+namespace refocus {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(InstructionSet, IsLimitedAndStaysSo) {
+  const std::vector<std::string> all = instruction_sets();
+  ASSERT_FALSE(all.empty());
+  const std::string best = instruction_set(), lowest = all.back();
+  limit_instruction_set(lowest);
+  const auto chosen = hwy::GetChosenTarget().GetIndex();
+  EXPECT_EQ(instruction_sets(), std::vector<std::string>{lowest});
+  EXPECT_EQ(instruction_set() == best, all.size() == 1);
+  EXPECT_EQ(hwy::GetChosenTarget().GetIndex(), chosen) << "asking made Highway choose anew";
+  hwy::SetSupportedTargetsForTest(0);
+  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+  EXPECT_EQ(instruction_set(), best);
+}
+
+TEST(InstructionSet, RefusesAnUnknownOne) {
+  EXPECT_THAT(testing::error_of([] { limit_instruction_set("mmx"); }), HasSubstr("choose one of them"));
+}
+
+}  // namespace
+}  // namespace refocus
