@@ -125,7 +125,7 @@ PerplexityReport measure(const Options& options) {
   report.bytes = counted_bytes(text, tokens, windows, tokenizer);
   std::vector<TokenScores> scores;
   {
-    Progress progress("perplexity", report.windows, 0);
+    Progress progress("windows", report.windows, 0);
     scores = score_tokens(arms, tokens, windows, [&](std::int64_t count) { progress.advance(count); });
   }
   for (std::size_t i = 0; i < arms.size(); ++i) {
