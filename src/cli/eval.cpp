@@ -1,4 +1,5 @@
 // refocus eval: asks a model the questions of one or several tasks in one or several arms; ends with a table.
+// Its subcommand perplexity is in perplexity.cpp.
 #include <fmt/core.h>
 #include <spdlog/spdlog.h>
 
@@ -71,11 +72,25 @@ void run(const Options& options) {
   fmt::print("{}\nAnswers and results: {}\n", summary_table(scores), options.run_directory);
 }
 
+// What eval requires is required of tasks only: not where its subcommand `mode` follows at once.
+void release_requirements(CLI::App& eval, CLI::App& mode) {
+  mode.preparse_callback([&eval, name = mode.get_name()](std::size_t) {
+    for (CLI::Option* option : eval.get_options()) {
+      if (option->count() > 0) {
+        throw CLI::ParseError(fmt::format("expected nothing between eval and {}, got {}; write it after {}",
+                                          name, option->get_name(), name),
+                              CLI::ExitCodes::InvalidError);
+      }
+      option->required(false);
+    }
+  });
+}
+
 }  // namespace
 
 Action add_eval(CLI::App& command) {
   auto options = std::make_shared<Options>();
-  command.add_option("task", options->tasks, "mmlu, piqa, siqa")->required()->type_name("TASK");
+  command.add_option("task", options->tasks, "One or several of mmlu, piqa, siqa")->type_name("TASK");
   options->model.add_model(command);
   command
       .add_option("--data", options->data, "Directory that holds the tasks' folders (mmlu/, piqa/, siqa/)")
@@ -111,7 +126,16 @@ Action add_eval(CLI::App& command) {
       ->check(not_empty())
       ->type_name("RUN_DIR");
   options->model.add_running(command);
-  return [options] { run(*options); };
+
+  CLI::App* perplexity = command.add_subcommand(
+      "perplexity", "Measure how well a model predicts a text, and how far arms are from a reference");
+  const Action measure = add_perplexity(*perplexity);
+  release_requirements(command, *perplexity);
+  // CLI11 would take a subcommand's name for a required task.
+  command.callback([options, perplexity] {
+    if (options->tasks.empty() && !perplexity->parsed()) throw CLI::RequiredError("task");
+  });
+  return [options, perplexity, measure] { perplexity->parsed() ? measure() : run(*options); };
 }
 
 }  // namespace refocus::cli

@@ -37,7 +37,8 @@ constexpr Entry kCommands[] = {
     {"tokenize", "Show the token ids of a text", refocus::cli::add_tokenize},
     {"info", "Describe a model", refocus::cli::add_info},
     {"extract", "Read the chosen letters from responses in a JSONL file", refocus::cli::add_extract},
-    {"eval", "Ask a model the questions of a task, in one or several arms", refocus::cli::add_eval},
+    {"eval", "Ask a model the questions of a task, or measure its perplexity, in one or several arms",
+     refocus::cli::add_eval},
     {"bench", "Measure a model's speed, with and without re-balancing", refocus::cli::add_bench},
     {"convert", "Write a model as a GGUF file, quantised or not", refocus::cli::add_convert},
 };
@@ -72,6 +73,14 @@ void keep_standard_streams() {
   }
 }
 
+// The chosen command's name, as `eval perplexity`, as far as it was read.
+std::string chosen_command(const CLI::App& app) {
+  const auto chosen = app.get_subcommands();
+  if (chosen.empty()) return "";
+  const std::string rest = chosen_command(*chosen.front());
+  return chosen.front()->get_name() + (rest.empty() ? "" : " " + rest);
+}
+
 // The first line only: CLI11 adds a hint on lines of their own.
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
@@ -97,8 +106,10 @@ int run(int argc, char** argv) {
   } catch (const CLI::Success& e) {
     return app.exit(e);  // --help, --version
   } catch (const CLI::ParseError& e) {
-    const std::string help = is_command(command_name) ? command_name + " --help" : "--help";
-    return fail(fmt::format("{}; see `refocus {}`", refocus::printable(first_line(e.what()), 400), help), 2);
+    const std::string chosen = chosen_command(app);
+    return fail(fmt::format("{}; see `refocus {}--help`", refocus::printable(first_line(e.what()), 400),
+                            chosen.empty() ? "" : chosen + " "),
+                2);
   }
   actions.at(app.get_subcommands().front())();
   if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {

@@ -47,12 +47,11 @@ const Tokenizer& OpenModel::need_tokenizer(std::string_view remedy) const {
   return *tokenizer;
 }
 
-OpenModel open_model(const ModelOptions& options) {
+OpenModel open_model(const ModelOptions& options, std::string_view option) {
   const fs::path path = options.model;
   if (!fs::exists(path)) {
     throw input_error(
-        "--model",
-        "expected a model directory or a GGUF file, got '{}', which does not exist; check the path",
+        option, "expected a model directory or a GGUF file, got '{}', which does not exist; check the path",
         printable(options.model));
   }
   Checkpoint checkpoint = open_checkpoint(path);
@@ -110,11 +109,15 @@ std::int64_t available_bytes() {
 
 }  // namespace
 
+std::int64_t kv_limit(const ModelOptions& options) {
+  return options.kv_memory_mib > 0 ? options.kv_memory_mib << 20 : available_bytes() / 2;
+}
+
 std::int64_t kv_budget(const ModelOptions& options, const LlamaConfig& config, std::int64_t sequences,
                        std::int64_t context) {
-  if (options.kv_memory_mib > 0) return options.kv_memory_mib << 20;
+  if (options.kv_memory_mib > 0) return kv_limit(options);
   return std::max(kv_bytes(config, kKeyBlock),
-                  std::min(sequences * kv_bytes(config, context), available_bytes() / 2));
+                  std::min(sequences * kv_bytes(config, context), kv_limit(options)));
 }
 
 }  // namespace refocus::cli

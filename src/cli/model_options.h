@@ -42,7 +42,8 @@ struct OpenModel {
   const Tokenizer& need_tokenizer(std::string_view remedy) const;
 };
 
-OpenModel open_model(const ModelOptions& options);
+// `option` is the one that named the model, for messages.
+OpenModel open_model(const ModelOptions& options, std::string_view option = "--model");
 
 // The tokenizer of a model directory or a GGUF file alone. InputError where it has none.
 std::unique_ptr<Tokenizer> open_tokenizer(const std::filesystem::path& path);
@@ -55,6 +56,9 @@ struct RunningModel {
   ThreadPool pool;
   Transformer transformer;
 };
+
+// The most memory for keys and values: --kv-memory, or half of the free memory.
+std::int64_t kv_limit(const ModelOptions& options);
 
 // Memory for the cache of so many sequences of `context` tokens: --kv-memory, or whole contexts as long as
 // they fit into a good half of the free memory.

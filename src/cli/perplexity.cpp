@@ -1,0 +1,177 @@
+// refocus eval perplexity: how well models predict a text, and how far arms are from a reference.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "cli/checks.h"
+#include "cli/command.h"
+#include "cli/model_options.h"
+#include "eval/perplexity_report.h"
+#include "eval/perplexity_run.h"
+#include "eval/perplexity_text.h"
+#include "eval/progress.h"
+
+namespace refocus::cli {
+
+namespace {
+
+constexpr std::int64_t kLongestDefaultContext = 2048;
+
+struct Options {
+  ModelOptions model;
+  std::string file, against;
+  std::vector<std::string> interventions;
+  std::int64_t stride = 0;  // 0: half of the context
+  bool json = false;
+};
+
+// The model of --against, which computes with the threads of the other.
+struct OtherModel {
+  OtherModel(const std::string& path, ThreadPool& pool)
+      : files(open_model({.model = path}, "--against")),
+        transformer(files.config, files.weights, files.directory.string(), pool, kPerplexityRows) {}
+
+  OpenModel files;
+  Transformer transformer;
+};
+
+// The interventions of -m's arms. Without --against one without intervention comes first, as the reference.
+std::vector<InterventionSpec> arms_of(const Options& options) {
+  std::vector<InterventionSpec> out;
+  for (const std::string& spec : options.interventions) out.push_back(parse_intervention(spec));
+  const auto none = std::find_if(out.begin(), out.end(), [](const auto& spec) { return !spec.rebalance; });
+  if (out.empty() || (options.against.empty() && none == out.end())) {
+    out.insert(out.begin(), InterventionSpec());
+  } else if (options.against.empty()) {
+    std::rotate(out.begin(), none, none + 1);
+  }
+  return out;
+}
+
+// Context and stride of the windows.
+void choose_windows(const Options& options, std::int64_t models_context, PerplexityReport& report) {
+  report.context =
+      options.model.context > 0 ? options.model.context : std::min(models_context, kLongestDefaultContext);
+  report.stride = options.stride > 0 ? options.stride : report.context / 2;
+  if (report.context < 2 || report.stride > report.context) {
+    throw usage_error("--stride",
+                      "expected at most the context ({}), got {}; beyond it tokens would be left out",
+                      report.context, report.stride);
+  }
+}
+
+void check_against(const Options& options, const OpenModel& model, const OpenModel& other,
+                   const std::string& text, std::span<const std::int32_t> tokens) {
+  const std::string where = "--against " + options.against;
+  if (other.config.vocab_size != model.config.vocab_size) {
+    throw input_error(where,
+                      "expected a vocabulary of {} tokens, as {} has, got {}; compare models that share one",
+                      model.config.vocab_size, model.directory.string(), other.config.vocab_size);
+  }
+  if (other.tokenizer) check_same_tokens(where, *model.tokenizer, *other.tokenizer, text, tokens);
+}
+
+// Every arm keeps the keys and values of a whole window.
+void check_memory(const Options& options, std::span<const PerplexityArm> arms, std::int64_t window) {
+  std::int64_t needed = 0;
+  for (const PerplexityArm& arm : arms) needed += kv_bytes(arm.model->config(), window);
+  const std::int64_t limit = kv_limit(options.model);
+  if (needed <= limit) return;
+  const auto mib = [](std::int64_t bytes) { return ((bytes - 1) >> 20) + 1; };
+  throw input_error("cache",
+                    "expected at most {} MiB for the keys and values of {} arms of {} tokens, got {}; use a "
+                    "smaller --context, fewer arms, or --kv-memory {}",
+                    limit >> 20, arms.size(), window, mib(needed), mib(needed));
+}
+
+PerplexityReport measure(const Options& options) {
+  const std::vector<InterventionSpec> specs = arms_of(options);
+  PerplexityReport report;
+  report.file = options.file;
+  const std::string text = read_perplexity_text(options.file);
+  RunningModel model(options.model, kPerplexityRows);
+  std::unique_ptr<OtherModel> other;
+  if (!options.against.empty()) other = std::make_unique<OtherModel>(options.against, model.pool);
+  const LlamaConfig& config = model.files.config;
+  const Tokenizer& tokenizer = model.files.need_tokenizer("download the model's tokenizer files");
+  const std::vector<std::int32_t> tokens = perplexity_tokens(options.file, text, tokenizer);
+  if (other) check_against(options, model.files, other->files, text, tokens);
+  const std::int64_t other_context = other ? other->files.config.context_length() : config.context_length();
+  choose_windows(options, std::min(config.context_length(), other_context), report);
+
+  std::vector<PerplexityArm> arms;
+  const auto add = [&](Transformer& transformer, const OpenModel& files, const InterventionSpec& spec) {
+    const std::string name = spec.canonical(files.config.num_hidden_layers);
+    arms.push_back({&transformer, spec});
+    report.arms.push_back({files.directory.string(), name, {}, {}});
+  };
+  if (other) add(other->transformer, other->files, {});
+  const std::size_t first = arms.size();
+  for (const InterventionSpec& spec : specs) add(model.transformer, model.files, spec);
+  for (std::size_t i = first; i < arms.size(); ++i) {
+    for (std::size_t j = first; j < i; ++j) {
+      if (report.arms[i].intervention != report.arms[j].intervention) continue;
+      throw usage_error("--intervene", "expected different arms, got {} twice", report.arms[i].intervention);
+    }
+  }
+
+  report.tokens = static_cast<std::int64_t>(tokens.size());
+  check_memory(options, arms, std::min(report.context, report.tokens));
+  const std::vector<TextWindow> windows = sliding_windows(report.tokens, report.context, report.stride);
+  report.windows = static_cast<std::int64_t>(windows.size());
+  report.counted = counted_tokens(windows);
+  report.bytes = counted_bytes(text, tokens, windows, tokenizer);
+  std::vector<TokenScores> scores;
+  {
+    Progress progress("windows", report.windows, 0);
+    scores = score_tokens(arms, tokens, windows, [&](std::int64_t count) { progress.advance(count); });
+  }
+  for (std::size_t i = 0; i < arms.size(); ++i) {
+    report.arms[i].perplexity = summarize_perplexity(scores[i]);
+    if (i > 0) report.arms[i].divergence = summarize_divergence(scores[0], scores[i]);
+  }
+  return report;
+}
+
+void run(const Options& options) {
+  const PerplexityReport report = measure(options);
+  if (options.json) {
+    fmt::print("{}\n",
+               perplexity_json(report).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  } else {
+    fmt::print("{}", perplexity_table(report));
+  }
+}
+
+}  // namespace
+
+Action add_perplexity(CLI::App& command) {
+  auto options = std::make_shared<Options>();
+  command.add_option("file", options->file, "UTF-8 text")->required()->check(not_empty())->type_name("FILE");
+  options->model.add_model(command);
+  command
+      .add_option("--against", options->against,
+                  "Another model with the same vocabulary: the reference, without intervention (default: "
+                  "-m without intervention)")
+      ->check(not_empty())
+      ->type_name("MODEL");
+  command
+      .add_option("--intervene", options->interventions,
+                  "none, or rebalance[:alpha=0.2,threshold=0.01,depth=LAST,mode=mask|self]; several times: "
+                  "several arms")
+      ->type_name("SPEC")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  options->model.add_running(command);
+  command.get_option("--context")
+      ->description("Tokens of a window (default: the model's context, at most 2048)");
+  command
+      .add_option("--stride", options->stride, "Tokens from window to window (default: half of --context)")
+      ->check(whole_number(1, 1 << 24));
+  command.add_flag("--json", options->json, "Print one JSON object");
+  return [options] { run(*options); };
+}
+
+}  // namespace refocus::cli
