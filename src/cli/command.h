@@ -17,6 +17,7 @@ Action add_info(CLI::App& command);
 Action add_extract(CLI::App& command);
 Action add_bench(CLI::App& command);
 Action add_eval(CLI::App& command);
+Action add_compare(CLI::App& command);
 Action add_convert(CLI::App& command);
 
 }  // namespace refocus::cli
