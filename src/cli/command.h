@@ -18,6 +18,7 @@ Action add_extract(CLI::App& command);
 Action add_bench(CLI::App& command);
 Action add_eval(CLI::App& command);
 Action add_perplexity(CLI::App& command);  // of eval
+Action add_compare(CLI::App& command);
 Action add_convert(CLI::App& command);
 
 }  // namespace refocus::cli

@@ -10,6 +10,7 @@
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/model_options.h"
+#include "eval/comparison_table.h"
 #include "eval/fingerprint.h"
 #include "eval/profile.h"
 #include "eval/runner.h"
@@ -68,8 +69,11 @@ void run(const Options& options) {
                         files.eos_ids, files.directory.string(),
                         model_fingerprint(files.directory, files.config_json, *files.weights)};
   tell_how_to_resume();
-  const std::vector<ArmScores> scores = run_evaluation(asked, settings);
-  fmt::print("{}\nAnswers and results: {}\n", summary_table(scores), options.run_directory);
+  const EvalOutcome outcome = run_evaluation(asked, settings);
+  fmt::print("{}\n", summary_table(outcome.scores));
+  if (outcome.comparison)
+    fmt::print("{}", comparison_table(*outcome.comparison, {.arms = false, .runs = {}}));
+  fmt::print("Answers and results: {}\n", options.run_directory);
 }
 
 // What eval requires is required of tasks only: not where its subcommand `mode` follows at once.

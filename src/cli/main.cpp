@@ -39,6 +39,7 @@ constexpr Entry kCommands[] = {
     {"extract", "Read the chosen letters from responses in a JSONL file", refocus::cli::add_extract},
     {"eval", "Ask a model the questions of a task, or measure its perplexity, in one or several arms",
      refocus::cli::add_eval},
+    {"compare", "Compare the arms of one run or of two, item by item", refocus::cli::add_compare},
     {"bench", "Measure a model's speed, with and without re-balancing", refocus::cli::add_bench},
     {"convert", "Write a model as a GGUF file, quantised or not", refocus::cli::add_convert},
 };

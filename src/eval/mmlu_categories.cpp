@@ -109,4 +109,9 @@ std::optional<MmluCategory> mmlu_category(std::string_view subject) {
   return std::nullopt;
 }
 
+std::string category_of_subject(const std::string& subject) {
+  const auto category = mmlu_category(subject);
+  return category ? std::string(category_name(*category)) : std::string();
+}
+
 }  // namespace refocus

@@ -5,6 +5,7 @@
 #include <array>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace refocus {
@@ -19,6 +20,9 @@ std::string_view category_name(MmluCategory category);
 
 // The category of `subject` ("abstract_algebra"); nothing for a name that is not one of the 57.
 std::optional<MmluCategory> mmlu_category(std::string_view subject);
+
+// The name of the subject's category, empty for a name that is not one of the 57 (a CategoryOf of scoring.h).
+std::string category_of_subject(const std::string& subject);
 
 inline bool is_stem(MmluCategory category) { return category == MmluCategory::kStem; }
 

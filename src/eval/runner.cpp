@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "eval/comparison_files.h"
 #include "eval/extraction.h"
 #include "eval/fingerprint.h"
 #include "eval/journal.h"
@@ -229,12 +230,7 @@ ArmScores report(const EvalSettings& settings, const RunDirectory& run, const Pl
   };
   const std::vector<TaskAnswers> answers = judge(settings.tasks, std::move(responses), extractor);
   std::vector<TaskScores> scores;
-  for (const TaskAnswers& task : answers) {
-    scores.push_back(score(task, [](const std::string& subject) {
-      const auto category = mmlu_category(subject);
-      return category ? std::string(category_name(*category)) : std::string();
-    }));
-  }
+  for (const TaskAnswers& task : answers) scores.push_back(score(task, category_of_subject));
   const RunRecord& record = run.record();
   ReportOptions options{
       arm.name, record.identity, {{"max_gen_toks", settings.max_new_tokens}, {"do_sample", false}}, 0};
@@ -247,7 +243,7 @@ ArmScores report(const EvalSettings& settings, const RunDirectory& run, const Pl
 
 }  // namespace
 
-std::vector<ArmScores> run_evaluation(const EvalModel& model, const EvalSettings& settings) {
+EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings) {
   const LlamaConfig& config = model.transformer.config();
   const std::int64_t context = settings.context > 0 ? settings.context : config.context_length();
   Plan plan;
@@ -263,9 +259,10 @@ std::vector<ArmScores> run_evaluation(const EvalModel& model, const EvalSettings
   Journal journal(run);
   tell_resumed(run, journal);
   ask(model, settings, plan, journal);
-  std::vector<ArmScores> scores;
-  for (const PlannedArm& arm : plan.arms) scores.push_back(report(settings, run, arm, journal));
-  return scores;
+  EvalOutcome outcome;
+  for (const PlannedArm& arm : plan.arms) outcome.scores.push_back(report(settings, run, arm, journal));
+  if (plan.arms.size() > 1) outcome.comparison = write_comparison(run.path());
+  return outcome;
 }
 
 }  // namespace refocus

@@ -4,9 +4,11 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "eval/comparison.h"
 #include "eval/item.h"
 #include "eval/profile.h"
 #include "eval/summary_table.h"
@@ -39,9 +41,14 @@ struct EvalSettings {
   std::string version;  // the program's, for the record
 };
 
-// Asks what is not yet answered, writes the reports, and returns the scores of every arm. InputError, before
+struct EvalOutcome {
+  std::vector<ArmScores> scores;         // of every arm
+  std::optional<Comparison> comparison;  // where there are several
+};
+
+// Asks what is not yet answered, writes the reports and the comparison of the arms. InputError, before
 // anything is written, where a prompt does not fit into the context, two arms are the same, or the run
 // directory holds another run.
-std::vector<ArmScores> run_evaluation(const EvalModel& model, const EvalSettings& settings);
+EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings);
 
 }  // namespace refocus

@@ -25,6 +25,12 @@ int category_rank(const std::string& name) {
   return static_cast<int>(std::find(kOrder.begin(), kOrder.end(), name) - kOrder.begin());
 }
 
+// Of valid UTF-8: every byte that does not continue a sequence begins one.
+std::int64_t code_point_count(const std::string& text) {
+  return std::count_if(text.begin(), text.end(),
+                       [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
+}
+
 Answer judged(const Item& item, Response response, const Extractor& extract) {
   Answer answer;
   answer.item = &item;
@@ -102,6 +108,7 @@ void Tally::add(const Answer& answer) {
   if (answer.response.finish_reason == "length") ++truncated;
   if (answer.response.text.empty()) ++empty;
   generated_tokens += answer.response.generated_tokens;
+  characters += code_point_count(answer.response.text);
 }
 
 void Tally::add(const Tally& other) {
@@ -113,6 +120,7 @@ void Tally::add(const Tally& other) {
   truncated += other.truncated;
   empty += other.empty;
   generated_tokens += other.generated_tokens;
+  characters += other.characters;
 }
 
 std::optional<double> Tally::accuracy() const {
@@ -131,6 +139,11 @@ std::optional<double> Tally::standard_error() const {
 std::optional<double> Tally::mean_generated_tokens() const {
   if (answered == 0) return std::nullopt;
   return static_cast<double>(generated_tokens) / static_cast<double>(answered);
+}
+
+std::optional<double> Tally::mean_characters() const {
+  if (answered == 0) return std::nullopt;
+  return static_cast<double>(characters) / static_cast<double>(answered);
 }
 
 TaskScores score(const TaskAnswers& answers, const CategoryOf& category_of) {

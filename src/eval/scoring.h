@@ -51,6 +51,7 @@ struct Tally {
   std::int64_t truncated = 0;  // finish_reason "length"
   std::int64_t empty = 0;      // no text at all
   std::int64_t generated_tokens = 0;
+  std::int64_t characters = 0;  // of the responses, in code points
 
   void add(const Answer& answer);
   void add(const Tally& other);
@@ -58,6 +59,7 @@ struct Tally {
   std::optional<double> accuracy() const;               // correct / labelled
   std::optional<double> standard_error() const;         // absent for fewer than two labelled questions
   std::optional<double> mean_generated_tokens() const;  // over answered questions
+  std::optional<double> mean_characters() const;        // over answered questions
 };
 
 struct SubjectScore {

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "eval/display_width.h"
+#include "eval/table_text.h"
 
 namespace refocus {
 namespace {
@@ -11,35 +12,6 @@ namespace {
 constexpr int kCountWidth = 8;  // "14,042" and a gap
 constexpr int kArmWidth = 13;   // "100.0 ± 50.0" and a mark or gap
 constexpr int kLongestName = 36;
-
-std::string repeated(char c, int times) {
-  return std::string(static_cast<std::size_t>(std::max(0, times)), c);
-}
-std::string right(const std::string& text, int width) {
-  return repeated(' ', width - display_width(text)) + text;
-}
-std::string left(const std::string& text, int width) {
-  return text + repeated(' ', width - display_width(text));
-}
-
-std::string with_thousands(std::int64_t value) {
-  const std::string digits = std::to_string(value);
-  std::string out;
-  for (std::size_t i = 0; i < digits.size(); ++i) {
-    if (i > 0 && (digits.size() - i) % 3 == 0) out += ',';
-    out += digits[i];
-  }
-  return out;
-}
-
-std::string one_decimal(const std::optional<double>& value) {
-  return value ? fmt::format("{:.1f}", *value) : "-";
-}
-
-std::optional<double> in_percent(std::optional<double> value) {
-  if (value) *value *= 100;
-  return value;
-}
 
 // "35.2 ± 0.4", or "-" where no label is known; a star where questions are still open.
 std::string accuracy_cell(const Tally& tally) {
@@ -49,15 +21,6 @@ std::string accuracy_cell(const Tally& tally) {
                        one_decimal(in_percent(tally.standard_error())));
   }
   return right(cell, kArmWidth - 1) + (tally.answered < tally.items ? "*" : " ");
-}
-
-std::string shown_category(const std::string& name) {
-  if (name == "stem") return "STEM";
-  if (name == "non_stem") return "non-STEM";
-  std::string shown = name;
-  std::replace(shown.begin(), shown.end(), '_', ' ');
-  if (shown[0] >= 'a' && shown[0] <= 'z') shown[0] = static_cast<char>(shown[0] - 'a' + 'A');
-  return printable(shown, kLongestName);
 }
 
 // A row of accuracies, or a heading of rows where it has no tallies.
@@ -88,7 +51,7 @@ std::vector<Row> subject_rows(const Columns& arms) {
   };
   for (const GroupScore& group : first.groups) {
     if (group.name == "non_stem") continue;
-    rows.push_back({shown_category(group.name), {}});
+    rows.push_back({shown_category(group.name, kLongestName), {}});
     add(group.name, "  ");
   }
   add("", "");
@@ -99,22 +62,16 @@ std::vector<Row> total_rows(const Columns& arms) {
   std::vector<Row> rows;
   const TaskScores& first = *arms.front();
   for (std::size_t g = 0; g < first.groups.size(); ++g) {
-    rows.push_back(row_of(arms, shown_category(first.groups[g].name),
+    rows.push_back(row_of(arms, shown_category(first.groups[g].name, kLongestName),
                           [g](const TaskScores& arm) -> const Tally& { return arm.groups[g].tally; }));
   }
   rows.push_back(row_of(arms, "all", [](const TaskScores& arm) -> const Tally& { return arm.all; }));
   return rows;
 }
 
-class TableWriter {
+class TableWriter : public TextLines {
  public:
   explicit TableWriter(int label_width) : label_width_(label_width) {}
-
-  void line(std::string text = "") {
-    text.erase(text.find_last_not_of(' ') + 1);
-    out_ += text + "\n";
-  }
-  void rule(int width) { line(repeated('-', width)); }
 
   // One arm: accuracy and counts side by side.
   void wide_header() {
@@ -154,11 +111,8 @@ class TableWriter {
     line(text);
   }
 
-  std::string take() { return std::move(out_); }
-
  private:
   int label_width_;
-  std::string out_;
 };
 
 int label_width(const std::vector<Row>& rows, const std::vector<Row>& totals) {

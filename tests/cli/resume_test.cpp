@@ -47,6 +47,7 @@ class Resume : public ::testing::Test {
     for (const std::string& name : names) {
       EXPECT_EQ(file_text(dir / run / "arms" / name), file_text(dir / whole / "arms" / name)) << name;
     }
+    EXPECT_EQ(file_text(dir / run / "comparison.json"), file_text(dir / whole / "comparison.json"));
   }
   TempDir dir;
   fs::path data;

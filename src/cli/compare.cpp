@@ -1,0 +1,65 @@
+// refocus compare: the arms of one finished run, or of two over the same items, beside each other;
+// docs/statistics.md defines the numbers.
+#include <fmt/core.h>
+
+#include "base/error.h"
+#include "base/text_file.h"
+#include "cli/checks.h"
+#include "cli/command.h"
+#include "eval/comparison_files.h"
+#include "eval/comparison_table.h"
+
+namespace refocus::cli {
+
+namespace {
+
+struct Options {
+  std::vector<std::string> runs;
+  std::string csv;
+  ComparisonOptions comparison;
+  bool flips = false, responses = false, json = false;
+};
+
+void run(const Options& options) {
+  std::vector<FinishedArm> second;
+  if (options.runs.size() > 1) second = read_finished_run(options.runs[1]);
+  const Comparison comparison =
+      compare_runs(read_finished_run(options.runs[0]), std::move(second), options.comparison);
+  const auto runs = options.runs.size() > 1 ? options.runs : std::vector<std::string>();
+  if (!options.csv.empty()) write_file_atomically(options.csv, comparison_csv(comparison));
+  if (options.json) {
+    const auto file = comparison_json(comparison, {runs, options.responses});
+    fmt::print("{}\n", file.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+    return;
+  }
+  fmt::print("{}", comparison_table(comparison, {.runs = runs}));
+  if (options.flips || options.responses) fmt::print("{}", flip_list(comparison, runs, options.responses));
+}
+
+}  // namespace
+
+Action add_compare(CLI::App& command) {
+  auto options = std::make_shared<Options>();
+  command.add_option("run", options->runs, "A finished run, or two over the same items")
+      ->required()
+      ->expected(1, 2)
+      ->check(not_empty())
+      ->type_name("RUN_DIR [RUN_DIR]");
+  command
+      .add_option("--baseline", options->comparison.baseline,
+                  "Compare all others with this arm (default: the first of each kind of prompt)")
+      ->check(not_empty())
+      ->type_name("ARM");
+  command.add_flag("--flips", options->flips, "List the items whose correctness changed");
+  command.add_flag("--responses", options->responses, "List them with both responses");
+  command.add_option("--seed", options->comparison.seed, "Seed of the bootstrap")
+      ->capture_default_str()
+      ->check(whole_number<std::uint64_t>(0, std::numeric_limits<std::uint64_t>::max()));
+  command.add_option("--csv", options->csv, "Also write a row for each pair and set of items")
+      ->check(not_empty())
+      ->type_name("FILE");
+  command.add_flag("--json", options->json, "Print one JSON object instead: everything");
+  return [options] { run(*options); };
+}
+
+}  // namespace refocus::cli

@@ -1,0 +1,206 @@
+#include "eval/finished_run.h"
+
+#include <simdjson.h>
+
+#include <cstring>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/text_file.h"
+#include "eval/file_names.h"
+#include "eval/run_directory.h"
+
+namespace refocus {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::ordered_json;
+
+// Reads the lines of samples files; simdjson, since a run has hundreds of megabytes of them.
+class SamplesReader {
+ public:
+  // Appends the file's items, answers and hashes. Answers point to no item yet.
+  void read(const fs::path& path, const std::string& subject, Task& task, FinishedTask& out) {
+    std::string text = read_text_file(path);
+    const std::size_t size = text.size();
+    text.resize(size + simdjson::SIMDJSON_PADDING);
+    std::int64_t number = 0, last = -1;
+    for (std::size_t begin = 0; begin < size; ++number) {
+      const void* end = std::memchr(text.data() + begin, '\n', size - begin);
+      const std::size_t length =
+          end == nullptr ? size - begin
+                         : static_cast<std::size_t>(static_cast<const char*>(end) - text.data()) - begin;
+      try {
+        sample(simdjson::padded_string_view(text.data() + begin, length, text.size() - begin), subject, task,
+               out);
+      } catch (const simdjson::simdjson_error& e) {
+        damaged(path, number + 1, e.what());
+      }
+      const std::int64_t index = task.items.back().index;
+      if (index <= last) damaged(path, number + 1, "doc_id does not ascend");
+      last = index;
+      begin += length + 1;
+    }
+  }
+
+ private:
+  [[noreturn]] static void damaged(const fs::path& path, std::int64_t line, const char* why) {
+    throw input_error(path.string(),
+                      "expected an answer as `refocus eval` writes it in line {}, got something else ({}); "
+                      "repeat the eval command, which writes the file anew",
+                      line, printable(why, 120));
+  }
+
+  static std::string text_of(simdjson::ondemand::value value) {
+    return std::string(std::string_view(value.get_string()));
+  }
+
+  // Fields in the order of the file, which a forward parser reads fastest.
+  void sample(simdjson::padded_string_view line, const std::string& subject, Task& task, FinishedTask& out) {
+    simdjson::ondemand::document document = parser_.iterate(line);
+    simdjson::ondemand::object fields = document.get_object();
+    Item item;
+    Answer answer;
+    item.subject = subject;
+    const std::int64_t index = fields["doc_id"].get_int64();
+    if (index < 0 || index > std::numeric_limits<int>::max()) {
+      throw simdjson::simdjson_error(simdjson::NUMBER_OUT_OF_RANGE);
+    }
+    item.index = static_cast<int>(index);
+    simdjson::ondemand::value target = fields["target"];
+    if (!target.is_null()) item.label = letter_of(target.get_string());
+    for (simdjson::ondemand::value texts : fields["resps"].get_array()) {
+      for (simdjson::ondemand::value text : texts.get_array()) answer.response.text = text_of(text);
+    }
+    for (simdjson::ondemand::value letter : fields["filtered_resps"].get_array()) {
+      answer.extraction.letter = letter_of(letter.get_string());
+    }
+    out.hashes.push_back(text_of(fields["doc_hash"]));
+    if (item.label) answer.correct = double(fields["acc"]) == 1;
+    answer.response.finish_reason = text_of(fields["finish_reason"]);
+    answer.response.prompt_tokens = fields["prompt_tokens"].get_int64();
+    answer.response.generated_tokens = fields["generated_tokens"].get_int64();
+    answer.response.subject = subject;
+    answer.response.index = item.index;
+    task.items.push_back(std::move(item));
+    out.answers.answers.push_back(std::move(answer));
+  }
+
+  // One letter, or nothing for "[invalid]".
+  static std::optional<char> letter_of(std::string_view text) {
+    return text.size() == 1 ? std::optional<char>(text[0]) : std::nullopt;
+  }
+
+  simdjson::ondemand::parser parser_;
+};
+
+ordered_json parse_results(const fs::path& path, const fs::path& run) {
+  if (!fs::is_regular_file(path)) {
+    throw input_error(path.string(),
+                      "expected the results of a finished arm, got no such file; repeat the eval command of "
+                      "{} to finish it",
+                      printable(run.string(), 200));
+  }
+  ordered_json results = ordered_json::parse(read_text_file(path), nullptr, false);
+  if (!results.is_object()) {
+    throw input_error(path.string(),
+                      "expected a JSON object, got something else; repeat the eval command of {}",
+                      printable(run.string(), 200));
+  }
+  return results;
+}
+
+// What is needed of run.json and results_refocus.json; JSON of another shape is an exception of its library.
+class ArmReader {
+ public:
+  ArmReader(const fs::path& run, const ordered_json& identity, SamplesReader& samples)
+      : run_(run), identity_(identity), samples_(samples) {}
+
+  FinishedArm read(const std::string& name) {
+    const fs::path directory = run_ / "arms" / checked_file_name(name);
+    const fs::path path = directory / "results_refocus.json";
+    const ordered_json results = parse_results(path, run_);
+    try {
+      FinishedArm arm;
+      arm.name = name;
+      arm.prompt = results.at("config").at("prompt");
+      arm.intervention = results.at("config").at("intervention");
+      arm.rules = results.at("config").at("extraction");
+      std::int64_t items = 0;
+      for (const std::string task : identity_.at("tasks")) {
+        arm.tasks.push_back(read_task(directory, task, results));
+        items += static_cast<std::int64_t>(arm.tasks.back().hashes.size());
+      }
+      if (items != identity_.at("items").get<std::int64_t>()) unfinished(path, identity_.at("items"), items);
+      return arm;
+    } catch (const ordered_json::exception& e) {
+      throw input_error(path.string(), "expected results of `refocus eval`, got: {}; repeat the eval command",
+                        printable(e.what(), 160));
+    }
+  }
+
+ private:
+  [[noreturn]] void unfinished(const fs::path& path, std::int64_t expected, std::int64_t got) const {
+    throw input_error(path.string(),
+                      "expected answers to all {} items, got {}: the run is not finished; repeat the eval "
+                      "command of {}",
+                      expected, got, printable(run_.string(), 200));
+  }
+
+  // The results' name for a subject of the task, which for some tasks depends on whether it is the only one;
+  // empty where the subject is another task's.
+  static std::string leaf_name(const std::string& task, const std::string& subject,
+                               const ordered_json& configs) {
+    for (const std::size_t subjects : {1u, 2u}) {
+      const Task named{task, std::vector<std::string>(subjects, subject), {}};
+      const std::string leaf = harness_task_name(named, subject);
+      if (configs.contains(leaf) && configs.at(leaf).at("dataset_name") == subject) return leaf;
+    }
+    return "";
+  }
+
+  FinishedTask read_task(const fs::path& directory, const std::string& name, const ordered_json& results) {
+    auto task = std::make_unique<Task>();
+    FinishedTask out;
+    task->name = name;
+    for (const std::string subject : identity_.at("subjects")) {
+      const std::string leaf = leaf_name(name, subject, results.at("configs"));
+      if (leaf.empty()) continue;
+      const fs::path path = directory / ("samples_" + checked_file_name(leaf) + "_refocus.jsonl");
+      const std::size_t before = task->items.size();
+      samples_.read(path, subject, *task, out);
+      const auto got = static_cast<std::int64_t>(task->items.size() - before);
+      const std::int64_t expected = results.at("n-samples").at(leaf).at("original");
+      if (got != expected) unfinished(path, expected, got);
+      task->subjects.push_back(subject);
+    }
+    for (std::size_t i = 0; i < task->items.size(); ++i) out.answers.answers[i].item = &task->items[i];
+    out.answers.task = task.get();
+    out.task = std::move(task);
+    return out;
+  }
+
+  const fs::path& run_;
+  const ordered_json& identity_;
+  SamplesReader& samples_;
+};
+
+}  // namespace
+
+std::vector<FinishedArm> read_finished_run(const fs::path& run_directory) {
+  const RunRecord record = read_run_record(run_directory);
+  SamplesReader samples;
+  ArmReader reader(run_directory, record.identity, samples);
+  std::vector<FinishedArm> arms;
+  const ordered_json names = record.identity.value("arms", ordered_json());
+  if (!names.is_array() || names.empty()) {
+    throw input_error(run_directory.string(),
+                      "expected a run.json that lists its arms, got none; give a directory that `refocus "
+                      "eval` wrote");
+  }
+  for (const ordered_json& name : names) arms.push_back(reader.read(name.is_string() ? name : ""));
+  return arms;
+}
+
+}  // namespace refocus

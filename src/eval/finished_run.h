@@ -1,0 +1,32 @@
+// The arms of a finished run, read back from the files of RUN_DIR/arms/ (docs/run-directory.md): what was
+// asked, answered and judged. Needs neither the model nor the data.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "eval/scoring.h"
+
+namespace refocus {
+
+struct FinishedTask {
+  std::unique_ptr<const Task> task;  // items with subject, index and label only
+  TaskAnswers answers;               // one an item, in their order; prompts are left out
+  std::vector<std::string> hashes;   // [items] doc_hash: what the question was
+};
+
+struct FinishedArm {
+  std::string name;          // Arm::name()
+  std::string prompt;        // "cot" or "direct"
+  std::string intervention;  // canonical text
+  std::string rules;         // how letters were read
+  std::vector<FinishedTask> tasks;
+};
+
+// All arms of a run in the order of its run.json. InputError, naming the file, where the directory is no run,
+// an arm is not finished, or a file is damaged. Reads only.
+std::vector<FinishedArm> read_finished_run(const std::filesystem::path& run_directory);
+
+}  // namespace refocus

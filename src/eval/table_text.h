@@ -1,0 +1,34 @@
+// Pieces of plain-text tables: padding by display width, and numbers as people read them.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace refocus {
+
+std::string repeated(char c, int times);
+
+// Padded with spaces to `width` columns, on the left or on the right; longer text stays as it is.
+std::string right(const std::string& text, int width);
+std::string left(const std::string& text, int width);
+
+std::string with_thousands(std::int64_t value);                 // "14,042"
+std::string one_decimal(const std::optional<double>& value);    // "35.2", or "-"
+std::optional<double> in_percent(std::optional<double> value);  // times 100
+
+// A category as a row's label: "STEM", "Social sciences", "non-STEM".
+std::string shown_category(const std::string& name, int longest);
+
+// Lines of a table, without blanks at their ends.
+class TextLines {
+ public:
+  void line(std::string text = "");
+  void rule(int width) { line(repeated('-', width)); }
+  std::string take() { return std::move(out_); }
+
+ private:
+  std::string out_;
+};
+
+}  // namespace refocus

@@ -1,0 +1,112 @@
+// src/stats against SciPy, statsmodels and NumPy (tests/golden/stats/make_goldens.py), and against cases that
+// can be worked out by hand.
+#include <cmath>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "stats/bootstrap.h"
+#include "stats/holm.h"
+#include "stats/mcnemar.h"
+#include "stats/wilson.h"
+#include "support.h"
+
+namespace refocus {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr double kTolerance = 1e-9;
+
+Json golden_cases(const char* name) {
+  std::ifstream in(testing::golden("stats") / "cases.json");
+  const Json cases = Json::parse(in);
+  EXPECT_FALSE(cases.at(name).empty());
+  return cases.at(name);
+}
+
+TEST(Wilson, EqualsStatsmodels) {
+  for (const Json& c : golden_cases("wilson")) {
+    const Interval interval = wilson_interval(c["successes"], c["trials"], c["confidence"]);
+    EXPECT_NEAR(interval.low, c["low"].get<double>(), kTolerance) << c;
+    EXPECT_NEAR(interval.high, c["high"].get<double>(), kTolerance) << c;
+  }
+}
+
+TEST(Wilson, StaysWithinZeroAndOne) {
+  EXPECT_EQ(wilson_interval(0, 10).low, 0);
+  EXPECT_GT(wilson_interval(0, 10).high, 0.2);
+  EXPECT_EQ(wilson_interval(10, 10).high, 1);
+  EXPECT_LT(wilson_interval(10, 10).low, 0.8);
+}
+
+TEST(McNemar, EqualsStatsmodels) {
+  for (const Json& c : golden_cases("mcnemar")) {
+    const double p = c["p"], got = mcnemar_exact_p(c["fixed"], c["broken"]);
+    EXPECT_NEAR(got, p, kTolerance) << c;
+    EXPECT_NEAR(got / p, 1, kTolerance) << c << ": small values too, relatively";
+  }
+}
+
+TEST(McNemar, ByHand) {
+  EXPECT_EQ(mcnemar_exact_p(0, 0), 1);
+  EXPECT_EQ(mcnemar_exact_p(4, 4), 1);
+  EXPECT_DOUBLE_EQ(mcnemar_exact_p(3, 0), 0.25);               // 2 / 2^3
+  EXPECT_DOUBLE_EQ(mcnemar_exact_p(1, 4), 2 * (1 + 5) / 32.);  // 2 (C(5,0) + C(5,1)) / 2^5
+  EXPECT_EQ(mcnemar_exact_p(7, 2), mcnemar_exact_p(2, 7));
+}
+
+TEST(Holm, EqualsStatsmodels) {
+  for (const Json& c : golden_cases("holm")) {
+    const std::vector<double> expected = c["adjusted"];
+    const std::vector<double> got = holm_adjusted(c["p"].get<std::vector<double>>());
+    ASSERT_EQ(got.size(), expected.size());
+    for (std::size_t i = 0; i < got.size(); ++i) EXPECT_NEAR(got[i], expected[i], kTolerance) << c;
+  }
+}
+
+std::vector<std::int8_t> differences(const std::string& signs) {
+  std::vector<std::int8_t> out;
+  for (const char c : signs) out.push_back(c == '+' ? 1 : c == '-' ? -1 : 0);
+  return out;
+}
+
+TEST(Bootstrap, EqualsItsDefinitionInNumPy) {
+  for (const Json& c : golden_cases("bootstrap")) {
+    const std::vector<std::int8_t> d = differences(c["differences"]);
+    const std::vector<std::int64_t> first = c["first_sums"];
+    std::vector<std::int64_t> sums = bootstrap_sums(d, c["resamples"], c["seed"]);
+    ASSERT_EQ(static_cast<std::int64_t>(sums.size()), c["resamples"].get<std::int64_t>());
+    sums.resize(first.size());
+    EXPECT_EQ(sums, first);
+    const Interval interval = paired_bootstrap_interval(d, c["resamples"], c["seed"], c["confidence"]);
+    EXPECT_NEAR(interval.low, c["low"].get<double>(), kTolerance);
+    EXPECT_NEAR(interval.high, c["high"].get<double>(), kTolerance);
+  }
+}
+
+TEST(Bootstrap, SeedDecides) {
+  const std::vector<std::int8_t> d = differences("++--+000000000-0+00");
+  EXPECT_EQ(bootstrap_sums(d, 50, 3), bootstrap_sums(d, 50, 3));
+  EXPECT_NE(bootstrap_sums(d, 50, 3), bootstrap_sums(d, 50, 4));
+}
+
+TEST(Bootstrap, HasTheWidthThatTheoryGives) {
+  // 1000 items, 150 fixed and 100 broken: mean 0.05, variance of the mean (0.25 - 0.0025) / 1000.
+  const std::vector<std::int8_t> d =
+      differences(std::string(150, '+') + std::string(100, '-') + std::string(750, '0'));
+  const double deviation = std::sqrt((0.25 - 0.0025) / 1000);
+  const double slack = 0.05 * deviation + 0.001;  // chance, and a mean's step of 1/1000
+  const Interval interval = paired_bootstrap_interval(d, 20000, 1);
+  EXPECT_NEAR(interval.low, 0.05 - 1.96 * deviation, slack);
+  EXPECT_NEAR(interval.high, 0.05 + 1.96 * deviation, slack);
+}
+
+TEST(Bootstrap, QuantilesLieBetweenNeighbours) {
+  const std::vector<std::int64_t> sorted = {0, 10, 20, 30, 40};
+  EXPECT_DOUBLE_EQ(sorted_quantile(sorted, 0), 0);
+  EXPECT_DOUBLE_EQ(sorted_quantile(sorted, 0.3), 12);
+  EXPECT_DOUBLE_EQ(sorted_quantile(sorted, 1), 40);
+}
+
+}  // namespace
+}  // namespace refocus
