@@ -18,5 +18,6 @@ Action add_extract(CLI::App& command);
 Action add_bench(CLI::App& command);
 Action add_eval(CLI::App& command);
 Action add_convert(CLI::App& command);
+Action add_train(CLI::App& command);
 
 }  // namespace refocus::cli

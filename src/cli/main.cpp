@@ -40,6 +40,7 @@ constexpr Entry kCommands[] = {
     {"eval", "Ask a model the questions of a task, in one or several arms", refocus::cli::add_eval},
     {"bench", "Measure a model's speed, with and without re-balancing", refocus::cli::add_bench},
     {"convert", "Write a model as a GGUF file, quantised or not", refocus::cli::add_convert},
+    {"train", "Train a model on texts, or on prompts and responses", refocus::cli::add_train},
 };
 
 int fail(const std::string& message, int status) {
