@@ -126,6 +126,7 @@ TrainingProgress Trainer::one_step() {
   for (const TrainingBatch& batch : batches) {
     sum += graph_.loss_and_gradients(weights_.data(), batch, scale, gradients_.data());
   }
+  last_batch_ = std::move(batches.back());
   TrainingProgress out;
   out.step = step;
   out.loss = sum / static_cast<double>(counted);
@@ -151,10 +152,13 @@ double Trainer::validation_loss() {
     sum += graph_.loss(weights_.data(), batch);
     counted += batch.counted();
   }
+  if (!std::isfinite(sum)) refuse_non_finite("validation loss", state_.step);
   return sum / static_cast<double>(counted);
 }
 
 void Trainer::checkpoint() {
+  // Weights that have just left the range of float32 must not replace a good checkpoint.
+  if (!std::isfinite(graph_.loss(weights_.data(), last_batch_))) refuse_non_finite("loss", state_.step + 1);
   std::vector<NamedTensor> moments = named_tensors(layout_, optimizer_.m(), "m.");
   const std::vector<NamedTensor> v = named_tensors(layout_, optimizer_.v(), "v.");
   moments.insert(moments.end(), v.begin(), v.end());

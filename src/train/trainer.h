@@ -83,6 +83,7 @@ class Trainer {
   BatchPacker packer_;
   RunState state_;
   AlignedBuffer<float> weights_, gradients_;
+  TrainingBatch last_batch_;
   double seconds_ = 0;               // spent in steps of this process
   std::uint64_t tokens_before_ = 0;  // this process
 };
