@@ -6,9 +6,14 @@ usage: train_vs_pytorch.py REFOCUS TOKENIZER_DIR [--rounds 3] [--steps 10] [--th
 Needs Debian's python3-torch, and libopenblas0-pthread, without which PyTorch's products are slow and the comparison
 means nothing. Sequences have the same length in both, so that PyTorch can take them as one batch without padding;
 its attention is softmax over a masked matrix, what this PyTorch (1.13) has. Both count optimizer steps only, and the
-first steps of a run are left out.
+first steps of a run are left out. PyTorch's tensors come from memory that stays mapped (glibc would otherwise give
+large ones back and fault them in anew, which costs it a third of its speed).
 """
-import argparse, json, math, pathlib, random, subprocess, sys, tempfile, time
+import argparse, json, math, os, pathlib, random, subprocess, sys, tempfile, time
+
+if "MALLOC_MMAP_MAX_" not in os.environ:
+    os.execve(sys.executable, [sys.executable] + sys.argv,
+              os.environ | {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 40)})
 import torch
 from torch import nn
 from torch.nn import functional as F
