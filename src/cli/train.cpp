@@ -173,8 +173,9 @@ void run(Options o) {
                       "expected a directory without a run, got one; add --resume to go on with it, or "
                       "choose another");
   }
-  directory.prepare();
+  directory.create();
   const DirectoryLock lock(o.output);
+  directory.clean();
   ThreadPool pool(o.threads > 0 ? o.threads : available_threads());
   const TrainingSet training = load(o.data, *opened.tokenizer, context, pool);
   std::optional<TrainingSet> validation;

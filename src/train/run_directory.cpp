@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/text_file.h"
 #include "io/strict_json.h"
+#include "train/loss_curve.h"
 
 namespace refocus {
 
@@ -29,6 +30,13 @@ void flush_directory(const fs::path& directory) {
   ::close(fd);
 }
 
+// The names of base/text_file and io/atomic_file while they write: NAME.tmp, then numbers.
+bool is_temporary(const std::string& name) {
+  const std::size_t at = name.rfind(".tmp");
+  return at != std::string::npos && at + 4 < name.size() &&
+         name.find_first_not_of("0123456789.", at + 4) == std::string::npos;
+}
+
 void write_model_files(const ModelFiles& files, const fs::path& to) {
   for (const char* name : {"tokenizer.model", "tokenizer.json", "tokenizer_config.json",
                            "special_tokens_map.json", "added_tokens.json", "generation_config.json"}) {
@@ -42,14 +50,21 @@ void write_model_files(const ModelFiles& files, const fs::path& to) {
 
 }  // namespace
 
-void TrainingDirectory::prepare() const {
+void TrainingDirectory::create() const {
   std::error_code error;
   fs::create_directories(path_ / "checkpoints", error);
   if (error) {
     throw input_error(path_.string(), "cannot be made: {}; {}", error.message(), write_remedy(error.value()));
   }
+}
+
+void TrainingDirectory::clean() const {
+  std::error_code ignored;
   for (const fs::directory_entry& entry : fs::directory_iterator(path_ / "checkpoints")) {
-    if (entry.path().filename().string().starts_with(kUnfinished)) fs::remove_all(entry.path(), error);
+    if (entry.path().filename().string().starts_with(kUnfinished)) fs::remove_all(entry.path(), ignored);
+  }
+  for (const fs::directory_entry& entry : fs::directory_iterator(path_)) {
+    if (is_temporary(entry.path().filename().string())) fs::remove(entry.path(), ignored);
   }
 }
 
@@ -123,6 +138,12 @@ void TrainingDirectory::trim_log(std::int64_t step) const {
     begin = end + 1;
   }
   write_file_atomically(log_path(), kept);
+}
+
+void TrainingDirectory::write_loss_curve() const {
+  const std::string log = read_text_file(log_path());
+  const std::string svg = loss_curve_svg(loss_points(log, "loss"), loss_points(log, "validation_loss"));
+  if (!svg.empty()) write_file_atomically(path_ / "loss.svg", svg);
 }
 
 RunState read_state(const fs::path& checkpoint) {

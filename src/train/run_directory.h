@@ -6,6 +6,7 @@
 //   float32
 //                                                           weights, optimizer.safetensors and state.json
 //   DIR/log.jsonl                                           a line a step, and one a validation
+//   DIR/loss.svg                                            the same as a drawing, as of the last checkpoint
 //
 // A checkpoint is written under another name, flushed to the disk and renamed; only then is the one before it
 // removed. So there is a whole one at any moment.
@@ -43,9 +44,10 @@ class TrainingDirectory {
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path log_path() const { return path_ / "log.jsonl"; }
 
-  // Makes the directory, and removes what an interrupted write left behind. InputError where it cannot be
-  // made.
-  void prepare() const;
+  // Makes the directory. InputError where it cannot be made.
+  void create() const;
+  // Removes what interrupted writes left behind; only while no other process writes.
+  void clean() const;
   // The newest checkpoint, if there is one.
   std::optional<std::filesystem::path> last_checkpoint() const;
   bool holds_a_run() const;
@@ -59,6 +61,8 @@ class TrainingDirectory {
 
   // Drops lines of steps after `step`, which a resumed run will write again.
   void trim_log(std::int64_t step) const;
+  // Draws the log.
+  void write_loss_curve() const;
 
  private:
   std::filesystem::path path_;

@@ -208,7 +208,10 @@ void Trainer::run(const std::function<void(const TrainingProgress&)>& progress) 
       now.validation_loss = validation_loss();
       log({{"step", now.step}, {"validation_loss", *now.validation_loss}});
     }
-    if (due(options_.checkpoint_every)) checkpoint();
+    if (due(options_.checkpoint_every)) {
+      checkpoint();
+      directory_.write_loss_curve();
+    }
     now.seconds_left =
         seconds_ / static_cast<double>(state_.step - first) * static_cast<double>(steps - state_.step);
     progress(now);

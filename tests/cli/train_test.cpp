@@ -91,6 +91,7 @@ TEST_F(Train, LearnsAndWritesAModelThatOtherCommandsLoad) {
   EXPECT_LT(steps[149]["loss"].get<double>(), 1.7);
   EXPECT_LT(validations[2]["validation_loss"], validations[0]["validation_loss"]);
   EXPECT_EQ(checkpoint("run").filename(), "step-00000150");
+  EXPECT_THAT(file_text(dir / "run/loss.svg"), ::testing::HasSubstr("validation loss"));
 
   const ProcessResult info = testing::refocus({"info", "-m", path("run"), "--json"});
   EXPECT_EQ(info.status, 0) << info.err;
@@ -134,7 +135,7 @@ TEST_F(Train, KilledAtManyMomentsItEndsWithTheSameBytes) {
   ASSERT_EQ(last.status, 0) << last.err;
   EXPECT_GE(kills, 4);
   EXPECT_THAT(last.err, ::testing::HasSubstr("going on after step"));
-  for (const char* name : {"model.safetensors", "config.json", "tokenizer.json"}) {
+  for (const char* name : {"model.safetensors", "config.json", "tokenizer.json", "loss.svg"}) {
     EXPECT_EQ(file_text(dir / "run" / name), file_text(dir / "whole" / name)) << name;
   }
   for (const char* name : {"model.safetensors", "optimizer.safetensors", "state.json"}) {
