@@ -7,7 +7,10 @@
 
 #include "base/aligned_buffer.h"
 #include "kernels/attention.h"
+#include "kernels/causal_attention.h"
+#include "kernels/gemm.h"
 #include "kernels/instruction_set.h"
+#include "kernels/machine_limits.h"
 #include "kernels/matmul.h"
 #include "kernels/packed_matmul.h"
 #include "kernels/rms_norm.h"
@@ -57,6 +60,66 @@ void matmul_shapes(benchmark::internal::Benchmark* bench) {
     if (rows == 512 || rows == 1) bench->Args({rows, 5632, 2048})->Args({rows, 768, 2048});
   }
 }
+// The three products of a linear layer [inputs, outputs] in training, as a share of the machine's
+// multiply-adds.
+void gemm_bench(benchmark::State& state, char form) {
+  const std::int64_t rows = state.range(0), in = state.range(1), out = state.range(2);
+  ThreadPool pool(static_cast<int>(state.range(3)));
+  const double limit = measure_fma_gflop_s(pool) * 1e9;
+  const AlignedBuffer<float> x = random_buffer(rows * in), w = random_buffer(in * out),
+                             y = random_buffer(rows * out);
+  AlignedBuffer<float> c(static_cast<std::size_t>(std::max({rows * in, in * out, rows * out})));
+  GemmScratch scratch;
+  for (auto _ : state) {
+    if (form == 'f')
+      gemm(pool, {rows, out, in}, {x.data(), in, 1}, {w.data(), 1, in}, {c.data(), out}, scratch);
+    if (form == 'x')
+      gemm(pool, {rows, in, out}, {y.data(), out, 1}, {w.data(), in, 1}, {c.data(), in}, scratch);
+    if (form == 'w')
+      gemm(pool, {out, in, rows}, {y.data(), 1, out}, {x.data(), in, 1}, {c.data(), in}, scratch);
+    benchmark::ClobberMemory();
+  }
+  const double work = 2.0 * static_cast<double>(rows * in * out);
+  state.counters["flop"] = benchmark::Counter(work, benchmark::Counter::kIsIterationInvariantRate);
+  state.counters["share"] = benchmark::Counter(work / limit, benchmark::Counter::kIsIterationInvariantRate);
+}
+
+void gemm_shapes(benchmark::internal::Benchmark* bench) {
+  for (const std::int64_t threads : {1, 2}) {
+    bench->Args({8192, 256, 256, threads})->Args({8192, 256, 704, threads})->Args({8192, 704, 256, threads});
+    bench->Args({2048, 1024, 1024, threads});
+  }
+  bench->UseRealTime();
+}
+BENCHMARK_CAPTURE(gemm_bench, y_NT, 'f')->Apply(gemm_shapes);
+BENCHMARK_CAPTURE(gemm_bench, dx_NN, 'x')->Apply(gemm_shapes);
+BENCHMARK_CAPTURE(gemm_bench, dW_TN, 'w')->Apply(gemm_shapes);
+
+// Forward and backward of causal attention over 8 sequences of 512 tokens, 8 heads of 32.
+void causal_attention_bench(benchmark::State& state) {
+  ThreadPool pool(static_cast<int>(state.range(0)));
+  const AttentionShape shape{8, 4, 32, 0.17f};
+  std::vector<RowSpan> sequences;
+  for (std::int64_t s = 0; s < 8; ++s) sequences.push_back({s * 512, 512});
+  const AlignedBuffer<float> q = random_buffer(4096 * 256), k = random_buffer(4096 * 128),
+                             v = random_buffer(4096 * 128), d_out = random_buffer(4096 * 256);
+  AlignedBuffer<float> out(4096 * 256), lse(4096 * 8), dq(4096 * 256), dk(4096 * 128), dv(4096 * 128);
+  CausalScratch scratch;
+  const CausalInput in{q.data(), k.data(), v.data(), 256, 128};
+  for (auto _ : state) {
+    causal_attention(pool, shape, sequences, in, {out.data(), lse.data(), 256}, scratch);
+    if (state.range(1) != 0) {
+      causal_attention_backward(pool, shape, sequences, in, {out.data(), lse.data(), 256},
+                                {d_out.data(), dq.data(), dk.data(), dv.data()}, scratch);
+    }
+    benchmark::ClobberMemory();
+  }
+  // Of the causal half: 2 products forward, 5 backward.
+  const double work = 4096.0 * 512 * 256 * (state.range(1) != 0 ? 7 : 2);
+  state.counters["flop"] = benchmark::Counter(work, benchmark::Counter::kIsIterationInvariantRate);
+}
+BENCHMARK(causal_attention_bench)->Args({1, 0})->Args({1, 1})->Args({2, 1})->UseRealTime();
+
 BENCHMARK_CAPTURE(matmul_bench, f32, DType::kF32)->Apply(matmul_shapes);
 BENCHMARK_CAPTURE(matmul_bench, f16, DType::kF16)->Apply(matmul_shapes);
 BENCHMARK_CAPTURE(matmul_bench, bf16, DType::kBF16)->Apply(matmul_shapes);

@@ -3,25 +3,28 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstring>
 #include <initializer_list>
 
 namespace refocus::cli {
 
 namespace {
 
-constexpr char kHint[] =
-    "\nrefocus: stopped; finished answers are kept, and the same command goes on from there\n";
+const char* hint_text = "";  // set before the handler is
 
 // Only calls that are safe in a signal handler. The action was reset on entry, so the raised signal ends the
 // process as soon as this returns, and the caller's shell sees the signal.
 void say_and_end(int signal) {
-  [[maybe_unused]] const ssize_t ignored = ::write(STDERR_FILENO, kHint, sizeof kHint - 1);
+  for (const char* text : {"\nrefocus: ", hint_text, "\n"}) {
+    [[maybe_unused]] const ssize_t ignored = ::write(STDERR_FILENO, text, std::strlen(text));
+  }
   std::raise(signal);
 }
 
 }  // namespace
 
-void tell_how_to_resume() {
+void tell_how_to_resume(const char* hint) {
+  hint_text = hint;
   struct sigaction action = {};
   action.sa_handler = say_and_end;
   action.sa_flags = static_cast<int>(SA_RESETHAND);

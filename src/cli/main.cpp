@@ -42,6 +42,7 @@ constexpr Entry kCommands[] = {
     {"compare", "Compare the arms of one run or of two, item by item", refocus::cli::add_compare},
     {"bench", "Measure a model's speed, with and without re-balancing", refocus::cli::add_bench},
     {"convert", "Write a model as a GGUF file, quantised or not", refocus::cli::add_convert},
+    {"train", "Train a model on texts, or on prompts and responses", refocus::cli::add_train},
 };
 
 int fail(const std::string& message, int status) {

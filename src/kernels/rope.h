@@ -8,6 +8,10 @@ namespace refocus {
 // Rotates x [heads, head_dim] in place; cosines and sines are of this row's position, [head_dim / 2].
 void rope(float* x, std::int64_t heads, std::int64_t head_dim, const float* cosines, const float* sines);
 
+// Turns dL/d(rotated x) back into dL/dx, in place: the rotation by the negative angles.
+void rope_backward(float* dx, std::int64_t heads, std::int64_t head_dim, const float* cosines,
+                   const float* sines);
+
 namespace reference {
 void rope(float* x, std::int64_t heads, std::int64_t head_dim, const float* cosines, const float* sines);
 }

@@ -34,6 +34,39 @@ void rms_norm(const float* x, const float* weight, std::int64_t size, float eps,
   for (; i < size; ++i) y[i] = x[i] * scale * weight[i];
 }
 
+void rms_norm_backward(const RmsNormGradient& g, std::int64_t size, float eps) {
+  const hn::CappedTag<float, 16> d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  auto squares = hn::Zero(d), dots = hn::Zero(d);
+  std::int64_t i = 0;
+  for (; i + lanes <= size; i += lanes) {
+    const auto x = hn::LoadU(d, g.x + i);
+    squares = hn::MulAdd(x, x, squares);
+    dots = hn::MulAdd(hn::Mul(x, hn::LoadU(d, g.weight + i)), hn::LoadU(d, g.dy + i), dots);
+  }
+  double square = hn::GetLane(hn::SumOfLanes(d, squares)), dot = hn::GetLane(hn::SumOfLanes(d, dots));
+  for (std::int64_t j = i; j < size; ++j) {
+    square += static_cast<double>(g.x[j]) * g.x[j];
+    dot += static_cast<double>(g.x[j]) * g.weight[j] * g.dy[j];
+  }
+  const double r = 1 / std::sqrt(square / static_cast<double>(size) + eps);
+  const auto scale = static_cast<float>(r);
+  const auto along = static_cast<float>(r * r * r * dot / static_cast<double>(size));
+  const auto scales = hn::Set(d, scale), alongs = hn::Set(d, along);
+  for (i = 0; i + lanes <= size; i += lanes) {
+    const auto x = hn::LoadU(d, g.x + i), scaled = hn::Mul(hn::LoadU(d, g.dy + i), scales);
+    hn::StoreU(hn::MulAdd(scaled, x, hn::LoadU(d, g.d_weight + i)), d, g.d_weight + i);
+    auto dx = hn::NegMulAdd(x, alongs, hn::Mul(scaled, hn::LoadU(d, g.weight + i)));
+    if (g.accumulate) dx = hn::Add(dx, hn::LoadU(d, g.dx + i));
+    hn::StoreU(dx, d, g.dx + i);
+  }
+  for (; i < size; ++i) {
+    const float scaled = g.dy[i] * scale;
+    g.d_weight[i] += scaled * g.x[i];
+    g.dx[i] = scaled * g.weight[i] - g.x[i] * along + (g.accumulate ? g.dx[i] : 0.0f);
+  }
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace refocus
 HWY_AFTER_NAMESPACE();
@@ -42,9 +75,13 @@ HWY_AFTER_NAMESPACE();
 namespace refocus {
 namespace {
 HWY_EXPORT(rms_norm);
-}
+HWY_EXPORT(rms_norm_backward);
+}  // namespace
 void rms_norm(const float* x, const float* weight, std::int64_t size, float eps, float* y) {
   HWY_DYNAMIC_DISPATCH(rms_norm)(x, weight, size, eps, y);
+}
+void rms_norm_backward(const RmsNormGradient& gradient, std::int64_t size, float eps) {
+  HWY_DYNAMIC_DISPATCH(rms_norm_backward)(gradient, size, eps);
 }
 }  // namespace refocus
 #endif

@@ -1,0 +1,283 @@
+// refocus train: a model from scratch or from a checkpoint, on a JSONL file of texts or prompts and
+// responses.
+#include <spdlog/spdlog.h>
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "base/error.h"
+#include "base/text_file.h"
+#include "cli/checks.h"
+#include "cli/command.h"
+#include "cli/interrupt.h"
+#include "eval/directory_lock.h"
+#include "io/checkpoint.h"
+#include "io/strict_json.h"
+#include "train/trainer.h"
+
+namespace refocus::cli {
+
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+struct Options {
+  std::string data, validation, config, from, tokenizer, output, type = "f32", order = "shuffled";
+  std::int64_t context = 0;
+  int threads = 0;
+  bool resume = false;
+  std::optional<double> min_learning_rate;
+  std::optional<std::int64_t> warmup;
+  TrainerOptions trainer;
+};
+
+// A directory, or a tokenizer file in one.
+fs::path tokenizer_directory(const std::string& given) {
+  const fs::path path = given;
+  if (fs::is_directory(path)) return path;
+  const bool known = path.filename() == "tokenizer.model" || path.filename() == "tokenizer.json";
+  if (!fs::exists(path) || !known) {
+    throw usage_error(
+        "--tokenizer",
+        "expected a directory with tokenizer.model or tokenizer.json, or such a file, got '{}'; "
+        "check the path",
+        printable(given));
+  }
+  return path.has_parent_path() ? path.parent_path() : fs::path(".");
+}
+
+// config.json of the model to make: what was given, and what follows from the tokenizer and the type.
+json completed_config(json config, const Tokenizer& tokenizer, const std::string& type) {
+  if (!config.contains("vocab_size")) config["vocab_size"] = tokenizer.vocab_size();
+  config["architectures"] = {"LlamaForCausalLM"};
+  if (!config.contains("model_type")) config["model_type"] = "llama";
+  if (!config.contains("hidden_act")) config["hidden_act"] = "silu";
+  config["torch_dtype"] = type == "f16" ? "float16" : type == "bf16" ? "bfloat16" : "float32";
+  if (!config.contains("bos_token_id") && tokenizer.bos_id()) config["bos_token_id"] = *tokenizer.bos_id();
+  if (!config.contains("eos_token_id") && !tokenizer.eos_ids().empty()) {
+    config["eos_token_id"] = tokenizer.eos_ids().front();
+  }
+  return config;
+}
+
+struct Opened {
+  TrainingModel model;
+  std::unique_ptr<Tokenizer> tokenizer;
+};
+
+Opened open(const Options& o) {
+  if (o.config.empty() == o.from.empty()) {
+    throw usage_error("train", "expected one of --config (from scratch) and --from (a checkpoint), got {}",
+                      o.config.empty() ? "neither" : "both");
+  }
+  if (o.from.empty() && o.tokenizer.empty()) {
+    throw usage_error("train", "expected --tokenizer beside --config, got none; name a directory with one");
+  }
+  if (!o.from.empty() && !fs::is_directory(o.from)) {
+    throw usage_error("--from", "expected a model directory, got '{}'; check the path", printable(o.from));
+  }
+  Opened out;
+  out.model.files.tokenizer_directory =
+      o.tokenizer.empty() ? fs::path(o.from) : tokenizer_directory(o.tokenizer);
+  out.tokenizer = load_tokenizer(out.model.files.tokenizer_directory);
+  std::string text, where = o.config;
+  if (o.from.empty()) {
+    text = read_text_file(o.config);
+  } else {
+    Checkpoint checkpoint = open_checkpoint(o.from);
+    text = checkpoint.config_json;
+    where = checkpoint.config_source;
+    out.model.base = std::make_shared<const WeightMap>(std::move(checkpoint.weights));
+    out.model.base_name = o.from;
+  }
+  const json config =
+      completed_config(parse_strict_json_object(text, where, "the file", 16), *out.tokenizer, o.type);
+  out.model.files.config_json = config.dump(2) + "\n";
+  out.model.config = parse_config(out.model.files.config_json, where);
+  out.model.tied = out.model.base ? has_tied_embeddings(out.model.config, *out.model.base)
+                                  : out.model.config.tie_word_embeddings;
+  const json deviation = config.value("initializer_range", json(0.02));
+  if (!deviation.is_number() || !(deviation.get<double>() > 0)) {
+    throw input_error(where, "expected a positive number for initializer_range, got {}",
+                      printable(deviation.dump()));
+  }
+  out.model.initial_deviation = deviation.get<double>();
+  if (out.tokenizer->vocab_size() > out.model.config.vocab_size) {
+    throw input_error(where, "expected a vocab_size of at least {} as the tokenizer has, got {}; raise it",
+                      out.tokenizer->vocab_size(), out.model.config.vocab_size);
+  }
+  return out;
+}
+
+std::int64_t checked_context(const Options& o, const LlamaConfig& config) {
+  const std::int64_t most = config.rope_scaling.kind == RopeScaling::Kind::kDynamic
+                                ? config.max_position_embeddings
+                                : config.context_length();
+  const std::int64_t context = o.context > 0 ? o.context : std::min(most, o.trainer.batch_tokens);
+  if (context > most) {
+    throw usage_error("--context", "expected at most {} (max_position_embeddings), got {}", most, context);
+  }
+  if (context > o.trainer.batch_tokens) {
+    throw usage_error("--batch-tokens", "expected at least the context of {} tokens, got {}", context,
+                      o.trainer.batch_tokens);
+  }
+  return context;
+}
+
+TrainingSet load(const std::string& path, const Tokenizer& tokenizer, std::int64_t context,
+                 ThreadPool& pool) {
+  TrainingSet set = TrainingSet::load(path, tokenizer, context, pool);
+  spdlog::info("{}: {} sequences, {} tokens", path, set.size(), set.total_tokens());
+  if (set.cut() > 0)
+    spdlog::warn("{}: {} pairs are longer than {} tokens and lose their end", path, set.cut(), context);
+  if (set.left_out() > 0) {
+    spdlog::warn("{}: {} pairs are left out, their response begins beyond {} tokens", path, set.left_out(),
+                 context);
+  }
+  return set;
+}
+
+// One line every other second, and one for each validation.
+class Progress {
+ public:
+  Progress(std::int64_t steps) : steps_(steps) {}
+  void operator()(const TrainingProgress& p) {
+    const auto now = std::chrono::steady_clock::now();
+    if (p.validation_loss)
+      spdlog::info("step {} of {}, validation loss {:.4f}", p.step, steps_, *p.validation_loss);
+    if (p.step < steps_ && now < next_) return;
+    next_ = now + std::chrono::seconds(2);
+    spdlog::info("step {} of {}, loss {:.4f}, {:.0f} tokens/s, {:.0f} s left", p.step, steps_, p.loss,
+                 p.tokens_per_second, p.seconds_left);
+  }
+
+ private:
+  std::int64_t steps_;
+  std::chrono::steady_clock::time_point next_;
+};
+
+void run(Options o) {
+  OptimizerOptions& optimizer = o.trainer.optimizer;
+  optimizer.min_learning_rate = o.min_learning_rate.value_or(optimizer.learning_rate / 10);
+  optimizer.warmup = o.warmup.value_or(optimizer.steps / 20);
+  o.trainer.shuffle = o.order == "shuffled";
+  o.trainer.output_type = o.type == "f16" ? DType::kF16 : o.type == "bf16" ? DType::kBF16 : DType::kF32;
+  const Opened opened = open(o);
+  const std::int64_t context = checked_context(o, opened.model.config);
+
+  const TrainingDirectory directory(o.output);
+  if (!o.resume && directory.holds_a_run()) {
+    throw input_error(o.output,
+                      "expected a directory without a run, got one; add --resume to go on with it, or "
+                      "choose another");
+  }
+  directory.create();
+  const DirectoryLock lock(o.output);
+  directory.clean();
+  ThreadPool pool(o.threads > 0 ? o.threads : available_threads());
+  const TrainingSet training = load(o.data, *opened.tokenizer, context, pool);
+  std::optional<TrainingSet> validation;
+  if (!o.validation.empty()) validation = load(o.validation, *opened.tokenizer, context, pool);
+
+  json settings = {{"data", training.fingerprint()},
+                   {"config", opened.model.files.config_json},
+                   {"from", o.from},
+                   {"validation", validation ? json(validation->fingerprint()) : json()}};
+  Trainer trainer(opened.model, o.trainer, context, training, validation ? &*validation : nullptr,
+                  std::move(settings), directory, pool);
+  spdlog::info("{} parameters, {} threads", trainer.layout().size(), pool.size());
+  if (o.resume) {
+    const auto checkpoint = directory.last_checkpoint();
+    if (checkpoint) trainer.resume(*checkpoint);
+    spdlog::info("going on after step {}{}", trainer.step(), checkpoint ? "" : " (no checkpoint yet)");
+  }
+  tell_how_to_resume("stopped; --resume goes on from the last checkpoint");
+  trainer.run(Progress(optimizer.steps));
+  spdlog::info("the model is in {}", o.output);
+}
+
+void add_schedule(CLI::App& command, Options& o) {
+  TrainerOptions& t = o.trainer;
+  OptimizerOptions& a = t.optimizer;
+  const auto steps = whole_number<std::int64_t>(1, 1 << 30);
+  const auto some = whole_number<std::int64_t>(0, 1 << 30);
+  command.add_option("--steps", a.steps, "Optimizer steps of the whole run")
+      ->capture_default_str()
+      ->check(steps);
+  command.add_option("--batch-tokens", t.batch_tokens, "Most tokens in a batch; whole sequences fill it")
+      ->capture_default_str()
+      ->check(whole_number<std::int64_t>(2, 1 << 24));
+  command.add_option("--accumulate", t.accumulate, "Batches whose gradients make one step")
+      ->capture_default_str()
+      ->check(whole_number<std::int64_t>(1, 1 << 16));
+  command.add_option("--context", o.context, "Most tokens in a sequence (default: the model's)")
+      ->check(whole_number<std::int64_t>(2, 1 << 24));
+  command.add_option("--lr", a.learning_rate, "Highest learning rate")
+      ->capture_default_str()
+      ->check(number(0, 1e9));
+  command.add_option("--min-lr", o.min_learning_rate, "Learning rate of the last step (default: a tenth)")
+      ->check(number(0, 1e9));
+  command.add_option("--warmup", o.warmup, "Steps over which the rate rises (default: a twentieth)")
+      ->check(some);
+  command.add_option("--beta1", a.beta1, "AdamW: decay of the mean gradient")
+      ->capture_default_str()
+      ->check(number(0, 0.9999999));
+  command.add_option("--beta2", a.beta2, "AdamW: decay of the mean square")
+      ->capture_default_str()
+      ->check(number(0, 0.9999999));
+  command.add_option("--weight-decay", a.weight_decay, "AdamW: weight decay of matrices")
+      ->capture_default_str()
+      ->check(number(0, 1e3));
+  command.add_option("--clip", a.clip, "Most the gradient's norm may be (0: any)")
+      ->capture_default_str()
+      ->check(number(0, 1e9));
+  command.add_option("--seed", t.seed, "Seed of starting weights and order")
+      ->capture_default_str()
+      ->check(whole_number<std::uint64_t>(0, ~std::uint64_t{0}));
+  command.add_option("--order", o.order, "Order of the data in each epoch: shuffled or file")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"shuffled", "file"}));
+  command.add_option("--validate-every", t.validate_every, "Steps between validations (0: at the end)")
+      ->capture_default_str()
+      ->check(some);
+  command.add_option("--checkpoint-every", t.checkpoint_every, "Steps between checkpoints (0: at the end)")
+      ->capture_default_str()
+      ->check(some);
+}
+
+}  // namespace
+
+Action add_train(CLI::App& command) {
+  auto options = std::make_shared<Options>();
+  options->trainer.validate_every = options->trainer.checkpoint_every = 100;
+  command
+      .add_option("--data", options->data, R"(JSONL: {"text": ..} or {"prompt": .., "response": ..} a line)")
+      ->required()
+      ->type_name("FILE");
+  command.add_option("--validation", options->validation, "JSONL of the same kind, not trained on")
+      ->type_name("FILE");
+  command.add_option("--config", options->config, "config.json of a model to train from scratch")
+      ->type_name("FILE");
+  command.add_option("--from", options->from, "Model directory to train on")->type_name("MODEL");
+  command
+      .add_option("--tokenizer", options->tokenizer, "Directory with the tokenizer (default: that of --from)")
+      ->type_name("DIR");
+  command.add_option("-o,--output", options->output, "Directory of the run and the model")
+      ->required()
+      ->check(not_empty())
+      ->type_name("DIR");
+  command.add_flag("--resume", options->resume, "Go on from the directory's last checkpoint");
+  command.add_option("--type", options->type, "Type of the trained weights: f32, f16 or bf16")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"f32", "f16", "bf16"}));
+  add_schedule(command, *options);
+  command
+      .add_option("--threads", options->threads,
+                  "Threads to compute with (default: as many as there are processors)")
+      ->check(whole_number(1, 1024));
+  return [options] { run(*options); };
+}
+
+}  // namespace refocus::cli

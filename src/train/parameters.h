@@ -1,0 +1,68 @@
+// Where each weight of a model in training lies: one flat run of float32 numbers, in which the gradient and
+// the optimizer's moments have the same places.
+//
+// Matrices that read the same input lie one after the other (query, key, value; gate, up), so that each such
+// group is one product.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/aligned_buffer.h"
+#include "io/safetensors.h"
+#include "model/config.h"
+#include "tensor/weight_map.h"
+
+namespace refocus {
+
+struct Parameter {
+  std::string name;                 // Hugging Face's
+  std::vector<std::int64_t> shape;  // a matrix is [outputs, inputs]
+  std::int64_t offset = 0, size = 0;
+  bool is_norm() const { return shape.size() == 1; }
+};
+
+struct LayerOffsets {
+  std::int64_t input_layernorm = 0, qkv = 0, o_proj = 0;
+  std::int64_t post_attention_layernorm = 0, gate_up = 0, down_proj = 0;
+};
+
+class ParameterLayout {
+ public:
+  // `tied`: the output matrix is the embedding.
+  ParameterLayout(const LlamaConfig& config, bool tied);
+
+  std::int64_t size() const { return size_; }
+  const std::vector<Parameter>& parameters() const { return parameters_; }
+  const std::vector<LayerOffsets>& layers() const { return layers_; }
+  std::int64_t embed_tokens() const { return embed_tokens_; }
+  std::int64_t norm() const { return norm_; }
+  std::int64_t lm_head() const { return lm_head_; }
+  bool tied() const { return lm_head_ == embed_tokens_; }
+
+ private:
+  std::int64_t add(std::string name, std::vector<std::int64_t> shape);
+
+  std::vector<Parameter> parameters_;
+  std::vector<LayerOffsets> layers_;
+  std::int64_t size_ = 0, embed_tokens_ = 0, norm_ = 0, lm_head_ = 0;
+};
+
+// Whether a checkpoint of this config has no output matrix of its own.
+bool has_tied_embeddings(const LlamaConfig& config, const WeightMap& map);
+
+// Norms 1, matrices normal with this standard deviation: a function of the seed, the same on every machine up
+// to rounding of its logarithm and cosine.
+void initialise_weights(const ParameterLayout& layout, std::uint64_t seed, double deviation, float* weights);
+
+// Copies a checkpoint's weights, of any type, into their places. InputError where one is missing or has
+// another shape, and for what training does not know: biases, stored RoPE factors.
+void load_weights(const ParameterLayout& layout, const LlamaConfig& config, const WeightMap& map,
+                  const std::string& where, float* weights);
+
+// Views of all parameters of a run, under their names.
+std::vector<NamedTensor> named_tensors(const ParameterLayout& layout, const float* values,
+                                       const std::string& prefix = "");
+
+}  // namespace refocus
