@@ -70,8 +70,9 @@ std::vector<Plan> plan_tensors(const Checkpoint& checkpoint, ConvertType type) {
     plan.info.dtype = stored_dtype(type, plan.info.name, entry.view.shape);
     plan.source = entry.view;
     plan.source_name = name;
-    plan.rope_rows = name.find(".self_attn.q_proj.") != std::string::npos ||
-                     name.find(".self_attn.k_proj.") != std::string::npos;
+    const bool rotated = name.find(".self_attn.q_proj.") != std::string::npos ||
+                         name.find(".self_attn.k_proj.") != std::string::npos;
+    plan.rope_rows = rotated && entry.view.paired_head_dim == 0;  // else they lie as GGUF wants them
     plans.push_back(std::move(plan));
   }
   return plans;

@@ -203,17 +203,16 @@ bool has_rope_rows(std::string_view name) {
 }  // namespace
 
 std::shared_ptr<const void> permute_rope_rows(TensorView& view, std::int64_t head_dim, RopeRows direction) {
-  const std::int64_t rows = view.shape.at(0), half = head_dim / 2;
+  const std::int64_t rows = view.shape.at(0);
   REFOCUS_CHECK(head_dim % 2 == 0 && rows % head_dim == 0);
   if (view.bytes() == 0) return nullptr;
   const std::size_t row_bytes = view.bytes() / static_cast<std::size_t>(rows);
   const auto buffer = std::make_shared<AlignedBuffer<std::byte>>(view.bytes());
   for (std::int64_t row = 0; row < rows; ++row) {
-    const std::int64_t head = row / head_dim * head_dim, within = row % head_dim;
-    const std::int64_t source = direction == RopeRows::kToHuggingFace ? within % half * 2 + within / half
-                                                                      : within % 2 * half + within / 2;
+    const std::int64_t source =
+        direction == RopeRows::kToHuggingFace ? paired_row(row, head_dim) : unpaired_row(row, head_dim);
     std::memcpy(buffer->data() + static_cast<std::size_t>(row) * row_bytes,
-                view.data + static_cast<std::size_t>(head + source) * row_bytes, row_bytes);
+                view.data + static_cast<std::size_t>(source) * row_bytes, row_bytes);
   }
   view.data = buffer->data();
   return buffer;
@@ -239,6 +238,12 @@ Checkpoint read_gguf(const std::filesystem::path& path) {
                           "expected whole heads of {} rows in tensor '{}', got {} rows; "
                           "convert the model again",
                           head_dim, printable(stored_name), view.shape[0]);
+      }
+      if (is_block_type(
+              view.dtype)) {  // packed anew in any case, which puts the rows in order without a copy
+        view.paired_head_dim = head_dim;
+        checkpoint.weights.insert(std::move(name), std::move(view), file.where(), file.mapping());
+        continue;
       }
       auto owner = permute_rope_rows(view, head_dim, RopeRows::kToHuggingFace);
       checkpoint.weights.insert(std::move(name), std::move(view), file.where(), std::move(owner));

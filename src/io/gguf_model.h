@@ -22,12 +22,11 @@ inline constexpr std::string_view kGgufRopeFactorsName = "rope_freqs.weight";
 std::string hugging_face_name(std::string_view gguf_name);
 std::string gguf_name(std::string_view hugging_face_name);
 
-// GGUF's llama files keep the two elements that RoPE turns together in adjacent rows of a head, Hugging
-// Face's keep them half a head apart: within each head, row 2 i + p there is row p head_dim / 2 + i here.
 enum class RopeRows { kToHuggingFace, kToGguf };
 
 // The rows of a [heads * head_dim, inputs] projection (or a bias of [heads * head_dim] elements) reordered,
-// in memory of its own. Any element type, since a row is whole blocks.
+// in memory of its own (see paired_row in tensor/tensor_view.h). Any element type, since a row is whole
+// blocks.
 std::shared_ptr<const void> permute_rope_rows(TensorView& view, std::int64_t head_dim, RopeRows direction);
 
 // Opens a GGUF file as a checkpoint with Hugging Face names and a config.json made from its metadata. The

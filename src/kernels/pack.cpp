@@ -157,7 +157,8 @@ std::size_t packed_bytes(DType type, std::int64_t outputs, std::int64_t inputs) 
 }
 
 PackedMatrix pack(ThreadPool& pool, DType type, const std::byte* rows, std::int64_t outputs,
-                  std::int64_t inputs, PackedStorage& storage) {
+                  std::int64_t inputs, PackedStorage& storage,
+                  const std::function<std::int64_t(std::int64_t n)>& stored_row) {
   REFOCUS_CHECK(can_pack(type, inputs));
   const std::size_t bytes = packed_bytes(type, outputs, inputs), row_bytes = bytes_of(type, inputs);
   REFOCUS_CHECK(storage.used_ + bytes <= storage.data_->size());
@@ -167,8 +168,9 @@ PackedMatrix pack(ThreadPool& pool, DType type, const std::byte* rows, std::int6
   out.panel_bytes = static_cast<std::int64_t>(bytes) / out.panels();
   pool.parallel_for(out.panels(), [&](std::int64_t p, int) {
     for (std::int64_t n = 0; n < std::min(kPanelOutputs, outputs - p * kPanelOutputs); ++n) {
-      pack_row(type, rows + static_cast<std::size_t>(p * kPanelOutputs + n) * row_bytes, inputs,
-               data + p * out.panel_bytes, n);
+      const std::int64_t output = p * kPanelOutputs + n, stored = stored_row ? stored_row(output) : output;
+      pack_row(type, rows + static_cast<std::size_t>(stored) * row_bytes, inputs, data + p * out.panel_bytes,
+               n);
     }
   });
   return out;

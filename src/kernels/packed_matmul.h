@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 
@@ -63,7 +64,8 @@ class PackedStorage {
   explicit PackedStorage(std::size_t bytes) : data_(std::make_shared<AlignedBuffer<std::byte>>(bytes)) {}
 
  private:
-  friend PackedMatrix pack(ThreadPool&, DType, const std::byte*, std::int64_t, std::int64_t, PackedStorage&);
+  friend PackedMatrix pack(ThreadPool&, DType, const std::byte*, std::int64_t, std::int64_t, PackedStorage&,
+                           const std::function<std::int64_t(std::int64_t)>&);
   std::shared_ptr<AlignedBuffer<std::byte>> data_;
   std::size_t used_ = 0;
 };
@@ -71,9 +73,11 @@ class PackedStorage {
 // Bytes that a matrix takes of the storage.
 std::size_t packed_bytes(DType type, std::int64_t outputs, std::int64_t inputs);
 
-// Packs `rows` (ggml blocks, row-major, [outputs, inputs]). can_pack must hold and the storage have room.
+// Packs `rows` (ggml blocks, row-major, [outputs, inputs]); output n is row stored_row(n) of them, or row n
+// where that is null. can_pack must hold and the storage have room.
 PackedMatrix pack(ThreadPool& pool, DType type, const std::byte* rows, std::int64_t outputs,
-                  std::int64_t inputs, PackedStorage& storage);
+                  std::int64_t inputs, PackedStorage& storage,
+                  const std::function<std::int64_t(std::int64_t n)>& stored_row = nullptr);
 // The same with storage of its own.
 PackedMatrix pack(ThreadPool& pool, DType type, const std::byte* rows, std::int64_t outputs,
                   std::int64_t inputs);

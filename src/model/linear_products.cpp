@@ -57,8 +57,10 @@ void pack_weights(ThreadPool& pool, LlamaWeights& weights, const std::string& wh
   }
   PackedStorage storage(bytes);
   for (Linear* linear : packable) {
+    const std::int64_t head_dim = linear->paired_head_dim;
     linear->packed = std::make_shared<PackedMatrix>(
-        pack(pool, linear->dtype, linear->data, linear->outputs, linear->inputs, storage));
+        pack(pool, linear->dtype, linear->data, linear->outputs, linear->inputs, storage,
+             [=](std::int64_t row) { return stored_row(row, head_dim); }));
     release_mapped_pages(
         {linear->data, static_cast<std::size_t>(linear->outputs) * bytes_of(linear->dtype, linear->inputs)});
   }

@@ -37,7 +37,7 @@ class Binder {
   // NAME.weight, and NAME.bias where the file has one.
   Linear linear(const std::string& name, std::int64_t outputs, std::int64_t inputs) {
     const TensorView& view = take(name + ".weight", {outputs, inputs});
-    Linear out{view.data, view.dtype, outputs, inputs, {}, nullptr};
+    Linear out{view.data, view.dtype, outputs, inputs, {}, nullptr, view.paired_head_dim};
     if (map_.find(name + ".bias") != nullptr) out.bias = vector(name + ".bias", outputs);
     return out;
   }
@@ -120,6 +120,7 @@ std::optional<std::string> find_non_finite(const WeightMap& map) {
       index[d] = at % entry.view.shape[d];
       at /= entry.view.shape[d];
     }
+    if (entry.view.paired_head_dim > 0) index[0] = unpaired_row(index[0], entry.view.paired_head_dim);
     return fmt::format("{} {}", printable(name), shape_text(index));
   }
   return std::nullopt;

@@ -14,11 +14,12 @@
 namespace refocus {
 
 struct Linear {
-  const std::byte* data = nullptr;  // [outputs, inputs]
+  const std::byte* data = nullptr;  // [outputs, inputs], rows as paired_head_dim says (see TensorView)
   DType dtype = DType::kF32;
   std::int64_t outputs = 0, inputs = 0;
   std::vector<float> bias;                     // [outputs], or empty
   std::shared_ptr<const PackedMatrix> packed;  // where the type is a block type; see model/linear_products.h
+  std::int64_t paired_head_dim = 0;
 };
 
 struct LayerWeights {

@@ -14,6 +14,9 @@ struct TensorView {
   const std::byte* data = nullptr;  // not necessarily aligned to the element
   DType dtype = DType::kF32;
   std::vector<std::int64_t> shape;  // outermost first, as in Hugging Face files: a linear layer is [out, in]
+  // Not 0: a query or key matrix whose rows still lie as in GGUF files, in heads of so many rows. Row r is
+  // then stored as row paired_row(r, paired_head_dim); copy_as_f32 and pack() put them in order.
+  std::int64_t paired_head_dim = 0;
 
   std::int64_t elements() const {
     std::int64_t n = 1;
@@ -24,13 +27,28 @@ struct TensorView {
   std::size_t bytes() const { return bytes_of(dtype, elements()); }
 };
 
+// GGUF's llama files keep the two elements that RoPE turns together in adjacent rows of a head, Hugging
+// Face's keep them half a head apart. Where Hugging Face's row is stored, and what is stored in a row.
+constexpr std::int64_t paired_row(std::int64_t row, std::int64_t head_dim) {
+  const std::int64_t within = row % head_dim, half = head_dim / 2;
+  return row - within + within % half * 2 + within / half;
+}
+// Where row r of a view or matrix is stored; see TensorView::paired_head_dim.
+constexpr std::int64_t stored_row(std::int64_t row, std::int64_t paired_head_dim) {
+  return paired_head_dim > 0 ? paired_row(row, paired_head_dim) : row;
+}
+constexpr std::int64_t unpaired_row(std::int64_t stored, std::int64_t head_dim) {
+  const std::int64_t within = stored % head_dim, half = head_dim / 2;
+  return stored - within + within % 2 * half + within / 2;
+}
+
 // "[4096, 11008]", for messages.
 std::string shape_text(const std::vector<std::int64_t>& shape);
 
-// Writes all elements, of any type, as float32, in storage order, to out[0 .. view.elements()).
+// Writes all elements, of any type, as float32, row by row, to out[0 .. view.elements()).
 void copy_as_f32(const TensorView& view, float* out);
 
-// All elements as float32, in storage order.
+// All elements as float32, row by row.
 std::vector<float> to_f32(const TensorView& view);
 
 }  // namespace refocus

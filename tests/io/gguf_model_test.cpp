@@ -1,5 +1,6 @@
 #include "io/gguf_model.h"
 
+#include <cstring>
 #include <nlohmann/json.hpp>
 #include <random>
 
@@ -174,6 +175,10 @@ TEST(GgufModel, RowsOfBlockTypesMoveWholeAndBack) {
     EXPECT_NE(testing::bytes_of(view), bytes);
     const std::size_t row = bytes_of(dtype, 256);
     EXPECT_EQ(testing::bytes_of(view).substr(9 * row, row), bytes.substr(10 * row, row)) << name_of(dtype);
+    TensorView in_place = original;  // the same without moving anything
+    in_place.paired_head_dim = 8;
+    const std::vector<float> moved = to_f32(view), ordered = to_f32(in_place);
+    EXPECT_EQ(std::memcmp(moved.data(), ordered.data(), moved.size() * sizeof(float)), 0) << name_of(dtype);
     const auto second = permute_rope_rows(view, 8, RopeRows::kToGguf);
     EXPECT_EQ(testing::bytes_of(view), bytes) << name_of(dtype);
   }

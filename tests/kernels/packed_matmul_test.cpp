@@ -110,6 +110,25 @@ TEST_P(PackedMatMul, EqualsThePlainTwin) {
   }
 }
 
+TEST_P(PackedMatMul, RowsMayBeStoredInAnotherOrder) {
+  ThreadPool pool(2);
+  const std::int64_t outputs = 40, inputs = 256;
+  for (const DType type : kTypes) {
+    const std::size_t row_bytes = bytes_of(type, inputs);
+    const std::vector<std::byte> ordered = random_blocks(type, outputs, inputs);
+    std::vector<std::byte> reversed(ordered.size());
+    for (std::size_t n = 0; n < 40; ++n) {
+      std::memcpy(&reversed[n * row_bytes], &ordered[(39 - n) * row_bytes], row_bytes);
+    }
+    PackedStorage storage(packed_bytes(type, outputs, inputs));
+    const PackedMatrix a = pack(pool, type, ordered.data(), outputs, inputs);
+    const PackedMatrix b =
+        pack(pool, type, reversed.data(), outputs, inputs, storage, [](std::int64_t n) { return 39 - n; });
+    ASSERT_EQ(a.bytes(), b.bytes());
+    EXPECT_EQ(std::memcmp(a.data, b.data, a.bytes()), 0) << name_of(type);
+  }
+}
+
 TEST_P(PackedMatMul, DoesNotDependOnRowsThreadsOrCompany) {
   ThreadPool one(1), two(2);
   for (const DType type : kTypes) {
