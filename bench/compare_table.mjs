@@ -21,7 +21,7 @@ for (const [file, {ours, theirs}] of files) {
     const rows = cases.map(([label, key]) => ({
         label, refocus: of(ours, key), llamacpp: of(theirs, key), ratio: of(ours, key) / of(theirs, key),
         rebalance: of(ours, `${key}_rebalance`),
-        rebalance_ratio: median(ours.map(run => run[`${key}_rebalance`] / run[key])),
+        rebalance_ratio: median(ours.map(run => run[`${key}_ratio`])),
     }));
     const read = median(ours.map(run => run.decode_gb_s / run.read_gb_s));
     out.push({model: path.basename(file), threads: Number(threads), rounds: ours.length,

@@ -196,10 +196,11 @@ void attention_bench(benchmark::State& state) {
                      dim = 64;
   ThreadPool pool(1);
   const std::int64_t blocks = (keys + kKeyBlock - 1) / kKeyBlock;
-  const AlignedBuffer<float> cache = random_buffer(blocks * kv_heads * kv_block_floats(dim));
-  std::vector<const float*> pointers;
+  const AlignedBuffer<float> cache = random_buffer(blocks * kv_heads * kv_block_elements(dim));
+  std::vector<const std::byte*> pointers;
   for (std::int64_t b = 0; b < blocks; ++b)
-    pointers.push_back(cache.data() + b * kv_heads * kv_block_floats(dim));
+    pointers.push_back(
+        reinterpret_cast<const std::byte*>(cache.data() + b * kv_heads * kv_block_elements(dim)));
   const AlignedBuffer<float> q = random_buffer(rows * heads * dim);
   AlignedBuffer<float> out(static_cast<std::size_t>(rows * heads * dim));
   const std::int64_t scratch_size = attention_scratch_floats(keys, dim);

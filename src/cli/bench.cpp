@@ -21,35 +21,51 @@ struct Options {
   std::string simd;
 };
 
+constexpr std::pair<const char*, std::vector<double> BenchmarkRates::*> kCases[] = {
+    {"prefill_tps", &BenchmarkRates::prefill},
+    {"decode_tps", &BenchmarkRates::decode},
+    {"decode_batch16_tps", &BenchmarkRates::decode_batch}};
+
+// Of pairs that were measured one right after the other.
+double median_ratio(const std::vector<double>& a, const std::vector<double>& b) {
+  std::vector<double> out;
+  for (std::size_t i = 0; i < a.size(); ++i) out.push_back(a[i] / b[i]);
+  return median(std::move(out));
+}
+
 nlohmann::ordered_json measure(const Options& options) {
   if (!options.simd.empty()) limit_instruction_set(options.simd);
   BenchmarkOptions bench;
   bench.repeats = options.repeats;
   RunningModel model(options.model, bench.prefill);
-  const double read_before = measure_read_gb_s(model.pool), fma = measure_fma_gflop_s(model.pool);
+  std::vector<double> reads, fmas;  // what the machine can do, in the same minutes
   const std::vector<BenchmarkRates> rates =
-      run_benchmark(model.transformer, {InterventionSpec{}, parse_intervention("rebalance")}, bench);
-  const double read = std::max(read_before, measure_read_gb_s(model.pool));
+      run_benchmark(model.transformer, {InterventionSpec{}, parse_intervention("rebalance")}, bench, [&] {
+        reads.push_back(measure_read_gb_s(model.pool));
+        fmas.push_back(measure_fma_gflop_s(model.pool));
+      });
   nlohmann::ordered_json out;
   out["model"] = model.files.directory.string();
   out["threads"] = model.pool.size();
   out["pinned"] = options.model.pin;
+  out["kv_type"] = options.model.kv_type;
   out["instruction_set"] = instruction_set();
   out["repeats"] = options.repeats;
-  out["prefill_tps"] = rates[0].prefill_tps;
-  out["decode_tps"] = rates[0].decode_tps;
-  out["decode_batch16_tps"] = rates[0].decode_batch_tps;
-  out["prefill_tps_rebalance"] = rates[1].prefill_tps;
-  out["decode_tps_rebalance"] = rates[1].decode_tps;
-  out["decode_batch16_tps_rebalance"] = rates[1].decode_batch_tps;
-  out["read_gb_s"] = read;
-  out["fma_gflop_s"] = fma;
+  for (const auto& [key, of_repeats] : kCases) out[key] = median(rates[0].*of_repeats);
+  for (const auto& [key, of_repeats] : kCases) {
+    out[std::string(key) + "_rebalance"] = median(rates[1].*of_repeats);
+  }
+  for (const auto& [key, of_repeats] : kCases) {
+    out[std::string(key) + "_ratio"] = median_ratio(rates[1].*of_repeats, rates[0].*of_repeats);
+  }
+  out["read_gb_s"] = median(reads);
+  out["fma_gflop_s"] = median(fmas);
   // Decoding reads every weight once a token but the embedding table, of which it reads a row.
   const auto* table = model.files.weights->find("model.embed_tokens.weight");
   const bool separate = model.files.weights->find("lm_head.weight") != nullptr && table != nullptr;
   const double bytes = static_cast<double>(model.files.weights->total_bytes()) -
                        (separate ? static_cast<double>(table->view.bytes()) : 0.0);
-  out["decode_gb_s"] = rates[0].decode_tps * bytes / 1e9;
+  out["decode_gb_s"] = median(rates[0].decode) * bytes / 1e9;
   return out;
 }
 
@@ -67,8 +83,9 @@ void run(const Options& options) {
   for (const auto& [label, key] :
        {std::pair{"prefill, 512 tokens", "prefill_tps"}, std::pair{"decode", "decode_tps"},
         std::pair{"decode, 16 sequences", "decode_batch16_tps"}}) {
-    const double none = value(key), rebalance = value((std::string(key) + "_rebalance").c_str());
-    fmt::print("{:<20}  {:>7.1f}     {:>7.1f}   {:>5.3f}\n", label, none, rebalance, rebalance / none);
+    fmt::print("{:<20}  {:>7.1f}     {:>7.1f}   {:>5.3f}\n", label, value(key),
+               value((std::string(key) + "_rebalance").c_str()),
+               value((std::string(key) + "_ratio").c_str()));
   }
   fmt::print(
       "\nThis machine reads {:.1f} GB/s; decoding one sequence reads {:.1f} GB/s of weights ({:.0f}%).\n"
@@ -87,6 +104,7 @@ Action add_bench(CLI::App& command) {
       ->check(CLI::Range(1, 1000));
   command.add_flag("--json", options->json, "Print one JSON object");
   options->model.add_threads(command);
+  options->model.add_kv_type(command);
   command.add_option("--simd", options->simd,
                      "Measure with this instruction set instead of the best that the processor has: " +
                          fmt::format("{}", fmt::join(instruction_sets(), ", ")));

@@ -26,9 +26,10 @@ void run(const Options& options) {
   const auto count = static_cast<std::int64_t>(tokens.size());
   // A context of one more than the tokens: nothing is generated, so the prompt may fill it.
   const std::int64_t context = options.model.context > 0 ? options.model.context : config.context_length();
-  Scheduler(model.transformer, {1, context + 1, kv_bytes(config, 1)}).check(tokens);
+  Scheduler(model.transformer, {1, context + 1, kv_bytes(config, 1, model.transformer.kv_type())})
+      .check(tokens);
 
-  KvPool pool(config, kv_bytes(config, count));
+  KvPool pool(config, kv_bytes(config, count, model.transformer.kv_type()), model.transformer.kv_type());
   KvSequence sequence(pool);
   if (!sequence.reserve(count))
     throw input_error("cache", "expected memory for {} tokens, got too little", count);

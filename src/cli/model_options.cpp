@@ -28,8 +28,15 @@ void ModelOptions::add_threads(CLI::App& command) {
   command.add_flag("--pin", pin, "Keep each thread on a processor of its own");
 }
 
+void ModelOptions::add_kv_type(CLI::App& command) {
+  command.add_option("--kv-type", kv_type, "Type of cached keys and values: f32, or f16 for half the memory")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"f32", "f16"}));
+}
+
 void ModelOptions::add_running(CLI::App& command) {
   add_threads(command);
+  add_kv_type(command);
   command.add_option("--context", context, "Most tokens a sequence may have (default: the model's context)")
       ->check(whole_number(2, 1 << 24));
   command
@@ -92,7 +99,7 @@ RunningModel::RunningModel(const ModelOptions& options, std::int64_t max_rows)
     : files(open_model(options)),
       pool(options.threads > 0 ? options.threads : available_threads(),
            options.pin ? ThreadPool::Placement::kPinned : ThreadPool::Placement::kFree),
-      transformer(files.config, files.weights, files.directory.string(), pool, max_rows) {}
+      transformer(files.config, files.weights, files.directory.string(), pool, max_rows, options.kv()) {}
 
 namespace {
 
@@ -116,8 +123,8 @@ std::int64_t kv_limit(const ModelOptions& options) {
 std::int64_t kv_budget(const ModelOptions& options, const LlamaConfig& config, std::int64_t sequences,
                        std::int64_t context) {
   if (options.kv_memory_mib > 0) return kv_limit(options);
-  return std::max(kv_bytes(config, kKeyBlock),
-                  std::min(sequences * kv_bytes(config, context), kv_limit(options)));
+  return std::max(kv_bytes(config, kKeyBlock, options.kv()),
+                  std::min(sequences * kv_bytes(config, context, options.kv()), kv_limit(options)));
 }
 
 }  // namespace refocus::cli

@@ -23,9 +23,13 @@ struct ModelOptions {
   bool pin = false;
   std::int64_t context = 0;        // 0: the model's own
   std::int64_t kv_memory_mib = 0;  // 0: chosen from the free memory
+  std::string kv_type = "f32";
+
+  DType kv() const { return kv_type == "f16" ? DType::kF16 : DType::kF32; }
 
   void add_model(CLI::App& command);
   void add_threads(CLI::App& command);  // --threads, --pin
+  void add_kv_type(CLI::App& command);  // --kv-type
   void add_running(CLI::App& command);  // those, --context, --kv-memory
 };
 

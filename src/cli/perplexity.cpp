@@ -29,9 +29,9 @@ struct Options {
 
 // The model of --against, which computes with the threads of the other.
 struct OtherModel {
-  OtherModel(const std::string& path, ThreadPool& pool)
+  OtherModel(const std::string& path, ThreadPool& pool, DType kv_type)
       : files(open_model({.model = path}, "--against")),
-        transformer(files.config, files.weights, files.directory.string(), pool, kPerplexityRows) {}
+        transformer(files.config, files.weights, files.directory.string(), pool, kPerplexityRows, kv_type) {}
 
   OpenModel files;
   Transformer transformer;
@@ -76,7 +76,7 @@ void check_against(const Options& options, const OpenModel& model, const OpenMod
 // Every arm keeps the keys and values of a whole window.
 void check_memory(const Options& options, std::span<const PerplexityArm> arms, std::int64_t window) {
   std::int64_t needed = 0;
-  for (const PerplexityArm& arm : arms) needed += kv_bytes(arm.model->config(), window);
+  for (const PerplexityArm& arm : arms) needed += kv_bytes(arm.model->config(), window, arm.model->kv_type());
   const std::int64_t limit = kv_limit(options.model);
   if (needed <= limit) return;
   const auto mib = [](std::int64_t bytes) { return ((bytes - 1) >> 20) + 1; };
@@ -93,7 +93,8 @@ PerplexityReport measure(const Options& options) {
   const std::string text = read_perplexity_text(options.file);
   RunningModel model(options.model, kPerplexityRows);
   std::unique_ptr<OtherModel> other;
-  if (!options.against.empty()) other = std::make_unique<OtherModel>(options.against, model.pool);
+  if (!options.against.empty())
+    other = std::make_unique<OtherModel>(options.against, model.pool, options.model.kv());
   const LlamaConfig& config = model.files.config;
   const Tokenizer& tokenizer = model.files.need_tokenizer("download the model's tokenizer files");
   const std::vector<std::int32_t> tokens = perplexity_tokens(options.file, text, tokenizer);

@@ -21,7 +21,7 @@ class Runner {
       : model_(*arm.model),
         intervention_(arm.intervention, model_.config().num_hidden_layers,
                       model_.config().num_attention_heads, model_.max_rows()),
-        pool_(model_.config(), kv_bytes(model_.config(), longest)),
+        pool_(model_.config(), kv_bytes(model_.config(), longest, model_.kv_type()), model_.kv_type()),
         sequence_(pool_) {}
 
   void begin(std::int64_t length) {

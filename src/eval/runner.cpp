@@ -104,7 +104,9 @@ std::int64_t check_lengths(const std::vector<Question>& questions, std::int64_t 
 
 // Refuses weights that do not compute, before anything is written.
 void check_weights(const EvalModel& model, const Question& question) {
-  KvPool pool(model.transformer.config(), kv_bytes(model.transformer.config(), 1));
+  KvPool pool(model.transformer.config(),
+              kv_bytes(model.transformer.config(), 1, model.transformer.kv_type()),
+              model.transformer.kv_type());
   KvSequence sequence(pool);
   REFOCUS_CHECK(sequence.reserve(1));
   const SequenceInput input{&sequence, std::span(question.tokens).first(1), 1, nullptr, LogitRows::kLast};
@@ -115,7 +117,7 @@ void check_weights(const EvalModel& model, const Question& question) {
 void check_memory(const EvalModel& model, const EvalSettings& settings, const Plan& plan) {
   constexpr std::int64_t kMiB = 1 << 20;
   const std::int64_t tokens = std::min(plan.context, plan.longest_prompt + settings.max_new_tokens);
-  const std::int64_t needed = kv_bytes(model.transformer.config(), tokens);
+  const std::int64_t needed = kv_bytes(model.transformer.config(), tokens, model.transformer.kv_type());
   if (settings.kv_bytes == 0 || needed <= settings.kv_bytes) return;
   throw input_error("cache",
                     "expected memory for sequences of {} tokens ({} MiB), got {} MiB; raise it with "
@@ -150,6 +152,9 @@ RunSettings run_settings(const EvalModel& model, const EvalSettings& settings, c
       {"arms", arm_names},
       {"generation",
        {{"max_new_tokens", settings.max_new_tokens}, {"context", plan.context}, {"temperature", 0}}}};
+  if (const DType type = model.transformer.kv_type(); type != DType::kF32) {
+    out.identity["generation"]["kv_type"] = name_of(type);
+  }
   out.details = {{"version", settings.version},
                  {"model_path", model.path},
                  {"profile", settings.profile.name},

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <utility>
 
 #include "base/error.h"
 #include "intervene/intervention.h"
@@ -20,12 +21,11 @@ std::vector<std::int32_t> some_tokens(std::int64_t count, std::int64_t vocab_siz
   return out;
 }
 
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const std::size_t half = values.size() / 2;
-  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
+std::int64_t bytes_of_cache(const Transformer& model, std::int64_t tokens) {
+  return kv_bytes(model.config(), tokens, model.kv_type());
 }
 
+// One intervention's sequences and its rates so far.
 class Bench {
  public:
   Bench(Transformer& model, const InterventionSpec& spec, const BenchmarkOptions& options)
@@ -33,35 +33,37 @@ class Bench {
         options_(options),
         spec_(spec),
         pool_(model.config(),
-              kv_bytes(model.config(), options.prefill + options.decode) +
-                  options.batch * kv_bytes(model.config(), options.batch_prompt + options.batch_decode)) {}
+              bytes_of_cache(model, options.prefill + options.decode) +
+                  options.batch * bytes_of_cache(model, options.batch_prompt + options.batch_decode),
+              model.kv_type()) {}
 
-  void run_once(bool count) {
-    std::vector<KvSequence> one;
-    one.emplace_back(pool_);
-    const double prefill = seconds([&] { call(one, options_.prefill); });
-    const double decode = seconds([&] {
-      for (std::int64_t i = 0; i < options_.decode; ++i) call(one, 1);
-    });
-    one.clear();
-    std::vector<KvSequence> many;
-    for (std::int64_t s = 0; s < options_.batch; ++s) many.emplace_back(pool_);
-    for (KvSequence& sequence : many) {
-      std::vector<KvSequence> single;
-      single.push_back(std::move(sequence));
-      call(single, options_.batch_prompt);
-      sequence = std::move(single.front());
-    }
-    const double batch = seconds([&] {
-      for (std::int64_t i = 0; i < options_.batch_decode; ++i) call(many, 1);
-    });
-    if (!count) return;
-    prefill_.push_back(static_cast<double>(options_.prefill) / prefill);
-    decode_.push_back(static_cast<double>(options_.decode) / decode);
-    batch_.push_back(static_cast<double>(options_.batch * options_.batch_decode) / batch);
+  double prefill() {
+    one_.clear();
+    one_.emplace_back(pool_);
+    return static_cast<double>(options_.prefill) / seconds([&] { call(one_, options_.prefill); });
   }
 
-  BenchmarkRates rates() const { return {median(prefill_), median(decode_), median(batch_)}; }
+  // After prefill().
+  double decode() {
+    const double time = seconds([&] {
+      for (std::int64_t i = 0; i < options_.decode; ++i) call(one_, 1);
+    });
+    return static_cast<double>(options_.decode) / time;
+  }
+
+  double decode_batch() {
+    std::vector<KvSequence> many;
+    for (std::int64_t s = 0; s < options_.batch; ++s) {
+      std::vector<KvSequence> single;
+      single.emplace_back(pool_);
+      call(single, options_.batch_prompt);
+      many.push_back(std::move(single.front()));
+    }
+    const double time = seconds([&] {
+      for (std::int64_t i = 0; i < options_.batch_decode; ++i) call(many, 1);
+    });
+    return static_cast<double>(options_.batch * options_.batch_decode) / time;
+  }
 
  private:
   // One forward pass with the next `rows` tokens of each sequence.
@@ -92,25 +94,40 @@ class Bench {
   InterventionSpec spec_;
   std::vector<Intervention> interventions_;  // one a sequence
   KvPool pool_;
-  std::vector<double> prefill_, decode_, batch_;
+  std::vector<KvSequence> one_;
 };
 
 }  // namespace
 
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const std::size_t half = values.size() / 2;
+  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
+}
+
 std::vector<BenchmarkRates> run_benchmark(Transformer& model,
                                           const std::vector<InterventionSpec>& interventions,
-                                          const BenchmarkOptions& options) {
+                                          const BenchmarkOptions& options,
+                                          const std::function<void()>& between) {
   std::vector<std::unique_ptr<Bench>> benches;
   for (const InterventionSpec& spec : interventions)
     benches.push_back(std::make_unique<Bench>(model, spec, options));
+  const std::pair<double (Bench::*)(), std::vector<double> BenchmarkRates::*> cases[] = {
+      {&Bench::prefill, &BenchmarkRates::prefill},
+      {&Bench::decode, &BenchmarkRates::decode},
+      {&Bench::decode_batch, &BenchmarkRates::decode_batch}};
+  std::vector<BenchmarkRates> out(benches.size());
   for (int repeat = 0; repeat <= options.repeats; ++repeat) {
-    // Every other round in the opposite order: A B, B A, ...
-    for (std::size_t i = 0; i < benches.size(); ++i) {
-      benches[repeat % 2 == 0 ? i : benches.size() - 1 - i]->run_once(repeat > 0);
+    for (const auto& [measure, rates] : cases) {
+      // Every other round in the opposite order: A B, B A, ...
+      for (std::size_t i = 0; i < benches.size(); ++i) {
+        const std::size_t at = repeat % 2 == 0 ? i : benches.size() - 1 - i;
+        const double rate = ((*benches[at]).*measure)();
+        if (repeat > 0) (out[at].*rates).push_back(rate);
+      }
     }
+    if (repeat > 0) between();
   }
-  std::vector<BenchmarkRates> out;
-  for (const auto& bench : benches) out.push_back(bench->rates());
   return out;
 }
 

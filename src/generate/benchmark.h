@@ -1,8 +1,9 @@
 // How fast a model computes: prefill, decoding of one sequence, decoding of 16 at once, each with and without
-// re-balancing in turn, so that a machine that slows down slows both.
+// re-balancing in turn, case by case, so that a machine that slows down slows both.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "intervene/spec.h"
@@ -16,14 +17,18 @@ struct BenchmarkOptions {
   int repeats = 5;
 };
 
-// Tokens a second, median of the repeats after one that is not counted.
+// Tokens a second of each repeat, after one that is not counted.
 struct BenchmarkRates {
-  double prefill_tps = 0, decode_tps = 0, decode_batch_tps = 0;
+  std::vector<double> prefill, decode, decode_batch;
 };
 
-// One result for each intervention, measured in turn. The model must allow calls of options.prefill rows.
+double median(std::vector<double> values);  // at least one
+
+// One result for each intervention, measured in turn. `between` is called after each counted round, for what
+// is to be measured beside. The model must allow calls of options.prefill rows.
 std::vector<BenchmarkRates> run_benchmark(Transformer& model,
                                           const std::vector<InterventionSpec>& interventions,
-                                          const BenchmarkOptions& options);
+                                          const BenchmarkOptions& options,
+                                          const std::function<void()>& between);
 
 }  // namespace refocus

@@ -30,7 +30,8 @@ struct Scheduler::Active {
 namespace {
 
 std::int64_t cache_bytes(const Transformer& model, const SchedulerOptions& options, std::int64_t context) {
-  return options.kv_bytes > 0 ? options.kv_bytes : options.max_sequences * kv_bytes(model.config(), context);
+  return options.kv_bytes > 0 ? options.kv_bytes
+                              : options.max_sequences * kv_bytes(model.config(), context, model.kv_type());
 }
 
 }  // namespace
@@ -39,7 +40,7 @@ Scheduler::Scheduler(Transformer& model, const SchedulerOptions& options)
     : model_(model),
       max_sequences_(std::min(options.max_sequences, model.max_rows())),
       context_(options.context > 0 ? options.context : model.config().context_length()),
-      pool_(model.config(), cache_bytes(model, options, context_)),
+      pool_(model.config(), cache_bytes(model, options, context_), model.kv_type()),
       prefixes_(pool_) {
   REFOCUS_CHECK(options.max_sequences >= 1);
 }

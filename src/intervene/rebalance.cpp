@@ -1,6 +1,6 @@
 #include "intervene/rebalance.h"
 
-#include <cmath>
+#include <algorithm>
 
 namespace refocus {
 
@@ -29,12 +29,18 @@ RowRewrite Rebalance::observe(void* context, const SoftmaxRow& row) {
   std::vector<std::int32_t>& mask =
       self.masks_[static_cast<std::size_t>(row.at.row * self.heads_ + row.at.head)];
   mask.clear();
-  // Scores a little below the threshold's own, so that only few exponentials decide the strict comparison.
-  const float candidate = row.max + std::log(self.threshold_ * row.sum) - 1e-3f;
-  for (std::int64_t j = 0; j < row.at.position; ++j) {  // not the diagonal
-    const float score = row.scores[static_cast<std::size_t>(j)];
-    if (score >= candidate && std::exp(score - row.max) / row.sum > self.threshold_) {
-      mask.push_back(static_cast<std::int32_t>(j));
+  // Few weights are near the threshold: most are passed over in runs, without a division.
+  const float candidate = self.threshold_ * row.sum * (1 - 1e-5f);
+  constexpr std::int64_t kRun = 16;
+  const float* weights = row.weights.data();
+  const std::int64_t end = row.at.position;  // not the diagonal
+  for (std::int64_t first = 0; first < end; first += kRun) {
+    const std::int64_t stop = std::min(end, first + kRun);
+    bool any = false;
+    for (std::int64_t j = first; j < stop; ++j) any |= weights[j] >= candidate;
+    if (!any) continue;
+    for (std::int64_t j = first; j < stop; ++j) {
+      if (weights[j] / row.sum > self.threshold_) mask.push_back(static_cast<std::int32_t>(j));
     }
   }
   return {};

@@ -2,8 +2,8 @@
 //
 // Since rows of A_0 sum to 1, at most 1 / threshold entries of a row exceed the threshold: M is kept as a
 // short list of keys for each (row, head) of the current call, made in layer 0 and read in the later layers
-// of the same call. out = sum_j p_j v_j + excess * sum_{j in M} p_j v_j: a gather at the end of an
-// online-softmax row, and exact.
+// of the same call. There the weights of M's keys are multiplied after softmax and before the values are
+// added.
 #pragma once
 
 #include <cstdint>

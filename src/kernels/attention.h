@@ -1,25 +1,20 @@
-// Grouped-query causal attention by online softmax, with two hooks on the attention weights.
+// Grouped-query causal attention, with two hooks on the attention weights.
 //
 //   out(i, h) = sum_j softmax_j(scale * q(i, h) . k(j, g)) v(j, g),   j <= position(i),   g = h / (heads /
 //   kv_heads)
 //
-// Keys are taken in blocks of kKeyBlock by position, each row by itself, so a row's result depends neither on
-// the rows computed beside it nor on how a prompt is cut into calls (Milakov & Gimelshein 2018, Dao et al.
-// 2022 for the running maximum and sum). Memory beyond q, out and the cache is one row of scores for each row
-// of a tile.
+// Each row is summed in the order of its own keys, so its result depends neither on the rows computed beside
+// it nor on how a prompt is cut into calls. Memory beyond q, out and the cache is one row of weights for each
+// row of a tile: nothing grows with keys times queries.
 #pragma once
 
 #include <cstdint>
 #include <span>
 
 #include "base/thread_pool.h"
+#include "kernels/kv_block.h"
 
 namespace refocus {
-
-// Keys in a block of the cache. One block of one key/value head holds K transposed, [head_dim, kKeyBlock],
-// then V, [kKeyBlock, padded(head_dim)], zero beyond head_dim: kv_block_floats() in all.
-inline constexpr std::int64_t kKeyBlock = 32;
-std::int64_t kv_block_floats(std::int64_t head_dim);
 
 // One row of attention weights of one head.
 struct AttentionRow {
@@ -28,15 +23,17 @@ struct AttentionRow {
   std::int64_t head = 0;      // query head
 };
 
-// What a hook after softmax sees: the row before normalisation. weight(j) = exp(scores[j] - max) / sum.
+// What a hook after softmax sees: the row before normalisation. The attention weight of key j is
+// weights[j] / sum, with weights[j] = exp(score(j) - the row's largest score).
 struct SoftmaxRow {
   AttentionRow at;
-  std::span<const float> scores;  // [position + 1], scaled and biased
-  float max = 0, sum = 0;
+  std::span<const float> weights;  // [position + 1]
+  float sum = 0;
 };
 
 // What a hook after softmax asks for:  out = scale * sum_j w_j v_j + sum_{j in keys} coefficient * w_j v_j,
-// with w the row's normalised weights. With `coefficients` (as many as keys) each key has its own.
+// with w the row's normalised weights; keys are distinct. With `coefficients` (as many as keys) each key has
+// its own.
 struct RowRewrite {
   float scale = 1;
   float coefficient = 0;
@@ -67,11 +64,12 @@ struct AttentionSequence {
   std::int64_t first_row = 0;  // of q and out
   std::int64_t rows = 0;
   std::int64_t position = 0;  // of the first row
-  // Block b of the sequence at this layer is blocks[b] + block_offset: kv_heads * kv_block_floats(head_dim)
-  // floats.
-  const float* const* blocks = nullptr;
+  // Block b of the sequence at this layer is blocks[b] + block_offset bytes: kv_heads *
+  // kv_block_elements(head_dim) elements of the cache's type.
+  const std::byte* const* blocks = nullptr;
   std::int64_t block_offset = 0;
   AttentionHooks hooks;
+  DType type = DType::kF32;  // of the cache: kF32 or kF16
 };
 
 struct AttentionBuffers {

@@ -12,14 +12,15 @@ namespace {
 
 std::int64_t blocks_for(std::int64_t tokens) { return (tokens + kKeyBlock - 1) / kKeyBlock; }
 
-std::int64_t layer_floats_of(const LlamaConfig& config) {
-  return config.num_key_value_heads * kv_block_floats(config.head_dim);
-}
-
 }  // namespace
 
-std::int64_t kv_bytes(const LlamaConfig& config, std::int64_t tokens) {
-  return blocks_for(tokens) * config.num_hidden_layers * layer_floats_of(config) * 4;
+std::int64_t kv_layer_bytes(const LlamaConfig& config, DType type) {
+  return config.num_key_value_heads * kv_block_elements(config.head_dim) *
+         static_cast<std::int64_t>(size_of(type));
+}
+
+std::int64_t kv_bytes(const LlamaConfig& config, std::int64_t tokens, DType type) {
+  return blocks_for(tokens) * config.num_hidden_layers * kv_layer_bytes(config, type);
 }
 
 KvSequence::KvSequence(KvSequence&& other) noexcept
@@ -77,8 +78,11 @@ void KvSequence::clear() {
   length_ = 0;
 }
 
-KvPool::KvPool(const LlamaConfig& config, std::int64_t max_bytes)
-    : layer_floats_(layer_floats_of(config)), block_floats_(config.num_hidden_layers * layer_floats_) {
+DType KvSequence::type() const { return pool_->type(); }
+
+KvPool::KvPool(const LlamaConfig& config, std::int64_t max_bytes, DType type)
+    : type_(type), block_bytes_(kv_bytes(config, kKeyBlock, type)) {
+  REFOCUS_CHECK(is_kv_type(type));
   max_blocks_ = std::clamp<std::int64_t>(max_bytes / block_bytes(), 1, std::int64_t{1} << 30);
 }
 
@@ -93,7 +97,7 @@ std::int32_t KvPool::allocate() {
     free_.pop_back();
   } else if (static_cast<std::int64_t>(storage_.size()) < max_blocks_) {
     block = static_cast<std::int32_t>(storage_.size());
-    storage_.emplace_back(static_cast<std::size_t>(block_floats_));
+    storage_.emplace_back(static_cast<std::size_t>(block_bytes_));
     references_.push_back(0);
   } else {
     return -1;

@@ -1,8 +1,8 @@
 // Keys and values of many sequences in blocks of kKeyBlock positions, shared where sequences begin alike.
 //
-// A block holds all layers: [layers, kv_heads, kv_block_floats(head_dim)] floats; see kernels/attention.h.
-// Blocks are counted by reference; only full blocks are shared, so that nobody writes to a block that another
-// sequence reads.
+// A block holds all layers: [layers, kv_heads, kv_block_elements(head_dim)] of F32 or F16; see
+// kernels/kv_block.h. Blocks are counted by reference; only full blocks are shared, so that nobody writes to
+// a block that another sequence reads.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,7 @@
 
 #include "base/aligned_buffer.h"
 #include "model/config.h"
+#include "tensor/dtype.h"
 
 namespace refocus {
 
@@ -27,9 +28,10 @@ class KvSequence {
   KvSequence& operator=(const KvSequence&) = delete;
 
   std::int64_t length() const { return length_; }
+  DType type() const;
   std::span<const std::int32_t> blocks() const { return blocks_; }
-  const float* const* pointers() const { return pointers_.data(); }
-  float* block(std::int64_t index) { return pointers_[static_cast<std::size_t>(index)]; }
+  const std::byte* const* pointers() const { return pointers_.data(); }
+  std::byte* block(std::int64_t index) { return pointers_[static_cast<std::size_t>(index)]; }
 
   // Makes room for `length` positions. False, and nothing changed, where the pool is full.
   bool reserve(std::int64_t length);
@@ -42,36 +44,39 @@ class KvSequence {
  private:
   KvPool* pool_;
   std::vector<std::int32_t> blocks_;
-  std::vector<float*> pointers_;
+  std::vector<std::byte*> pointers_;
   std::int64_t length_ = 0;
 };
 
 class KvPool {
  public:
   // At most `max_bytes` of blocks, allocated as they are needed.
-  KvPool(const LlamaConfig& config, std::int64_t max_bytes);
+  KvPool(const LlamaConfig& config, std::int64_t max_bytes, DType type = DType::kF32);
   KvPool(const KvPool&) = delete;
   KvPool& operator=(const KvPool&) = delete;
 
   std::int64_t max_blocks() const { return max_blocks_; }
   std::int64_t free_blocks() const;
-  std::int64_t block_bytes() const { return block_floats_ * 4; }
-  std::int64_t layer_floats() const { return layer_floats_; }
+  DType type() const { return type_; }
+  std::int64_t block_bytes() const { return block_bytes_; }
 
   std::int32_t allocate();  // with one reference; -1 where the pool is full
   void retain(std::int32_t block) { ++references_[static_cast<std::size_t>(block)]; }
   void release(std::int32_t block);
   int references(std::int32_t block) const { return references_[static_cast<std::size_t>(block)]; }
-  float* data(std::int32_t block) { return storage_[static_cast<std::size_t>(block)].data(); }
+  std::byte* data(std::int32_t block) { return storage_[static_cast<std::size_t>(block)].data(); }
 
  private:
-  std::int64_t layer_floats_, block_floats_, max_blocks_;
-  std::vector<AlignedBuffer<float>> storage_;
+  DType type_;
+  std::int64_t block_bytes_, max_blocks_;
+  std::vector<AlignedBuffer<std::byte>> storage_;
   std::vector<int> references_;
   std::vector<std::int32_t> free_;
 };
 
 // Bytes of cache for `tokens` positions of one sequence.
-std::int64_t kv_bytes(const LlamaConfig& config, std::int64_t tokens);
+std::int64_t kv_bytes(const LlamaConfig& config, std::int64_t tokens, DType type = DType::kF32);
+// Bytes of one layer in a block.
+std::int64_t kv_layer_bytes(const LlamaConfig& config, DType type);
 
 }  // namespace refocus

@@ -20,7 +20,7 @@ std::size_t floats(std::int64_t rows, std::int64_t stride) { return static_cast<
 }  // namespace
 
 Transformer::Transformer(LlamaConfig config, std::shared_ptr<const WeightMap> weights, std::string name,
-                         ThreadPool& pool, std::int64_t max_rows)
+                         ThreadPool& pool, std::int64_t max_rows, DType kv_type)
     : config_(std::move(config)),
       map_(std::move(weights)),
       weights_(bind_weights(config_, *map_, name)),
@@ -28,7 +28,8 @@ Transformer::Transformer(LlamaConfig config, std::shared_ptr<const WeightMap> we
       pool_(pool),
       products_(pool),
       rope_(config_, weights_.rope_factors),
-      max_rows_(max_rows) {
+      max_rows_(max_rows),
+      kv_type_(kv_type) {
   REFOCUS_CHECK(max_rows >= 1);
   pack_weights(pool_, weights_, name_);
 }
@@ -65,7 +66,13 @@ void Transformer::start(std::span<const SequenceInput> sequences) {
     const auto count = static_cast<std::int64_t>(in.tokens.size());
     const std::int64_t past = in.cache->length();
     REFOCUS_CHECK(in.rope_length >= past + count);
-    attention_.push_back({static_cast<std::int64_t>(rows_.size()), count, past, in.cache->pointers(), 0, {}});
+    attention_.push_back({static_cast<std::int64_t>(rows_.size()),
+                          count,
+                          past,
+                          in.cache->pointers(),
+                          0,
+                          {},
+                          in.cache->type()});
     for (std::int64_t i = 0; i < count; ++i) {
       const std::int32_t token = in.tokens[static_cast<std::size_t>(i)];
       REFOCUS_CHECK(token >= 0 && token < config_.vocab_size);
@@ -99,7 +106,6 @@ void Transformer::normed_products(const std::vector<float>& norm, std::span<cons
 
 void Transformer::store_keys_and_values(std::span<const SequenceInput> sequences, std::int64_t layer) {
   const std::int64_t dim = config_.head_dim, half = dim / 2, kv_heads = config_.num_key_value_heads;
-  const std::int64_t layer_floats = kv_heads * kv_block_floats(dim);
   pool_.parallel_for(static_cast<std::int64_t>(rows_.size()), [&](std::int64_t r, int) {
     const Row& row = rows_[static_cast<std::size_t>(r)];
     const float* cosines = cosines_.data() + r * half;
@@ -108,11 +114,11 @@ void Transformer::store_keys_and_values(std::span<const SequenceInput> sequences
     const float* v = v_.data() + r * kv_heads * dim;
     rope(q_.data() + r * config_.num_attention_heads * dim, config_.num_attention_heads, dim, cosines, sines);
     rope(k, kv_heads, dim, cosines, sines);
-    float* block = sequences[row.sequence].cache->block(row.position / kKeyBlock) + layer * layer_floats;
-    const std::int64_t slot = row.position % kKeyBlock;
-    for (std::int64_t head = 0; head < kv_heads; ++head, block += kv_block_floats(dim)) {
-      for (std::int64_t d = 0; d < dim; ++d) block[d * kKeyBlock + slot] = k[head * dim + d];
-      std::copy_n(v + head * dim, dim, block + dim * kKeyBlock + slot * padded(dim));
+    KvSequence& cache = *sequences[row.sequence].cache;
+    const std::int64_t layer_bytes = kv_layer_bytes(config_, cache.type());
+    std::byte* block = cache.block(row.position / kKeyBlock) + layer * layer_bytes;
+    for (std::int64_t head = 0; head < kv_heads; ++head, block += layer_bytes / kv_heads) {
+      store_key_and_value(cache.type(), block, dim, row.position % kKeyBlock, k + head * dim, v + head * dim);
     }
   });
 }
@@ -127,7 +133,7 @@ void Transformer::attend(std::span<const SequenceInput> sequences, std::int64_t 
   normed_products(w.input_layernorm, projections);
   store_keys_and_values(sequences, layer);
   for (std::size_t s = 0; s < sequences.size(); ++s) {
-    attention_[s].block_offset = layer * config_.num_key_value_heads * kv_block_floats(dim);
+    attention_[s].block_offset = layer * kv_layer_bytes(config_, attention_[s].type);
     attention_[s].hooks = sequences[s].hooks != nullptr ? sequences[s].hooks[layer] : AttentionHooks{};
   }
   const float scale = 1 / std::sqrt(static_cast<float>(dim));

@@ -38,7 +38,7 @@ class Transformer {
  public:
   // `weights` must outlive the transformer. At most `max_rows` rows may go into one forward call.
   Transformer(LlamaConfig config, std::shared_ptr<const WeightMap> weights, std::string name,
-              ThreadPool& pool, std::int64_t max_rows);
+              ThreadPool& pool, std::int64_t max_rows, DType kv_type = DType::kF32);
 
   // Computes all rows, extends the caches, and returns the wanted rows' logits, [wanted, vocab_size], in
   // order; they are valid until the next call. InputError where a logit is not finite; the message says which
@@ -49,6 +49,8 @@ class Transformer {
   const std::string& name() const { return name_; }
   ThreadPool& pool() { return pool_; }
   std::int64_t max_rows() const { return max_rows_; }
+  // The type that pools for this model's keys and values should have: F32, or F16 for half the memory.
+  DType kv_type() const { return kv_type_; }
   // Whether cached keys depend on more than the tokens up to them, so that sequences cannot share them.
   bool keys_depend_on_length(std::int64_t length) const { return rope_.depends_on_length(length); }
 
@@ -78,6 +80,7 @@ class Transformer {
   LinearProducts products_;
   RopeTable rope_;
   std::int64_t max_rows_;
+  DType kv_type_;
 
   std::vector<Row> rows_;
   std::vector<AttentionSequence> attention_;

@@ -7,6 +7,7 @@
 #include "base/aligned_buffer.h"
 #include "kernels/matmul.h"
 #include "kernels/targets.h"
+#include "tensor/half.h"
 
 namespace refocus {
 namespace {
@@ -17,26 +18,32 @@ class Attention : public testing::EveryTarget {};
 struct Problem {
   AttentionShape shape;
   std::int64_t keys;
-  std::vector<AlignedBuffer<float>> storage;
-  std::vector<const float*> blocks;
+  DType type;
+  std::vector<AlignedBuffer<std::byte>> storage;
+  std::vector<const std::byte*> blocks;
   std::vector<float> q;
 
-  Problem(std::int64_t heads, std::int64_t kv_heads, std::int64_t head_dim, std::int64_t keys, unsigned seed)
-      : shape{heads, kv_heads, head_dim, 1 / std::sqrt(static_cast<float>(head_dim))}, keys(keys) {
-    const std::int64_t head_floats = kv_block_floats(head_dim);
+  Problem(std::int64_t heads, std::int64_t kv_heads, std::int64_t head_dim, std::int64_t keys, unsigned seed,
+          DType type = DType::kF32)
+      : shape{heads, kv_heads, head_dim, 1 / std::sqrt(static_cast<float>(head_dim))},
+        keys(keys),
+        type(type) {
+    const auto head_bytes = static_cast<std::size_t>(kv_block_elements(head_dim)) * size_of(type);
+    const std::vector<float> nothing(static_cast<std::size_t>(head_dim), std::nanf(""));
     std::vector<float> values =
         testing::random_floats(static_cast<std::size_t>(keys * kv_heads * head_dim * 2), seed);
     const float* next = values.data();
     for (std::int64_t first = 0; first < keys; first += kKeyBlock) {
-      AlignedBuffer<float> block(static_cast<std::size_t>(kv_heads * head_floats));
+      AlignedBuffer<std::byte> block(static_cast<std::size_t>(kv_heads) * head_bytes);
       for (std::int64_t j = 0; j < kKeyBlock; ++j) {
         for (std::int64_t g = 0; g < kv_heads; ++g) {
-          float* head = block.data() + g * head_floats;
-          for (std::int64_t d = 0; d < head_dim; ++d) {
-            const bool real = first + j < keys;
-            head[d * kKeyBlock + j] = real ? *next++ : std::nanf("");
-            head[head_dim * kKeyBlock + j * padded(head_dim) + d] = real ? *next++ : std::nanf("");
+          std::byte* head = block.data() + static_cast<std::size_t>(g) * head_bytes;
+          if (first + j >= keys) {
+            store_key_and_value(type, head, head_dim, j, nothing.data(), nothing.data());
+            continue;
           }
+          store_key_and_value(type, head, head_dim, j, next, next + head_dim);
+          next += 2 * head_dim;
         }
       }
       storage.push_back(std::move(block));
@@ -51,7 +58,7 @@ struct Problem {
   std::vector<float> run(std::int64_t first, std::int64_t last, AttentionHooks hooks,
                          ThreadPool* pool) const {
     std::vector<float> out(static_cast<std::size_t>((last - first) * width()));
-    const AttentionSequence sequence{0, last - first, first, blocks.data(), 0, hooks};
+    const AttentionSequence sequence{0, last - first, first, blocks.data(), 0, hooks, type};
     AttentionBuffers buffers{q.data() + first * width(),
                              width(),
                              out.data(),
@@ -83,7 +90,7 @@ struct Meddler {
     };
     h.rewrite = [](void* context, const SoftmaxRow& row) {
       const auto* self = static_cast<Meddler*>(context);
-      const std::size_t count = std::min<std::size_t>(2, row.scores.size() / 2);
+      const std::size_t count = std::min<std::size_t>(2, row.weights.size() / 2);
       return RowRewrite{0.75f, 0, std::span(self->keys).first(count), self->coefficients.data()};
     };
     return h;
@@ -100,8 +107,9 @@ TEST_P(Attention, EqualsThePlainTwin) {
   ThreadPool pool(2);
   const std::int64_t shapes[][3] = {{1, 1, 1}, {4, 4, 12}, {6, 2, 16}, {8, 1, 33}, {2, 2, 64}, {3, 3, 128}};
   for (const auto& [heads, kv_heads, head_dim] : shapes) {
-    for (const std::int64_t keys : {1, 5, 31, 32, 33, 64, 100}) {
-      const Problem p(heads, kv_heads, head_dim, keys, static_cast<unsigned>(keys + head_dim));
+    for (const std::int64_t keys : {1, 5, 31, 32, 33, 64, 100, 200}) {
+      const DType type = keys % 2 == 0 ? DType::kF16 : DType::kF32;
+      const Problem p(heads, kv_heads, head_dim, keys, static_cast<unsigned>(keys + head_dim), type);
       Meddler meddler;
       expect_near(p.run(0, keys, {}, &pool), p.run(0, keys, {}, nullptr), "plain");
       expect_near(p.run(0, keys, meddler.hooks(), &pool), p.run(0, keys, meddler.hooks(), nullptr), "hooks");
@@ -122,6 +130,24 @@ TEST_P(Attention, DoesNotDependOnCallsOrThreads) {
           << "rows " << first << ".." << last;
     }
   }
+}
+
+TEST_P(Attention, HalfPrecisionCachesRoundKeysAndValues) {
+  const float key[] = {1.0f, 1 + 0x1p-11f, 70000.0f}, value[] = {-2.5f, 0x1p-25f, 65504.0f};
+  std::vector<std::byte> block(static_cast<std::size_t>(kv_block_elements(3)) * 2);
+  store_key_and_value(DType::kF16, block.data(), 3, 7, key, value);
+  const auto element = [&](std::int64_t index) {
+    std::uint16_t bits;
+    std::memcpy(&bits, block.data() + 2 * index, 2);
+    return f16_to_f32(bits);
+  };
+  EXPECT_EQ(element(7), 1.0f);
+  EXPECT_EQ(element(kKeyBlock + 7), 1.0f);  // a tie, to even
+  EXPECT_EQ(element(2 * kKeyBlock + 7), std::numeric_limits<float>::infinity());
+  const std::int64_t values = 3 * kKeyBlock + 7 * padded(3);
+  EXPECT_EQ(element(values), -2.5f);
+  EXPECT_EQ(element(values + 1), 0.0f);  // half the smallest number
+  EXPECT_EQ(element(values + 2), 65504.0f);
 }
 
 TEST_P(Attention, SeveralSequencesAreEachByThemselves) {
@@ -146,7 +172,9 @@ TEST_P(Attention, SeveralSequencesAreEachByThemselves) {
 TEST_P(Attention, NaNScoresAreNotHidden) {
   ThreadPool pool(1);
   Problem p(2, 2, 16, 40, 3);
-  p.storage[0][5 * kKeyBlock + 3] = std::nanf("");  // head 0: dimension 5 of key 3
+  std::vector<float> key(16, 1.0f), value(16, 1.0f);
+  key[5] = std::nanf("");
+  store_key_and_value(p.type, p.storage[0].data(), 16, 3, key.data(), value.data());  // key 3 of head 0
   const std::vector<float> out = p.run(39, 40, {}, &pool);
   EXPECT_TRUE(std::isnan(out[0]));
   EXPECT_FALSE(std::isnan(out[16]));

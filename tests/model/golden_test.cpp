@@ -112,11 +112,11 @@ struct Tap {
     RowRewrite rewrite;
     if (tap.inner.rewrite != nullptr) rewrite = tap.inner.rewrite(tap.inner.context, row);
     float* out = tap.weights.data() + (row.at.head * tap.queries + row.at.row) * tap.queries;
-    for (std::size_t j = 0; j < row.scores.size(); ++j) {
-      out[j] = rewrite.scale * std::exp(row.scores[j] - row.max) / row.sum;
+    for (std::size_t j = 0; j < row.weights.size(); ++j) {
+      out[j] = rewrite.scale * row.weights[j] / row.sum;
     }
     for (const std::int32_t j : rewrite.keys) {
-      out[j] += rewrite.coefficient * std::exp(row.scores[static_cast<std::size_t>(j)] - row.max) / row.sum;
+      out[j] += rewrite.coefficient * row.weights[static_cast<std::size_t>(j)] / row.sum;
     }
     return rewrite;
   }

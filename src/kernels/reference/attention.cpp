@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernels/matmul.h"
+#include "tensor/block_formats.h"
 
 namespace refocus::reference {
 
@@ -13,14 +14,18 @@ namespace {
 
 struct KvHead {
   const AttentionSequence& sequence;
-  std::int64_t head_dim, offset;  // offset of the head's K in a block
+  std::int64_t head_dim, offset;  // offset of the head's K in a block, in elements
 
-  double key(std::int64_t j, std::int64_t d) const {
-    return sequence.blocks[j / kKeyBlock][offset + d * kKeyBlock + j % kKeyBlock];
-  }
+  double key(std::int64_t j, std::int64_t d) const { return element(j, d * kKeyBlock + j % kKeyBlock); }
   double value(std::int64_t j, std::int64_t d) const {
-    const std::int64_t values = offset + head_dim * kKeyBlock;
-    return sequence.blocks[j / kKeyBlock][values + (j % kKeyBlock) * padded(head_dim) + d];
+    return element(j, head_dim * kKeyBlock + (j % kKeyBlock) * padded(head_dim) + d);
+  }
+  double element(std::int64_t j, std::int64_t index) const {
+    const std::byte* at = sequence.blocks[j / kKeyBlock] + sequence.block_offset +
+                          static_cast<std::size_t>(offset + index) * size_of(sequence.type);
+    float out;
+    dequantize_row(sequence.type, at, &out, 1);
+    return out;
   }
 };
 
@@ -38,9 +43,10 @@ void one_row(const AttentionShape& shape, const AttentionHooks& hooks, const KvH
   std::vector<double> weights(keys);
   double sum = 0;
   for (std::size_t j = 0; j < keys; ++j) sum += weights[j] = std::exp(double{scores[j]} - max);
+  const std::vector<float> unscaled(weights.begin(), weights.end());
   for (double& w : weights) w /= sum;
   if (hooks.rewrite != nullptr) {
-    const RowRewrite r = hooks.rewrite(hooks.context, {at, scores, max, static_cast<float>(sum)});
+    const RowRewrite r = hooks.rewrite(hooks.context, {at, unscaled, static_cast<float>(sum)});
     const std::vector<double> plain = weights;
     for (double& w : weights) w *= r.scale;
     for (std::size_t i = 0; i < r.keys.size(); ++i) {
@@ -63,7 +69,7 @@ void attention(const AttentionShape& shape, std::span<const AttentionSequence> s
   for (const AttentionSequence& s : sequences) {
     for (std::int64_t row = 0; row < s.rows; ++row) {
       for (std::int64_t head = 0; head < shape.heads; ++head) {
-        const KvHead kv{s, shape.head_dim, s.block_offset + head / group * kv_block_floats(shape.head_dim)};
+        const KvHead kv{s, shape.head_dim, head / group * kv_block_elements(shape.head_dim)};
         one_row(shape, s.hooks, kv, {row, s.position + row, head},
                 buffers.q + (s.first_row + row) * buffers.q_stride + head * shape.head_dim,
                 buffers.out + (s.first_row + row) * buffers.out_stride + head * shape.head_dim);
