@@ -87,7 +87,7 @@ struct QuantizedBlock {
   std::int8_t q[kQuantBlock];
   float scale;
   float scaled_sum;           // scale * sum of q
-  std::int32_t negated_sum;   // -sum of q
+  std::int32_t eight_less;    // -8 * sum of q: what weights with 8 added have too much
   std::int16_t half_sums[2];  // sums of q over inputs 0-15 and 16-31
 };
 static_assert(sizeof(QuantizedBlock) == 48);

@@ -60,7 +60,7 @@ TEST_P(PackedMatMul, QuantizedRowsAreWithinHalfAStep) {
       }
       EXPECT_EQ(block.half_sums[0], sums[0]);
       EXPECT_EQ(block.half_sums[1], sums[1]);
-      EXPECT_EQ(block.negated_sum, -sums[0] - sums[1]);
+      EXPECT_EQ(block.eight_less, -8 * (sums[0] + sums[1]));
       EXPECT_EQ(block.scaled_sum, block.scale * static_cast<float>(sums[0] + sums[1]));
     }
   }

@@ -63,11 +63,11 @@ HWY_INLINE void add_group(const I* weights, const QuantizedBlock* const* x, int 
     for (int v = 0; v < kVectors; ++v) out[v][r] = _mm512_dpbusd_epi32(out[v][r], weights[v], four);
   }
 }
-// Every sum starts at -sum of q << kShift: what unsigned weights with 1 << kShift added have too much.
+// Every sum starts at -sum of q << (3 + kShift): what unsigned weights with 8 << kShift added have too much.
 template <int kRows, int kVectors, int kShift>
 HWY_INLINE void start_below(const QuantizedBlock* const* x, I (*out)[kRows]) {
   for (int r = 0; r < kRows; ++r) {
-    const I start = _mm512_slli_epi32(_mm512_set1_epi32(x[r]->negated_sum), kShift);
+    const I start = _mm512_slli_epi32(_mm512_set1_epi32(x[r]->eight_less), kShift);
     for (int v = 0; v < kVectors; ++v) out[v][r] = start;
   }
 }
@@ -80,7 +80,7 @@ HWY_INLINE void clear(I (*out)[kRows]) {
 
 template <int kRows, int kVectors>
 HWY_INLINE void signed_dot(const std::byte* const* w, const QuantizedBlock* const* x, I (*out)[kRows]) {
-  start_below<kRows, kVectors, 7>(x, out);
+  start_below<kRows, kVectors, 4>(x, out);
   for (int g = 0; g < 8; ++g) {
     I weights[kVectors];
     for (int v = 0; v < kVectors; ++v) {
@@ -103,7 +103,7 @@ HWY_INLINE void unsigned_dot(const std::byte* const* w, const QuantizedBlock* co
 
 template <int kRows, int kVectors>
 HWY_INLINE void nibble_dot(const std::byte* const* w, const QuantizedBlock* const* x, I (*out)[kRows]) {
-  start_below<kRows, kVectors, 3>(x, out);
+  start_below<kRows, kVectors, 0>(x, out);
   for (int g = 0; g < 4; ++g) {
     I low[kVectors], high[kVectors];
     for (int v = 0; v < kVectors; ++v) {
@@ -218,8 +218,7 @@ HWY_INLINE void nibble_dot(const std::byte* const* w, const QuantizedBlock* cons
       }
     }
     for (int r = 0; r < kRows; ++r) {
-      const I below = _mm256_slli_epi32(_mm256_set1_epi32(x[r]->negated_sum), 3);
-      out[v][r] = _mm256_add_epi32(widened(pairs[r]), below);
+      out[v][r] = _mm256_add_epi32(widened(pairs[r]), _mm256_set1_epi32(x[r]->eight_less));
     }
   }
 }

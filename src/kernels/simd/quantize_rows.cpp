@@ -47,7 +47,7 @@ void quantize_row(const float* x, std::int64_t inputs, QuantizedBlock* blocks) {
     const std::int32_t low = sum_of_16(out.q), high = sum_of_16(out.q + 16);
     out.scale = amax / 127;
     out.scaled_sum = out.scale * static_cast<float>(low + high);
-    out.negated_sum = -(low + high);
+    out.eight_less = -8 * (low + high);
     out.half_sums[0] = static_cast<std::int16_t>(low);
     out.half_sums[1] = static_cast<std::int16_t>(high);
   }
