@@ -3,12 +3,14 @@
 // Lanes run along the inputs, so that weights are read as they lie in the file. A tile of kTileRows
 // activation rows times 4 weight rows keeps its partial sums in registers. With many rows, 16-bit weights are
 // widened once a chunk into a panel that stays in the L1 cache; with few, they are widened in registers as
-// they stream by.
+// they stream by. Few rows of activations stay in the cache whole: then each panel of weights is read from
+// end to end, and the next one is prefetched, since a file's 4 KiB pages end the processor's own prefetching.
 #include "kernels/matmul.h"
+
+#include <hwy/cache_control.h>
 
 #include <algorithm>
 #include <cstring>
-#include <vector>
 
 #include "base/error.h"
 #include "kernels/output_ranges.h"
@@ -40,6 +42,7 @@ using V = hn::Vec<D>;
 constexpr std::int64_t kPanel = 4;  // weight rows in a tile
 constexpr std::int64_t kPanelChunk = kMatMulChunk + kRowAlign;
 constexpr std::int64_t kRowBlock = 240;  // activation rows whose chunk stays in the L2 cache
+constexpr std::int64_t kFewBytes = std::int64_t{1} << 18;  // of activations that stay in it whole
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
 constexpr int kTileRows = 6;  // 24 sums + 6 x + 1 w of 32 registers
 #else
@@ -94,9 +97,15 @@ HWY_INLINE hn::Vec<hn::CappedTag<float, 4>> sums_of_lanes(D d, V a, V b, V c, V 
 #endif
 }
 
+// 4 weight rows, or a chunk of them. `ahead`: bytes from each weight to the one to prefetch, or 0.
+struct WeightRows {
+  const std::byte* rows[kPanel];
+  std::int64_t ahead = 0;
+};
+
 // Sums of `count` products for kRows activation rows times 4 weight rows, added to y[row][0..valid).
 template <int kRows, DType type>
-HWY_INLINE void tile(const float* HWY_RESTRICT x, std::int64_t x_stride, const std::byte* const* w,
+HWY_INLINE void tile(const float* HWY_RESTRICT x, std::int64_t x_stride, const WeightRows& w,
                      std::int64_t count, float* HWY_RESTRICT y, std::int64_t y_stride, std::int64_t valid) {
   const D d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
@@ -110,13 +119,15 @@ HWY_INLINE void tile(const float* HWY_RESTRICT x, std::int64_t x_stride, const s
     V xs[kRows];
     for (int r = 0; r < kRows; ++r) xs[r] = hn::LoadU(d, x + r * x_stride + k);
     for (int n = 0; n < kPanel; ++n) {
-      const V weights = load_weights<type>(d, w[n] + k * size);
+      const std::byte* at = w.rows[n] + k * size;
+      if (w.ahead != 0) hwy::Prefetch(at + w.ahead);
+      const V weights = load_weights<type>(d, at);
       for (int r = 0; r < kRows; ++r) sum[r][n] = hn::MulAdd(xs[r], weights, sum[r][n]);
     }
   }
   if (k < count) {
     for (int n = 0; n < kPanel; ++n) {
-      const V weights = load_weights_tail<type>(d, w[n] + k * size, count - k);
+      const V weights = load_weights_tail<type>(d, w.rows[n] + k * size, count - k);
       for (int r = 0; r < kRows; ++r) {
         sum[r][n] = hn::MulAdd(hn::LoadU(d, x + r * x_stride + k), weights, sum[r][n]);
       }
@@ -138,10 +149,10 @@ HWY_INLINE void tile(const float* HWY_RESTRICT x, std::int64_t x_stride, const s
 
 // All `rows` rows against one panel of 4 weight rows.
 template <DType type>
-void panel(const float* x, std::int64_t x_stride, std::int64_t rows, const std::byte* const* w,
-           std::int64_t count, float* y, std::int64_t y_stride, std::int64_t valid) {
+void panel(const float* x, std::int64_t x_stride, std::int64_t rows, WeightRows w, std::int64_t count,
+           float* y, std::int64_t y_stride, std::int64_t valid) {
   std::int64_t r = 0;
-  for (; r + kTileRows <= rows; r += kTileRows) {
+  for (; r + kTileRows <= rows; r += kTileRows, w.ahead = 0) {
     tile<kTileRows, type>(x + r * x_stride, x_stride, w, count, y + r * y_stride, y_stride, valid);
   }
   x += r * x_stride;
@@ -169,15 +180,19 @@ void panel(const float* x, std::int64_t x_stride, std::int64_t rows, const std::
 
 // Widens one chunk of 4 weight rows into `wide` [4, kPanelChunk], zero-padded to whole vectors.
 template <DType type>
-void widen(const std::byte* const* w, std::int64_t count, float* wide) {
+void widen(const WeightRows& w, std::int64_t count, float* wide) {
   const D d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   constexpr std::int64_t size = size_of(type);
   for (std::int64_t n = 0; n < kPanel; ++n) {
     float* to = wide + n * kPanelChunk;
     std::int64_t k = 0;
-    for (; k + lanes <= count; k += lanes) hn::Store(load_weights<type>(d, w[n] + k * size), d, to + k);
-    if (k < count) hn::Store(load_weights_tail<type>(d, w[n] + k * size, count - k), d, to + k);
+    for (; k + lanes <= count; k += lanes) {
+      const std::byte* at = w.rows[n] + k * size;
+      if (w.ahead != 0) hwy::Prefetch(at + w.ahead);
+      hn::Store(load_weights<type>(d, at), d, to + k);
+    }
+    if (k < count) hn::Store(load_weights_tail<type>(d, w.rows[n] + k * size, count - k), d, to + k);
   }
 }
 
@@ -194,36 +209,51 @@ void initialise(const MatMulTask& task) {
   }
 }
 
+// Rows [first, first + rows) times the 4 outputs from n on, inputs [k, k + count).
+template <DType type>
+void chunk(const MatMulTask& task, std::int64_t first, std::int64_t rows, std::int64_t n, std::int64_t k,
+           std::int64_t count, bool prefetch) {
+  const MatMulInput& in = *task.input;
+  const MatMulJob& job = *task.job;
+  const std::int64_t x_stride = padded(in.inputs), valid = std::min(kPanel, task.end - n);
+  const auto row_bytes = static_cast<std::size_t>(in.inputs) * size_of(type);
+  WeightRows w;
+  for (std::int64_t i = 0; i < kPanel; ++i) {
+    w.rows[i] = job.weights + static_cast<std::size_t>(n + std::min(i, valid - 1)) * row_bytes +
+                static_cast<std::size_t>(k) * size_of(type);
+  }
+  if (prefetch && n + kPanel < task.end) w.ahead = kPanel * static_cast<std::int64_t>(row_bytes);
+  const float* x = in.x + first * x_stride + k;
+  float* y = job.y + first * job.y_stride + n;
+  if (type == DType::kF32 || in.rows <= 2 * kTileRows) {
+    return panel<type>(x, x_stride, rows, w, count, y, job.y_stride, valid);
+  }
+  alignas(64) float wide[kPanel * kPanelChunk];
+  widen<type>(w, count, wide);
+  WeightRows widened;
+  for (std::int64_t i = 0; i < kPanel; ++i) {
+    widened.rows[i] = reinterpret_cast<const std::byte*>(wide + i * kPanelChunk);
+  }
+  panel<DType::kF32>(x, x_stride, rows, widened, count, y, job.y_stride, valid);
+}
+
 template <DType type>
 void run_typed(const MatMulTask& task) {
   const MatMulInput& in = *task.input;
-  const MatMulJob& job = *task.job;
-  const std::int64_t x_stride = padded(in.inputs);
-  const bool widened = type != DType::kF32 && in.rows > 2 * kTileRows;
-  const std::size_t row_bytes = static_cast<std::size_t>(in.inputs) * size_of(type);
-  alignas(64) float wide[kPanel * kPanelChunk];
+  const auto chunk_at = [&](std::int64_t k) { return std::min(kMatMulChunk, in.inputs - k); };
+  if (in.rows * padded(in.inputs) * std::int64_t{sizeof(float)} <= kFewBytes) {
+    for (std::int64_t n = task.begin; n < task.end; n += kPanel) {
+      for (std::int64_t k = 0; k < in.inputs; k += kMatMulChunk) {
+        chunk<type>(task, 0, in.rows, n, k, chunk_at(k), /*prefetch=*/true);
+      }
+    }
+    return;
+  }
   for (std::int64_t first = 0; first < in.rows; first += kRowBlock) {
     const std::int64_t rows = std::min(kRowBlock, in.rows - first);
     for (std::int64_t k = 0; k < in.inputs; k += kMatMulChunk) {
-      const std::int64_t count = std::min(kMatMulChunk, in.inputs - k);
-      const float* x = in.x + first * x_stride + k;
       for (std::int64_t n = task.begin; n < task.end; n += kPanel) {
-        const std::int64_t valid = std::min(kPanel, task.end - n);
-        const std::byte* w[kPanel];
-        for (std::int64_t i = 0; i < kPanel; ++i) {
-          w[i] = job.weights + static_cast<std::size_t>(n + std::min(i, valid - 1)) * row_bytes +
-                 static_cast<std::size_t>(k) * size_of(type);
-        }
-        float* y = job.y + first * job.y_stride + n;
-        if (widened) {
-          widen<type>(w, count, wide);
-          for (std::int64_t i = 0; i < kPanel; ++i) {
-            w[i] = reinterpret_cast<const std::byte*>(wide + i * kPanelChunk);
-          }
-          panel<DType::kF32>(x, x_stride, rows, w, count, y, job.y_stride, valid);
-        } else {
-          panel<type>(x, x_stride, rows, w, count, y, job.y_stride, valid);
-        }
+        chunk<type>(task, first, rows, n, k, chunk_at(k), /*prefetch=*/false);
       }
     }
   }
