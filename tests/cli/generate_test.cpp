@@ -109,6 +109,17 @@ TEST(Generate, InterventionIsAppliedAndNamedInFull) {
   EXPECT_NE(changed["tokens"].get<Ids>(), none);
 }
 
+TEST(Generate, KeysAndValuesMayBeKeptInHalfPrecision) {
+  const Arguments prompt = {"-m", golden_model("gqa-f16"), "--tokens", "5,6,7,8", "-n", "20", "--ignore-eos"};
+  EXPECT_EQ(tokens_of(plus(prompt, {"--kv-type", "f32"})), tokens_of(prompt));
+  EXPECT_EQ(tokens_of(plus(prompt, {"--kv-type", "f16", "--threads", "1"})),
+            tokens_of(plus(prompt, {"--kv-type", "f16", "--threads", "2"})));
+  const testing::ProcessResult bad =
+      testing::refocus(plus(plus({"generate"}, prompt), {"--kv-type", "q8_0"}));
+  EXPECT_EQ(bad.status, 2);
+  EXPECT_NE(bad.err.find("--kv-type"), std::string::npos) << bad.err;
+}
+
 TEST(Generate, EndsWithTheContext) {
   const Json out = generate(
       {"-m", golden_model("mha-f32"), "--tokens", "5,6,7", "-n", "50", "--context", "10", "--ignore-eos"});

@@ -22,13 +22,14 @@ struct Engine {
   std::unique_ptr<Transformer> model;
   std::unique_ptr<KvPool> cache;
 
-  Engine(const std::string& model_dir, const std::string& config_json, int threads, std::int64_t max_rows)
+  Engine(const std::string& model_dir, const std::string& config_json, int threads, std::int64_t max_rows,
+         DType kv_type = DType::kF32)
       : pool(threads) {
     Checkpoint checkpoint = open_checkpoint(golden_engine() / model_dir);
     model = std::make_unique<Transformer>(parse_config(config_json, model_dir),
                                           std::make_shared<WeightMap>(std::move(checkpoint.weights)),
-                                          model_dir, pool, max_rows);
-    cache = std::make_unique<KvPool>(model->config(), kv_bytes(model->config(), 400) * 16);
+                                          model_dir, pool, max_rows, kv_type);
+    cache = std::make_unique<KvPool>(model->config(), kv_bytes(model->config(), 400, kv_type) * 16, kv_type);
   }
   Engine(const GoldenCase& golden, int threads, std::int64_t max_rows = 512)
       : Engine(golden.model_dir, golden_config(golden_engine(), golden), threads, max_rows) {}

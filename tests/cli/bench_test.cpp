@@ -1,0 +1,41 @@
+// refocus bench as a process.
+
+#include "cli/cli_support.h"
+
+namespace refocus {
+namespace {
+
+using testing::Arguments;
+using testing::Json;
+using testing::plus;
+using testing::ProcessResult;
+
+const Arguments kBench = {"bench",     "-m", testing::golden_model("gqa-f16"), "--repeats", "1",
+                          "--threads", "1"};
+
+TEST(Bench, JsonHasTheContractsKeys) {
+  for (const char* kv_type : {"f32", "f16"}) {
+    const Json out = testing::one_json_line(testing::refocus(plus(kBench, {"--json", "--kv-type", kv_type})));
+    for (const char* key : {"prefill_tps", "decode_tps", "decode_batch16_tps", "read_gb_s", "fma_gflop_s"}) {
+      ASSERT_TRUE(out.contains(key)) << key;
+      EXPECT_GT(out[key].get<double>(), 0) << key;
+    }
+    for (const char* key : {"prefill_tps", "decode_tps", "decode_batch16_tps"}) {
+      EXPECT_GT(out[std::string(key) + "_rebalance"].get<double>(), 0) << key;
+      EXPECT_DOUBLE_EQ(out[std::string(key) + "_ratio"].get<double>(),
+                       out[std::string(key) + "_rebalance"].get<double>() / out[key].get<double>())
+          << key;  // of one repeat
+    }
+    EXPECT_EQ(out["threads"], 1);
+    EXPECT_EQ(out["kv_type"], kv_type);
+  }
+}
+
+TEST(Bench, AnInstructionSetThatIsNotThereIsRefused) {
+  const ProcessResult bad = testing::refocus(plus(kBench, {"--simd", "avx9000"}));
+  EXPECT_NE(bad.status, 0);
+  EXPECT_NE(bad.err.find("avx9000"), std::string::npos) << bad.err;
+}
+
+}  // namespace
+}  // namespace refocus
