@@ -233,8 +233,6 @@ TEST_F(BundledEval, BadBenchmarks) {
   write_worlds(home / "data", {"anatomy"});
   testing::write_tasks(home / "data");
   expect_refused({"mmlu", "worlds"}, 2, {"common subject", "'anatomy' in mmlu and worlds"});
-  fs::remove_all(home / "data/worlds");
-  expect_refused({}, 1, {"[data]", "worlds/test/SUBJECT_test.csv", "--data"});
 }
 
 TEST(Extract, KnowsWorlds) {
