@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "base/error.h"
+#include "cli/bundled.h"
 #include "cli/command.h"
 #include "convert/convert.h"
 #include "io/checkpoint.h"
@@ -37,19 +38,14 @@ class Progress {
   double next_ = 1;
 };
 
-// The model's own name: its folder's or its file's.
-std::string name_of_model(const std::filesystem::path& path) {
-  const auto absolute = std::filesystem::weakly_canonical(path);
-  return std::filesystem::is_directory(path) ? absolute.filename().string() : absolute.stem().string();
-}
-
 void run(const Options& options) {
-  const Checkpoint checkpoint = open_checkpoint(options.model);
+  const std::filesystem::path model = resolve_model(options.model);
+  const Checkpoint checkpoint = open_checkpoint(model);
   ThreadPool pool(options.threads > 0 ? options.threads : available_threads());
   ConvertOptions wanted;
   wanted.output = options.output;
   wanted.type = *parse_convert_type(options.type);
-  wanted.name = name_of_model(options.model);
+  wanted.name = name_of_model(model);
   wanted.notice = [](std::string_view line) { spdlog::info("{}", line); };
   wanted.progress = [progress = Progress()](std::uint64_t done, std::uint64_t total) mutable {
     progress(done, total);
@@ -61,7 +57,9 @@ void run(const Options& options) {
 
 Action add_convert(CLI::App& command) {
   auto options = std::make_shared<Options>();
-  command.add_option("-m,--model", options->model, "Hugging Face model directory, or a GGUF file")
+  command
+      .add_option("-m,--model", options->model,
+                  "Hugging Face model directory, GGUF file, or name of a bundled model")
       ->required()
       ->type_name("MODEL");
   command.add_option("-o,--output", options->output, "The GGUF file to write")->required()->type_name("FILE");

@@ -4,8 +4,10 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <map>
 
 #include "base/error.h"
+#include "cli/bundled.h"
 #include "cli/checks.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
@@ -15,24 +17,50 @@
 #include "eval/profile.h"
 #include "eval/runner.h"
 #include "eval/task_data.h"
+#include "eval/task_kind.h"
 
 namespace refocus::cli {
+
+namespace fs = std::filesystem;
 
 namespace {
 
 struct Options {
   ModelOptions model;
   std::vector<std::string> tasks, subjects, interventions;
-  std::string data = "data", profile, rules, run_directory;
+  std::string data, profile, rules, run_directory;
   bool cot = false, direct = false;
   int limit = 0;
   std::int64_t batch = 16, max_new_tokens = 2048;
 };
 
-EvalSettings settings_of(const Options& options) {
-  if (!options.subjects.empty() && std::ranges::find(options.tasks, "mmlu") == options.tasks.end()) {
-    throw usage_error("--subjects", "expected the task mmlu beside it, got none; leave --subjects out");
+// Refuses --subjects where it is not clear whose they are.
+void check_subjects(const Options& options) {
+  const auto tasks = std::ranges::count_if(
+      options.tasks, [](const std::string& name) { return task_kind(name).has_subjects; });
+  if (options.subjects.empty() || tasks == 1) return;
+  throw usage_error("--subjects", "expected one task with subjects ({}) beside it, got {}; {}",
+                    task_names(true), tasks == 0 ? "none" : "several",
+                    tasks == 0 ? "leave --subjects out" : "evaluate them in runs of their own");
+}
+
+// Answers are kept by subject, so no two tasks of a run may share one.
+void check_names(const std::vector<Task>& tasks) {
+  std::map<std::string, std::string> task_of;
+  for (const Task& task : tasks) {
+    for (const std::string& subject : task.subjects) {
+      const auto [at, added] = task_of.emplace(subject, task.name);
+      if (added) continue;
+      throw usage_error("eval",
+                        "expected tasks without a common subject, got '{}' in {} and {}; evaluate "
+                        "them in runs of their own",
+                        printable(subject), at->second, task.name);
+    }
   }
+}
+
+EvalSettings settings_of(const Options& options) {
+  check_subjects(options);
   EvalSettings settings;
   for (const std::string& spec : options.interventions)
     settings.interventions.push_back(parse_intervention(spec));
@@ -46,12 +74,13 @@ EvalSettings settings_of(const Options& options) {
     const bool twice = std::any_of(settings.tasks.begin(), settings.tasks.end(),
                                    [&](const Task& t) { return t.name == name; });
     if (twice) throw usage_error("eval", "expected each task once, got {} twice", name);
-    choices_of_task(name);  // refuses an unknown task
     settings.profile.prompts(name);
     settings.tasks.push_back(
-        load_task(name, options.data, name == "mmlu" ? options.subjects : std::vector<std::string>{}));
+        load_task(name, options.data.empty() ? default_data(name) : fs::path(options.data),
+                  task_kind(name).has_subjects ? options.subjects : std::vector<std::string>()));
     if (options.limit > 0) limit_items(settings.tasks.back(), options.limit);
   }
+  check_names(settings.tasks);
   settings.max_new_tokens = options.max_new_tokens;
   settings.batch = options.batch;
   settings.run_directory = options.run_directory;
@@ -65,19 +94,22 @@ void run(const Options& options) {
   const OpenModel& files = model.files;
   settings.context = options.model.context > 0 ? options.model.context : files.config.context_length();
   settings.kv_bytes = kv_budget(options.model, files.config, options.batch, settings.context);
-  const EvalModel asked{model.transformer, files.need_tokenizer("download the model's tokenizer files"),
-                        files.eos_ids, files.directory.string(),
+  const EvalModel asked{model.transformer,
+                        files.need_tokenizer("download the model's tokenizer files"),
+                        files.eos_ids,
+                        files.directory.string(),
+                        name_of_model(files.directory),
                         model_fingerprint(files.directory, files.config_json, *files.weights)};
   tell_how_to_resume();
   const EvalOutcome outcome = run_evaluation(asked, settings);
   fmt::print("{}\n", summary_table(outcome.scores));
   if (outcome.comparison)
     fmt::print("{}", comparison_table(*outcome.comparison, {.arms = false, .runs = {}}));
-  fmt::print("Answers and results: {}\n", options.run_directory);
+  fmt::print("Answers and results: {}\n", outcome.run_directory.string());
 }
 
-// What eval requires is required of tasks only: not where its subcommand `mode` follows at once.
-void release_requirements(CLI::App& eval, CLI::App& mode) {
+// What eval takes is for tasks only: its subcommand `mode` must follow at once.
+void refuse_options_before(CLI::App& eval, CLI::App& mode) {
   mode.preparse_callback([&eval, name = mode.get_name()](std::size_t) {
     for (CLI::Option* option : eval.get_options()) {
       if (option->count() > 0) {
@@ -85,7 +117,6 @@ void release_requirements(CLI::App& eval, CLI::App& mode) {
                                           name, option->get_name(), name),
                               CLI::ExitCodes::InvalidError);
       }
-      option->required(false);
     }
   });
 }
@@ -94,11 +125,16 @@ void release_requirements(CLI::App& eval, CLI::App& mode) {
 
 Action add_eval(CLI::App& command) {
   auto options = std::make_shared<Options>();
-  command.add_option("task", options->tasks, "One or several of mmlu, piqa, siqa")->type_name("TASK");
+  command
+      .add_option("task", options->tasks,
+                  fmt::format("One or several of {} (default: {})", task_names(), kDefaultTask))
+      ->type_name("TASK");
   options->model.add_model(command);
   command
-      .add_option("--data", options->data, "Directory that holds the tasks' folders (mmlu/, piqa/, siqa/)")
-      ->capture_default_str()
+      .add_option(
+          "--data", options->data,
+          "Directory that holds the tasks' folders, such as mmlu/ (default: data, or the bundled one)")
+      ->check(not_empty())
       ->type_name("DIR");
   command.add_flag("--cot", options->cot, "Ask for an analysis before the answer (default)");
   command.add_flag("--direct", options->direct, "Ask for the answer at once; with --cot: both");
@@ -109,7 +145,7 @@ Action add_eval(CLI::App& command) {
       ->type_name("SPEC")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  command.add_option("--subjects", options->subjects, "MMLU subjects (default: all)")
+  command.add_option("--subjects", options->subjects, "Subjects of mmlu or worlds (default: all)")
       ->delimiter(',')
       ->type_name("a,b");
   command.add_option("--limit", options->limit, "Only the first N items of each subject")
@@ -125,8 +161,8 @@ Action add_eval(CLI::App& command) {
   command.add_option("--rules", options->rules, "How letters are read: anchored (default) or published");
   command
       .add_option("-o,--output", options->run_directory,
-                  "The run's directory; a run that was interrupted goes on")
-      ->required()
+                  "The run's directory; a run that was interrupted goes on (default: a name of its own in "
+                  "runs/ for each model and choice of options)")
       ->check(not_empty())
       ->type_name("RUN_DIR");
   options->model.add_running(command);
@@ -134,12 +170,12 @@ Action add_eval(CLI::App& command) {
   CLI::App* perplexity = command.add_subcommand(
       "perplexity", "Measure how well a model predicts a text, and how far arms are from a reference");
   const Action measure = add_perplexity(*perplexity);
-  release_requirements(command, *perplexity);
-  // CLI11 would take a subcommand's name for a required task.
-  command.callback([options, perplexity] {
-    if (options->tasks.empty() && !perplexity->parsed()) throw CLI::RequiredError("task");
-  });
-  return [options, perplexity, measure] { perplexity->parsed() ? measure() : run(*options); };
+  refuse_options_before(command, *perplexity);
+  return [options, perplexity, measure] {
+    if (perplexity->parsed()) return measure();
+    if (options->tasks.empty()) options->tasks = {kDefaultTask};
+    run(*options);
+  };
 }
 
 }  // namespace refocus::cli

@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "eval/extraction.h"
 #include "eval/task_data.h"
+#include "eval/task_kind.h"
 
 namespace refocus::cli {
 
@@ -31,8 +32,7 @@ void run(const Options& options) {
 
 Action add_extract(CLI::App& command) {
   auto options = std::make_shared<Options>();
-  command.add_option("--task", options->task, "mmlu, piqa or siqa: how many options a question has")
-      ->required();
+  command.add_option("--task", options->task, task_names() + ": how many options a question has")->required();
   command
       .add_option("--rules", options->rules, "anchored, or published (the rules of arXiv 2403.14932's code)")
       ->capture_default_str();

@@ -20,6 +20,7 @@ using refocus::cli::Action;
 
 constexpr const char* kExamples = R"(
 Examples:
+  refocus eval --cot --direct --intervene none --intervene rebalance      (the bundled benchmark and model)
   refocus generate -m Llama-2-7b-chat-hf -p "The capital of France is" --intervene rebalance:alpha=0.2
   refocus eval mmlu -m Llama-2-7b-chat-hf --data data --cot --direct --intervene none --intervene rebalance -o run1
 

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "base/error.h"
+#include "cli/bundled.h"
 #include "cli/checks.h"
 #include "io/checkpoint.h"
 #include "tokenizer/model_settings.h"
@@ -15,11 +16,18 @@ namespace refocus::cli {
 
 namespace fs = std::filesystem;
 
-void ModelOptions::add_model(CLI::App& command) {
-  command.add_option("-m,--model", model, "Hugging Face model directory, or a GGUF file")
-      ->required()
+CLI::Option* add_model_option(CLI::App& command, std::string& model) {
+  return command
+      .add_option(
+          "-m,--model", model,
+          fmt::format("Model directory in the Hugging Face layout, GGUF file, or name of a bundled model "
+                      "(default: {})",
+                      kDefaultModel))
+      ->check(not_empty())
       ->type_name("MODEL");
 }
+
+void ModelOptions::add_model(CLI::App& command) { add_model_option(command, model); }
 
 void ModelOptions::add_threads(CLI::App& command) {
   command
@@ -55,12 +63,7 @@ const Tokenizer& OpenModel::need_tokenizer(std::string_view remedy) const {
 }
 
 OpenModel open_model(const ModelOptions& options, std::string_view option) {
-  const fs::path path = options.model;
-  if (!fs::exists(path)) {
-    throw input_error(
-        option, "expected a model directory or a GGUF file, got '{}', which does not exist; check the path",
-        printable(options.model));
-  }
+  const fs::path path = resolve_model(options.model, option);
   Checkpoint checkpoint = open_checkpoint(path);
   OpenModel out;
   out.directory = path;

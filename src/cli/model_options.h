@@ -17,9 +17,12 @@
 
 namespace refocus::cli {
 
+// -m, which may be left out: see resolve_model in cli/bundled.h.
+CLI::Option* add_model_option(CLI::App& command, std::string& model);
+
 struct ModelOptions {
-  std::string model;
-  int threads = 0;  // 0: as many as the process may use
+  std::string model;  // as given; empty for the bundled one
+  int threads = 0;    // 0: as many as the process may use
   bool pin = false;
   std::int64_t context = 0;        // 0: the model's own
   std::int64_t kv_memory_mib = 0;  // 0: chosen from the free memory

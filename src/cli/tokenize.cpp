@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "cli/bundled.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
 #include "tokenizer/tokenizer.h"
@@ -18,13 +19,7 @@ struct Options {
 };
 
 void run(const Options& options) {
-  if (!std::filesystem::exists(options.model)) {
-    throw input_error(
-        "--model",
-        "expected a model directory or a GGUF file, got '{}', which does not exist; check the path",
-        printable(options.model));
-  }
-  const std::unique_ptr<Tokenizer> tokenizer = open_tokenizer(options.model);
+  const std::unique_ptr<Tokenizer> tokenizer = open_tokenizer(resolve_model(options.model));
   const std::vector<std::int32_t> ids = tokenizer->encode_prompt(options.text);
   if (options.json) {
     nlohmann::ordered_json out{{"tokens", ids}, {"pieces", nlohmann::json::array()}};
@@ -39,9 +34,7 @@ void run(const Options& options) {
 
 Action add_tokenize(CLI::App& command) {
   auto options = std::make_shared<Options>();
-  command.add_option("-m,--model", options->model, "Hugging Face model directory, or a GGUF file")
-      ->required()
-      ->type_name("MODEL");
+  add_model_option(command, options->model);
   command.add_option("-p,--prompt", options->text, "The text")->required()->type_name("TEXT");
   command.add_flag("--json", options->json, "Print one JSON object with the ids and the vocabulary's pieces");
   return [options] { run(*options); };

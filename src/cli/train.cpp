@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/text_file.h"
+#include "cli/bundled.h"
 #include "cli/checks.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
@@ -159,6 +160,7 @@ class Progress {
 };
 
 void run(Options o) {
+  if (!o.from.empty() && !fs::exists(o.from)) o.from = find_bundled_model(o.from).value_or(o.from).string();
   OptimizerOptions& optimizer = o.trainer.optimizer;
   optimizer.min_learning_rate = o.min_learning_rate.value_or(optimizer.learning_rate / 10);
   optimizer.warmup = o.warmup.value_or(optimizer.steps / 20);

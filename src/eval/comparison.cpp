@@ -6,7 +6,6 @@
 
 #include "base/error.h"
 #include "base/thread_pool.h"
-#include "eval/mmlu_categories.h"
 #include "stats/bootstrap.h"
 #include "stats/holm.h"
 #include "stats/mcnemar.h"
@@ -140,8 +139,10 @@ Grouping group_items(const TaskScores& scores) {
     add({s.subject, ItemSet::Kind::kSubject, s.category}, {s.subject});
     all.push_back(s.subject);
   }
-  for (const GroupScore& group : scores.groups)
-    add({group.name, ItemSet::Kind::kCategory, ""}, group.subjects);
+  for (const GroupScore& group : scores.groups) {
+    const bool novelty = group.kind == GroupKind::kNovelty;
+    add({group.name, novelty ? ItemSet::Kind::kNovelty : ItemSet::Kind::kCategory, ""}, group.subjects);
+  }
   add({"all", ItemSet::Kind::kAll, ""}, all);
   out.members.resize(out.sets.size());
   const std::vector<Item>& items = scores.task->items;
@@ -151,10 +152,19 @@ Grouping group_items(const TaskScores& scores) {
   return out;
 }
 
-std::vector<Tally> tallies_of(const TaskScores& scores) {
+// The sets' tallies of one arm. Groups are those of the first arm: another run may have other categories.
+std::vector<Tally> tallies_of(const TaskScores& scores, const std::vector<GroupScore>& groups) {
   std::vector<Tally> tallies;
-  for (const SubjectScore& subject : scores.subjects) tallies.push_back(subject.tally);
-  for (const GroupScore& group : scores.groups) tallies.push_back(group.tally);
+  std::unordered_map<std::string, const Tally*> of_subject;
+  for (const SubjectScore& subject : scores.subjects) {
+    tallies.push_back(subject.tally);
+    of_subject[subject.subject] = &subject.tally;
+  }
+  for (const GroupScore& group : groups) {
+    Tally sum;
+    for (const std::string& subject : group.subjects) sum.add(*of_subject.at(subject));
+    tallies.push_back(sum);
+  }
   tallies.push_back(scores.all);
   return tallies;
 }
@@ -199,11 +209,10 @@ TaskComparison compare_task(const Arms& arms, const std::vector<ArmPair>& pairs,
                             const ComparisonOptions& options, ThreadPool& pool) {
   TaskComparison out;
   out.task = arms.front().arm.tasks[task].task->name;
-  Grouping grouping;
+  const TaskScores first = score(arms.front().arm.tasks[task].answers);
+  const Grouping grouping = group_items(first);
   for (const ComparedArm& arm : arms) {
-    const TaskScores scores = score(arm.arm.tasks[task].answers, category_of_subject);
-    out.tallies.push_back(tallies_of(scores));
-    if (grouping.sets.empty()) grouping = group_items(scores);
+    out.tallies.push_back(tallies_of(score(arm.arm.tasks[task].answers), first.groups));
   }
   out.sets = grouping.sets;
   for (const ArmPair& pair : pairs) {

@@ -25,8 +25,8 @@ struct ArmPair {
 
 // A set of items that numbers are given for.
 struct ItemSet {
-  enum class Kind { kSubject, kCategory, kAll };
-  std::string name;  // the subject, the category ("stem", ..., "non_stem"), or "all"
+  enum class Kind { kSubject, kCategory, kNovelty, kAll };
+  std::string name;  // the subject; the category ("stem", ..., "non_stem"); "seen" or "unseen"; or "all"
   Kind kind = Kind::kAll;
   std::string category;  // of a subject; may be empty
 };
@@ -58,7 +58,7 @@ struct PairComparison {
 
 struct TaskComparison {
   std::string task;
-  std::vector<ItemSet> sets;                // subjects in the data's order, categories, "non_stem", "all"
+  std::vector<ItemSet> sets;                // subjects in the data's order, groups as in TaskScores, "all"
   std::vector<std::vector<Tally>> tallies;  // [arms][sets]
   std::vector<PairComparison> pairs;
 };

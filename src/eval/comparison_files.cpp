@@ -30,6 +30,8 @@ const char* kind_name(ItemSet::Kind kind) {
       return "subject";
     case ItemSet::Kind::kCategory:
       return "category";
+    case ItemSet::Kind::kNovelty:
+      return "novelty";
     case ItemSet::Kind::kAll:
       break;
   }

@@ -85,13 +85,13 @@ Rows rows_of(const TaskComparison& task) {
       continue;
     }
     const bool all = set.kind == ItemSet::Kind::kAll;
-    rows.totals.push_back({all ? set.name : shown_category(set.name, kLongestName), s});
-    if (!all && set.name != "non_stem") categories.push_back(set.name);
+    rows.totals.push_back({all ? set.name : shown_group(set.name, kLongestName), s});
+    if (set.kind == ItemSet::Kind::kCategory && set.name != "non_stem") categories.push_back(set.name);
   }
   categories.emplace_back();  // subjects without a category come last
   for (const std::string& category : categories) {
     if (subjects.size() < 2) break;
-    if (!category.empty()) rows.subjects.push_back({shown_category(category, kLongestName), std::nullopt});
+    if (!category.empty()) rows.subjects.push_back({shown_group(category, kLongestName), std::nullopt});
     for (const std::size_t s : subjects) {
       if (task.sets[s].category != category) continue;
       rows.subjects.push_back({(category.empty() ? "" : "  ") + shortened(task.sets[s].name), s});

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "eval/task_kind.h"
 
 namespace refocus {
 
@@ -25,9 +26,10 @@ const std::string& checked_file_name(const std::string& name) {
 }
 
 std::string harness_task_name(const Task& task, const std::string& subject) {
-  if (task.name == "mmlu") return "mmlu_" + subject;
   if (task.name == "siqa") return "social_iqa";
-  return task.subjects.size() <= 1 ? task.name : task.name + "_" + subject;
+  const TaskKind* kind = find_task_kind(task.name);
+  const bool several = kind != nullptr ? kind->has_subjects : task.subjects.size() > 1;
+  return several ? task.name + "_" + subject : task.name;
 }
 
 }  // namespace refocus

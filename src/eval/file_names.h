@@ -15,7 +15,8 @@ bool is_safe_file_name(std::string_view name);
 // `name` itself, or an InputError where it is not safe.
 const std::string& checked_file_name(const std::string& name);
 
-// The name that lm-evaluation-harness gives to a subject of a task: "mmlu_anatomy", "piqa", "social_iqa".
+// The name that lm-evaluation-harness gives to a subject of a task: "mmlu_anatomy", "piqa", "social_iqa",
+// and one of that kind to our own.
 std::string harness_task_name(const Task& task, const std::string& subject);
 
 }  // namespace refocus

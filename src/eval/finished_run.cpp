@@ -2,6 +2,7 @@
 
 #include <simdjson.h>
 
+#include <algorithm>
 #include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -160,6 +161,19 @@ class ArmReader {
     return "";
   }
 
+  // The category that the results have the subject in, which the data said; empty for none.
+  static std::string category_of(const std::string& task, const std::string& leaf,
+                                 const ordered_json& results) {
+    for (const char* category : {"stem", "humanities", "social_sciences", "other"}) {
+      const auto& groups = results.at("group_subtasks");
+      const auto group = groups.find(task + "_" + category);
+      if (group != groups.end() && std::find(group->begin(), group->end(), leaf) != group->end()) {
+        return category;
+      }
+    }
+    return "";
+  }
+
   FinishedTask read_task(const fs::path& directory, const std::string& name, const ordered_json& results) {
     auto task = std::make_unique<Task>();
     FinishedTask out;
@@ -174,6 +188,9 @@ class ArmReader {
       const std::int64_t expected = results.at("n-samples").at(leaf).at("original");
       if (got != expected) unfinished(path, expected, got);
       task->subjects.push_back(subject);
+      if (const auto category = category_of(name, leaf, results); !category.empty()) {
+        task->categories.emplace(subject, category);
+      }
     }
     for (std::size_t i = 0; i < task->items.size(); ++i) out.answers.answers[i].item = &task->items[i];
     out.answers.task = task.get();

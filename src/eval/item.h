@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -11,8 +12,9 @@ namespace refocus {
 
 // One question of a task.
 struct Item {
-  std::string subject;  // MMLU: the subject's name; PIQA, SIQA: the published data set name ("physicaliqa")
-  int index = 0;        // zero-based place in the subject's file
+  std::string
+      subject;    // MMLU, worlds: the subject's name; PIQA, SIQA: the published data set name ("physicaliqa")
+  int index = 0;  // zero-based place in the subject's file
   // The file's fields by name, in order: the placeholders of a profile's body, and the `doc` of a sample.
   std::vector<std::pair<std::string, std::string>> fields;
   std::vector<std::string> choices;  // option texts; choice k has the letter 'A' + k
@@ -21,9 +23,11 @@ struct Item {
 
 // All questions of one task, in the files' order.
 struct Task {
-  std::string name;                   // "mmlu", "piqa", "siqa"
+  std::string name;                   // "mmlu", "piqa", ...: see eval/task_kind.h
   std::vector<std::string> subjects;  // in the order of the items
   std::vector<Item> items;
+  // By subject: "stem", "humanities", "social" or "other". A subject of no category is absent.
+  std::map<std::string, std::string, std::less<>> categories = {};
 };
 
 enum class PromptKind { kCot, kDirect };  // with chain of thought, or asking for the answer at once

@@ -109,9 +109,12 @@ std::optional<MmluCategory> mmlu_category(std::string_view subject) {
   return std::nullopt;
 }
 
-std::string category_of_subject(const std::string& subject) {
-  const auto category = mmlu_category(subject);
-  return category ? std::string(category_name(*category)) : std::string();
+std::map<std::string, std::string, std::less<>> mmlu_categories(std::span<const std::string> subjects) {
+  std::map<std::string, std::string, std::less<>> categories;
+  for (const std::string& subject : subjects) {
+    if (const auto category = mmlu_category(subject)) categories.emplace(subject, category_name(*category));
+  }
+  return categories;
 }
 
 }  // namespace refocus

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -21,8 +22,8 @@ std::string_view category_name(MmluCategory category);
 // The category of `subject` ("abstract_algebra"); nothing for a name that is not one of the 57.
 std::optional<MmluCategory> mmlu_category(std::string_view subject);
 
-// The name of the subject's category, empty for a name that is not one of the 57 (a CategoryOf of scoring.h).
-std::string category_of_subject(const std::string& subject);
+// The names of the subjects' categories (Task::categories), without those that are not of the 57.
+std::map<std::string, std::string, std::less<>> mmlu_categories(std::span<const std::string> subjects);
 
 inline bool is_stem(MmluCategory category) { return category == MmluCategory::kStem; }
 

@@ -1,15 +1,18 @@
-// MMLU: one CSV file a subject, parsed by libcsv.
+// MMLU, and the bundled benchmark in its format: one CSV file a subject, parsed by libcsv.
 #include <csv.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/text_file.h"
 #include "eval/code_points.h"
 #include "eval/fuzzy_ratio.h"
+#include "eval/mmlu_categories.h"
+#include "eval/scoring.h"
 #include "eval/task_data.h"
 
 namespace refocus {
@@ -41,7 +44,8 @@ std::vector<std::string> subjects_in(const fs::path& folder, std::string_view sp
   return subjects;
 }
 
-UsageError unknown_subject(std::string_view wanted, const std::vector<std::string>& known) {
+UsageError unknown_subject(std::string_view task, std::string_view wanted,
+                           const std::vector<std::string>& known) {
   std::vector<std::pair<double, std::string>> near;
   for (const std::string& subject : known) {
     near.emplace_back(-weighted_ratio(code_points(wanted), code_points(subject)), subject);
@@ -52,9 +56,9 @@ UsageError unknown_subject(std::string_view wanted, const std::vector<std::strin
     if (-score >= 75 && std::ranges::count(names, ',') < 2) names += (names.empty() ? "" : ", ") + subject;
   }
   if (!names.empty()) {
-    return usage_error("mmlu", "unknown subject '{}'; did you mean {}?", printable(wanted), names);
+    return usage_error(task, "unknown subject '{}'; did you mean {}?", printable(wanted), names);
   }
-  return usage_error("mmlu", "unknown subject '{}'; known subjects: {}", printable(wanted),
+  return usage_error(task, "unknown subject '{}'; known subjects: {}", printable(wanted),
                      fmt::join(known, ", "));
 }
 
@@ -163,10 +167,15 @@ std::vector<Item> read_subject(const fs::path& path, const std::string& subject)
   return std::move(rows.items);
 }
 
-}  // namespace
+// A task's questions, and the folder that they were in.
+struct LoadedTask {
+  Task task;
+  fs::path folder;
+};
 
-Task load_mmlu(const fs::path& dir, std::span<const std::string> subjects, std::string_view split) {
-  const std::array<fs::path, 4> places = {dir / "mmlu" / split, dir / split, dir / "mmlu", dir};
+LoadedTask load_subjects(std::string_view name, const fs::path& dir, std::span<const std::string> subjects,
+                         std::string_view split) {
+  const std::array<fs::path, 4> places = {dir / name / split, dir / split, dir / name, dir};
   fs::path folder;
   Task task;
   for (const fs::path& place : places) {
@@ -176,23 +185,72 @@ Task load_mmlu(const fs::path& dir, std::span<const std::string> subjects, std::
   }
   if (task.subjects.empty()) {
     throw input_error(dir.string(),
-                      "expected files mmlu/{0}/SUBJECT_{0}.csv, found none; give the folder "
-                      "that holds mmlu with --data",
-                      split);
+                      "expected files {0}/{1}/SUBJECT_{1}.csv, found none; give the folder "
+                      "that holds {0} with --data",
+                      name, split);
   }
   for (const std::string& wanted : subjects) {
-    if (!std::ranges::binary_search(task.subjects, wanted)) throw unknown_subject(wanted, task.subjects);
+    if (!std::ranges::binary_search(task.subjects, wanted)) {
+      throw unknown_subject(name, wanted, task.subjects);
+    }
   }
   if (!subjects.empty()) {
     std::erase_if(task.subjects,
                   [&](const std::string& s) { return std::ranges::find(subjects, s) == subjects.end(); });
   }
-  task.name = "mmlu";
+  task.name = name;
   for (const std::string& subject : task.subjects) {
     std::vector<Item> items = read_subject(folder / (subject + file_suffix(split)), subject);
     std::ranges::move(items, std::back_inserter(task.items));
   }
+  return {std::move(task), std::move(folder)};
+}
+
+void read_categories(const fs::path& path, Task& task) {
+  const auto json = nlohmann::json::parse(read_text_file(path), nullptr, false);
+  if (!json.is_object()) {
+    throw input_error(path.string(), "expected a JSON object with a category for every subject, got {}",
+                      json.is_discarded() ? "no JSON" : json.type_name());
+  }
+  for (const std::string& subject : task.subjects) {
+    const auto found = json.find(subject);
+    if (found == json.end()) {
+      throw input_error(path.string(), "expected a category for '{}', got none; add it, or remove the file",
+                        printable(subject));
+    }
+    const auto known = std::ranges::find_if(
+        kMmluCategories, [&](MmluCategory category) { return *found == category_name(category); });
+    if (known == kMmluCategories.end()) {
+      throw input_error(path.string(), "expected stem, humanities, social or other for '{}', got {}",
+                        printable(subject), printable(found->dump()));
+    }
+    task.categories.emplace(subject, category_name(*known));
+  }
+}
+
+}  // namespace
+
+Task load_mmlu(const fs::path& dir, std::span<const std::string> subjects, std::string_view split) {
+  Task task = load_subjects("mmlu", dir, subjects, split).task;
+  task.categories = mmlu_categories(task.subjects);
   return task;
+}
+
+Task load_worlds(const fs::path& dir, std::span<const std::string> subjects) {
+  LoadedTask loaded = load_subjects("worlds", dir, subjects, "test");
+  for (const std::string& subject : loaded.task.subjects) {
+    if (!is_group_name(subject)) continue;
+    throw input_error(loaded.folder.string(),
+                      "expected subjects that are not named as groups are, got '{}'; rename its file",
+                      subject);
+  }
+  for (const fs::path& place : {loaded.folder / "..", loaded.folder}) {
+    const fs::path path = (place / "categories.json").lexically_normal();
+    if (!fs::exists(path)) continue;
+    read_categories(path, loaded.task);
+    break;
+  }
+  return std::move(loaded.task);
 }
 
 }  // namespace refocus

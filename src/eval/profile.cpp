@@ -3,26 +3,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <nlohmann/json.hpp>
 #include <vector>
 
 #include "base/error.h"
 #include "base/text_file.h"
 #include "eval/default_profile.h"
+#include "eval/task_kind.h"
 
 namespace refocus {
 
 namespace {
 
 using Json = nlohmann::json;
-
-// The fields a body may name. MMLU's "answer" is left out on purpose: it would give the label away.
-const std::map<std::string, std::vector<std::string>, std::less<>> kPlaceholders = {
-    {"mmlu", {"question", "A", "B", "C", "D"}},
-    {"piqa", {"goal", "sol1", "sol2"}},
-    {"siqa", {"context", "question", "answerA", "answerB", "answerC"}},
-};
 
 // Walks over a body: calls text(piece) for literal text and field(name) for a placeholder, in order.
 template <class OnText, class OnField>
@@ -49,7 +42,7 @@ void walk_template(std::string_view body, std::string_view where, const OnText& 
   }
 }
 
-void check_keys(const Json& object, std::string_view where, std::initializer_list<std::string_view> known) {
+void check_keys(const Json& object, std::string_view where, const std::vector<std::string_view>& known) {
   if (!object.is_object()) {
     throw input_error(where, "expected a JSON object, got {}; see docs/profiles.md", object.type_name());
   }
@@ -72,7 +65,7 @@ std::string text_of(const Json& object, std::string_view key, std::string_view w
   return found->get<std::string>();
 }
 
-void check_body(std::string_view body, const std::vector<std::string>& fields, std::string_view where) {
+void check_body(std::string_view body, const std::vector<std::string_view>& fields, std::string_view where) {
   walk_template(
       body, where, [](std::string_view) {},
       [&](std::string_view name) {
@@ -84,9 +77,9 @@ void check_body(std::string_view body, const std::vector<std::string>& fields, s
 }
 
 // A placeholder outside the body would reach the model as it stands: surely a mistake.
-void check_literal(std::string_view text, std::string_view key, const std::vector<std::string>& fields,
+void check_literal(std::string_view text, std::string_view key, const std::vector<std::string_view>& fields,
                    std::string_view where) {
-  for (const std::string& name : fields) {
+  for (const std::string_view name : fields) {
     if (text.find(fmt::format("{{{}}}", name)) != std::string_view::npos) {
       throw input_error(where, "expected no placeholder in {}, got '{{{}}}'; only body is a template", key,
                         name);
@@ -97,12 +90,12 @@ void check_literal(std::string_view text, std::string_view key, const std::vecto
 TaskPrompts parse_task(const Json& json, std::string_view task, const std::string& where) {
   check_keys(json, where, {"cot_instruction", "direct_instruction", "body", "cot_suffix", "direct_suffix"});
   TaskPrompts prompts;
-  prompts.cot_instruction = text_of(json, "cot_instruction", where, Need::kRequired);
+  prompts.cot_instruction = text_of(json, "cot_instruction", where, Need::kOptional);
   prompts.direct_instruction = text_of(json, "direct_instruction", where, Need::kOptional);
   prompts.body = text_of(json, "body", where, Need::kRequired);
   prompts.cot_suffix = text_of(json, "cot_suffix", where, Need::kRequired);
   prompts.direct_suffix = text_of(json, "direct_suffix", where, Need::kRequired);
-  const std::vector<std::string>& fields = kPlaceholders.find(task)->second;
+  const std::vector<std::string_view>& fields = task_kind(task).placeholders;
   check_body(prompts.body, fields, where);
   check_literal(prompts.cot_instruction, "cot_instruction", fields, where);
   check_literal(prompts.direct_instruction, "direct_instruction", fields, where);
@@ -146,7 +139,9 @@ Profile parse_profile(std::string_view json, std::string_view where, std::string
   }
   const auto tasks = root.find("tasks");
   if (tasks == root.end()) throw input_error(where, "expected 'tasks', got none; see docs/profiles.md");
-  check_keys(*tasks, fmt::format("{} tasks", where), {"mmlu", "piqa", "siqa"});
+  std::vector<std::string_view> known;
+  for (const TaskKind& kind : task_kinds()) known.push_back(kind.name);
+  check_keys(*tasks, fmt::format("{} tasks", where), known);
   for (const auto& [task, value] : tasks->items()) {
     profile.tasks[task] = parse_task(value, task, fmt::format("{} tasks.{}", where, task));
   }

@@ -20,9 +20,8 @@ namespace refocus {
 enum class ExtractionRules { kAnchored, kPublished };
 
 struct TaskPrompts {
-  std::string cot_instruction;
-  std::string direct_instruction;  // empty unless the profile gives one
-  std::string body;                // a template, checked when it is read
+  std::string cot_instruction, direct_instruction;  // empty unless the profile gives them
+  std::string body;                                 // a template, checked when it is read
   std::string cot_suffix;
   std::string direct_suffix;
 };

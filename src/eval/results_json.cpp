@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "eval/file_names.h"
 #include "eval/results.h"
+#include "eval/task_kind.h"
 
 namespace refocus {
 namespace {
@@ -45,15 +46,16 @@ class ResultsBuilder {
 
   void add(const TaskScores& scores) {
     const Task& task = *scores.task;
-    if (scores.groups.empty()) {
+    const TaskKind* kind = find_task_kind(task.name);
+    if (scores.groups.empty() && (kind == nullptr || !kind->has_subjects)) {
       for (const SubjectScore& subject : scores.subjects) add_leaf(task, subject, "");
       return;
     }
-    // A group lists its parts: the task its categories, a category its subjects. "non_stem" overlaps the
-    // other categories and is therefore no part of the task.
+    // A group lists its parts: the task its categories, another group its subjects. Groups that are no
+    // categories overlap these and are therefore no part of the task.
     std::vector<std::string> categories, not_stem;
     for (const GroupScore& group : scores.groups) {
-      if (group.name == "non_stem") continue;
+      if (group.kind != GroupKind::kCategory) continue;
       categories.push_back(group_name(task, group));
       if (group.name != "stem") not_stem.push_back(group_name(task, group));
     }
@@ -63,13 +65,14 @@ class ResultsBuilder {
     add_group(task.name, task.name, scores.all, categories);
     for (const GroupScore& group : scores.groups) {
       const std::string alias = " - " + group.name;
-      if (group.name == "non_stem") {
+      if (group.kind == GroupKind::kNonStem) {
         add_group(group_name(task, group), alias, group.tally, not_stem);
         continue;
       }
       std::vector<std::string> leaves;
       for (const std::string& subject : group.subjects) leaves.push_back(harness_task_name(task, subject));
       add_group(group_name(task, group), alias, group.tally, leaves);
+      if (group.kind != GroupKind::kCategory) continue;
       for (const SubjectScore& subject : scores.subjects) {
         if (subject.category == group.name) add_leaf(task, subject, "  - ");
       }

@@ -7,13 +7,14 @@
 #include "base/error.h"
 #include "eval/comparison_files.h"
 #include "eval/extraction.h"
+#include "eval/file_names.h"
 #include "eval/fingerprint.h"
 #include "eval/journal.h"
-#include "eval/mmlu_categories.h"
 #include "eval/progress.h"
 #include "eval/results.h"
 #include "eval/run_directory.h"
 #include "eval/scoring.h"
+#include "eval/sha256.h"
 
 namespace refocus {
 
@@ -235,7 +236,7 @@ ArmScores report(const EvalSettings& settings, const RunDirectory& run, const Pl
   };
   const std::vector<TaskAnswers> answers = judge(settings.tasks, std::move(responses), extractor);
   std::vector<TaskScores> scores;
-  for (const TaskAnswers& task : answers) scores.push_back(score(task, category_of_subject));
+  for (const TaskAnswers& task : answers) scores.push_back(score(task));
   const RunRecord& record = run.record();
   ReportOptions options{
       arm.name, record.identity, {{"max_gen_toks", settings.max_new_tokens}, {"do_sample", false}}, 0};
@@ -248,6 +249,20 @@ ArmScores report(const EvalSettings& settings, const RunDirectory& run, const Pl
 
 }  // namespace
 
+std::filesystem::path default_run_directory(const std::vector<std::string>& tasks, const std::string& model,
+                                            const ordered_json& identity) {
+  constexpr auto kReplace = ordered_json::error_handler_t::replace;
+  // Keys in alphabetical order: that of the fields must not matter.
+  const nlohmann::json sorted = nlohmann::json::parse(identity.dump(-1, ' ', false, kReplace));
+  std::string name;
+  for (const std::string& task : tasks) name += task + "-";
+  name += model.substr(0, 100);
+  for (char& c : name) {
+    if (!is_safe_file_name(std::string("x") + c)) c = '-';
+  }
+  return std::filesystem::path("runs") / (name + "-" + sha256_hex(sorted.dump()).substr(0, 8));
+}
+
 EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings) {
   const LlamaConfig& config = model.transformer.config();
   const std::int64_t context = settings.context > 0 ? settings.context : config.context_length();
@@ -256,15 +271,22 @@ EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings)
   plan.arms = plan_arms(settings, config.num_hidden_layers);
   plan.questions = plan_questions(model, settings);
   plan.longest_prompt = check_lengths(plan.questions, context);
-  if (!std::filesystem::exists(settings.run_directory / "run.json")) {
+  const RunSettings recorded = run_settings(model, settings, plan);
+  std::filesystem::path directory = settings.run_directory;
+  if (directory.empty()) {
+    std::vector<std::string> tasks;
+    for (const Task& task : settings.tasks) tasks.push_back(task.name);
+    directory = default_run_directory(tasks, model.name, recorded.identity);
+  }
+  if (!std::filesystem::exists(directory / "run.json")) {
     check_weights(model, plan.questions.front());
     check_memory(model, settings, plan);
   }
-  const RunDirectory run = RunDirectory::open(settings.run_directory, run_settings(model, settings, plan));
+  const RunDirectory run = RunDirectory::open(directory, recorded);
   Journal journal(run);
   tell_resumed(run, journal);
   ask(model, settings, plan, journal);
-  EvalOutcome outcome;
+  EvalOutcome outcome{directory, {}, {}};
   for (const PlannedArm& arm : plan.arms) outcome.scores.push_back(report(settings, run, arm, journal));
   if (plan.arms.size() > 1) outcome.comparison = write_comparison(run.path());
   return outcome;

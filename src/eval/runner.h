@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,6 +25,7 @@ struct EvalModel {
   const Tokenizer& tokenizer;
   std::vector<std::int32_t> eos_ids;
   std::string path;         // for the record
+  std::string name;         // short: a default run directory is named after it
   std::string fingerprint;  // see eval/fingerprint.h
 };
 
@@ -34,14 +36,21 @@ struct EvalSettings {
   Profile profile;
   ExtractionRules rules = ExtractionRules::kAnchored;
   std::int64_t max_new_tokens = 2048;
-  std::int64_t batch = 16;    // sequences at once; does not change answers
-  std::int64_t context = 0;   // the model's own where 0
-  std::int64_t kv_bytes = 0;  // memory for the cache, see SchedulerOptions
-  std::filesystem::path run_directory;
-  std::string version;  // the program's, for the record
+  std::int64_t batch = 16;              // sequences at once; does not change answers
+  std::int64_t context = 0;             // the model's own where 0
+  std::int64_t kv_bytes = 0;            // memory for the cache, see SchedulerOptions
+  std::filesystem::path run_directory;  // may be empty, see default_run_directory
+  std::string version;                  // the program's, for the record
 };
 
+// The name of a run's directory where none was chosen: runs/TASK-MODEL-HASH, with a hash of the run's
+// identity, so that the same experiment goes on in its own directory and another one never meets it. What is
+// unfit for a file's name becomes a hyphen.
+std::filesystem::path default_run_directory(const std::vector<std::string>& tasks, const std::string& model,
+                                            const nlohmann::ordered_json& identity);
+
 struct EvalOutcome {
+  std::filesystem::path run_directory;
   std::vector<ArmScores> scores;         // of every arm
   std::optional<Comparison> comparison;  // where there are several
 };

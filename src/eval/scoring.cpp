@@ -4,6 +4,7 @@
 #include <cctype>
 #include <cmath>
 #include <map>
+#include <set>
 #include <unordered_map>
 
 #include "base/error.h"
@@ -42,24 +43,37 @@ Answer judged(const Item& item, Response response, const Extractor& extract) {
   return answer;
 }
 
-void add_to_group(std::vector<GroupScore>& groups, const std::string& name, const SubjectScore& subject) {
+using Groups = std::vector<GroupScore>;
+
+void add_to_group(Groups& groups, GroupKind kind, const std::string& name, const SubjectScore& subject) {
   auto at = std::find_if(groups.begin(), groups.end(), [&](const GroupScore& g) { return g.name == name; });
-  if (at == groups.end()) at = groups.insert(groups.end(), GroupScore{name, {}, {}});
+  if (at == groups.end()) at = groups.insert(groups.end(), GroupScore{name, kind, {}, {}});
   at->subjects.push_back(subject.subject);
   at->tally.add(subject.tally);
 }
 
-std::vector<GroupScore> group_scores(const std::vector<SubjectScore>& subjects) {
-  std::vector<GroupScore> groups, non_stem;
+bool is_unseen(const SubjectScore& subject) { return subject.subject.ends_with("_unseen"); }
+
+Groups group_scores(const std::vector<SubjectScore>& subjects) {
+  Groups groups, non_stem, novelty;
   for (const SubjectScore& subject : subjects) {
     if (subject.category.empty()) continue;
-    add_to_group(groups, subject.category, subject);
-    if (subject.category != "stem") add_to_group(non_stem, "non_stem", subject);
+    add_to_group(groups, GroupKind::kCategory, subject.category, subject);
+    if (subject.category != "stem") add_to_group(non_stem, GroupKind::kNonStem, "non_stem", subject);
   }
   std::sort(groups.begin(), groups.end(), [](const GroupScore& a, const GroupScore& b) {
     return std::pair(category_rank(a.name), a.name) < std::pair(category_rank(b.name), b.name);
   });
+  if (std::any_of(subjects.begin(), subjects.end(), is_unseen)) {
+    for (const bool unseen : {false, true}) {
+      for (const SubjectScore& subject : subjects) {
+        if (is_unseen(subject) != unseen) continue;
+        add_to_group(novelty, GroupKind::kNovelty, unseen ? "unseen" : "seen", subject);
+      }
+    }
+  }
   groups.insert(groups.end(), non_stem.begin(), non_stem.end());
+  groups.insert(groups.end(), novelty.begin(), novelty.end());
   return groups;
 }
 
@@ -146,13 +160,17 @@ std::optional<double> Tally::mean_characters() const {
   return static_cast<double>(characters) / static_cast<double>(answered);
 }
 
-TaskScores score(const TaskAnswers& answers, const CategoryOf& category_of) {
+TaskScores score(const TaskAnswers& answers) {
   TaskScores scores;
+  const auto category_of = [&](const std::string& subject) {
+    const auto found = answers.task->categories.find(subject);
+    return found == answers.task->categories.end() ? std::string() : normalised_category(found->second);
+  };
   scores.task = answers.task;
   std::unordered_map<std::string, std::size_t> place;
   const auto subject_at = [&](const std::string& subject) -> SubjectScore& {
     const auto [at, added] = place.emplace(subject, scores.subjects.size());
-    if (added) scores.subjects.push_back({subject, normalised_category(category_of(subject)), {}});
+    if (added) scores.subjects.push_back({subject, category_of(subject), {}});
     return scores.subjects[at->second];
   };
   for (const std::string& subject : answers.task->subjects) subject_at(subject);
@@ -162,6 +180,12 @@ TaskScores score(const TaskAnswers& answers, const CategoryOf& category_of) {
   for (const SubjectScore& subject : scores.subjects) scores.all.add(subject.tally);
   scores.groups = group_scores(scores.subjects);
   return scores;
+}
+
+bool is_group_name(std::string_view name) {
+  static const std::set<std::string_view> kNames = {"stem",     "humanities", "social_sciences", "other",
+                                                    "non_stem", "seen",       "unseen"};
+  return kNames.contains(name);
 }
 
 }  // namespace refocus

@@ -10,6 +10,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "eval/item.h"
@@ -17,10 +18,6 @@
 namespace refocus {
 
 using Extractor = std::function<Extraction(const Item& item, const std::string& response)>;
-
-// The category of a subject: "stem", "humanities", "social_sciences" or "other" (case and blanks do not
-// matter, "social" is understood); empty where the task has none.
-using CategoryOf = std::function<std::string(const std::string& subject)>;
 
 // One response, judged.
 struct Answer {
@@ -68,8 +65,14 @@ struct SubjectScore {
   Tally tally;
 };
 
+// Subjects that are summed up together. Task and subjects make up three groupings: categories, which each
+// subject is in one of; those but STEM; and by whether their names end in "_unseen", for benchmarks that ask
+// the same with what a model was not trained on.
+enum class GroupKind { kCategory, kNonStem, kNovelty };
+
 struct GroupScore {
-  std::string name;                   // "stem", "humanities", "social_sciences", "other", "non_stem"
+  std::string name;  // "stem", "humanities", "social_sciences", "other"; "non_stem"; "seen", "unseen"
+  GroupKind kind = GroupKind::kCategory;
   std::vector<std::string> subjects;  // in the task's order
   Tally tally;
 };
@@ -77,12 +80,16 @@ struct GroupScore {
 struct TaskScores {
   const Task* task = nullptr;
   std::vector<SubjectScore> subjects;  // in the task's order
-  // The categories that occur, in the order above, then "non_stem" (all that are not "stem") where some
-  // subject is in it. Empty where the task has no categories.
+  // Those that have subjects, in the order above: the categories, "non_stem" (all subjects of a category but
+  // "stem"), and where there is a subject "..._unseen", "seen" and "unseen".
   std::vector<GroupScore> groups;
   Tally all;
 };
 
-TaskScores score(const TaskAnswers& answers, const CategoryOf& category_of);
+// Categories are those of the task (case and blanks do not matter, "social" is short for "social_sciences").
+TaskScores score(const TaskAnswers& answers);
+
+// Whether reports give that name to a group of a task, so that no subject may have it.
+bool is_group_name(std::string_view name);
 
 }  // namespace refocus

@@ -50,8 +50,8 @@ std::vector<Row> subject_rows(const Columns& arms) {
     }
   };
   for (const GroupScore& group : first.groups) {
-    if (group.name == "non_stem") continue;
-    rows.push_back({shown_category(group.name, kLongestName), {}});
+    if (group.kind != GroupKind::kCategory) continue;
+    rows.push_back({shown_group(group.name, kLongestName), {}});
     add(group.name, "  ");
   }
   add("", "");
@@ -62,7 +62,7 @@ std::vector<Row> total_rows(const Columns& arms) {
   std::vector<Row> rows;
   const TaskScores& first = *arms.front();
   for (std::size_t g = 0; g < first.groups.size(); ++g) {
-    rows.push_back(row_of(arms, shown_category(first.groups[g].name, kLongestName),
+    rows.push_back(row_of(arms, shown_group(first.groups[g].name, kLongestName),
                           [g](const TaskScores& arm) -> const Tally& { return arm.groups[g].tally; }));
   }
   rows.push_back(row_of(arms, "all", [](const TaskScores& arm) -> const Tally& { return arm.all; }));

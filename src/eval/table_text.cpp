@@ -38,9 +38,10 @@ std::optional<double> in_percent(std::optional<double> value) {
   return value;
 }
 
-std::string shown_category(const std::string& name, int longest) {
+std::string shown_group(const std::string& name, int longest) {
   if (name == "stem") return "STEM";
   if (name == "non_stem") return "non-STEM";
+  if (name == "seen" || name == "unseen") return name;  // adjectives, as non-STEM is
   std::string shown = name;
   std::replace(shown.begin(), shown.end(), '_', ' ');
   if (shown[0] >= 'a' && shown[0] <= 'z') shown[0] = static_cast<char>(shown[0] - 'a' + 'A');

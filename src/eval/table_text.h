@@ -17,8 +17,8 @@ std::string with_thousands(std::int64_t value);                 // "14,042"
 std::string one_decimal(const std::optional<double>& value);    // "35.2", or "-"
 std::optional<double> in_percent(std::optional<double> value);  // times 100
 
-// A category as a row's label: "STEM", "Social sciences", "non-STEM".
-std::string shown_category(const std::string& name, int longest);
+// A group of subjects as a row's label: "STEM", "Social sciences", "non-STEM", "unseen".
+std::string shown_group(const std::string& name, int longest);
 
 // Lines of a table, without blanks at their ends.
 class TextLines {

@@ -1,4 +1,5 @@
-// The questions of MMLU, PIQA and SIQA, read from the files their authors publish.
+// The questions of MMLU, PIQA and SIQA, read from the files their authors publish, and of the bundled
+// benchmark.
 //
 // MMLU (Hendrycks et al., arXiv 2009.03300): SPLIT/SUBJECT_SPLIT.csv, RFC 4180 CSV with the six fields
 // question, A, B, C, D, answer; a cell is always text ("None", "NA"). A header of these names is passed over;
@@ -6,8 +7,10 @@
 // PIQA (arXiv 1911.11641): dev.jsonl with goal, sol1, sol2 and dev-labels.lst with 0 or 1 a line.
 // SIQA (arXiv 1904.09728): dev.jsonl with context, question, answerA, answerB, answerC and labels 1, 2 or 3.
 // Label files are optional.
+// worlds: the files of MMLU, and beside their folder (or in it) categories.json, {"SUBJECT": "stem", ...},
+// with stem, humanities, social or other for every subject; without that file there are no categories.
 //
-// `dir` is the folder that holds the task's folder ("mmlu", "piqa", "siqa"), or that folder itself, or the
+// `dir` is the folder that holds the task's folder ("mmlu", "piqa", ...), or that folder itself, or the
 // folder with the files. All files must be UTF-8; every error names the file and the line.
 #pragma once
 
@@ -25,17 +28,21 @@ namespace refocus {
 Task load_mmlu(const std::filesystem::path& dir, std::span<const std::string> subjects = {},
                std::string_view split = "test");
 
+// Likewise. InputError too for a subject that categories.json lacks or that has the name of a group (see
+// scoring.h).
+Task load_worlds(const std::filesystem::path& dir, std::span<const std::string> subjects = {});
+
 Task load_piqa(const std::filesystem::path& dir);
 Task load_siqa(const std::filesystem::path& dir);
 
-// By name: "mmlu", "piqa" or "siqa" (UsageError for another). `subjects` must be empty but for mmlu.
+// By name (UsageError for an unknown one). `subjects` must be empty for a task without subjects.
 Task load_task(std::string_view name, const std::filesystem::path& dir,
                std::span<const std::string> subjects = {});
 
 // Keeps the first `per_subject` items of every subject.
 void limit_items(Task& task, int per_subject);
 
-// The number of options of the task's items (4, 2, 3); UsageError for an unknown task.
+// The number of options of the task's items (2 to 4); UsageError for an unknown task.
 int choices_of_task(std::string_view name);
 
 }  // namespace refocus

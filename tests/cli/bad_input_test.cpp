@@ -25,7 +25,8 @@ TEST(BadUsage, HasStatusTwoAndNamesTheHelp) {
   const std::vector<std::pair<Arguments, std::vector<std::string>>> cases = {
       {{}, {"expected a command (generate, ", "got none", "refocus --help"}},
       {{"genrate"}, {"got 'genrate'", "generate"}},
-      {{"generate", "--tokens", "1"}, {"--model is required", "`refocus generate --help`"}},
+      {{"generate", "-m", "", "--tokens", "1"}, {"--model", "`refocus generate --help`"}},
+      {{"convert", "-o", "x.gguf", "--type", "f32"}, {"--model is required", "`refocus convert --help`"}},
       {generate, {"-p,--prompt", "--tokens"}},
       {plus(prompted, {"-p", "x"}), {"-p,--prompt", "--tokens"}},
       {plus(prompted, {"--frob"}), {"--frob", "`refocus generate --help`"}},
@@ -110,11 +111,13 @@ class BadEval : public ::testing::Test {
 };
 
 TEST_F(BadEval, Settings) {
-  expect_refused({}, 2, {"task is required", "`refocus eval --help`"});
+  expect_refused({}, 1, {"worlds/test/SUBJECT_test.csv", "--data"});
   expect_refused({"mlmu"}, 2, {"unknown task 'mlmu'", "mmlu, piqa, siqa"});
   expect_refused({"mmlu", "mmlu"}, 2, {"each task once"});
   expect_refused({"mmlu", "--subjects", "anatmy"}, 2, {"unknown subject 'anatmy'", "did you mean anatomy?"});
-  expect_refused({"piqa", "--subjects", "anatomy"}, 2, {"--subjects"});
+  expect_refused({"piqa", "--subjects", "anatomy"}, 2,
+                 {"[--subjects]", "(mmlu, worlds)", "got none", "leave"});
+  expect_refused({"mmlu", "worlds", "--subjects", "anatomy"}, 2, {"[--subjects]", "got several", "own"});
   expect_refused({"mmlu", "--intervene", "rebalanse"}, 2, {"[--intervene]", "'rebalanse'"});
   expect_refused({"mmlu", "--intervene", "none", "--intervene", "none"}, 2, {"different arms"});
   expect_refused({"mmlu", "--rules", "best"}, 2, {"'best'", "anchored, published"});

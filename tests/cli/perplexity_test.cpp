@@ -179,7 +179,6 @@ TEST_F(Perplexity, BadText) {
 TEST_F(Perplexity, BadUsage) {
   const std::string help = "`refocus eval perplexity --help`";
   expect_failure(testing::refocus({"eval", "perplexity"}), 2, {"required", help});
-  expect_failure(testing::refocus({"eval", "perplexity", text}), 2, {"--model is required", help});
   expect_failure(testing::refocus({"eval", "-m", model, "perplexity", text}), 2, {"--model", "after", help});
   expect_failure(testing::refocus({"eval", "mmlu", "perplexity", text}), 2, {"task", "after", help});
   expect_failure(run({"--stride", "0"}), 2, {"--stride", "'0'"});

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 
@@ -25,6 +26,9 @@ void prepare_child(const TempDir& files, const ProcessOptions& options) {
   redirect(options.output_path.value_or((files / "out").string()), O_WRONLY | O_CREAT, STDOUT_FILENO);
   redirect((files / "err").string(), O_WRONLY | O_CREAT, STDERR_FILENO);
   if (options.close_output) ::close(STDOUT_FILENO);
+  if (!options.directory.empty() && ::chdir(options.directory.c_str()) != 0) _exit(123);
+  ::unsetenv("REFOCUS_HOME");
+  if (!options.home.empty()) ::setenv("REFOCUS_HOME", options.home.c_str(), 1);
   if (options.file_size_limit) {
     const rlimit limit{*options.file_size_limit, *options.file_size_limit};
     if (::setrlimit(RLIMIT_FSIZE, &limit) != 0) _exit(121);

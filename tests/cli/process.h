@@ -19,6 +19,8 @@ struct ProcessOptions {
   bool close_output = false;                          // standard output is closed before the program starts
   std::optional<std::uint64_t> file_size_limit = {};  // bytes, as by `ulimit -f`
   std::string program = REFOCUS_PROGRAM;
+  std::filesystem::path directory = {};  // the working directory, if another
+  std::string home = {};                 // REFOCUS_HOME, which is unset otherwise
 };
 
 struct ProcessResult {

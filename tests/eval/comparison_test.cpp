@@ -180,7 +180,7 @@ TEST_F(ComparisonTest, CharactersAreCodePoints) {
   const auto answers =
       judge(tasks, {testing::response("a", "anatomy", 0, "B \xC3\xA4\xE4\xB8\xAD\xF0\x9F\x98\x80")},
             testing::first_letter);
-  EXPECT_EQ(*score(answers[0], testing::category).all.mean_characters(), 5);
+  EXPECT_EQ(*score(answers[0]).all.mean_characters(), 5);
 }
 
 TEST_F(ComparisonTest, OneTableForAllNumbers) {
@@ -205,6 +205,58 @@ TEST_F(ComparisonTest, OneTableForAllNumbers) {
             "non-STEM         3 100.0  66.7    -33.3 [-100.0, 0.0] 1.0000            0      1\n"
             "all             11  63.6  63.6     0.0 [-36.4, +36.4] 1.0000            2      2\n"
             "\n");
+}
+
+// keys (humanities) and sums (STEM), two items each, and the same with "_unseen".
+ToyRun toy_worlds() {
+  ToyRun run;
+  Task task = testing::toy_mmlu({{"keys", 2}, {"keys_unseen", 2}, {"sums", 2}, {"sums_unseen", 2}});
+  task.name = "worlds";
+  task.categories = {
+      {"keys", "humanities"}, {"keys_unseen", "humanities"}, {"sums", "stem"}, {"sums_unseen", "stem"}};
+  run.tasks = {task};
+  run.arms = {{PromptKind::kCot,
+               "none",
+               {{"keys", "BB"}, {"keys_unseen", "AB"}, {"sums", "BA"}, {"sums_unseen", "AA"}}},
+              {PromptKind::kCot,
+               kRebalance,
+               {{"keys", "BA"}, {"keys_unseen", "BB"}, {"sums", "BB"}, {"sums_unseen", "BA"}}}};
+  return run;
+}
+
+TEST_F(ComparisonTest, ShowsWhatIsSeenAndUnseenWithTheCategoriesOfTheRun) {
+  ComparisonTableOptions options;
+  options.arms = false;
+  const std::string table = comparison_table(compare(toy_worlds()), options);
+  EXPECT_THAT(table,
+              HasSubstr("STEM\n"
+                        "  sums            2  50.0 100.0    +50.0 [0.0, +100.0] 1.0000 1.0000     1      0\n"
+                        "  sums_unseen     2   0.0  50.0    +50.0 [0.0, +100.0] 1.0000 1.0000     1      0\n"
+                        "Humanities\n"));
+  EXPECT_THAT(table,
+              HasSubstr("non-STEM          4  75.0  75.0     0.0 [-75.0, +75.0] 1.0000            1      1\n"
+                        "seen              4  75.0  75.0     0.0 [-75.0, +75.0] 1.0000            1      1\n"
+                        "unseen            4  25.0  75.0    +50.0 [0.0, +100.0] 0.5000            2      0\n"
+                        "all               8  50.0  75.0"));
+}
+
+TEST_F(ComparisonTest, TakesCategoriesOfTheFirstRunForBoth) {
+  ToyRun second = toy_worlds();
+  second.tasks[0].categories.clear();
+  const Comparison comparison = compare_runs(finished("a", toy_worlds()), finished("b", second), {});
+  const TaskComparison& task = comparison.tasks[0];
+  ASSERT_EQ(comparison.arms.size(), 4u);
+  for (std::size_t arm = 0; arm < 4; ++arm) {
+    EXPECT_EQ(task.tallies[arm].size(), task.sets.size());
+    EXPECT_EQ(task.tallies[arm][set_of(task, "stem")].answered, 4);
+    EXPECT_EQ(task.tallies[arm][set_of(task, "unseen")].answered, 4);
+    EXPECT_EQ(task.tallies[arm].back().answered, 8);
+  }
+  EXPECT_EQ(task.tallies[3][set_of(task, "unseen")].correct, 3);
+  // Without categories there are still the subjects and what is unseen.
+  const Comparison bare = compare_runs(finished("c", second), {}, {});
+  ASSERT_EQ(bare.tasks[0].sets.size(), 7u);
+  EXPECT_EQ(bare.tasks[0].sets[4].kind, ItemSet::Kind::kNovelty);
 }
 
 TEST_F(ComparisonTest, ArmsStandBesideEachOtherWithTheirIntervalsAndRates) {

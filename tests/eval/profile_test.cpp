@@ -90,6 +90,15 @@ TEST(Profile, TheDefaultAsksForAnalysisAndResponse) {
               StartsWith(prompt_prefix(profile, "mmlu", PromptKind::kCot)));
 }
 
+TEST(Profile, TheDefaultAsksWorldsWithoutInstruction) {
+  const Item item = mmlu_item("Who has the key?", "Ann");
+  EXPECT_EQ(make_prompt(default_profile(), "worlds", item, PromptKind::kCot),
+            "Who has the key?\nA. Ann\nB. two\nC. three\nD. four\nAnalysis:");
+  EXPECT_EQ(make_prompt(default_profile(), "worlds", item, PromptKind::kDirect),
+            "Who has the key?\nA. Ann\nB. two\nC. three\nD. four\nResponse:");
+  EXPECT_EQ(prompt_prefix(default_profile(), "worlds", PromptKind::kCot), "");
+}
+
 TEST(Profile, SaysWhatIsWrong) {
   EXPECT_EQ(
       error_of([] { profile_with_body("{question} {E}"); }),
@@ -105,7 +114,7 @@ TEST(Profile, SaysWhatIsWrong) {
   EXPECT_THAT(error(R"({"task": {}})"),
               HasSubstr("unknown key 'task'; known keys: name, source, note, extraction, tasks"));
   EXPECT_THAT(error(R"({"tasks": {"arc": {}}})"),
-              HasSubstr("unknown key 'arc'; known keys: mmlu, piqa, siqa"));
+              HasSubstr("unknown key 'arc'; known keys: mmlu, piqa, siqa, worlds"));
   EXPECT_THAT(error(R"({"tasks": {"mmlu": {"suffix": ""}}})"),
               HasSubstr("[p.json tasks.mmlu] unknown key 'suffix'"));
   EXPECT_THAT(error(R"({"tasks": {"mmlu": {"body": 1, "cot_instruction": ""}}})"),

@@ -64,12 +64,13 @@ inline Extraction first_letter(const Item&, const std::string& text) {
   return found;
 }
 
-inline std::string category(const std::string& subject) {
-  if (subject == "anatomy" || subject == "astronomy") return "STEM";
-  if (subject == "philosophy") return "Humanities";
-  if (subject == "sociology") return "Social";
-  if (subject == "marketing") return "Other";
-  return "";
+// The categories of some subjects, as a careless author writes them.
+inline std::map<std::string, std::string, std::less<>> categories() {
+  return {{"anatomy", "STEM"},
+          {"astronomy", "STEM"},
+          {"philosophy", "Humanities"},
+          {"sociology", "Social"},
+          {"marketing", "Other"}};
 }
 
 // Runs `body` in a child process; the child's exit status, or 128 + the signal that ended it. Exceptions end

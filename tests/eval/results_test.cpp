@@ -14,7 +14,6 @@ namespace refocus {
 namespace {
 
 using nlohmann::ordered_json;
-using testing::category;
 using testing::error_of;
 using testing::first_letter;
 using ::testing::HasSubstr;
@@ -31,7 +30,7 @@ ReportOptions options() {
 }
 
 std::vector<Task> tasks() {
-  Task mmlu{"mmlu", {"anatomy", "philosophy", "sociology"}, {}};
+  Task mmlu{"mmlu", {"anatomy", "philosophy", "sociology"}, {}, testing::categories()};
   mmlu.items = {mmlu_item("anatomy", 0, "Which, \"exactly\"?\r\nSay.", 'B'),
                 mmlu_item("anatomy", 1, "None", 'A'), mmlu_item("philosophy", 0, "Why?", 'D'),
                 mmlu_item("sociology", 0, "Who?", 'C')};
@@ -68,7 +67,7 @@ struct Reports {
 
   explicit Reports(std::vector<Response> given = responses()) {
     answers = judge(tasks, std::move(given), first_letter);
-    for (const TaskAnswers& a : answers) scores.push_back(score(a, category));
+    for (const TaskAnswers& a : answers) scores.push_back(score(a));
   }
 };
 
@@ -83,6 +82,31 @@ std::vector<std::string> keys(const ordered_json& object) {
   std::vector<std::string> out;
   for (const auto& [key, value] : object.items()) out.push_back(key);
   return out;
+}
+
+TEST(Results, HaveGroupsForWhatIsSeenAndUnseen) {
+  Task task{"worlds", {"keys", "keys_unseen"}, {}, {{"keys", "stem"}, {"keys_unseen", "stem"}}};
+  for (const std::string& subject : task.subjects) task.items.push_back(mmlu_item(subject, 0, "Q", 'A'));
+  const std::vector<Task> tasks = {task};
+  const auto answers =
+      judge(tasks, {response("a", "keys", 0, "A"), response("a", "keys_unseen", 0, "B")}, first_letter);
+  const ordered_json f = ordered_json::parse(results_json({score(answers[0])}, options()));
+  EXPECT_EQ(keys(f["groups"]),
+            (std::vector<std::string>{"worlds", "worlds_stem", "worlds_seen", "worlds_unseen"}));
+  EXPECT_EQ(keys(f["configs"]), (std::vector<std::string>{"worlds_keys", "worlds_keys_unseen"}));
+  EXPECT_EQ(f["group_subtasks"]["worlds"], ordered_json::parse(R"(["worlds_stem"])"));
+  EXPECT_EQ(f["group_subtasks"]["worlds_unseen"], ordered_json::parse(R"(["worlds_keys_unseen"])"));
+  EXPECT_EQ(f["results"]["worlds_seen"]["acc,none"], 1.0);
+  EXPECT_EQ(f["results"]["worlds_unseen"]["acc,none"], 0.0);
+  EXPECT_EQ(f["results"]["worlds_unseen"]["alias"], " - unseen");
+}
+
+TEST(Results, OfOneSubjectWithoutCategoryHaveItsTask) {
+  const Task task{"worlds", {"keys"}, {mmlu_item("keys", 0, "Q", 'A')}};
+  const std::vector<Task> tasks = {task};
+  const auto answers = judge(tasks, {response("a", "keys", 0, "A")}, first_letter);
+  const ordered_json f = ordered_json::parse(results_json({score(answers[0])}, options()));
+  EXPECT_EQ(keys(f["results"]), (std::vector<std::string>{"worlds", "worlds_keys"}));
 }
 
 TEST(PublishedFiles, SubjectCsv) {
@@ -217,7 +241,7 @@ TEST(Results, HaveNoAccuracyWithoutLabels) {
   Reports r;
   for (Item& item : r.tasks[1].items) item.label.reset();
   r.answers = judge(r.tasks, responses(), first_letter);
-  const ordered_json f = ordered_json::parse(results_json({score(r.answers[1], category)}, options()));
+  const ordered_json f = ordered_json::parse(results_json({score(r.answers[1])}, options()));
   EXPECT_FALSE(f["results"]["piqa"].contains("acc,none"));
   EXPECT_FALSE(f["results"]["piqa"].contains("acc_stderr,none"));
   EXPECT_TRUE(f["results"]["piqa"]["correct"].is_null());
@@ -258,9 +282,8 @@ TEST(WriteArmReports, RefusesUnsafeNamesAndAbsentDirectories) {
               HasSubstr("cannot be written"));
   const std::vector<Task> hostile = {{"mmlu", {"../../x"}, {mmlu_item("../../x", 0, "Q", 'A')}}};
   const auto answers = judge(hostile, {response("a", "../../x", 0, "A")}, first_letter);
-  EXPECT_THAT(
-      error_of([&] { write_arm_reports(dir.path(), answers, {score(answers[0], category)}, options()); }),
-      HasSubstr("expected a name fit for a file"));
+  EXPECT_THAT(error_of([&] { write_arm_reports(dir.path(), answers, {score(answers[0])}, options()); }),
+              HasSubstr("expected a name fit for a file"));
 }
 
 TEST(Sha256, MatchesThePublishedVectors) {  // FIPS 180-4 examples

@@ -7,7 +7,6 @@
 namespace refocus {
 namespace {
 
-using testing::category;
 using testing::error_of;
 using testing::first_letter;
 using ::testing::HasSubstr;
@@ -16,7 +15,8 @@ using testing::response;
 
 // anatomy: 5 items, astronomy: 1, philosophy: 4, sociology: 2, marketing: 2; the right letter is always B.
 Task mmlu_task() {
-  Task task{"mmlu", {"anatomy", "astronomy", "marketing", "philosophy", "sociology"}, {}};
+  Task task{
+      "mmlu", {"anatomy", "astronomy", "marketing", "philosophy", "sociology"}, {}, testing::categories()};
   const int sizes[] = {5, 1, 2, 4, 2};
   for (std::size_t s = 0; s < 5; ++s) {
     for (int i = 0; i < sizes[s]; ++i) task.items.push_back(mmlu_item(task.subjects[s], i, "Q", 'B'));
@@ -40,7 +40,7 @@ std::vector<Response> answers(const std::vector<std::pair<std::string, std::stri
 }
 
 TaskScores scores(const std::vector<Task>& tasks, std::vector<Response> responses) {
-  return score(judge(tasks, std::move(responses), first_letter)[0], category);
+  return score(judge(tasks, std::move(responses), first_letter)[0]);
 }
 
 TEST(Scoring, MatchesHandWorkedNumbers) {
@@ -93,6 +93,24 @@ TEST(Scoring, MatchesHandWorkedNumbers) {
   EXPECT_NEAR(*s.all.standard_error(), std::sqrt(12.0 / 49.0 / 13.0), 1e-15);
 }
 
+TEST(Scoring, GroupsByNoveltyWhereThereAreUnseenSubjects) {
+  Task task{"worlds", {"keys", "keys_unseen", "sums", "unseen_keys"}, {}, {}};
+  for (const std::string& subject : task.subjects) {
+    for (int i = 0; i < 3; ++i) task.items.push_back(mmlu_item(subject, i, "Q", 'B'));
+  }
+  const auto given =
+      answers({{"keys", "BBB"}, {"keys_unseen", "BAA"}, {"sums", "BAA"}, {"unseen_keys", "BBA"}});
+  const TaskScores s = scores({task}, given);
+  ASSERT_EQ(s.groups.size(), 2u) << "no categories";
+  EXPECT_EQ(s.groups[0].name, "seen");
+  EXPECT_EQ(s.groups[0].kind, GroupKind::kNovelty);
+  EXPECT_EQ(s.groups[0].subjects, (std::vector<std::string>{"keys", "sums", "unseen_keys"}));
+  EXPECT_DOUBLE_EQ(*s.groups[0].tally.accuracy(), 6.0 / 9.0);
+  EXPECT_EQ(s.groups[1].name, "unseen");
+  EXPECT_EQ(s.groups[1].subjects, (std::vector<std::string>{"keys_unseen"}));
+  EXPECT_DOUBLE_EQ(*s.groups[1].tally.accuracy(), 1.0 / 3.0);
+}
+
 TEST(Scoring, StandardErrorIsThatOfTheSampleDeviation) {
   for (int n = 2; n <= 40; ++n) {
     for (int c = 0; c <= n; ++c) {
@@ -119,7 +137,7 @@ TEST(Scoring, HasNoAccuracyWithoutLabels) {
   const std::vector<Task> tasks = {task};
   const auto judged = judge(tasks, answers({{"physicaliqa", "AB-"}}), first_letter);
   EXPECT_FALSE(judged[0].answers[0].correct.has_value());
-  const TaskScores s = score(judged[0], category);
+  const TaskScores s = score(judged[0]);
   EXPECT_FALSE(s.all.accuracy().has_value());
   EXPECT_FALSE(s.all.standard_error().has_value());
   EXPECT_EQ(s.all.unparsed, 1);

@@ -10,6 +10,7 @@ namespace {
 using ::testing::ElementsAre;
 using testing::error_of;
 using ::testing::HasSubstr;
+using ::testing::Pair;
 using ::testing::SizeIs;
 
 TEST(TaskData, ReadsAllOfMmluTest) {
@@ -33,6 +34,8 @@ TEST(TaskData, ReadsAllOfMmluTest) {
   EXPECT_EQ(first.subject, "abstract_algebra");
   EXPECT_THAT(first.choices, ElementsAre("0", "4", "2", "6"));
   EXPECT_EQ(first.label, 'B');
+  EXPECT_THAT(task.categories, SizeIs(57));
+  EXPECT_EQ(task.categories.at("sociology"), "social");
   EXPECT_EQ(first.fields[0].first, "question");
 }
 
@@ -160,9 +163,72 @@ TEST_F(PiqaFile, NamesTheLine) {
   EXPECT_THAT(error(row_ + row_, "0\n"), HasSubstr("expected 2 labels, one for each question, got 1"));
 }
 
+class WorldsFolder : public ::testing::Test {
+ protected:
+  WorldsFolder() {
+    std::filesystem::create_directories(dir_ / "worlds/test");
+    for (const char* subject : {"keys", "keys_unseen", "sums"}) add_subject(subject);
+  }
+  void add_subject(const std::string& subject) {
+    write_file_atomically(dir_ / "worlds/test" / (subject + "_test.csv"), "q,1,2,3,4,D\n");
+  }
+  void write_categories(const std::string& json) {
+    write_file_atomically(dir_ / "worlds/categories.json", json);
+  }
+  std::string error(const std::string& categories) {
+    write_categories(categories);
+    return error_of([&] { load_worlds(dir_.path()); });
+  }
+  testing::TempDir dir_;
+};
+
+TEST_F(WorldsFolder, HasTheSubjectsAndCategoriesOfItsFiles) {
+  EXPECT_TRUE(load_worlds(dir_.path()).categories.empty()) << "without a file there are none";
+  write_categories(R"({"keys": "humanities", "keys_unseen": "humanities", "sums": "stem", "gone": "other"})");
+  for (const char* place : {"", "worlds", "worlds/test"}) {
+    const Task task = load_task("worlds", dir_ / place);
+    EXPECT_EQ(task.name, "worlds");
+    EXPECT_THAT(task.subjects, ElementsAre("keys", "keys_unseen", "sums"));
+    ASSERT_THAT(task.items, SizeIs(3));
+    EXPECT_EQ(task.items[2].label, 'D');
+    EXPECT_THAT(task.categories, ElementsAre(Pair("keys", "humanities"), Pair("keys_unseen", "humanities"),
+                                             Pair("sums", "stem")));
+  }
+  const Task some = load_worlds(dir_.path(), std::vector<std::string>{"sums"});
+  EXPECT_THAT(some.subjects, ElementsAre("sums"));
+  EXPECT_THAT(some.categories, ElementsAre(Pair("sums", "stem")));
+}
+
+TEST_F(WorldsFolder, SaysWhatIsWrongWithItsCategories) {
+  EXPECT_THAT(error("{\"keys\": "), HasSubstr("worlds/categories.json] expected a JSON object with a "
+                                              "category for every subject, got no JSON"));
+  EXPECT_THAT(error("[]"), HasSubstr("got array"));
+  EXPECT_THAT(error(R"({"keys": "stem", "keys_unseen": "stem"})"),
+              HasSubstr("worlds/categories.json] expected a category for 'sums', got none; add it"));
+  EXPECT_THAT(error(R"({"keys": "stem", "keys_unseen": "magic", "sums": "stem"})"),
+              HasSubstr("expected stem, humanities, social or other for 'keys_unseen', got \"magic\""));
+  EXPECT_THAT(error(R"({"keys": 1, "keys_unseen": "stem", "sums": "stem"})"),
+              HasSubstr("other for 'keys', got 1"));
+}
+
+TEST_F(WorldsFolder, RefusesUnknownSubjectsAndNamesOfGroups) {
+  const auto ask = [&](const std::string& subject) {
+    return error_of([&] { load_worlds(dir_.path(), std::vector<std::string>{subject}); });
+  };
+  EXPECT_EQ(ask("keys_unsen"), "[worlds] unknown subject 'keys_unsen'; did you mean keys_unseen, keys?");
+  EXPECT_EQ(ask("xyz"), "[worlds] unknown subject 'xyz'; known subjects: keys, keys_unseen, sums");
+  add_subject("unseen");
+  EXPECT_THAT(error_of([&] { load_worlds(dir_.path()); }),
+              HasSubstr("expected subjects that are not named as groups are, got 'unseen'; rename its file"));
+  testing::TempDir empty;
+  EXPECT_THAT(error_of([&] { load_worlds(empty.path()); }),
+              HasSubstr("expected files worlds/test/SUBJECT_test.csv, found none; give the folder that holds "
+                        "worlds with --data"));
+}
+
 TEST(TaskData, RefusesUnknownTasks) {
   EXPECT_THAT(error_of([] { load_task("arc", "."); }),
-              HasSubstr("unknown task 'arc'; known tasks: mmlu, piqa, siqa"));
+              HasSubstr("unknown task 'arc'; known tasks: mmlu, piqa, siqa, worlds"));
   const std::vector<std::string> subjects = {"anatomy"};
   EXPECT_THAT(error_of([&] { load_task("piqa", ".", subjects); }), HasSubstr("leave --subjects out"));
 }

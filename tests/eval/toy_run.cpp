@@ -31,6 +31,7 @@ Task toy_mmlu(const std::map<std::string, int>& items_of_subject) {
       task.items.push_back(mmlu_item(subject, i, subject + " question " + std::to_string(i), 'B'));
     }
   }
+  task.categories = mmlu_categories(task.subjects);
   return task;
 }
 
@@ -60,7 +61,7 @@ void write_toy_run(const std::filesystem::path& directory, const ToyRun& run) {
     }
     const std::vector<TaskAnswers> answers = judge(run.tasks, std::move(given), first_letter);
     std::vector<TaskScores> scores;
-    for (const TaskAnswers& task : answers) scores.push_back(score(task, category_of_subject));
+    for (const TaskAnswers& task : answers) scores.push_back(score(task));
     write_arm_reports(opened.arm_directory(options.arm), answers, scores, options);
   }
 }

@@ -1,0 +1,117 @@
+#include "cli/bundled.h"
+
+#include <fmt/ranges.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <vector>
+
+#include "base/error.h"
+
+namespace refocus::cli {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr const char* kHome = "REFOCUS_HOME";
+
+// Places that may hold models/ and data/, best first.
+std::vector<fs::path> bundle_places() {
+  std::vector<fs::path> places;
+  if (const char* home = std::getenv(kHome); home != nullptr && *home != '\0') {
+    if (!fs::is_directory(home)) {
+      throw input_error(kHome,
+                        "expected a directory with models and data, got '{}', which is none; "
+                        "correct it or unset it",
+                        printable(home));
+    }
+    places.emplace_back(home);
+  }
+  std::error_code error;
+  const fs::path program = fs::read_symlink("/proc/self/exe", error).parent_path();
+  if (error || program.empty()) return places;
+  places.push_back((program / "../..").lexically_normal());
+  places.push_back((program / "../share/refocus").lexically_normal());
+  return places;
+}
+
+// Relative to the working directory where `path` lies in it.
+fs::path shown(const fs::path& path) {
+  std::error_code error;
+  const fs::path near = fs::proximate(path, error);
+  return error || near.empty() || *near.begin() == ".." ? path.lexically_normal() : near;
+}
+
+bool is_model(const fs::path& path) {
+  std::error_code error;
+  return fs::is_regular_file(path / "config.json", error);
+}
+
+std::vector<std::string> bundled_models() {
+  std::vector<std::string> names;
+  for (const fs::path& place : bundle_places()) {
+    std::error_code error;
+    for (fs::directory_iterator at(place / "models", error), end; !error && at != end; at.increment(error)) {
+      if (is_model(at->path())) names.push_back(at->path().filename().string());
+    }
+  }
+  std::ranges::sort(names);
+  const auto twice = std::ranges::unique(names);
+  names.erase(twice.begin(), twice.end());
+  return names;
+}
+
+}  // namespace
+
+std::optional<fs::path> find_bundled_model(const std::string& name) {
+  if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos) return std::nullopt;
+  for (const fs::path& place : bundle_places()) {
+    if (is_model(place / "models" / name)) return shown(place / "models" / name);
+  }
+  return std::nullopt;
+}
+
+fs::path resolve_model(const std::string& model, std::string_view option) {
+  std::error_code error;
+  if (!model.empty() && fs::exists(model, error)) return model;
+  if (const auto found = find_bundled_model(model.empty() ? kDefaultModel : model)) {
+    if (model.empty()) spdlog::info("model {} (bundled; choose another with -m)", found->string());
+    return *found;
+  }
+  if (model.empty()) {
+    std::string places;
+    for (const fs::path& place : bundle_places()) {
+      places += (places.empty() ? "" : ", ") + printable(place.string(), 200);
+    }
+    throw input_error(
+        option,
+        "expected the bundled model {0} in models/{0} of {1}, found none; give a model directory "
+        "or a GGUF file with -m, or set {2} to a directory that has it",
+        kDefaultModel, places, kHome);
+  }
+  const std::vector<std::string> known = bundled_models();
+  throw input_error(
+      option,
+      "expected a model directory, a GGUF file or a bundled model ({}), got '{}', which does not "
+      "exist; check the path",
+      known.empty() ? "none is here" : fmt::format("{}", fmt::join(known, ", ")), printable(model));
+}
+
+fs::path default_data(std::string_view task) {
+  std::error_code error;
+  const fs::path here = "data";
+  if (fs::is_directory(here / task, error)) return here;
+  for (const fs::path& place : bundle_places()) {
+    if (fs::is_directory(place / "data" / task, error)) return shown(place / "data");
+  }
+  return here;
+}
+
+std::string name_of_model(const fs::path& path) {
+  const fs::path full = fs::weakly_canonical(path);
+  return fs::is_directory(path) ? full.filename().string() : full.stem().string();
+}
+
+}  // namespace refocus::cli
