@@ -88,6 +88,18 @@ EvalSettings settings_of(const Options& options) {
   return settings;
 }
 
+// How the arms differ; of many subjects only their totals, so that the tables stay in sight.
+void print_comparison(const Comparison& comparison, const fs::path& run) {
+  constexpr std::ptrdiff_t kRows = 40;
+  std::ptrdiff_t rows = 0;
+  for (const TaskComparison& task : comparison.tasks) {
+    rows += std::ssize(task.pairs) * std::ranges::count(task.sets, ItemSet::Kind::kSubject, &ItemSet::kind);
+  }
+  const bool subjects = rows <= kRows;
+  fmt::print("{}", comparison_table(comparison, {.arms = false, .subjects = subjects, .runs = {}}));
+  if (!subjects) fmt::print("For each subject: refocus compare {}\n", run.string());
+}
+
 void run(const Options& options) {
   EvalSettings settings = settings_of(options);
   RunningModel model(options.model);
@@ -103,8 +115,7 @@ void run(const Options& options) {
   tell_how_to_resume();
   const EvalOutcome outcome = run_evaluation(asked, settings);
   fmt::print("{}\n", summary_table(outcome.scores));
-  if (outcome.comparison)
-    fmt::print("{}", comparison_table(*outcome.comparison, {.arms = false, .runs = {}}));
+  if (outcome.comparison) print_comparison(*outcome.comparison, outcome.run_directory);
   fmt::print("Answers and results: {}\n", outcome.run_directory.string());
 }
 

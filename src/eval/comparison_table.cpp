@@ -187,7 +187,8 @@ void write_response(TextLines& list, const std::string& name, const std::string&
 std::string comparison_table(const Comparison& comparison, const ComparisonTableOptions& options) {
   TextLines table;
   for (const TaskComparison& task : comparison.tasks) {
-    const Rows rows = rows_of(task);
+    Rows rows = rows_of(task);
+    if (!options.subjects) rows.subjects.clear();
     if (options.arms) {
       table.line(fmt::format("{}: {} arms; accuracy in % with 95% interval (Wilson)", printable(task.task),
                              comparison.arms.size()));

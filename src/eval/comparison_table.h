@@ -10,6 +10,7 @@ namespace refocus {
 
 struct ComparisonTableOptions {
   bool arms = true;               // begin with each arm's accuracies, intervals, rates and lengths
+  bool subjects = true;           // a row a subject, not the totals alone
   std::vector<std::string> runs;  // the paths of two compared runs; empty for one
   int columns = 100;              // lines stay within these (at least 100) but for names of arms
 };

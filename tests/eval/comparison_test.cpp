@@ -240,6 +240,14 @@ TEST_F(ComparisonTest, ShowsWhatIsSeenAndUnseenWithTheCategoriesOfTheRun) {
                         "all               8  50.0  75.0"));
 }
 
+TEST_F(ComparisonTest, LeavesSubjectsOutWhereTotalsAreWanted) {
+  ComparisonTableOptions options;
+  options.arms = options.subjects = false;
+  const std::string table = comparison_table(compare(toy_worlds()), options);
+  EXPECT_THAT(table, Not(HasSubstr("sums")));
+  EXPECT_THAT(table, HasSubstr("\nunseen            4  25.0  75.0"));
+}
+
 TEST_F(ComparisonTest, TakesCategoriesOfTheFirstRunForBoth) {
   ToyRun second = toy_worlds();
   second.tasks[0].categories.clear();
