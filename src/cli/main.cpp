@@ -44,6 +44,8 @@ constexpr Entry kCommands[] = {
     {"bench", "Measure a model's speed, with and without re-balancing", refocus::cli::add_bench},
     {"convert", "Write a model as a GGUF file, quantised or not", refocus::cli::add_convert},
     {"train", "Train a model on texts, or on prompts and responses", refocus::cli::add_train},
+    {"train-tokenizer", "Make a tokenizer from texts", refocus::cli::add_train_tokenizer},
+    {"dataset", "Make training data and a benchmark of small worlds", refocus::cli::add_dataset},
 };
 
 int fail(const std::string& message, int status) {

@@ -6,9 +6,9 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "base/random.h"
 #include "base/text_file.h"
 #include "io/strict_json.h"
-#include "train/random.h"
 
 namespace refocus {
 

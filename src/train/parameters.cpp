@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/random.h"
 #include "model/weights.h"
-#include "train/random.h"
 
 namespace refocus {
 

@@ -1,0 +1,101 @@
+// refocus train-tokenizer: a SentencePiece BPE tokenizer from the JSONL files that refocus train reads.
+#include <spdlog/spdlog.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/text_file.h"
+#include "cli/checks.h"
+#include "cli/command.h"
+#include "io/strict_json.h"
+#include "tokenizer/sentencepiece_training.h"
+
+namespace refocus::cli {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Options {
+  std::vector<std::string> data;
+  std::string output;
+  TokenizerTrainingOptions training;
+};
+
+// The line's text, or its prompt and response.
+std::string text_of(const std::string& line, const std::string& where) {
+  const nlohmann::json object = parse_strict_json_object(line, where, "the line", 8);
+  std::string out;
+  for (const char* key : {"text", "prompt", "response"}) {
+    if (!object.contains(key)) continue;
+    if (!object[key].is_string()) {
+      throw input_error(where, "expected a string for \"{}\", got {}; correct the line", key,
+                        object[key].type_name());
+    }
+    out += object[key].get<std::string>();
+  }
+  if (out.empty()) {
+    throw input_error(where, "expected \"text\", or \"prompt\" and \"response\", got none; correct the line");
+  }
+  return out;
+}
+
+void read_texts(const std::string& path, std::vector<std::string>& texts) {
+  const std::string file = read_text_file(path);
+  int number = 1;
+  for (std::size_t at = 0; at < file.size(); ++number) {
+    const std::size_t end = std::min(file.find('\n', at), file.size());
+    const std::string line = file.substr(at, end - at);
+    at = end + 1;
+    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    texts.push_back(text_of(line, fmt::format("{} line {}", path, number)));
+  }
+}
+
+void run(const Options& o) {
+  const fs::path directory = o.output;
+  for (const char* name : {"tokenizer.model", "tokenizer_config.json", "tokenizer.json"}) {
+    if (fs::exists(directory / name)) {
+      throw input_error(o.output, "expected a directory without a tokenizer, got one with {}; choose another",
+                        name);
+    }
+  }
+  std::vector<std::string> texts;
+  for (const std::string& path : o.data) read_texts(path, texts);
+  const std::string model = train_sentencepiece(o.data.front(), texts, o.training);
+  std::error_code error;
+  fs::create_directories(directory, error);
+  if (error) {
+    throw input_error(o.output, "expected to make the directory, got: {}; check the path", error.message());
+  }
+  write_file_atomically(directory / "tokenizer_config.json", sentencepiece_tokenizer_config());
+  write_file_atomically(directory / "tokenizer.model", model);
+  spdlog::info("{}: {} pieces from {} texts", o.output, o.training.vocabulary_size, texts.size());
+}
+
+}  // namespace
+
+Action add_train_tokenizer(CLI::App& command) {
+  auto o = std::make_shared<Options>();
+  command.add_option("--data", o->data, "JSONL files as refocus train reads them")
+      ->required()
+      ->type_name("FILE");
+  command.add_option("--vocab-size", o->training.vocabulary_size, "Pieces, with all that are fixed")
+      ->capture_default_str()
+      ->check(whole_number(1, 1 << 20));
+  command.add_flag(
+      "--byte-fallback,!--no-byte-fallback", o->training.byte_fallback,
+      "Whether characters without a piece become bytes, so that any text can be encoded (default)");
+  command
+      .add_option("--symbols", o->training.symbols,
+                  "Texts that are a piece of their own wherever they stand; a line feed always is")
+      ->check(not_empty())
+      ->type_name("TEXT");
+  command.add_option("-o,--output", o->output, "Directory to write the tokenizer into")
+      ->required()
+      ->check(not_empty())
+      ->type_name("DIR");
+  return [o] { run(*o); };
+}
+
+}  // namespace refocus::cli
