@@ -60,7 +60,8 @@ TEST(Determinism, AHalfPrecisionCacheIsCloseAndAsIndependentOfHowWorkIsSplit) {
       for (const std::int64_t chunk : {1, 33, 512}) {
         EXPECT_EQ(alone(two, tokens, spec, chunk), whole) << model << " " << spec << " chunks of " << chunk;
       }
-      // Rounding may carry a weight across the mask's threshold, so only the plain model is bound to be close.
+      // Rounding may carry a weight across the mask's threshold, so only the plain model is bound to be
+      // close.
       if (std::string_view(spec) != "none") continue;
       float largest = 0, difference = 0;
       for (std::size_t i = 0; i < whole.size(); ++i) {
