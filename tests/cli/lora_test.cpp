@@ -1,4 +1,5 @@
 // Adapters as processes see them: trained, resumed, run beside models of every type, merged, and refused.
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstring>
@@ -57,7 +58,20 @@ class Lora : public ::testing::Test {
   }
   void train_adapter(const std::string& run, const Arguments& more = {},
                      const std::string& from = "base") const {
-    const ProcessResult result = refocus(adapt(run, plus({"--lora-rank", "4", "--steps", "20"}, more), from));
+    const ProcessResult result = refocus(
+        adapt(run,
+              plus({"--lora-rank", "4"}, more.empty() || std::ranges::find(more, "--steps") == more.end()
+                                             ? plus(more, {"--steps", "20"})
+                                             : more),
+              from));
+    ASSERT_EQ(result.status, 0) << result.err;
+  }
+  // The base as a GGUF file, without a tokenizer: that of these tests has no place in such files.
+  void convert_base(const std::string& file, const std::string& type) const {
+    fs::create_directories(dir / "bare");
+    for (const char* name : {"config.json", "model.safetensors"})
+      fs::copy(dir / "base" / name, dir / "bare" / name, fs::copy_options::overwrite_existing);
+    const ProcessResult result = refocus({"convert", "-m", path("bare"), "-o", path(file), "--type", type});
     ASSERT_EQ(result.status, 0) << result.err;
   }
   double validation_loss(const std::string& run) const {
@@ -189,14 +203,13 @@ TEST_F(Lora, RunsBesideEveryTypeAndMergesIntoOne) {
       {"f32", 1e-5}, {"f16", 5e-3}, {"q8_0", 0.04}, {"q4_k", 0.3}};
   for (const auto& [type, tolerance] : types) {
     const std::string file = type + ".gguf";
-    ASSERT_EQ(refocus({"convert", "-m", path("base"), "-o", path(file), "--type", type}).status, 0);
+    convert_base(file, type);
     // What the adapter adds is the same beside rounded weights, in the file's own order of rows.
     const std::vector<float> beside = logits(file, "adapter");
     EXPECT_LT(distance(adapted, beside), std::min(tolerance, 0.8 * change)) << type;
     EXPECT_GT(distance(adapted, logits(file)), 0.5 * change) << type;
     const Arguments merge = {"merge",         "-m", path(file),          "--adapter",
                              path("adapter"), "-o", path("from-" + type)};
-    expect_failure(refocus(merge), 2, {"--tokenizer"});
     ASSERT_EQ(refocus(plus(merge, {"--tokenizer", path("base"), "--type", "f32"})).status, 0);
     EXPECT_LT(distance(beside, logits("from-" + type)), type[0] == 'q' ? 0.02 : 1e-5) << type;
   }
@@ -221,20 +234,35 @@ TEST_F(Lora, RunsBesideEveryTypeAndMergesIntoOne) {
 TEST_F(Lora, TrainsBesideAQuantisedFile) {
   testing::edit_json(dir / "config.json", {{"hidden_size", 256}, {"intermediate_size", 256}});
   train_base("10");
-  ASSERT_EQ(refocus({"convert", "-m", path("base"), "-o", path("q4.gguf"), "--type", "q4_k"}).status, 0);
+  convert_base("q4.gguf", "q4_k");
   const std::string before = file_text(dir / "q4.gguf");
   train_adapter("adapter",
-                {"--validation", path("held-out.jsonl"), "--lora-targets", "q_proj,v_proj,up_proj"},
+                {"--validation", path("held-out.jsonl"), "--lora-targets", "q_proj,v_proj,up_proj",
+                 "--tokenizer", path("tokenizer")},
                 "q4.gguf");
   EXPECT_EQ(file_text(dir / "q4.gguf"), before);
-  ASSERT_EQ(
-      refocus({"train", "--from", path("q4.gguf"), "--lora-rank", "1", "--data", path("shift.jsonl"),
-               "--validation", path("held-out.jsonl"), "-o", path("start"), "--steps", "1", "--lr", "0"})
-          .status,
-      0);
+  ASSERT_EQ(refocus({"train", "--from", path("q4.gguf"), "--lora-rank", "1", "--tokenizer", path("tokenizer"),
+                     "--data", path("shift.jsonl"), "--validation", path("held-out.jsonl"), "-o",
+                     path("start"), "--steps", "1", "--lr", "0"})
+                .status,
+            0);
   EXPECT_LT(validation_loss("adapter"), 0.9 * validation_loss("start"));
   EXPECT_GT(distance(logits("q4.gguf", "adapter"), logits("q4.gguf")), 0.05);
   expect_failure(refocus(adapt("full", {}, "q4.gguf")), 2, {"--from", "--lora-rank"});
+  expect_failure(refocus(adapt("none", {"--lora-rank", "1"}, "q4.gguf")), 1, {"tokenizer"});
+}
+
+TEST_F(Lora, TakesTheTokenizerOfAGgufFileAndAsksForOneToMerge) {
+  REFOCUS_NEEDS_SHARED(testing::kSmallModel);
+  ASSERT_EQ(
+      refocus({"convert", "-m", testing::small_model(), "-o", path("small.gguf"), "--type", "q8_0"}).status,
+      0);
+  train_adapter("adapter", {"--steps", "2"}, "small.gguf");
+  const Arguments merge = {"merge",         "-m", path("small.gguf"), "--adapter",
+                           path("adapter"), "-o", path("merged")};
+  expect_failure(refocus(merge), 2, {"--tokenizer", "--adapter"});
+  ASSERT_EQ(refocus(plus(merge, {"--tokenizer", testing::small_model()})).status, 0);
+  EXPECT_EQ(refocus({"generate", "-m", path("merged"), "-p", "Once", "-n", "2"}).status, 0);
 }
 
 TEST_F(Lora, AnEvaluationDoesNotGoOnWithAnotherAdapter) {
