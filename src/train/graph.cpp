@@ -66,8 +66,31 @@ TrainingGraph::TrainingGraph(const LlamaConfig& config, FrozenWeights& base, con
   adapters_.emplace(lora, pool);
 }
 
+LayerPointers TrainingGraph::folded_weights(const float* weights, std::int64_t layer) {
+  LayerPointers w = base_->layer(layer);
+  std::int64_t size = 0;
+  for (std::size_t i = 0; i < kLinearGroups; ++i) {
+    const LoraGroup& g = lora_->group(layer, static_cast<LinearGroup>(i));
+    size += g.members.empty() ? 0 : g.outputs * g.inputs;
+  }
+  if (folded_.size() < static_cast<std::size_t>(size)) folded_ = floats(size, 1);
+  float* to = folded_.data();
+  for (std::size_t i = 0; i < kLinearGroups; ++i) {
+    const auto group = static_cast<LinearGroup>(i);
+    const LoraGroup& g = lora_->group(layer, group);
+    if (g.members.empty()) continue;
+    pool_.parallel_for(g.outputs, [&](std::int64_t row, int) {
+      std::copy_n(w.matrices[i] + row * g.inputs, g.inputs, to + row * g.inputs);
+    });
+    adapters_->fold(layer, group, weights, to);
+    w.matrices[i] = to;
+    to += g.outputs * g.inputs;
+  }
+  return w;
+}
+
 LayerPointers TrainingGraph::layer_weights(const float* weights, std::int64_t layer) {
-  if (!trains_all()) return base_->layer(layer);
+  if (!trains_all()) return folded_weights(weights, layer);
   const LayerOffsets& at = layout_->layers()[static_cast<std::size_t>(layer)];
   return {weights + at.input_layernorm,
           weights + at.post_attention_layernorm,
@@ -120,13 +143,10 @@ TrainingGraph::Sizes TrainingGraph::sizes_of(const LoraProducts::Place& at) cons
   return {at.rows, inner_, hidden_};
 }
 
-void TrainingGraph::linear(const LoraProducts::Place& at, const LayerPointers& w, const float* weights,
-                           const float* x, float* y) {
+void TrainingGraph::linear(const LoraProducts::Place& at, const LayerPointers& w, const float* x, float* y) {
   const Sizes sizes = sizes_of(at);
   const auto group = static_cast<std::size_t>(at.group);
   product(sizes, x, w.matrices[group], y, at.group == LinearGroup::kO || at.group == LinearGroup::kDown);
-  if (trains_all()) return;
-  adapters_->forward(at, weights, x, y);
   const float* bias = w.biases[group];
   if (bias == nullptr) return;
   pool_.parallel_for(sizes.rows, [&](std::int64_t r, int) {
@@ -187,15 +207,15 @@ void TrainingGraph::forward_layer(const float* weights, const TrainingBatch& bat
   const LayerPointers w = layer_weights(weights, layer);
   const std::int64_t rows = batch.rows();
   norm(kept.x.data(), w.input_layernorm, kept.normed1.data(), rows);
-  linear({layer, LinearGroup::kQkv, rows}, w, weights, kept.normed1.data(), kept.qkv.data());
+  linear({layer, LinearGroup::kQkv, rows}, w, kept.normed1.data(), kept.qkv.data());
   turn(kept.qkv.data(), batch, false);
   causal_attention(pool_, attention_shape(), batch.sequences, causal_input(kept),
                    {kept.attended.data(), kept.log_sum_exp.data(), q_size_}, causal_scratch_);
   std::copy_n(kept.x.data(), rows * hidden_, kept.middle.data());
-  linear({layer, LinearGroup::kO, rows}, w, weights, kept.attended.data(), kept.middle.data());
+  linear({layer, LinearGroup::kO, rows}, w, kept.attended.data(), kept.middle.data());
 
   norm(kept.middle.data(), w.post_attention_layernorm, kept.normed2.data(), rows);
-  linear({layer, LinearGroup::kGateUp, rows}, w, weights, kept.normed2.data(), kept.gate_up.data());
+  linear({layer, LinearGroup::kGateUp, rows}, w, kept.normed2.data(), kept.gate_up.data());
   pool_.parallel_for(rows, [&](std::int64_t r, int) {
     const float* gate = kept.gate_up.data() + r * 2 * inner_;
     float* inner = kept.inner.data() + r * inner_;
@@ -203,7 +223,7 @@ void TrainingGraph::forward_layer(const float* weights, const TrainingBatch& bat
     swiglu(inner, gate + inner_, inner_);
   });
   std::copy_n(kept.middle.data(), rows * hidden_, out);
-  linear({layer, LinearGroup::kDown, rows}, w, weights, kept.inner.data(), out);
+  linear({layer, LinearGroup::kDown, rows}, w, kept.inner.data(), out);
 }
 
 double TrainingGraph::loss(const float* weights, const TrainingBatch& batch) {

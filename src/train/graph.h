@@ -60,7 +60,9 @@ class TrainingGraph {
   TrainingGraph(const LlamaConfig& config, ThreadPool& pool, std::int64_t context,
                 std::span<const float> rope_factors);
   bool trains_all() const { return base_ == nullptr; }
+  // With adapters added to copies; valid until the next call.
   LayerPointers layer_weights(const float* weights, std::int64_t layer);
+  LayerPointers folded_weights(const float* weights, std::int64_t layer);
   void grow(std::int64_t rows, std::int64_t layers);
   void embed(const float* weights, const TrainingBatch& batch);
   void forward_layer(const float* weights, const TrainingBatch& batch, std::int64_t layer, Layer& kept,
@@ -73,12 +75,11 @@ class TrainingGraph {
   void norm_backward(const float* x, const float* weight, const float* dy, std::span<const std::int32_t> rows,
                      std::int64_t count, float* d_weight);
   void turn(float* qkv, const TrainingBatch& batch, bool back);
-  // A group's products with their adapters, y (+)= x W^T + ..., for o_proj and down_proj `+=`.
-  void linear(const LoraProducts::Place& at, const LayerPointers& w, const float* weights, const float* x,
-              float* y);
-  // Overwrites g.dx where there is one, adds to g.gradients.
+  // A group's products, y (+)= x W^T + bias, for o_proj and down_proj `+=`.
+  void linear(const LoraProducts::Place& at, const LayerPointers& w, const float* x, float* y);
+  // Overwrites dx where there is one, adds to g.gradients.
   void linear_backward(const LoraProducts::Place& at, const LayerPointers& w, const float* weights,
-                       const LoraProducts::Gradient& g);
+                       const LoraProducts::Gradient& g, float* dx);
   AttentionShape attention_shape() const;
   CausalInput causal_input(const Layer& kept) const;
 
@@ -95,6 +96,7 @@ class TrainingGraph {
   const ParameterLayout* layout_ = nullptr;  // where all weights are trained
   FrozenWeights* base_ = nullptr;            // else
   std::optional<LoraProducts> adapters_;
+  AlignedBuffer<float> folded_;  // the matrices of a layer that have adapters, with them
   const LoraLayout* lora_ = nullptr;
   ThreadPool& pool_;
   std::int64_t hidden_, inner_, q_size_, kv_size_, qkv_size_;

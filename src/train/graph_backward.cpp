@@ -91,7 +91,7 @@ double TrainingGraph::head(const float* weights, const TrainingBatch& batch, con
 }
 
 void TrainingGraph::linear_backward(const LoraProducts::Place& at, const LayerPointers& w,
-                                    const float* weights, const LoraProducts::Gradient& g) {
+                                    const float* weights, const LoraProducts::Gradient& g, float* dx) {
   const Sizes sizes = sizes_of(at);
   const auto group = static_cast<std::size_t>(at.group);
   if (trains_all()) {
@@ -99,7 +99,7 @@ void TrainingGraph::linear_backward(const LoraProducts::Place& at, const LayerPo
     const std::int64_t offsets[kLinearGroups] = {o.qkv, o.o_proj, o.gate_up, o.down_proj};
     product_dw(sizes, g.dy, g.x, g.gradients + offsets[group]);
   }
-  if (g.dx != nullptr) product_dx(sizes, g.dy, w.matrices[group], g.dx);
+  if (dx != nullptr) product_dx(sizes, g.dy, w.matrices[group], dx);
   if (!trains_all()) adapters_->backward(at, weights, g);
 }
 
@@ -114,27 +114,26 @@ void TrainingGraph::backward_layer(const float* weights, const TrainingBatch& ba
   // Below the first layer's adapters nothing is trained.
   const bool bottom = !trains_all() && layer == 0;
   const bool through_attention = !bottom || !lora_->group(0, LinearGroup::kQkv).members.empty();
-  linear_backward({layer, LinearGroup::kDown, rows}, w, weights,
-                  {kept.inner.data(), dx_.data(), d_inner_.data(), gradients});
+  linear_backward({layer, LinearGroup::kDown, rows}, w, weights, {kept.inner.data(), dx_.data(), gradients},
+                  d_inner_.data());
   pool_.parallel_for(rows, [&](std::int64_t r, int) {
     float* gate = kept.gate_up.data() + r * 2 * inner_;
     swiglu_backward(gate, gate + inner_, d_inner_.data() + r * inner_, inner_);
   });
   linear_backward({layer, LinearGroup::kGateUp, rows}, w, weights,
-                  {kept.normed2.data(), kept.gate_up.data(), d_normed_.data(), gradients});
+                  {kept.normed2.data(), kept.gate_up.data(), gradients}, d_normed_.data());
   norm_backward(kept.middle.data(), w.post_attention_layernorm, d_normed_.data(), {}, rows, d_norm2);
 
-  linear_backward(
-      {layer, LinearGroup::kO, rows}, w, weights,
-      {kept.attended.data(), dx_.data(), through_attention ? d_attended_.data() : nullptr, gradients});
+  linear_backward({layer, LinearGroup::kO, rows}, w, weights, {kept.attended.data(), dx_.data(), gradients},
+                  through_attention ? d_attended_.data() : nullptr);
   if (!through_attention) return;
   float* dq = d_qkv_.data();
   causal_attention_backward(pool_, attention_shape(), batch.sequences, causal_input(kept),
                             {kept.attended.data(), kept.log_sum_exp.data(), q_size_},
                             {d_attended_.data(), dq, dq + q_size_, dq + q_size_ + kv_size_}, causal_scratch_);
   turn(dq, batch, true);
-  linear_backward({layer, LinearGroup::kQkv, rows}, w, weights,
-                  {kept.normed1.data(), dq, bottom ? nullptr : d_normed_.data(), gradients});
+  linear_backward({layer, LinearGroup::kQkv, rows}, w, weights, {kept.normed1.data(), dq, gradients},
+                  bottom ? nullptr : d_normed_.data());
   if (bottom) return;
   norm_backward(kept.x.data(), w.input_layernorm, d_normed_.data(), {}, rows, d_norm1);
 }

@@ -1,9 +1,12 @@
-// Forward and backward of the adapters beside a model's products (formulas: lora_forward and lora_backward in
-// kernels/reference/gradients.h). Nothing here touches the model's own weights.
+// Forward and backward of adapters (formulas: lora_forward and lora_backward in
+// kernels/reference/gradients.h).
+//
+// Forward adds the change to a copy of the weights, W' = W + s B A, once for all rows: beside a product with
+// so many rows, products with the narrow factors would cost mostly the reading and writing of activations.
+// The backward pass of x is then dy W', and only the factors' gradients are left.
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
 #include "base/aligned_buffer.h"
 #include "base/thread_pool.h"
@@ -23,24 +26,21 @@ class LoraProducts {
     std::int64_t rows = 0;
   };
 
-  // y [rows, outputs of the group] += s (x A^T) B^T, each matrix in its columns. x [rows, inputs]. What
-  // backward needs is kept until the place's next forward.
-  void forward(const Place& place, const float* weights, const float* x, float* y);
+  // w [outputs of the group, inputs] += s B A, each matrix in its rows.
+  void fold(std::int64_t layer, LinearGroup group, const float* weights, float* w);
 
   struct Gradient {
-    const float *x, *dy;         // of forward's x and y
-    float* dx = nullptr;         // added to; or null where nobody wants it
-    float* gradients = nullptr;  // [layout.size()], added to
+    const float *x, *dy;  // [rows, inputs], [rows, outputs of the group]
+    float* gradients;     // [layout.size()], added to
   };
   void backward(const Place& place, const float* weights, const Gradient& g);
 
  private:
-  void scale(float* values, std::int64_t rows, std::int64_t width);
-
   const LoraLayout& layout_;
   ThreadPool& pool_;
-  std::vector<AlignedBuffer<float>> kept_;  // of each layer and group: t = s x A^T, [rows, members * rank]
-  AlignedBuffer<float> d_narrow_;           // dt, of the same shape
+  AlignedBuffer<float> narrow_, d_narrow_;  // t = s x A^T and dt = s dy B, [rows, members * rank]
+  AlignedBuffer<float> da_;                 // dA^T, [inputs, members * rank]
+  AlignedBuffer<float> scaled_b_;
   GemmScratch scratch_;
 };
 

@@ -158,11 +158,13 @@ TEST(LoraProducts, AreTheirPlainTwins) {
   const std::int64_t rows = 37, in = 70, group = 210;
   const std::vector<float> factors = values(layout.size()), x = values(rows * in), dy = values(rows * group),
                            zero(static_cast<std::size_t>(in * in));
-  std::vector<float> y(dy.size()), dx(x.size()), gradients(factors.size());
+  std::vector<float> w(static_cast<std::size_t>(group * in)), gradients(factors.size());
   LoraProducts products(layout, pool);
-  const LoraProducts::Place at{0, LinearGroup::kQkv, rows};
-  products.forward(at, factors.data(), x.data(), y.data());
-  products.backward(at, factors.data(), {x.data(), dy.data(), dx.data(), gradients.data()});
+  products.fold(0, LinearGroup::kQkv, factors.data(), w.data());
+  products.backward({0, LinearGroup::kQkv, rows}, factors.data(), {x.data(), dy.data(), gradients.data()});
+  std::vector<float> y(dy.size()), dx(x.size());
+  reference::gemm<float>(rows, group, in, {x.data(), in}, {w.data(), 1, in}, {y.data(), group}, false);
+  reference::gemm<float>(rows, in, group, {dy.data(), group}, {w.data(), in}, {dx.data(), in}, false);
   std::vector<double> dx_plain(dx.size());
   const LoraGroup& g = layout.group(0, LinearGroup::kQkv);
   ASSERT_EQ(g.members.size(), 2u);
