@@ -3,6 +3,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstring>
+#include <map>
 #include <random>
 #include <thread>
 
@@ -233,20 +234,27 @@ TEST_F(Lora, RunsBesideEveryTypeAndMergesIntoOne) {
 
 TEST_F(Lora, TrainsBesideAQuantisedFile) {
   testing::edit_json(dir / "config.json", {{"hidden_size", 256}, {"intermediate_size", 256}});
-  train_base("10");
+  train_base("60");
+  convert_base("q8.gguf", "q8_0");
   convert_base("q4.gguf", "q4_k");
   const std::string before = file_text(dir / "q4.gguf");
-  train_adapter("adapter",
-                {"--validation", path("held-out.jsonl"), "--lora-targets", "q_proj,v_proj,up_proj",
-                 "--tokenizer", path("tokenizer")},
-                "q4.gguf");
+  const Arguments common = {"--validation", path("held-out.jsonl"), "--tokenizer", path("tokenizer")};
+  // A step of rate 0: what the base itself loses, whatever it is stored in.
+  std::map<std::string, double> start;
+  for (const char* from : {"base", "q8.gguf", "q4.gguf"}) {
+    const std::string run = std::string("start-") + from;
+    ASSERT_EQ(refocus(plus({"train", "--from", path(from), "--lora-rank", "1", "--data", path("shift.jsonl"),
+                            "-o", path(run), "--steps", "1", "--lr", "0"},
+                           common))
+                  .status,
+              0);
+    start[from] = validation_loss(run);
+  }
+  EXPECT_NEAR(start["q8.gguf"], start["base"], 0.01 * start["base"]);
+  EXPECT_NEAR(start["q4.gguf"], start["base"], 0.1 * start["base"]);
+  train_adapter("adapter", plus(common, {"--lora-targets", "q_proj,v_proj,up_proj"}), "q4.gguf");
   EXPECT_EQ(file_text(dir / "q4.gguf"), before);
-  ASSERT_EQ(refocus({"train", "--from", path("q4.gguf"), "--lora-rank", "1", "--tokenizer", path("tokenizer"),
-                     "--data", path("shift.jsonl"), "--validation", path("held-out.jsonl"), "-o",
-                     path("start"), "--steps", "1", "--lr", "0"})
-                .status,
-            0);
-  EXPECT_LT(validation_loss("adapter"), 0.9 * validation_loss("start"));
+  EXPECT_LT(validation_loss("adapter"), 0.9 * start["q4.gguf"]);
   EXPECT_GT(distance(logits("q4.gguf", "adapter"), logits("q4.gguf")), 0.05);
   expect_failure(refocus(adapt("full", {}, "q4.gguf")), 2, {"--from", "--lora-rank"});
   expect_failure(refocus(adapt("none", {"--lora-rank", "1"}, "q4.gguf")), 1, {"tokenizer"});
