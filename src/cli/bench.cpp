@@ -45,7 +45,7 @@ nlohmann::ordered_json measure(const Options& options) {
         fmas.push_back(measure_fma_gflop_s(model.pool));
       });
   nlohmann::ordered_json out;
-  out["model"] = model.files.directory.string();
+  out["model"] = model.files.name();
   out["threads"] = model.pool.size();
   out["pinned"] = options.model.pin;
   out["kv_type"] = options.model.kv_type;
@@ -105,6 +105,7 @@ Action add_bench(CLI::App& command) {
   command.add_flag("--json", options->json, "Print one JSON object");
   options->model.add_threads(command);
   options->model.add_kv_type(command);
+  options->model.add_adapter(command);
   command.add_option("--simd", options->simd,
                      "Measure with this instruction set instead of the best that the processor has: " +
                          fmt::format("{}", fmt::join(instruction_sets(), ", ")));

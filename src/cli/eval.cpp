@@ -106,12 +106,13 @@ void run(const Options& options) {
   const OpenModel& files = model.files;
   settings.context = options.model.context > 0 ? options.model.context : files.config.context_length();
   settings.kv_bytes = kv_budget(options.model, files.config, options.batch, settings.context);
-  const EvalModel asked{model.transformer,
-                        files.need_tokenizer("download the model's tokenizer files"),
-                        files.eos_ids,
-                        files.directory.string(),
-                        name_of_model(files.directory),
-                        model_fingerprint(files.directory, files.config_json, *files.weights)};
+  const EvalModel asked{
+      model.transformer,
+      files.need_tokenizer("download the model's tokenizer files"),
+      files.eos_ids,
+      files.name(),
+      name_of_model(files.directory),
+      model_fingerprint(files.directory, files.config_json, *files.weights, files.adapter.get())};
   tell_how_to_resume();
   const EvalOutcome outcome = run_evaluation(asked, settings);
   fmt::print("{}\n", summary_table(outcome.scores));

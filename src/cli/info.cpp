@@ -3,9 +3,11 @@
 
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "cli/command.h"
 #include "cli/model_options.h"
+#include "model/adapter.h"
 
 namespace refocus::cli {
 
@@ -28,6 +30,22 @@ std::string_view scaling_name(RopeScaling::Kind kind) {
       return "llama3";
   }
   return "?";
+}
+
+void describe_adapter(const Adapter& adapter, nlohmann::ordered_json& out) {
+  std::int64_t parameters = 0;
+  std::set<std::int64_t> ranks;
+  std::set<std::string> targets;
+  for (const auto& [name, change] : adapter.matrices) {
+    parameters += change.rank * (change.inputs + change.outputs);
+    ranks.insert(change.rank);
+    targets.insert(name.substr(name.rfind('.') + 1));
+  }
+  out["adapter"] = adapter.source;
+  out["adapter_base_model"] = adapter.base_model;
+  out["adapter_parameters"] = parameters;
+  out["adapter_ranks"] = ranks;
+  out["adapter_targets"] = targets;
 }
 
 nlohmann::ordered_json describe(const OpenModel& model) {
@@ -62,13 +80,15 @@ nlohmann::ordered_json describe(const OpenModel& model) {
                             ? nlohmann::json(*model.tokenizer->bos_id())
                             : nlohmann::json();
   out["eos_token_ids"] = model.eos_ids;
+  if (model.adapter) describe_adapter(*model.adapter, out);
   return out;
 }
 
 void run(const Options& options) {
   const OpenModel model = open_model(options.model);
-  bind_weights(model.config, *model.weights,
-               model.directory.string());  // a model that would not run is an error here
+  // A model that would not run is an error here.
+  LlamaWeights weights = bind_weights(model.config, *model.weights, model.directory.string());
+  if (model.adapter) attach_adapter(*model.adapter, model.directory.string(), weights);
   const nlohmann::ordered_json out = describe(model);
   if (options.json) {
     fmt::print("{}\n", out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
@@ -84,6 +104,7 @@ void run(const Options& options) {
 Action add_info(CLI::App& command) {
   auto options = std::make_shared<Options>();
   options->model.add_model(command);
+  options->model.add_adapter(command);
   command.add_flag("--json", options->json, "Print one JSON object");
   return [options] { run(*options); };
 }

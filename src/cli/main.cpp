@@ -43,9 +43,12 @@ constexpr Entry kCommands[] = {
     {"compare", "Compare the arms of one run or of two, item by item", refocus::cli::add_compare},
     {"bench", "Measure a model's speed, with and without re-balancing", refocus::cli::add_bench},
     {"convert", "Write a model as a GGUF file, quantised or not", refocus::cli::add_convert},
-    {"train", "Train a model on texts, or on prompts and responses", refocus::cli::add_train},
+    {"train", "Train a model, or an adapter of one, on texts or on prompts and responses",
+     refocus::cli::add_train},
     {"train-tokenizer", "Make a tokenizer from texts", refocus::cli::add_train_tokenizer},
     {"dataset", "Make training data and a benchmark of small worlds", refocus::cli::add_dataset},
+    {"merge", "Write a model with a LoRA adapter folded in, as a Hugging Face directory",
+     refocus::cli::add_merge},
 };
 
 int fail(const std::string& message, int status) {

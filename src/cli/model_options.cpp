@@ -9,6 +9,7 @@
 #include "cli/bundled.h"
 #include "cli/checks.h"
 #include "io/checkpoint.h"
+#include "io/peft_adapter.h"
 #include "tokenizer/model_settings.h"
 #include "tokenizer/stored_tokenizer.h"
 
@@ -28,6 +29,11 @@ CLI::Option* add_model_option(CLI::App& command, std::string& model) {
 }
 
 void ModelOptions::add_model(CLI::App& command) { add_model_option(command, model); }
+void ModelOptions::add_adapter(CLI::App& command) {
+  command.add_option("--adapter", adapter, "LoRA adapter to apply beside the weights: a PEFT directory")
+      ->check(not_empty())
+      ->type_name("DIR");
+}
 
 void ModelOptions::add_threads(CLI::App& command) {
   command
@@ -45,6 +51,7 @@ void ModelOptions::add_kv_type(CLI::App& command) {
 void ModelOptions::add_running(CLI::App& command) {
   add_threads(command);
   add_kv_type(command);
+  add_adapter(command);
   command.add_option("--context", context, "Most tokens a sequence may have (default: the model's context)")
       ->check(whole_number(2, 1 << 24));
   command
@@ -62,11 +69,16 @@ const Tokenizer& OpenModel::need_tokenizer(std::string_view remedy) const {
   return *tokenizer;
 }
 
+std::string OpenModel::name() const {
+  return adapter ? directory.string() + " with " + adapter->source : directory.string();
+}
+
 OpenModel open_model(const ModelOptions& options, std::string_view option) {
   const fs::path path = resolve_model(options.model, option);
   Checkpoint checkpoint = open_checkpoint(path);
   OpenModel out;
   out.directory = path;
+  if (!options.adapter.empty()) out.adapter = std::make_shared<Adapter>(read_peft_adapter(options.adapter));
   out.config = parse_config(checkpoint.config_json, checkpoint.config_source);
   out.config_json = std::move(checkpoint.config_json);
   out.weights = std::make_shared<const WeightMap>(std::move(checkpoint.weights));
@@ -102,7 +114,9 @@ RunningModel::RunningModel(const ModelOptions& options, std::int64_t max_rows)
     : files(open_model(options)),
       pool(options.threads > 0 ? options.threads : available_threads(),
            options.pin ? ThreadPool::Placement::kPinned : ThreadPool::Placement::kFree),
-      transformer(files.config, files.weights, files.directory.string(), pool, max_rows, options.kv()) {}
+      transformer(files.config, files.weights, files.directory.string(), pool, max_rows, options.kv()) {
+  if (files.adapter) transformer.attach(files.adapter);
+}
 
 namespace {
 

@@ -27,13 +27,15 @@ struct ModelOptions {
   std::int64_t context = 0;        // 0: the model's own
   std::int64_t kv_memory_mib = 0;  // 0: chosen from the free memory
   std::string kv_type = "f32";
+  std::string adapter = {};  // a PEFT adapter's directory, or empty
 
   DType kv() const { return kv_type == "f16" ? DType::kF16 : DType::kF32; }
 
   void add_model(CLI::App& command);
+  void add_adapter(CLI::App& command);  // --adapter
   void add_threads(CLI::App& command);  // --threads, --pin
   void add_kv_type(CLI::App& command);  // --kv-type
-  void add_running(CLI::App& command);  // those, --context, --kv-memory
+  void add_running(CLI::App& command);  // those, --adapter, --context, --kv-memory
 };
 
 // A checkpoint that was opened, and its tokenizer where it has one.
@@ -44,6 +46,10 @@ struct OpenModel {
   std::shared_ptr<const WeightMap> weights;
   std::unique_ptr<Tokenizer> tokenizer;  // null where the model has none
   std::vector<std::int32_t> eos_ids;
+  std::shared_ptr<const Adapter> adapter;  // null where none was given
+
+  // For records and tables: the model's path, and the adapter's where there is one.
+  std::string name() const;
 
   // InputError, with what to do instead, where the directory has no tokenizer.
   const Tokenizer& need_tokenizer(std::string_view remedy) const;

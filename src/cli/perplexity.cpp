@@ -106,7 +106,7 @@ PerplexityReport measure(const Options& options) {
   const auto add = [&](Transformer& transformer, const OpenModel& files, const InterventionSpec& spec) {
     const std::string name = spec.canonical(files.config.num_hidden_layers);
     arms.push_back({&transformer, spec});
-    report.arms.push_back({files.directory.string(), name, {}, {}});
+    report.arms.push_back({files.name(), name, {}, {}});
   };
   if (other) add(other->transformer, other->files, {});
   const std::size_t first = arms.size();

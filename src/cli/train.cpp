@@ -1,5 +1,5 @@
-// refocus train: a model from scratch or from a checkpoint, on a JSONL file of texts or prompts and
-// responses.
+// refocus train: a model from scratch or from a checkpoint, or an adapter beside one, on a JSONL file of
+// texts or prompts and responses.
 #include <spdlog/spdlog.h>
 
 #include <chrono>
@@ -12,7 +12,9 @@
 #include "cli/checks.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
+#include "cli/model_options.h"
 #include "eval/directory_lock.h"
+#include "eval/fingerprint.h"
 #include "io/checkpoint.h"
 #include "io/strict_json.h"
 #include "train/trainer.h"
@@ -26,6 +28,9 @@ using nlohmann::json;
 
 struct Options {
   std::string data, validation, config, from, tokenizer, output, type = "f32", order = "shuffled";
+  std::string lora_targets = "all";
+  std::int64_t lora_rank = 0;  // 0: all weights are trained
+  std::optional<double> lora_alpha;
   std::int64_t context = 0;
   int threads = 0;
   bool resume = false;
@@ -63,6 +68,20 @@ json completed_config(json config, const Tokenizer& tokenizer, const std::string
   return config;
 }
 
+// What the --lora options ask for; nothing where there are none.
+std::optional<LoraOptions> lora_options(const Options& o) {
+  if (o.lora_rank == 0) {
+    if (!o.lora_alpha && o.lora_targets == "all") return std::nullopt;
+    throw usage_error(o.lora_alpha ? "--lora-alpha" : "--lora-targets",
+                      "expected --lora-rank beside it, got none; add it to train an adapter");
+  }
+  if (o.from.empty()) {
+    throw usage_error("--lora-rank", "expected --from beside it, got none; name the model to adapt");
+  }
+  return LoraOptions{o.lora_rank, o.lora_alpha.value_or(2 * static_cast<double>(o.lora_rank)),
+                     parse_lora_targets(o.lora_targets)};
+}
+
 struct Opened {
   TrainingModel model;
   std::unique_ptr<Tokenizer> tokenizer;
@@ -76,13 +95,16 @@ Opened open(const Options& o) {
   if (o.from.empty() && o.tokenizer.empty()) {
     throw usage_error("train", "expected --tokenizer beside --config, got none; name a directory with one");
   }
-  if (!o.from.empty() && !fs::is_directory(o.from)) {
-    throw usage_error("--from", "expected a model directory, got '{}'; check the path", printable(o.from));
-  }
   Opened out;
-  out.model.files.tokenizer_directory =
-      o.tokenizer.empty() ? fs::path(o.from) : tokenizer_directory(o.tokenizer);
-  out.tokenizer = load_tokenizer(out.model.files.tokenizer_directory);
+  out.model.lora = lora_options(o);
+  const bool file = !o.from.empty() && fs::is_regular_file(o.from);
+  if (!o.from.empty() && !fs::is_directory(o.from) && !(file && out.model.lora)) {
+    throw usage_error("--from", "expected a model directory, got '{}'; {}", printable(o.from),
+                      file ? "only an adapter (--lora-rank) can be trained on a file" : "check the path");
+  }
+  const fs::path tokenizer = o.tokenizer.empty() ? fs::path(o.from) : tokenizer_directory(o.tokenizer);
+  out.model.files.tokenizer_directory = tokenizer;
+  out.tokenizer = open_tokenizer(tokenizer);
   std::string text, where = o.config;
   if (o.from.empty()) {
     text = read_text_file(o.config);
@@ -183,13 +205,23 @@ void run(Options o) {
   std::optional<TrainingSet> validation;
   if (!o.validation.empty()) validation = load(o.validation, *opened.tokenizer, context, pool);
 
-  json settings = {{"data", training.fingerprint()},
+  json base;  // what an adapter stands beside
+  if (opened.model.lora) {
+    base = model_fingerprint(o.from, opened.model.files.config_json, *opened.model.base);
+  }
+  json settings = {{"base", base},
+                   {"data", training.fingerprint()},
                    {"config", opened.model.files.config_json},
                    {"from", o.from},
                    {"validation", validation ? json(validation->fingerprint()) : json()}};
   Trainer trainer(opened.model, o.trainer, context, training, validation ? &*validation : nullptr,
                   std::move(settings), directory, pool);
-  spdlog::info("{} parameters, {} threads", trainer.layout().size(), pool.size());
+  if (opened.model.lora) {
+    spdlog::info("{} parameters beside {} that stay, {} threads", trainer.trained(), trainer.frozen(),
+                 pool.size());
+  } else {
+    spdlog::info("{} parameters, {} threads", trainer.trained(), pool.size());
+  }
   if (o.resume) {
     const auto checkpoint = directory.last_checkpoint();
     if (checkpoint) trainer.resume(*checkpoint);
@@ -197,7 +229,24 @@ void run(Options o) {
   }
   tell_how_to_resume("stopped; --resume goes on from the last checkpoint");
   trainer.run(Progress(optimizer.steps));
-  spdlog::info("the model is in {}", o.output);
+  spdlog::info("the {} is in {}", opened.model.lora ? "adapter" : "model", o.output);
+}
+
+void add_lora(CLI::App& command, Options& o) {
+  command
+      .add_option("--lora-rank", o.lora_rank,
+                  "Train an adapter of this rank beside --from, whose weights stay as they are")
+      ->check(whole_number<std::int64_t>(1, 1 << 20));
+  command
+      .add_option("--lora-alpha", o.lora_alpha,
+                  "Scale of the adapter, times the rank (default: twice the rank)")
+      ->check(number(1e-6, 1e6));
+  command
+      .add_option(
+          "--lora-targets", o.lora_targets,
+          "Matrices that the adapter changes: q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj, "
+          "some of them, or all")
+      ->capture_default_str();
 }
 
 void add_schedule(CLI::App& command, Options& o) {
@@ -262,7 +311,9 @@ Action add_train(CLI::App& command) {
       ->type_name("FILE");
   command.add_option("--config", options->config, "config.json of a model to train from scratch")
       ->type_name("FILE");
-  command.add_option("--from", options->from, "Model directory to train on")->type_name("MODEL");
+  command
+      .add_option("--from", options->from, "Model directory to train on; for an adapter, a GGUF file will do")
+      ->type_name("MODEL");
   command
       .add_option("--tokenizer", options->tokenizer, "Directory with the tokenizer (default: that of --from)")
       ->type_name("DIR");
@@ -275,6 +326,7 @@ Action add_train(CLI::App& command) {
       ->capture_default_str()
       ->check(CLI::IsMember({"f32", "f16", "bf16"}));
   add_schedule(command, *options);
+  add_lora(command, *options);
   command
       .add_option("--threads", options->threads,
                   "Threads to compute with (default: as many as there are processors)")

@@ -24,7 +24,7 @@ class Accumulator {
 }  // namespace
 
 std::string model_fingerprint(const std::filesystem::path& directory, const std::string& config_json,
-                              const WeightMap& weights) {
+                              const WeightMap& weights, const Adapter* adapter) {
   constexpr std::size_t kSample = 4096;
   Accumulator hash;
   hash.add(config_json);
@@ -41,6 +41,16 @@ std::string model_fingerprint(const std::filesystem::path& directory, const std:
     const char* data = reinterpret_cast<const char*>(entry.view.data);
     hash.add({data, sample});
     hash.add({data + bytes - sample, sample});
+  }
+  const auto values = [](const std::vector<float>& v) {
+    return std::string_view(reinterpret_cast<const char*>(v.data()), v.size() * sizeof(float));
+  };
+  if (adapter != nullptr) {
+    for (const auto& [name, change] : adapter->matrices) {
+      hash.add(name + " " + shape_text({change.rank, change.inputs, change.outputs}));
+      hash.add(values(change.a));
+      hash.add(values(change.b));
+    }
   }
   return hash.hex().substr(0, 16);
 }

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/text_file.h"
 #include "io/gguf_model.h"
+#include "io/peft_adapter.h"
 #include "io/safetensors.h"
 #include "io/strict_json.h"
 #include "io/torch_checkpoint.h"
@@ -140,6 +141,11 @@ Checkpoint open_checkpoint(const fs::path& directory) {
                       fs::exists(directory, failed) ? "something else" : "nothing");
   }
   const fs::path config = directory / "config.json";
+  if (!is_file(config) && is_peft_adapter(directory)) {
+    throw input_error(where_of(directory),
+                      "expected a model, got a LoRA adapter; name its base model here, and the adapter with "
+                      "--adapter");
+  }
   if (!is_file(config)) {
     throw input_error(where_of(directory),
                       "expected config.json in the model directory, got none; download it");

@@ -205,6 +205,14 @@ void read_safetensors(const std::filesystem::path& path, WeightMap& weights) {
 
 void write_safetensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors,
                        const std::map<std::string, std::string>& metadata) {
+  write_safetensors(path, tensors, metadata, [](const NamedTensor& tensor, AtomicFile& out) {
+    out.write({tensor.view.data, tensor.view.bytes()});
+  });
+}
+
+void write_safetensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors,
+                       const std::map<std::string, std::string>& metadata,
+                       const std::function<void(const NamedTensor&, AtomicFile&)>& write) {
   const std::string where = where_of(path);
   std::vector<const NamedTensor*> order;
   for (const NamedTensor& tensor : tensors) {
@@ -246,7 +254,7 @@ void write_safetensors(const std::filesystem::path& path, std::span<const NamedT
   const std::uint64_t header_bytes = text.size();
   out.write(std::as_bytes(std::span(&header_bytes, 1)));
   out.write(text);
-  for (const NamedTensor* tensor : order) out.write({tensor->view.data, tensor->view.bytes()});
+  for (const NamedTensor* tensor : order) write(*tensor, out);
   out.commit();
 }
 

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
 
+#include "io/atomic_file.h"
 #include "tensor/weight_map.h"
 
 namespace refocus {
@@ -27,6 +29,11 @@ struct NamedTensor {
 // be written.
 void write_safetensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors,
                        const std::map<std::string, std::string>& metadata = {});
+// The same with bytes that are made while they are written: `write` is called for one tensor after the other,
+// whose view has no data, and writes its view.bytes() bytes.
+void write_safetensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors,
+                       const std::map<std::string, std::string>& metadata,
+                       const std::function<void(const NamedTensor&, AtomicFile&)>& write);
 void write_safetensors(const std::filesystem::path& path, const WeightMap& weights,
                        const std::map<std::string, std::string>& metadata = {});
 

@@ -1,5 +1,6 @@
 #include "model/linear_products.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "base/error.h"
@@ -8,10 +9,15 @@
 
 namespace refocus {
 
+namespace {
+
+constexpr std::size_t kMost = 4;  // products with the same x
+
+}  // namespace
+
 void LinearProducts::run(const float* x, std::int64_t rows, std::int64_t inputs,
                          std::span<const Product> products,
                          const std::function<void(std::int64_t r)>& make_row) {
-  constexpr std::size_t kMost = 4;
   REFOCUS_CHECK(products.size() <= kMost);
   MatMulJob plain[kMost];
   PackedJob packed[kMost];
@@ -34,6 +40,50 @@ void LinearProducts::run(const float* x, std::int64_t rows, std::int64_t inputs,
   }
   if (packed_count > 0) packed_matmul(pool_, quantized_, {packed, packed_count});
   if (plain_count > 0) matmul(pool_, {x, rows, inputs}, {plain, plain_count});
+  const bool adapted = std::ranges::any_of(products, [](const Product& p) { return p.linear->adapter; });
+  if (adapted) add_adapters(x, rows, inputs, products);
+}
+
+void LinearProducts::add_adapters(const float* x, std::int64_t rows, std::int64_t inputs,
+                                  std::span<const Product> products) {
+  std::int64_t width = 0;  // floats a row, of all adapters together
+  for (const Product& p : products) width += p.linear->adapter ? padded(p.linear->adapter->rank) : 0;
+  if (narrow_.size() < static_cast<std::size_t>(rows * width)) {
+    narrow_ = AlignedBuffer<float>(static_cast<std::size_t>(rows * width));
+  }
+  MatMulJob down[kMost];
+  std::size_t count = 0;
+  float* narrow = narrow_.data();
+  for (const Product& p : products) {
+    const LowRank* change = p.linear->adapter;
+    if (change == nullptr) continue;
+    const std::int64_t stride = padded(change->rank);
+    for (std::int64_t r = 0; stride > change->rank && r < rows; ++r) {
+      std::fill(narrow + r * stride + change->rank, narrow + (r + 1) * stride, 0.0f);
+    }
+    down[count++] = {reinterpret_cast<const std::byte*>(change->a.data()),
+                     DType::kF32,
+                     change->rank,
+                     nullptr,
+                     false,
+                     narrow,
+                     stride};
+    narrow += rows * stride;
+  }
+  matmul(pool_, {x, rows, inputs}, {down, count});
+  count = 0;
+  for (const Product& p : products) {
+    const LowRank* change = p.linear->adapter;
+    if (change == nullptr) continue;
+    const MatMulJob up{reinterpret_cast<const std::byte*>(change->b.data()),
+                       DType::kF32,
+                       change->outputs,
+                       nullptr,
+                       /*accumulate=*/true,
+                       p.y,
+                       p.y_stride};
+    matmul(pool_, {down[count++].y, rows, change->rank}, {&up, 1});
+  }
 }
 
 void pack_weights(ThreadPool& pool, LlamaWeights& weights, const std::string& where) {

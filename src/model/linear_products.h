@@ -1,5 +1,5 @@
 // Products of activations with a model's weights of any type: float ones as they lie in the file, block types
-// packed.
+// packed. Adapters are computed in float32 beside either.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 namespace refocus {
 
-// y = x W^T + bias, or y += x W^T + bias.
+// y = x W^T + bias, or y += x W^T + bias; where the linear has an adapter, y += (x A^T) B^T after that.
 struct Product {
   const Linear* linear = nullptr;
   float* y = nullptr;
@@ -31,8 +31,12 @@ class LinearProducts {
            const std::function<void(std::int64_t r)>& make_row = nullptr);
 
  private:
+  void add_adapters(const float* x, std::int64_t rows, std::int64_t inputs,
+                    std::span<const Product> products);
+
   ThreadPool& pool_;
-  QuantizedRows quantized_;  // reused
+  QuantizedRows quantized_;      // reused
+  AlignedBuffer<float> narrow_;  // x A^T of each adapter, [rows, padded(rank)]; reused
 };
 
 // Packs every matrix of a block type that products are taken with, and gives the pages it was read from back

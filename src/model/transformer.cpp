@@ -10,6 +10,7 @@
 #include "kernels/rms_norm.h"
 #include "kernels/rope.h"
 #include "kernels/swiglu.h"
+#include "model/adapter.h"
 
 namespace refocus {
 
@@ -32,6 +33,12 @@ Transformer::Transformer(LlamaConfig config, std::shared_ptr<const WeightMap> we
       kv_type_(kv_type) {
   REFOCUS_CHECK(max_rows >= 1);
   pack_weights(pool_, weights_, name_);
+}
+
+void Transformer::attach(std::shared_ptr<const Adapter> adapter) {
+  REFOCUS_CHECK(adapter_ == nullptr);
+  attach_adapter(*adapter, name_, weights_);
+  adapter_ = std::move(adapter);
 }
 
 void Transformer::grow(std::int64_t rows, std::int64_t keys) {

@@ -40,6 +40,10 @@ class Transformer {
   Transformer(LlamaConfig config, std::shared_ptr<const WeightMap> weights, std::string name,
               ThreadPool& pool, std::int64_t max_rows, DType kv_type = DType::kF32);
 
+  // Adds a low-rank change to the weights, beside them: they stay as they are stored. Once, before the first
+  // call of forward. InputError where the adapter is another model's.
+  void attach(std::shared_ptr<const Adapter> adapter);
+
   // Computes all rows, extends the caches, and returns the wanted rows' logits, [wanted, vocab_size], in
   // order; they are valid until the next call. InputError where a logit is not finite; the message says which
   // weight is to blame, if one is.
@@ -75,6 +79,7 @@ class Transformer {
   LlamaConfig config_;
   std::shared_ptr<const WeightMap> map_;
   LlamaWeights weights_;
+  std::shared_ptr<const Adapter> adapter_;
   std::string name_;
   ThreadPool& pool_;
   LinearProducts products_;

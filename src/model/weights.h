@@ -9,6 +9,7 @@
 
 #include "kernels/packed_matmul.h"
 #include "model/config.h"
+#include "tensor/adapter.h"
 #include "tensor/weight_map.h"
 
 namespace refocus {
@@ -20,6 +21,7 @@ struct Linear {
   std::vector<float> bias;                     // [outputs], or empty
   std::shared_ptr<const PackedMatrix> packed;  // where the type is a block type; see model/linear_products.h
   std::int64_t paired_head_dim = 0;
+  const LowRank* adapter = nullptr;  // a change beside it, or none; see model/adapter.h
 };
 
 struct LayerWeights {

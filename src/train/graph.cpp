@@ -33,10 +33,9 @@ void TrainingBatch::add(std::span<const std::int32_t> sequence, std::span<const 
   }
 }
 
-TrainingGraph::TrainingGraph(const LlamaConfig& config, const ParameterLayout& layout, ThreadPool& pool,
-                             std::int64_t context)
+TrainingGraph::TrainingGraph(const LlamaConfig& config, ThreadPool& pool, std::int64_t context,
+                             std::span<const float> rope_factors)
     : config_(config),
-      layout_(layout),
       pool_(pool),
       hidden_(config.hidden_size),
       inner_(config.intermediate_size),
@@ -45,12 +44,58 @@ TrainingGraph::TrainingGraph(const LlamaConfig& config, const ParameterLayout& l
       qkv_size_(q_size_ + 2 * kv_size_),
       cosines_(floats(context, config.head_dim / 2)),
       sines_(floats(context, config.head_dim / 2)) {
-  RopeTable table(config_);
+  RopeTable table(config_, rope_factors);
   REFOCUS_CHECK(!table.depends_on_length(context));
   const std::int64_t half = config_.head_dim / 2;
   for (std::int64_t p = 0; p < context; ++p) {
     table.fill(p, context, cosines_.data() + p * half, sines_.data() + p * half);
   }
+}
+
+TrainingGraph::TrainingGraph(const LlamaConfig& config, const ParameterLayout& layout, ThreadPool& pool,
+                             std::int64_t context)
+    : TrainingGraph(config, pool, context, {}) {
+  layout_ = &layout;
+}
+
+TrainingGraph::TrainingGraph(const LlamaConfig& config, FrozenWeights& base, const LoraLayout& lora,
+                             ThreadPool& pool, std::int64_t context)
+    : TrainingGraph(config, pool, context, base.rope_factors()) {
+  base_ = &base;
+  lora_ = &lora;
+  adapters_.emplace(lora, pool);
+}
+
+LayerPointers TrainingGraph::folded_weights(const float* weights, std::int64_t layer) {
+  LayerPointers w = base_->layer(layer);
+  std::int64_t size = 0;
+  for (std::size_t i = 0; i < kLinearGroups; ++i) {
+    const LoraGroup& g = lora_->group(layer, static_cast<LinearGroup>(i));
+    size += g.members.empty() ? 0 : g.outputs * g.inputs;
+  }
+  if (folded_.size() < static_cast<std::size_t>(size)) folded_ = floats(size, 1);
+  float* to = folded_.data();
+  for (std::size_t i = 0; i < kLinearGroups; ++i) {
+    const auto group = static_cast<LinearGroup>(i);
+    const LoraGroup& g = lora_->group(layer, group);
+    if (g.members.empty()) continue;
+    pool_.parallel_for(g.outputs, [&](std::int64_t row, int) {
+      std::copy_n(w.matrices[i] + row * g.inputs, g.inputs, to + row * g.inputs);
+    });
+    adapters_->fold(layer, group, weights, to);
+    w.matrices[i] = to;
+    to += g.outputs * g.inputs;
+  }
+  return w;
+}
+
+LayerPointers TrainingGraph::layer_weights(const float* weights, std::int64_t layer) {
+  if (!trains_all()) return folded_weights(weights, layer);
+  const LayerOffsets& at = layout_->layers()[static_cast<std::size_t>(layer)];
+  return {weights + at.input_layernorm,
+          weights + at.post_attention_layernorm,
+          {weights + at.qkv, weights + at.o_proj, weights + at.gate_up, weights + at.down_proj},
+          {}};
 }
 
 void TrainingGraph::grow(std::int64_t rows, std::int64_t layers) {
@@ -84,6 +129,31 @@ void TrainingGraph::product_dw(const Sizes& s, const float* dy, const float* x, 
        gemm_scratch_);
 }
 
+TrainingGraph::Sizes TrainingGraph::sizes_of(const LoraProducts::Place& at) const {
+  switch (at.group) {
+    case LinearGroup::kQkv:
+      return {at.rows, hidden_, qkv_size_};
+    case LinearGroup::kO:
+      return {at.rows, q_size_, hidden_};
+    case LinearGroup::kGateUp:
+      return {at.rows, hidden_, 2 * inner_};
+    case LinearGroup::kDown:
+      break;
+  }
+  return {at.rows, inner_, hidden_};
+}
+
+void TrainingGraph::linear(const LoraProducts::Place& at, const LayerPointers& w, const float* x, float* y) {
+  const Sizes sizes = sizes_of(at);
+  const auto group = static_cast<std::size_t>(at.group);
+  product(sizes, x, w.matrices[group], y, at.group == LinearGroup::kO || at.group == LinearGroup::kDown);
+  const float* bias = w.biases[group];
+  if (bias == nullptr) return;
+  pool_.parallel_for(sizes.rows, [&](std::int64_t r, int) {
+    for (std::int64_t i = 0; i < sizes.outputs; ++i) y[r * sizes.outputs + i] += bias[i];
+  });
+}
+
 AttentionShape TrainingGraph::attention_shape() const {
   return {config_.num_attention_heads, config_.num_key_value_heads, config_.head_dim,
           1 / std::sqrt(static_cast<float>(config_.head_dim))};
@@ -113,7 +183,7 @@ void TrainingGraph::turn(float* qkv, const TrainingBatch& batch, bool back) {
 }
 
 void TrainingGraph::embed(const float* weights, const TrainingBatch& batch) {
-  const float* table = weights + layout_.embed_tokens();
+  const float* table = trains_all() ? weights + layout_->embed_tokens() : nullptr;
   float* x = layers_.front().x.data();
   positions_.resize(batch.tokens.size());
   for (const RowSpan& s : batch.sequences) {
@@ -124,24 +194,28 @@ void TrainingGraph::embed(const float* weights, const TrainingBatch& batch) {
   for (std::int64_t r = 0; r < batch.rows(); ++r) {
     const std::int32_t token = batch.tokens[static_cast<std::size_t>(r)];
     REFOCUS_CHECK(token >= 0 && token < config_.vocab_size);
-    std::copy_n(table + token * hidden_, hidden_, x + r * hidden_);
+    if (table != nullptr) {
+      std::copy_n(table + token * hidden_, hidden_, x + r * hidden_);
+    } else {
+      base_->embedding(token, x + r * hidden_);
+    }
   }
 }
 
 void TrainingGraph::forward_layer(const float* weights, const TrainingBatch& batch, std::int64_t layer,
                                   Layer& kept, float* out) {
-  const LayerOffsets& at = layout_.layers()[static_cast<std::size_t>(layer)];
+  const LayerPointers w = layer_weights(weights, layer);
   const std::int64_t rows = batch.rows();
-  norm(kept.x.data(), weights + at.input_layernorm, kept.normed1.data(), rows);
-  product({rows, hidden_, qkv_size_}, kept.normed1.data(), weights + at.qkv, kept.qkv.data());
+  norm(kept.x.data(), w.input_layernorm, kept.normed1.data(), rows);
+  linear({layer, LinearGroup::kQkv, rows}, w, kept.normed1.data(), kept.qkv.data());
   turn(kept.qkv.data(), batch, false);
   causal_attention(pool_, attention_shape(), batch.sequences, causal_input(kept),
                    {kept.attended.data(), kept.log_sum_exp.data(), q_size_}, causal_scratch_);
   std::copy_n(kept.x.data(), rows * hidden_, kept.middle.data());
-  product({rows, q_size_, hidden_}, kept.attended.data(), weights + at.o_proj, kept.middle.data(), true);
+  linear({layer, LinearGroup::kO, rows}, w, kept.attended.data(), kept.middle.data());
 
-  norm(kept.middle.data(), weights + at.post_attention_layernorm, kept.normed2.data(), rows);
-  product({rows, hidden_, 2 * inner_}, kept.normed2.data(), weights + at.gate_up, kept.gate_up.data());
+  norm(kept.middle.data(), w.post_attention_layernorm, kept.normed2.data(), rows);
+  linear({layer, LinearGroup::kGateUp, rows}, w, kept.normed2.data(), kept.gate_up.data());
   pool_.parallel_for(rows, [&](std::int64_t r, int) {
     const float* gate = kept.gate_up.data() + r * 2 * inner_;
     float* inner = kept.inner.data() + r * inner_;
@@ -149,7 +223,7 @@ void TrainingGraph::forward_layer(const float* weights, const TrainingBatch& bat
     swiglu(inner, gate + inner_, inner_);
   });
   std::copy_n(kept.middle.data(), rows * hidden_, out);
-  product({rows, inner_, hidden_}, kept.inner.data(), weights + at.down_proj, out, true);
+  linear({layer, LinearGroup::kDown, rows}, w, kept.inner.data(), out);
 }
 
 double TrainingGraph::loss(const float* weights, const TrainingBatch& batch) {

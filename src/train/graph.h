@@ -1,10 +1,14 @@
 // The LLaMA model in training: forward with everything that backward needs kept, then backward.
 //
+// Either all weights are trained, or adapters beside frozen ones (train/lora.h); then no gradient of a frozen
+// weight is computed, and none of an activation that no adapter lies below.
+//
 // The loss is the mean of -log p(target) over all rows that have a target. Every sum runs in one fixed order,
 // so losses and gradients are bitwise the same with any number of threads.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -13,6 +17,9 @@
 #include "kernels/causal_attention.h"
 #include "kernels/gemm.h"
 #include "model/config.h"
+#include "train/frozen_weights.h"
+#include "train/lora.h"
+#include "train/lora_products.h"
 #include "train/parameters.h"
 
 namespace refocus {
@@ -31,8 +38,12 @@ struct TrainingBatch {
 
 class TrainingGraph {
  public:
-  // Sequences may have up to `context` tokens.
+  // Sequences may have up to `context` tokens. Layouts and base must outlive the graph.
   TrainingGraph(const LlamaConfig& config, const ParameterLayout& layout, ThreadPool& pool,
+                std::int64_t context);
+  // Trains adapters beside `base`: `weights` and `gradients` below are the adapters', in the places of
+  // `lora`.
+  TrainingGraph(const LlamaConfig& config, FrozenWeights& base, const LoraLayout& lora, ThreadPool& pool,
                 std::int64_t context);
 
   // The sum of the counted rows' losses.
@@ -46,6 +57,12 @@ class TrainingGraph {
     AlignedBuffer<float> x, normed1, qkv, attended, log_sum_exp, middle, normed2, gate_up, inner;
   };
 
+  TrainingGraph(const LlamaConfig& config, ThreadPool& pool, std::int64_t context,
+                std::span<const float> rope_factors);
+  bool trains_all() const { return base_ == nullptr; }
+  // With adapters added to copies; valid until the next call.
+  LayerPointers layer_weights(const float* weights, std::int64_t layer);
+  LayerPointers folded_weights(const float* weights, std::int64_t layer);
   void grow(std::int64_t rows, std::int64_t layers);
   void embed(const float* weights, const TrainingBatch& batch);
   void forward_layer(const float* weights, const TrainingBatch& batch, std::int64_t layer, Layer& kept,
@@ -58,6 +75,11 @@ class TrainingGraph {
   void norm_backward(const float* x, const float* weight, const float* dy, std::span<const std::int32_t> rows,
                      std::int64_t count, float* d_weight);
   void turn(float* qkv, const TrainingBatch& batch, bool back);
+  // A group's products, y (+)= x W^T + bias, for o_proj and down_proj `+=`.
+  void linear(const LoraProducts::Place& at, const LayerPointers& w, const float* x, float* y);
+  // Overwrites dx where there is one, adds to g.gradients.
+  void linear_backward(const LoraProducts::Place& at, const LayerPointers& w, const float* weights,
+                       const LoraProducts::Gradient& g, float* dx);
   AttentionShape attention_shape() const;
   CausalInput causal_input(const Layer& kept) const;
 
@@ -65,12 +87,17 @@ class TrainingGraph {
   struct Sizes {
     std::int64_t rows, inputs, outputs;
   };
+  Sizes sizes_of(const LoraProducts::Place& at) const;
   void product(const Sizes& s, const float* x, const float* w, float* y, bool accumulate = false);
   void product_dx(const Sizes& s, const float* dy, const float* w, float* dx);
   void product_dw(const Sizes& s, const float* dy, const float* x, float* dw);
 
   LlamaConfig config_;
-  const ParameterLayout& layout_;
+  const ParameterLayout* layout_ = nullptr;  // where all weights are trained
+  FrozenWeights* base_ = nullptr;            // else
+  std::optional<LoraProducts> adapters_;
+  AlignedBuffer<float> folded_;  // the matrices of a layer that have adapters, with them
+  const LoraLayout* lora_ = nullptr;
   ThreadPool& pool_;
   std::int64_t hidden_, inner_, q_size_, kv_size_, qkv_size_;
   AlignedBuffer<float> cosines_, sines_;  // [context, head_dim / 2]

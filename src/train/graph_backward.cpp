@@ -24,8 +24,8 @@ void reserve(AlignedBuffer<float>& buffer, std::int64_t size) {
 
 }  // namespace
 
-// Adds dL/dx to dx_ and dL/dweight to d_weight. Row r of dy belongs to row rows[r] of x, or to row r where
-// `rows` is empty.
+// Adds dL/dx to dx_, and dL/dweight to d_weight where there is one. Row r of dy belongs to row rows[r] of x,
+// or to row r where `rows` is empty.
 void TrainingGraph::norm_backward(const float* x, const float* weight, const float* dy,
                                   std::span<const std::int32_t> rows, std::int64_t count, float* d_weight) {
   const std::int64_t blocks = (count + kNormRows - 1) / kNormRows;
@@ -40,7 +40,7 @@ void TrainingGraph::norm_backward(const float* x, const float* weight, const flo
           hidden_, config_.rms_norm_eps);
     }
   });
-  for (std::int64_t block = 0; block < blocks; ++block) {
+  for (std::int64_t block = 0; d_weight != nullptr && block < blocks; ++block) {
     for (std::int64_t i = 0; i < hidden_; ++i)
       d_weight[i] += partial_[static_cast<std::size_t>(block * hidden_ + i)];
   }
@@ -60,7 +60,9 @@ double TrainingGraph::head(const float* weights, const TrainingBatch& batch, con
   if (gradients != nullptr) std::fill_n(dx_.data(), batch.rows() * hidden_, 0.0f);
   reserve(logits_, chunk * vocab);
   losses_.assign(static_cast<std::size_t>(count), 0);
-  const float *norm_weight = weights + layout_.norm(), *matrix = weights + layout_.lm_head();
+  const bool all = trains_all();
+  const float* norm_weight = all ? weights + layout_->norm() : base_->norm();
+  const float* matrix = all ? weights + layout_->lm_head() : base_->lm_head();
   float* normed = d_normed_.data();  // of a chunk's rows, and then dL/d of it
   for (std::int64_t first = 0; first < count; first += chunk) {
     const std::int64_t rows = std::min(chunk, count - first);
@@ -78,45 +80,62 @@ double TrainingGraph::head(const float* weights, const TrainingBatch& batch, con
           cross_entropy(logits, vocab, target, scale, gradients != nullptr ? logits : nullptr);
     });
     if (gradients == nullptr) continue;
-    product_dw(sizes, logits_.data(), normed, gradients + layout_.lm_head());
+    if (all) product_dw(sizes, logits_.data(), normed, gradients + layout_->lm_head());
     product_dx(sizes, logits_.data(), matrix, normed);
     norm_backward(x, norm_weight, normed, std::span(counted_).subspan(static_cast<std::size_t>(first)), rows,
-                  gradients + layout_.norm());
+                  all ? gradients + layout_->norm() : nullptr);
   }
   double sum = 0;
   for (const double loss : losses_) sum += loss;
   return sum;
 }
 
+void TrainingGraph::linear_backward(const LoraProducts::Place& at, const LayerPointers& w,
+                                    const float* weights, const LoraProducts::Gradient& g, float* dx) {
+  const Sizes sizes = sizes_of(at);
+  const auto group = static_cast<std::size_t>(at.group);
+  if (trains_all()) {
+    const LayerOffsets& o = layout_->layers()[static_cast<std::size_t>(at.layer)];
+    const std::int64_t offsets[kLinearGroups] = {o.qkv, o.o_proj, o.gate_up, o.down_proj};
+    product_dw(sizes, g.dy, g.x, g.gradients + offsets[group]);
+  }
+  if (dx != nullptr) product_dx(sizes, g.dy, w.matrices[group], dx);
+  if (!trains_all()) adapters_->backward(at, weights, g);
+}
+
 void TrainingGraph::backward_layer(const float* weights, const TrainingBatch& batch, std::int64_t layer,
                                    float* gradients) {
-  const LayerOffsets& at = layout_.layers()[static_cast<std::size_t>(layer)];
-  Layer& kept = layers_[static_cast<std::size_t>(layer)];
+  const LayerPointers w = layer_weights(weights, layer);
+  const auto l = static_cast<std::size_t>(layer);
+  Layer& kept = layers_[l];
   const std::int64_t rows = batch.rows();
-  const Sizes down{rows, inner_, hidden_}, gate_up{rows, hidden_, 2 * inner_};
-  const Sizes o{rows, q_size_, hidden_}, qkv{rows, hidden_, qkv_size_};
-  product_dw(down, dx_.data(), kept.inner.data(), gradients + at.down_proj);
-  product_dx(down, dx_.data(), weights + at.down_proj, d_inner_.data());
+  float* const d_norm1 = trains_all() ? gradients + layout_->layers()[l].input_layernorm : nullptr;
+  float* const d_norm2 = trains_all() ? gradients + layout_->layers()[l].post_attention_layernorm : nullptr;
+  // Below the first layer's adapters nothing is trained.
+  const bool bottom = !trains_all() && layer == 0;
+  const bool through_attention = !bottom || !lora_->group(0, LinearGroup::kQkv).members.empty();
+  linear_backward({layer, LinearGroup::kDown, rows}, w, weights, {kept.inner.data(), dx_.data(), gradients},
+                  d_inner_.data());
   pool_.parallel_for(rows, [&](std::int64_t r, int) {
     float* gate = kept.gate_up.data() + r * 2 * inner_;
     swiglu_backward(gate, gate + inner_, d_inner_.data() + r * inner_, inner_);
   });
-  product_dw(gate_up, kept.gate_up.data(), kept.normed2.data(), gradients + at.gate_up);
-  product_dx(gate_up, kept.gate_up.data(), weights + at.gate_up, d_normed_.data());
-  norm_backward(kept.middle.data(), weights + at.post_attention_layernorm, d_normed_.data(), {}, rows,
-                gradients + at.post_attention_layernorm);
+  linear_backward({layer, LinearGroup::kGateUp, rows}, w, weights,
+                  {kept.normed2.data(), kept.gate_up.data(), gradients}, d_normed_.data());
+  norm_backward(kept.middle.data(), w.post_attention_layernorm, d_normed_.data(), {}, rows, d_norm2);
 
-  product_dw(o, dx_.data(), kept.attended.data(), gradients + at.o_proj);
-  product_dx(o, dx_.data(), weights + at.o_proj, d_attended_.data());
+  linear_backward({layer, LinearGroup::kO, rows}, w, weights, {kept.attended.data(), dx_.data(), gradients},
+                  through_attention ? d_attended_.data() : nullptr);
+  if (!through_attention) return;
   float* dq = d_qkv_.data();
   causal_attention_backward(pool_, attention_shape(), batch.sequences, causal_input(kept),
                             {kept.attended.data(), kept.log_sum_exp.data(), q_size_},
                             {d_attended_.data(), dq, dq + q_size_, dq + q_size_ + kv_size_}, causal_scratch_);
   turn(dq, batch, true);
-  product_dw(qkv, dq, kept.normed1.data(), gradients + at.qkv);
-  product_dx(qkv, dq, weights + at.qkv, d_normed_.data());
-  norm_backward(kept.x.data(), weights + at.input_layernorm, d_normed_.data(), {}, rows,
-                gradients + at.input_layernorm);
+  linear_backward({layer, LinearGroup::kQkv, rows}, w, weights, {kept.normed1.data(), dq, gradients},
+                  bottom ? nullptr : d_normed_.data());
+  if (bottom) return;
+  norm_backward(kept.x.data(), w.input_layernorm, d_normed_.data(), {}, rows, d_norm1);
 }
 
 // Each thread sums columns of its own, all rows in order.
@@ -147,7 +166,7 @@ double TrainingGraph::loss_and_gradients(const float* weights, const TrainingBat
   }
   const double sum = head(weights, batch, x_.data(), scale, gradients);
   for (std::int64_t l = layers; l-- > 0;) backward_layer(weights, batch, l, gradients);
-  embedding_gradient(batch, gradients + layout_.embed_tokens());
+  if (trains_all()) embedding_gradient(batch, gradients + layout_->embed_tokens());
   return sum;
 }
 

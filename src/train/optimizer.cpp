@@ -23,7 +23,7 @@ double learning_rate_at(const OptimizerOptions& o, std::int64_t step) {
   return o.min_learning_rate + (o.learning_rate - o.min_learning_rate) * cosine;
 }
 
-AdamW::AdamW(const ParameterLayout& layout, const OptimizerOptions& options, ThreadPool& pool)
+AdamW::AdamW(const ParameterList& layout, const OptimizerOptions& options, ThreadPool& pool)
     : layout_(layout),
       options_(options),
       pool_(pool),

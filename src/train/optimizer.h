@@ -1,4 +1,4 @@
-// AdamW over a model's flat weights, its learning rate over time, and clipping by the global norm.
+// AdamW over flat weights, its learning rate over time, and clipping by the global norm.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +24,7 @@ double learning_rate_at(const OptimizerOptions& options, std::int64_t step);
 
 class AdamW {
  public:
-  AdamW(const ParameterLayout& layout, const OptimizerOptions& options, ThreadPool& pool);
+  AdamW(const ParameterList& layout, const OptimizerOptions& options, ThreadPool& pool);
 
   // The gradient's norm over all parameters, in double, summed in one fixed order.
   double gradient_norm(const float* gradients);
@@ -35,7 +35,7 @@ class AdamW {
   float* v() { return v_.data(); }
 
  private:
-  const ParameterLayout& layout_;
+  const ParameterList& layout_;
   OptimizerOptions options_;
   ThreadPool& pool_;
   AlignedBuffer<float> m_, v_;  // [layout.size()]: running means of gradients and of their squares

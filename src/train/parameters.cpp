@@ -8,7 +8,7 @@
 
 namespace refocus {
 
-std::int64_t ParameterLayout::add(std::string name, std::vector<std::int64_t> shape) {
+std::int64_t ParameterList::add(std::string name, std::vector<std::int64_t> shape) {
   Parameter p{std::move(name), std::move(shape), size_, 1};
   for (const std::int64_t d : p.shape) p.size *= d;
   size_ += p.size;
@@ -64,7 +64,7 @@ void load_weights(const ParameterLayout& layout, const LlamaConfig& config, cons
   for (const Parameter& p : layout.parameters()) copy_as_f32(map.find(p.name)->view, weights + p.offset);
 }
 
-std::vector<NamedTensor> named_tensors(const ParameterLayout& layout, const float* values,
+std::vector<NamedTensor> named_tensors(const ParameterList& layout, const float* values,
                                        const std::string& prefix) {
   std::vector<NamedTensor> out;
   for (const Parameter& p : layout.parameters()) {

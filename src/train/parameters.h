@@ -28,13 +28,27 @@ struct LayerOffsets {
   std::int64_t post_attention_layernorm = 0, gate_up = 0, down_proj = 0;
 };
 
-class ParameterLayout {
+// What a run trains: names and places.
+class ParameterList {
+ public:
+  std::int64_t size() const { return size_; }
+  const std::vector<Parameter>& parameters() const { return parameters_; }
+
+ protected:
+  // Returns the new parameter's offset.
+  std::int64_t add(std::string name, std::vector<std::int64_t> shape);
+
+ private:
+  std::vector<Parameter> parameters_;
+  std::int64_t size_ = 0;
+};
+
+// All weights of a model.
+class ParameterLayout : public ParameterList {
  public:
   // `tied`: the output matrix is the embedding.
   ParameterLayout(const LlamaConfig& config, bool tied);
 
-  std::int64_t size() const { return size_; }
-  const std::vector<Parameter>& parameters() const { return parameters_; }
   const std::vector<LayerOffsets>& layers() const { return layers_; }
   std::int64_t embed_tokens() const { return embed_tokens_; }
   std::int64_t norm() const { return norm_; }
@@ -42,11 +56,8 @@ class ParameterLayout {
   bool tied() const { return lm_head_ == embed_tokens_; }
 
  private:
-  std::int64_t add(std::string name, std::vector<std::int64_t> shape);
-
-  std::vector<Parameter> parameters_;
   std::vector<LayerOffsets> layers_;
-  std::int64_t size_ = 0, embed_tokens_ = 0, norm_ = 0, lm_head_ = 0;
+  std::int64_t embed_tokens_ = 0, norm_ = 0, lm_head_ = 0;
 };
 
 // Whether a checkpoint of this config has no output matrix of its own.
@@ -62,7 +73,7 @@ void load_weights(const ParameterLayout& layout, const LlamaConfig& config, cons
                   const std::string& where, float* weights);
 
 // Views of all parameters of a run, under their names.
-std::vector<NamedTensor> named_tensors(const ParameterLayout& layout, const float* values,
+std::vector<NamedTensor> named_tensors(const ParameterList& layout, const float* values,
                                        const std::string& prefix = "");
 
 }  // namespace refocus

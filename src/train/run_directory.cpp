@@ -9,6 +9,8 @@
 
 #include "base/error.h"
 #include "base/text_file.h"
+#include "io/model_files.h"
+#include "io/peft_adapter.h"
 #include "io/strict_json.h"
 #include "train/loss_curve.h"
 
@@ -38,17 +40,19 @@ bool is_temporary(const std::string& name) {
 }
 
 void write_model_files(const ModelFiles& files, const fs::path& to) {
-  for (const char* name : {"tokenizer.model", "tokenizer.json", "tokenizer_config.json",
-                           "special_tokens_map.json", "added_tokens.json", "generation_config.json"}) {
-    const fs::path from = files.tokenizer_directory / name;
-    std::error_code ignored;
-    if (!fs::exists(from) || fs::equivalent(from, to / name, ignored)) continue;
-    write_file_atomically(to / name, read_text_file(from));
+  if (!files.adapter_config.empty()) {
+    write_file_atomically(to / kAdapterConfigName, files.adapter_config);
+    return;
   }
+  copy_tokenizer_files(files.tokenizer_directory, to);
   write_file_atomically(to / "config.json", files.config_json);
 }
 
 }  // namespace
+
+const char* ModelFiles::weights_name() const {
+  return adapter_config.empty() ? "model.safetensors" : kAdapterWeightsName;
+}
 
 void TrainingDirectory::create() const {
   std::error_code error;
@@ -79,7 +83,8 @@ std::optional<fs::path> TrainingDirectory::last_checkpoint() const {
 }
 
 bool TrainingDirectory::holds_a_run() const {
-  return last_checkpoint() || fs::exists(log_path()) || fs::exists(path_ / "model.safetensors");
+  return last_checkpoint() || fs::exists(log_path()) || fs::exists(path_ / "model.safetensors") ||
+         fs::exists(path_ / kAdapterWeightsName);
 }
 
 void TrainingDirectory::write_checkpoint(const RunState& state, const ModelFiles& files,
@@ -91,7 +96,7 @@ void TrainingDirectory::write_checkpoint(const RunState& state, const ModelFiles
   std::error_code ignored;
   try {
     fs::create_directories(unfinished);
-    write_safetensors(unfinished / "model.safetensors", weights);
+    write_safetensors(unfinished / files.weights_name(), weights, {{"format", "pt"}});
     write_safetensors(unfinished / "optimizer.safetensors", moments);
     write_model_files(files, unfinished);
     const json text = {{"format", 1},
@@ -120,7 +125,7 @@ void TrainingDirectory::write_checkpoint(const RunState& state, const ModelFiles
 
 void TrainingDirectory::write_model(const ModelFiles& files, const std::vector<NamedTensor>& weights) const {
   write_model_files(files, path_);
-  write_safetensors(path_ / "model.safetensors", weights);
+  write_safetensors(path_ / files.weights_name(), weights, {{"format", "pt"}});
   flush_directory(path_);
 }
 

@@ -8,6 +8,9 @@
 //   DIR/log.jsonl                                           a line a step, and one a validation
 //   DIR/loss.svg                                            the same as a drawing, as of the last checkpoint
 //
+// A run that trains an adapter writes adapter_config.json and adapter_model.safetensors in place of the
+// model's files (io/peft_adapter.h).
+//
 // A checkpoint is written under another name, flushed to the disk and renamed; only then is the one before it
 // removed. So there is a whole one at any moment.
 #pragma once
@@ -24,10 +27,13 @@
 
 namespace refocus {
 
-// Files that make a model directory besides its weights.
+// Files that make a model directory besides its weights, or an adapter's directory.
 struct ModelFiles {
   std::string config_json;
   std::filesystem::path tokenizer_directory;
+  std::string adapter_config = {};  // of an adapter; the two above then do not matter
+
+  const char* weights_name() const;
 };
 
 struct RunState {

@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "base/error.h"
+#include "io/peft_adapter.h"
 #include "tensor/half.h"
 
 namespace refocus {
@@ -21,7 +22,7 @@ AlignedBuffer<float> floats(std::int64_t size) {
 }
 
 // Everything of the options that decides the result.
-json described(const TrainerOptions& o, std::int64_t context, json settings) {
+json described(const TrainerOptions& o, const TrainingModel& model, std::int64_t context, json settings) {
   const OptimizerOptions& a = o.optimizer;
   settings["steps"] = a.steps;
   settings["warmup"] = a.warmup;
@@ -36,7 +37,27 @@ json described(const TrainerOptions& o, std::int64_t context, json settings) {
   settings["context"] = context;
   settings["seed"] = o.seed;
   settings["order"] = o.shuffle ? "shuffled" : "file";
+  settings["lora-rank"] = model.lora ? json(model.lora->rank) : json();
+  settings["lora-alpha"] = model.lora ? json(model.lora->alpha) : json();
+  settings["lora-targets"] = model.lora ? json(model.lora->targets) : json();
   return settings;
+}
+
+std::unique_ptr<const ParameterList> parameters_of(const TrainingModel& model) {
+  if (model.lora) return std::make_unique<LoraLayout>(model.config, *model.lora);
+  return std::make_unique<ParameterLayout>(model.config, model.tied);
+}
+
+std::unique_ptr<FrozenWeights> base_of(const TrainingModel& model, ThreadPool& pool) {
+  if (!model.lora) return nullptr;
+  return std::make_unique<FrozenWeights>(model.config, model.base, model.base_name, pool);
+}
+
+TrainingGraph graph_of(const LlamaConfig& config, const ParameterList& parameters, FrozenWeights* base,
+                       ThreadPool& pool, std::int64_t context) {
+  if (base != nullptr)
+    return TrainingGraph(config, *base, static_cast<const LoraLayout&>(parameters), pool, context);
+  return TrainingGraph(config, static_cast<const ParameterLayout&>(parameters), pool, context);
 }
 
 // Copies the tensors of a checkpoint's file into their places.
@@ -64,17 +85,25 @@ Trainer::Trainer(const TrainingModel& model, const TrainerOptions& options, std:
       validation_(validation),
       directory_(std::move(directory)),
       pool_(pool),
-      layout_(model_.config, model_.tied),
-      graph_(model_.config, layout_, pool, context),
-      optimizer_(layout_, options_.optimizer, pool),
+      parameters_(parameters_of(model_)),
+      base_(base_of(model_, pool)),
+      graph_(graph_of(model_.config, *parameters_, base_.get(), pool, context)),
+      optimizer_(*parameters_, options_.optimizer, pool),
       packer_(training, options_.batch_tokens, options_.seed, options_.shuffle),
-      weights_(floats(layout_.size())),
-      gradients_(floats(layout_.size())) {
-  state_.settings = described(options_, context, std::move(settings));
+      weights_(floats(parameters_->size())),
+      gradients_(floats(parameters_->size())) {
+  state_.settings = described(options_, model_, context, std::move(settings));
+  if (model_.lora) {
+    initialise_lora(static_cast<const LoraLayout&>(*parameters_), options_.seed, weights_.data());
+    model_.files.adapter_config =
+        peft_config_json({model_.lora->rank, model_.lora->alpha, model_.lora->targets, model_.base_name});
+    return;
+  }
+  const auto& layout = static_cast<const ParameterLayout&>(*parameters_);
   if (model_.base) {
-    load_weights(layout_, model_.config, *model_.base, model_.base_name, weights_.data());
+    load_weights(layout, model_.config, *model_.base, model_.base_name, weights_.data());
   } else {
-    initialise_weights(layout_, options_.seed, model_.initial_deviation, weights_.data());
+    initialise_weights(layout, options_.seed, model_.initial_deviation, weights_.data());
   }
 }
 
@@ -89,9 +118,9 @@ void Trainer::resume(const std::filesystem::path& checkpoint) {
                         key, printable(value.dump(), 40), printable(before.dump(), 40));
     }
   }
-  restore(checkpoint / "model.safetensors", named_tensors(layout_, weights_.data()));
-  std::vector<NamedTensor> moments = named_tensors(layout_, optimizer_.m(), "m.");
-  const std::vector<NamedTensor> v = named_tensors(layout_, optimizer_.v(), "v.");
+  restore(checkpoint / model_.files.weights_name(), named_tensors(*parameters_, weights_.data()));
+  std::vector<NamedTensor> moments = named_tensors(*parameters_, optimizer_.m(), "m.");
+  const std::vector<NamedTensor> v = named_tensors(*parameters_, optimizer_.v(), "v.");
   moments.insert(moments.end(), v.begin(), v.end());
   restore(checkpoint / "optimizer.safetensors", moments);
   packer_.seek(state.data);
@@ -101,13 +130,17 @@ void Trainer::resume(const std::filesystem::path& checkpoint) {
 
 void Trainer::refuse_non_finite(std::string_view what, std::int64_t step) const {
   const auto kept = directory_.last_checkpoint();
+  std::string remedy = "begin again";
+  if (kept && model_.lora) {
+    remedy = fmt::format("{} is the last good adapter; begin again in another directory", kept->string());
+  } else if (kept) {
+    remedy =
+        fmt::format("train on --from {}, the last good checkpoint, into another directory", kept->string());
+  }
   throw input_error(directory_.path().string(),
                     "expected a finite {}, got NaN or infinity at step {}; {} with a smaller --lr, a longer "
                     "--warmup or a smaller --clip",
-                    what, step,
-                    kept ? fmt::format("train on --from {}, the last good checkpoint, into another directory",
-                                       kept->string())
-                         : "begin again");
+                    what, step, remedy);
 }
 
 TrainingProgress Trainer::one_step() {
@@ -159,14 +192,14 @@ double Trainer::validation_loss() {
 void Trainer::checkpoint() {
   // Weights that have just left the range of float32 must not replace a good checkpoint.
   if (!std::isfinite(graph_.loss(weights_.data(), last_batch_))) refuse_non_finite("loss", state_.step + 1);
-  std::vector<NamedTensor> moments = named_tensors(layout_, optimizer_.m(), "m.");
-  const std::vector<NamedTensor> v = named_tensors(layout_, optimizer_.v(), "v.");
+  std::vector<NamedTensor> moments = named_tensors(*parameters_, optimizer_.m(), "m.");
+  const std::vector<NamedTensor> v = named_tensors(*parameters_, optimizer_.v(), "v.");
   moments.insert(moments.end(), v.begin(), v.end());
-  directory_.write_checkpoint(state_, model_.files, named_tensors(layout_, weights_.data()), moments);
+  directory_.write_checkpoint(state_, model_.files, named_tensors(*parameters_, weights_.data()), moments);
 }
 
 void Trainer::write_model() {
-  std::vector<NamedTensor> tensors = named_tensors(layout_, weights_.data());
+  std::vector<NamedTensor> tensors = named_tensors(*parameters_, weights_.data());
   std::vector<std::uint16_t> narrow;
   if (options_.output_type != DType::kF32) {
     narrow.resize(weights_.size());
@@ -176,7 +209,7 @@ void Trainer::write_model() {
     for (std::size_t i = 0; i < tensors.size(); ++i) {
       tensors[i].view.dtype = options_.output_type;
       tensors[i].view.data =
-          reinterpret_cast<const std::byte*>(narrow.data() + layout_.parameters()[i].offset);
+          reinterpret_cast<const std::byte*>(narrow.data() + parameters_->parameters()[i].offset);
     }
   }
   directory_.write_model(model_.files, tensors);

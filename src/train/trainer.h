@@ -43,6 +43,7 @@ struct TrainingModel {
   double initial_deviation = 0.02;        // of random starting weights
   std::shared_ptr<const WeightMap> base;  // or these, where given
   std::string base_name;
+  std::optional<LoraOptions> lora;  // train adapters beside `base`, which must be given
 };
 
 class Trainer {
@@ -62,7 +63,8 @@ class Trainer {
   void run(const std::function<void(const TrainingProgress&)>& progress);
 
   std::int64_t step() const { return state_.step; }
-  const ParameterLayout& layout() const { return layout_; }
+  std::int64_t trained() const { return parameters_->size(); }       // parameters
+  std::int64_t frozen() const { return base_ ? base_->size() : 0; }  // those of the matrices
 
  private:
   TrainingProgress one_step();
@@ -77,7 +79,8 @@ class Trainer {
   const TrainingSet* validation_;
   TrainingDirectory directory_;
   ThreadPool& pool_;
-  ParameterLayout layout_;
+  std::unique_ptr<const ParameterList> parameters_;
+  std::unique_ptr<FrozenWeights> base_;  // with adapters only
   TrainingGraph graph_;
   AdamW optimizer_;
   BatchPacker packer_;

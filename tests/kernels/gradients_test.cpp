@@ -62,6 +62,23 @@ TEST(Gradients, Linear) {
   expect_gradient(w, dw, loss, "dW");
 }
 
+TEST(Gradients, LinearWithAnAdapter) {
+  const std::int64_t rows = 5, in = 4, out = 6, rank = 3;
+  Values x = random_values(20, 1), a = random_values(12, 2), b = random_values(18, 3);
+  const Values w = random_values(24, 4), dy = random_values(30, 5);
+  const LoraLinear<double> layer{rows, in, out, rank, 0.7, w.data(), a.data(), b.data()};
+  const auto loss = [&] {
+    Values y(30);
+    lora_forward(layer, x.data(), y.data());
+    return dot(y, dy);
+  };
+  Values dx(20), da(12), db(18);
+  lora_backward(layer, x.data(), dy.data(), dx.data(), da.data(), db.data());
+  expect_gradient(x, dx, loss, "dx");
+  expect_gradient(a, da, loss, "dA");
+  expect_gradient(b, db, loss, "dB");
+}
+
 TEST(Gradients, Embedding) {
   const std::vector<std::int32_t> tokens = {2, 0, 2, 3};
   Values table = random_values(5 * 3, 1);

@@ -34,6 +34,43 @@ void gemm(std::int64_t m, std::int64_t n, std::int64_t k, Matrix<const T> a, Mat
   }
 }
 
+// A linear layer with an adapter beside it (LoRA, Hu et al. 2021): y = x W^T + s (x A^T) B^T, W fixed. With
+// t = s x A^T and dt = s dy B:
+//   dB += dy^T t;  dA += dt^T x;  dx = dy W + dt A.
+template <class T>
+struct LoraLinear {
+  std::int64_t rows, inputs, outputs, rank;
+  double scale;
+  const T *w, *a, *b;  // [outputs, inputs], [rank, inputs], [outputs, rank]
+};
+
+template <class T>
+void scale_all(std::vector<T>& values, double by) {
+  for (T& v : values) v = static_cast<T>(v * by);
+}
+
+template <class T>
+void lora_forward(const LoraLinear<T>& l, const T* x, T* y) {
+  std::vector<T> t(static_cast<std::size_t>(l.rows * l.rank));
+  gemm<T>(l.rows, l.rank, l.inputs, {x, l.inputs}, {l.a, 1, l.inputs}, {t.data(), l.rank}, false);
+  scale_all(t, l.scale);
+  gemm<T>(l.rows, l.outputs, l.inputs, {x, l.inputs}, {l.w, 1, l.inputs}, {y, l.outputs}, false);
+  gemm<T>(l.rows, l.outputs, l.rank, {t.data(), l.rank}, {l.b, 1, l.rank}, {y, l.outputs}, true);
+}
+
+template <class T>
+void lora_backward(const LoraLinear<T>& l, const T* x, const T* dy, T* dx, T* da, T* db) {
+  std::vector<T> t(static_cast<std::size_t>(l.rows * l.rank)), dt(t.size());
+  gemm<T>(l.rows, l.rank, l.inputs, {x, l.inputs}, {l.a, 1, l.inputs}, {t.data(), l.rank}, false);
+  gemm<T>(l.rows, l.rank, l.outputs, {dy, l.outputs}, {l.b, l.rank}, {dt.data(), l.rank}, false);
+  scale_all(t, l.scale);
+  scale_all(dt, l.scale);
+  gemm<T>(l.outputs, l.rank, l.rows, {dy, 1, l.outputs}, {t.data(), l.rank}, {db, l.rank}, true);
+  gemm<T>(l.rank, l.inputs, l.rows, {dt.data(), 1, l.rank}, {x, l.inputs}, {da, l.inputs}, true);
+  gemm<T>(l.rows, l.inputs, l.outputs, {dy, l.outputs}, {l.w, l.inputs}, {dx, l.inputs}, false);
+  gemm<T>(l.rows, l.inputs, l.rank, {dt.data(), l.rank}, {l.a, l.inputs}, {dx, l.inputs}, true);
+}
+
 template <class T>
 void embedding_forward(const T* table, std::span<const std::int32_t> tokens, std::int64_t size, T* x) {
   for (const std::int32_t token : tokens) {

@@ -6,6 +6,9 @@ Two small models, written out here in float64: `gqa` (grouped queries, an output
 gradients.safetensors (of the mean loss over counted positions of the first batch), and run.json: two batches
 (packed sequences, some positions masked), the first one's loss, and losses, gradient norms and the last weights'
 sum of squares of ten steps of torch.optim.AdamW with warm-up, cosine schedule, clipping, and no decay on norms.
+
+Beside each, in lora/, an adapter as PEFT has it (`gqa`: all matrices; `tied`: q_proj and down_proj, use_rslora),
+the gradient of its factors on the same batch, and in run.json that loss and the logits of the batch's last sequence.
 """
 import json, math, pathlib, struct
 import numpy as np
@@ -149,4 +152,53 @@ def main():
         (out / "run.json").write_text(json.dumps(text) + "\n")
 
 
-main()
+LORA = {"gqa": dict(r=3, lora_alpha=7, use_rslora=False,
+                    target_modules="q_proj k_proj v_proj o_proj gate_proj up_proj down_proj".split()),
+        "tied": dict(r=2, lora_alpha=3, use_rslora=True, target_modules=["q_proj", "down_proj"])}
+
+
+def read_model(path):
+    raw = path.read_bytes()
+    size, = struct.unpack("<Q", raw[:8])
+    out = {}
+    for name, entry in json.loads(raw[8:8 + size]).items():
+        begin, end = entry["data_offsets"]
+        values = np.frombuffer(raw[8 + size + begin:8 + size + end], "<f4").reshape(entry["shape"])
+        out[name] = torch.tensor(values.astype(np.float64))
+    return out
+
+
+def lora():
+    for number, (name, settings) in enumerate(LORA.items()):
+        rng = np.random.default_rng(100 + number)
+        out = HERE / name / "lora"
+        out.mkdir(exist_ok=True)
+        c = json.loads((HERE / name / "config.json").read_text())
+        base, w, factors = read_model(HERE / name / "model.safetensors"), {}, {}
+        r = settings["r"]
+        scale = settings["lora_alpha"] / (math.sqrt(r) if settings["use_rslora"] else r)
+        for key, weight in base.items():
+            w[key] = weight
+            if key.split(".")[-2] not in settings["target_modules"]:
+                continue
+            stem = "base_model.model." + key.removesuffix(".weight")
+            for factor, shape in (("A", (r, weight.shape[1])), ("B", (weight.shape[0], r))):
+                values = (0.2 * rng.standard_normal(shape)).astype(np.float32)
+                factors[f"{stem}.lora_{factor}.weight"] = torch.tensor(values.astype(np.float64), requires_grad=True)
+            w[key] = weight + scale * (factors[stem + ".lora_B.weight"] @ factors[stem + ".lora_A.weight"])
+        batch = [(s["tokens"], s["targets"])
+                 for s in json.loads((HERE / name / "run.json").read_text())["batches"][0]]
+        loss = loss_of(w, c, batch)
+        loss.backward()
+        config = dict(peft_type="LORA", task_type="CAUSAL_LM", bias="none", base_model_name_or_path=name,
+                      fan_in_fan_out=False, lora_dropout=0.0) | settings
+        (out / "adapter_config.json").write_text(json.dumps(config, indent=1) + "\n")
+        write_safetensors(out / "adapter_model.safetensors", factors)
+        write_safetensors(out / "gradients.safetensors", {k: t.grad for k, t in factors.items()})
+        (out / "run.json").write_text(json.dumps({"loss": float(loss), "logits":
+                                                  logits(w, c, batch[-1][0]).detach().flatten().tolist()}) + "\n")
+
+
+if __name__ == "__main__":
+    main()
+    lora()
