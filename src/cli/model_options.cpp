@@ -29,6 +29,7 @@ CLI::Option* add_model_option(CLI::App& command, std::string& model) {
 }
 
 void ModelOptions::add_model(CLI::App& command) { add_model_option(command, model); }
+
 void ModelOptions::add_adapter(CLI::App& command) {
   command.add_option("--adapter", adapter, "LoRA adapter to apply beside the weights: a PEFT directory")
       ->check(not_empty())

@@ -4,9 +4,9 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/random.h"
 #include "io/peft_adapter.h"
 #include "model/adapter.h"
-#include "train/random.h"
 
 namespace refocus {
 
