@@ -29,11 +29,9 @@ struct BenchmarkOptions {
   int seen = 30, unseen = 15;
 };
 
-const std::map<std::string, WorldForm> kForms = {{"mixed", WorldForm::kMixed},
-                                                 {"cot", WorldForm::kCot},
-                                                 {"direct", WorldForm::kDirect},
-                                                 {"drill", WorldForm::kDrill},
-                                                 {"copy", WorldForm::kCopy}};
+const std::map<std::string, WorldForm> kForms = {
+    {"mixed", WorldForm::kMixed}, {"cot", WorldForm::kCot},   {"direct", WorldForm::kDirect},
+    {"drill", WorldForm::kDrill}, {"copy", WorldForm::kCopy}, {"pairs", WorldForm::kPairs}};
 
 // A file or folder that is there is never written over.
 void refuse_existing(const std::string& path) {
@@ -103,13 +101,13 @@ Action add_worlds(CLI::App& command) {
       ->capture_default_str()
       ->check(whole_number<std::uint64_t>(0, ~std::uint64_t{0}));
   command
-      .add_option(
-          "--form", o->forms,
-          "Answers: cot, direct or mixed (a third direct); or no questions: drill (facts repeated) or "
-          "copy (words repeated); of several forms, each line draws one")
+      .add_option("--form", o->forms,
+                  "Answers: cot, direct or mixed (a third direct); or no questions: drill (facts repeated), "
+                  "copy (words repeated) or pairs (pairs of words in changing order); of several forms, each "
+                  "line draws one")
       ->capture_default_str()
       ->delimiter(',')
-      ->check(CLI::IsMember({"mixed", "cot", "direct", "drill", "copy"}));
+      ->check(CLI::IsMember({"mixed", "cot", "direct", "drill", "copy", "pairs"}));
   command.add_option("--questions-per-world", o->data.questions_per_world, "Most questions about one world")
       ->capture_default_str()
       ->check(whole_number(1, 64));

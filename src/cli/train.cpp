@@ -127,6 +127,12 @@ Opened open(const Options& o) {
                       printable(deviation.dump()));
   }
   out.model.initial_deviation = deviation.get<double>();
+  const json mean = config.value("initializer_embedding_mean", json(0));
+  if (!mean.is_number() || !(mean.get<double>() >= 0)) {
+    throw input_error(where, "expected 0 or a positive number for initializer_embedding_mean, got {}",
+                      printable(mean.dump()));
+  }
+  out.model.initial_embedding_mean = mean.get<double>();
   if (out.tokenizer->vocab_size() > out.model.config.vocab_size) {
     throw input_error(where, "expected a vocab_size of at least {} as the tokenizer has, got {}; raise it",
                       out.tokenizer->vocab_size(), out.model.config.vocab_size);

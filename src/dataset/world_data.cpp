@@ -82,9 +82,9 @@ WorldLine WorldData::many_questions(const World& world, const std::string& told_
 
 // What is counted can all be known from what stands before it: with unpredictable tokens in the loss, models
 // take many times longer to learn to look back.
-WorldLine WorldData::repetition(const std::string& first, const std::string& second) const {
+WorldLine WorldData::repetition(const std::string& first, const std::string& again) const {
   const std::string prompt = "repeat. " + first + " next:";
-  const std::string response = " " + first + " next: " + second;
+  const std::string response = " " + again;
   return {line_of({{"prompt", prompt}, {"response", response}}), 1,
           count_words(prompt) + count_words(response)};
 }
@@ -97,19 +97,43 @@ WorldLine WorldData::copy() {
     sequence += (sequence.empty() ? "" : " ") + word;
     last = word;
   }
-  return repetition(sequence, sequence);
+  return repetition(sequence, sequence + " next: " + sequence);
 }
 
-// A world's facts, as they stand and in another order.
+// Pairs of words without sense, again and again in other orders: a pair's second word can only be found by
+// looking for its first one, where a sequence that is repeated as it stands can be copied by its places.
+WorldLine WorldData::pairs() {
+  const std::vector<std::string> drawn = choice_.plain(words::kAll, 2 * choice_.between(2, 6));
+  std::vector<std::string> all;
+  for (std::size_t i = 0; i + 1 < drawn.size(); i += 2) {
+    if (!is_held_out(drawn[i], drawn[i + 1])) all.push_back(drawn[i] + " " + drawn[i + 1] + ".");
+  }
+  if (all.empty()) return pairs();
+  const auto wanted = static_cast<std::size_t>(choice_.between(20, 50));
+  const std::string first = fmt::format("{}", fmt::join(all, " "));
+  std::vector<std::string> again;
+  while (again.size() < wanted) {
+    choice_.shuffle(all);
+    again.insert(again.end(), all.begin(), all.end());
+  }
+  return repetition(first, fmt::format("{}", fmt::join(again, " ")));
+}
+
+// A world's facts, and twice more in other orders.
 WorldLine WorldData::drill(const World& world) {
   std::vector<std::string> again = world.facts;
-  choice_.shuffle(again);
-  return repetition(fmt::format("{}", fmt::join(world.facts, " ")), fmt::format("{}", fmt::join(again, " ")));
+  std::string text;
+  for (const char* between : {"", " next: "}) {
+    choice_.shuffle(again);
+    text += between + fmt::format("{}", fmt::join(again, " "));
+  }
+  return repetition(fmt::format("{}", fmt::join(world.facts, " ")), text);
 }
 
 WorldLine WorldData::next(int most_questions) {
   const WorldForm form = choice_.pick(options_.forms);
   if (form == WorldForm::kCopy) return copy();
+  if (form == WorldForm::kPairs) return pairs();
   std::string told_facts;
   const World world = draw_world(told_facts);
   if (form == WorldForm::kDrill) return drill(world);

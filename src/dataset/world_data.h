@@ -11,7 +11,7 @@
 
 namespace refocus {
 
-enum class WorldForm { kMixed, kCot, kDirect, kDrill, kCopy };
+enum class WorldForm { kMixed, kCot, kDirect, kDrill, kCopy, kPairs };
 
 struct WorldDataOptions {
   WorldSplit split = WorldSplit::kTrain;  // train or validation
@@ -43,8 +43,9 @@ class WorldData {
   WorldLine one_question(const World& world, const std::string& told_facts, WorldForm form);
   WorldLine many_questions(const World& world, const std::string& told_facts, WorldForm form,
                            int most_questions);
-  WorldLine repetition(const std::string& first, const std::string& second) const;
+  WorldLine repetition(const std::string& first, const std::string& again) const;
   WorldLine copy();
+  WorldLine pairs();
   WorldLine drill(const World& world);
   bool next_is_direct(WorldForm form);
 

@@ -41,13 +41,21 @@ bool has_tied_embeddings(const LlamaConfig& config, const WeightMap& map) {
   return config.tie_word_embeddings && map.find("lm_head.weight") == nullptr;
 }
 
-void initialise_weights(const ParameterLayout& layout, std::uint64_t seed, double deviation, float* weights) {
-  SplitMix64 random(seed);
+void initialise_weights(const ParameterLayout& layout, const InitialWeights& initial, float* weights) {
+  SplitMix64 random(initial.seed);
   for (const Parameter& p : layout.parameters()) {
     float* to = weights + p.offset;
     for (std::int64_t i = 0; i < p.size; ++i) {
-      to[i] = p.is_norm() ? 1.0f : static_cast<float>(deviation * random.normal());
+      to[i] = p.is_norm() ? 1.0f : static_cast<float>(initial.deviation * random.normal());
     }
+  }
+  if (initial.embedding_mean <= 0) return;
+  const Parameter& table = layout.parameters().front();
+  REFOCUS_CHECK(table.offset == layout.embed_tokens() && table.shape.size() == 2);
+  const std::int64_t hidden = table.shape[1];
+  for (std::int64_t d = 0; d < hidden; ++d) {
+    const auto shared = static_cast<float>(initial.embedding_mean * random.normal());
+    for (std::int64_t i = d; i < table.size; i += hidden) weights[table.offset + i] += shared;
   }
 }
 

@@ -65,7 +65,16 @@ bool has_tied_embeddings(const LlamaConfig& config, const WeightMap& map);
 
 // Norms 1, matrices normal with this standard deviation: a function of the seed, the same on every machine up
 // to rounding of its logarithm and cosine.
-void initialise_weights(const ParameterLayout& layout, std::uint64_t seed, double deviation, float* weights);
+//
+// With `embedding_mean` > 0 one vector, normal with that standard deviation, is added to all embeddings.
+// Queries and keys then have a part that does not depend on the token, which RoPE turns into attention by
+// distance: small models learn to look at the token before, and from there to find things again, several
+// times sooner.
+struct InitialWeights {
+  std::uint64_t seed = 0;
+  double deviation = 0.02, embedding_mean = 0;
+};
+void initialise_weights(const ParameterLayout& layout, const InitialWeights& initial, float* weights);
 
 // Copies a checkpoint's weights, of any type, into their places. InputError where one is missing or has
 // another shape, and for what training does not know: biases, stored RoPE factors.

@@ -103,7 +103,8 @@ Trainer::Trainer(const TrainingModel& model, const TrainerOptions& options, std:
   if (model_.base) {
     load_weights(layout, model_.config, *model_.base, model_.base_name, weights_.data());
   } else {
-    initialise_weights(layout, options_.seed, model_.initial_deviation, weights_.data());
+    initialise_weights(layout, {options_.seed, model_.initial_deviation, model_.initial_embedding_mean},
+                       weights_.data());
   }
 }
 

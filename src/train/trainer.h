@@ -40,7 +40,8 @@ struct TrainingModel {
   LlamaConfig config;
   bool tied = false;
   ModelFiles files;
-  double initial_deviation = 0.02;        // of random starting weights
+  double initial_deviation = 0.02;  // of random starting weights (InitialWeights)
+  double initial_embedding_mean = 0;
   std::shared_ptr<const WeightMap> base;  // or these, where given
   std::string base_name;
   std::optional<LoraOptions> lora;  // train adapters beside `base`, which must be given
