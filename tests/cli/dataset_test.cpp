@@ -66,7 +66,8 @@ TEST_F(Dataset, BadUsageIsOneLine) {
   expect_failure(testing::refocus(plus(few, {"--subjects", "magic"})), 2,
                  {"unknown subject 'magic'; known subjects: codes"});
   expect_failure(testing::refocus(plus(few, {"--split", "test"})), 2, {"{train,validation}"});
-  expect_failure(testing::refocus(plus(few, {"--form", "verse"})), 2, {"{mixed,cot,direct,drill,copy}"});
+  expect_failure(testing::refocus(plus(few, {"--form", "verse"})), 2,
+                 {"{mixed,cot,direct,drill,copy,pairs}"});
   expect_failure(testing::refocus(plus(few, {"--tokens", "10"})), 2,
                  {"one of --questions and --tokens, got both"});
   expect_failure(testing::refocus({"dataset", "worlds", "-o", path("new.jsonl")}), 2, {"got neither"});

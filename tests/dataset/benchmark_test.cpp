@@ -40,7 +40,7 @@ std::vector<std::string> training_texts() {
     }
   }
   WorldDataOptions options;
-  options.forms = {WorldForm::kDrill, WorldForm::kCopy};
+  options.forms = {WorldForm::kDrill, WorldForm::kCopy, WorldForm::kPairs};
   WorldData drills(options);
   for (int i = 0; i < 4000; ++i) {
     const json line = json::parse(drills.next(1).json);

@@ -167,14 +167,40 @@ TEST(WorldData, FormsAndLosses) {
   EXPECT_TRUE(first().contains("text"));
   options.forms = {WorldForm::kDrill};
   EXPECT_TRUE(first()["prompt"].get<std::string>().starts_with("repeat. "));
-  options.forms = {WorldForm::kMixed};
   options.count_prompt = false;
+  options.forms = {WorldForm::kMixed};
   WorldData mixed(options);
   int direct = 0;
   for (int i = 0; i < 900; ++i) {
     direct += nlohmann::json::parse(mixed.next(1).json)["prompt"].get<std::string>().ends_with("Response:");
   }
   EXPECT_NEAR(direct, 300, 60);
+}
+
+TEST(WorldData, RepetitionsHaveTheirPartsInOtherOrders) {
+  for (const WorldForm form : {WorldForm::kPairs, WorldForm::kDrill}) {
+    WorldDataOptions options;
+    options.forms = {form};
+    WorldData data(options);
+    int moved = 0;
+    for (int i = 0; i < 50; ++i) {
+      const auto line = nlohmann::json::parse(data.next(1).json);
+      const std::string prompt = line["prompt"], response = line["response"];
+      const std::string shown = prompt.substr(8, prompt.rfind(" next:") - 8);  // behind "repeat. "
+      std::set<std::string> parts, again;
+      const auto split = [](std::string text, std::set<std::string>& into) {
+        for (std::size_t at; (at = text.find(" next: ")) != std::string::npos;) text.erase(at, 6);
+        for (std::size_t at = 0, end; (end = text.find('.', at)) != std::string::npos; at = end + 1) {
+          into.insert(text.substr(text.find_first_not_of(' ', at), end - text.find_first_not_of(' ', at)));
+        }
+      };
+      split(shown, parts);
+      split(response, again);
+      EXPECT_EQ(parts, again) << prompt << response;
+      moved += !response.starts_with(" " + shown);
+    }
+    EXPECT_GT(moved, 30);
+  }
 }
 
 TEST(WorldData, UnknownSubjectListsTheKnownOnes) {
