@@ -29,8 +29,8 @@ struct Options {
   ModelOptions model;
   std::vector<std::string> tasks, subjects, interventions;
   std::string data, profile, rules, run_directory;
-  bool cot = false, direct = false;
-  int limit = 0;
+  bool cot = false, direct = false, loglikelihood = false;
+  int limit = 0, shots = 0;
   std::int64_t batch = 16, max_new_tokens = 2048;
 };
 
@@ -59,6 +59,21 @@ void check_names(const std::vector<Task>& tasks) {
   }
 }
 
+// The worked examples of --shots.
+void add_examples(const Options& options, EvalSettings& settings) {
+  settings.shots = options.shots;
+  if (options.shots == 0) return;
+  for (const Task& task : settings.tasks) {
+    if (task.name != "mmlu") {
+      throw usage_error(
+          "--shots", "expected mmlu alone, which has worked examples, got {}; leave --shots out", task.name);
+    }
+    settings.examples =
+        load_mmlu_examples(options.data.empty() ? default_data(task.name) : fs::path(options.data),
+                           task.subjects, options.shots);
+  }
+}
+
 EvalSettings settings_of(const Options& options) {
   check_subjects(options);
   EvalSettings settings;
@@ -66,21 +81,26 @@ EvalSettings settings_of(const Options& options) {
     settings.interventions.push_back(parse_intervention(spec));
   if (settings.interventions.empty()) settings.interventions.emplace_back();
   settings.profile = options.profile.empty() ? default_profile() : load_profile(options.profile);
-  if (options.cot || !options.direct) settings.prompts.push_back(PromptKind::kCot);
-  if (options.direct) settings.prompts.push_back(PromptKind::kDirect);
+  if (options.loglikelihood) {
+    settings.prompts.push_back(PromptKind::kLoglikelihood);
+  } else {
+    if (options.cot || !options.direct) settings.prompts.push_back(PromptKind::kCot);
+    if (options.direct) settings.prompts.push_back(PromptKind::kDirect);
+  }
   settings.rules = !options.rules.empty() ? parse_rules(options.rules)
                                           : settings.profile.extraction.value_or(ExtractionRules::kAnchored);
   for (const std::string& name : options.tasks) {
     const bool twice = std::any_of(settings.tasks.begin(), settings.tasks.end(),
                                    [&](const Task& t) { return t.name == name; });
     if (twice) throw usage_error("eval", "expected each task once, got {} twice", name);
-    settings.profile.prompts(name);
+    if (!options.loglikelihood) settings.profile.prompts(name);
     settings.tasks.push_back(
         load_task(name, options.data.empty() ? default_data(name) : fs::path(options.data),
                   task_kind(name).has_subjects ? options.subjects : std::vector<std::string>()));
     if (options.limit > 0) limit_items(settings.tasks.back(), options.limit);
   }
   check_names(settings.tasks);
+  add_examples(options, settings);
   settings.max_new_tokens = options.max_new_tokens;
   settings.batch = options.batch;
   settings.run_directory = options.run_directory;
@@ -150,6 +170,14 @@ Action add_eval(CLI::App& command) {
       ->type_name("DIR");
   command.add_flag("--cot", options->cot, "Ask for an analysis before the answer (default)");
   command.add_flag("--direct", options->direct, "Ask for the answer at once; with --cot: both");
+  CLI::Option* loglikelihood =
+      command.add_flag("--loglikelihood", options->loglikelihood,
+                       "Generate nothing: the option that the model finds most likely is its answer");
+  command
+      .add_option("--shots", options->shots,
+                  "Worked examples before each question of mmlu, from its dev split (default: 0)")
+      ->needs(loglikelihood)
+      ->check(whole_number(0, 1 << 20));
   command
       .add_option("--intervene", options->interventions,
                   "none, or rebalance[:alpha=0.2,threshold=0.01,depth=LAST,mode=mask|self]; several times: "
@@ -171,6 +199,9 @@ Action add_eval(CLI::App& command) {
   command.add_option("--profile", options->profile, "JSON file of prompts (default: Refocus' own)")
       ->type_name("FILE");
   command.add_option("--rules", options->rules, "How letters are read: anchored (default) or published");
+  for (const char* text_only : {"--cot", "--direct", "--max-new-tokens", "--profile", "--rules"}) {
+    loglikelihood->excludes(command.get_option(text_only));
+  }
   command
       .add_option("-o,--output", options->run_directory,
                   "The run's directory; a run that was interrupted goes on (default: a name of its own in "

@@ -78,6 +78,15 @@ std::vector<ArmPair> pairs_across(const Arms& arms) {
 
 // Refuses arms that did not answer the same items in the same sense.
 void check_comparable(const ComparedArm& first, const ComparedArm& other) {
+  const auto by_likelihood = [](const ComparedArm& arm) {
+    return arm.arm.prompt == prompt_kind_name(PromptKind::kLoglikelihood);
+  };
+  if (by_likelihood(first) != by_likelihood(other)) {
+    throw input_error("compare",
+                      "expected arms that all generate text or all compare log-likelihoods, got {} and {}; "
+                      "repeat the eval command of one run with or without --loglikelihood",
+                      shown(first), shown(other));
+  }
   if (first.arm.rules != other.arm.rules) {
     throw input_error("compare",
                       "expected letters read by the same rules in all arms, got '{}' in {} and '{}' in {}; "

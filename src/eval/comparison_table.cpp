@@ -139,6 +139,10 @@ void write_arms(TextLines& table, const Comparison& comparison, const TaskCompar
       table.line(left(label, rows.width + kCountWidth) +
                  across([&](std::size_t a) { return text_of(task.tallies[a].back()); }));
     };
+    if (task.tallies[begin].back().scored > 0) {  // no texts, so nothing to count of them
+      table.line();
+      continue;
+    }
     all("unparsed", [](const Tally& t) { return rate_text(t.unparsed, t); });
     all("truncated", [](const Tally& t) { return rate_text(t.truncated, t); });
     all("mean tokens", [](const Tally& t) { return one_decimal(t.mean_generated_tokens()); });

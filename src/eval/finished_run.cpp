@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/text_file.h"
 #include "eval/file_names.h"
+#include "eval/likelihood_answer.h"
 #include "eval/run_directory.h"
 
 namespace refocus {
@@ -21,6 +22,9 @@ using nlohmann::ordered_json;
 // Reads the lines of samples files; simdjson, since a run has hundreds of megabytes of them.
 class SamplesReader {
  public:
+  // Whether the files that are read next hold log-likelihoods.
+  void expect_likelihoods(bool loglikelihood) { loglikelihood_ = loglikelihood; }
+
   // Appends the file's items, answers and hashes. Answers point to no item yet.
   void read(const fs::path& path, const std::string& subject, Task& task, FinishedTask& out) {
     std::string text = read_text_file(path);
@@ -71,11 +75,15 @@ class SamplesReader {
     item.index = static_cast<int>(index);
     simdjson::ondemand::value target = fields["target"];
     if (!target.is_null()) item.label = letter_of(target.get_string());
-    for (simdjson::ondemand::value texts : fields["resps"].get_array()) {
-      for (simdjson::ondemand::value text : texts.get_array()) answer.response.text = text_of(text);
-    }
-    for (simdjson::ondemand::value letter : fields["filtered_resps"].get_array()) {
-      answer.extraction.letter = letter_of(letter.get_string());
+    if (loglikelihood_) {
+      read_likelihoods(fields["filtered_resps"].get_array(), answer);
+    } else {
+      for (simdjson::ondemand::value texts : fields["resps"].get_array()) {
+        for (simdjson::ondemand::value text : texts.get_array()) answer.response.text = text_of(text);
+      }
+      for (simdjson::ondemand::value letter : fields["filtered_resps"].get_array()) {
+        answer.extraction.letter = letter_of(letter.get_string());
+      }
     }
     out.hashes.push_back(text_of(fields["doc_hash"]));
     if (item.label) answer.correct = double(fields["acc"]) == 1;
@@ -88,12 +96,33 @@ class SamplesReader {
     out.answers.answers.push_back(std::move(answer));
   }
 
+  // [[log-likelihood, is_greedy], ...], one an option.
+  static void read_likelihoods(simdjson::ondemand::array pairs, Answer& answer) {
+    Likelihoods found;
+    for (simdjson::ondemand::value pair : pairs) {
+      OptionLikelihood option;
+      std::size_t place = 0;
+      for (simdjson::ondemand::value value : pair.get_array()) {
+        if (place == 0) option.loglikelihood = value.get_double();
+        if (place == 1) option.is_greedy = value.get_bool();
+        ++place;
+      }
+      if (place != 2) throw simdjson::simdjson_error(simdjson::INDEX_OUT_OF_BOUNDS);
+      found.options.push_back(option);
+    }
+    if (found.options.empty()) throw simdjson::simdjson_error(simdjson::EMPTY);
+    answer.response.text = likelihoods_text(found.options);
+    answer.extraction.letter = chosen_letter(found.options);
+    answer.likelihoods = std::move(found);
+  }
+
   // One letter, or nothing for "[invalid]".
   static std::optional<char> letter_of(std::string_view text) {
     return text.size() == 1 ? std::optional<char>(text[0]) : std::nullopt;
   }
 
   simdjson::ondemand::parser parser_;
+  bool loglikelihood_ = false;
 };
 
 ordered_json parse_results(const fs::path& path, const fs::path& run) {
@@ -128,6 +157,7 @@ class ArmReader {
       arm.prompt = results.at("config").at("prompt");
       arm.intervention = results.at("config").at("intervention");
       arm.rules = results.at("config").at("extraction");
+      samples_.expect_likelihoods(arm.prompt == prompt_kind_name(PromptKind::kLoglikelihood));
       std::int64_t items = 0;
       for (const std::string task : identity_.at("tasks")) {
         arm.tasks.push_back(read_task(directory, task, results));

@@ -19,7 +19,7 @@ struct FinishedTask {
 
 struct FinishedArm {
   std::string name;          // Arm::name()
-  std::string prompt;        // "cot" or "direct"
+  std::string prompt;        // "cot", "direct" or "loglikelihood"
   std::string intervention;  // canonical text
   std::string rules;         // how letters were read
   std::vector<FinishedTask> tasks;

@@ -29,6 +29,18 @@ std::string intervention_of(std::string name) {
 
 }  // namespace
 
+std::string_view prompt_kind_name(PromptKind kind) {
+  switch (kind) {
+    case PromptKind::kCot:
+      return "cot";
+    case PromptKind::kDirect:
+      return "direct";
+    case PromptKind::kLoglikelihood:
+      break;
+  }
+  return "loglikelihood";
+}
+
 std::string Arm::name() const {
   constexpr std::size_t kLongest = 120;
   std::string name = readable_name(intervention);
@@ -36,7 +48,7 @@ std::string Arm::name() const {
   if (name.size() > kLongest || intervention_of(name) != intervention) {
     name = name.substr(0, kLongest) + "~" + sha256_hex(intervention).substr(0, 8);
   }
-  return (prompt == PromptKind::kCot ? "cot-" : "direct-") + name;
+  return std::string(prompt_kind_name(prompt)) + "-" + name;
 }
 
 }  // namespace refocus

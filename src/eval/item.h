@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -30,7 +31,11 @@ struct Task {
   std::map<std::string, std::string, std::less<>> categories = {};
 };
 
-enum class PromptKind { kCot, kDirect };  // with chain of thought, or asking for the answer at once
+// With chain of thought, asking for the answer at once, or comparing the log-likelihoods of the options.
+enum class PromptKind { kCot, kDirect, kLoglikelihood };
+
+// "cot", "direct", "loglikelihood": the beginning of an arm's name.
+std::string_view prompt_kind_name(PromptKind kind);
 
 // One way of asking: the same items are asked once in every arm.
 struct Arm {
@@ -47,8 +52,9 @@ struct Response {
   std::string subject;  // Item::subject
   int index = 0;        // Item::index
   std::string prompt;
-  std::string text;           // decoded and stripped of surrounding white space
-  std::string finish_reason;  // "eos", or "length" where the answer was cut off
+  // Decoded and stripped of surrounding white space; of log-likelihoods, see eval/likelihood_answer.h.
+  std::string text;
+  std::string finish_reason;  // "eos", "length" where the answer was cut off, or "loglikelihood"
   std::int64_t prompt_tokens = 0;
   std::int64_t generated_tokens = 0;
 };

@@ -236,6 +236,30 @@ Task load_mmlu(const fs::path& dir, std::span<const std::string> subjects, std::
   return task;
 }
 
+std::map<std::string, std::vector<Item>, std::less<>> load_mmlu_examples(
+    const fs::path& dir, std::span<const std::string> subjects, int count) {
+  const auto [dev, folder] = load_subjects("mmlu", dir, {}, "dev");
+  std::map<std::string, std::vector<Item>, std::less<>> out;
+  for (const Item& item : dev.items) {
+    if (item.index < count) out[item.subject].push_back(item);
+  }
+  for (const std::string& subject : subjects) {
+    const auto found = out.find(subject);
+    const fs::path file = folder / (subject + file_suffix("dev"));
+    if (found == out.end() && count > 0) {
+      throw input_error(file.string(),
+                        "expected worked examples, got no such file; add it, or leave --shots out");
+    }
+    if (found != out.end() && std::ssize(found->second) < count) {
+      throw input_error(file.string(),
+                        "expected at least {} questions for --shots {}, got {}; use fewer shots", count,
+                        count, found->second.size());
+    }
+  }
+  std::erase_if(out, [&](const auto& e) { return std::ranges::find(subjects, e.first) == subjects.end(); });
+  return out;
+}
+
 Task load_worlds(const fs::path& dir, std::span<const std::string> subjects) {
   LoadedTask loaded = load_subjects("worlds", dir, subjects, "test");
   for (const std::string& subject : loaded.task.subjects) {

@@ -17,6 +17,7 @@ struct ReportOptions {
   nlohmann::ordered_json config;  // the `config` of results_refocus.json: model, limits, profile ...
   nlohmann::ordered_json generation_kwargs;  // how texts were generated: {"max_gen_toks": 2048, ...}
   int num_fewshot = 0;
+  bool loglikelihood = false;  // answers are log-likelihoods of the options
 };
 
 // One line of samples_*.jsonl, without its line feed.

@@ -1,6 +1,7 @@
 // results_refocus.json: the aggregated numbers in the layout of lm-evaluation-harness.
 #include "base/error.h"
 #include "eval/file_names.h"
+#include "eval/likelihood_prompt.h"
 #include "eval/results.h"
 #include "eval/task_kind.h"
 
@@ -16,15 +17,24 @@ ordered_json or_null(const std::optional<double>& value) {
   return value ? ordered_json(*value) : ordered_json();
 }
 
-ordered_json entry(const Tally& tally, const std::string& alias) {
+ordered_json metric(const char* name) {
+  return {{"metric", name}, {"aggregation", "mean"}, {"higher_is_better", true}};
+}
+
+ordered_json entry(const Tally& tally, const std::string& alias, bool loglikelihood) {
   ordered_json e;
   e["alias"] = alias;
   if (tally.accuracy()) {
     e["acc,none"] = *tally.accuracy();
     e["acc_stderr,none"] = or_null(tally.standard_error());
   }
+  if (tally.accuracy_by_length()) {
+    e["acc_norm,none"] = *tally.accuracy_by_length();
+    e["acc_norm_stderr,none"] = or_null(tally.standard_error_by_length());
+  }
   e["n"] = tally.answered;
   e["correct"] = tally.labelled > 0 ? ordered_json(tally.correct) : ordered_json();
+  if (loglikelihood) return e;
   e["unparsed"] = tally.unparsed;
   e["truncated"] = tally.truncated;
   e["empty"] = tally.empty;
@@ -94,29 +104,33 @@ class ResultsBuilder {
     file_["n-shot"][name] = options_.num_fewshot;
     file_["higher_is_better"][name] = ordered_json::object();
     if (tally.accuracy()) file_["higher_is_better"][name]["acc"] = true;
+    if (tally.accuracy_by_length()) file_["higher_is_better"][name]["acc_norm"] = true;
   }
 
   void add_group(const std::string& name, const std::string& alias, const Tally& tally,
                  const std::vector<std::string>& parts) {
-    file_["results"][name] = entry(tally, alias);
-    file_["groups"][name] = entry(tally, alias);
+    file_["results"][name] = entry(tally, alias, options_.loglikelihood);
+    file_["groups"][name] = entry(tally, alias, options_.loglikelihood);
     file_["group_subtasks"][name] = parts;
     add_common(name, tally);
   }
 
   void add_leaf(const Task& task, const SubjectScore& subject, const std::string& indent) {
     const std::string name = harness_task_name(task, subject.subject);
-    file_["results"][name] = entry(subject.tally, indent.empty() ? name : indent + subject.subject);
+    file_["results"][name] =
+        entry(subject.tally, indent.empty() ? name : indent + subject.subject, options_.loglikelihood);
     if (indent.empty()) file_["group_subtasks"][name] = ordered_json::array();
     ordered_json config;
     config["task"] = name;
     config["dataset_name"] = subject.subject;
-    config["output_type"] = "generate_until";
+    config["output_type"] = options_.loglikelihood ? "multiple_choice" : "generate_until";
     config["num_fewshot"] = options_.num_fewshot;
-    config["generation_kwargs"] = options_.generation_kwargs;
+    if (!options_.loglikelihood) config["generation_kwargs"] = options_.generation_kwargs;
     config["repeats"] = 1;
-    config["metric_list"] =
-        ordered_json::array({{{"metric", "acc"}, {"aggregation", "mean"}, {"higher_is_better", true}}});
+    config["metric_list"] = ordered_json::array({metric("acc")});
+    if (options_.loglikelihood && is_length_normalised(task.name)) {
+      config["metric_list"].push_back(metric("acc_norm"));
+    }
     config["metadata"] = {{"version", kTaskVersion}};
     file_["configs"][name] = std::move(config);
     file_["n-samples"][name] = {{"original", subject.tally.items}, {"effective", subject.tally.answered}};

@@ -1,6 +1,6 @@
 #include "eval/runner.h"
 
-#include <algorithm>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -10,6 +10,9 @@
 #include "eval/file_names.h"
 #include "eval/fingerprint.h"
 #include "eval/journal.h"
+#include "eval/likelihood_answer.h"
+#include "eval/likelihood_scorer.h"
+#include "eval/plan.h"
 #include "eval/progress.h"
 #include "eval/results.h"
 #include "eval/run_directory.h"
@@ -22,85 +25,8 @@ namespace {
 
 using nlohmann::ordered_json;
 
-// A prompt of one item, ready to be sent in every arm of its kind.
-struct Question {
-  const Item* item;
-  PromptKind kind;
-  std::string prompt;
-  std::vector<std::int32_t> tokens;
-  std::int64_t shared_prefix;  // tokens that are the instruction's
-};
-
-struct PlannedArm {
-  Arm arm;
-  std::string name;
-  InterventionSpec intervention;
-};
-
-// All that is known before anything is asked.
-struct Plan {
-  std::vector<PlannedArm> arms;
-  std::vector<Question> questions;
-  std::int64_t context = 0;
-  std::int64_t longest_prompt = 0;  // in tokens
-};
-
-std::string_view kind_name(PromptKind kind) { return kind == PromptKind::kCot ? "cot" : "direct"; }
-
-std::vector<PlannedArm> plan_arms(const EvalSettings& settings, std::int64_t layers) {
-  std::vector<PlannedArm> arms;
-  std::set<std::string> names;
-  for (const PromptKind kind : settings.prompts) {
-    for (const InterventionSpec& spec : settings.interventions) {
-      const Arm arm{kind, spec.canonical(layers)};
-      if (!names.insert(arm.name()).second) {
-        throw usage_error("--intervene", "expected different arms, got {} twice", arm.intervention);
-      }
-      arms.push_back({arm, arm.name(), spec});
-    }
-  }
-  return arms;
-}
-
-std::vector<Question> plan_questions(const EvalModel& model, const EvalSettings& settings) {
-  std::vector<Question> questions;
-  for (const Task& task : settings.tasks) {
-    for (const PromptKind kind : settings.prompts) {
-      const std::vector<std::int32_t> prefix =
-          model.tokenizer.encode_prompt(prompt_prefix(settings.profile, task.name, kind));
-      for (const Item& item : task.items) {
-        Question question{&item, kind, make_prompt(settings.profile, task.name, item, kind), {}, 0};
-        question.tokens = model.tokenizer.encode_prompt(question.prompt);
-        if (question.tokens.empty()) {
-          throw input_error(
-              "eval",
-              "expected prompts of at least one token, got an empty one ({} item {}); check --profile",
-              printable(item.subject), item.index);
-        }
-        const auto common =
-            std::mismatch(prefix.begin(), prefix.end(), question.tokens.begin(), question.tokens.end());
-        question.shared_prefix = common.first - prefix.begin();
-        questions.push_back(std::move(question));
-      }
-    }
-  }
-  return questions;
-}
-
-// The longest prompt's tokens. InputError where there is no prompt, or none of an answer would fit.
-std::int64_t check_lengths(const std::vector<Question>& questions, std::int64_t context) {
-  const auto longest = std::max_element(
-      questions.begin(), questions.end(),
-      [](const Question& a, const Question& b) { return a.tokens.size() < b.tokens.size(); });
-  if (longest == questions.end())
-    throw input_error("eval", "expected at least one item, got none; see --subjects and --limit");
-  const auto most = static_cast<std::int64_t>(longest->tokens.size());
-  if (most < context) return most;
-  throw input_error(
-      "eval",
-      "expected prompts of fewer than {} tokens (the context), got up to {} ({} item {}); choose other "
-      "subjects, or go beyond what the model was trained for with --context {}",
-      context, most, printable(longest->item->subject), longest->item->index, (most + 511) / 256 * 256);
+bool is_scored(const EvalSettings& settings) {
+  return settings.prompts.front() == PromptKind::kLoglikelihood;
 }
 
 // Refuses weights that do not compute, before anything is written.
@@ -117,51 +43,81 @@ void check_weights(const EvalModel& model, const Question& question) {
 // Refuses a cache that could not hold the longest sequence to the end: better now than after hours.
 void check_memory(const EvalModel& model, const EvalSettings& settings, const Plan& plan) {
   constexpr std::int64_t kMiB = 1 << 20;
-  const std::int64_t tokens = std::min(plan.context, plan.longest_prompt + settings.max_new_tokens);
+  const bool scored = is_scored(settings);
+  // Beside the longest question, an option's copy of its last block.
+  const std::int64_t tokens =
+      scored ? plan.longest + kKeyBlock : std::min(plan.context, plan.longest + settings.max_new_tokens);
   const std::int64_t needed = kv_bytes(model.transformer.config(), tokens, model.transformer.kv_type());
   if (settings.kv_bytes == 0 || needed <= settings.kv_bytes) return;
   throw input_error("cache",
                     "expected memory for sequences of {} tokens ({} MiB), got {} MiB; raise it with "
-                    "--kv-memory {}, or use a smaller --max-new-tokens",
-                    tokens, (needed + kMiB - 1) / kMiB, settings.kv_bytes / kMiB, (needed + kMiB - 1) / kMiB);
+                    "--kv-memory {}{}",
+                    tokens, (needed + kMiB - 1) / kMiB, settings.kv_bytes / kMiB, (needed + kMiB - 1) / kMiB,
+                    scored ? "" : ", or use a smaller --max-new-tokens");
+}
+
+ordered_json profile_texts(const EvalSettings& settings, const Task& task) {
+  const TaskPrompts& p = settings.profile.prompts(task.name);
+  return {{"cot_instruction", p.cot_instruction},
+          {"direct_instruction", p.direct_instruction},
+          {"body", p.body},
+          {"cot_suffix", p.cot_suffix},
+          {"direct_suffix", p.direct_suffix}};
+}
+
+// Of the worked examples, in the order of the subjects' names.
+std::string examples_fingerprint(const EvalSettings& settings) {
+  Task all{"examples", {}, {}};
+  for (const auto& [subject, items] : settings.examples) {
+    all.items.insert(all.items.end(), items.begin(), items.end());
+  }
+  return data_fingerprint({all});
+}
+
+ordered_json identity_of(const EvalModel& model, const EvalSettings& settings, const Plan& plan) {
+  constexpr int kLikelihoodPrompts = 1;  // raised when src/eval/likelihood_prompt.cpp words them otherwise
+  ordered_json prompts, arm_names = ordered_json::array(), tasks = ordered_json::array(),
+                        subjects = ordered_json::array();
+  std::int64_t items = 0;
+  const bool scored = is_scored(settings);
+  for (const Task& task : settings.tasks) {
+    tasks.push_back(task.name);
+    for (const std::string& subject : task.subjects) subjects.push_back(subject);
+    items += static_cast<std::int64_t>(task.items.size());
+    if (!scored) prompts[task.name] = profile_texts(settings, task);
+  }
+  for (const PlannedArm& arm : plan.arms) arm_names.push_back(arm.name);
+  ordered_json identity = {{"model_fingerprint", model.fingerprint},
+                           {"tasks", tasks},
+                           {"subjects", subjects},
+                           {"items", items},
+                           {"data_fingerprint", data_fingerprint(settings.tasks)}};
+  if (!scored) identity["prompts"] = prompts;
+  identity["arms"] = arm_names;
+  const char* how = scored ? "loglikelihood" : "generation";
+  if (scored) {
+    identity[how] = {{"prompts", kLikelihoodPrompts}, {"shots", settings.shots}};
+    if (settings.shots > 0) identity[how]["examples_fingerprint"] = examples_fingerprint(settings);
+  } else {
+    identity[how] = {
+        {"max_new_tokens", settings.max_new_tokens}, {"context", plan.context}, {"temperature", 0}};
+  }
+  if (const DType type = model.transformer.kv_type(); type != DType::kF32) {
+    identity[how]["kv_type"] = name_of(type);
+  }
+  return identity;
 }
 
 RunSettings run_settings(const EvalModel& model, const EvalSettings& settings, const Plan& plan) {
   RunSettings out;
-  ordered_json prompts, arm_names = ordered_json::array(), tasks = ordered_json::array(),
-                        subjects = ordered_json::array();
-  for (const Task& task : settings.tasks) {
-    tasks.push_back(task.name);
-    for (const std::string& subject : task.subjects) subjects.push_back(subject);
-    const TaskPrompts& p = settings.profile.prompts(task.name);
-    prompts[task.name] = {{"cot_instruction", p.cot_instruction},
-                          {"direct_instruction", p.direct_instruction},
-                          {"body", p.body},
-                          {"cot_suffix", p.cot_suffix},
-                          {"direct_suffix", p.direct_suffix}};
+  out.identity = identity_of(model, settings, plan);
+  out.details = {{"version", settings.version}, {"model_path", model.path}};
+  if (!is_scored(settings)) {
+    out.details["profile"] = settings.profile.name;
+    out.details["extraction"] = rules_name(settings.rules);
   }
-  std::int64_t items = 0;
-  for (const Task& task : settings.tasks) items += static_cast<std::int64_t>(task.items.size());
-  for (const PlannedArm& arm : plan.arms) arm_names.push_back(arm.name);
-  out.identity = {
-      {"model_fingerprint", model.fingerprint},
-      {"tasks", tasks},
-      {"subjects", subjects},
-      {"items", items},
-      {"data_fingerprint", data_fingerprint(settings.tasks)},
-      {"prompts", prompts},
-      {"arms", arm_names},
-      {"generation",
-       {{"max_new_tokens", settings.max_new_tokens}, {"context", plan.context}, {"temperature", 0}}}};
-  if (const DType type = model.transformer.kv_type(); type != DType::kF32) {
-    out.identity["generation"]["kv_type"] = name_of(type);
-  }
-  out.details = {{"version", settings.version},
-                 {"model_path", model.path},
-                 {"profile", settings.profile.name},
-                 {"extraction", rules_name(settings.rules)},
-                 {"threads", model.transformer.pool().size()},
-                 {"batch", settings.batch}};
+  out.details["threads"] = model.transformer.pool().size();
+  out.details["batch"] = settings.batch;
   return out;
 }
 
@@ -171,11 +127,13 @@ std::string stripped(const std::string& text) {
   return begin == std::string::npos ? "" : text.substr(begin, text.find_last_not_of(kWhite) - begin + 1);
 }
 
+using Work = std::vector<std::pair<std::size_t, std::size_t>>;
+
 // What is still to be asked: (question, arm), item by item, so that an interrupted run has pairs.
-std::vector<std::pair<std::size_t, std::size_t>> open_work(const Plan& plan, const Journal& journal) {
+Work open_work(const Plan& plan, const Journal& journal) {
   std::vector<std::set<ItemKey>> done;
   for (const PlannedArm& arm : plan.arms) done.push_back(journal.done(arm.name));
-  std::vector<std::pair<std::size_t, std::size_t>> work;
+  Work work;
   for (std::size_t q = 0; q < plan.questions.size(); ++q) {
     const Question& question = plan.questions[q];
     for (std::size_t a = 0; a < plan.arms.size(); ++a) {
@@ -186,12 +144,8 @@ std::vector<std::pair<std::size_t, std::size_t>> open_work(const Plan& plan, con
   return work;
 }
 
-void ask(const EvalModel& model, const EvalSettings& settings, const Plan& plan, Journal& journal) {
-  const auto work = open_work(plan, journal);
-  const auto total = static_cast<std::int64_t>(plan.questions.size() * settings.interventions.size());
-  if (work.empty()) return;
-  check_memory(model, settings, plan);
-  Progress progress("eval", total, total - static_cast<std::int64_t>(work.size()));
+void generate(const EvalModel& model, const EvalSettings& settings, const Plan& plan, const Work& work,
+              const std::function<void(std::size_t, Response)>& on_response) {
   Scheduler scheduler(model.transformer, {settings.batch, plan.context, settings.kv_bytes});
   std::size_t next = 0;
   const auto source = [&]() -> std::optional<GenerationRequest> {
@@ -207,14 +161,53 @@ void ask(const EvalModel& model, const EvalSettings& settings, const Plan& plan,
     return request;
   };
   scheduler.run(source, [&](GenerationResult&& result) {
-    const auto& [q, a] = work[result.id];
-    const auto generated = static_cast<std::int64_t>(result.tokens.size());
+    Response response;
+    response.generated_tokens = static_cast<std::int64_t>(result.tokens.size());
     if (result.stopped) result.tokens.pop_back();
-    journal.put({plan.arms[a].name, plan.questions[q].item->subject, plan.questions[q].item->index,
-                 plan.questions[q].prompt, stripped(model.tokenizer.decode(result.tokens)),
-                 result.stopped ? "eos" : "length", result.prompt_tokens, generated});
-    progress.advance(generated);
+    response.text = stripped(model.tokenizer.decode(result.tokens));
+    response.finish_reason = result.stopped ? "eos" : "length";
+    on_response(result.id, std::move(response));
   });
+}
+
+void score_options(const EvalModel& model, const EvalSettings& settings, const Plan& plan, const Work& work,
+                   const std::function<void(std::size_t, Response)>& on_response) {
+  LikelihoodScorer scorer(model.transformer, {settings.batch, plan.context, settings.kv_bytes});
+  std::size_t next = 0;
+  const auto source = [&]() -> std::optional<LikelihoodRequest> {
+    if (next == work.size()) return std::nullopt;
+    const auto& [q, a] = work[next];
+    const Question& question = plan.questions[q];
+    return LikelihoodRequest{next++, question.tokens, question.options, question.shared_prefix,
+                             plan.arms[a].intervention};
+  };
+  scorer.run(source, [&](LikelihoodResult&& result) {
+    Response response;
+    response.text = likelihoods_text(result.options);
+    response.finish_reason = kLikelihoodRule;
+    on_response(result.id, std::move(response));
+  });
+}
+
+void ask(const EvalModel& model, const EvalSettings& settings, const Plan& plan, Journal& journal) {
+  const Work work = open_work(plan, journal);
+  const auto total = static_cast<std::int64_t>(plan.questions.size() * settings.interventions.size());
+  if (work.empty()) return;
+  check_memory(model, settings, plan);
+  Progress progress("eval", total, total - static_cast<std::int64_t>(work.size()));
+  const bool scored = is_scored(settings);
+  const auto keep = [&](std::size_t place, Response response) {
+    const auto& [q, a] = work[place];
+    const Question& question = plan.questions[q];
+    response.arm = plan.arms[a].name;
+    response.subject = question.item->subject;
+    response.index = question.item->index;
+    response.prompt = question.prompt;
+    response.prompt_tokens = static_cast<std::int64_t>(question.tokens.size());
+    journal.put(response);
+    progress.advance(scored ? response.prompt_tokens : response.generated_tokens);
+  };
+  (scored ? score_options : generate)(model, settings, plan, work, keep);
 }
 
 void tell_resumed(const RunDirectory& run, const Journal& journal) {
@@ -231,18 +224,24 @@ ArmScores report(const EvalSettings& settings, const RunDirectory& run, const Pl
                  const Journal& journal) {
   std::vector<Response> responses;
   journal.for_each(arm.name, [&](Response response) { responses.push_back(std::move(response)); });
+  const bool scored = is_scored(settings);
   const auto extractor = [&](const Item& item, const std::string& text) {
     return extract(settings.rules, item.choices, text);
   };
-  const std::vector<TaskAnswers> answers = judge(settings.tasks, std::move(responses), extractor);
+  const std::vector<TaskAnswers> answers =
+      scored ? judge(settings.tasks, std::move(responses), judge_likelihoods)
+             : judge(settings.tasks, std::move(responses), extractor);
   std::vector<TaskScores> scores;
   for (const TaskAnswers& task : answers) scores.push_back(score(task));
-  const RunRecord& record = run.record();
-  ReportOptions options{
-      arm.name, record.identity, {{"max_gen_toks", settings.max_new_tokens}, {"do_sample", false}}, 0};
+  ReportOptions options;
+  options.arm = arm.name;
+  options.config = run.record().identity;
   options.config["intervention"] = arm.arm.intervention;
-  options.config["prompt"] = kind_name(arm.arm.prompt);
-  options.config["extraction"] = rules_name(settings.rules);
+  options.config["prompt"] = prompt_kind_name(arm.arm.prompt);
+  options.config["extraction"] = scored ? kLikelihoodRule : rules_name(settings.rules);
+  options.loglikelihood = scored;
+  options.num_fewshot = settings.shots;
+  if (!scored) options.generation_kwargs = {{"max_gen_toks", settings.max_new_tokens}, {"do_sample", false}};
   write_arm_reports(run.arm_directory(arm.name), answers, scores, options);
   return {arm.name, scores};
 }
@@ -264,13 +263,7 @@ std::filesystem::path default_run_directory(const std::vector<std::string>& task
 }
 
 EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings) {
-  const LlamaConfig& config = model.transformer.config();
-  const std::int64_t context = settings.context > 0 ? settings.context : config.context_length();
-  Plan plan;
-  plan.context = context;
-  plan.arms = plan_arms(settings, config.num_hidden_layers);
-  plan.questions = plan_questions(model, settings);
-  plan.longest_prompt = check_lengths(plan.questions, context);
+  const Plan plan = make_plan(model, settings);
   const RunSettings recorded = run_settings(model, settings, plan);
   std::filesystem::path directory = settings.run_directory;
   if (directory.empty()) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
@@ -31,11 +32,15 @@ struct EvalModel {
 
 struct EvalSettings {
   std::vector<Task> tasks;
-  std::vector<PromptKind> prompts;  // each prompt kind times each intervention is an arm
+  // Each prompt kind times each intervention is an arm. Log-likelihood is alone: text and likelihoods do not
+  // go into one run.
+  std::vector<PromptKind> prompts;
   std::vector<InterventionSpec> interventions;
   Profile profile;
   ExtractionRules rules = ExtractionRules::kAnchored;
   std::int64_t max_new_tokens = 2048;
+  int shots = 0;  // worked examples before each question, log-likelihood only; `shots` each in `examples`
+  std::map<std::string, std::vector<Item>, std::less<>> examples;  // by subject
   std::int64_t batch = 16;              // sequences at once; does not change answers
   std::int64_t context = 0;             // the model's own where 0
   std::int64_t kv_bytes = 0;            // memory for the cache, see SchedulerOptions

@@ -17,6 +17,21 @@ ordered_json doc_of(const Item& item) {
   return doc;
 }
 
+// One request an option, each with one response, as a multiple_choice task of lm-evaluation-harness has them.
+void add_likelihoods(ordered_json& sample, const std::string& prompt, const Likelihoods& found) {
+  ordered_json arguments, responses = ordered_json::array(), filtered = ordered_json::array();
+  for (std::size_t k = 0; k < found.options.size(); ++k) {
+    arguments["gen_args_" + std::to_string(k)] = {{"arg_0", prompt},
+                                                  {"arg_1", replace_invalid_utf8(found.continuations[k])}};
+    const ordered_json pair = {found.options[k].loglikelihood, found.options[k].is_greedy};
+    responses.push_back(ordered_json::array({pair}));
+    filtered.push_back(pair);
+  }
+  sample["arguments"] = std::move(arguments);
+  sample["resps"] = std::move(responses);
+  sample["filtered_resps"] = std::move(filtered);
+}
+
 }  // namespace
 
 std::string sample_line(const Answer& answer, const ReportOptions& options) {
@@ -30,11 +45,18 @@ std::string sample_line(const Answer& answer, const ReportOptions& options) {
   sample["doc_id"] = item.index;
   sample["doc"] = doc;
   sample["target"] = target;
-  sample["arguments"]["gen_args_0"] = {{"arg_0", response.prompt}, {"arg_1", options.generation_kwargs}};
-  sample["resps"] = ordered_json::array({ordered_json::array({response.text})});
-  sample["filtered_resps"] = ordered_json::array({found.letter ? std::string(1, *found.letter) : kUnparsed});
+  if (answer.likelihoods) {
+    add_likelihoods(sample, response.prompt, *answer.likelihoods);
+  } else {
+    sample["arguments"]["gen_args_0"] = {{"arg_0", response.prompt}, {"arg_1", options.generation_kwargs}};
+    sample["resps"] = ordered_json::array({ordered_json::array({response.text})});
+    sample["filtered_resps"] =
+        ordered_json::array({found.letter ? std::string(1, *found.letter) : kUnparsed});
+  }
+  const bool by_length = answer.likelihoods && answer.likelihoods->correct_by_length;
   sample["filter"] = "none";
   sample["metrics"] = answer.correct ? ordered_json::array({"acc"}) : ordered_json::array();
+  if (by_length) sample["metrics"].push_back("acc_norm");
   // The hashes are those of lm-evaluation-harness: SHA-256 of the document as Python's json.dumps with
   // indent=2 and ensure_ascii=False writes it, of the prompt, and of the target. dump(2) writes the same
   // bytes.
@@ -42,10 +64,12 @@ std::string sample_line(const Answer& answer, const ReportOptions& options) {
   sample["prompt_hash"] = sha256_hex(response.prompt);
   sample["target_hash"] = item.label ? ordered_json(sha256_hex(std::string(1, *item.label))) : ordered_json();
   if (answer.correct) sample["acc"] = *answer.correct ? 1.0 : 0.0;
+  if (by_length) sample["acc_norm"] = *answer.likelihoods->correct_by_length ? 1.0 : 0.0;
 
   sample["subject"] = replace_invalid_utf8(item.subject);
   sample["rule"] = found.letter ? ordered_json(found.rule) : ordered_json();
-  sample["span"] = found.letter ? ordered_json::array({found.span_begin, found.span_end}) : ordered_json();
+  const bool in_text = found.letter && !answer.likelihoods;
+  sample["span"] = in_text ? ordered_json::array({found.span_begin, found.span_end}) : ordered_json();
   sample["finish_reason"] = response.finish_reason;
   sample["prompt_tokens"] = response.prompt_tokens;
   sample["generated_tokens"] = response.generated_tokens;

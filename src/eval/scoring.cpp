@@ -43,6 +43,19 @@ Answer judged(const Item& item, Response response, const Extractor& extract) {
   return answer;
 }
 
+std::optional<double> share(std::int64_t right, std::int64_t of) {
+  if (of == 0) return std::nullopt;
+  return static_cast<double>(right) / static_cast<double>(of);
+}
+
+std::optional<double> error_of_share(std::int64_t right, std::int64_t of) {
+  if (of < 2) return std::nullopt;
+  // For 0/1 scores the sample variance is n p (1 - p) / (n - 1).
+  const auto n = static_cast<double>(of);
+  const auto c = static_cast<double>(right);
+  return std::sqrt(c * (n - c) / (n * n * (n - 1)));
+}
+
 using Groups = std::vector<GroupScore>;
 
 void add_to_group(Groups& groups, GroupKind kind, const std::string& name, const SubjectScore& subject) {
@@ -81,6 +94,13 @@ Groups group_scores(const std::vector<SubjectScore>& subjects) {
 
 std::vector<TaskAnswers> judge(const std::vector<Task>& tasks, std::vector<Response> responses,
                                const Extractor& extract) {
+  return judge(tasks, std::move(responses), Judge([&](const Task&, const Item& item, Response response) {
+                 return judged(item, std::move(response), extract);
+               }));
+}
+
+std::vector<TaskAnswers> judge(const std::vector<Task>& tasks, std::vector<Response> responses,
+                               const Judge& judge_one) {
   std::map<std::pair<std::string, int>, Response*> by_key;
   for (Response& response : responses) {
     if (!by_key.emplace(std::pair(response.subject, response.index), &response).second) {
@@ -96,7 +116,7 @@ std::vector<TaskAnswers> judge(const std::vector<Task>& tasks, std::vector<Respo
     for (const Item& item : task.items) {
       const auto at = by_key.find({item.subject, item.index});
       if (at == by_key.end()) continue;
-      answers.answers.push_back(judged(item, std::move(*at->second), extract));
+      answers.answers.push_back(judge_one(task, item, std::move(*at->second)));
       by_key.erase(at);
     }
     result.push_back(std::move(answers));
@@ -122,7 +142,15 @@ void Tally::add(const Answer& answer) {
   if (answer.response.finish_reason == "length") ++truncated;
   if (answer.response.text.empty()) ++empty;
   generated_tokens += answer.response.generated_tokens;
-  characters += code_point_count(answer.response.text);
+  if (!answer.likelihoods) {
+    characters += code_point_count(answer.response.text);
+    return;
+  }
+  ++scored;
+  if (answer.likelihoods->correct_by_length) {
+    ++normalised;
+    if (*answer.likelihoods->correct_by_length) ++correct_by_length;
+  }
 }
 
 void Tally::add(const Tally& other) {
@@ -135,19 +163,19 @@ void Tally::add(const Tally& other) {
   empty += other.empty;
   generated_tokens += other.generated_tokens;
   characters += other.characters;
+  scored += other.scored;
+  normalised += other.normalised;
+  correct_by_length += other.correct_by_length;
 }
 
-std::optional<double> Tally::accuracy() const {
-  if (labelled == 0) return std::nullopt;
-  return static_cast<double>(correct) / static_cast<double>(labelled);
-}
+std::optional<double> Tally::accuracy() const { return share(correct, labelled); }
 
-std::optional<double> Tally::standard_error() const {
-  if (labelled < 2) return std::nullopt;
-  // For 0/1 scores the sample variance is n p (1 - p) / (n - 1).
-  const auto n = static_cast<double>(labelled);
-  const auto c = static_cast<double>(correct);
-  return std::sqrt(c * (n - c) / (n * n * (n - 1)));
+std::optional<double> Tally::standard_error() const { return error_of_share(correct, labelled); }
+
+std::optional<double> Tally::accuracy_by_length() const { return share(correct_by_length, normalised); }
+
+std::optional<double> Tally::standard_error_by_length() const {
+  return error_of_share(correct_by_length, normalised);
 }
 
 std::optional<double> Tally::mean_generated_tokens() const {

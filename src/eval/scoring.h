@@ -14,17 +14,28 @@
 #include <vector>
 
 #include "eval/item.h"
+#include "eval/option_likelihood.h"
 
 namespace refocus {
 
 using Extractor = std::function<Extraction(const Item& item, const std::string& response)>;
+
+// The options of an answer in log-likelihood mode.
+struct Likelihoods {
+  std::vector<OptionLikelihood> options;
+  std::vector<std::string> continuations;  // their texts; empty where they are not known any more
+  // Whether the largest log-likelihood over length is the right option's; only where the task asks for it and
+  // the item has a label.
+  std::optional<bool> correct_by_length;
+};
 
 // One response, judged.
 struct Answer {
   const Item* item = nullptr;
   Response response;  // prompt and text made valid UTF-8; spans count bytes of this text
   Extraction extraction;
-  std::optional<bool> correct;  // absent where the item has no label
+  std::optional<bool> correct;             // absent where the item has no label
+  std::optional<Likelihoods> likelihoods;  // in log-likelihood mode; text and extraction are made from them
 };
 
 // One arm's answers to one task, in the order of its items. Items without an answer are absent.
@@ -33,8 +44,14 @@ struct TaskAnswers {
   std::vector<Answer> answers;
 };
 
+// Makes an answer of a response to an item of a task.
+using Judge = std::function<Answer(const Task& task, const Item& item, Response response)>;
+
 // Sorts one arm's responses to their items and judges them. The tasks must outlive the result. InputError
 // where a response belongs to no item, or an item has two.
+std::vector<TaskAnswers> judge(const std::vector<Task>& tasks, std::vector<Response> responses,
+                               const Judge& judge_one);
+// With letters found in texts.
 std::vector<TaskAnswers> judge(const std::vector<Task>& tasks, std::vector<Response> responses,
                                const Extractor& extract);
 
@@ -49,12 +66,17 @@ struct Tally {
   std::int64_t empty = 0;      // no text at all
   std::int64_t generated_tokens = 0;
   std::int64_t characters = 0;  // of the responses, in code points
+  std::int64_t scored = 0;      // answers in log-likelihood mode, which have no text of their own
+  std::int64_t normalised = 0;  // of these, with a verdict by length
+  std::int64_t correct_by_length = 0;
 
   void add(const Answer& answer);
   void add(const Tally& other);
 
-  std::optional<double> accuracy() const;               // correct / labelled
-  std::optional<double> standard_error() const;         // absent for fewer than two labelled questions
+  std::optional<double> accuracy() const;            // correct / labelled
+  std::optional<double> standard_error() const;      // absent for fewer than two labelled questions
+  std::optional<double> accuracy_by_length() const;  // correct_by_length / normalised
+  std::optional<double> standard_error_by_length() const;
   std::optional<double> mean_generated_tokens() const;  // over answered questions
   std::optional<double> mean_characters() const;        // over answered questions
 };

@@ -13,14 +13,20 @@ constexpr int kCountWidth = 8;  // "14,042" and a gap
 constexpr int kArmWidth = 13;   // "100.0 ± 50.0" and a mark or gap
 constexpr int kLongestName = 36;
 
-// "35.2 ± 0.4", or "-" where no label is known; a star where questions are still open.
+// "35.2 ± 0.4", or "-" where no label is known.
+std::string with_error(const std::optional<double>& accuracy, const std::optional<double>& error) {
+  if (!accuracy) return "-";
+  return fmt::format("{} ± {}", one_decimal(in_percent(accuracy)), one_decimal(in_percent(error)));
+}
+
+// A star where questions are still open.
 std::string accuracy_cell(const Tally& tally) {
-  std::string cell = "-";
-  if (tally.accuracy()) {
-    cell = fmt::format("{} ± {}", one_decimal(in_percent(tally.accuracy())),
-                       one_decimal(in_percent(tally.standard_error())));
-  }
-  return right(cell, kArmWidth - 1) + (tally.answered < tally.items ? "*" : " ");
+  return right(with_error(tally.accuracy(), tally.standard_error()), kArmWidth - 1) +
+         (tally.answered < tally.items ? "*" : " ");
+}
+
+std::string by_length_text(const Tally& tally) {
+  return with_error(tally.accuracy_by_length(), tally.standard_error_by_length());
 }
 
 // A row of accuracies, or a heading of rows where it has no tallies.
@@ -73,14 +79,21 @@ class TableWriter : public TextLines {
  public:
   explicit TableWriter(int label_width) : label_width_(label_width) {}
 
-  // One arm: accuracy and counts side by side.
-  void wide_header() {
-    line(left("", label_width_) + right("n", kCountWidth) + right("accuracy", kArmWidth - 1) + " " +
-         right("unparsed", 10) + right("truncated", 11) + right("empty", 7) + right("tokens", 9));
+  // One arm: accuracy and counts side by side; of log-likelihoods, the accuracy by length if there is one.
+  void wide_header(const Tally& all) {
+    std::string counts =
+        right("unparsed", 10) + right("truncated", 11) + right("empty", 7) + right("tokens", 9);
+    if (all.scored > 0) counts = all.normalised > 0 ? right("acc_norm", kArmWidth) : "";
+    line(left("", label_width_) + right("n", kCountWidth) + right("accuracy", kArmWidth - 1) + " " + counts);
   }
   void wide_row(const Row& row) {
     if (row.tallies.empty()) return line(row.label);
     const Tally& tally = *row.tallies.front();
+    if (tally.scored > 0) {
+      return line(left(row.label, label_width_) + right(with_thousands(tally.answered), kCountWidth) +
+                  accuracy_cell(tally) +
+                  (tally.normalised > 0 ? right(by_length_text(tally), kArmWidth) : ""));
+    }
     line(left(row.label, label_width_) + right(with_thousands(tally.answered), kCountWidth) +
          accuracy_cell(tally) + right(with_thousands(tally.unparsed), 10) +
          right(with_thousands(tally.truncated), 11) + right(with_thousands(tally.empty), 7) +
@@ -142,6 +155,12 @@ void write_counts(TableWriter& table, const Row& all, std::size_t begin, std::si
                     [field](const Tally& tally) { return with_thousands(tally.*field); });
   };
   if (open) count("answered", &Tally::answered);
+  const auto has = [&](std::int64_t Tally::*field) {
+    return std::any_of(all.tallies.begin(), all.tallies.end(),
+                       [field](const Tally* tally) { return tally->*field > 0; });
+  };
+  if (has(&Tally::normalised)) table.count_row("acc_norm", all, begin, end, by_length_text);
+  if (has(&Tally::scored)) return;  // no texts, so nothing to count of them
   count("unparsed", &Tally::unparsed);
   count("truncated", &Tally::truncated);
   count("empty", &Tally::empty);
@@ -173,9 +192,10 @@ std::string task_table(const std::vector<ArmScores>& arms, std::size_t task, int
   for (std::size_t begin = 0; begin < arms.size(); begin += fitting) {
     const std::size_t end = std::min(arms.size(), begin + fitting);
     const bool wide = arms.size() == 1;
-    const int line_width = wide ? width + kCountWidth + kArmWidth + 37
+    const int beside = all.scored == 0 ? 37 : all.normalised > 0 ? kArmWidth : 0;  // the accuracy
+    const int line_width = wide ? width + kCountWidth + kArmWidth + beside
                                 : width + kCountWidth + static_cast<int>(end - begin) * kArmWidth;
-    const auto header = [&] { wide ? table.wide_header() : table.arm_header(begin, end); };
+    const auto header = [&] { wide ? table.wide_header(all) : table.arm_header(begin, end); };
     const auto row_line = [&](const Row& row) {
       wide ? table.wide_row(row) : table.arm_row(row, begin, end);
     };

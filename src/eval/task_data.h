@@ -15,9 +15,11 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "eval/item.h"
 
@@ -28,7 +30,12 @@ namespace refocus {
 Task load_mmlu(const std::filesystem::path& dir, std::span<const std::string> subjects = {},
                std::string_view split = "test");
 
-// Likewise. InputError too for a subject that categories.json lacks or that has the name of a group (see
+// The first `count` questions of mmlu's dev split, which serve as worked examples, for each of `subjects`.
+// InputError where a subject has no dev file or fewer questions.
+std::map<std::string, std::vector<Item>, std::less<>> load_mmlu_examples(
+    const std::filesystem::path& dir, std::span<const std::string> subjects, int count);
+
+// As load_mmlu. InputError too for a subject that categories.json lacks or that has the name of a group (see
 // scoring.h).
 Task load_worlds(const std::filesystem::path& dir, std::span<const std::string> subjects = {});
 

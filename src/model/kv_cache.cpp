@@ -1,6 +1,7 @@
 #include "model/kv_cache.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "base/error.h"
@@ -69,6 +70,21 @@ void KvSequence::share(std::span<const std::int32_t> blocks) {
     pointers_.push_back(pool_->data(block));
   }
   length_ = static_cast<std::int64_t>(blocks.size()) * kKeyBlock;
+}
+
+bool KvSequence::fork(const KvSequence& from, std::int64_t length) {
+  REFOCUS_CHECK(pool_ == from.pool_ && length >= from.length_);
+  const auto full = static_cast<std::size_t>(from.length_ / kKeyBlock);
+  share(from.blocks().first(full));
+  if (!reserve(length)) {
+    clear();
+    return false;
+  }
+  if (from.length_ % kKeyBlock != 0) {
+    std::memcpy(pointers_[full], from.pointers_[full], static_cast<std::size_t>(pool_->block_bytes()));
+  }
+  length_ = from.length_;
+  return true;
 }
 
 void KvSequence::clear() {

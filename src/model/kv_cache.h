@@ -39,6 +39,10 @@ class KvSequence {
   void set_length(std::int64_t length);
   // Begins with another sequence's full blocks, already written; only while empty.
   void share(std::span<const std::int32_t> blocks);
+  // Begins as a copy of `from` (of the same pool), with room for `length` positions: its full blocks are
+  // shared, and what it has of a last one is copied, so that both can go on. Only while empty. False, and
+  // nothing changed, where the pool is full.
+  bool fork(const KvSequence& from, std::int64_t length);
   void clear();
 
  private:
