@@ -13,8 +13,8 @@ namespace {
 
 using nlohmann::ordered_json;
 
-// Large enough to compress well, small enough to be decoded while a finger is on the key.
-constexpr std::size_t kChunkBytes = 384u << 10;
+// Large enough to compress well, small enough to be decoded before anyone waits (some 20 ms).
+constexpr std::size_t kChunkBytes = 2u << 20;
 
 const std::vector<Answer>& answers_of(const ReportView& view, std::size_t arm, std::size_t task) {
   return view.comparison.arms[arm].arm.tasks[task].answers.answers;

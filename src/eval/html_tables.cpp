@@ -157,7 +157,7 @@ std::string pair_section(const ReportView& view, std::size_t t, std::size_t p) {
   const std::string label = (view.comparison.tasks.size() > 1 ? task.task + ": " : "") +
                             pair_label(view.comparison, view.labels, pair.pair);
   const std::string head =
-      column_head("questions of") + number_column_head("n") + number_column_head("baseline, %") +
+      column_head("subject") + number_column_head("n") + number_column_head("baseline, %") +
       number_column_head("arm, %") + number_column_head("difference, points") + number_column_head("p") +
       number_column_head("p, Holm") + number_column_head("fixed") + number_column_head("broken");
   const auto cells = [&](std::size_t s) {
@@ -178,7 +178,7 @@ std::string pair_section(const ReportView& view, std::size_t t, std::size_t p) {
 }
 
 std::string subjects_table(const ReportView& view, const TaskComparison& task) {
-  std::string head = column_head("questions of") + column_head("category") + number_column_head("n");
+  std::string head = column_head("subject") + column_head("category") + number_column_head("n");
   for (const std::string& label : view.labels) head += number_column_head(label);
   const auto cells = [&](std::size_t s) {
     const std::string& category = task.sets[s].category;

@@ -56,6 +56,9 @@ function forest(rows, width) {
   const title = (row) =>
     `${row.name}: ${points(row.difference)} points [${points(row.low)}, ${points(row.high)}]\n` +
     `${row.fixed} fixed, ${row.broken} broken of ${row.n}; p = ${row.p === null ? "–" : row.p.toPrecision(2)}`;
+  const ticks = narrow ? 5 : 9;
+  const groups = rows.filter((row) => row.kind !== "subject");
+  const firstSubject = rows.find((row) => row.kind === "subject");
   const axisY = narrow
     ? Plot.text(rows, { y: "name", text: "name", frameAnchor: "left", textAnchor: "start", dy: -11, fontSize: 12 })
     : Plot.axisY({ tickSize: 0, fontSize: 12, label: null });
@@ -67,11 +70,11 @@ function forest(rows, width) {
     marginTop: 30,
     marginBottom: 30,
     style: { background: "none", color: "var(--text)", fontFamily: "inherit" },
-    x: { label: null, tickFormat: (x) => points(x).replace(/\.0$/, ""), nice: true, ticks: narrow ? 5 : 9 },
+    x: { label: null, nice: true },
     y: { domain: rows.map((row) => row.name), padding: 0.2, axis: null },
     marks: [
-      Plot.gridX({ stroke: "var(--line)", strokeOpacity: 1, ticks: narrow ? 5 : 9 }),
-      Plot.axisX({ anchor: "top", tickSize: 0, fontSize: 12, label: null, ticks: narrow ? 5 : 9 }),
+      Plot.gridX({ stroke: "var(--line)", strokeOpacity: 1, ticks }),
+      Plot.axisX({ anchor: "top", tickSize: 0, fontSize: 12, label: null, ticks, tickFormat: (x) => points(x).replace(/\.0$/, "") }),
       Plot.ruleX([0], { stroke: "var(--strong-line)" }),
       Plot.ruleY(rows, { y: "name", x1: "low", x2: "high", stroke: tone, strokeWidth: 1.75 }),
       Plot.dot(rows, {
