@@ -10,6 +10,7 @@
 #include "cli/bundled.h"
 #include "cli/checks.h"
 #include "cli/command.h"
+#include "cli/command_line.h"
 #include "cli/interrupt.h"
 #include "cli/model_options.h"
 #include "eval/comparison_table.h"
@@ -106,6 +107,7 @@ EvalSettings settings_of(const Options& options) {
   settings.batch = options.batch;
   settings.run_directory = options.run_directory;
   settings.version = REFOCUS_VERSION;
+  settings.command = command_line();
   return settings;
 }
 

@@ -117,6 +117,7 @@ RunSettings run_settings(const EvalModel& model, const EvalSettings& settings, c
     out.details["profile"] = settings.profile.name;
     out.details["extraction"] = rules_name(settings.rules);
   }
+  if (!settings.command.empty()) out.details["command"] = settings.command;
   out.details["threads"] = model.transformer.pool().size();
   out.details["batch"] = settings.batch;
   return out;
