@@ -16,6 +16,8 @@
 #include "eval/fingerprint.h"
 #include "eval/profile.h"
 #include "eval/runner.h"
+#include "eval/sweep_files.h"
+#include "eval/sweep_table.h"
 #include "eval/task_data.h"
 #include "eval/task_kind.h"
 
@@ -27,7 +29,7 @@ namespace {
 
 struct Options {
   ModelOptions model;
-  std::vector<std::string> tasks, subjects, interventions;
+  std::vector<std::string> tasks, subjects, interventions, sweeps;
   std::string data, profile, rules, run_directory;
   bool cot = false, direct = false, loglikelihood = false;
   int limit = 0, shots = 0;
@@ -77,8 +79,13 @@ void add_examples(const Options& options, EvalSettings& settings) {
 EvalSettings settings_of(const Options& options) {
   check_subjects(options);
   EvalSettings settings;
-  for (const std::string& spec : options.interventions)
-    settings.interventions.push_back(parse_intervention(spec));
+  if (!options.sweeps.empty()) {
+    settings.sweep = parse_sweep(options.sweeps);
+    settings.interventions = expand_sweep(*settings.sweep, options.interventions);
+  } else {
+    for (const std::string& spec : options.interventions)
+      settings.interventions.push_back(parse_intervention(spec));
+  }
   if (settings.interventions.empty()) settings.interventions.emplace_back();
   settings.profile = options.profile.empty() ? default_profile() : load_profile(options.profile);
   if (options.loglikelihood) {
@@ -120,6 +127,15 @@ void print_comparison(const Comparison& comparison, const fs::path& run) {
   if (!subjects) fmt::print("For each subject: refocus compare {}\n", run.string());
 }
 
+// What a sweep shows, in place of a column an arm and a table a pair.
+void print_sweep(const SweepReport& sweep, const fs::path& run) {
+  fmt::print("{}", sweep_table(sweep));
+  const bool drawn = fs::exists(run / kSweepFigure);
+  fmt::print("For each subject and pair of arms: refocus compare {}\n{}: {}{}\n", run.string(),
+             drawn ? "Figure and numbers" : "Numbers", drawn ? (run / kSweepFigure).string() + ", " : "",
+             (run / kSweepFile).string());
+}
+
 void run(const Options& options) {
   EvalSettings settings = settings_of(options);
   RunningModel model(options.model);
@@ -135,8 +151,12 @@ void run(const Options& options) {
       model_fingerprint(files.directory, files.config_json, *files.weights, files.adapter.get())};
   tell_how_to_resume();
   const EvalOutcome outcome = run_evaluation(asked, settings);
-  fmt::print("{}\n", summary_table(outcome.scores));
-  if (outcome.comparison) print_comparison(*outcome.comparison, outcome.run_directory);
+  if (outcome.sweep) {
+    print_sweep(*outcome.sweep, outcome.run_directory);
+  } else {
+    fmt::print("{}\n", summary_table(outcome.scores));
+    if (outcome.comparison) print_comparison(*outcome.comparison, outcome.run_directory);
+  }
   fmt::print("Answers and results: {}\n", outcome.run_directory.string());
 }
 
@@ -183,6 +203,14 @@ Action add_eval(CLI::App& command) {
                   "none, or rebalance[:alpha=0.2,threshold=0.01,depth=LAST,mode=mask|self]; several times: "
                   "several arms")
       ->type_name("SPEC")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command
+      .add_option(
+          "--sweep", options->sweeps,
+          "Values of alpha, threshold, depth or mode, such as alpha=0:1:0.1 or depth=1,2,LAST; several "
+          "times: every combination")
+      ->type_name("KEY=VALUES")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command.add_option("--subjects", options->subjects, "Subjects of mmlu or worlds (default: all)")

@@ -178,27 +178,14 @@ std::vector<Tally> tallies_of(const TaskScores& scores, const std::vector<GroupS
   return tallies;
 }
 
-// 1 fixed, -1 broken, 0 the same, of the members whose right letter is known.
+// The changes of the members whose right letter is known.
 std::vector<std::int8_t> differences(const std::vector<Answer>& before, const std::vector<Answer>& after,
                                      const std::vector<std::size_t>& members) {
   std::vector<std::int8_t> out;
   for (const std::size_t i : members) {
     if (!before[i].correct) continue;
-    out.push_back(static_cast<std::int8_t>(int{*after[i].correct} - int{*before[i].correct}));
+    out.push_back(change(before[i], after[i]));
   }
-  return out;
-}
-
-PairedNumbers paired_numbers(const std::vector<std::int8_t>& changes, const ComparisonOptions& options) {
-  PairedNumbers out;
-  out.items = static_cast<std::int64_t>(changes.size());
-  if (changes.empty()) return out;
-  out.fixed = std::count(changes.begin(), changes.end(), 1);
-  out.broken = std::count(changes.begin(), changes.end(), -1);
-  out.difference = static_cast<double>(out.fixed - out.broken) / static_cast<double>(out.items);
-  out.p = mcnemar_exact_p(out.fixed, out.broken);
-  const bool none = out.fixed == 0 && out.broken == 0;  // then every resample is the same
-  out.interval = none ? Interval{} : paired_bootstrap_interval(changes, options.resamples, options.seed);
   return out;
 }
 
@@ -277,6 +264,23 @@ Comparison compare_runs(std::vector<FinishedArm> first, std::vector<FinishedArm>
   for (std::size_t task = 0; task < out.arms.front().arm.tasks.size(); ++task) {
     out.tasks.push_back(compare_task(out.arms, pairs, task, options, pool));
   }
+  return out;
+}
+
+std::int8_t change(const Answer& before, const Answer& after) {
+  return static_cast<std::int8_t>(int{*after.correct} - int{*before.correct});
+}
+
+PairedNumbers paired_numbers(const std::vector<std::int8_t>& changes, const ComparisonOptions& options) {
+  PairedNumbers out;
+  out.items = static_cast<std::int64_t>(changes.size());
+  if (changes.empty()) return out;
+  out.fixed = std::count(changes.begin(), changes.end(), 1);
+  out.broken = std::count(changes.begin(), changes.end(), -1);
+  out.difference = static_cast<double>(out.fixed - out.broken) / static_cast<double>(out.items);
+  out.p = mcnemar_exact_p(out.fixed, out.broken);
+  const bool none = out.fixed == 0 && out.broken == 0;  // then every resample is the same
+  out.interval = none ? Interval{} : paired_bootstrap_interval(changes, options.resamples, options.seed);
   return out;
 }
 

@@ -88,6 +88,12 @@ std::vector<ArmPair> plan_pairs(const std::vector<ComparedArm>& arms, const std:
 Comparison compare_runs(std::vector<FinishedArm> first, std::vector<FinishedArm> second,
                         const ComparisonOptions& options);
 
+// What became of one item: 1 fixed, -1 broken, 0 the same. Both answers are judged.
+std::int8_t change(const Answer& before, const Answer& after);
+
+// The numbers of items with these changes, by the resamples and the seed of `options`.
+PairedNumbers paired_numbers(const std::vector<std::int8_t>& changes, const ComparisonOptions& options);
+
 // The Wilson interval of an accuracy, absent where there is none.
 std::optional<Interval> accuracy_interval(const Tally& tally);
 

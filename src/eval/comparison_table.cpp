@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "base/error.h"
+#include "eval/comparison_text.h"
 #include "eval/display_width.h"
 #include "eval/table_text.h"
 
@@ -22,38 +23,6 @@ constexpr int kFixedWidth = 6, kBrokenWidth = 7;
 std::string shortened(const std::string& name) {
   const std::string whole = printable(name, 200);
   return display_width(whole) <= kLongestName ? whole : printable(whole, kLongestName - 3);
-}
-
-std::string percent(const std::optional<double>& value) { return one_decimal(in_percent(value)); }
-
-std::string accuracy_text(const Tally& tally) {
-  const auto interval = accuracy_interval(tally);
-  if (!interval) return "-";
-  return fmt::format("{} [{}, {}]", percent(tally.accuracy()), percent(interval->low),
-                     percent(interval->high));
-}
-
-// "+1.2", "0.0": a difference that rounds to nothing has no sign.
-std::string points(double value) {
-  const std::string text = fmt::format("{:+.1f}", 100 * value);
-  return text == "+0.0" || text == "-0.0" ? "0.0" : text;
-}
-
-std::string difference_text(const PairedNumbers& numbers) {
-  if (!numbers.difference) return "-";
-  const std::string low = points(numbers.interval->low), high = points(numbers.interval->high);
-  const bool long_ones = low.size() + high.size() > 11;  // "-100.0" twice
-  return fmt::format("{} [{},{}{}]", points(*numbers.difference), low, long_ones ? "" : " ", high);
-}
-
-std::string p_text(const std::optional<double>& p) {
-  if (!p) return "";
-  return *p < 0.0001 ? "<.0001" : fmt::format("{:.4f}", *p);
-}
-
-std::string rate_text(std::int64_t count, const Tally& tally) {
-  if (tally.answered == 0) return "-";
-  return fmt::format("{:.1f}%", 100 * static_cast<double>(count) / static_cast<double>(tally.answered));
 }
 
 std::string arm_text(const ComparedArm& arm, const std::vector<std::string>& runs) {
@@ -163,8 +132,8 @@ void write_pair(TextLines& table, const Comparison& comparison, const TaskCompar
   write_rows(table, rows, header, [&](std::size_t s) {
     const PairedNumbers& numbers = pair.numbers[s];
     return right(with_thousands(numbers.items), kCountWidth) +
-           right(percent(task.tallies[at.baseline][s].accuracy()), kAccuracyWidth) +
-           right(percent(task.tallies[at.arm][s].accuracy()), kAccuracyWidth) +
+           right(percent_text(task.tallies[at.baseline][s].accuracy()), kAccuracyWidth) +
+           right(percent_text(task.tallies[at.arm][s].accuracy()), kAccuracyWidth) +
            right(difference_text(numbers), kDifferenceWidth) + right(p_text(numbers.p), kValueWidth) +
            right(p_text(numbers.p_holm), kValueWidth) + right(with_thousands(numbers.fixed), kFixedWidth) +
            right(with_thousands(numbers.broken), kBrokenWidth);

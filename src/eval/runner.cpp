@@ -19,6 +19,7 @@
 #include "eval/run_directory.h"
 #include "eval/scoring.h"
 #include "eval/sha256.h"
+#include "eval/sweep_files.h"
 
 namespace refocus {
 
@@ -116,6 +117,9 @@ RunSettings run_settings(const EvalModel& model, const EvalSettings& settings, c
   if (!is_scored(settings)) {
     out.details["profile"] = settings.profile.name;
     out.details["extraction"] = rules_name(settings.rules);
+  }
+  for (const SweepAxis& axis : settings.sweep.value_or(Sweep{}).axes) {
+    out.details["sweep"][axis.key] = axis.values;
   }
   out.details["threads"] = model.transformer.pool().size();
   out.details["batch"] = settings.batch;
@@ -288,9 +292,13 @@ EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings)
   Journal journal(run);
   tell_resumed(run, journal);
   ask(model, settings, plan, journal);
-  EvalOutcome outcome{directory, {}, {}};
+  EvalOutcome outcome{directory, {}, {}, {}};
   for (const PlannedArm& arm : plan.arms) outcome.scores.push_back(report(settings, run, arm, journal));
   if (plan.arms.size() > 1) outcome.comparison = write_comparison(run.path());
+  if (settings.sweep) {
+    outcome.sweep = sweep_report(*settings.sweep, *outcome.comparison);
+    write_sweep(run.path(), *outcome.sweep);
+  }
   return outcome;
 }
 
