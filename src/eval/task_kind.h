@@ -24,8 +24,8 @@ enum class ShortMetric { kExactMatch, kNumeric, kF1 };
 // How a short answer is read and compared; see eval/short_answer.h.
 struct ShortAnswerRules {
   ShortMetric metric = ShortMetric::kExactMatch;
-  double tolerance = 0;  // kNumeric: the largest difference that still counts as right
-  std::string pattern;   // PCRE2; empty: what follows the last "Response:"
+  double tolerance = 0;      // kNumeric: the largest difference that still counts as right
+  std::string pattern = {};  // PCRE2; empty: what follows the last "Response:"
 };
 
 // The texts of one kind of prompt: instruction + body + suffix, of which only the body is a template.

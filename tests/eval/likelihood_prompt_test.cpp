@@ -21,7 +21,8 @@ Item mmlu_item(std::string question, char label) {
 
 TEST(LikelihoodPrompt, WordsMmluAsTheHarnessDoes) {
   const Item item = mmlu_item("\u00a0 \n Who\n was?\t\u3000", 'C');
-  EXPECT_EQ(likelihood_context(task_kind("mmlu"), item), "Who\n was?\nA. one\nB. \nC.  NA \nD. four\nAnswer:");
+  EXPECT_EQ(likelihood_context(task_kind("mmlu"), item),
+            "Who\n was?\nA. one\nB. \nC.  NA \nD. four\nAnswer:");
   EXPECT_THAT(likelihood_continuations(task_kind("mmlu"), item), ElementsAre(" A", " B", " C", " D"));
   EXPECT_EQ(likelihood_prefix(task_kind("mmlu"), item.subject, {}),
             "The following are multiple choice questions (with answers) about high school us history.\n\n");
@@ -34,7 +35,8 @@ TEST(LikelihoodPrompt, WordsMmluAsTheHarnessDoes) {
 
 TEST(LikelihoodPrompt, WordsTheOtherTasks) {
   EXPECT_EQ(likelihood_prefix(task_kind("worlds"), "colours", {}), "");
-  EXPECT_EQ(likelihood_context(task_kind("worlds"), mmlu_item(" ", 'A')), "\nA. one\nB. \nC.  NA \nD. four\nAnswer:");
+  EXPECT_EQ(likelihood_context(task_kind("worlds"), mmlu_item(" ", 'A')),
+            "\nA. one\nB. \nC.  NA \nD. four\nAnswer:");
   Item piqa;
   piqa.fields = {{"goal", "To cool tea"}, {"sol1", "wait"}, {"sol2", "boil it"}};
   piqa.choices = {"wait", "boil it"};
@@ -44,8 +46,11 @@ TEST(LikelihoodPrompt, WordsTheOtherTasks) {
   siqa.fields = {{"context", "Ann lay down."}, {"question", "Why?"}};
   siqa.choices = {"to rest", "to run", "to eat"};
   EXPECT_EQ(likelihood_context(task_kind("siqa"), siqa), "Q: Ann lay down. Why?\nA:");
-  EXPECT_THAT(likelihood_continuations(task_kind("siqa"), siqa), ElementsAre(" to rest", " to run", " to eat"));
-  EXPECT_EQ(likelihood_prefix(task_kind("siqa"), "socialiqa", {}) + likelihood_prefix(task_kind("piqa"), "physicaliqa", {}), "");
+  EXPECT_THAT(likelihood_continuations(task_kind("siqa"), siqa),
+              ElementsAre(" to rest", " to run", " to eat"));
+  EXPECT_EQ(likelihood_prefix(task_kind("siqa"), "socialiqa", {}) +
+                likelihood_prefix(task_kind("piqa"), "physicaliqa", {}),
+            "");
 }
 
 TEST(EncodeOptions, WhiteSpaceAtTheBorderBelongsToTheOption) {
