@@ -17,14 +17,22 @@ std::string_view question_of(const Item& item) {
   return item.fields.empty() ? std::string_view() : item.fields.front().second;
 }
 
-std::string_view letter_text(const std::optional<char>& letter) {
-  return letter ? std::string_view(&*letter, 1) : std::string_view();
+// The letter or the short answer that was found.
+std::string_view found_text(const Extraction& found) {
+  if (found.text) return *found.text;
+  return found.letter ? std::string_view(&*found.letter, 1) : std::string_view();
+}
+
+// The right letter, or the first right short answer.
+std::string_view right_text(const Item& item) {
+  if (item.label) return {&*item.label, 1};
+  return item.answers.empty() ? std::string_view() : item.answers.front();
 }
 
 }  // namespace
 
-std::string subject_csv(const std::vector<const Answer*>& answers) {
-  std::size_t options = 4;
+std::string subject_csv(const std::vector<const Answer*>& answers, const TaskKind& kind) {
+  std::size_t options = kind.is_own() ? 0 : 4;
   for (const Answer* answer : answers) options = std::max(options, answer->item->choices.size());
   options = std::min(options, kLetters.size());
   std::string out;
@@ -39,8 +47,8 @@ std::string subject_csv(const std::vector<const Answer*>& answers) {
       row.push_back(k < item.choices.size() ? std::string_view(item.choices[k]) : std::string_view());
     }
     const std::string_view correctness = !answer->correct ? "" : *answer->correct ? "True" : "False";
-    row.insert(row.end(), {letter_text(item.label), letter_text(answer->extraction.letter),
-                           answer->response.text, correctness});
+    row.insert(row.end(),
+               {right_text(item), found_text(answer->extraction), answer->response.text, correctness});
     append_csv_row(out, row);
   }
   return out;
