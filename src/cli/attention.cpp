@@ -14,6 +14,7 @@
 #include "cli/command.h"
 #include "cli/number_list.h"
 #include "cli/prompt_options.h"
+#include "cli/task_arguments.h"
 #include "eval/profile.h"
 #include "eval/progress.h"
 #include "eval/task_data.h"
@@ -161,25 +162,20 @@ void run_prompt(const Options& options, RunningModel& model, AttentionReport& re
 // The prompts that an evaluation would ask.
 std::vector<std::vector<std::int32_t>> task_prompts(const Options& options, const OpenModel& model,
                                                     AttentionReport& report) {
-  const TaskKind& kind = task_kind(options.task);
-  if (!kind.has_subjects && !options.subjects.empty()) {
-    throw usage_error("--subjects", "expected a task with subjects ({}), got {}; leave --subjects out",
-                      task_names(true), options.task);
-  }
   const Profile profile = options.profile.empty() ? default_profile() : load_profile(options.profile);
-  const PromptKind prompt_kind = options.direct ? PromptKind::kDirect : PromptKind::kCot;
-  Task task =
-      load_task(options.task, options.data.empty() ? default_data(options.task) : fs::path(options.data),
-                options.subjects);
+  const std::vector<AskedTask> asked = read_task_arguments({options.task});
+  const PromptKind prompt_kind = prompt_kinds(asked, options.cot, options.direct, false).front();
+  Task task = std::move(load_tasks(asked, options.data, options.subjects).front());
   if (options.limit > 0) limit_items(task, options.limit);
-  report.task = options.task;
+  const PromptParts parts = prompt_parts(profile, task, prompt_kind);
+  report.task = task.name;
   report.prompt_kind = prompt_kind_name(prompt_kind);
   report.profile = profile.name;
   const Tokenizer& tokenizer = model.need_tokenizer("use a model that has one");
   const std::int64_t context = context_of(options, model.config);
   std::vector<std::vector<std::int32_t>> prompts;
   for (const Item& item : task.items) {
-    prompts.push_back(tokenizer.encode_prompt(make_prompt(profile, task.name, item, prompt_kind)));
+    prompts.push_back(tokenizer.encode_prompt(make_prompt(parts, item)));
     if (std::ssize(prompts.back()) > context || prompts.back().empty()) {
       throw input_error("attention",
                         "expected prompts of 1 to {} tokens (the context), got {} ({} item {}); choose other "

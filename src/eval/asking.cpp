@@ -35,14 +35,14 @@ struct Job {
 };
 
 using Jobs = std::vector<Job>;
-using OnResponse = std::function<void(const Job&, Response)>;
+// The tokens are those that were generated, a stop token included; none in log-likelihood mode.
+using OnResponse = std::function<void(const Job&, Response, std::span<const std::int32_t> tokens)>;
+using IsDone = std::function<bool(const Question&, std::size_t arm)>;
 
 // What is still to be asked, by the turn it belongs to: question by question, so that an interrupted run has
 // pairs. The longest prompts of texts come first: a long one at the end would be computed alone, and a lack
 // of memory shows at once. Questions with common examples (log-likelihoods) stay together.
-std::vector<Jobs> open_jobs(const Plan& plan, const Journal& journal, bool longest_first) {
-  std::vector<std::set<ItemKey>> done;
-  for (const PlannedArm& arm : plan.arms) done.push_back(journal.done(arm.name));
+std::vector<Jobs> open_jobs(const Plan& plan, const IsDone& is_done, bool longest_first) {
   std::vector<std::size_t> order(plan.questions.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   if (longest_first) {
@@ -56,9 +56,7 @@ std::vector<Jobs> open_jobs(const Plan& plan, const Journal& journal, bool longe
     if (turns.size() <= turn) turns.resize(turn + 1);
     for (std::size_t a = 0; a < plan.arms.size(); ++a) {
       if (plan.arms[a].arm.prompt != question.kind) continue;
-      if (!done[a].contains({question.item->subject, question.item->index})) {
-        turns[turn].push_back({&question, &plan.arms[a]});
-      }
+      if (!is_done(question, a)) turns[turn].push_back({&question, &plan.arms[a]});
     }
   }
   return turns;
@@ -113,7 +111,7 @@ void generate(const EvalModel& model, const EvalSettings& settings, const Plan& 
     for (; next < jobs.size() && std::ssize(jobs[next].asked().tokens) >= plan.context; ++next) {
       Response response;
       response.finish_reason = "length";
-      on_response(jobs[next], std::move(response));
+      on_response(jobs[next], std::move(response), {});
     }
     if (next == jobs.size()) return std::nullopt;
     const Question& question = jobs[next].asked();
@@ -129,7 +127,8 @@ void generate(const EvalModel& model, const EvalSettings& settings, const Plan& 
   };
   scheduler.run(source, [&](GenerationResult&& result) {
     const Job& job = jobs[result.id];
-    on_response(job, to_response(model, job.question->task->until, std::move(result)));
+    const std::vector<std::int32_t> tokens = result.tokens;
+    on_response(job, to_response(model, job.question->task->until, std::move(result)), tokens);
   });
 }
 
@@ -148,8 +147,18 @@ void score_options(const EvalModel& model, const EvalSettings& settings, const P
     Response response;
     response.text = likelihoods_text(result.options);
     response.finish_reason = kLikelihoodRule;
-    on_response(jobs[result.id], std::move(response));
+    on_response(jobs[result.id], std::move(response), {});
   });
+}
+
+// Says whose response it is.
+void complete(const Job& job, Response& response) {
+  const Question& question = job.asked();
+  response.arm = job.arm->name;
+  response.subject = question.item->subject;
+  response.index = question.item->index;
+  response.prompt = question.prompt;
+  response.prompt_tokens = static_cast<std::int64_t>(question.tokens.size());
 }
 
 // The answers to the turns of transcripts, for the prompts of the turns after them.
@@ -222,7 +231,12 @@ void check_memory(const EvalModel& model, const EvalSettings& settings, const Pl
 
 void ask(const EvalModel& model, const EvalSettings& settings, const Plan& plan, Journal& journal) {
   const bool scored = is_scored(settings);
-  std::vector<Jobs> turns = open_jobs(plan, journal, /*longest_first=*/!scored);
+  std::vector<std::set<ItemKey>> done;
+  for (const PlannedArm& arm : plan.arms) done.push_back(journal.done(arm.name));
+  const auto is_done = [&](const Question& question, std::size_t arm) {
+    return done[arm].contains({question.item->subject, question.item->index});
+  };
+  std::vector<Jobs> turns = open_jobs(plan, is_done, /*longest_first=*/!scored);
   std::size_t open = 0;
   for (const Jobs& jobs : turns) open += jobs.size();
   if (open == 0) return;
@@ -230,13 +244,9 @@ void ask(const EvalModel& model, const EvalSettings& settings, const Plan& plan,
   const auto total = static_cast<std::int64_t>(plan.questions.size() * settings.interventions.size());
   Progress progress("eval", total, total - static_cast<std::int64_t>(open));
   Conversation conversation(plan, journal);
-  const auto keep = [&](const Job& job, Response response) {
+  const auto keep = [&](const Job& job, Response response, std::span<const std::int32_t>) {
     const Question& question = job.asked();
-    response.arm = job.arm->name;
-    response.subject = question.item->subject;
-    response.index = question.item->index;
-    response.prompt = question.prompt;
-    response.prompt_tokens = static_cast<std::int64_t>(question.tokens.size());
+    complete(job, response);
     journal.put(response);
     if (question.task->type == AnswerType::kTranscript) conversation.keep(response);
     progress.advance(scored ? response.prompt_tokens : response.generated_tokens);
@@ -249,6 +259,20 @@ void ask(const EvalModel& model, const EvalSettings& settings, const Plan& plan,
       (scored ? score_options : generate)(model, settings, plan, turns[turn], keep);
     }
   }
+}
+
+void ask_for_texts(const EvalModel& model, const EvalSettings& settings, const Plan& plan,
+                   const OnAnsweredText& on_text) {
+  REFOCUS_CHECK(!is_scored(settings));
+  check_memory(model, settings, plan);
+  const std::vector<Jobs> turns = open_jobs(
+      plan, [](const Question&, std::size_t) { return false; }, /*longest_first=*/true);
+  REFOCUS_CHECK(turns.size() == 1);
+  generate(model, settings, plan, turns.front(),
+           [&](const Job& job, Response response, std::span<const std::int32_t> tokens) {
+             complete(job, response);
+             on_text(*job.question, *job.arm, std::move(response), tokens);
+           });
 }
 
 }  // namespace refocus

@@ -121,7 +121,7 @@ void write_arms(TextLines& table, const Comparison& comparison, const TaskCompar
       continue;
     }
     if (task.tallies[begin].back().mean_f1()) {
-      all("F1", [](const Tally& t) { return percent(t.mean_f1()); });
+      all("F1", [](const Tally& t) { return one_decimal(in_percent(t.mean_f1())); });
     }
     if (!transcript) all("unparsed", [](const Tally& t) { return rate_text(t.unparsed, t); });
     all("truncated", [](const Tally& t) { return rate_text(t.truncated, t); });
