@@ -61,7 +61,7 @@ std::string data_fingerprint(const std::vector<Task>& tasks) {
     std::string all = task.name;
     for (const Item& item : task.items) {
       nlohmann::json line = {item.subject, item.index, item.fields, item.choices,
-                                   item.label ? std::string(1, *item.label) : ""};
+                             item.label ? std::string(1, *item.label) : ""};
       if (!item.answers.empty()) line.push_back(item.answers);
       all += line.dump() + "\n";
     }

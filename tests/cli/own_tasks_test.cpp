@@ -32,6 +32,9 @@ std::vector<Json> json_lines(const fs::path& path) {
   return lines;
 }
 
+// As a cell that needs quotes.
+std::string quoted(const std::string& text) { return fmt::format("\"{}\"", text); }
+
 class OwnTasks : public ::testing::Test {
  protected:
   // A copy of the examples, to be changed and removed.
@@ -129,6 +132,8 @@ TEST_F(OwnTasks, WriteTranscriptsOfSeveralTurns) {
                 "several questions. " + data[q]["turns"][0].get<std::string>() + "\nAnalysis: " + first +
                     " next: " + data[q]["turns"][1].get<std::string>() + "\nAnalysis:");
       EXPECT_FALSE(samples[0].contains("acc"));
+      EXPECT_THAT(file_text(arm("run", name) / (category + ".csv")),
+                  HasSubstr("\n" + quoted(data[q]["turns"][1]) + ",,,"));
     }
   }
   const Json comparison = Json::parse(file_text(dir / "run/comparison.json"));
