@@ -54,6 +54,13 @@ std::vector<Jobs> open_jobs(const Plan& plan, const Journal& journal) {
   return turns;
 }
 
+// The longest prompts of texts come first: a long one at the end would be computed alone, and a lack of
+// memory shows at once. Questions with common examples (log-likelihoods) stay together. The arms of a
+// question do too.
+void put_longest_first(Jobs& jobs) {
+  std::ranges::stable_sort(jobs, std::greater(), [](const Job& job) { return job.asked().tokens.size(); });
+}
+
 // Where the first of `ends` begins in `text`; npos where none does.
 std::size_t first_end(std::string_view text, const std::vector<std::string>& ends, std::size_t from = 0) {
   std::size_t first = std::string_view::npos;
@@ -235,6 +242,7 @@ void ask(const EvalModel& model, const EvalSettings& settings, const Plan& plan,
     if (turn > 0) {
       for (Job& job : turns[turn]) conversation.prepare(model, job);
     }
+    if (!scored) put_longest_first(turns[turn]);
     if (!turns[turn].empty()) {
       (scored ? score_options : generate)(model, settings, plan, turns[turn], keep);
     }
