@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <functional>
 #include <map>
-#include <numeric>
 #include <set>
 #include <tuple>
 
@@ -40,18 +39,10 @@ using OnResponse = std::function<void(const Job&, Response, std::span<const std:
 using IsDone = std::function<bool(const Question&, std::size_t arm)>;
 
 // What is still to be asked, by the turn it belongs to: question by question, so that an interrupted run has
-// pairs. The longest prompts of texts come first: a long one at the end would be computed alone, and a lack
-// of memory shows at once. Questions with common examples (log-likelihoods) stay together.
-std::vector<Jobs> open_jobs(const Plan& plan, const IsDone& is_done, bool longest_first) {
-  std::vector<std::size_t> order(plan.questions.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  if (longest_first) {
-    std::ranges::stable_sort(order, std::greater(),
-                             [&](std::size_t q) { return plan.questions[q].tokens.size(); });
-  }
+// pairs.
+std::vector<Jobs> open_jobs(const Plan& plan, const IsDone& is_done) {
   std::vector<Jobs> turns(1);
-  for (const std::size_t q : order) {
-    const Question& question = plan.questions[q];
+  for (const Question& question : plan.questions) {
     const auto turn = static_cast<std::size_t>(question.item->turn);
     if (turns.size() <= turn) turns.resize(turn + 1);
     for (std::size_t a = 0; a < plan.arms.size(); ++a) {
@@ -60,6 +51,13 @@ std::vector<Jobs> open_jobs(const Plan& plan, const IsDone& is_done, bool longes
     }
   }
   return turns;
+}
+
+// The longest prompts of texts come first: a long one at the end would be computed alone, and a lack of
+// memory shows at once. Questions with common examples (log-likelihoods) stay together. The arms of a
+// question do too.
+void put_longest_first(Jobs& jobs) {
+  std::ranges::stable_sort(jobs, std::greater(), [](const Job& job) { return job.asked().tokens.size(); });
 }
 
 // Where the first of `ends` begins in `text`; npos where none does.
@@ -236,7 +234,7 @@ void ask(const EvalModel& model, const EvalSettings& settings, const Plan& plan,
   const auto is_done = [&](const Question& question, std::size_t arm) {
     return done[arm].contains({question.item->subject, question.item->index});
   };
-  std::vector<Jobs> turns = open_jobs(plan, is_done, /*longest_first=*/!scored);
+  std::vector<Jobs> turns = open_jobs(plan, is_done);
   std::size_t open = 0;
   for (const Jobs& jobs : turns) open += jobs.size();
   if (open == 0) return;
@@ -255,6 +253,7 @@ void ask(const EvalModel& model, const EvalSettings& settings, const Plan& plan,
     if (turn > 0) {
       for (Job& job : turns[turn]) conversation.prepare(model, job);
     }
+    if (!scored) put_longest_first(turns[turn]);
     if (!turns[turn].empty()) {
       (scored ? score_options : generate)(model, settings, plan, turns[turn], keep);
     }

@@ -60,9 +60,8 @@ std::string data_fingerprint(const std::vector<Task>& tasks) {
   for (const Task& task : tasks) {
     std::string all = task.name;
     for (const Item& item : task.items) {
-      nlohmann::json line = {item.subject, item.index, item.fields, item.choices,
-                             item.label ? std::string(1, *item.label) : ""};
-      if (!item.answers.empty()) line.push_back(item.answers);
+      const nlohmann::json line = {item.subject, item.index, item.fields, item.choices,
+                                   item.label ? std::string(1, *item.label) : ""};
       all += line.dump() + "\n";
     }
     hash.add(all);

@@ -4,15 +4,17 @@
 #include <string_view>
 
 #include "eval/csv_writer.h"
+#include "eval/transcript.h"
 
 namespace refocus {
 namespace {
 
 constexpr std::string_view kLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
-std::string_view question_of(const Item& item) {
+std::string_view question_of(const Item& item, const TaskKind& kind) {
+  const std::string_view field = kind.type == AnswerType::kTranscript ? kTurnField : "question";
   for (const auto& [name, text] : item.fields) {
-    if (name == "question") return text;
+    if (name == field) return text;
   }
   return item.fields.empty() ? std::string_view() : item.fields.front().second;
 }
@@ -42,7 +44,7 @@ std::string subject_csv(const std::vector<const Answer*>& answers, const TaskKin
   append_csv_row(out, row);
   for (const Answer* answer : answers) {
     const Item& item = *answer->item;
-    row = {question_of(item)};
+    row = {question_of(item, kind)};
     for (std::size_t k = 0; k < options; ++k) {
       row.push_back(k < item.choices.size() ? std::string_view(item.choices[k]) : std::string_view());
     }

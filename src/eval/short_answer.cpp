@@ -198,7 +198,7 @@ std::optional<double> whole_number_text(std::string_view text) {
 
 bool numbers_agree(double a, double b, double tolerance) {
   if (a == b) return true;
-  // A difference of two decimal fractions misses the tolerance by a rounding error: 3.15 - 3.14 > 0.01.
+  // A difference of two decimal fractions misses the tolerance by a rounding error: 1.1 - 1.0 > 0.1.
   const double rounding = 1e-12 * std::max(std::abs(a), std::abs(b));
   return tolerance > 0 && std::abs(a - b) <= tolerance + rounding;
 }

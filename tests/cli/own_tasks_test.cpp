@@ -129,6 +129,8 @@ TEST_F(OwnTasks, WriteTranscriptsOfSeveralTurns) {
                 "several questions. " + data[q]["turns"][0].get<std::string>() + "\nAnalysis: " + first +
                     " next: " + data[q]["turns"][1].get<std::string>() + "\nAnalysis:");
       EXPECT_FALSE(samples[0].contains("acc"));
+      EXPECT_THAT(file_text(arm("run", name) / (category + ".csv")),
+                  HasSubstr(fmt::format("\n\"{}\",,,", data[q]["turns"][1].get<std::string>())));
     }
   }
   const Json comparison = Json::parse(file_text(dir / "run/comparison.json"));
@@ -148,6 +150,7 @@ TEST_F(OwnTasks, WriteTranscriptsOfSeveralTurns) {
 TEST_F(OwnTasks, LeaveATurnWithoutRoomEmpty) {
   eval_well({example("chat.yaml")}, "run", {"--context", "190"});
   const auto samples = json_lines(arm("run", "direct-none") / "samples_chat_coins_refocus.jsonl");
+  ASSERT_EQ(samples.size(), 2u);
   EXPECT_NE(samples[0]["resps"][0][0], "");
   EXPECT_GE(samples[1]["prompt_tokens"], 190);
   EXPECT_EQ(samples[1]["resps"][0][0], "");
@@ -331,6 +334,11 @@ TEST_F(OwnTasks, BadInputIsOneClearLineAndWritesNothing) {
   expect_refused(eval({quiz}, "bad", {"--loglikelihood", "--shots", "1"}), 2, {"mmlu alone", "got quiz"});
   // Names of results that only together stand for two things.
   write_file(dir / "quiz_jobs.yaml", head);
+  expect_refused(eval({quiz, (dir / "quiz_jobs.yaml").string()}, "bad", {"--direct"}), 2,
+                 {"a common name of results, got 'quiz_jobs' in quiz and quiz_jobs"});
+  write_file(dir / "d.csv", "q,A,B,topic\nQ,x,y,else\n");
+  write_file(dir / "quiz_jobs.yaml",
+             "dataset: d.csv\noptions: [A, B]\nprompt: '{q}'\nsubject_field: topic\n");
   expect_refused(eval({quiz, (dir / "quiz_jobs.yaml").string()}, "bad", {"--direct"}), 2,
                  {"a common name of results, got 'quiz_jobs' in quiz and quiz_jobs"});
 }
