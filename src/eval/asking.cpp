@@ -264,9 +264,9 @@ void ask_for_texts(const EvalModel& model, const EvalSettings& settings, const P
                    const OnAnsweredText& on_text) {
   REFOCUS_CHECK(!is_scored(settings));
   check_memory(model, settings, plan);
-  const std::vector<Jobs> turns = open_jobs(
-      plan, [](const Question&, std::size_t) { return false; }, /*longest_first=*/true);
+  std::vector<Jobs> turns = open_jobs(plan, [](const Question&, std::size_t) { return false; });
   REFOCUS_CHECK(turns.size() == 1);
+  put_longest_first(turns.front());
   generate(model, settings, plan, turns.front(),
            [&](const Job& job, Response response, std::span<const std::int32_t> tokens) {
              complete(job, response);
