@@ -41,6 +41,8 @@ constexpr Entry kCommands[] = {
     {"eval", "Ask a model the questions of a task, or measure its perplexity, in one or several arms",
      refocus::cli::add_eval},
     {"compare", "Compare the arms of one run or of two, item by item", refocus::cli::add_compare},
+    {"rescore", "Read saved responses again by other rules, show where rules disagree, or judge by hand",
+     refocus::cli::add_rescore},
     {"bench", "Measure a model's speed, with and without re-balancing", refocus::cli::add_bench},
     {"convert", "Write a model as a GGUF file, quantised or not", refocus::cli::add_convert},
     {"train", "Train a model, or an adapter of one, on texts or on prompts and responses",

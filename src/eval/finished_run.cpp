@@ -9,7 +9,9 @@
 
 #include "base/error.h"
 #include "base/text_file.h"
+#include "eval/arm_report.h"
 #include "eval/file_names.h"
+#include "eval/journal.h"
 #include "eval/likelihood_answer.h"
 #include "eval/run_directory.h"
 
@@ -22,6 +24,8 @@ using nlohmann::ordered_json;
 // Reads the lines of samples files; simdjson, since a run has hundreds of megabytes of them.
 class SamplesReader {
  public:
+  explicit SamplesReader(bool documents) : documents_(documents) {}
+
   // Whether the files that are read next hold log-likelihoods.
   void expect_likelihoods(bool loglikelihood) { loglikelihood_ = loglikelihood; }
 
@@ -73,6 +77,7 @@ class SamplesReader {
       throw simdjson::simdjson_error(simdjson::NUMBER_OUT_OF_RANGE);
     }
     item.index = static_cast<int>(index);
+    if (documents_) read_document(fields["doc"].get_object(), item);
     simdjson::ondemand::value target = fields["target"];
     if (!target.is_null()) item.label = letter_of(target.get_string());
     if (loglikelihood_) {
@@ -87,6 +92,8 @@ class SamplesReader {
     }
     out.hashes.push_back(text_of(fields["doc_hash"]));
     if (item.label) answer.correct = double(fields["acc"]) == 1;
+    simdjson::ondemand::value rule = fields["rule"];
+    if (!rule.is_null()) answer.extraction.rule = text_of(rule);
     answer.response.finish_reason = text_of(fields["finish_reason"]);
     answer.response.prompt_tokens = fields["prompt_tokens"].get_int64();
     answer.response.generated_tokens = fields["generated_tokens"].get_int64();
@@ -94,6 +101,14 @@ class SamplesReader {
     answer.response.index = item.index;
     task.items.push_back(std::move(item));
     out.answers.answers.push_back(std::move(answer));
+  }
+
+  static void read_document(simdjson::ondemand::object document, Item& item) {
+    for (auto field : document) {
+      std::string name(std::string_view(field.unescaped_key()));
+      item.fields.emplace_back(std::move(name), text_of(field.value()));
+    }
+    item.choices = choices_of_fields(item.fields);
   }
 
   // [[log-likelihood, is_greedy], ...], one an option.
@@ -122,6 +137,7 @@ class SamplesReader {
   }
 
   simdjson::ondemand::parser parser_;
+  bool documents_;
   bool loglikelihood_ = false;
 };
 
@@ -157,6 +173,7 @@ class ArmReader {
       arm.prompt = results.at("config").at("prompt");
       arm.intervention = results.at("config").at("intervention");
       arm.rules = results.at("config").at("extraction");
+      arm.ignores_verdicts = results.at("config").value("verdicts", "") == kVerdictsIgnored;
       samples_.expect_likelihoods(arm.prompt == prompt_kind_name(PromptKind::kLoglikelihood));
       std::int64_t items = 0;
       for (const std::string task : identity_.at("tasks")) {
@@ -233,11 +250,23 @@ class ArmReader {
   SamplesReader& samples_;
 };
 
+void apply_verdicts(const Verdicts& verdicts, FinishedArm& arm) {
+  if (verdicts.empty()) return;
+  for (FinishedTask& task : arm.tasks) {
+    for (Answer& answer : task.answers.answers) {
+      const Verdict* verdict = verdicts.find(*answer.item, answer.response.text);
+      if (verdict == nullptr || answer.likelihoods) continue;
+      answer.extraction = manual_extraction(*verdict);
+      if (answer.item->label) answer.correct = verdict->letter == answer.item->label;
+    }
+  }
+}
+
 }  // namespace
 
-std::vector<FinishedArm> read_finished_run(const fs::path& run_directory) {
+std::vector<FinishedArm> read_finished_run(const fs::path& run_directory, const FinishedRunOptions& options) {
   const RunRecord record = read_run_record(run_directory);
-  SamplesReader samples;
+  SamplesReader samples(options.documents);
   ArmReader reader(run_directory, record.identity, samples);
   std::vector<FinishedArm> arms;
   const ordered_json names = record.identity.value("arms", ordered_json());
@@ -247,6 +276,11 @@ std::vector<FinishedArm> read_finished_run(const fs::path& run_directory) {
                       "eval` wrote");
   }
   for (const ordered_json& name : names) arms.push_back(reader.read(name.is_string() ? name : ""));
+  if (!fs::exists(run_directory / Journal::kFileName)) return arms;
+  const Verdicts verdicts(Journal::open_read_only(run_directory).verdicts());
+  for (FinishedArm& arm : arms) {
+    if (!arm.ignores_verdicts) apply_verdicts(verdicts, arm);
+  }
   return arms;
 }
 

@@ -22,6 +22,10 @@ struct Item {
   std::optional<char> label;         // the right letter, where the data says it
 };
 
+// The option texts among fields that are named as the tasks' files name them (A, B, ...; sol1, sol2; answerA,
+// ...); empty where there are none.
+std::vector<std::string> choices_of_fields(const std::vector<std::pair<std::string, std::string>>& fields);
+
 // All questions of one task, in the files' order.
 struct Task {
   std::string name;                   // "mmlu", "piqa", ...: see eval/task_kind.h

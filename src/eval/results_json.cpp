@@ -38,6 +38,7 @@ ordered_json entry(const Tally& tally, const std::string& alias, bool loglikelih
   e["unparsed"] = tally.unparsed;
   e["truncated"] = tally.truncated;
   e["empty"] = tally.empty;
+  e["manual"] = tally.manual;
   e["generated_tokens"] = tally.generated_tokens;
   e["mean_generated_tokens"] = or_null(tally.mean_generated_tokens());
   return e;

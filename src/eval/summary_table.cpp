@@ -164,6 +164,7 @@ void write_counts(TableWriter& table, const Row& all, std::size_t begin, std::si
   count("unparsed", &Tally::unparsed);
   count("truncated", &Tally::truncated);
   count("empty", &Tally::empty);
+  if (has(&Tally::manual)) count("manual", &Tally::manual);
   table.count_row("mean tokens", all, begin, end,
                   [](const Tally& tally) { return one_decimal(tally.mean_generated_tokens()); });
 }
