@@ -44,6 +44,7 @@ class Reviewer {
 
   PageOptions& page() { return page_; }
   bool done() const { return done_; }
+  std::int64_t verdicts() const { return review_.verdicts(); }
   bool helping() const { return help_; }
   const std::string& message() const { return message_; }
   bool take_moved() { return std::exchange(moved_, false); }  // another answer, or another view of it
@@ -186,7 +187,9 @@ class Window {
   static constexpr int kFooter = 2;
 
   void press(char key) {
+    const std::int64_t verdicts = reviewer_.verdicts();
     reviewer_.press(key);
+    if (reviewer_.verdicts() != verdicts) terminal_.wait_for_silence();
     if (reviewer_.take_moved()) top_ = 0;
   }
   static std::string cut(const std::string& text, int columns) {  // of ASCII

@@ -166,6 +166,15 @@ Key Terminal::read() const {
   return key;
 }
 
+void Terminal::wait_for_silence() const {
+  constexpr int kMilliseconds = 80;  // keys that are held down come every 30 to 50
+  pollfd in = {STDIN_FILENO, POLLIN, 0};
+  char dropped[64];
+  while (::poll(&in, 1, kMilliseconds) > 0) {
+    if (::read(STDIN_FILENO, dropped, sizeof dropped) <= 0) return;
+  }
+}
+
 void Terminal::show(const std::vector<std::string>& lines) const {
   std::string text = "\x1b[H";
   for (std::size_t i = 0; i < lines.size(); ++i) {

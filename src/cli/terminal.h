@@ -47,6 +47,10 @@ class Terminal {
   // Waits for a key.
   Key read() const;
 
+  // Waits until no key has come for a moment, and drops those that came: a key that was held down, or a
+  // pasted text, must not answer for what is shown next.
+  void wait_for_silence() const;
+
   // Replaces what is on the screen. Lines must not be wider than it is, and are printed as they are.
   void show(const std::vector<std::string>& lines) const;
 };

@@ -166,6 +166,7 @@ TEST_F(Rescore, KeysAtATerminal) {
   process.until("3 of 4");
   process.type("n");
   process.until("4 of 4");
+  process.until("m whole");
   process.resize(16, 44);
   process.until("4 of 4");
   process.type("q");
@@ -190,7 +191,10 @@ TEST_F(Rescore, SignalsLeaveTheTerminalAsItWas) {
     const termios before = process.settings();
     process.until("m whole");
     const std::size_t kept = verdicts().size();
-    process.type("CD");
+    process.type("C");
+    process.until("2 of 4");
+    process.until("m whole");
+    process.type("DDDD");  // held down
     process.until("3 of 4");
     process.until("m whole");
     process.send(signal);
@@ -211,7 +215,10 @@ TEST_F(Rescore, GoesOnAfterItWasStopped) {
   process.send(SIGCONT);
   process.until("1 of 4");
   process.until("m whole");
-  process.type("Bq");
+  process.type("B");
+  process.until("2 of 4");
+  process.until("m whole");
+  process.type("q");
   process.to_end();
   EXPECT_EQ(letters(), "B");
 }
