@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <set>
 
 #include "base/error.h"
@@ -128,12 +129,20 @@ std::string stripped(const std::string& text) {
 
 using Work = std::vector<std::pair<std::size_t, std::size_t>>;
 
-// What is still to be asked: (question, arm), item by item, so that an interrupted run has pairs.
-Work open_work(const Plan& plan, const Journal& journal) {
+// What is still to be asked: (question, arm), question by question, so that an interrupted run has pairs. The
+// longest prompts of texts come first: a long one at the end would be computed alone, and a lack of memory
+// shows at once. Questions with common examples (log-likelihoods) stay together.
+Work open_work(const Plan& plan, const Journal& journal, bool longest_first) {
   std::vector<std::set<ItemKey>> done;
   for (const PlannedArm& arm : plan.arms) done.push_back(journal.done(arm.name));
+  std::vector<std::size_t> order(plan.questions.size());
+  std::iota(order.begin(), order.end(), 0);
+  if (longest_first) {
+    std::ranges::stable_sort(order, std::greater(),
+                             [&](std::size_t q) { return plan.questions[q].tokens.size(); });
+  }
   Work work;
-  for (std::size_t q = 0; q < plan.questions.size(); ++q) {
+  for (const std::size_t q : order) {
     const Question& question = plan.questions[q];
     for (std::size_t a = 0; a < plan.arms.size(); ++a) {
       if (plan.arms[a].arm.prompt != question.kind) continue;
@@ -189,12 +198,12 @@ void score_options(const EvalModel& model, const EvalSettings& settings, const P
 }
 
 void ask(const EvalModel& model, const EvalSettings& settings, const Plan& plan, Journal& journal) {
-  const Work work = open_work(plan, journal);
+  const bool scored = is_scored(settings);
+  const Work work = open_work(plan, journal, /*longest_first=*/!scored);
   const auto total = static_cast<std::int64_t>(plan.questions.size() * settings.interventions.size());
   if (work.empty()) return;
   check_memory(model, settings, plan);
   Progress progress("eval", total, total - static_cast<std::int64_t>(work.size()));
-  const bool scored = is_scored(settings);
   const auto keep = [&](std::size_t place, Response response) {
     const auto& [q, a] = work[place];
     const Question& question = plan.questions[q];
