@@ -88,6 +88,19 @@ void show(const Options& options, const Audit& audit, std::optional<ExtractionRu
   if (options.write) fmt::print("\nReports written by the {} rules: {}\n", rules_name(*rules), options.path);
 }
 
+// Brings reports that are there in step with the verdicts.
+void renew_reports(const RunDirectory& run, const Journal& journal, Audit& audit) {
+  if (!audit.reported) return;
+  if (audit.reports_ignore_verdicts) {
+    fmt::print(stderr, "rescore: the reports ignore verdicts; --write lets them count\n");
+    return;
+  }
+  use_verdicts(audit, journal.verdicts());
+  write_reports(run, audit, *audit.reported, false);
+  fmt::print(stderr, "rescore: the run's reports are written anew, by the {} rules and the verdicts\n",
+             rules_name(*audit.reported));
+}
+
 // What is done to a run beside showing it.
 void change_run(const Options& options, std::optional<ExtractionRules> rules) {
   const RunDirectory run = RunDirectory::reopen(options.path);
@@ -97,25 +110,14 @@ void change_run(const Options& options, std::optional<ExtractionRules> rules) {
     fmt::print(stderr, "rescore: {} verdicts taken over, {} were there already\n", imported.added,
                imported.known);
   }
-  const Audit audit = audit_run(run.path(), journal, {.verdicts = !options.no_verdicts});
+  Audit audit = audit_run(run.path(), journal, {.verdicts = !options.no_verdicts});
   if (options.write) {
     rules = rules ? rules : audit.reported.value_or(ExtractionRules::kAnchored);
     write_reports(run, audit, *rules, options.no_verdicts);
+  } else {
+    renew_reports(run, journal, audit);
   }
   show(options, audit, rules);
-}
-
-// Brings reports that are there in step with the verdicts.
-void renew_reports(const RunDirectory& run, const Journal& journal, Audit& audit) {
-  if (!audit.reported) return;
-  if (audit.reports_ignore_verdicts) {
-    fmt::print("The reports ignore verdicts; refocus rescore --write lets them count.\n");
-    return;
-  }
-  use_verdicts(audit, journal.verdicts());
-  write_reports(run, audit, *audit.reported, false);
-  fmt::print("The run's reports are written anew, by the {} rules and the verdicts.\n",
-             rules_name(*audit.reported));
 }
 
 void review_run(const Options& options) {
@@ -217,6 +219,10 @@ Action add_rescore(CLI::App& command) {
       ->check(not_empty())
       ->type_name("FILE");
   command.add_flag("--json", options->json, "Print one JSON object instead");
+  for (const char* other : {"--write", "--list", "--json", "--no-verdicts", "--rules", "--profile"}) {
+    exported->excludes(command.get_option(other));
+  }
+  command.get_option("--import-verdicts")->excludes(command.get_option("--no-verdicts"));
   add_manual(command, *options);
   return [options] { run(*options); };
 }

@@ -28,8 +28,8 @@ class AuditTable : public TextLines {
     const ArmAgreement found = agreement_of(arm);
     const Agreement& rules = found.rules;
     const bool labelled = found.anchored.labelled > 0;
-    line(fmt::format("{}{} responses", is_run ? printable(arm.asked.name, 200) + ": " : "",
-                     with_thousands(rules.responses)));
+    line(fmt::format("{}{} response{}", is_run ? printable(arm.asked.name, 200) + ": " : "",
+                     with_thousands(rules.responses), rules.responses == 1 ? "" : "s"));
     line("  " + left("rules", 11) + right("right", 9) + right("accuracy", 10) + right("95% interval", 16) +
          right("no letter", 11) + (found.verdicts > 0 ? right("manual", 8) : ""));
     row("anchored", found.anchored, found.verdicts > 0);

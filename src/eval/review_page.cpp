@@ -32,7 +32,7 @@ bool is_marked(const TextLine& line) {
 class PageWriter {
  public:
   explicit PageWriter(const PageOptions& options)
-      : options_(options), width_(std::clamp(options.columns, 40, kWidest) - 1) {}
+      : options_(options), width_(std::clamp(options.columns, 20, kWidest) - 1) {}
 
   std::vector<std::string> write(const Review& review) {
     const AuditedAnswer* answer = review.current().answer;

@@ -9,7 +9,7 @@
 namespace refocus {
 
 struct PageOptions {
-  int columns = 80;    // at least 40
+  int columns = 80;    // at least 20
   int rows = 0;        // cut the response so that the page fits into so many; 0 for no limit
   bool whole = false;  // do not cut
   bool colours = false;

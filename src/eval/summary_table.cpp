@@ -210,6 +210,10 @@ std::string task_table(const std::vector<ArmScores>& arms, std::size_t task, int
     header();
     for (const Row& row : totals) row_line(row);
     if (!wide) write_counts(table, totals.back(), begin, end, open);
+    if (wide && all.manual > 0) {
+      table.line(fmt::format("{} answer{} judged by a person", with_thousands(all.manual),
+                             all.manual == 1 ? " was" : "s were"));
+    }
   }
   if (open)
     table.line("* some questions are not answered yet; their count is left out of n and of the accuracy");

@@ -99,12 +99,12 @@ TEST_F(Rescore, VerdictsSurviveAResumedEvaluation) {
   const ProcessResult judged = testing::refocus(
       {"rescore", at.string(), "--manual", "--only", "all", "--reviewer", "anna"}, {.input = "D\nn\nq\n"});
   EXPECT_EQ(judged.status, 0) << judged.err;
-  EXPECT_THAT(judged.out,
-              HasSubstr("The run's reports are written anew, by the anchored rules and the verdicts.\n"));
+  EXPECT_THAT(judged.err,
+              HasSubstr("the run's reports are written anew, by the anchored rules and the verdicts"));
   const auto report = [&] { return file_text(at / "arms/direct-none/results_refocus.json"); };
   const std::string with_verdicts = report();
   EXPECT_THAT(with_verdicts, HasSubstr("\"manual\": 2,"));
-  EXPECT_EQ(testing::refocus(arguments).status, 0);
+  EXPECT_THAT(testing::refocus(arguments).out, HasSubstr("2 answers were judged by a person\n"));
   EXPECT_EQ(report(), with_verdicts);
   EXPECT_EQ(testing::refocus({"rescore", at.string(), "--write", "--no-verdicts"}).status, 0);
   EXPECT_THAT(report(), AllOf(HasSubstr("\"manual\": 0,"), HasSubstr("\"verdicts\": \"ignored\"")));
@@ -232,7 +232,7 @@ TEST_F(Rescore, ReadsFilesAndComparesWithTheirRecord) {
   EXPECT_THAT(
       csv.out,
       AllOf(
-          HasSubstr("1 responses\n"), HasSubstr("  recorded           0      0.0%"),
+          HasSubstr("1 response\n"), HasSubstr("  recorded           0      0.0%"),
           HasSubstr("\nanatomy 0: anchored C (header), published A (first_letter), right C, recorded A\n")));
   const Json json =
       testing::one_json_line(testing::refocus({"rescore", (dir / "anatomy.csv").string(), "--json"}));
@@ -258,6 +258,7 @@ TEST_F(Rescore, RefusesWithOneLine) {
   expect_failure(rescore({"--profile", (dir / "p.json").string()}), 1, {"\"extraction\"", "--rules"});
   expect_failure(rescore({"--seed", "1"}), 2, {"--manual"});
   expect_failure(rescore({"--manual", "--json"}), 2, {"--json"});
+  expect_failure(rescore({"--export-verdicts", "v", "--list"}), 2, {"--list"});
   expect_failure(rescore({"--manual", "--only", "some"}), 2, {"--only", "'some'"});
   expect_failure(rescore({"--manual", "--arm", "x"}), 2, {"--arm", "cot-none, direct-none"});
   expect_failure(rescore({"--manual", "--reviewer", "a\nb"}), 2, {"--reviewer"});
