@@ -41,6 +41,8 @@ constexpr Entry kCommands[] = {
     {"eval", "Ask a model the questions of a task, or measure its perplexity, in one or several arms",
      refocus::cli::add_eval},
     {"compare", "Compare the arms of one run or of two, item by item", refocus::cli::add_compare},
+    {"rescore", "Read saved responses again by other rules, show where rules disagree, or judge by hand",
+     refocus::cli::add_rescore},
     {"attention", "Keep a prompt's attention weights, and statistics of a prompt's or a task's attention",
      refocus::cli::add_attention},
     {"study",

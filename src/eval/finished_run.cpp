@@ -9,7 +9,9 @@
 
 #include "base/error.h"
 #include "base/text_file.h"
+#include "eval/arm_report.h"
 #include "eval/file_names.h"
+#include "eval/journal.h"
 #include "eval/likelihood_answer.h"
 #include "eval/run_directory.h"
 #include "eval/task_kind.h"
@@ -23,6 +25,8 @@ using nlohmann::ordered_json;
 // Reads the lines of samples files; simdjson, since a run has hundreds of megabytes of them.
 class SamplesReader {
  public:
+  explicit SamplesReader(bool documents) : documents_(documents) {}
+
   // Whether the files that are read next hold log-likelihoods, and of what task they are.
   void expect_likelihoods(bool loglikelihood) { loglikelihood_ = loglikelihood; }
   void expect_task(const TaskKind& kind) {
@@ -79,6 +83,7 @@ class SamplesReader {
       throw simdjson::simdjson_error(simdjson::NUMBER_OUT_OF_RANGE);
     }
     item.index = static_cast<int>(index);
+    if (documents_) read_document(fields["doc"].get_object(), item);
     simdjson::ondemand::value target = fields["target"];
     if (!target.is_null()) read_target(target, item);
     if (loglikelihood_) {
@@ -95,7 +100,10 @@ class SamplesReader {
     out.hashes.push_back(text_of(fields["doc_hash"]));
     if (item.has_target()) answer.correct = double(fields[metric_]) == 1;
     if (item.has_target() && has_f1_) answer.f1 = double(fields["f1"]);
-    if (type_ == AnswerType::kShort && fields["rule"].is_null()) answer.extraction.text.reset();
+    simdjson::ondemand::value rule = fields["rule"];
+    const bool read = !rule.is_null();
+    if (read) answer.extraction.rule = text_of(rule);
+    if (type_ == AnswerType::kShort && !read) answer.extraction.text.reset();
     answer.open_ended = type_ == AnswerType::kTranscript;
     answer.response.finish_reason = text_of(fields["finish_reason"]);
     answer.response.prompt_tokens = fields["prompt_tokens"].get_int64();
@@ -117,6 +125,14 @@ class SamplesReader {
     } else {
       item.answers.push_back(text_of(target));
     }
+  }
+
+  static void read_document(simdjson::ondemand::object document, Item& item) {
+    for (auto field : document) {
+      std::string name(std::string_view(field.unescaped_key()));
+      item.fields.emplace_back(std::move(name), text_of(field.value()));
+    }
+    item.choices = choices_of_fields(item.fields);
   }
 
   // [[log-likelihood, is_greedy], ...], one an option.
@@ -145,6 +161,7 @@ class SamplesReader {
   }
 
   simdjson::ondemand::parser parser_;
+  bool documents_;
   bool loglikelihood_ = false;
   AnswerType type_ = AnswerType::kChoice;
   std::string metric_ = "acc";
@@ -199,6 +216,7 @@ class ArmReader {
       arm.prompt = results.at("config").at("prompt");
       arm.intervention = results.at("config").at("intervention");
       arm.rules = results.at("config").at("extraction");
+      arm.ignores_verdicts = results.at("config").value("verdicts", "") == kVerdictsIgnored;
       samples_.expect_likelihoods(arm.prompt == prompt_kind_name(PromptKind::kLoglikelihood));
       std::int64_t items = 0;
       for (const std::string task : identity_.at("tasks")) {
@@ -277,11 +295,23 @@ class ArmReader {
   SamplesReader& samples_;
 };
 
+void apply_verdicts(const Verdicts& verdicts, FinishedArm& arm) {
+  if (verdicts.empty()) return;
+  for (FinishedTask& task : arm.tasks) {
+    for (Answer& answer : task.answers.answers) {
+      const Verdict* verdict = verdicts.find(*answer.item, answer.response.text);
+      if (verdict == nullptr || answer.likelihoods) continue;
+      answer.extraction = manual_extraction(*verdict);
+      if (answer.item->label) answer.correct = verdict->letter == answer.item->label;
+    }
+  }
+}
+
 }  // namespace
 
-std::vector<FinishedArm> read_finished_run(const fs::path& run_directory) {
+std::vector<FinishedArm> read_finished_run(const fs::path& run_directory, const FinishedRunOptions& options) {
   const RunRecord record = read_run_record(run_directory);
-  SamplesReader samples;
+  SamplesReader samples(options.documents);
   ArmReader reader(run_directory, record.identity, samples);
   std::vector<FinishedArm> arms;
   const ordered_json names = record.identity.value("arms", ordered_json());
@@ -291,6 +321,11 @@ std::vector<FinishedArm> read_finished_run(const fs::path& run_directory) {
                       "eval` wrote");
   }
   for (const ordered_json& name : names) arms.push_back(reader.read(name.is_string() ? name : ""));
+  if (!fs::exists(run_directory / Journal::kFileName)) return arms;
+  const Verdicts verdicts(Journal::open_read_only(run_directory).verdicts());
+  for (FinishedArm& arm : arms) {
+    if (!arm.ignores_verdicts) apply_verdicts(verdicts, arm);
+  }
   return arms;
 }
 

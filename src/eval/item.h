@@ -30,6 +30,10 @@ struct Item {
   bool has_target() const { return label.has_value() || !answers.empty(); }
 };
 
+// The option texts among fields that are named as the tasks' files name them (A, B, ...; sol1, sol2; answerA,
+// ...); empty where there are none.
+std::vector<std::string> choices_of_fields(const std::vector<std::pair<std::string, std::string>>& fields);
+
 // All questions of one task, in the files' order.
 struct Task {
   std::string name;                   // "mmlu", "piqa", ...: see eval/task_kind.h

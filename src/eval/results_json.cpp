@@ -42,6 +42,7 @@ ordered_json entry(const TaskKind& kind, const Tally& tally, const std::string& 
   if (kind.type != AnswerType::kTranscript) e["unparsed"] = tally.unparsed;
   e["truncated"] = tally.truncated;
   e["empty"] = tally.empty;
+  e["manual"] = tally.manual;
   e["generated_tokens"] = tally.generated_tokens;
   e["mean_generated_tokens"] = or_null(tally.mean_generated_tokens());
   return e;

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "eval/arm_report.h"
 #include "eval/asking.h"
 #include "eval/comparison_files.h"
 #include "eval/file_names.h"
@@ -10,7 +11,6 @@
 #include "eval/journal.h"
 #include "eval/likelihood_answer.h"
 #include "eval/plan.h"
-#include "eval/results.h"
 #include "eval/run_directory.h"
 #include "eval/scoring.h"
 #include "eval/sha256.h"
@@ -122,25 +122,19 @@ ArmScores report(const EvalModel& model, const EvalSettings& settings, const Run
   std::vector<Response> responses;
   journal.for_each(arm.name, [&](Response response) { responses.push_back(std::move(response)); });
   const bool scored = is_scored(settings);
-  const auto judge_one = [&](const Task& task, const Item& item, Response response) {
-    return scored ? judge_likelihoods(task, item, std::move(response))
-                  : judge_text(task, item, std::move(response), settings.rules);
-  };
-  const std::vector<TaskAnswers> answers = judge(settings.tasks, std::move(responses), Judge(judge_one));
-  std::vector<TaskScores> scores;
-  for (const TaskAnswers& task : answers) scores.push_back(score(task));
-  ReportOptions options;
-  options.arm = arm.name;
-  options.config = run.record().identity;
-  options.config["intervention"] = arm.arm.intervention;
-  options.config["prompt"] = prompt_kind_name(arm.arm.prompt);
-  options.config["extraction"] = scored ? kLikelihoodRule : rules_name(settings.rules);
-  options.loglikelihood = scored;
-  options.model = model.name;
-  options.num_fewshot = settings.shots;
-  if (!scored) options.generation_kwargs = {{"max_gen_toks", settings.max_new_tokens}, {"do_sample", false}};
-  write_arm_reports(run.arm_directory(arm.name), answers, scores, options);
-  return {arm.name, scores};
+  const Verdicts verdicts(journal.verdicts());
+  const std::vector<TaskAnswers> answers =
+      judge(settings.tasks, std::move(responses),
+            scored ? Judge(judge_likelihoods) : judge_with(settings.rules, verdicts));
+  const auto rules = scored ? std::nullopt : std::optional(settings.rules);
+  return write_arm_report(run, {{arm.name, arm.arm}, rules, settings.shots, false, model.name}, answers);
+}
+
+// So that the run can be judged without its data.
+void keep_questions(const EvalSettings& settings, const Plan& plan, Journal& journal) {
+  Questions questions{{}, settings.tasks};
+  for (const PlannedArm& arm : plan.arms) questions.arms.push_back({arm.name, arm.arm});
+  journal.keep(questions);
 }
 
 }  // namespace
@@ -175,6 +169,7 @@ EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings)
   const RunDirectory run = RunDirectory::open(directory, recorded);
   Journal journal(run);
   tell_resumed(run, journal);
+  keep_questions(settings, plan, journal);
   ask(model, settings, plan, journal);
   EvalOutcome outcome{directory, {}, {}, {}};
   for (const PlannedArm& arm : plan.arms)

@@ -2,6 +2,7 @@
 #include "base/utf8.h"
 #include "eval/results.h"
 #include "eval/sha256.h"
+#include "eval/verdict.h"
 
 namespace refocus {
 namespace {
@@ -85,8 +86,9 @@ std::string sample_line(const Answer& answer, const ReportOptions& options, cons
   if (by_length) sample["acc_norm"] = *answer.likelihoods->correct_by_length ? 1.0 : 0.0;
 
   sample["subject"] = replace_invalid_utf8(item.subject);
-  sample["rule"] = found.found() ? ordered_json(found.rule) : ordered_json();
-  const bool in_text = found.found() && !answer.likelihoods;
+  const bool manual = found.rule == kManualRule;
+  sample["rule"] = found.found() || manual ? ordered_json(found.rule) : ordered_json();
+  const bool in_text = found.found() && !answer.likelihoods && !manual;
   sample["span"] = in_text ? ordered_json::array({found.span_begin, found.span_end}) : ordered_json();
   sample["finish_reason"] = response.finish_reason;
   sample["prompt_tokens"] = response.prompt_tokens;

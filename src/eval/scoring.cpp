@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/utf8.h"
+#include "eval/verdict.h"
 
 namespace refocus {
 namespace {
@@ -160,6 +161,7 @@ void Tally::add(const Answer& answer) {
   if (!answer.extraction.found() && !answer.open_ended) ++unparsed;
   if (answer.response.finish_reason == "length") ++truncated;
   if (answer.response.text.empty()) ++empty;
+  if (answer.extraction.rule == kManualRule) ++manual;
   generated_tokens += answer.response.generated_tokens;
   if (!answer.likelihoods) {
     characters += code_point_count(answer.response.text);
@@ -180,6 +182,7 @@ void Tally::add(const Tally& other) {
   unparsed += other.unparsed;
   truncated += other.truncated;
   empty += other.empty;
+  manual += other.manual;
   generated_tokens += other.generated_tokens;
   characters += other.characters;
   scored += other.scored;

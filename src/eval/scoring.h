@@ -72,6 +72,7 @@ struct Tally {
   std::int64_t unparsed = 0;   // no answer found, empty responses included; never of transcripts
   std::int64_t truncated = 0;  // finish_reason "length"
   std::int64_t empty = 0;      // no text at all
+  std::int64_t manual = 0;     // judged by a person's verdict
   std::int64_t generated_tokens = 0;
   std::int64_t characters = 0;  // of the responses, in code points
   std::int64_t scored = 0;      // answers in log-likelihood mode, which have no text of their own

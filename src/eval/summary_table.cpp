@@ -173,6 +173,7 @@ void write_counts(TableWriter& table, const TaskKind& kind, const Row& all, std:
   if (kind.type != AnswerType::kTranscript) count("unparsed", &Tally::unparsed);
   count("truncated", &Tally::truncated);
   count("empty", &Tally::empty);
+  if (has(&Tally::manual)) count("manual", &Tally::manual);
   table.count_row("mean tokens", all, begin, end,
                   [](const Tally& tally) { return one_decimal(tally.mean_generated_tokens()); });
 }
@@ -224,6 +225,10 @@ std::string task_table(const std::vector<ArmScores>& arms, std::size_t task, int
     header();
     for (const Row& row : totals) row_line(row);
     if (!wide) write_counts(table, kind, totals.back(), begin, end, open);
+    if (wide && all.manual > 0) {
+      table.line(fmt::format("{} answer{} judged by a person", with_thousands(all.manual),
+                             all.manual == 1 ? " was" : "s were"));
+    }
   }
   if (open)
     table.line("* some questions are not answered yet; their count is left out of n and of the accuracy");
