@@ -109,7 +109,8 @@ void check_comparable(const ComparedArm& first, const ComparedArm& other) {
     const std::size_t common = std::min(a.hashes.size(), b.hashes.size());
     for (std::size_t i = 0; i < common; ++i) {
       const Item &x = a.task->items[i], &y = b.task->items[i];
-      if (x.subject == y.subject && x.index == y.index && x.label == y.label && a.hashes[i] == b.hashes[i]) {
+      if (x.subject == y.subject && x.index == y.index && x.label == y.label && x.answers == y.answers &&
+          a.hashes[i] == b.hashes[i]) {
         continue;
       }
       const bool same_place = x.subject == y.subject && x.index == y.index;
@@ -189,6 +190,15 @@ std::vector<std::int8_t> differences(const std::vector<Answer>& before, const st
   return out;
 }
 
+// How many of a transcript's turns have other words in the arm; nothing for a task that is scored.
+std::optional<std::int64_t> differing_turns(const std::vector<Answer>& before,
+                                            const std::vector<Answer>& after,
+                                            const std::vector<std::size_t>& members) {
+  if (before.empty() || !before.front().open_ended) return std::nullopt;
+  return std::count_if(members.begin(), members.end(),
+                       [&](std::size_t i) { return before[i].response.text != after[i].response.text; });
+}
+
 void correct_for_subjects(const std::vector<ItemSet>& sets, std::vector<PairedNumbers>& numbers) {
   std::vector<PairedNumbers*> family;
   std::vector<double> p;
@@ -221,8 +231,9 @@ TaskComparison compare_task(const Arms& arms, const std::vector<ArmPair>& pairs,
   pool.parallel_for(static_cast<std::int64_t>(pairs.size() * sets), [&](std::int64_t job, int) {
     const std::size_t p = static_cast<std::size_t>(job) / sets;
     const std::size_t s = sets - 1 - static_cast<std::size_t>(job) % sets;  // the largest sets first
-    out.pairs[p].numbers[s] = paired_numbers(
-        differences(answers(pairs[p].baseline), answers(pairs[p].arm), grouping.members[s]), options);
+    const std::vector<Answer>&before = answers(pairs[p].baseline), &after = answers(pairs[p].arm);
+    out.pairs[p].numbers[s] = paired_numbers(differences(before, after, grouping.members[s]), options);
+    out.pairs[p].numbers[s].differing = differing_turns(before, after, grouping.members[s]);
   });
   for (PairComparison& pair : out.pairs) {
     correct_for_subjects(out.sets, pair.numbers);

@@ -37,10 +37,11 @@ struct PairedNumbers {
   std::int64_t fixed = 0;   // wrong in the baseline, right in the arm
   std::int64_t broken = 0;  // right in the baseline, wrong in the arm
   // Absent where there are no such items:
-  std::optional<double> difference;  // (fixed - broken) / items
-  std::optional<Interval> interval;  // paired bootstrap
-  std::optional<double> p;           // McNemar, exact
-  std::optional<double> p_holm;      // subjects only, over the subjects of the task
+  std::optional<double> difference;       // (fixed - broken) / items
+  std::optional<Interval> interval;       // paired bootstrap
+  std::optional<double> p;                // McNemar, exact
+  std::optional<double> p_holm;           // subjects only, over the subjects of the task
+  std::optional<std::int64_t> differing;  // transcripts only: turns whose texts are not the same
 };
 
 // An item whose correctness differs.

@@ -12,6 +12,7 @@
 #include "eval/file_names.h"
 #include "eval/likelihood_answer.h"
 #include "eval/run_directory.h"
+#include "eval/task_kind.h"
 
 namespace refocus {
 namespace {
@@ -22,8 +23,13 @@ using nlohmann::ordered_json;
 // Reads the lines of samples files; simdjson, since a run has hundreds of megabytes of them.
 class SamplesReader {
  public:
-  // Whether the files that are read next hold log-likelihoods.
+  // Whether the files that are read next hold log-likelihoods, and of what task they are.
   void expect_likelihoods(bool loglikelihood) { loglikelihood_ = loglikelihood; }
+  void expect_task(const TaskKind& kind) {
+    type_ = kind.type;
+    metric_ = kind.metric();
+    has_f1_ = kind.has_f1();
+  }
 
   // Appends the file's items, answers and hashes. Answers point to no item yet.
   void read(const fs::path& path, const std::string& subject, Task& task, FinishedTask& out) {
@@ -74,19 +80,23 @@ class SamplesReader {
     }
     item.index = static_cast<int>(index);
     simdjson::ondemand::value target = fields["target"];
-    if (!target.is_null()) item.label = letter_of(target.get_string());
+    if (!target.is_null()) read_target(target, item);
     if (loglikelihood_) {
       read_likelihoods(fields["filtered_resps"].get_array(), answer);
     } else {
       for (simdjson::ondemand::value texts : fields["resps"].get_array()) {
         for (simdjson::ondemand::value text : texts.get_array()) answer.response.text = text_of(text);
       }
-      for (simdjson::ondemand::value letter : fields["filtered_resps"].get_array()) {
-        answer.extraction.letter = letter_of(letter.get_string());
+      for (simdjson::ondemand::value found : fields["filtered_resps"].get_array()) {
+        if (type_ == AnswerType::kChoice) answer.extraction.letter = letter_of(found.get_string());
+        if (type_ == AnswerType::kShort) answer.extraction.text = text_of(found);
       }
     }
     out.hashes.push_back(text_of(fields["doc_hash"]));
-    if (item.label) answer.correct = double(fields["acc"]) == 1;
+    if (item.has_target()) answer.correct = double(fields[metric_]) == 1;
+    if (item.has_target() && has_f1_) answer.f1 = double(fields["f1"]);
+    if (type_ == AnswerType::kShort && fields["rule"].is_null()) answer.extraction.text.reset();
+    answer.open_ended = type_ == AnswerType::kTranscript;
     answer.response.finish_reason = text_of(fields["finish_reason"]);
     answer.response.prompt_tokens = fields["prompt_tokens"].get_int64();
     answer.response.generated_tokens = fields["generated_tokens"].get_int64();
@@ -94,6 +104,19 @@ class SamplesReader {
     answer.response.index = item.index;
     task.items.push_back(std::move(item));
     out.answers.answers.push_back(std::move(answer));
+  }
+
+  // A letter, a short answer, or a list of them.
+  void read_target(simdjson::ondemand::value target, Item& item) const {
+    if (type_ == AnswerType::kChoice) {
+      item.label = letter_of(target.get_string());
+      return;
+    }
+    if (target.type() == simdjson::ondemand::json_type::array) {
+      for (simdjson::ondemand::value one : target.get_array()) item.answers.push_back(text_of(one));
+    } else {
+      item.answers.push_back(text_of(target));
+    }
   }
 
   // [[log-likelihood, is_greedy], ...], one an option.
@@ -123,7 +146,26 @@ class SamplesReader {
 
   simdjson::ondemand::parser parser_;
   bool loglikelihood_ = false;
+  AnswerType type_ = AnswerType::kChoice;
+  std::string metric_ = "acc";
+  bool has_f1_ = false;
 };
+
+// What the results say of a task of a user's file; null where it is a built-in one.
+std::shared_ptr<const TaskKind> own_kind(const std::string& name, const ordered_json& config) {
+  const auto type = config.at("metadata").find("type");
+  if (type == config.at("metadata").end()) return nullptr;
+  TaskKind kind;
+  kind.name = name;
+  kind.type = parse_type(type->get<std::string>()).value_or(AnswerType::kChoice);
+  kind.has_subjects = config.at("task") != name;
+  for (const ordered_json& metric : config.at("metric_list")) {
+    if (metric.at("metric") == "numeric") kind.short_answer.metric = ShortMetric::kNumeric;
+    if (metric.at("metric") == "f1") kind.short_answer.metric = ShortMetric::kF1;
+  }
+  kind.definition = "{}";
+  return std::make_shared<const TaskKind>(std::move(kind));
+}
 
 ordered_json parse_results(const fs::path& path, const fs::path& run) {
   if (!fs::is_regular_file(path)) {
@@ -213,6 +255,8 @@ class ArmReader {
       if (leaf.empty()) continue;
       const fs::path path = directory / ("samples_" + checked_file_name(leaf) + "_refocus.jsonl");
       const std::size_t before = task->items.size();
+      task->own = own_kind(name, results.at("configs").at(leaf));
+      samples_.expect_task(kind_of(*task));
       samples_.read(path, subject, *task, out);
       const auto got = static_cast<std::int64_t>(task->items.size() - before);
       const std::int64_t expected = results.at("n-samples").at(leaf).at("original");
