@@ -19,7 +19,8 @@ class TaskReporter {
     const std::vector<Answer>& answers = answers_of(0);
     for (std::size_t i = 0; i < answers.size(); ++i) {
       const Item& item = *answers[i].item;
-      if (item.label) halves_[static_cast<std::size_t>(half_of_item(item.subject, item.index))].push_back(i);
+      if (answers[i].correct)
+        halves_[static_cast<std::size_t>(half_of_item(item.subject, item.index))].push_back(i);
     }
   }
 

@@ -17,12 +17,14 @@ constexpr int kDifference = 23;  // "-33.3 [-100.0, +33.3]" and a gap
 constexpr int kP = 7;            // "<.0001" and a gap
 constexpr int kFixed = 6, kBroken = 7, kUnparsed = 9, kTruncated = 10;
 
-// Breaks between words, so that lines stay within kColumns. The first line has `indent`, the others 4 more.
+// Breaks between words, but not within brackets, so that lines stay within kColumns. The first line has
+// `indent`, the others 4 more.
 void write_wrapped(TextLines& out, const std::string& text, int indent = 0) {
   std::string line = repeated(' ', indent);
   bool first = true;
   for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find(' ', begin), text.size());
+    std::size_t end = std::min(text.find(' ', begin), text.size());
+    if (text[begin] == '[') end = std::min(text.find(' ', text.find(']', begin)), text.size());
     const std::string word = text.substr(begin, end - begin);
     if (!first && display_width(line) + 1 + display_width(word) > kColumns) {
       out.line(line);
@@ -73,8 +75,9 @@ std::string name_of(const SweepReport& report, const SweepTask& task, const Held
 }
 
 std::string worth(const Tally& tally, const PairedNumbers& difference) {
-  return fmt::format("{} %, {} points from none, p {}", accuracy_text(tally), difference_text(difference),
-                     p_text(difference.p));
+  const std::string p = p_text(difference.p);
+  return fmt::format("{}, {} points from none, p{}{}", accuracy_text(tally), difference_text(difference),
+                     p.starts_with('<') ? "" : "=", p);
 }
 
 void write_selection(TextLines& table, const SweepReport& report, const SweepTask& task,
@@ -82,13 +85,13 @@ void write_selection(TextLines& table, const SweepReport& report, const SweepTas
   const auto& [first, second] = selection.best;
   write_wrapped(
       table,
-      fmt::format("{}: best on one half of the questions ({}): {}, {} %. On the other half ({}): {}.",
+      fmt::format("{}: best on one half of the questions ({}): {}, {}%. On the other half ({}): {}.",
                   selection.prompt, with_thousands(first.chosen_on.labelled), name_of(report, task, first),
                   percent_text(first.chosen_on.accuracy()), with_thousands(first.reported_on.labelled),
                   worth(first.reported_on, first.difference)));
   write_wrapped(
       table,
-      fmt::format("halves exchanged: {}, {} %. On the other: {}.", name_of(report, task, second),
+      fmt::format("halves exchanged: {}, {}%. On the other: {}.", name_of(report, task, second),
                   percent_text(second.chosen_on.accuracy()), worth(second.reported_on, second.difference)),
       4);
   write_wrapped(table,

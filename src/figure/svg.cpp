@@ -107,8 +107,9 @@ std::string mark(double x, double y, int shape, const char* color) {
 }
 
 std::string value_grid(const Scale& y, double left, double right) {
+  constexpr double kDense = 0.6;  // four lines at least
   std::string out;
-  for (const double value : ticks(y.to, y.from, nice_step(y.from - y.to))) {
+  for (const double value : ticks(y.to, y.from, nice_step(kDense * (y.from - y.to)))) {
     out +=
         fmt::format("<line x1=\"{0:.1f}\" x2=\"{1:.1f}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\" stroke=\"#ddd\"/>\n",
                     left, right, y(value));

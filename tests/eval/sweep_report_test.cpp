@@ -141,17 +141,18 @@ TEST_F(SweepReportTest, TiesGoToTheSmallestValue) {
   const std::map<std::string, std::string> bad = {{"anatomy", "AAAAAA"}, {"philosophy", "AAA"}};
   const std::map<std::string, std::string> good = {{"anatomy", "BBBBBB"}, {"philosophy", "BBB"}};
   two.arms = {{PromptKind::kCot, "none", bad},
+              {PromptKind::kCot, rebalance("0.05", "0.01"), bad},
               {PromptKind::kCot, rebalance("0.1", "0.01"), bad},
               {PromptKind::kCot, rebalance("0.5", "0.01"), good},
               {PromptKind::kCot, rebalance("0.1", "0.05"), good},
               {PromptKind::kCot, rebalance("0.5", "0.05"), good}};
-  const SweepTask over_two = report(two, {"alpha=0.1,0.5", "threshold=0.01,0.05"}).tasks.at(0);
+  const SweepTask over_two = report(two, {"alpha=0.05,0.1,0.5", "threshold=0.01,0.05"}).tasks.at(0);
   ASSERT_EQ(over_two.curves.size(), 2u);
   ASSERT_EQ(over_two.selections.size(), 1u);
   const HeldOutBest& best = over_two.selections[0].best[0];
   EXPECT_EQ(best.curve, 1u) << "the best overall, whichever curve it is on";
   EXPECT_EQ(over_two.curves[1].points[best.point].x, 0.1) << "though a larger value was seen first";
-  EXPECT_EQ(best.tied, 2);
+  EXPECT_EQ(best.tied, 2) << "the worse ones that tied before do not count";
 }
 
 TEST_F(SweepReportTest, NoChoiceWhereAHalfIsEmpty) {
@@ -267,7 +268,7 @@ TEST_F(SweepReportTest, TableHasARowAPointAndSaysWhatWasHeldOut) {
           "\n       0.2    88.9 \\[56.5, 98.0\\] +\\+55.6 \\[\\+22.2, \\+88.9\\] 0.0625 0.3750 +5 +0"));
   EXPECT_THAT(table, ::testing::ContainsRegex("\n       0.1 .* 11.1% +0.0%\n"))
       << "one answer without a letter";
-  EXPECT_THAT(table, HasSubstr("cot: best on one half of the questions (4): alpha=0.1, 100.0 %."));
+  EXPECT_THAT(table, HasSubstr("cot: best on one half of the questions (4): alpha=0.1, 100.0%."));
   EXPECT_THAT(table, HasSubstr("alpha=0 (the first of 3 that tie)"));
   EXPECT_THAT(table, HasSubstr("flatters"));
   std::istringstream in(table);
