@@ -1,4 +1,4 @@
-// exp for SIMD vectors of float32, about 1 unit in the last place; included once per instruction set.
+// exp and log for SIMD vectors of float32, about 1 unit in the last place; included once per instruction set.
 #if defined(REFOCUS_KERNELS_MATH_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef REFOCUS_KERNELS_MATH_INL_H_
 #undef REFOCUS_KERNELS_MATH_INL_H_
@@ -57,6 +57,27 @@ HWY_INLINE V exp_of_nonpositive(D d, V x) {
   const V power = hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(hn::ConvertTo(di, n), hn::Set(di, 127))));
   const V result = hn::Mul(exp_of_remainder(d, x, n), power);
   return hn::IfThenZeroElse(hn::Lt(x, hn::Set(d, -87.3365447f)), result);
+}
+
+// ln(x) for normal x > 0: x = 2^n m with m in [sqrt(1/2), sqrt(2)), and ln m = 2 atanh(f), f = (m - 1) / (m +
+// 1), by its series to f^9; what is left out is below 2 f^11 / 11 < 1e-9.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V log_of_positive(D d, V x) {
+  const hn::RebindToSigned<D> di;
+  // Bits of sqrt(1/2): what lies between them and x's in the exponent field is n.
+  const auto above = hn::Sub(hn::BitCast(di, x), hn::Set(di, 0x3F3504F3));
+  const auto n = hn::ShiftRight<23>(above);
+  const V m = hn::BitCast(d, hn::Sub(hn::BitCast(di, x), hn::ShiftLeft<23>(n)));
+  const V f = hn::Div(hn::Sub(m, hn::Set(d, 1.0f)), hn::Add(m, hn::Set(d, 1.0f)));
+  const V square = hn::Mul(f, f);
+  V p = hn::Set(d, 2.0f / 9);
+  p = hn::MulAdd(p, square, hn::Set(d, 2.0f / 7));
+  p = hn::MulAdd(p, square, hn::Set(d, 2.0f / 5));
+  p = hn::MulAdd(p, square, hn::Set(d, 2.0f / 3));
+  p = hn::Mul(hn::Mul(p, square), f);
+  const V twice = hn::Add(f, f), exponent = hn::ConvertTo(d, n);
+  const V low = hn::MulAdd(exponent, hn::Set(d, -2.12194440e-4f), p);
+  return hn::MulAdd(exponent, hn::Set(d, 0.693359375f), hn::Add(twice, low));
 }
 
 }  // namespace HWY_NAMESPACE
