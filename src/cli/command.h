@@ -19,6 +19,7 @@ Action add_bench(CLI::App& command);
 Action add_eval(CLI::App& command);
 Action add_perplexity(CLI::App& command);  // of eval
 Action add_compare(CLI::App& command);
+Action add_explore(CLI::App& command);
 Action add_convert(CLI::App& command);
 Action add_merge(CLI::App& command);
 Action add_train(CLI::App& command);

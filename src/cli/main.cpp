@@ -41,6 +41,7 @@ constexpr Entry kCommands[] = {
     {"eval", "Ask a model the questions of a task, or measure its perplexity, in one or several arms",
      refocus::cli::add_eval},
     {"compare", "Compare the arms of one run or of two, item by item", refocus::cli::add_compare},
+    {"explore", "Write the explorer of captured attention anew: DIR/attention.html", refocus::cli::add_explore},
     {"bench", "Measure a model's speed, with and without re-balancing", refocus::cli::add_bench},
     {"convert", "Write a model as a GGUF file, quantised or not", refocus::cli::add_convert},
     {"train", "Train a model, or an adapter of one, on texts or on prompts and responses",

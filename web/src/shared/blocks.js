@@ -6,15 +6,23 @@ export function hasBlock(id) {
   return document.getElementById(`block-${id}`) !== null;
 }
 
-/** The bytes of a block as text. */
-export async function readBlock(id) {
+async function decoded(id) {
   const element = document.getElementById(`block-${id}`);
   if (!element) throw new Error(`the page has no block "${id}"`);
   const packed = atob(element.textContent);
   const bytes = new Uint8Array(packed.length);
   for (let i = 0; i < packed.length; i++) bytes[i] = packed.charCodeAt(i);
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return new Response(stream).text();
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate")));
+}
+
+/** The bytes of a block as text. */
+export async function readBlock(id) {
+  return (await decoded(id)).text();
+}
+
+/** The bytes of a block. */
+export async function readBytes(id) {
+  return new Uint8Array(await (await decoded(id)).arrayBuffer());
 }
 
 /** A block that holds JSON. */
