@@ -16,6 +16,7 @@ Action add_tokenize(CLI::App& command);
 Action add_info(CLI::App& command);
 Action add_extract(CLI::App& command);
 Action add_bench(CLI::App& command);
+Action add_attention(CLI::App& command);
 Action add_eval(CLI::App& command);
 Action add_perplexity(CLI::App& command);  // of eval
 Action add_compare(CLI::App& command);

@@ -41,6 +41,8 @@ constexpr Entry kCommands[] = {
     {"eval", "Ask a model the questions of a task, or measure its perplexity, in one or several arms",
      refocus::cli::add_eval},
     {"compare", "Compare the arms of one run or of two, item by item", refocus::cli::add_compare},
+    {"attention", "Keep a prompt's attention weights, and statistics of a prompt's or a task's attention",
+     refocus::cli::add_attention},
     {"explore", "Write the explorer of captured attention anew: DIR/attention.html", refocus::cli::add_explore},
     {"bench", "Measure a model's speed, with and without re-balancing", refocus::cli::add_bench},
     {"convert", "Write a model as a GGUF file, quantised or not", refocus::cli::add_convert},

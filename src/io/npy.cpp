@@ -27,21 +27,6 @@ std::string shape_tuple(const std::vector<std::int64_t>& shape) {
   return text + (shape.size() == 1 ? ",)" : ")");
 }
 
-// Magic, version 1.0, header length, header; 64-byte aligned, byte for byte what NumPy writes.
-std::string header_of(const std::vector<std::int64_t>& shape) {
-  std::string dictionary =
-      fmt::format("{{'descr': '<f4', 'fortran_order': False, 'shape': {}, }}", shape_tuple(shape));
-  if (!shape.empty()) dictionary.append(kFirstDimensionDigits - std::to_string(shape[0]).size(), ' ');
-  const std::size_t unpadded = kMagic.size() + 4 + dictionary.size() + 1;
-  dictionary.append(64 - unpadded % 64, ' ');  // NumPy pads by 64 where it is aligned already
-  dictionary += '\n';
-  const auto bytes = static_cast<unsigned>(dictionary.size());
-  REFOCUS_CHECK(bytes <= 0xFFFF);
-  std::string header(kMagic);
-  header += {'\x01', '\x00', static_cast<char>(bytes & 0xFF), static_cast<char>(bytes >> 8)};
-  return header + dictionary;
-}
-
 // The Python literal in a header: a dictionary of exactly descr, fortran_order and shape.
 class HeaderParser {
  public:
@@ -151,6 +136,21 @@ std::vector<To> convert(std::span<const std::byte> bytes) {
 
 }  // namespace
 
+// Magic, version 1.0, header length, header; 64-byte aligned, byte for byte what NumPy writes.
+std::string npy_header(std::string_view descr, const std::vector<std::int64_t>& shape) {
+  std::string dictionary =
+      fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': {}, }}", descr, shape_tuple(shape));
+  if (!shape.empty()) dictionary.append(kFirstDimensionDigits - std::to_string(shape[0]).size(), ' ');
+  const std::size_t unpadded = kMagic.size() + 4 + dictionary.size() + 1;
+  dictionary.append(64 - unpadded % 64, ' ');  // NumPy pads by 64 where it is aligned already
+  dictionary += '\n';
+  const auto bytes = static_cast<unsigned>(dictionary.size());
+  REFOCUS_CHECK(bytes <= 0xFFFF);
+  std::string header(kMagic);
+  header += {'\x01', '\x00', static_cast<char>(bytes & 0xFF), static_cast<char>(bytes >> 8)};
+  return header + dictionary;
+}
+
 NpyWriter::NpyWriter(std::filesystem::path path, std::vector<std::int64_t> shape)
     : file_(std::move(path)), shape_(std::move(shape)) {
   for (std::size_t i = 1; i < shape_.size(); ++i) {
@@ -158,7 +158,7 @@ NpyWriter::NpyWriter(std::filesystem::path path, std::vector<std::int64_t> shape
     row_elements_ *= shape_[i];
   }
   REFOCUS_CHECK(shape_.empty() || shape_[0] >= 0 || (shape_[0] == kAsWritten && row_elements_ > 0));
-  file_.write(header_of(shape_));
+  file_.write(npy_header("<f4", shape_));
 }
 
 void NpyWriter::write(std::span<const float> elements) {
@@ -170,7 +170,7 @@ void NpyWriter::finish() {
   if (!shape_.empty() && shape_[0] == kAsWritten) {
     REFOCUS_CHECK(written_ % row_elements_ == 0);
     shape_[0] = written_ / row_elements_;
-    file_.overwrite_start(header_of(shape_));
+    file_.overwrite_start(npy_header("<f4", shape_));
   }
   REFOCUS_CHECK(written_ == (shape_.empty() ? 1 : shape_[0] * row_elements_));
   file_.commit();

@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -14,6 +15,10 @@
 #include "io/atomic_file.h"
 
 namespace refocus {
+
+// What stands before the elements: version 1.0, 64-byte aligned, as NumPy writes it. `descr` is the elements'
+// type, such as "<f4".
+std::string npy_header(std::string_view descr, const std::vector<std::int64_t>& shape);
 
 // Writes a float32 array piece by piece, so that a large one is never held whole. The file appears under its
 // name at finish(); a writer destroyed before leaves nothing behind.

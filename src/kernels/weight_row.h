@@ -26,6 +26,9 @@ void normalise_weights(const float* weights, float sum, std::int64_t n, float* o
 // Of a padded row. `classes`: padded, each in [0, kKeyClasses).
 RowSums sum_weights(const float* w, std::int64_t n, const std::int32_t* classes);
 
+// The sum alone.
+double sum_of_weights(const float* w, std::int64_t n);
+
 // sum m ln m for m = (a w + b v) / 2, of two padded rows.
 double sum_of_mixture(const float* w, float a, const float* v, float b, std::int64_t n);
 

@@ -40,6 +40,7 @@ TEST_P(WeightRow, SumsEqualThePlainTwins) {
       const RowSums want = reference::sum_weights(w.data(), n, classes.data());
       // A lane's sum of 64 or more terms, each rounded: the errors are independent, and below 1e-6 by far.
       EXPECT_NEAR(got.sum, want.sum, 3e-7) << n;
+      EXPECT_NEAR(sum_of_weights(w.data(), n), want.sum, 3e-7) << n;
       EXPECT_NEAR(got.w_log_w, want.w_log_w, 3e-7 * (1 - want.w_log_w)) << n;
       for (std::size_t c = 0; c < kKeyClasses; ++c) EXPECT_NEAR(got.of_class[c], want.of_class[c], 3e-7) << n;
       EXPECT_NEAR(sum_of_mixture(w.data(), 0.9f, v.data(), 1.1f, n),

@@ -83,6 +83,18 @@ RowSums sum_weights(const float* w, std::int64_t n, const std::int32_t* classes)
   return out;
 }
 
+double sum_of_weights(const float* w, std::int64_t n) {
+  const D d;
+  double out = 0;
+  for (std::int64_t first = 0; first < n; first += kSumBlock) {
+    const std::int64_t end = std::min(first + kSumBlock, padded(n));
+    V sum = hn::Zero(d);
+    for (std::int64_t j = first; j < end; j += REFOCUS_LANES) sum = hn::Add(sum, hn::LoadU(d, w + j));
+    out += lane_sum(sum);
+  }
+  return out;
+}
+
 double sum_of_mixture(const float* w, float a, const float* v, float b, std::int64_t n) {
   const D d;
   const V half_a = hn::Set(d, a / 2), half_b = hn::Set(d, b / 2);
@@ -167,6 +179,7 @@ namespace refocus {
 namespace {
 HWY_EXPORT(normalise_weights);
 HWY_EXPORT(sum_weights);
+HWY_EXPORT(sum_of_weights);
 HWY_EXPORT(sum_of_mixture);
 HWY_EXPORT(add_exactly);
 HWY_EXPORT(count_above);
@@ -179,6 +192,7 @@ void normalise_weights(const float* weights, float sum, std::int64_t n, float* o
 RowSums sum_weights(const float* w, std::int64_t n, const std::int32_t* classes) {
   return HWY_DYNAMIC_DISPATCH(sum_weights)(w, n, classes);
 }
+double sum_of_weights(const float* w, std::int64_t n) { return HWY_DYNAMIC_DISPATCH(sum_of_weights)(w, n); }
 double sum_of_mixture(const float* w, float a, const float* v, float b, std::int64_t n) {
   return HWY_DYNAMIC_DISPATCH(sum_of_mixture)(w, a, v, b, n);
 }
