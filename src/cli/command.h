@@ -21,6 +21,7 @@ Action add_eval(CLI::App& command);
 Action add_perplexity(CLI::App& command);  // of eval
 Action add_compare(CLI::App& command);
 Action add_explore(CLI::App& command);
+Action add_report(CLI::App& command);
 Action add_convert(CLI::App& command);
 Action add_merge(CLI::App& command);
 Action add_train(CLI::App& command);

@@ -44,6 +44,7 @@ constexpr Entry kCommands[] = {
     {"attention", "Keep a prompt's attention weights, and statistics of a prompt's or a task's attention",
      refocus::cli::add_attention},
     {"explore", "Write the explorer of captured attention anew: DIR/attention.html", refocus::cli::add_explore},
+    {"report", "Write a run, or two beside each other, as one HTML file", refocus::cli::add_report},
     {"bench", "Measure a model's speed, with and without re-balancing", refocus::cli::add_bench},
     {"convert", "Write a model as a GGUF file, quantised or not", refocus::cli::add_convert},
     {"train", "Train a model, or an adapter of one, on texts or on prompts and responses",

@@ -22,6 +22,8 @@ using nlohmann::ordered_json;
 // Reads the lines of samples files; simdjson, since a run has hundreds of megabytes of them.
 class SamplesReader {
  public:
+  explicit SamplesReader(const FinishedRunOptions& options) : options_(options) {}
+
   // Whether the files that are read next hold log-likelihoods.
   void expect_likelihoods(bool loglikelihood) { loglikelihood_ = loglikelihood; }
 
@@ -73,6 +75,7 @@ class SamplesReader {
       throw simdjson::simdjson_error(simdjson::NUMBER_OUT_OF_RANGE);
     }
     item.index = static_cast<int>(index);
+    if (options_.documents) read_document(fields["doc"].get_object(), item);
     simdjson::ondemand::value target = fields["target"];
     if (!target.is_null()) item.label = letter_of(target.get_string());
     if (loglikelihood_) {
@@ -87,6 +90,7 @@ class SamplesReader {
     }
     out.hashes.push_back(text_of(fields["doc_hash"]));
     if (item.label) answer.correct = double(fields["acc"]) == 1;
+    if (!loglikelihood_) read_span(fields, answer);
     answer.response.finish_reason = text_of(fields["finish_reason"]);
     answer.response.prompt_tokens = fields["prompt_tokens"].get_int64();
     answer.response.generated_tokens = fields["generated_tokens"].get_int64();
@@ -94,6 +98,37 @@ class SamplesReader {
     answer.response.index = item.index;
     task.items.push_back(std::move(item));
     out.answers.answers.push_back(std::move(answer));
+  }
+
+  // Fields that are no text come as their JSON.
+  static void read_document(simdjson::ondemand::object fields, Item& item) {
+    for (simdjson::ondemand::field field : fields) {
+      std::string name(std::string_view(field.unescaped_key()));
+      simdjson::ondemand::value value = field.value();
+      const bool text = value.type() == simdjson::ondemand::json_type::string;
+      item.fields.emplace_back(
+          std::move(name),
+          text ? text_of(value) : std::string(std::string_view(simdjson::to_json_string(value))));
+    }
+  }
+
+  // The rule and the bytes of the text that it read the letter from, whole characters.
+  static void read_span(simdjson::ondemand::object& fields, Answer& answer) {
+    simdjson::ondemand::value rule = fields["rule"];
+    if (rule.is_null()) return;
+    answer.extraction.rule = text_of(rule);
+    std::vector<std::int64_t> span;
+    for (simdjson::ondemand::value end : fields["span"].get_array()) span.push_back(end.get_int64());
+    const std::string& text = answer.response.text;
+    const auto at_character = [&](std::int64_t at) {
+      return at >= 0 && at <= std::ssize(text) &&
+             (at == std::ssize(text) || (text[static_cast<std::size_t>(at)] & 0xC0) != 0x80);
+    };
+    if (span.size() != 2 || span[0] > span[1] || !at_character(span[0]) || !at_character(span[1])) {
+      throw simdjson::simdjson_error(simdjson::INDEX_OUT_OF_BOUNDS);
+    }
+    answer.extraction.span_begin = span[0];
+    answer.extraction.span_end = span[1];
   }
 
   // [[log-likelihood, is_greedy], ...], one an option.
@@ -121,6 +156,7 @@ class SamplesReader {
     return text.size() == 1 ? std::optional<char>(text[0]) : std::nullopt;
   }
 
+  FinishedRunOptions options_;
   simdjson::ondemand::parser parser_;
   bool loglikelihood_ = false;
 };
@@ -235,9 +271,9 @@ class ArmReader {
 
 }  // namespace
 
-std::vector<FinishedArm> read_finished_run(const fs::path& run_directory) {
+std::vector<FinishedArm> read_finished_run(const fs::path& run_directory, const FinishedRunOptions& options) {
   const RunRecord record = read_run_record(run_directory);
-  SamplesReader samples;
+  SamplesReader samples(options);
   ArmReader reader(run_directory, record.identity, samples);
   std::vector<FinishedArm> arms;
   const ordered_json names = record.identity.value("arms", ordered_json());

@@ -12,7 +12,7 @@
 namespace refocus {
 
 struct FinishedTask {
-  std::unique_ptr<const Task> task;  // items with subject, index and label only
+  std::unique_ptr<const Task> task;  // items with subject, index and label; fields only where asked for
   TaskAnswers answers;               // one an item, in their order; prompts are left out
   std::vector<std::string> hashes;   // [items] doc_hash: what the question was
 };
@@ -25,8 +25,13 @@ struct FinishedArm {
   std::vector<FinishedTask> tasks;
 };
 
+struct FinishedRunOptions {
+  bool documents = false;  // also the items' fields: questions and options
+};
+
 // All arms of a run in the order of its run.json. InputError, naming the file, where the directory is no run,
 // an arm is not finished, or a file is damaged. Reads only.
-std::vector<FinishedArm> read_finished_run(const std::filesystem::path& run_directory);
+std::vector<FinishedArm> read_finished_run(const std::filesystem::path& run_directory,
+                                           const FinishedRunOptions& options = {});
 
 }  // namespace refocus

@@ -9,6 +9,7 @@
 #include "eval/extraction.h"
 #include "eval/file_names.h"
 #include "eval/fingerprint.h"
+#include "eval/html_report.h"
 #include "eval/journal.h"
 #include "eval/likelihood_answer.h"
 #include "eval/likelihood_scorer.h"
@@ -282,6 +283,7 @@ EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings)
   EvalOutcome outcome{directory, {}, {}};
   for (const PlannedArm& arm : plan.arms) outcome.scores.push_back(report(settings, run, arm, journal));
   if (plan.arms.size() > 1) outcome.comparison = write_comparison(run.path());
+  write_run_report(run.path(), outcome.comparison ? &*outcome.comparison : nullptr);
   return outcome;
 }
 

@@ -21,7 +21,7 @@ struct PageBlock {
 struct PageContents {
   std::string title;                   // plain text
   std::string body;                    // HTML: what is there before, and without, any script
-  std::vector<PageBlock> blocks = {};  // stored compressed (zlib) in base64
+  std::vector<PageBlock> blocks = {};  // stored compressed (zstd) in base64
 };
 
 // Whether the program was built with that page.

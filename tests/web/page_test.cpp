@@ -1,7 +1,7 @@
 // What is put into a page comes out of it as it was, and cannot break out of its place.
 #include "web/page.h"
 
-#include <zlib.h>
+#include <zstd.h>
 
 #include "support.h"
 #include "web/built_pages.h"
@@ -29,10 +29,8 @@ std::string block_of(const std::string& html, const std::string& id) {
     if (count >= 8) packed += static_cast<char>(bits >> (count -= 8) & 255);
   }
   std::string out(1 << 20, '\0');
-  uLongf size = out.size();
-  EXPECT_EQ(uncompress(reinterpret_cast<Bytef*>(out.data()), &size,
-                       reinterpret_cast<const Bytef*>(packed.data()), packed.size()),
-            Z_OK);
+  const std::size_t size = ZSTD_decompress(out.data(), out.size(), packed.data(), packed.size());
+  EXPECT_FALSE(ZSTD_isError(size)) << ZSTD_getErrorName(size);
   out.resize(size);
   return out;
 }

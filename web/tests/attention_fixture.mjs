@@ -196,7 +196,7 @@ export function writeCapture(dir, options) {
   for (const arm of arms) delete arm.scale;
   const capture = {
     format: "refocus-attention", version: 1, refocus: "0.1.0",
-    model: { path: "models/<b>made-up</b>", layers, heads, kv_heads: heads, hidden_size: 16 * heads, vocab_size: 1000, weights: { F16: 1 } },
+    model: { path: "models/<b>made-up<b>", layers, heads, kv_heads: heads, hidden_size: 16 * heads, vocab_size: 1000, weights: { F16: 1 } },
     prompt_tokens: n - 3, tokens, classes, layers: range(layers), heads: range(heads), queries: range(n), keys: n,
     kind: options.dense ? "dense" : "sparse", top_k: size.k, before: Boolean(options.before), window: 8, arms,
     statistics: "statistics.json", statistics_csv: "statistics.csv", lens: "lens.json",

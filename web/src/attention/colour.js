@@ -35,7 +35,7 @@ function sequential(dark) {
   return Array.from({ length: 256 }, (_, i) => {
     const t = i / 255;
     const lightness = dark ? 0.25 + 0.68 * t : 0.965 - 0.7 * t;
-    const chroma = 0.015 + 0.15 * Math.sin(Math.PI * Math.min(1, 0.12 + 0.78 * t));
+    const chroma = 0.01 + 0.15 * Math.sin(Math.PI * Math.min(1, 0.03 + 0.85 * t));
     return oklch(lightness, chroma, dark ? 285 - 185 * t : 100 + 185 * t);
   });
 }

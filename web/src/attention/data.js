@@ -2,6 +2,12 @@
 // blocks are described in src/analyze/explorer_blocks.h.
 import { hasBlock, readBytes, readJson } from "../shared/blocks.js";
 
+// The bytes of a block, after a pause in which the page can paint and hear keys.
+async function bytesOf(id) {
+  await new Promise((resolve) => setTimeout(resolve));
+  return readBytes(id);
+}
+
 // Numbers whose first bytes come first, then all second bytes, and so on.
 class PlaneReader {
   constructor(bytes) {
@@ -164,7 +170,7 @@ export class Explorer {
   cached(id, make) {
     let found = this.cache.get(id);
     if (found) this.cache.delete(id);
-    else found = readBytes(id).then(make);
+    else found = bytesOf(id).then(make);
     this.cache.set(id, found);
     if (this.cache.size > kCached) this.cache.delete(this.cache.keys().next().value);
     return found;
@@ -199,7 +205,7 @@ export class Explorer {
   /** Small pictures of all heads of a layer, and of their differences to the first arm where there are any. */
   async thumbnails(arm, layer) {
     const { thumbnail_rows: rows, thumbnail_columns: columns } = this.arms[arm];
-    const bytes = await readBytes(`thumbnails-${arm}-${layer}`);
+    const bytes = await bytesOf(`thumbnails-${arm}-${layer}`);
     const size = rows * columns;
     const of = (place) => (place * size < bytes.length ? bytes.subarray(place * size, (place + 1) * size) : null);
     return { rows, columns, head: (h) => of(h), difference: (h) => of(this.heads.length + h) };
