@@ -28,7 +28,8 @@ void add_row(std::vector<std::pair<std::int32_t, float>>& entries, float rest, M
 
 }  // namespace
 
-ArmMaps::ArmMaps(const std::filesystem::path& directory, const nlohmann::json& arm, const nlohmann::json& capture)
+ArmMaps::ArmMaps(const std::filesystem::path& directory, const nlohmann::json& arm,
+                 const nlohmann::json& capture)
     : directory_(directory), names_(arm.at("files")) {
   const auto own = [&](const char* name) { return arm.contains(name) ? arm.at(name) : capture.at(name); };
   queries_ = own("queries").get<std::vector<std::int64_t>>();
@@ -45,7 +46,8 @@ ArmMaps::ArmMaps(const std::filesystem::path& directory, const nlohmann::json& a
   }
   const std::int64_t queries = length(queries_);
   kept_ = dense_ ? keys_ : std::min(capture.at("top_k").get<std::int64_t>(), keys_);
-  for (const std::string& end : before_ ? std::vector<std::string>{"", "_before"} : std::vector<std::string>{""}) {
+  for (const std::string& end :
+       before_ ? std::vector<std::string>{"", "_before"} : std::vector<std::string>{""}) {
     if (dense_) {
       expect_shape("attention" + end, {layers_, heads_, queries, keys_}, true);
     } else {
@@ -95,7 +97,8 @@ MapRows ArmMaps::rows(bool before, std::int64_t layer, std::int64_t head, std::i
       if (indices[at] == -1) break;
       if (indices[at] < 0 || indices[at] > query) {
         throw input_error(where_of(directory_ / names_.at("top_indices" + end).get<std::string>()),
-                          "expected keys up to {} for query {}, got {}; capture again", query, query, indices[at]);
+                          "expected keys up to {} for query {}, got {}; capture again", query, query,
+                          indices[at]);
       }
       if (k < most) {
         entries.emplace_back(static_cast<std::int32_t>(indices[at]), weights[at]);
@@ -143,8 +146,8 @@ MapRows ArmMaps::mask(std::int64_t head) const {
     for (const std::int64_t key : file("mask_indices").i64(range[0], range[1] - range[0])) {
       const std::int64_t query = queries_[static_cast<std::size_t>(r)];
       if (key < 0 || key > query || (out.offsets.back() < length(out.keys) && key <= out.keys.back())) {
-        throw input_error(where, "expected rising keys up to {} for query {}, got {}; capture again", query, query,
-                          key);
+        throw input_error(where, "expected rising keys up to {} for query {}, got {}; capture again", query,
+                          query, key);
       }
       out.keys.push_back(static_cast<std::int32_t>(key));
     }

@@ -23,8 +23,8 @@ struct MapRows {
 // One arm's folder.
 class ArmMaps {
  public:
-  // `arm`: its object in attention.json, `capture`: the whole of it. InputError where a file is missing or has
-  // another shape.
+  // `arm`: its object in attention.json, `capture`: the whole of it. InputError where a file is missing or
+  // has another shape.
   ArmMaps(const std::filesystem::path& directory, const nlohmann::json& arm, const nlohmann::json& capture);
 
   const std::vector<std::int64_t>& queries() const { return queries_; }
@@ -46,7 +46,8 @@ class ArmMaps {
  private:
   const NpyFile& file(const std::string& name) const { return files_.at(name); }
   void expect_shape(const std::string& name, std::vector<std::int64_t> shape, bool f32);
-  void add_dense_row(const std::vector<float>& row, std::int64_t query, std::int64_t most, MapRows& out) const;
+  void add_dense_row(const std::vector<float>& row, std::int64_t query, std::int64_t most,
+                     MapRows& out) const;
 
   std::filesystem::path directory_;
   nlohmann::json names_;  // files of attention.json

@@ -40,12 +40,14 @@ void append_keys(const MapRows& rows, int bytes, std::string& out) {
   std::vector<std::uint32_t> steps(rows.keys.size());
   for (std::size_t r = 0; r < count; ++r) {
     std::int32_t last = 0;
-    for (auto i = static_cast<std::size_t>(rows.offsets[r]); i < static_cast<std::size_t>(rows.offsets[r + 1]); ++i) {
+    for (auto i = static_cast<std::size_t>(rows.offsets[r]);
+         i < static_cast<std::size_t>(rows.offsets[r + 1]); ++i) {
       steps[i] = static_cast<std::uint32_t>(rows.keys[i] - last);
       last = rows.keys[i];
     }
   }
-  append_planes(steps.size(), bytes, [&](std::size_t i) { return steps[i]; }, out);
+  append_planes(
+      steps.size(), bytes, [&](std::size_t i) { return steps[i]; }, out);
 }
 
 std::int64_t cell_of(std::int64_t at, std::int64_t cells, std::int64_t of) { return at * cells / of; }
@@ -68,8 +70,8 @@ void for_each_entry(const MapRows& map, const ThumbnailShape& shape, const Visit
   const auto rows = static_cast<std::int64_t>(map.offsets.size()) - 1;
   for (std::int64_t r = 0; r < rows; ++r) {
     const std::int64_t row = cell_of(r, shape.rows, rows) * shape.columns;
-    for (std::int64_t i = map.offsets[static_cast<std::size_t>(r)]; i < map.offsets[static_cast<std::size_t>(r) + 1];
-         ++i) {
+    for (std::int64_t i = map.offsets[static_cast<std::size_t>(r)];
+         i < map.offsets[static_cast<std::size_t>(r) + 1]; ++i) {
       const std::int64_t column = cell_of(map.keys[static_cast<std::size_t>(i)], shape.columns, shape.keys);
       visit(static_cast<std::size_t>(row + column), static_cast<std::size_t>(i));
     }
@@ -121,11 +123,13 @@ std::string numbers_block(std::span<const float> numbers, int bytes) {
   return out;
 }
 
-std::string thumbnail(const MapRows& map, std::span<const std::int64_t> queries, const ThumbnailShape& shape) {
+std::string thumbnail(const MapRows& map, std::span<const std::int64_t> queries,
+                      const ThumbnailShape& shape) {
   std::vector<std::uint8_t> cells = causal_cells(queries, shape);
   std::vector<float> largest(cells.size());
-  for_each_entry(map, shape,
-                 [&](std::size_t cell, std::size_t i) { largest[cell] = std::max(largest[cell], map.weights[i]); });
+  for_each_entry(map, shape, [&](std::size_t cell, std::size_t i) {
+    largest[cell] = std::max(largest[cell], map.weights[i]);
+  });
   for (std::size_t c = 0; c < cells.size(); ++c) {
     if (largest[c] <= 0) continue;
     const float part = std::clamp((4 + std::log10(largest[c])) / 4, 0.0f, 1.0f);
@@ -134,8 +138,8 @@ std::string thumbnail(const MapRows& map, std::span<const std::int64_t> queries,
   return as_bytes(cells);
 }
 
-std::string difference_thumbnail(const MapRows& map, const MapRows& base, std::span<const std::int64_t> queries,
-                                 const ThumbnailShape& shape) {
+std::string difference_thumbnail(const MapRows& map, const MapRows& base,
+                                 std::span<const std::int64_t> queries, const ThumbnailShape& shape) {
   std::vector<std::uint8_t> cells = causal_cells(queries, shape);
   std::vector<float> largest(cells.size());
   const MapRows both = difference(map, base);

@@ -30,7 +30,8 @@ void dump_short(const json& value, std::string& out) {
     for (const auto& item : value.items()) {
       if (!first) out += ',';
       first = false;
-      if (value.is_object()) out += json(item.key()).dump(-1, ' ', false, json::error_handler_t::replace) + ':';
+      if (value.is_object())
+        out += json(item.key()).dump(-1, ' ', false, json::error_handler_t::replace) + ':';
       dump_short(item.value(), out);
     }
     out += value.is_array() ? ']' : '}';
@@ -97,8 +98,10 @@ std::string ExplorerWriter::title() const {
 
 std::string ExplorerWriter::body() const {
   return fmt::format(
-      "<noscript><p>This page draws attention maps with JavaScript, which is switched off. The numbers are in the "
-      "files beside it.</p></noscript>\n<h1 class=\"loading\">{}</h1>\n<p class=\"loading\">Reading the maps…</p>\n",
+      "<noscript><p>This page draws attention maps with JavaScript, which is switched off. The numbers are "
+      "in the "
+      "files beside it.</p></noscript>\n<h1 class=\"loading\">{}</h1>\n<p class=\"loading\">Reading the "
+      "maps…</p>\n",
       html_escape(title()));
 }
 
@@ -231,7 +234,8 @@ void ExplorerWriter::write_received(AtomicFile& file) {
         mean[key] += of_layer[key] / static_cast<double>(heads_ * layers_);
         received.push_back(static_cast<float>(of_layer[key] / static_cast<double>(heads_)));
       }
-      blocks.push_back({fmt::format("received-{}-{}", a, layer), numbers_block(received, format_.weight_bytes)});
+      blocks.push_back(
+          {fmt::format("received-{}-{}", a, layer), numbers_block(received, format_.weight_bytes)});
     }
     const std::vector<float> narrow(mean.begin(), mean.end());
     blocks.push_back({fmt::format("received-{}", a), numbers_block(narrow, format_.weight_bytes)});
@@ -275,7 +279,8 @@ void ExplorerWriter::write_layer(AtomicFile& file, std::int64_t layer) {
     blocks.push_back(std::move(thumbnails));
     for (std::size_t h = 0; h < heads; ++h) {
       blocks.push_back({fmt::format("map-{}-{}-{}", a, layer, h), std::move(whole[h])});
-      if (maps.has_before()) blocks.push_back({fmt::format("before-{}-{}-{}", a, layer, h), std::move(before[h])});
+      if (maps.has_before())
+        blocks.push_back({fmt::format("before-{}-{}-{}", a, layer, h), std::move(before[h])});
     }
     if (a == 0) base = std::move(rows);
   }
@@ -286,9 +291,10 @@ ExplorerSize ExplorerWriter::write() {
   AtomicFile file(directory_ / "attention.html");
   if (!has_page("attention")) {
     const std::string text = plain_page(
-        {title(), fmt::format("<h1>{}</h1>\n<p>This program was built without its pages, so there is no explorer "
-                              "here. The numbers are in the files beside this one.</p>\n",
-                              html_escape(title()))});
+        {title(),
+         fmt::format("<h1>{}</h1>\n<p>This program was built without its pages, so there is no explorer "
+                     "here. The numbers are in the files beside this one.</p>\n",
+                     html_escape(title()))});
     file.write(text);
     file.commit();
     return {static_cast<std::int64_t>(text.size()), 0, 4};

@@ -228,9 +228,10 @@ void run(const Options& options) {
     fmt::print("{}\n", attention_summary(report, options.output)
                            .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   } else {
-    fmt::print("{}{}: {}\n", attention_tables(report),
-               options.no_page ? "Maps and statistics" : "Maps, statistics and their explorer, attention.html",
-               options.output);
+    fmt::print(
+        "{}{}: {}\n", attention_tables(report),
+        options.no_page ? "Maps and statistics" : "Maps, statistics and their explorer, attention.html",
+        options.output);
   }
 }
 

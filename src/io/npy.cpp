@@ -122,15 +122,16 @@ class HeaderParser {
   std::string_view where_;
 };
 
-// The elements of `bytes` as values of type To.
+// The elements of a mapped file's `bytes` as values of type To; the file's own pages are given back.
 template <class From, class To>
-std::vector<To> convert(std::span<const std::byte> bytes) {
+std::vector<To> take(std::span<const std::byte> bytes) {
   std::vector<To> values(bytes.size() / sizeof(From));
   for (std::size_t i = 0; i < values.size(); ++i) {
     From value;
     std::memcpy(&value, bytes.data() + i * sizeof(From), sizeof(From));
     values[i] = value;
   }
+  release_mapped_pages(bytes);
   return values;
 }
 
@@ -231,15 +232,15 @@ std::vector<float> NpyFile::f32(std::int64_t first, std::int64_t count) const {
   if (!is_f32()) {
     throw input_error(where_, "expected an array of float32, got integers; convert it with astype('<f4')");
   }
-  return convert<float, float>(part(first, count));
+  return take<float, float>(part(first, count));
 }
 
 std::vector<std::int64_t> NpyFile::i64(std::int64_t first, std::int64_t count) const {
   if (is_f32()) {
     throw input_error(where_, "expected an array of integers, got float32; convert it with astype('<i8')");
   }
-  if (descr_ == "<i8") return convert<std::int64_t, std::int64_t>(part(first, count));
-  return convert<std::int32_t, std::int64_t>(part(first, count));
+  if (descr_ == "<i8") return take<std::int64_t, std::int64_t>(part(first, count));
+  return take<std::int32_t, std::int64_t>(part(first, count));
 }
 
 NpyArray read_npy(const std::filesystem::path& path) {

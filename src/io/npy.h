@@ -52,8 +52,8 @@ struct NpyArray {
   const std::vector<std::int64_t>& i64() const;
 };
 
-// An array of element type <f4, <i4 or <i8 that is read in parts. The file is mapped: a part that was not asked for is
-// not read.
+// An array of element type <f4, <i4 or <i8 that is read in parts. The file is mapped: a part that was not
+// asked for is not read.
 class NpyFile {
  public:
   // InputError for any other file.
@@ -63,8 +63,8 @@ class NpyFile {
   std::int64_t size() const;  // elements
   bool is_f32() const { return descr_ == "<f4"; }
 
-  // `count` elements from `first` on in row-major order, within size(). InputError where the array is not of that
-  // kind.
+  // `count` elements from `first` on in row-major order, within size(). InputError where the array is not of
+  // that kind.
   std::vector<float> f32(std::int64_t first, std::int64_t count) const;
   std::vector<std::int64_t> i64(std::int64_t first, std::int64_t count) const;
 

@@ -31,8 +31,8 @@ bool has_page(std::string_view name);
 // body alone. Compresses blocks on all processors; the bytes do not depend on their number.
 std::string make_page(std::string_view name, const PageContents& contents);
 
-// The page `name`, which the program must have, without its blocks: a file too large to be held is `begin`, one
-// block_element after another, `end`.
+// The page `name`, which the program must have, without its blocks: a file too large to be held is `begin`,
+// one block_element after another, `end`.
 struct PageFrame {
   std::string begin, end;
 };

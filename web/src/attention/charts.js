@@ -28,7 +28,7 @@ function byLayer(grid, head) {
 
 function lineChart(rows, { title, arms, width, onPaper, yDomain }) {
   const colours = seriesColours(onPaper);
-  const domain = arms.map((arm) => arm.name);
+  const domain = arms.map((arm) => arm.short);
   const mark = (name) => domain.indexOf(name) % 5;
   return Plot.plot({
     width, height: Math.round(width * 0.56), marginLeft: 48, marginRight: 14, marginTop: 26, marginBottom: 34,
@@ -38,7 +38,7 @@ function lineChart(rows, { title, arms, width, onPaper, yDomain }) {
     color: { domain, range: colours.slice(0, domain.length) },
     ariaLabel: title,
     marks: [
-      ...arms.map((arm) => Plot.line(rows.filter((r) => r.arm === arm.name), { x: "layer", y: "value", stroke: colours[mark(arm.name)], strokeWidth: 2, strokeDasharray: kDashes[mark(arm.name)] })),
+      ...arms.map((arm) => Plot.line(rows.filter((r) => r.arm === arm.short), { x: "layer", y: "value", stroke: colours[mark(arm.short)], strokeWidth: 2, strokeDasharray: kDashes[mark(arm.short)] })),
       Plot.dot(rows.filter((r) => r.value !== null), { x: "layer", y: "value", fill: "arm", r: 2.5, title: (r) => `${r.arm}, layer ${r.layer}: ${Number(r.value.toPrecision(5))}` }),
     ],
   });
@@ -83,7 +83,7 @@ export class Charts {
     for (let arm = 0; arm < this.data.arms.length; arm++) {
       const grid = await this.data.statistic(arm, name, tokenClass);
       if (!grid) continue;
-      byLayer(grid, this.head).forEach((value, i) => out.push({ arm: this.data.arms[arm].name, layer: this.data.layers[i], value }));
+      byLayer(grid, this.head).forEach((value, i) => out.push({ arm: this.data.arms[arm].short, layer: this.data.layers[i], value }));
     }
     return out;
   }
@@ -128,7 +128,7 @@ export class Charts {
     const stacked = await this.massByClass();
     if (this.turn !== turn) return;
     const colours = seriesColours(false);
-    const legend = swatches(this.data.arms.map((arm, i) => [arm.name, colours[i % 5], kDashes[i % 5]]));
+    const legend = swatches(this.data.arms.map((arm, i) => [arm.short, colours[i % 5], kDashes[i % 5]]));
     this.box.replaceChildren(legend, el("div", { class: "charts" }, figures, stacked));
   }
 }

@@ -1,6 +1,7 @@
 // The page's data: what was captured, and maps by arm, layer and head, each decoded when it is first asked for. The
 // blocks are described in src/analyze/explorer_blocks.h.
 import { hasBlock, readBytes, readJson } from "../shared/blocks.js";
+import { inOrder, shortNames } from "./tokens.js";
 
 // The bytes of a block, after a pause in which the page can paint and hear keys.
 async function bytesOf(id) {
@@ -147,8 +148,10 @@ export class Explorer {
     data.hasMaps = Boolean(data.capture.kind);
     data.layers = data.capture.layers;
     data.heads = data.capture.heads;
+    const names = shortNames(data.capture.arms);
     data.arms = data.capture.arms.map((arm, place) => ({
       name: arm.name,
+      short: names[place],
       intervention: arm.intervention,
       threshold: arm.threshold,
       tokens: arm.tokens ?? data.capture.tokens,
@@ -224,6 +227,6 @@ export class Explorer {
   }
 
   statisticNames() {
-    return Object.keys(this.statistics.arms[0]?.statistics ?? {});
+    return inOrder(Object.keys(this.statistics.arms[0]?.statistics ?? {}));
   }
 }

@@ -1,6 +1,7 @@
 // Pictures for papers: always on white, whatever the page looks like.
 import { css, packed, palette } from "./colour.js";
 import { legendTicks } from "./axes.js";
+import { kSmallestOutline } from "./map.js";
 import { isolated } from "./tokens.js";
 
 export const paper = { page: "#ffffff", raised: "#ffffff", text: "#1b2026", muted: "#56606b", line: "#d5dae0", strong: "#7d8791",
@@ -103,7 +104,10 @@ export function mapSvg(view, title) {
   if (!rects) return null;
   const mask = [];
   const inset = Math.min(2, view.across / 6) / 2;
-  view.eachMaskCell((x, y) => mask.push(`M${(x + inset).toFixed(2)} ${(y + inset).toFixed(2)}h${(view.across - 2 * inset).toFixed(2)}v${(view.down - 2 * inset).toFixed(2)}h-${(view.across - 2 * inset).toFixed(2)}z`));
+  const dotted = view.across < kSmallestOutline;
+  const dot = Math.max(1, Math.min(3, view.across / 3));
+  if (dotted) view.eachMaskCell((x, y) => mask.push(`M${(x + (view.across - dot) / 2).toFixed(2)} ${(y + (view.down - dot) / 2).toFixed(2)}h${dot.toFixed(2)}v${dot.toFixed(2)}h-${dot.toFixed(2)}z`));
+  else view.eachMaskCell((x, y) => mask.push(`M${(x + inset).toFixed(2)} ${(y + inset).toFixed(2)}h${(view.across - 2 * inset).toFixed(2)}v${(view.down - 2 * inset).toFixed(2)}h-${(view.across - 2 * inset).toFixed(2)}z`));
   const { keys, queries } = view.labels();
   const text = (at, attributes) => `<text ${attributes}>${escaped(isolated(at.text))}</text>`;
   const { ticks, width, x, y } = legendOf(view, paper);
@@ -117,7 +121,7 @@ export function mapSvg(view, title) {
 <g transform="translate(${view.left} ${kTitle + view.top})"><g clip-path="url(#plot)" shape-rendering="crispEdges">
 <path d="${stairs(view)}" fill="${css(colours[view.none])}"/>
 ${rects.join("\n")}
-${mask.length ? `<path d="${mask.join("")}" fill="none" stroke="${paper.broken}" stroke-width="${Math.min(2, view.across / 6).toFixed(2)}" shape-rendering="auto"/>` : ""}
+${mask.length ? `<path d="${mask.join("")}" shape-rendering="auto" ${dotted ? `fill="${paper.broken}"` : `fill="none" stroke="${paper.broken}" stroke-width="${Math.min(2, view.across / 6).toFixed(2)}"`}/>` : ""}
 </g><rect width="${view.plotWidth}" height="${view.plotHeight}" fill="none" stroke="${paper.line}"/>
 ${queries.map((at) => text(at, `x="-6" y="${at.at.toFixed(2)}" text-anchor="end" dominant-baseline="central"`)).join("\n")}
 ${keys.map((at) => text(at, `transform="translate(${at.at.toFixed(2)} -6) rotate(-90)" dominant-baseline="central"`)).join("\n")}

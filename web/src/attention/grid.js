@@ -53,6 +53,7 @@ export class Grid {
   select(layer, head) {
     this.selected = { layer, head };
     this.draw();
+    this.tell(null);
   }
 
   sortPlaces() {
@@ -196,7 +197,7 @@ export class Grid {
   describe({ layer, head, value }) {
     const where = `Layer ${this.data.layers[layer]}, head ${this.data.heads[head]}`;
     const name = this.view.name;
-    return value === null || !name ? where : `${where}: ${statisticTitle(name).toLowerCase()} ${number(value, 4)}`;
+    return value === null || !name ? where : `${where}: ${statisticTitle(name)} ${number(value, 4)}`;
   }
 
   tell(place) {

@@ -47,10 +47,10 @@ function buildRow(data, state, workbench) {
     for (const { key, weight } of entries) values[key] = weight;
     text.shade(values, largest, maps.kind);
     text.mark(new Set(), state.query);
-    text.connect(state.query, entries, largest);
+    text.connect(state.query, entries, largest, maps.kind);
     const barRow = ({ key, weight }) => el("tr", {}, el("th", { scope: "row" }, el("span", { class: "where" }, `${key} `), el("bdi", {}, visible(arm.tokens[key]))),
       el("td", { class: "n" }, number(weight, 5)), el("td", { class: "bar-cell" }, el("span", { class: weight < 0 ? "less" : "more", style: `width:${((100 * Math.abs(weight)) / (largest || 1)).toFixed(1)}%` })));
-    bars.replaceChildren(el("table", { class: "bars" }, el("caption", {}, entries.length > kBars ? `The ${kBars} largest of ${entries.length}` : "All that are kept here"),
+    bars.replaceChildren(el("table", { class: `bars ${maps.kind}` }, el("caption", {}, entries.length > kBars ? `The ${kBars} largest of ${entries.length}` : "All that are kept here"),
       el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Key"), el("th", { scope: "col", class: "n" }, "Weight"), el("th", {}, el("span", { class: "unseen" }, "As a bar")))), el("tbody", {}, entries.slice(0, kBars).map(barRow))));
     tell(null);
   };
@@ -143,7 +143,7 @@ async function start() {
   add("statistics", "Statistics", buildCharts(data, state));
   if (data.hasLens()) add("lens", "Logit lens", buildLens(data, state));
   for (const waiting of document.querySelectorAll(".loading")) waiting.remove();
-  document.body.prepend(el("a", { class: "skip", href: "#main" }, "Skip to the maps"), head, contents(sections), el("main", { id: "main" }, workbench.element, ...parts));
+  document.body.prepend(el("button", { type: "button", class: "skip", onclick: () => document.getElementById("heads-title").focus() }, "Skip to the maps"), head, contents(sections), el("main", { id: "main" }, workbench.element, ...parts));
   await workbench.start();
   document.documentElement.dataset.ready = "true";
 }

@@ -5,7 +5,7 @@ import { isolated, visible } from "./tokens.js";
 import { paint, rasterise } from "./raster.js";
 
 const kLargestCell = 72;
-const kSmallestOutline = 5;
+export const kSmallestOutline = 12; // smaller cells of M have a dot
 
 export class MapView {
   /** `onCell(cell, how)`: {row, key} or null; how is "hover", "key" or "pick". */
@@ -54,7 +54,7 @@ export class MapView {
     // Few queries of many keys would be a thread: their rows are drawn higher than wide.
     this.stretch = rows * 4 < arm.keys ? Math.min(40, (arm.keys * 0.25) / rows) : 1;
     const wanted = (this.plotWidth / arm.keys) * rows * this.stretch;
-    const most = Math.max(260, Math.min(innerHeight - this.top - 120, 900));
+    const most = Math.max(260, Math.min(innerHeight - this.top - 230, 900));
     this.plotHeight = Math.round(Math.min(most, Math.max(60, Math.min(wanted, rows * this.stretch * kLargestCell))));
     this.height = this.top + this.plotHeight + 1;
     this.least = Math.min(this.plotWidth / arm.keys, this.plotHeight / (rows * this.stretch), kLargestCell);
@@ -131,6 +131,8 @@ export class MapView {
         canvas.style.height = `${this.height}px`;
       }
       this.paintInto(this.canvas.getContext("2d"), scale, ink(), packed(this.content.kind === "difference" ? "diverging" : "sequential"));
+      // Where cells are, for tests: the plot's corner, the cell there, pixels per cell.
+      this.overlay.dataset.plot = [this.left, this.top, this.view.x, this.view.y, this.across, this.down].join(" ");
       this.drawOverlay();
     });
   }
@@ -177,7 +179,10 @@ export class MapView {
     const inset = context.lineWidth / 2 + 0.5;
     this.eachMaskCell((x, y) => {
       if (outlined) context.strokeRect(x + inset, y + inset, this.across - 2 * inset, this.down - 2 * inset);
-      else context.fillRect(x, y, Math.max(1, this.across), Math.max(1, this.down));
+      else {
+        const dot = Math.max(1, Math.min(3, this.across / 3));
+        context.fillRect(x + (this.across - dot) / 2, y + (this.down - dot) / 2, dot, dot);
+      }
     });
     context.restore();
   }

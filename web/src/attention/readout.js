@@ -31,7 +31,7 @@ export function fieldsOf({ data, arm, other, row, key, maps }) {
   }
   if (maps.other) {
     const weight = maps.other.at(row, key);
-    fields.push(["other", `In ${other.name}`, weightText(weight, digits)], ["difference", "Difference", differenceText(after, weight, digits)]);
+    fields.push(["other", `In ${other.short}`, weightText(weight, digits)], ["difference", "Difference", differenceText(after, weight, digits)]);
   }
   return fields;
 }

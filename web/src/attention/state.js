@@ -7,7 +7,7 @@ export class State {
     this.listeners = [];
     const last = data.arms[0]?.queries?.at(-1) ?? 0;
     this.start = { arm: 0, other: data.arms.length > 1 ? 1 : 0, layer: 0, head: 0, query: last, key: null,
-      view: "weights", scale: "log", mask: false, show: "maps", sort: "place", sortBy: data.statisticNames()[0] ?? "", text: "head" };
+      view: "weights", scale: "log", mask: false, show: data.hasMaps ? "maps" : data.statisticNames()[0], sort: "place", sortBy: data.statisticNames()[0] ?? "", text: "head" };
     Object.assign(this, this.start);
     this.read();
     addEventListener("hashchange", () => {

@@ -94,8 +94,9 @@ export class TokenText {
     this.spans[this.active].scrollIntoView({ block: "nearest" });
   }
 
-  /** Lines from a query to [{key, weight}], thick where the weight is large; the largest ones. */
-  connect(query, entries, largest) {
+  /** `kind` is "weights" or "difference". Lines from a query to [{key, weight}], thick where the weight is large; the largest ones. */
+  connect(query, entries, largest, kind) {
+    this.lines.setAttribute("class", `lines ${kind}`);
     this.connected = { query, largest, entries: entries.slice(0, kLines) };
     this.drawLines();
   }

@@ -65,6 +65,30 @@ const titles = {
   outlier_keys: "Outlier keys",
 };
 
+const kOrder = ["entropy", "mass_first", "mass_self", "mass_previous", "mass_window", "mass_non_semantic", "mass_special",
+  "mass_punctuation", "mass_white_space", "mass_function_word", "mass_number", "mass_content", "mass_unknown", "jaccard_layer0",
+  "divergence_layer0", "mask_size", "mass_mask_before", "mass_mask_after", "row_sum", "received", "received_ratio", "outlier_keys"];
+
+/** Names of statistics as docs/attention.md lists them, others after those. */
+export function inOrder(names) {
+  const place = (name) => (kOrder.indexOf(name) + 1 || kOrder.length + 1);
+  return [...names].sort((a, b) => place(a) - place(b) || a.localeCompare(b, "en", { numeric: true }));
+}
+
+/** What tells arms apart: of their interventions the settings that differ among them. */
+export function shortNames(arms) {
+  const parts = arms.map(({ intervention }) => {
+    const [kind, settings = ""] = intervention.split(":");
+    return { kind, settings: settings.split(",").filter(Boolean) };
+  });
+  const names = parts.map(({ kind, settings }) => {
+    const alike = parts.filter((other) => other.kind === kind);
+    const telling = settings.filter((setting) => !alike.every((other) => other.settings.includes(setting)));
+    return telling.length ? `${kind} ${telling.join(", ")}` : kind;
+  });
+  return names.map((name, i) => (names.indexOf(name) === names.lastIndexOf(name) ? name : arms[i].name));
+}
+
 /** A statistic's name for people. */
 export function statisticTitle(name) {
   if (titles[name]) return titles[name];

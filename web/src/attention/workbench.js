@@ -39,7 +39,7 @@ export class Workbench {
 
   build() {
     const { data, state } = this;
-    const arms = data.arms.map((arm, place) => [String(place), arm.name]);
+    const arms = data.arms.map((arm, place) => [String(place), arm.short]);
     const common = el("div", { class: "controls" },
       arms.length > 1 ? bound(state, "Arm", "arm", arms, Number) : null,
       data.hasMaps && (data.capture.before || comparablePairs(data)) ? bound(state, "Show", "view", views(data, comparablePairs(data))) : null,
@@ -174,8 +174,8 @@ export class Workbench {
 
   caption() {
     const { data, state } = this;
-    const arm = data.arms[state.arm].name;
-    const what = { weights: arm, before: `${arm}, before`, change: `${arm}, change`, difference: `${arm} − ${data.arms[state.other]?.name}` }[state.view];
+    const arm = data.arms[state.arm].short;
+    const what = { weights: arm, before: `${arm}, before`, change: `${arm}, change`, difference: `${arm} − ${data.arms[state.other]?.short}` }[state.view];
     return `${this.describe()}: ${what}`;
   }
 
