@@ -20,13 +20,14 @@ function buildRow(data, state, workbench) {
   let entries = [];
   let row = -1;
   let shown = null;
+  let kind = "weights";
   const tell = (position) => {
     if (!shown) return;
     const arm = data.arms[state.arm];
     const start = `Query ${state.query} ${visible(arm.tokens[state.query])}`;
     const entry = entries.find(({ key }) => key === position);
     const past = position !== null && position > state.query;
-    readout.textContent = position === null || past ? `${start}: ${entries.length} weights, the rest of the row ${number(shown.rest[row], 4)}`
+    readout.textContent = position === null || past ? `${start}: ${entries.length} ${kind === "weights" ? `weights, the rest of the row ${number(shown.rest[row], 4)}` : "keys that differ"}`
       : `${start} → key ${position} ${visible(arm.tokens[position])}: ${entry ? number(entry.weight, 6) : "not kept here"}`;
   };
   const text = new TokenText(box, { label: "Tokens: choose a query", onLook: tell, onPick: (position) => {
@@ -35,7 +36,7 @@ function buildRow(data, state, workbench) {
   } });
   const draw = (maps) => {
     const arm = data.arms[state.arm];
-    shown = maps.shown;
+    ({ shown, kind } = maps);
     row = arm.rowOf.get(state.query) ?? -1;
     text.setTokens(arm.tokens, data.capture.prompt_tokens);
     if (row < 0) return;

@@ -4,14 +4,14 @@ import { number, visible } from "./tokens.js";
 
 function weightText(found, digits) {
   if (found.stored) return number(found.weight, digits);
-  return `not kept here, at most ${number(found.most, 3)}`;
+  return `≤ ${number(found.most, 3)} (not kept)`;
 }
 
 // The difference of two weights: exact where the page has both, otherwise what it may be off by.
 function differenceText(a, b, digits) {
   if (a.stored && b.stored) return number(a.weight - b.weight, digits);
   const slack = (a.stored ? 0 : a.most) + (b.stored ? 0 : b.most);
-  return `about ${number(a.weight - b.weight, 3)}, up to ${number(slack, 2)} off`;
+  return `${number(a.weight - b.weight, 3)} ± ${number(slack, 2)}`;
 }
 
 /** The fields of a cell as [name, label, text]; `maps`: {after, before | null, other | null, mask}. */
@@ -54,6 +54,10 @@ export class Readout {
         return el("div", {}, el("dt", {}, label), value);
       }));
     }
-    for (const [name, , text] of fields) this.values.get(name).replaceChildren(el("bdi", {}, text));
+    for (const [name, , text] of fields) {
+      const value = this.values.get(name);
+      value.replaceChildren(el("bdi", {}, text));
+      value.title = text;
+    }
   }
 }

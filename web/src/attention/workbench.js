@@ -74,7 +74,7 @@ export class Workbench {
       el("div", { class: "controls" },
         bound(state, "Layer", "layer", data.layers.map((_, i) => number(data.layers, i)), Number),
         bound(state, "Head", "head", data.heads.map((_, i) => number(data.heads, i)), Number),
-        bound(state, "Scale", "scale", [["log", "Logarithmic"], ["linear", "Linear"]]), toggle(state, "Outline M", "mask")),
+        bound(state, "Scale", "scale", [["log", "Logarithmic"], ["linear", "Linear"]]), toggle(state, "Show M", "mask")),
       this.fields, this.spoken, this.box,
       el("div", { class: "below-map" }, this.legend, el("div", { class: "exports" },
         button("−", "Zoom out", () => this.map.zoom(1 / 1.5)), button("+", "Zoom in", () => this.map.zoom(1.5)),
