@@ -76,91 +76,115 @@ function statistic(grid) {
   return { all: grid, content: grid.map((row) => row.map((v) => v * 0.9)), special: grid.map((row) => row.map(() => null)) };
 }
 
-function writeArm(dir, arm, size, options) {
-  const { layers, heads, tokens: n, k } = size;
-  mkdirSync(join(dir, arm.directory), { recursive: true });
-  const path = (name) => join(dir, arm.directory, `${name}.npy`);
-  const map = [layers, heads, n];
-  const ends = options.before ? ["", "_before"] : [""];
+const statisticNames = ["entropy", "mass_first", "mass_self", "mass_previous", "mass_window", "row_sum", "mass_special", "mass_punctuation",
+  "mass_white_space", "mass_function_word", "mass_number", "mass_content", "jaccard_layer0", "divergence_layer0", "mass_mask_before",
+  "mass_mask_after"];
+
+// The arm's files, opened, by name.
+function openFiles(dir, arm, { layers, heads, tokens: n, k }, { dense, before }) {
   const open = {};
-  for (const end of ends) {
-    if (options.dense) open[`attention${end}`] = new NpyFile(path(`attention${end}`), "<f4", [...map, n]);
+  const add = (name, descr, shape) => (open[name] = new NpyFile(join(dir, arm.directory, `${name}.npy`), descr, shape));
+  for (const end of before ? ["", "_before"] : [""]) {
+    if (dense) add(`attention${end}`, "<f4", [layers, heads, n, n]);
     else {
-      open[`top_indices${end}`] = new NpyFile(path(`top_indices${end}`), "<i4", [...map, k]);
-      open[`top_weights${end}`] = new NpyFile(path(`top_weights${end}`), "<f4", [...map, k]);
-      open[`rest${end}`] = new NpyFile(path(`rest${end}`), "<f4", map);
+      add(`top_indices${end}`, "<i4", [layers, heads, n, k]);
+      add(`top_weights${end}`, "<f4", [layers, heads, n, k]);
+      add(`rest${end}`, "<f4", [layers, heads, n]);
     }
   }
-  open.received = new NpyFile(path("received"), "<f4", [layers, heads, n]);
-  const masks = Array.from({ length: n }, () => Array.from({ length: heads }, () => []));
-  const grids = { entropy: [], mass_first: [], mass_self: [], mass_previous: [], mass_window: [], row_sum: [] };
-  for (const name of ["special", "punctuation", "white_space", "function_word", "number", "content"]) grids[`mass_${name}`] = [];
-  for (const name of ["jaccard_layer0", "divergence_layer0", "mass_mask_before", "mass_mask_after"]) grids[name] = [];
-  const row = new Float32Array(n);
-  const after = new Float32Array(n);
-  for (let layer = 0; layer < layers; layer++) {
-    for (const name in grids) grids[name].push([]);
-    for (let head = 0; head < heads; head++) {
-      const received = new Float64Array(n);
-      const sums = Object.fromEntries(Object.keys(grids).map((name) => [name, 0]));
-      const blocks = Object.fromEntries(ends.map((end) => [end, options.dense ? [new Float32Array(n * n)] : [new Int32Array(n * k), new Float32Array(n * k), new Float32Array(n)]]));
-      for (let query = 0; query < n; query++) {
-        weightsOf(layer, head, query, row);
-        if (layer === 0) for (let key = 0; key < query; key++) if (row[key] > 0.01 && hash(head, query, key, 3) < 0.3) masks[query][head].push(key);
-        after.set(row);
-        const mask = masks[query][head];
-        for (const key of mask) {
-          sums.mass_mask_before += row[key];
-          if (arm.scale) after[key] = row[key] * (1 - arm.scale);
-          sums.mass_mask_after += after[key];
-        }
-        for (let key = 0; key <= query; key++) {
-          received[key] += after[key];
-          sums.entropy -= after[key] > 0 ? after[key] * Math.log(after[key]) : 0;
-          sums.row_sum += after[key];
-          if (query - key < 8) sums.mass_window += after[key];
-          const mass = `mass_${size.classOf[key]}`;
-          if (mass in sums) sums[mass] += after[key];
-        }
-        sums.mass_first += after[0];
-        sums.mass_self += after[query];
-        if (query > 0) sums.mass_previous += after[query - 1];
-        sums.jaccard_layer0 += layer === 0 ? 1 : 1 / (1 + layer);
-        sums.divergence_layer0 += 0.1 * layer;
-        for (const end of ends) {
-          const weights = end ? row : after;
-          if (options.dense) {
-            blocks[end][0].set(weights.subarray(0, query + 1), query * n);
-            continue;
-          }
-          const order = Array.from({ length: query + 1 }, (_, key) => key).sort((a, b) => weights[b] - weights[a] || a - b);
-          for (let j = 0; j < k; j++) {
-            blocks[end][0][query * k + j] = j <= query ? order[j] : -1;
-            blocks[end][1][query * k + j] = j <= query ? weights[order[j]] : 0;
-          }
-          blocks[end][2][query] = order.slice(k).reduce((sum, key) => sum + weights[key], 0);
-        }
-      }
-      for (const end of ends) {
-        const names = options.dense ? [`attention${end}`] : [`top_indices${end}`, `top_weights${end}`, `rest${end}`];
-        names.forEach((name, i) => open[name].write(blocks[end][i]));
-      }
-      open.received.write(Float32Array.from(received, (sum, key) => sum / (n - key)));
-      for (const name in grids) grids[name][layer].push(sums[name] / n);
-    }
+  add("received", "<f4", [layers, heads, n]);
+  return { open, add };
+}
+
+// The arrays of one map: all weights, or the largest of each row.
+class MapArrays {
+  constructor(n, k, dense) {
+    Object.assign(this, { n, k });
+    this.arrays = dense ? [new Float32Array(n * n)] : [new Int32Array(n * k), new Float32Array(n * k), new Float32Array(n)];
+    this.names = dense ? ["attention"] : ["top_indices", "top_weights", "rest"];
   }
+
+  add(query, weights) {
+    const { n, k, arrays } = this;
+    if (arrays.length === 1) {
+      arrays[0].set(weights.subarray(0, query + 1), query * n);
+      return;
+    }
+    const order = Array.from({ length: query + 1 }, (_, key) => key).sort((a, b) => weights[b] - weights[a] || a - b);
+    for (let j = 0; j < k; j++) {
+      arrays[0][query * k + j] = j <= query ? order[j] : -1;
+      arrays[1][query * k + j] = j <= query ? weights[order[j]] : 0;
+    }
+    arrays[2][query] = order.slice(k).reduce((sum, key) => sum + weights[key], 0);
+  }
+}
+
+function addStatistics(sums, { query, after, before, mask, layer, classOf }) {
+  for (const key of mask) {
+    sums.mass_mask_before += before[key];
+    sums.mass_mask_after += after[key];
+  }
+  for (let key = 0; key <= query; key++) {
+    sums.entropy -= after[key] > 0 ? after[key] * Math.log(after[key]) : 0;
+    sums.row_sum += after[key];
+    if (query - key < 8) sums.mass_window += after[key];
+    const mass = `mass_${classOf[key]}`;
+    if (mass in sums) sums[mass] += after[key];
+  }
+  sums.mass_first += after[0];
+  sums.mass_self += after[query];
+  if (query > 0) sums.mass_previous += after[query - 1];
+  sums.jaccard_layer0 += 1 / (1 + layer);
+  sums.divergence_layer0 += 0.1 * layer;
+}
+
+// One layer and head: writes its maps, fills layer 0's masks, and returns the sums of its statistics.
+function writeHead(open, { layer, head, masks, scale }, { tokens: n, k, classOf }, { dense, before: keepsBefore }) {
+  const [before, after] = [new Float32Array(n), new Float32Array(n)];
+  const received = new Float64Array(n);
+  const sums = Object.fromEntries(statisticNames.map((name) => [name, 0]));
+  const maps = [["", after, new MapArrays(n, k, dense)]];
+  if (keepsBefore) maps.push(["_before", before, new MapArrays(n, k, dense)]);
+  for (let query = 0; query < n; query++) {
+    weightsOf(layer, head, query, before);
+    after.set(before);
+    const mask = masks[query][head];
+    if (layer === 0) for (let key = 0; key < query; key++) if (before[key] > 0.01 && hash(head, query, key, 3) < 0.3) mask.push(key);
+    for (const key of mask) if (scale) after[key] = before[key] * (1 - scale);
+    for (let key = 0; key <= query; key++) received[key] += after[key];
+    addStatistics(sums, { query, after, before, mask, layer, classOf });
+    for (const [, weights, map] of maps) map.add(query, weights);
+  }
+  for (const [end, , map] of maps) map.names.forEach((name, i) => open[`${name}${end}`].write(map.arrays[i]));
+  open.received.write(Float32Array.from(received, (sum, key) => sum / (n - key)));
+  return sums;
+}
+
+function writeMasks(add, masks, heads) {
   const offsets = [0n];
   const indices = [];
-  for (const query of masks) {
-    for (const mask of query) {
-      indices.push(...mask);
-      offsets.push(BigInt(indices.length));
+  for (const mask of masks.flat()) {
+    indices.push(...mask);
+    offsets.push(BigInt(indices.length));
+  }
+  add("mask_offsets", "<i8", [masks.length * heads + 1]).write(BigInt64Array.from(offsets));
+  add("mask_indices", "<i4", [indices.length]).write(Int32Array.from(indices));
+}
+
+function writeArm(dir, arm, size, options) {
+  const { layers, heads, tokens: n } = size;
+  mkdirSync(join(dir, arm.directory), { recursive: true });
+  const { open, add } = openFiles(dir, arm, size, options);
+  const masks = Array.from({ length: n }, () => Array.from({ length: heads }, () => []));
+  const grids = Object.fromEntries(statisticNames.map((name) => [name, []]));
+  for (let layer = 0; layer < layers; layer++) {
+    for (const name of statisticNames) grids[name].push([]);
+    for (let head = 0; head < heads; head++) {
+      const sums = writeHead(open, { layer, head, masks, scale: arm.scale }, size, options);
+      for (const name of statisticNames) grids[name][layer].push(sums[name] / n);
     }
   }
-  open.mask_offsets = new NpyFile(path("mask_offsets"), "<i8", [n * heads + 1]);
-  open.mask_offsets.write(BigInt64Array.from(offsets));
-  open.mask_indices = new NpyFile(path("mask_indices"), "<i4", [indices.length]);
-  open.mask_indices.write(Int32Array.from(indices));
+  writeMasks(add, masks, heads);
   for (const name in open) open[name].close();
   arm.files = Object.fromEntries(Object.keys(open).map((name) => [name, `${arm.directory}/${name}.npy`]));
   return {
