@@ -73,6 +73,7 @@ class ExplorerWriter {
   std::string body() const;
   std::int64_t fixed_bytes() const;
   std::int64_t rows_bytes(const BlockFormat& format) const;
+  double compressed_part(const BlockFormat& format) const;
   void choose_format();
   json description() const;
   bool comparable(std::size_t arm) const;
@@ -134,7 +135,24 @@ std::int64_t ExplorerWriter::rows_bytes(const BlockFormat& format) const {
   return bytes;
 }
 
-// The most exact format that fits, by what it takes before compression.
+// The part of a block's bytes that compression leaves, by maps from all over the model.
+double ExplorerWriter::compressed_part(const BlockFormat& format) const {
+  constexpr std::int64_t kSamples = 8;
+  const std::int64_t count = layers_ * heads_;
+  std::size_t before = 0, after = 0;
+  for (std::int64_t map = 0; map < count; map += std::max<std::int64_t>(1, count / kSamples)) {
+    for (const ArmMaps& maps : maps_) {
+      const PageBlock block{"map",
+                            rows_block(maps.rows(false, map / heads_, map % heads_, format.entries), format)};
+      before += block.bytes.size();
+      after += block_element(block).size() * 3 / 4;  // base64: 4 for 3
+    }
+  }
+  return before == 0 ? 1.0 : static_cast<double>(after) / static_cast<double>(before);
+}
+
+// The most exact format that fits: float32 where it would even without compression, otherwise float16 with as
+// many weights of a row as samples say.
 void ExplorerWriter::choose_format() {
   std::int64_t most = 0, keys = 0;
   for (const ArmMaps& maps : maps_) {
@@ -142,18 +160,24 @@ void ExplorerWriter::choose_format() {
     keys = std::max(keys, maps.keys());
   }
   const bool dense = std::ranges::all_of(maps_, &ArmMaps::dense);
-  const std::int64_t room = (settings_.max_bytes - 1'000'000) / 4 * 3 - fixed_bytes();  // base64: 4 for 3
+  const std::int64_t room = (settings_.max_bytes - 1'000'000) / 4 * 3 - fixed_bytes();
   format_ = {4, keys > 65535 ? 4 : 2, most, dense};
   if (rows_bytes(format_) <= room) return;
   format_.weight_bytes = 2;
   if (rows_bytes(format_) <= room) return;
   format_.whole_rows = false;
-  std::int64_t fits = 1, too_many = most + 1;
-  while (too_many - fits > 1) {
-    format_.entries = (fits + too_many) / 2;
-    (rows_bytes(format_) <= room ? fits : too_many) = format_.entries;
+  constexpr double kMargin = 1.05;  // samples are not all
+  double part = 0;
+  for (int round = 0; round < 2; ++round) {  // fewer weights of a row compress differently
+    part = std::max(part, kMargin * compressed_part(format_));
+    std::int64_t fits = 1, too_many = most + 1;
+    while (too_many - fits > 1) {
+      format_.entries = (fits + too_many) / 2;
+      const bool fit = part * static_cast<double>(rows_bytes(format_)) <= static_cast<double>(room);
+      (fit ? fits : too_many) = format_.entries;
+    }
+    format_.entries = fits;
   }
-  format_.entries = fits;
 }
 
 // Whether the arm's rows can be subtracted from those of the first.

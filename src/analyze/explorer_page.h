@@ -8,8 +8,8 @@
 namespace refocus {
 
 struct ExplorerSettings {
-  // What the page may take, in bytes. Where all that the files have would not fit, weights are stored as
-  // float16, and where that does not fit either, fewer of each row.
+  // What the page may take, in bytes, or very little more. Where all that the files have would not fit,
+  // weights are stored as float16, and where that does not fit either, fewer of each row.
   std::int64_t max_bytes = 80'000'000;
 };
 

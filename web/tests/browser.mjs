@@ -21,7 +21,7 @@ export function launch(chromium) {
 
 /** Opens a file; `page.faults` fills with what no page of ours may do. */
 export async function open(browser, path, { hash = "", ...options } = {}) {
-  const context = await browser.newContext({ viewport: { width: 1400, height: 900 }, acceptDownloads: true, ...options });
+  const context = await browser.newContext({ viewport: { width: 1400, height: 900 }, acceptDownloads: true, reducedMotion: "reduce", ...options });
   const page = await context.newPage();
   page.faults = [];
   page.on("console", (message) => page.faults.push(`console: ${message.text()}`));
