@@ -265,7 +265,7 @@ TEST(ExplorerPage, HoldsNoTextOfAModelAsHtml) {
   const Capture capture(false);
   write_explorer_page(capture.dir.path());
   const std::string html = read_text_file(capture.dir / "attention.html");
-  EXPECT_THAT(html, HasSubstr("Attention of a &lt;model&gt;"));
+  EXPECT_THAT(html, HasSubstr("<title>Attention of a &lt;model&gt;</title>"));
   EXPECT_THAT(html, Not(HasSubstr("</script><b>")));
 }
 

@@ -35,6 +35,15 @@ async function explorer(name, options) {
   return page;
 }
 
+// Waits until `holds`, as drawing and decoding take their time.
+async function eventually(holds, what) {
+  for (let attempt = 0; attempt < 200; attempt++) {
+    if (await holds()) return;
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+  assert.fail(`expected that ${what}`);
+}
+
 async function finish(page) {
   assert.deepEqual(page.faults, []);
   await page.context().close();
@@ -162,9 +171,8 @@ test("M is drawn over the map when it is asked for", { skip }, async () => {
   }, [query, key]);
   const without = await redness();
   await page.locator("#choose-mask").click();
-  await page.waitForTimeout(100);
   assert.equal(without, 0);
-  assert.ok((await redness()) > 10);
+  await eventually(async () => (await redness()) > 10, "M's cells are marked");
   await finish(page);
 });
 
@@ -186,11 +194,9 @@ test("the keyboard alone chooses a head, a cell and a query", { skip }, async ()
   const plot = () => page.locator("#map").getAttribute("data-plot");
   const fitted = await plot();
   await page.keyboard.press("+");
-  await page.waitForTimeout(100);
-  assert.notEqual(await plot(), fitted);
+  await eventually(async () => (await plot()) !== fitted, "+ zooms");
   await page.keyboard.press("0");
-  await page.waitForTimeout(100);
-  assert.equal(await plot(), fitted);
+  await eventually(async () => (await plot()) === fitted, "0 shows the whole map");
   // An address is a view.
   const again = await explorer("sparse", { hash: page.url().split("#")[1] });
   assert.equal(await again.locator("#map-title").textContent(), "Layer 1, head 1");

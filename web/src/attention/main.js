@@ -46,9 +46,11 @@ function buildRow(data, state, workbench) {
     const largest = Math.abs(entries[0]?.weight ?? 0);
     const values = new Float32Array(arm.keys);
     for (const { key, weight } of entries) values[key] = weight;
-    text.shade(values, largest, maps.kind);
+    // Weights by what they are of 1, roots so that small ones are seen; differences by the largest.
+    if (kind === "weights") text.shade(values.map(Math.sqrt), 1, kind);
+    else text.shade(values, largest, kind);
     text.mark(new Set(), state.query);
-    text.connect(state.query, entries, largest, maps.kind);
+    text.connect(state.query, entries, kind === "weights" ? 1 : largest, kind);
     const barRow = ({ key, weight }) => el("tr", {}, el("th", { scope: "row" }, el("span", { class: "where" }, `${key} `), el("bdi", {}, visible(arm.tokens[key]))),
       el("td", { class: "n" }, number(weight, 5)), el("td", { class: "bar-cell" }, el("span", { class: weight < 0 ? "less" : "more", style: `width:${((100 * Math.abs(weight)) / (largest || 1)).toFixed(1)}%` })));
     bars.replaceChildren(el("table", { class: `bars ${maps.kind}` }, el("caption", {}, entries.length > kBars ? `The ${kBars} largest of ${entries.length}` : "All that are kept here"),

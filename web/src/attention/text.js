@@ -117,7 +117,7 @@ export class TokenText {
       const path = document.createElementNS(kSvg, "path");
       path.setAttribute("d", `M${from.x} ${from.y}C${from.x} ${from.y - lift} ${to.x} ${to.y - lift} ${to.x} ${to.y}`);
       path.setAttribute("class", weight < 0 ? "less" : "more");
-      path.setAttribute("stroke-width", (0.75 + 7 * Math.min(1, Math.abs(weight) / (largest || 1))).toFixed(2));
+      path.setAttribute("stroke-width", (0.75 + 9 * Math.min(1, Math.abs(weight) / (largest || 1))).toFixed(2));
       return path;
     }));
   }
