@@ -7,6 +7,7 @@
 #include <set>
 
 #include "analyze/attention_run.h"
+#include "analyze/explorer_page.h"
 #include "base/error.h"
 #include "cli/attention_output.h"
 #include "cli/bundled.h"
@@ -38,6 +39,7 @@ struct Options {
   std::int64_t top_k = 32, window = 8, max_new_tokens = 0;
   double threshold = 0.01;
   bool dense = false, before = false, free = false, force = false, json = false, cot = false, direct = false;
+  bool no_page = false;
 };
 
 AttentionSettings settings_of(const Options& options, const LlamaConfig& config) {
@@ -216,12 +218,16 @@ void run(const Options& options) {
     run_task(options, model, report);
   }
   write_attention_files(report, directory.path());
+  if (!options.no_page) write_explorer_page(directory.path());
   directory.commit();
   if (options.json) {
     fmt::print("{}\n", attention_summary(report, options.output)
                            .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   } else {
-    fmt::print("{}Maps and statistics: {}\n", attention_tables(report), options.output);
+    fmt::print(
+        "{}{}: {}\n", attention_tables(report),
+        options.no_page ? "Maps and statistics" : "Maps, statistics and their explorer, attention.html",
+        options.output);
   }
 }
 
@@ -306,6 +312,7 @@ Action add_attention(CLI::App& command) {
       ->check(not_empty())
       ->type_name("OUT_DIR");
   command.add_flag("--force", options->force, "Replace the directory, if it is one of this command");
+  command.add_flag("--no-page", options->no_page, "Leave out the explorer, attention.html");
   command.add_flag("--json", options->json, "Print one JSON object instead of tables");
   options->model.add_running(command);
   return [options] { run(*options); };

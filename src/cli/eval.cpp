@@ -15,6 +15,7 @@
 #include "eval/comparison_table.h"
 #include "eval/fingerprint.h"
 #include "eval/profile.h"
+#include "eval/run_directory.h"
 #include "eval/runner.h"
 #include "eval/sweep_files.h"
 #include "eval/sweep_table.h"
@@ -126,6 +127,7 @@ void run(const Options& options) {
     if (outcome.comparison) print_comparison(*outcome.comparison, outcome.run_directory);
   }
   fmt::print("Answers and results: {}\n", outcome.run_directory.string());
+  fmt::print("Report: {}\n", (outcome.run_directory / RunDirectory::kReportFile).string());
 }
 
 // What eval takes is for tasks only: its subcommand `mode` must follow at once.

@@ -269,7 +269,8 @@ Comparison compare_runs(std::vector<FinishedArm> first, std::vector<FinishedArm>
   for (FinishedArm& arm : second) out.arms.push_back({1, std::move(arm)});
   out.resamples = options.resamples;
   out.seed = options.seed;
-  const std::vector<ArmPair> pairs = plan_pairs(out.arms, options.baseline);
+  const bool alone = out.arms.size() == 1 && !options.pairs_needed;
+  const std::vector<ArmPair> pairs = alone ? std::vector<ArmPair>() : plan_pairs(out.arms, options.baseline);
   for (const ComparedArm& arm : out.arms) check_comparable(out.arms.front(), arm);
   ThreadPool pool(available_threads());
   for (std::size_t task = 0; task < out.arms.front().arm.tasks.size(); ++task) {

@@ -75,6 +75,7 @@ struct ComparisonOptions {
   std::string baseline;  // an arm of the first run that all others are compared with; see plan_pairs
   std::int64_t resamples = 10'000;
   std::uint64_t seed = 0;
+  bool pairs_needed = true;  // whether arms that cannot be paired (a single one) are an error
 };
 
 // Which arms are compared. In one run: every arm with the first one of its kind of prompt, and chain of

@@ -205,7 +205,7 @@ std::string comparison_csv(const Comparison& comparison) {
 }
 
 Comparison write_comparison(const std::filesystem::path& run_directory) {
-  Comparison comparison = compare_runs(read_finished_run(run_directory), {}, {});
+  Comparison comparison = compare_runs(read_finished_run(run_directory, {.documents = true}), {}, {});
   const ordered_json file = comparison_json(comparison);
   write_file_atomically(run_directory / RunDirectory::kComparisonFile,
                         file.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n");

@@ -25,7 +25,7 @@ using nlohmann::ordered_json;
 // Reads the lines of samples files; simdjson, since a run has hundreds of megabytes of them.
 class SamplesReader {
  public:
-  explicit SamplesReader(bool documents) : documents_(documents) {}
+  explicit SamplesReader(const FinishedRunOptions& options) : options_(options) {}
 
   // Whether the files that are read next hold log-likelihoods, and of what task they are.
   void expect_likelihoods(bool loglikelihood) { loglikelihood_ = loglikelihood; }
@@ -83,7 +83,7 @@ class SamplesReader {
       throw simdjson::simdjson_error(simdjson::NUMBER_OUT_OF_RANGE);
     }
     item.index = static_cast<int>(index);
-    if (documents_) read_document(fields["doc"].get_object(), item);
+    if (options_.documents) read_document(fields["doc"].get_object(), item);
     simdjson::ondemand::value target = fields["target"];
     if (!target.is_null()) read_target(target, item);
     if (loglikelihood_) {
@@ -100,10 +100,8 @@ class SamplesReader {
     out.hashes.push_back(text_of(fields["doc_hash"]));
     if (item.has_target()) answer.correct = double(fields[metric_]) == 1;
     if (item.has_target() && has_f1_) answer.f1 = double(fields["f1"]);
-    simdjson::ondemand::value rule = fields["rule"];
-    const bool read = !rule.is_null();
-    if (read) answer.extraction.rule = text_of(rule);
-    if (type_ == AnswerType::kShort && !read) answer.extraction.text.reset();
+    if (!loglikelihood_) read_span(fields, answer);
+    if (type_ == AnswerType::kShort && answer.extraction.rule.empty()) answer.extraction.text.reset();
     answer.open_ended = type_ == AnswerType::kTranscript;
     answer.response.finish_reason = text_of(fields["finish_reason"]);
     answer.response.prompt_tokens = fields["prompt_tokens"].get_int64();
@@ -127,12 +125,38 @@ class SamplesReader {
     }
   }
 
-  static void read_document(simdjson::ondemand::object document, Item& item) {
-    for (auto field : document) {
+  // Fields that are no text come as their JSON.
+  static void read_document(simdjson::ondemand::object fields, Item& item) {
+    for (simdjson::ondemand::field field : fields) {
       std::string name(std::string_view(field.unescaped_key()));
-      item.fields.emplace_back(std::move(name), text_of(field.value()));
+      simdjson::ondemand::value value = field.value();
+      const bool text = value.type() == simdjson::ondemand::json_type::string;
+      item.fields.emplace_back(
+          std::move(name),
+          text ? text_of(value) : std::string(std::string_view(simdjson::to_json_string(value))));
     }
     item.choices = choices_of_fields(item.fields);
+  }
+
+  // The rule and the bytes of the text that it read the letter from, whole characters.
+  static void read_span(simdjson::ondemand::object& fields, Answer& answer) {
+    simdjson::ondemand::value rule = fields["rule"];
+    if (rule.is_null()) return;
+    answer.extraction.rule = text_of(rule);
+    simdjson::ondemand::value ends = fields["span"];
+    if (ends.is_null()) return;  // a person's reading
+    std::vector<std::int64_t> span;
+    for (simdjson::ondemand::value end : ends.get_array()) span.push_back(end.get_int64());
+    const std::string& text = answer.response.text;
+    const auto at_character = [&](std::int64_t at) {
+      return at >= 0 && at <= std::ssize(text) &&
+             (at == std::ssize(text) || (text[static_cast<std::size_t>(at)] & 0xC0) != 0x80);
+    };
+    if (span.size() != 2 || span[0] > span[1] || !at_character(span[0]) || !at_character(span[1])) {
+      throw simdjson::simdjson_error(simdjson::INDEX_OUT_OF_BOUNDS);
+    }
+    answer.extraction.span_begin = span[0];
+    answer.extraction.span_end = span[1];
   }
 
   // [[log-likelihood, is_greedy], ...], one an option.
@@ -160,8 +184,8 @@ class SamplesReader {
     return text.size() == 1 ? std::optional<char>(text[0]) : std::nullopt;
   }
 
+  FinishedRunOptions options_;
   simdjson::ondemand::parser parser_;
-  bool documents_;
   bool loglikelihood_ = false;
   AnswerType type_ = AnswerType::kChoice;
   std::string metric_ = "acc";
@@ -311,7 +335,7 @@ void apply_verdicts(const Verdicts& verdicts, FinishedArm& arm) {
 
 std::vector<FinishedArm> read_finished_run(const fs::path& run_directory, const FinishedRunOptions& options) {
   const RunRecord record = read_run_record(run_directory);
-  SamplesReader samples(options.documents);
+  SamplesReader samples(options);
   ArmReader reader(run_directory, record.identity, samples);
   std::vector<FinishedArm> arms;
   const ordered_json names = record.identity.value("arms", ordered_json());

@@ -227,7 +227,9 @@ RunDirectory RunDirectory::open(const fs::path& path, const RunSettings& setting
       }
       record = std::move(kept);
     }
-    for (const char* name : {kRunFile, RunDirectory::kComparisonFile}) remove_temporaries(path, name);
+    for (const char* name : {kRunFile, RunDirectory::kComparisonFile, RunDirectory::kReportFile}) {
+      remove_temporaries(path, name);
+    }
     ordered_json session = {{"started", utc_now()}};
     session.update(normalised(settings.details));
     record.sessions.push_back(std::move(session));

@@ -43,6 +43,7 @@ std::optional<SettingDifference> first_difference(const nlohmann::ordered_json& 
 class RunDirectory {
  public:
   static constexpr const char* kComparisonFile = "comparison.json";  // see eval/comparison_files.h
+  static constexpr const char* kReportFile = "report.html";          // see eval/html_report.h
 
   // Begins a run in a new or empty directory, or resumes the one that is there, and locks the directory for
   // this process. InputError, with the directory left as it was, where

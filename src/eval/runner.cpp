@@ -8,6 +8,7 @@
 #include "eval/comparison_files.h"
 #include "eval/file_names.h"
 #include "eval/fingerprint.h"
+#include "eval/html_report.h"
 #include "eval/journal.h"
 #include "eval/likelihood_answer.h"
 #include "eval/plan.h"
@@ -179,6 +180,7 @@ EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings)
     outcome.sweep = sweep_report(*settings.sweep, *outcome.comparison);
     write_sweep(run.path(), *outcome.sweep);
   }
+  write_run_report(run.path(), outcome.comparison ? &*outcome.comparison : nullptr);
   return outcome;
 }
 
