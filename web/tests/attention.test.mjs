@@ -144,7 +144,7 @@ test("the map of differences has the difference of two arms", { skip }, async ()
   assert.ok(different > 0);
   // The row's bars are of the same map.
   await page.mouse.click(...(await cell(page, 17, 3)));
-  assert.match(page.url(), /key=3/);
+  await eventually(() => /key=3/.test(page.url()), "the address has the cell");
   assert.match(await field(page, "query"), /^17 /);
   const [key, weight] = await page.locator("#row-bars tbody tr").first().evaluate((row) => [parseInt(row.cells[0].textContent, 10), Number(row.cells[1].textContent)]);
   const place = { layer: 1, head: 2, query: 17, key };
@@ -190,7 +190,7 @@ test("the keyboard alone chooses a head, a cell and a query", { skip }, async ()
   assert.match(await field(page, "key"), /^0 /);
   close(await field(page, "weight"), weightInFiles("sparse", { layer: 1, head: 1, query: 20, key: 0 }));
   await page.keyboard.press("Enter");
-  assert.match(page.url(), /layer=1&head=1&query=20&key=0/);
+  await eventually(() => /layer=1&head=1&query=20&key=0/.test(page.url()), "the address has the view");
   const plot = () => page.locator("#map").getAttribute("data-plot");
   const fitted = await plot();
   await page.keyboard.press("+");
