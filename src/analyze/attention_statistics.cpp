@@ -60,6 +60,7 @@ void AttentionStatistics::begin_text(std::span<const TokenClass> classes,
   std::fill_n(own_.data(), own_.size(), 0.0);
   std::fill_n(classes_.data(), classes_.size(), 0);
   for (std::size_t i = 0; i < classes.size(); ++i) classes_[i] = static_cast<std::int32_t>(classes[i]);
+  key_classes_ = prepare_classes(classes_.data(), std::ssize(classes));
   kept_.assign(classes.size(), false);
   for (const std::int64_t position : queries) kept_[static_cast<std::size_t>(position)] = true;
   counts_.emplace(queries, static_cast<std::int64_t>(classes.size()));
@@ -75,9 +76,8 @@ void AttentionStatistics::begin_text(std::span<const TokenClass> classes,
 }
 
 void AttentionStatistics::take(const CapturedRow& row) {
-  const std::span classes(classes_.data(), classes_.size());
   Layer0Row& layer0 = layer0_[static_cast<std::size_t>(row.head_place * max_rows_ + row.row)];
-  const RowValues values = measure_row(row, settings_, classes, layer0);
+  const RowValues values = measure_row(row, settings_, key_classes_, layer0);
   if (row.layer_place < 0) return;
   const std::int64_t at = row.layer_place * heads_ + row.head_place;
   rows_[static_cast<std::size_t>(at * max_rows_ + row.row)] = values;

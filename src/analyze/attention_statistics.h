@@ -87,6 +87,7 @@ class AttentionStatistics : public CaptureSink {
   AlignedBuffer<double> own_;      // [layers, heads, stride]: of these its own
   std::unique_ptr<std::atomic_flag[]> locks_;  // [heads], on sums_ of the layer at work
   AlignedBuffer<std::int32_t> classes_;        // [stride], of the text's tokens
+  KeyClasses key_classes_;                     // the same, prepared
   std::vector<bool> kept_;                     // by position
   std::optional<QueryCounts> counts_;
   ClassCounts query_counts_ = {}, key_counts_ = {};

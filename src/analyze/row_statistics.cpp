@@ -45,10 +45,10 @@ std::string_view row_statistic_name(std::size_t statistic) {
   return kNames[statistic];
 }
 
-RowValues measure_row(const CapturedRow& row, const RowSettings& settings,
-                      std::span<const std::int32_t> classes, Layer0Row& layer0) {
+RowValues measure_row(const CapturedRow& row, const RowSettings& settings, const KeyClasses& classes,
+                      Layer0Row& layer0) {
   const std::int64_t keys = row.position + 1;
-  const RowSums sums = sum_weights(row.after, keys, classes.data());
+  const RowSums sums = sum_weights(row.after, keys, classes);
   // Every key was biased away: a row of zeros.
   const double share = sums.sum > 0 ? 1 / sums.sum : 0;
   const double entropy = sums.sum > 0 ? std::log(sums.sum) - sums.w_log_w * share : 0;

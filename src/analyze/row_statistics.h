@@ -4,11 +4,11 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <string_view>
 
 #include "analyze/token_class.h"
 #include "intervene/capture.h"
+#include "kernels/weight_row.h"
 
 namespace refocus {
 
@@ -43,8 +43,8 @@ struct RowSettings {
   float threshold = 0.01f;
 };
 
-// `classes`: of the keys, as numbers, padded. `layer0` is written for a row of layer 0 and read for others.
-RowValues measure_row(const CapturedRow& row, const RowSettings& settings,
-                      std::span<const std::int32_t> classes, Layer0Row& layer0);
+// `layer0` is written for a row of layer 0 and read for others.
+RowValues measure_row(const CapturedRow& row, const RowSettings& settings, const KeyClasses& classes,
+                      Layer0Row& layer0);
 
 }  // namespace refocus

@@ -20,11 +20,20 @@ struct RowSums {
   std::array<double, kKeyClasses> of_class = {};  // of the w of each class
 };
 
+// The classes of a text's keys, so prepared that no work is done for classes that it has no key of.
+struct KeyClasses {
+  const std::int32_t* of_key = nullptr;  // padded, each in [0, kKeyClasses)
+  std::array<std::int32_t, kKeyClasses> counted = {};
+  int count = 0;          // of `counted`
+  std::int32_t rest = 0;  // the class with the most keys, not counted: its sum is what the others leave
+};
+KeyClasses prepare_classes(const std::int32_t* of_key, std::int64_t n);
+
 // out[j] = weights[j] / sum, and zeros to padded(n); all zeros where sum is 0. `weights` need not be padded.
 void normalise_weights(const float* weights, float sum, std::int64_t n, float* out);
 
-// Of a padded row. `classes`: padded, each in [0, kKeyClasses).
-RowSums sum_weights(const float* w, std::int64_t n, const std::int32_t* classes);
+// Of a padded row of the text's keys.
+RowSums sum_weights(const float* w, std::int64_t n, const KeyClasses& classes);
 
 // The sum alone.
 double sum_of_weights(const float* w, std::int64_t n);
@@ -40,10 +49,10 @@ void add_exactly(const float* w, std::int64_t n, double* sums);
 std::int64_t count_above(const float* w, std::int64_t n, float bound);
 
 // A size of the scratch memory of largest_weights that suffices for k.
-constexpr std::size_t largest_scratch(std::int64_t k) { return static_cast<std::size_t>(4 * k + 128); }
+constexpr std::size_t largest_scratch(std::int64_t k) { return static_cast<std::size_t>(4 * k + 160); }
 
-// The k largest weights, by falling weight, equal ones by rising key, with their keys. Returns how many there
-// are: k, or n where that is less. `scratch`: [largest_scratch(k)].
+// The k largest weights of a padded row, by falling weight, equal ones by rising key, with their keys.
+// Returns how many there are: k, or n where that is less. `scratch`: [largest_scratch(k)].
 std::int64_t largest_weights(const float* w, std::int64_t n, std::int64_t k, std::uint64_t* scratch,
                              std::int32_t* keys, float* weights);
 

@@ -36,7 +36,7 @@ TEST_P(WeightRow, SumsEqualThePlainTwins) {
     for (const float spread : {0.1f, 3.0f, 20.0f}) {
       const std::vector<float> w = softmax_row(n, 1, spread), v = softmax_row(n, 2, spread);
       const std::vector<std::int32_t> classes = random_classes(n);
-      const RowSums got = sum_weights(w.data(), n, classes.data());
+      const RowSums got = sum_weights(w.data(), n, prepare_classes(classes.data(), n));
       const RowSums want = reference::sum_weights(w.data(), n, classes.data());
       // A lane's sum of 64 or more terms, each rounded: the errors are independent, and below 1e-6 by far.
       EXPECT_NEAR(got.sum, want.sum, 3e-7) << n;
@@ -94,8 +94,8 @@ TEST_P(WeightRow, FindsTheLargest) {
 }
 
 TEST_P(WeightRow, FindsTheLargestOfRisingWeights) {  // each one displaces another
-  std::vector<float> w(5000);
-  for (std::size_t j = 0; j < w.size(); ++j) w[j] = static_cast<float>(j);
+  std::vector<float> w(static_cast<std::size_t>(padded(5000)));
+  for (std::size_t j = 0; j < 5000; ++j) w[j] = static_cast<float>(j);
   std::vector<std::uint64_t> scratch(largest_scratch(4));
   std::vector<std::int32_t> keys(4);
   std::vector<float> weights(4);
