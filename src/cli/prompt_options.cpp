@@ -6,13 +6,14 @@
 
 namespace refocus::cli {
 
-void PromptOptions::add(CLI::App& command) {
+CLI::Option_group* PromptOptions::add(CLI::App& command) {
   auto* group = command.add_option_group("prompt", "The prompt: exactly one of");
   text_option =
       group->add_option("-p,--prompt", text, "Text, encoded with the model's BOS")->type_name("TEXT");
   ids_option =
       group->add_option("--tokens", ids, "Token ids, used as given, without a BOS")->type_name("1,2,3");
   group->require_option(1);
+  return group;
 }
 
 std::vector<std::int32_t> PromptOptions::tokens(const OpenModel& model) const {

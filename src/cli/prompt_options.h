@@ -15,7 +15,8 @@ struct PromptOptions {
   CLI::Option* text_option = nullptr;
   CLI::Option* ids_option = nullptr;
 
-  void add(CLI::App& command);
+  // Returns the group of which exactly one must be given, so that a command can add other choices to it.
+  CLI::Option_group* add(CLI::App& command);
   // The prompt's ids: the text's with the BOS that the model's tokenizer adds, or --tokens as given.
   std::vector<std::int32_t> tokens(const OpenModel& model) const;
 };

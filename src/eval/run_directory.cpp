@@ -243,6 +243,12 @@ RunDirectory RunDirectory::open(const fs::path& path, const RunSettings& setting
   }
 }
 
+RunDirectory RunDirectory::reopen(const fs::path& path) {
+  read_run_record(path);  // so that no lock file is left in what is no run
+  auto lock = std::make_shared<const DirectoryLock>(path, "work on a copy of the run");
+  return RunDirectory(path, std::move(lock), read_run_record(path));
+}
+
 std::optional<SettingDifference> RunDirectory::changed_detail(const std::string& key) const {
   if (!resumed()) return std::nullopt;
   const auto only = [&](const ordered_json& session) {

@@ -52,6 +52,11 @@ class RunDirectory {
   //   - it cannot be written.
   static RunDirectory open(const std::filesystem::path& path, const RunSettings& settings);
 
+  // Opens a run that is there, whatever its identity, to judge its answers anew, and locks it. Writes
+  // nothing; adds no session. InputError where there is none, another process has it open, or it cannot be
+  // written.
+  static RunDirectory reopen(const std::filesystem::path& path);
+
   const std::filesystem::path& path() const { return path_; }
   bool resumed() const { return record_.sessions.size() > 1; }
   const RunRecord& record() const { return record_; }  // the session of this process is the last one

@@ -21,6 +21,7 @@ struct AttentionRow {
   std::int64_t row = 0;       // query's place among this call's rows of its sequence
   std::int64_t position = 0;  // query's position in its sequence; keys are 0..position
   std::int64_t head = 0;      // query head
+  int thread = 0;             // of the pool, that computes it: for scratch memory, nothing else
 };
 
 // What a hook after softmax sees: the row before normalisation. The attention weight of key j is
@@ -41,8 +42,9 @@ struct RowRewrite {
   const float* coefficients = nullptr;
 };
 
-// One layer's intervention for one sequence. Null hooks cost nothing. Hooks are called from several threads,
-// never twice for the same (row, head).
+// One layer's intervention for one sequence, and an observer beside it, which can be had without one and
+// changes nothing. Null hooks cost nothing. Hooks are called from several threads, never twice for the same
+// (row, head).
 struct AttentionHooks {
   void* context = nullptr;
   // Before softmax: may change scores of keys [first_key, first_key + scores.size()). Called once a block of
@@ -52,6 +54,9 @@ struct AttentionHooks {
   // After softmax: may observe, and says how the output changes. The spans it returns live until its next
   // call for the same (row, head).
   RowRewrite (*rewrite)(void* context, const SoftmaxRow& row) = nullptr;
+  // After that: sees the row as softmax left it, and what `rewrite` asked for (nothing, where that is null).
+  void (*observe)(void* observer, const SoftmaxRow& row, const RowRewrite& rewrite) = nullptr;
+  void* observer = nullptr;
 };
 
 struct AttentionShape {

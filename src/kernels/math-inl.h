@@ -1,4 +1,4 @@
-// exp for SIMD vectors of float32, about 1 unit in the last place; included once per instruction set.
+// exp and log for SIMD vectors of float32, about 1 unit in the last place; included once per instruction set.
 #if defined(REFOCUS_KERNELS_MATH_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef REFOCUS_KERNELS_MATH_INL_H_
 #undef REFOCUS_KERNELS_MATH_INL_H_
@@ -57,6 +57,28 @@ HWY_INLINE V exp_of_nonpositive(D d, V x) {
   const V power = hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(hn::ConvertTo(di, n), hn::Set(di, 127))));
   const V result = hn::Mul(exp_of_remainder(d, x, n), power);
   return hn::IfThenZeroElse(hn::Lt(x, hn::Set(d, -87.3365447f)), result);
+}
+
+// ln(x) for normal x > 0: x = 2^n m with m in [sqrt(1/2), sqrt(2)), and ln(1 + f) = f - f^2 / 2 + f^3 p(f),
+// with p of degree 7 fitted at Chebyshev's points; its error is below 1e-7 of ln(1 + f).
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V log_of_positive(D d, V x) {
+  const hn::RebindToSigned<D> di;
+  // Bits of sqrt(1/2): what lies between them and x's in the exponent field is n.
+  const auto n = hn::ShiftRight<23>(hn::Sub(hn::BitCast(di, x), hn::Set(di, 0x3F3504F3)));
+  const V f = hn::Sub(hn::BitCast(d, hn::Sub(hn::BitCast(di, x), hn::ShiftLeft<23>(n))), hn::Set(d, 1.0f));
+  V p = hn::Set(d, -0.0810301527f);
+  p = hn::MulAdd(p, f, hn::Set(d, 0.127130672f));
+  p = hn::MulAdd(p, f, hn::Set(d, -0.129720479f));
+  p = hn::MulAdd(p, f, hn::Set(d, 0.142020524f));
+  p = hn::MulAdd(p, f, hn::Set(d, -0.166422546f));
+  p = hn::MulAdd(p, f, hn::Set(d, 0.200014740f));
+  p = hn::MulAdd(p, f, hn::Set(d, -0.250002950f));
+  p = hn::MulAdd(p, f, hn::Set(d, 0.333333284f));
+  const V square = hn::Mul(f, f), exponent = hn::ConvertTo(d, n);
+  V low = hn::MulSub(p, hn::Mul(square, f), hn::Mul(square, hn::Set(d, 0.5f)));
+  low = hn::MulAdd(exponent, hn::Set(d, -2.12194440e-4f), low);
+  return hn::MulAdd(exponent, hn::Set(d, 0.693359375f), hn::Add(f, low));  // ln 2 in two parts, as in exp
 }
 
 }  // namespace HWY_NAMESPACE

@@ -165,6 +165,13 @@ std::span<const float> Transformer::forward(std::span<const SequenceInput> seque
   for (std::int64_t layer = 0; layer < config_.num_hidden_layers; ++layer) {
     attend(sequences, layer);
     feed_forward(weights_.layers[static_cast<std::size_t>(layer)]);
+    for (std::size_t s = 0; s < sequences.size(); ++s) {
+      const ResidualTap* tap = sequences[s].tap;
+      const std::int64_t stride = padded(config_.hidden_size);
+      if (tap != nullptr) {
+        tap->after_layer(tap->context, layer, x_.data() + attention_[s].first_row * stride, stride);
+      }
+    }
   }
   for (const SequenceInput& in : sequences) {
     in.cache->set_length(in.cache->length() + static_cast<std::int64_t>(in.tokens.size()));
@@ -173,7 +180,7 @@ std::span<const float> Transformer::forward(std::span<const SequenceInput> seque
 }
 
 std::span<const float> Transformer::output(std::span<const SequenceInput> sequences) {
-  const std::int64_t stride = padded(config_.hidden_size), vocab = config_.vocab_size;
+  const std::int64_t stride = padded(config_.hidden_size);
   std::int64_t wanted = 0;
   for (std::size_t s = 0; s < sequences.size(); ++s) {
     if (sequences[s].logits == LogitRows::kNone) continue;
@@ -183,7 +190,22 @@ std::span<const float> Transformer::output(std::span<const SequenceInput> sequen
       norm_row(weights_.norm, r, normed_.data() + wanted++ * stride);
     }
   }
-  if (wanted == 0) return {};
+  return wanted == 0 ? std::span<const float>() : project(wanted);
+}
+
+std::span<const float> Transformer::logits_of(const float* x, std::int64_t rows) {
+  REFOCUS_CHECK(rows >= 1 && rows <= max_rows_);
+  grow(rows, 1);
+  for (std::int64_t r = 0; r < rows; ++r) {
+    rms_norm(x + r * config_.hidden_size, weights_.norm.data(), config_.hidden_size, config_.rms_norm_eps,
+             normed_.data() + r * padded(config_.hidden_size));
+  }
+  return project(rows);
+}
+
+// The output matrix on the first rows of normed_.
+std::span<const float> Transformer::project(std::int64_t wanted) {
+  const std::int64_t vocab = config_.vocab_size;
   if (logits_.size() < floats(wanted, vocab)) logits_ = AlignedBuffer<float>(floats(wanted, vocab));
   const Product head{&weights_.lm_head, logits_.data(), vocab};
   products_.run(normed_.data(), wanted, config_.hidden_size, {&head, 1});

@@ -23,6 +23,12 @@ namespace refocus {
 
 enum class LogitRows { kNone, kLast, kAll };
 
+// Sees the residual stream of one sequence's rows after each layer: x + r * stride is row r's, [hidden_size].
+struct ResidualTap {
+  void* context = nullptr;
+  void (*after_layer)(void* context, std::int64_t layer, const float* x, std::int64_t stride) = nullptr;
+};
+
 // The next tokens of one sequence.
 struct SequenceInput {
   KvSequence* cache = nullptr;           // holds the tokens before; room for these must be reserved
@@ -32,6 +38,7 @@ struct SequenceInput {
   std::int64_t rope_length = 0;
   const AttentionHooks* hooks = nullptr;  // [layers], or null for no intervention
   LogitRows logits = LogitRows::kLast;
+  const ResidualTap* tap = nullptr;  // or null
 };
 
 class Transformer {
@@ -48,6 +55,10 @@ class Transformer {
   // order; they are valid until the next call. InputError where a logit is not finite; the message says which
   // weight is to blame, if one is.
   std::span<const float> forward(std::span<const SequenceInput> sequences);
+
+  // The logits, [rows, vocab_size], that rows of the residual stream would have after the last layer: `x` is
+  // [rows, hidden_size]. At most max_rows rows. Valid, and refused, as those of forward.
+  std::span<const float> logits_of(const float* x, std::int64_t rows);
 
   const LlamaConfig& config() const { return config_; }
   const std::string& name() const { return name_; }
@@ -71,6 +82,7 @@ class Transformer {
   void feed_forward(const LayerWeights& weights);
   void store_keys_and_values(std::span<const SequenceInput> sequences, std::int64_t layer);
   void norm_row(const std::vector<float>& weight, std::int64_t r, float* to) const;
+  std::span<const float> project(std::int64_t wanted);
   // Products of the normalised rows of x.
   void normed_products(const std::vector<float>& norm, std::span<const Product> products);
   std::span<const float> output(std::span<const SequenceInput> sequences);

@@ -39,13 +39,6 @@ std::string base64(std::string_view bytes) {
   return out;
 }
 
-// An element that browsers neither run nor show; base64 cannot end it early.
-std::string block_element(const PageBlock& block) {
-  return fmt::format(
-      "<script type=\"application/octet-stream\" id=\"block-{}\" data-size=\"{}\">{}</script>\n",
-      html_escape(block.id), block.bytes.size(), base64(compressed(block.bytes)));
-}
-
 std::string block_elements(const std::vector<PageBlock>& blocks) {
   std::vector<std::string> elements(blocks.size());
   ThreadPool pool(static_cast<int>(
@@ -110,19 +103,31 @@ std::string html_escape(std::string_view text) {
 
 bool has_page(std::string_view name) { return find_page(name) != nullptr; }
 
-std::string make_page(std::string_view name, const PageContents& contents) {
+// An element that browsers neither run nor show; base64 cannot end it early.
+std::string block_element(const PageBlock& block) {
+  return fmt::format(
+      "<script type=\"application/octet-stream\" id=\"block-{}\" data-size=\"{}\">{}</script>\n",
+      html_escape(block.id), block.bytes.size(), base64(compressed(block.bytes)));
+}
+
+PageFrame page_frame(std::string_view name, std::string_view title, std::string_view body) {
   const BuiltPage* page = find_page(name);
-  if (page == nullptr) return plain_page(contents);
+  REFOCUS_CHECK(page != nullptr);
   std::string_view rest = page->html;
-  std::string out;
-  append_until(rest, "<!--refocus:title-->", out);
-  out += html_escape(contents.title);
-  append_until(rest, "<!--refocus:body-->", out);
-  out += contents.body;
-  append_until(rest, "<!--refocus:blocks-->", out);
-  out += block_elements(contents.blocks);
-  out += rest;
-  return out;
+  PageFrame frame;
+  append_until(rest, "<!--refocus:title-->", frame.begin);
+  frame.begin += html_escape(title);
+  append_until(rest, "<!--refocus:body-->", frame.begin);
+  frame.begin += body;
+  append_until(rest, "<!--refocus:blocks-->", frame.begin);
+  frame.end = rest;
+  return frame;
+}
+
+std::string make_page(std::string_view name, const PageContents& contents) {
+  if (!has_page(name)) return plain_page(contents);
+  PageFrame frame = page_frame(name, contents.title, contents.body);
+  return std::move(frame.begin) + block_elements(contents.blocks) + frame.end;
 }
 
 std::string make_page(std::string_view name, const std::string& title, const nlohmann::ordered_json& data) {

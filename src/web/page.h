@@ -31,6 +31,14 @@ bool has_page(std::string_view name);
 // body alone. Compresses blocks on all processors; the bytes do not depend on their number.
 std::string make_page(std::string_view name, const PageContents& contents);
 
+// The page `name`, which the program must have, without its blocks: a file too large to be held is `begin`,
+// one block_element after another, `end`.
+struct PageFrame {
+  std::string begin, end;
+};
+PageFrame page_frame(std::string_view name, std::string_view title, std::string_view body);
+std::string block_element(const PageBlock& block);
+
 // A page of one block, "data".
 std::string make_page(std::string_view name, const std::string& title, const nlohmann::ordered_json& data);
 

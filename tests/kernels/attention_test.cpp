@@ -132,6 +132,46 @@ TEST_P(Attention, DoesNotDependOnCallsOrThreads) {
   }
 }
 
+// Keeps what an observer is shown: the row as softmax left it, and what the rewriting hook asked for.
+struct Witness {
+  std::vector<float> weights;  // [rows, heads, keys], normalised
+  std::vector<float> scales;   // [rows, heads]
+  std::int64_t heads, keys;
+  Witness(std::int64_t rows, std::int64_t h, std::int64_t k)
+      : weights(static_cast<std::size_t>(rows * h * k)),
+        scales(static_cast<std::size_t>(rows * h)),
+        heads(h),
+        keys(k) {}
+  AttentionHooks beside(AttentionHooks hooks) {
+    hooks.observer = this;
+    hooks.observe = [](void* observer, const SoftmaxRow& row, const RowRewrite& rewrite) {
+      auto& self = *static_cast<Witness*>(observer);
+      const std::int64_t at = row.at.row * self.heads + row.at.head;
+      for (std::size_t j = 0; j < row.weights.size(); ++j) {
+        self.weights[static_cast<std::size_t>(at * self.keys) + j] = row.weights[j] / row.sum;
+      }
+      self.scales[static_cast<std::size_t>(at)] = rewrite.scale;
+    };
+    return hooks;
+  }
+};
+
+TEST_P(Attention, AnObserverSeesTheRowBeforeItIsRewrittenAndChangesNothing) {
+  ThreadPool pool(2);
+  const Problem p(6, 2, 20, 70, 9);
+  Meddler meddler;
+  for (const AttentionHooks& hooks : {AttentionHooks{}, meddler.hooks()}) {
+    Witness fast(70, 6, 70), plain(70, 6, 70);
+    EXPECT_EQ(p.run(0, 70, fast.beside(hooks), &pool), p.run(0, 70, hooks, &pool));
+    EXPECT_EQ(p.run(0, 70, plain.beside(hooks), nullptr), p.run(0, 70, hooks, nullptr));
+    expect_near(fast.weights, plain.weights, "observed");
+    EXPECT_EQ(fast.scales, std::vector<float>(70 * 6, hooks.rewrite != nullptr ? 0.75f : 1.0f));
+    double last = 0;  // the row sums to 1 although the rewriting hook scales it
+    for (std::size_t j = fast.weights.size() - 70; j < fast.weights.size(); ++j) last += fast.weights[j];
+    EXPECT_NEAR(last, 1, 1e-6);
+  }
+}
+
 TEST_P(Attention, HalfPrecisionCachesRoundKeysAndValues) {
   const float key[] = {1.0f, 1 + 0x1p-11f, 70000.0f}, value[] = {-2.5f, 0x1p-25f, 65504.0f};
   std::vector<std::byte> block(static_cast<std::size_t>(kv_block_elements(3)) * 2);

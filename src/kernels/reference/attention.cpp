@@ -45,14 +45,15 @@ void one_row(const AttentionShape& shape, const AttentionHooks& hooks, const KvH
   for (std::size_t j = 0; j < keys; ++j) sum += weights[j] = std::exp(double{scores[j]} - max);
   const std::vector<float> unscaled(weights.begin(), weights.end());
   for (double& w : weights) w /= sum;
-  if (hooks.rewrite != nullptr) {
-    const RowRewrite r = hooks.rewrite(hooks.context, {at, unscaled, static_cast<float>(sum)});
-    const std::vector<double> plain = weights;
-    for (double& w : weights) w *= r.scale;
-    for (std::size_t i = 0; i < r.keys.size(); ++i) {
-      const auto j = static_cast<std::size_t>(r.keys[i]);
-      weights[j] += plain[j] * (r.coefficients != nullptr ? r.coefficients[i] : r.coefficient);
-    }
+  const SoftmaxRow row{at, unscaled, static_cast<float>(sum)};
+  RowRewrite r;
+  if (hooks.rewrite != nullptr) r = hooks.rewrite(hooks.context, row);
+  if (hooks.observe != nullptr) hooks.observe(hooks.observer, row, r);
+  const std::vector<double> plain = weights;
+  for (double& w : weights) w *= r.scale;
+  for (std::size_t i = 0; i < r.keys.size(); ++i) {
+    const auto j = static_cast<std::size_t>(r.keys[i]);
+    weights[j] += plain[j] * (r.coefficients != nullptr ? r.coefficients[i] : r.coefficient);
   }
   for (std::int64_t d = 0; d < shape.head_dim; ++d) {
     double total = 0;
@@ -70,7 +71,7 @@ void attention(const AttentionShape& shape, std::span<const AttentionSequence> s
     for (std::int64_t row = 0; row < s.rows; ++row) {
       for (std::int64_t head = 0; head < shape.heads; ++head) {
         const KvHead kv{s, shape.head_dim, head / group * kv_block_elements(shape.head_dim)};
-        one_row(shape, s.hooks, kv, {row, s.position + row, head},
+        one_row(shape, s.hooks, kv, {row, s.position + row, head, 0},
                 buffers.q + (s.first_row + row) * buffers.q_stride + head * shape.head_dim,
                 buffers.out + (s.first_row + row) * buffers.out_stride + head * shape.head_dim);
       }

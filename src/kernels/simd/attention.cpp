@@ -35,6 +35,7 @@ struct AttentionTask {
   const AttentionSequence* sequence;
   const AttentionBuffers* buffers;
   std::int64_t kv_head, begin, end;
+  int thread;
   float* scratch;  // weights [kTile, weights_stride(keys)], sums and queries [kTile, padded(head_dim)] each
 };
 
@@ -118,11 +119,13 @@ HWY_INLINE void block_scores(const Query* queries, const float* HWY_RESTRICT q, 
   for (; j < kKeyBlock; j += REFOCUS_LANES) pass(j, std::integral_constant<int, 1>());
 }
 
-// Changes the row as the hook after softmax asks for.
+// Calls the hooks after softmax, and changes the row as they ask for.
 void rewrite_row(Query& query, const AttentionHooks& hooks) {
   const std::int64_t keys = query.at.position + 1;
-  const RowRewrite rewrite =
-      hooks.rewrite(hooks.context, {query.at, {query.weights, static_cast<std::size_t>(keys)}, query.sum});
+  const SoftmaxRow row{query.at, {query.weights, static_cast<std::size_t>(keys)}, query.sum};
+  RowRewrite rewrite;
+  if (hooks.rewrite != nullptr) rewrite = hooks.rewrite(hooks.context, row);
+  if (hooks.observe != nullptr) hooks.observe(hooks.observer, row, rewrite);
   for (std::size_t t = 0; t < rewrite.keys.size(); ++t) {
     const float more = rewrite.coefficients != nullptr ? rewrite.coefficients[t] : rewrite.coefficient;
     float& weight = query.weights[rewrite.keys[t]];
@@ -161,7 +164,7 @@ void softmax_row(Query& query, const AttentionHooks& hooks) {
     }
     query.sum = hn::GetLane(hn::SumOfLanes(d, sum));
   }
-  if (hooks.rewrite != nullptr) rewrite_row(query, hooks);
+  if (hooks.rewrite != nullptr || hooks.observe != nullptr) rewrite_row(query, hooks);
 }
 
 // The values of kSpan blocks of keys from `first` on, [kKeyBlock, stride] each.
@@ -241,7 +244,7 @@ void run_typed(const AttentionTask& task) {
   Query queries[kTile];
   for (std::int64_t i = 0; i < count; ++i) {
     const std::int64_t row = (task.begin + i) / group, head = task.kv_head * group + (task.begin + i) % group;
-    queries[i] = {{row, sequence.position + row, head},
+    queries[i] = {{row, sequence.position + row, head, task.thread},
                   buffers.q + (sequence.first_row + row) * buffers.q_stride + head * shape.head_dim,
                   buffers.out + (sequence.first_row + row) * buffers.out_stride + head * shape.head_dim,
                   task.scratch + i * row_size,
@@ -323,7 +326,7 @@ void attention(ThreadPool& pool, const AttentionShape& shape, std::span<const At
     for (; task >= tiles(*s) * shape.kv_heads; ++s) task -= tiles(*s) * shape.kv_heads;
     // The last rows have the most keys: they go first, so that the threads end together.
     const std::int64_t tile = tiles(*s) - 1 - task / shape.kv_heads, kv_head = task % shape.kv_heads;
-    run({&shape, s, &buffers, kv_head, tile * kTile, std::min((tile + 1) * kTile, s->rows * group),
+    run({&shape, s, &buffers, kv_head, tile * kTile, std::min((tile + 1) * kTile, s->rows * group), thread,
          buffers.scratch + thread * buffers.scratch_stride});
   });
 }

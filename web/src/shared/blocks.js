@@ -2,15 +2,25 @@
 // browser runs. Each is decoded when it is first asked for.
 import { decompress } from "fzstd";
 
-/** The bytes of a block as text. */
-export function readBlock(id) {
+/** Whether the page has a block of that id. */
+export function hasBlock(id) {
+  return document.getElementById(`block-${id}`) !== null;
+}
+
+/** The bytes of a block. */
+export function readBytes(id) {
   const element = document.getElementById(`block-${id}`);
   if (!element) throw new Error(`the page has no block "${id}"`);
   const packed = atob(element.textContent);
   const bytes = new Uint8Array(packed.length);
   for (let i = 0; i < packed.length; i++) bytes[i] = packed.charCodeAt(i);
   const size = Number(element.dataset.size);
-  return size === 0 ? "" : new TextDecoder().decode(decompress(bytes, new Uint8Array(size)));
+  return size === 0 ? new Uint8Array(0) : decompress(bytes, new Uint8Array(size));
+}
+
+/** The bytes of a block as text. */
+export function readBlock(id) {
+  return new TextDecoder().decode(readBytes(id));
 }
 
 /** A block that holds JSON. Asynchronous, so that a page can paint between blocks. */

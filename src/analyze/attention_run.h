@@ -1,0 +1,77 @@
+// Texts through the model with their attention captured: the passes behind `refocus attention`.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "analyze/attention_statistics.h"
+#include "analyze/logit_lens.h"
+#include "analyze/map_files.h"
+#include "intervene/spec.h"
+#include "model/transformer.h"
+
+namespace refocus {
+
+// What is looked at, in every arm.
+struct AttentionSettings {
+  std::vector<std::int64_t> layers, heads;  // chosen ones, ascending
+  std::int64_t window = 8;
+  MapSettings maps;  // of one text only
+};
+
+struct AttentionArm {
+  std::string name;  // fit for a folder
+  InterventionSpec intervention;
+  double threshold = 0.01;  // what makes M
+};
+
+// One text of one arm.
+struct AttentionText {
+  std::vector<std::int32_t> tokens;
+  std::int64_t prompt_tokens = 0;     // the others were generated, one by one
+  std::vector<TokenClass> classes;    // of all tokens
+  std::vector<std::int64_t> queries;  // kept positions, ascending
+  std::vector<std::int64_t> lens;     // positions of the logit lens, ascending
+};
+
+// Statistics of one arm, and of one text the rest.
+struct AttentionResult {
+  std::vector<StatisticGrid> grids;
+  ClassCounts queries = {}, keys = {};
+  std::vector<LayerHeadOutlier> outliers;
+  std::vector<LensPosition> lens;
+  std::vector<std::string> files;  // names in the arm's folder without their ending
+  std::int64_t tokens = 0;
+  double seconds = 0;  // in the forward pass with its capture
+};
+
+// Greedy continuation of a prompt, as `refocus generate` makes it, stop token included.
+struct Continuation {
+  std::int64_t max_new_tokens = 0, context = 0;
+  std::vector<std::int32_t> stop_tokens;
+};
+std::vector<std::int32_t> continue_prompt(Transformer& model, std::span<const std::int32_t> prompt,
+                                          const InterventionSpec& intervention, const Continuation& how);
+
+// Captures one text and writes its maps into `folder`, which must exist. InputError where files cannot be
+// written, or where a weight of the model is not finite.
+AttentionResult capture_text(Transformer& model, const AttentionSettings& settings, const AttentionArm& arm,
+                             const AttentionText& text, const std::filesystem::path& folder);
+
+// Statistics of one text alone, without maps and lens. InputError as above.
+AttentionResult measure_text(Transformer& model, const AttentionSettings& settings, const AttentionArm& arm,
+                             const AttentionText& text);
+
+// Statistics over many prompts, in their order; `on_text` is called after each. All tokens are queries.
+// `tokenizer` may be null.
+using OnText = std::function<void(std::int64_t tokens)>;
+AttentionResult measure_prompts(Transformer& model, const AttentionSettings& settings,
+                                const AttentionArm& arm, const Tokenizer* tokenizer,
+                                std::span<const std::vector<std::int32_t>> prompts, const OnText& on_text);
+
+}  // namespace refocus

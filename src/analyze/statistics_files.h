@@ -1,0 +1,37 @@
+// The text files of an attention directory; formats in docs/attention.md.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "analyze/attention_run.h"
+#include "tokenizer/tokenizer.h"
+
+namespace refocus {
+
+// An arm as the files name it.
+struct NamedResult {
+  const AttentionArm* arm = nullptr;
+  std::string intervention;  // canonical
+  const AttentionResult* result = nullptr;
+};
+
+nlohmann::ordered_json statistics_json(const AttentionSettings& settings, std::span<const NamedResult> arms,
+                                       bool one_text);
+std::string statistics_csv(const AttentionSettings& settings, std::span<const NamedResult> arms);
+
+// `tokenizer` may be null.
+nlohmann::ordered_json lens_json(const Tokenizer* tokenizer, std::span<const NamedResult> arms);
+// The `tokens` of attention.json.
+nlohmann::ordered_json tokens_json(const Tokenizer* tokenizer, std::span<const std::int32_t> ids,
+                                   std::span<const TokenClass> classes);
+// The names of all classes.
+nlohmann::ordered_json classes_json();
+
+// JSON as text, ending with a line break.
+void write_json_file(const std::filesystem::path& path, const nlohmann::ordered_json& json);
+
+}  // namespace refocus

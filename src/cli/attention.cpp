@@ -1,0 +1,321 @@
+// refocus attention: a prompt's attention weights and their statistics, or those of a task's prompts, in a
+// directory (docs/attention.md).
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "analyze/attention_run.h"
+#include "analyze/explorer_page.h"
+#include "base/error.h"
+#include "cli/attention_output.h"
+#include "cli/bundled.h"
+#include "cli/checks.h"
+#include "cli/command.h"
+#include "cli/number_list.h"
+#include "cli/prompt_options.h"
+#include "cli/task_arguments.h"
+#include "eval/profile.h"
+#include "eval/progress.h"
+#include "eval/task_data.h"
+#include "eval/task_kind.h"
+#include "generate/scheduler.h"
+#include "io/atomic_directory.h"
+
+namespace refocus::cli {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+struct Options {
+  ModelOptions model;
+  PromptOptions prompt;
+  std::vector<std::string> interventions, subjects;
+  std::string layers, heads, queries, lens, output;
+  std::string task, data, profile;
+  int limit = 0;
+  std::int64_t top_k = 32, window = 8, max_new_tokens = 0;
+  double threshold = 0.01;
+  bool dense = false, before = false, free = false, force = false, json = false, cot = false, direct = false;
+  bool no_page = false;
+};
+
+AttentionSettings settings_of(const Options& options, const LlamaConfig& config) {
+  const auto chosen = [](const char* option, const std::string& text, std::int64_t count,
+                         const char* things) {
+    return text.empty() ? all_numbers(count) : parse_number_list(option, text, count, things);
+  };
+  AttentionSettings settings;
+  settings.layers = chosen("--layers", options.layers, config.num_hidden_layers, "layers");
+  settings.heads = chosen("--heads", options.heads, config.num_attention_heads, "heads");
+  settings.window = options.window;
+  settings.maps = {options.dense, options.top_k, options.before};
+  return settings;
+}
+
+std::vector<InterventionSpec> interventions_of(const Options& options) {
+  std::vector<InterventionSpec> out;
+  for (const std::string& text : options.interventions) out.push_back(parse_intervention(text));
+  if (out.empty()) out.emplace_back();
+  return out;
+}
+
+std::vector<FinishedArm> arms_of(const Options& options, std::span<const InterventionSpec> specs,
+                                 const LlamaConfig& config) {
+  std::vector<FinishedArm> arms;
+  std::set<std::string> names;
+  for (const InterventionSpec& spec : specs) {
+    if (spec.rebalance && config.num_hidden_layers < 2) {
+      throw input_error(
+          "--intervene",
+          "expected a model of at least two layers, got one of one: re-balancing takes its mask from "
+          "layer 0 and changes the later ones; use another model, or --intervene none");
+    }
+    FinishedArm done;
+    done.intervention = spec.canonical(config.num_hidden_layers);
+    // The name of an evaluation's arm, without the kind of prompt.
+    const std::string name = Arm{PromptKind::kDirect, done.intervention}.name().substr(sizeof("direct"));
+    if (!names.insert(name).second) {
+      throw usage_error("--intervene", "expected different arms, got {} twice", done.intervention);
+    }
+    done.arm = {name, spec, spec.rebalance ? spec.rebalance->threshold : options.threshold};
+    arms.push_back(std::move(done));
+  }
+  return arms;
+}
+
+std::int64_t context_of(const Options& options, const LlamaConfig& config) {
+  return options.model.context > 0 ? options.model.context : config.context_length();
+}
+
+// The chosen positions of a text of `count` tokens that could have had up to `most`.
+std::vector<std::int64_t> positions_of(const char* option, const std::string& text, std::int64_t count,
+                                       std::int64_t most) {
+  std::vector<std::int64_t> out = parse_number_list(option, text, most, "positions");
+  std::erase_if(out, [&](std::int64_t position) { return position >= count; });
+  if (out.empty()) {
+    throw input_error(option, "expected positions that the text reaches (0 to {}), got '{}'; choose others",
+                      count - 1, printable(text));
+  }
+  return out;
+}
+
+AttentionText text_of(const Options& options, const OpenModel& model, const std::vector<std::int32_t>& prompt,
+                      const std::vector<std::int32_t>& continuation) {
+  constexpr std::int64_t kLensPositions = 32;
+  AttentionText text;
+  text.tokens = prompt;
+  text.tokens.insert(text.tokens.end(), continuation.begin(), continuation.end());
+  text.prompt_tokens = std::ssize(prompt);
+  text.classes = classify_tokens(model.tokenizer.get(), text.tokens);
+  const auto count = std::ssize(text.tokens), most = text.prompt_tokens + options.max_new_tokens;
+  text.queries =
+      options.queries.empty() ? all_numbers(count) : positions_of("--queries", options.queries, count, most);
+  if (!options.lens.empty()) {
+    text.lens = positions_of("--lens", options.lens, count, most);
+  } else {
+    for (std::int64_t i = text.prompt_tokens - 1; i < count && std::ssize(text.lens) < kLensPositions; ++i) {
+      text.lens.push_back(i);
+    }
+  }
+  return text;
+}
+
+void check_prompt(const Options& options, RunningModel& model, const std::vector<std::int32_t>& prompt) {
+  const LlamaConfig& config = model.files.config;
+  // Where nothing is generated, the prompt may fill the context.
+  const std::int64_t context = context_of(options, config) + (options.max_new_tokens == 0 ? 1 : 0);
+  Scheduler(model.transformer, {1, context, kv_bytes(config, 1, model.transformer.kv_type())}).check(prompt);
+  if (std::ssize(prompt) + options.max_new_tokens < 2) {
+    throw input_error(
+        "prompt",
+        "expected at least two tokens, got one, which can attend to itself alone; give a longer "
+        "prompt, or continue it with --max-new-tokens");
+  }
+  if (!options.queries.empty()) {  // before the work
+    parse_number_list("--queries", options.queries, std::ssize(prompt) + options.max_new_tokens, "positions");
+  }
+  if (!options.lens.empty()) {
+    parse_number_list("--lens", options.lens, std::ssize(prompt) + options.max_new_tokens, "positions");
+  }
+}
+
+void run_prompt(const Options& options, RunningModel& model, AttentionReport& report,
+                const fs::path& directory) {
+  const std::vector<std::int32_t> prompt = options.prompt.tokens(model.files);
+  check_prompt(options, model, prompt);
+  const Continuation how{options.max_new_tokens, context_of(options, model.files.config),
+                         model.files.eos_ids};
+  std::vector<std::int32_t> continuation;
+  report.free = options.free && options.max_new_tokens > 0;
+  for (FinishedArm& done : report.arms) {
+    if (options.max_new_tokens > 0 && (report.free || &done == &report.arms.front())) {
+      continuation = continue_prompt(model.transformer, prompt, done.arm.intervention, how);
+    }
+    done.text = text_of(options, model.files, prompt, continuation);
+    fs::create_directory(directory / done.arm.name);
+    done.result =
+        capture_text(model.transformer, *report.settings, done.arm, done.text, directory / done.arm.name);
+  }
+}
+
+// The prompts that an evaluation would ask.
+std::vector<std::vector<std::int32_t>> task_prompts(const Options& options, const OpenModel& model,
+                                                    AttentionReport& report) {
+  const Profile profile = options.profile.empty() ? default_profile() : load_profile(options.profile);
+  const std::vector<AskedTask> asked = read_task_arguments({options.task});
+  const PromptKind prompt_kind = prompt_kinds(asked, options.cot, options.direct, false).front();
+  Task task = std::move(load_tasks(asked, options.data, options.subjects).front());
+  if (options.limit > 0) limit_items(task, options.limit);
+  const PromptParts parts = prompt_parts(profile, task, prompt_kind);
+  report.task = task.name;
+  report.prompt_kind = prompt_kind_name(prompt_kind);
+  report.profile = profile.name;
+  const Tokenizer& tokenizer = model.need_tokenizer("use a model that has one");
+  const std::int64_t context = context_of(options, model.config);
+  std::vector<std::vector<std::int32_t>> prompts;
+  for (const Item& item : task.items) {
+    prompts.push_back(tokenizer.encode_prompt(make_prompt(parts, item)));
+    if (std::ssize(prompts.back()) > context || prompts.back().empty()) {
+      throw input_error("attention",
+                        "expected prompts of 1 to {} tokens (the context), got {} ({} item {}); choose other "
+                        "subjects, or go beyond what the model was trained for with --context",
+                        context, prompts.back().size(), printable(item.subject), item.index);
+    }
+  }
+  if (prompts.empty()) {
+    throw input_error("attention", "expected at least one item, got none; see --subjects and --data");
+  }
+  report.prompts = std::ssize(prompts);
+  return prompts;
+}
+
+void run_task(const Options& options, RunningModel& model, AttentionReport& report) {
+  const std::vector<std::vector<std::int32_t>> prompts = task_prompts(options, model.files, report);
+  Progress progress("attention", report.prompts * std::ssize(report.arms), 0);
+  for (FinishedArm& done : report.arms) {
+    done.result = measure_prompts(model.transformer, *report.settings, done.arm, model.files.tokenizer.get(),
+                                  prompts, [&](std::int64_t tokens) { progress.advance(tokens); });
+  }
+}
+
+void run(const Options& options) {
+  const std::vector<InterventionSpec> specs = interventions_of(options);
+  AtomicDirectory directory(
+      options.output, options.force ? "attention.json" : "",
+      options.force ? "choose another with -o" : "choose another with -o, or replace it with --force");
+  RunningModel model(options.model);
+  const AttentionSettings settings = settings_of(options, model.files.config);
+  AttentionReport report;
+  report.model = &model.files;
+  report.settings = &settings;
+  report.arms = arms_of(options, specs, model.files.config);
+  if (options.task.empty()) {
+    run_prompt(options, model, report, directory.path());
+  } else {
+    run_task(options, model, report);
+  }
+  write_attention_files(report, directory.path());
+  if (!options.no_page) write_explorer_page(directory.path());
+  directory.commit();
+  if (options.json) {
+    fmt::print("{}\n", attention_summary(report, options.output)
+                           .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  } else {
+    fmt::print(
+        "{}{}: {}\n", attention_tables(report),
+        options.no_page ? "Maps and statistics" : "Maps, statistics and their explorer, attention.html",
+        options.output);
+  }
+}
+
+// Options of one prompt, and those of a task, which exclude each other.
+void add_sources(CLI::App& command, Options& options) {
+  CLI::Option_group* group = options.prompt.add(command);
+  CLI::Option* task = group
+                          ->add_option("--task,--dataset", options.task,
+                                       fmt::format("A task's prompts, as eval asks them: {}", task_names()))
+                          ->check(not_empty())
+                          ->type_name("TASK");
+  command.add_option("--data", options.data, "Directory that holds the tasks' folders, as for eval")
+      ->needs(task)
+      ->check(not_empty())
+      ->type_name("DIR");
+  command.add_option("--subjects", options.subjects, "Subjects of the task (default: all)")
+      ->needs(task)
+      ->delimiter(',')
+      ->type_name("a,b");
+  command.add_option("--limit", options.limit, "Only the first N items of each subject")
+      ->needs(task)
+      ->check(whole_number(1, 1 << 30));
+  command.add_option("--profile", options.profile, "JSON file of prompts (default: Refocus' own)")
+      ->needs(task)
+      ->type_name("FILE");
+  CLI::Option* cot =
+      command.add_flag("--cot", options.cot, "The task's prompts ask for an analysis first (default)")
+          ->needs(task);
+  command.add_flag("--direct", options.direct, "The task's prompts ask for the answer at once")
+      ->needs(task)
+      ->excludes(cot);
+  const auto of_prompt = [&](CLI::Option* option) { return option->excludes(task); };
+  of_prompt(command.add_option("--queries", options.queries, "Positions of the rows to keep (default: all)"))
+      ->type_name("0,10-40");
+  of_prompt(command.add_option("--top-k", options.top_k, "Keep the largest K weights of each row"))
+      ->capture_default_str()
+      ->check(whole_number(1, 1 << 20));
+  of_prompt(command.add_flag("--dense", options.dense, "Keep every weight"))
+      ->excludes(command.get_option("--top-k"));
+  of_prompt(command.add_flag("--before", options.before, "Keep the weights before the intervention too"));
+  of_prompt(command.add_option("--lens", options.lens,
+                               "Positions of the logit lens (default: the prompt's last and later ones)"))
+      ->type_name("3,10-12");
+  CLI::Option* more = of_prompt(command.add_option("-n,--max-new-tokens", options.max_new_tokens,
+                                                   "Continue the prompt and keep these rows too"))
+                          ->capture_default_str()
+                          ->check(whole_number(0, 1 << 24));
+  of_prompt(command.add_flag("--free", options.free, "Each arm continues in its own way, not as the first"))
+      ->needs(more);
+}
+
+}  // namespace
+
+Action add_attention(CLI::App& command) {
+  auto options = std::make_shared<Options>();
+  options->model.add_model(command);
+  add_sources(command, *options);
+  command
+      .add_option("--intervene", options->interventions,
+                  "none, or rebalance[:alpha=0.2,threshold=0.01,depth=LAST,mode=mask|self]; several times: "
+                  "several arms")
+      ->type_name("SPEC")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command.add_option("--layers", options->layers, "Layers to keep (default: all)")
+      ->check(not_empty())
+      ->type_name("0,4-7");
+  command.add_option("--heads", options->heads, "Heads to keep (default: all)")
+      ->check(not_empty())
+      ->type_name("0-3");
+  command
+      .add_option("--threshold", options->threshold,
+                  "Weights of layer 0 above it make the mask M where the intervention does not say it")
+      ->capture_default_str()
+      ->check(number(0, 1));
+  command
+      .add_option("--window", options->window, "Keys within the window: the query's own and those before it")
+      ->capture_default_str()
+      ->check(whole_number(1, 1 << 24));
+  command.add_option("-o,--output", options->output, "The directory to write, which must not exist")
+      ->required()
+      ->check(not_empty())
+      ->type_name("OUT_DIR");
+  command.add_flag("--force", options->force, "Replace the directory, if it is one of this command");
+  command.add_flag("--no-page", options->no_page, "Leave out the explorer, attention.html");
+  command.add_flag("--json", options->json, "Print one JSON object instead of tables");
+  options->model.add_running(command);
+  return [options] { run(*options); };
+}
+
+}  // namespace refocus::cli

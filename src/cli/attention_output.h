@@ -1,0 +1,42 @@
+// What refocus attention prints and puts into its directory, apart from the arrays.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "analyze/attention_run.h"
+#include "analyze/statistics_files.h"
+#include "cli/model_options.h"
+
+namespace refocus::cli {
+
+// One arm, done.
+struct FinishedArm {
+  AttentionArm arm;
+  std::string intervention;  // canonical
+  AttentionText text;        // empty for a task
+  AttentionResult result;
+};
+
+// A whole run of the command.
+struct AttentionReport {
+  const OpenModel* model = nullptr;
+  const AttentionSettings* settings = nullptr;
+  bool free = false;                       // each arm has a text of its own
+  std::string task, prompt_kind, profile;  // of a task, else empty
+  std::int64_t prompts = 0;                // of a task
+  std::vector<FinishedArm> arms;
+
+  bool is_task() const { return !task.empty(); }
+  std::vector<NamedResult> results() const;
+};
+
+// attention.json, statistics.json, statistics.csv, and lens.json of one prompt.
+void write_attention_files(const AttentionReport& report, const std::filesystem::path& directory);
+
+// Tables for the terminal, or one JSON object on one line.
+std::string attention_tables(const AttentionReport& report);
+nlohmann::ordered_json attention_summary(const AttentionReport& report, const std::string& directory);
+
+}  // namespace refocus::cli

@@ -1,0 +1,92 @@
+// Capturing attention weights: an observer beside a sequence's intervention that hands each chosen row,
+// before and after the intervention changed it, to sinks.
+//
+// It sees what the attention kernel computes anyway, in prefill and in decode alike, and changes no bit of
+// it. Memory is a row of weights for each thread, and layer 0's rows of the current call. Layer 0 is looked
+// at whether it was chosen or not: the mask M and the comparison with layer 0 come from it.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/aligned_buffer.h"
+#include "kernels/attention.h"
+
+namespace refocus {
+
+// Which rows: numbers, ascending.
+struct CaptureSelection {
+  std::vector<std::int64_t> layers, heads, queries;  // queries: positions in the sequence
+};
+
+// One row of weights. Rows of weights are padded (kernels/weight_row.h).
+struct CapturedRow {
+  std::int64_t layer = 0;  // of the model
+  // Places in the selection; layer_place is -1 where layer 0 was not chosen.
+  std::int64_t layer_place = 0, head_place = 0, query_place = 0;
+  std::int64_t position = 0;           // of the query: there are position + 1 keys
+  std::int64_t row = 0;                // among the rows of this call
+  int thread = 0;                      // of the pool, for scratch memory
+  bool rewritten = false;              // whether an intervention asked for a change
+  const float* before = nullptr;       // after softmax alone: sums to 1
+  const float* after = nullptr;        // what multiplies the values; `before` itself unless rewritten
+  const float* layer0 = nullptr;       // `after` of layer 0, same head and query
+  std::span<const std::int32_t> mask;  // M: keys whose weight in layer 0 exceeds the threshold, ascending,
+                                       // not the query's own
+};
+
+class CaptureSink {
+ public:
+  virtual ~CaptureSink() = default;
+  // Called from several threads, once for each row, layer 0 first. What the row points to lives as long as
+  // the call does.
+  virtual void take(const CapturedRow& row) = 0;
+};
+
+struct CaptureSize {
+  std::int64_t layers = 0, heads = 0;       // of the model
+  std::int64_t max_rows = 0, max_keys = 0;  // of a call, of the sequence
+  int threads = 1;
+};
+
+class Capture {
+ public:
+  // `intervention`: its hooks, [layers], or null for none; they and the sinks must outlive this object.
+  // Positions of the selection are below max_keys.
+  Capture(const AttentionHooks* intervention, const CaptureSize& size, const CaptureSelection& selection,
+          float threshold, std::vector<CaptureSink*> sinks);
+  Capture(const Capture&) = delete;
+  Capture& operator=(const Capture&) = delete;
+
+  // [layers], for SequenceInput::hooks, of calls of at most max_rows rows.
+  const AttentionHooks* hooks() const { return hooks_.data(); }
+
+  // M of a row of the last call, by places in the selection of heads.
+  std::span<const std::int32_t> mask(std::int64_t row, std::int64_t head_place) const {
+    return masks_[static_cast<std::size_t>(row * heads_ + head_place)];
+  }
+
+ private:
+  struct Layer {
+    Capture* owner;
+    std::int64_t layer, place;
+  };
+
+  static void observe(void* observer, const SoftmaxRow& row, const RowRewrite& rewrite);
+  void capture(const Layer& layer, const SoftmaxRow& row, const RowRewrite& rewrite);
+  void find_mask(const float* weights, std::int64_t position, std::vector<std::int32_t>& mask) const;
+
+  float threshold_;
+  std::int64_t heads_, max_rows_, stride_;  // heads: chosen ones
+  std::vector<std::int64_t> head_places_;   // by head, -1 where not chosen
+  std::vector<std::int64_t> query_places_;  // by position
+  std::vector<CaptureSink*> sinks_;
+  std::vector<Layer> layers_;
+  std::vector<AttentionHooks> hooks_;
+  std::vector<std::vector<std::int32_t>> masks_;  // [max_rows, heads]
+  AlignedBuffer<float> layer0_;                   // [max_rows, heads, stride]
+  AlignedBuffer<float> scratch_;                  // [threads, 2, stride]: before, after
+};
+
+}  // namespace refocus

@@ -1,0 +1,67 @@
+// What is computed from one row of attention weights: sums, entropies, the largest weights.
+//
+// Rows are float32 [n], not negative. "Padded" ones are readable to padded(n) (kernels/matmul.h), with zeros
+// beyond n, which add nothing to any sum. Products and logarithms are float32; sums of at most 256 terms a
+// lane are float32, and those of such sums float64, in an order that depends on n alone.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace refocus {
+
+// More classes of keys than there will be; see RowSums.
+inline constexpr std::size_t kKeyClasses = 8;
+
+struct RowSums {
+  double sum = 0;                                 // of w
+  double w_log_w = 0;                             // of w ln w, with 0 ln 0 = 0
+  std::array<double, kKeyClasses> of_class = {};  // of the w of each class
+};
+
+// The classes of a text's keys, so prepared that no work is done for classes that it has no key of.
+struct KeyClasses {
+  const std::int32_t* of_key = nullptr;  // padded, each in [0, kKeyClasses)
+  std::array<std::int32_t, kKeyClasses> counted = {};
+  int count = 0;          // of `counted`
+  std::int32_t rest = 0;  // the class with the most keys, not counted: its sum is what the others leave
+};
+KeyClasses prepare_classes(const std::int32_t* of_key, std::int64_t n);
+
+// out[j] = weights[j] / sum, and zeros to padded(n); all zeros where sum is 0. `weights` need not be padded.
+void normalise_weights(const float* weights, float sum, std::int64_t n, float* out);
+
+// Of a padded row of the text's keys.
+RowSums sum_weights(const float* w, std::int64_t n, const KeyClasses& classes);
+
+// The sum alone.
+double sum_of_weights(const float* w, std::int64_t n);
+
+// sum m ln m for m = (a w + b v) / 2, of two padded rows.
+double sum_of_mixture(const float* w, float a, const float* v, float b, std::int64_t n);
+
+// sums[j] += w[j], w rounded to a multiple of 2^-36, padded. As long as a sum stays below 2^17 it is exact,
+// and so the same in whatever order rows are added.
+void add_exactly(const float* w, std::int64_t n, double* sums);
+
+// How many w exceed the bound.
+std::int64_t count_above(const float* w, std::int64_t n, float bound);
+
+// A size of the scratch memory of largest_weights that suffices for k.
+constexpr std::size_t largest_scratch(std::int64_t k) { return static_cast<std::size_t>(4 * k + 160); }
+
+// The k largest weights of a padded row, by falling weight, equal ones by rising key, with their keys.
+// Returns how many there are: k, or n where that is less. `scratch`: [largest_scratch(k)].
+std::int64_t largest_weights(const float* w, std::int64_t n, std::int64_t k, std::uint64_t* scratch,
+                             std::int32_t* keys, float* weights);
+
+namespace reference {
+// The plain twins, in double.
+RowSums sum_weights(const float* w, std::int64_t n, const std::int32_t* classes);
+double sum_of_mixture(const float* w, float a, const float* v, float b, std::int64_t n);
+std::int64_t largest_weights(const float* w, std::int64_t n, std::int64_t k, std::int32_t* keys,
+                             float* weights);
+}  // namespace reference
+
+}  // namespace refocus
