@@ -63,9 +63,9 @@ std::string flips_section(const ReportView& view, bool script) {
   if (tasks.empty() || tasks[0].pairs.empty()) return "";
   std::string html =
       "<section id=\"flips\" aria-labelledby=\"flips-title\">\n<h2 id=\"flips-title\">Changed answers</h2>\n"
-      "<p class=\"note\">Questions that one arm answers right and the other wrong. The marked words are "
-      "those that the "
-      "letter was read from.</p>\n";
+      "<p class=\"note\">Questions that one arm answers right and the other wrong.";
+  if (!view.loglikelihood) html += " The marked words are those that the answer was read from.";
+  html += "</p>\n";
   if (script) {
     html += "<div id=\"flip-list\"></div>\n<noscript>" + html_flips(view, false) + "</noscript>\n";
   } else {
