@@ -58,12 +58,13 @@ bool has_subjects(const TaskComparison& task) {
   return std::ranges::count(task.sets, ItemSet::Kind::kSubject, &ItemSet::kind) > 1;
 }
 
-// What the numbers say, no more: whether the interval holds zero.
+// What the numbers say, no more: whether the interval excludes zero and the test agrees.
 std::string verdict(const PairedNumbers& numbers) {
+  constexpr double kLevel = 0.05;
   if (!numbers.interval) return "no right letters are known";
-  if (numbers.interval->low > 0) return "better";
-  if (numbers.interval->high < 0) return "worse";
-  return "no difference shown";
+  if (numbers.interval->low > 0 && *numbers.p < kLevel) return "better";
+  if (numbers.interval->high < 0 && *numbers.p < kLevel) return "worse";
+  return "no clear difference";
 }
 
 std::string finding(const ReportView& view, const TaskComparison& task, const PairComparison& pair) {
@@ -245,22 +246,28 @@ std::string html_masthead(const ReportView& view, const std::string& title) {
   return html + "</dl>\n</div>\n</header>\n";
 }
 
-std::string html_findings(const ReportView& view) {
-  std::string items;
-  std::size_t count = 0, pairs = 0;
+std::string html_findings(const ReportView& view, const std::string& selections) {
+  std::string items = selections;
+  std::size_t pairs = 0, shown = 0;
+  const std::size_t most = selections.empty() ? kMostFindings : 0;  // what a sweep selected says it all
   for (const TaskComparison& task : view.comparison.tasks) {
     pairs += task.pairs.size();
     for (const PairComparison& pair : task.pairs) {
-      if (count++ < kMostFindings) items += finding(view, task, pair);
+      if (shown == most) break;
+      items += finding(view, task, pair);
+      ++shown;
     }
-    for (std::size_t a = 0; task.pairs.empty() && a < view.labels.size(); ++a)
+    for (std::size_t a = 0; task.pairs.empty() && a < view.labels.size(); ++a) {
       items += arm_finding(view, task, a);
+    }
   }
   std::string html = "<section id=\"findings\" aria-label=\"What was found\">\n<ul class=\"findings\">\n" +
                      items + "</ul>\n";
-  if (pairs > kMostFindings) {
-    html += fmt::format("<p class=\"note\">And {} more, in the table of comparisons below.</p>\n",
-                        pairs - kMostFindings);
+  if (pairs > shown) {
+    html += fmt::format(
+        "<p class=\"note\">{} {}comparisons of arms are in <a href=\"#comparisons\">the table "
+        "below</a>.</p>\n",
+        pairs - shown, shown > 0 ? "more " : "");
   }
   return html + "</section>\n";
 }

@@ -20,7 +20,7 @@ before(async () => {
   if (skip) return;
   captures.sparse = writeCapture(join(dir, "sparse"), { tokens: 24, layers: 3, heads: 4, topK: 6 });
   captures.dense = writeCapture(join(dir, "dense"), { tokens: 18, layers: 2, heads: 3, dense: true, before: true });
-  for (const name in captures) execFileSync(process.env.REFOCUS, ["explore", join(dir, name)], { stdio: "pipe" });
+  for (const name in captures) execFileSync(process.env.REFOCUS_PROGRAM, ["explore", join(dir, name)], { stdio: "pipe" });
   browser = await launch(chromium);
 });
 
