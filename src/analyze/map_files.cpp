@@ -115,13 +115,16 @@ void MapFiles::take(const CapturedRow& row) {
 void MapFiles::end_call(const Capture& capture, std::span<const std::int64_t> rows) {
   after_->end_call(first_place_, std::ssize(rows));
   if (before_) before_->end_call(first_place_, std::ssize(rows));
+  const std::int64_t first = mask_offsets_.back();
+  call_masks_.clear();
   for (const std::int64_t row : rows) {
     for (std::int64_t head = 0; head < size_.heads; ++head) {
       const std::span<const std::int32_t> mask = capture.mask(row, head);
-      mask_indices_.write(mask_offsets_.back(), mask);
+      call_masks_.insert(call_masks_.end(), mask.begin(), mask.end());
       mask_offsets_.push_back(mask_offsets_.back() + std::ssize(mask));
     }
   }
+  mask_indices_.write(first, call_masks_);
 }
 
 void MapFiles::finish(std::span<const float> received) {

@@ -50,6 +50,7 @@ class MapFiles : public CaptureSink {
   std::unique_ptr<Map> after_, before_;
   std::vector<std::int64_t> mask_offsets_ = {0};
   NpySlabs mask_indices_;
+  std::vector<std::int32_t> call_masks_;
   std::int64_t first_place_ = 0;
 };
 
