@@ -1,6 +1,6 @@
 // The explorer in headless Chromium: what it shows is what the .npy files say.
 //
-//   REFOCUS=build/release/refocus REFOCUS_WEB_PACKAGES=build/release/web/node_modules node --test attention.test.mjs
+//   REFOCUS_PROGRAM=build/release/refocus REFOCUS_WEB_OUT=build/release/web node --test attention.test.mjs
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
