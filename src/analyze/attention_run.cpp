@@ -99,6 +99,11 @@ Intervention intervention_of(const Transformer& model, const AttentionArm& arm) 
           model.max_rows()};
 }
 
+Listener statistics_only(Transformer& model, AttentionStatistics& statistics) {
+  return {[](std::int64_t, std::int64_t) { return static_cast<const ResidualTap*>(nullptr); },
+          [&](std::int64_t first, std::int64_t rows) { statistics.end_call(model.pool(), first, rows); }};
+}
+
 }  // namespace
 
 std::vector<std::int32_t> continue_prompt(Transformer& model, std::span<const std::int32_t> prompt,
@@ -154,6 +159,26 @@ AttentionResult capture_text(Transformer& model, const AttentionSettings& settin
   return result;
 }
 
+AttentionResult measure_text(Transformer& model, const AttentionSettings& settings, const AttentionArm& arm,
+                             const AttentionText& text) {
+  const auto keys = std::ssize(text.tokens);
+  const std::int64_t max_rows = rows_of_a_call(model, settings, keys, false);
+  const Intervention intervention = intervention_of(model, arm);
+  AttentionStatistics statistics(std::ssize(settings.layers), std::ssize(settings.heads), max_rows, keys,
+                                 row_settings(settings, arm));
+  Capture capture(intervention.hooks(), size_of(model, max_rows, keys),
+                  {settings.layers, settings.heads, text.queries}, static_cast<float>(arm.threshold),
+                  {&statistics});
+  statistics.begin_text(text.classes, text.queries);
+  run_calls(model, text, max_rows, capture.hooks(), statistics_only(model, statistics));
+  statistics.end_text(model.pool());
+  AttentionResult result;
+  take_statistics(statistics, result);
+  result.outliers = statistics.outliers();
+  result.tokens = keys;
+  return result;
+}
+
 AttentionResult measure_prompts(Transformer& model, const AttentionSettings& settings,
                                 const AttentionArm& arm, const Tokenizer* tokenizer,
                                 std::span<const std::vector<std::int32_t>> prompts, const OnText& on_text) {
@@ -168,9 +193,7 @@ AttentionResult measure_prompts(Transformer& model, const AttentionSettings& set
   Capture capture(intervention.hooks(), size_of(model, max_rows, keys),
                   {settings.layers, settings.heads, queries}, static_cast<float>(arm.threshold),
                   {&statistics});
-  const Listener listener = {
-      [](std::int64_t, std::int64_t) { return static_cast<const ResidualTap*>(nullptr); },
-      [&](std::int64_t first, std::int64_t rows) { statistics.end_call(model.pool(), first, rows); }};
+  const Listener listener = statistics_only(model, statistics);
   AttentionResult result;
   const auto start = Clock::now();
   for (const auto& prompt : prompts) {

@@ -63,6 +63,10 @@ std::vector<std::int32_t> continue_prompt(Transformer& model, std::span<const st
 AttentionResult capture_text(Transformer& model, const AttentionSettings& settings, const AttentionArm& arm,
                              const AttentionText& text, const std::filesystem::path& folder);
 
+// Statistics of one text alone, without maps and lens. InputError as above.
+AttentionResult measure_text(Transformer& model, const AttentionSettings& settings, const AttentionArm& arm,
+                             const AttentionText& text);
+
 // Statistics over many prompts, in their order; `on_text` is called after each. All tokens are queries.
 // `tokenizer` may be null.
 using OnText = std::function<void(std::int64_t tokens)>;

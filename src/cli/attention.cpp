@@ -7,6 +7,7 @@
 #include <set>
 
 #include "analyze/attention_run.h"
+#include "analyze/explorer_page.h"
 #include "base/error.h"
 #include "cli/attention_output.h"
 #include "cli/bundled.h"
@@ -14,6 +15,7 @@
 #include "cli/command.h"
 #include "cli/number_list.h"
 #include "cli/prompt_options.h"
+#include "cli/task_arguments.h"
 #include "eval/profile.h"
 #include "eval/progress.h"
 #include "eval/task_data.h"
@@ -37,6 +39,7 @@ struct Options {
   std::int64_t top_k = 32, window = 8, max_new_tokens = 0;
   double threshold = 0.01;
   bool dense = false, before = false, free = false, force = false, json = false, cot = false, direct = false;
+  bool no_page = false;
 };
 
 AttentionSettings settings_of(const Options& options, const LlamaConfig& config) {
@@ -161,25 +164,20 @@ void run_prompt(const Options& options, RunningModel& model, AttentionReport& re
 // The prompts that an evaluation would ask.
 std::vector<std::vector<std::int32_t>> task_prompts(const Options& options, const OpenModel& model,
                                                     AttentionReport& report) {
-  const TaskKind& kind = task_kind(options.task);
-  if (!kind.has_subjects && !options.subjects.empty()) {
-    throw usage_error("--subjects", "expected a task with subjects ({}), got {}; leave --subjects out",
-                      task_names(true), options.task);
-  }
   const Profile profile = options.profile.empty() ? default_profile() : load_profile(options.profile);
-  const PromptKind prompt_kind = options.direct ? PromptKind::kDirect : PromptKind::kCot;
-  Task task =
-      load_task(options.task, options.data.empty() ? default_data(options.task) : fs::path(options.data),
-                options.subjects);
+  const std::vector<AskedTask> asked = read_task_arguments({options.task});
+  const PromptKind prompt_kind = prompt_kinds(asked, options.cot, options.direct, false).front();
+  Task task = std::move(load_tasks(asked, options.data, options.subjects).front());
   if (options.limit > 0) limit_items(task, options.limit);
-  report.task = options.task;
+  const PromptParts parts = prompt_parts(profile, task, prompt_kind);
+  report.task = task.name;
   report.prompt_kind = prompt_kind_name(prompt_kind);
   report.profile = profile.name;
   const Tokenizer& tokenizer = model.need_tokenizer("use a model that has one");
   const std::int64_t context = context_of(options, model.config);
   std::vector<std::vector<std::int32_t>> prompts;
   for (const Item& item : task.items) {
-    prompts.push_back(tokenizer.encode_prompt(make_prompt(profile, task.name, item, prompt_kind)));
+    prompts.push_back(tokenizer.encode_prompt(make_prompt(parts, item)));
     if (std::ssize(prompts.back()) > context || prompts.back().empty()) {
       throw input_error("attention",
                         "expected prompts of 1 to {} tokens (the context), got {} ({} item {}); choose other "
@@ -220,12 +218,16 @@ void run(const Options& options) {
     run_task(options, model, report);
   }
   write_attention_files(report, directory.path());
+  if (!options.no_page) write_explorer_page(directory.path());
   directory.commit();
   if (options.json) {
     fmt::print("{}\n", attention_summary(report, options.output)
                            .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   } else {
-    fmt::print("{}Maps and statistics: {}\n", attention_tables(report), options.output);
+    fmt::print(
+        "{}{}: {}\n", attention_tables(report),
+        options.no_page ? "Maps and statistics" : "Maps, statistics and their explorer, attention.html",
+        options.output);
   }
 }
 
@@ -310,6 +312,7 @@ Action add_attention(CLI::App& command) {
       ->check(not_empty())
       ->type_name("OUT_DIR");
   command.add_flag("--force", options->force, "Replace the directory, if it is one of this command");
+  command.add_flag("--no-page", options->no_page, "Leave out the explorer, attention.html");
   command.add_flag("--json", options->json, "Print one JSON object instead of tables");
   options->model.add_running(command);
   return [options] { run(*options); };

@@ -20,6 +20,10 @@ Action add_attention(CLI::App& command);
 Action add_eval(CLI::App& command);
 Action add_perplexity(CLI::App& command);  // of eval
 Action add_compare(CLI::App& command);
+Action add_study(CLI::App& command);
+Action add_rescore(CLI::App& command);
+Action add_explore(CLI::App& command);
+Action add_report(CLI::App& command);
 Action add_convert(CLI::App& command);
 Action add_merge(CLI::App& command);
 Action add_train(CLI::App& command);

@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "eval/comparison_files.h"
 #include "eval/comparison_table.h"
+#include "eval/html_report.h"
 
 namespace refocus::cli {
 
@@ -15,17 +16,22 @@ namespace {
 
 struct Options {
   std::vector<std::string> runs;
-  std::string csv;
+  std::string csv, report;
   ComparisonOptions comparison;
   bool flips = false, responses = false, json = false;
 };
 
 void run(const Options& options) {
+  const FinishedRunOptions reading{.documents = !options.report.empty()};
   std::vector<FinishedArm> second;
-  if (options.runs.size() > 1) second = read_finished_run(options.runs[1]);
+  if (options.runs.size() > 1) second = read_finished_run(options.runs[1], reading);
   const Comparison comparison =
-      compare_runs(read_finished_run(options.runs[0]), std::move(second), options.comparison);
+      compare_runs(read_finished_run(options.runs[0], reading), std::move(second), options.comparison);
   const auto runs = options.runs.size() > 1 ? options.runs : std::vector<std::string>();
+  if (!options.report.empty()) {
+    write_file_atomically(options.report,
+                          html_report({options.runs.begin(), options.runs.end()}, comparison));
+  }
   if (!options.csv.empty()) write_file_atomically(options.csv, comparison_csv(comparison));
   if (options.json) {
     const auto file = comparison_json(comparison, {runs, options.responses});
@@ -56,6 +62,9 @@ Action add_compare(CLI::App& command) {
       ->capture_default_str()
       ->check(whole_number<std::uint64_t>(0, std::numeric_limits<std::uint64_t>::max()));
   command.add_option("--csv", options->csv, "Also write a row for each pair and set of items")
+      ->check(not_empty())
+      ->type_name("FILE");
+  command.add_option("--report", options->report, "Also write it all as an HTML page with the texts")
       ->check(not_empty())
       ->type_name("FILE");
   command.add_flag("--json", options->json, "Print one JSON object instead: everything");

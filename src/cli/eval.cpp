@@ -4,7 +4,6 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <map>
 
 #include "base/error.h"
 #include "cli/bundled.h"
@@ -12,10 +11,14 @@
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/model_options.h"
+#include "cli/task_arguments.h"
 #include "eval/comparison_table.h"
 #include "eval/fingerprint.h"
 #include "eval/profile.h"
+#include "eval/run_directory.h"
 #include "eval/runner.h"
+#include "eval/sweep_files.h"
+#include "eval/sweep_table.h"
 #include "eval/task_data.h"
 #include "eval/task_kind.h"
 
@@ -27,37 +30,12 @@ namespace {
 
 struct Options {
   ModelOptions model;
-  std::vector<std::string> tasks, subjects, interventions;
+  std::vector<std::string> tasks, subjects, interventions, sweeps;
   std::string data, profile, rules, run_directory;
   bool cot = false, direct = false, loglikelihood = false;
   int limit = 0, shots = 0;
   std::int64_t batch = 16, max_new_tokens = 2048;
 };
-
-// Refuses --subjects where it is not clear whose they are.
-void check_subjects(const Options& options) {
-  const auto tasks = std::ranges::count_if(
-      options.tasks, [](const std::string& name) { return task_kind(name).has_subjects; });
-  if (options.subjects.empty() || tasks == 1) return;
-  throw usage_error("--subjects", "expected one task with subjects ({}) beside it, got {}; {}",
-                    task_names(true), tasks == 0 ? "none" : "several",
-                    tasks == 0 ? "leave --subjects out" : "evaluate them in runs of their own");
-}
-
-// Answers are kept by subject, so no two tasks of a run may share one.
-void check_names(const std::vector<Task>& tasks) {
-  std::map<std::string, std::string> task_of;
-  for (const Task& task : tasks) {
-    for (const std::string& subject : task.subjects) {
-      const auto [at, added] = task_of.emplace(subject, task.name);
-      if (added) continue;
-      throw usage_error("eval",
-                        "expected tasks without a common subject, got '{}' in {} and {}; evaluate "
-                        "them in runs of their own",
-                        printable(subject), at->second, task.name);
-    }
-  }
-}
 
 // The worked examples of --shots.
 void add_examples(const Options& options, EvalSettings& settings) {
@@ -75,31 +53,29 @@ void add_examples(const Options& options, EvalSettings& settings) {
 }
 
 EvalSettings settings_of(const Options& options) {
-  check_subjects(options);
   EvalSettings settings;
-  for (const std::string& spec : options.interventions)
-    settings.interventions.push_back(parse_intervention(spec));
+  if (!options.sweeps.empty()) {
+    settings.sweep = parse_sweep(options.sweeps);
+    settings.interventions = expand_sweep(*settings.sweep, options.interventions);
+  } else {
+    for (const std::string& spec : options.interventions)
+      settings.interventions.push_back(parse_intervention(spec));
+  }
   if (settings.interventions.empty()) settings.interventions.emplace_back();
   settings.profile = options.profile.empty() ? default_profile() : load_profile(options.profile);
-  if (options.loglikelihood) {
-    settings.prompts.push_back(PromptKind::kLoglikelihood);
-  } else {
-    if (options.cot || !options.direct) settings.prompts.push_back(PromptKind::kCot);
-    if (options.direct) settings.prompts.push_back(PromptKind::kDirect);
-  }
   settings.rules = !options.rules.empty() ? parse_rules(options.rules)
                                           : settings.profile.extraction.value_or(ExtractionRules::kAnchored);
-  for (const std::string& name : options.tasks) {
-    const bool twice = std::any_of(settings.tasks.begin(), settings.tasks.end(),
-                                   [&](const Task& t) { return t.name == name; });
-    if (twice) throw usage_error("eval", "expected each task once, got {} twice", name);
-    if (!options.loglikelihood) settings.profile.prompts(name);
-    settings.tasks.push_back(
-        load_task(name, options.data.empty() ? default_data(name) : fs::path(options.data),
-                  task_kind(name).has_subjects ? options.subjects : std::vector<std::string>()));
-    if (options.limit > 0) limit_items(settings.tasks.back(), options.limit);
+  const std::vector<AskedTask> tasks = read_task_arguments(options.tasks);
+  settings.prompts = prompt_kinds(tasks, options.cot, options.direct, options.loglikelihood);
+  if (!options.loglikelihood) {
+    for (const AskedTask& task : tasks) {
+      if (!task.file) settings.profile.prompts(task.name);
+    }
   }
-  check_names(settings.tasks);
+  settings.tasks = load_tasks(tasks, options.data, options.subjects);
+  for (Task& task : settings.tasks) {
+    if (options.limit > 0) limit_items(task, options.limit);
+  }
   add_examples(options, settings);
   settings.max_new_tokens = options.max_new_tokens;
   settings.batch = options.batch;
@@ -120,6 +96,15 @@ void print_comparison(const Comparison& comparison, const fs::path& run) {
   if (!subjects) fmt::print("For each subject: refocus compare {}\n", run.string());
 }
 
+// What a sweep shows, in place of a column an arm and a table a pair.
+void print_sweep(const SweepReport& sweep, const fs::path& run) {
+  fmt::print("{}", sweep_table(sweep));
+  const bool drawn = fs::exists(run / kSweepFigure);
+  fmt::print("For each subject and pair of arms: refocus compare {}\n{}: {}{}\n", run.string(),
+             drawn ? "Figure and numbers" : "Numbers", drawn ? (run / kSweepFigure).string() + ", " : "",
+             (run / kSweepFile).string());
+}
+
 void run(const Options& options) {
   EvalSettings settings = settings_of(options);
   RunningModel model(options.model);
@@ -135,9 +120,14 @@ void run(const Options& options) {
       model_fingerprint(files.directory, files.config_json, *files.weights, files.adapter.get())};
   tell_how_to_resume();
   const EvalOutcome outcome = run_evaluation(asked, settings);
-  fmt::print("{}\n", summary_table(outcome.scores));
-  if (outcome.comparison) print_comparison(*outcome.comparison, outcome.run_directory);
+  if (outcome.sweep) {
+    print_sweep(*outcome.sweep, outcome.run_directory);
+  } else {
+    fmt::print("{}\n", summary_table(outcome.scores));
+    if (outcome.comparison) print_comparison(*outcome.comparison, outcome.run_directory);
+  }
   fmt::print("Answers and results: {}\n", outcome.run_directory.string());
+  fmt::print("Report: {}\n", (outcome.run_directory / RunDirectory::kReportFile).string());
 }
 
 // What eval takes is for tasks only: its subcommand `mode` must follow at once.
@@ -159,7 +149,8 @@ Action add_eval(CLI::App& command) {
   auto options = std::make_shared<Options>();
   command
       .add_option("task", options->tasks,
-                  fmt::format("One or several of {} (default: {})", task_names(), kDefaultTask))
+                  fmt::format("One or several of {}, or task files of your own, .yaml or .json (default: {})",
+                              task_names(), kDefaultTask))
       ->type_name("TASK");
   options->model.add_model(command);
   command
@@ -185,7 +176,15 @@ Action add_eval(CLI::App& command) {
       ->type_name("SPEC")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  command.add_option("--subjects", options->subjects, "Subjects of mmlu or worlds (default: all)")
+  command
+      .add_option(
+          "--sweep", options->sweeps,
+          "Values of alpha, threshold, depth or mode, such as alpha=0:1:0.1 or depth=1,2,LAST; several "
+          "times: every combination")
+      ->type_name("KEY=VALUES")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command.add_option("--subjects", options->subjects, "Subjects of the task (default: all)")
       ->delimiter(',')
       ->type_name("a,b");
   command.add_option("--limit", options->limit, "Only the first N items of each subject")

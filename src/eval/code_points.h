@@ -17,6 +17,9 @@ struct CodePoint {
 // Where `text` stops being UTF-8: the first bad byte, or text.size() where all is well.
 std::size_t first_invalid_utf8(std::string_view text);
 
+// White space as Python's str.strip() knows it.
+bool is_white_space(char32_t c);
+
 // The code points of `text`; each byte that belongs to no valid sequence becomes U+FFFD.
 std::vector<CodePoint> decode_utf8(std::string_view text);
 

@@ -109,7 +109,8 @@ void check_comparable(const ComparedArm& first, const ComparedArm& other) {
     const std::size_t common = std::min(a.hashes.size(), b.hashes.size());
     for (std::size_t i = 0; i < common; ++i) {
       const Item &x = a.task->items[i], &y = b.task->items[i];
-      if (x.subject == y.subject && x.index == y.index && x.label == y.label && a.hashes[i] == b.hashes[i]) {
+      if (x.subject == y.subject && x.index == y.index && x.label == y.label && x.answers == y.answers &&
+          a.hashes[i] == b.hashes[i]) {
         continue;
       }
       const bool same_place = x.subject == y.subject && x.index == y.index;
@@ -178,28 +179,24 @@ std::vector<Tally> tallies_of(const TaskScores& scores, const std::vector<GroupS
   return tallies;
 }
 
-// 1 fixed, -1 broken, 0 the same, of the members whose right letter is known.
+// The changes of the members whose right letter is known.
 std::vector<std::int8_t> differences(const std::vector<Answer>& before, const std::vector<Answer>& after,
                                      const std::vector<std::size_t>& members) {
   std::vector<std::int8_t> out;
   for (const std::size_t i : members) {
     if (!before[i].correct) continue;
-    out.push_back(static_cast<std::int8_t>(int{*after[i].correct} - int{*before[i].correct}));
+    out.push_back(change(before[i], after[i]));
   }
   return out;
 }
 
-PairedNumbers paired_numbers(const std::vector<std::int8_t>& changes, const ComparisonOptions& options) {
-  PairedNumbers out;
-  out.items = static_cast<std::int64_t>(changes.size());
-  if (changes.empty()) return out;
-  out.fixed = std::count(changes.begin(), changes.end(), 1);
-  out.broken = std::count(changes.begin(), changes.end(), -1);
-  out.difference = static_cast<double>(out.fixed - out.broken) / static_cast<double>(out.items);
-  out.p = mcnemar_exact_p(out.fixed, out.broken);
-  const bool none = out.fixed == 0 && out.broken == 0;  // then every resample is the same
-  out.interval = none ? Interval{} : paired_bootstrap_interval(changes, options.resamples, options.seed);
-  return out;
+// How many of a transcript's turns have other words in the arm; nothing for a task that is scored.
+std::optional<std::int64_t> differing_turns(const std::vector<Answer>& before,
+                                            const std::vector<Answer>& after,
+                                            const std::vector<std::size_t>& members) {
+  if (before.empty() || !before.front().open_ended) return std::nullopt;
+  return std::count_if(members.begin(), members.end(),
+                       [&](std::size_t i) { return before[i].response.text != after[i].response.text; });
 }
 
 void correct_for_subjects(const std::vector<ItemSet>& sets, std::vector<PairedNumbers>& numbers) {
@@ -234,8 +231,9 @@ TaskComparison compare_task(const Arms& arms, const std::vector<ArmPair>& pairs,
   pool.parallel_for(static_cast<std::int64_t>(pairs.size() * sets), [&](std::int64_t job, int) {
     const std::size_t p = static_cast<std::size_t>(job) / sets;
     const std::size_t s = sets - 1 - static_cast<std::size_t>(job) % sets;  // the largest sets first
-    out.pairs[p].numbers[s] = paired_numbers(
-        differences(answers(pairs[p].baseline), answers(pairs[p].arm), grouping.members[s]), options);
+    const std::vector<Answer>&before = answers(pairs[p].baseline), &after = answers(pairs[p].arm);
+    out.pairs[p].numbers[s] = paired_numbers(differences(before, after, grouping.members[s]), options);
+    out.pairs[p].numbers[s].differing = differing_turns(before, after, grouping.members[s]);
   });
   for (PairComparison& pair : out.pairs) {
     correct_for_subjects(out.sets, pair.numbers);
@@ -271,12 +269,30 @@ Comparison compare_runs(std::vector<FinishedArm> first, std::vector<FinishedArm>
   for (FinishedArm& arm : second) out.arms.push_back({1, std::move(arm)});
   out.resamples = options.resamples;
   out.seed = options.seed;
-  const std::vector<ArmPair> pairs = plan_pairs(out.arms, options.baseline);
+  const bool alone = out.arms.size() == 1 && !options.pairs_needed;
+  const std::vector<ArmPair> pairs = alone ? std::vector<ArmPair>() : plan_pairs(out.arms, options.baseline);
   for (const ComparedArm& arm : out.arms) check_comparable(out.arms.front(), arm);
   ThreadPool pool(available_threads());
   for (std::size_t task = 0; task < out.arms.front().arm.tasks.size(); ++task) {
     out.tasks.push_back(compare_task(out.arms, pairs, task, options, pool));
   }
+  return out;
+}
+
+std::int8_t change(const Answer& before, const Answer& after) {
+  return static_cast<std::int8_t>(int{*after.correct} - int{*before.correct});
+}
+
+PairedNumbers paired_numbers(const std::vector<std::int8_t>& changes, const ComparisonOptions& options) {
+  PairedNumbers out;
+  out.items = static_cast<std::int64_t>(changes.size());
+  if (changes.empty()) return out;
+  out.fixed = std::count(changes.begin(), changes.end(), 1);
+  out.broken = std::count(changes.begin(), changes.end(), -1);
+  out.difference = static_cast<double>(out.fixed - out.broken) / static_cast<double>(out.items);
+  out.p = mcnemar_exact_p(out.fixed, out.broken);
+  const bool none = out.fixed == 0 && out.broken == 0;  // then every resample is the same
+  out.interval = none ? Interval{} : paired_bootstrap_interval(changes, options.resamples, options.seed);
   return out;
 }
 

@@ -37,10 +37,11 @@ struct PairedNumbers {
   std::int64_t fixed = 0;   // wrong in the baseline, right in the arm
   std::int64_t broken = 0;  // right in the baseline, wrong in the arm
   // Absent where there are no such items:
-  std::optional<double> difference;  // (fixed - broken) / items
-  std::optional<Interval> interval;  // paired bootstrap
-  std::optional<double> p;           // McNemar, exact
-  std::optional<double> p_holm;      // subjects only, over the subjects of the task
+  std::optional<double> difference;       // (fixed - broken) / items
+  std::optional<Interval> interval;       // paired bootstrap
+  std::optional<double> p;                // McNemar, exact
+  std::optional<double> p_holm;           // subjects only, over the subjects of the task
+  std::optional<std::int64_t> differing;  // transcripts only: turns whose texts are not the same
 };
 
 // An item whose correctness differs.
@@ -74,6 +75,7 @@ struct ComparisonOptions {
   std::string baseline;  // an arm of the first run that all others are compared with; see plan_pairs
   std::int64_t resamples = 10'000;
   std::uint64_t seed = 0;
+  bool pairs_needed = true;  // whether arms that cannot be paired (a single one) are an error
 };
 
 // Which arms are compared. In one run: every arm with the first one of its kind of prompt, and chain of
@@ -87,6 +89,12 @@ std::vector<ArmPair> plan_pairs(const std::vector<ComparedArm>& arms, const std:
 // processors; the result does not depend on their number.
 Comparison compare_runs(std::vector<FinishedArm> first, std::vector<FinishedArm> second,
                         const ComparisonOptions& options);
+
+// What became of one item: 1 fixed, -1 broken, 0 the same. Both answers are judged.
+std::int8_t change(const Answer& before, const Answer& after);
+
+// The numbers of items with these changes, by the resamples and the seed of `options`.
+PairedNumbers paired_numbers(const std::vector<std::int8_t>& changes, const ComparisonOptions& options);
 
 // The Wilson interval of an accuracy, absent where there is none.
 std::optional<Interval> accuracy_interval(const Tally& tally);

@@ -20,8 +20,8 @@ ordered_json or_null(const std::optional<Interval>& interval) {
   return interval ? ordered_json({interval->low, interval->high}) : ordered_json();
 }
 
-ordered_json letter(const std::optional<char>& value) {
-  return value ? ordered_json(std::string(1, *value)) : ordered_json();
+ordered_json or_null(const std::optional<std::string>& text) {
+  return text ? ordered_json(*text) : ordered_json();
 }
 
 const char* kind_name(ItemSet::Kind kind) {
@@ -50,6 +50,7 @@ ordered_json arm_entry(const Tally& tally) {
   e["correct"] = tally.labelled > 0 ? ordered_json(tally.correct) : ordered_json();
   e["accuracy"] = or_null(tally.accuracy());
   e["accuracy_interval"] = or_null(accuracy_interval(tally));
+  if (tally.mean_f1()) e["f1"] = *tally.mean_f1();
   e["unparsed"] = tally.unparsed;
   e["unparsed_rate"] = or_null(rate(tally.unparsed, tally));
   e["truncated"] = tally.truncated;
@@ -76,9 +77,9 @@ ordered_json flip_entry(const Flip& flip, bool responses) {
   const Item& item = *flip.after->item;
   ordered_json e = {{"subject", item.subject},
                     {"item", item.index},
-                    {"label", letter(item.label)},
-                    {"baseline", letter(flip.before->extraction.letter)},
-                    {"arm", letter(flip.after->extraction.letter)},
+                    {"label", or_null(shown_target(item))},
+                    {"baseline", or_null(shown_answer(*flip.before))},
+                    {"arm", or_null(shown_answer(*flip.after))},
                     {"fixed", flip.fixed()}};
   if (responses) {
     e["baseline_response"] = flip.before->response.text;
@@ -100,6 +101,7 @@ ordered_json pair_entry(const TaskComparison& task, const PairComparison& pair, 
                         {"difference", or_null(numbers.difference)},
                         {"difference_interval", or_null(numbers.interval)},
                         {"p", or_null(numbers.p)}};
+    if (numbers.differing) set["differing"] = *numbers.differing;
     if (task.sets[s].kind == ItemSet::Kind::kSubject) set["p_holm"] = or_null(numbers.p_holm);
     e["sets"].push_back(std::move(set));
   }
@@ -203,7 +205,7 @@ std::string comparison_csv(const Comparison& comparison) {
 }
 
 Comparison write_comparison(const std::filesystem::path& run_directory) {
-  Comparison comparison = compare_runs(read_finished_run(run_directory), {}, {});
+  Comparison comparison = compare_runs(read_finished_run(run_directory, {.documents = true}), {}, {});
   const ordered_json file = comparison_json(comparison);
   write_file_atomically(run_directory / RunDirectory::kComparisonFile,
                         file.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n");

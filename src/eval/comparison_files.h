@@ -22,7 +22,7 @@ nlohmann::ordered_json comparison_json(const Comparison& comparison,
 std::string comparison_csv(const Comparison& comparison);
 
 // Compares the arms of a finished run and writes RUN_DIRECTORY/comparison.json, atomically. The same answers
-// make the same bytes.
+// make the same bytes. The comparison has the questions too (FinishedRunOptions).
 Comparison write_comparison(const std::filesystem::path& run_directory);
 
 }  // namespace refocus

@@ -4,8 +4,10 @@
 #include <functional>
 
 #include "base/error.h"
+#include "eval/comparison_text.h"
 #include "eval/display_width.h"
 #include "eval/table_text.h"
+#include "eval/task_kind.h"
 
 namespace refocus {
 namespace {
@@ -22,38 +24,6 @@ constexpr int kFixedWidth = 6, kBrokenWidth = 7;
 std::string shortened(const std::string& name) {
   const std::string whole = printable(name, 200);
   return display_width(whole) <= kLongestName ? whole : printable(whole, kLongestName - 3);
-}
-
-std::string percent(const std::optional<double>& value) { return one_decimal(in_percent(value)); }
-
-std::string accuracy_text(const Tally& tally) {
-  const auto interval = accuracy_interval(tally);
-  if (!interval) return "-";
-  return fmt::format("{} [{}, {}]", percent(tally.accuracy()), percent(interval->low),
-                     percent(interval->high));
-}
-
-// "+1.2", "0.0": a difference that rounds to nothing has no sign.
-std::string points(double value) {
-  const std::string text = fmt::format("{:+.1f}", 100 * value);
-  return text == "+0.0" || text == "-0.0" ? "0.0" : text;
-}
-
-std::string difference_text(const PairedNumbers& numbers) {
-  if (!numbers.difference) return "-";
-  const std::string low = points(numbers.interval->low), high = points(numbers.interval->high);
-  const bool long_ones = low.size() + high.size() > 11;  // "-100.0" twice
-  return fmt::format("{} [{},{}{}]", points(*numbers.difference), low, long_ones ? "" : " ", high);
-}
-
-std::string p_text(const std::optional<double>& p) {
-  if (!p) return "";
-  return *p < 0.0001 ? "<.0001" : fmt::format("{:.4f}", *p);
-}
-
-std::string rate_text(std::int64_t count, const Tally& tally) {
-  if (tally.answered == 0) return "-";
-  return fmt::format("{:.1f}%", 100 * static_cast<double>(count) / static_cast<double>(tally.answered));
 }
 
 std::string arm_text(const ComparedArm& arm, const std::vector<std::string>& runs) {
@@ -117,9 +87,16 @@ void write_rows(TextLines& table, const Rows& rows, const std::string& header,
   write(rows.totals);
 }
 
+// What the task is, which its results say.
+const TaskKind& kind_of(const Comparison& comparison, const TaskComparison& task) {
+  const auto place = static_cast<std::size_t>(&task - comparison.tasks.data());
+  return kind_of(*comparison.arms.front().arm.tasks[place].task);
+}
+
 void write_arms(TextLines& table, const Comparison& comparison, const TaskComparison& task, const Rows& rows,
                 int columns) {
   const std::size_t arms = comparison.arms.size();
+  const bool transcript = kind_of(comparison, task).type == AnswerType::kTranscript;
   const auto fitting =
       static_cast<std::size_t>(std::max(1, (columns - rows.width - kCountWidth) / kIntervalWidth));
   for (std::size_t begin = 0; begin < arms; begin += fitting) {
@@ -143,7 +120,10 @@ void write_arms(TextLines& table, const Comparison& comparison, const TaskCompar
       table.line();
       continue;
     }
-    all("unparsed", [](const Tally& t) { return rate_text(t.unparsed, t); });
+    if (task.tallies[begin].back().mean_f1()) {
+      all("F1", [](const Tally& t) { return one_decimal(in_percent(t.mean_f1())); });
+    }
+    if (!transcript) all("unparsed", [](const Tally& t) { return rate_text(t.unparsed, t); });
     all("truncated", [](const Tally& t) { return rate_text(t.truncated, t); });
     all("mean tokens", [](const Tally& t) { return one_decimal(t.mean_generated_tokens()); });
     all("mean characters", [](const Tally& t) { return one_decimal(t.mean_characters()); });
@@ -156,6 +136,14 @@ void write_pair(TextLines& table, const Comparison& comparison, const TaskCompar
   const ArmPair& at = pair.pair;
   table.line("  baseline  " + arm_text(comparison.arms[at.baseline], runs));
   table.line("  arm       " + arm_text(comparison.arms[at.arm], runs));
+  if (kind_of(comparison, task).type == AnswerType::kTranscript) {
+    write_rows(table, rows, right("turns", kValueWidth) + right("differ", kValueWidth), [&](std::size_t s) {
+      return right(with_thousands(task.tallies[at.baseline][s].answered), kValueWidth) +
+             right(with_thousands(pair.numbers[s].differing.value_or(0)), kValueWidth);
+    });
+    table.line();
+    return;
+  }
   const std::string header = right("n", kCountWidth) + right("base", kAccuracyWidth) +
                              right("arm", kAccuracyWidth) + right("difference", kDifferenceWidth) +
                              right("p", kValueWidth) + right("Holm", kValueWidth) +
@@ -163,8 +151,8 @@ void write_pair(TextLines& table, const Comparison& comparison, const TaskCompar
   write_rows(table, rows, header, [&](std::size_t s) {
     const PairedNumbers& numbers = pair.numbers[s];
     return right(with_thousands(numbers.items), kCountWidth) +
-           right(percent(task.tallies[at.baseline][s].accuracy()), kAccuracyWidth) +
-           right(percent(task.tallies[at.arm][s].accuracy()), kAccuracyWidth) +
+           right(percent_text(task.tallies[at.baseline][s].accuracy()), kAccuracyWidth) +
+           right(percent_text(task.tallies[at.arm][s].accuracy()), kAccuracyWidth) +
            right(difference_text(numbers), kDifferenceWidth) + right(p_text(numbers.p), kValueWidth) +
            right(p_text(numbers.p_holm), kValueWidth) + right(with_thousands(numbers.fixed), kFixedWidth) +
            right(with_thousands(numbers.broken), kBrokenWidth);
@@ -172,8 +160,8 @@ void write_pair(TextLines& table, const Comparison& comparison, const TaskCompar
   table.line();
 }
 
-std::string letter_text(const Answer& answer) {
-  return answer.extraction.letter ? std::string(1, *answer.extraction.letter) : "-";
+std::string answer_text(const std::optional<std::string>& answer) {
+  return answer ? printable(*answer) : "-";
 }
 
 void write_response(TextLines& list, const std::string& name, const std::string& text) {
@@ -193,9 +181,13 @@ std::string comparison_table(const Comparison& comparison, const ComparisonTable
   for (const TaskComparison& task : comparison.tasks) {
     Rows rows = rows_of(task);
     if (!options.subjects) rows.subjects.clear();
+    const TaskKind& kind = kind_of(comparison, task);
+    const bool transcript = kind.type == AnswerType::kTranscript;
     if (options.arms) {
-      table.line(fmt::format("{}: {} arms; accuracy in % with 95% interval (Wilson)", printable(task.task),
-                             comparison.arms.size()));
+      table.line(fmt::format("{}: {} arms; {}", printable(task.task), comparison.arms.size(),
+                             transcript
+                                 ? "nothing is scored"
+                                 : fmt::format("{} in % with 95% interval (Wilson)", kind.metric_title())));
       table.line();
       for (std::size_t a = 0; a < comparison.arms.size(); ++a) {
         table.line(fmt::format("{:>3}  {}", a + 1, arm_text(comparison.arms[a], options.runs)));
@@ -203,9 +195,11 @@ std::string comparison_table(const Comparison& comparison, const ComparisonTable
       table.line();
       write_arms(table, comparison, task, rows, std::max(100, options.columns));
     }
-    table.line(fmt::format(
-        "{}: paired differences in points with 95% interval (bootstrap, seed {}), McNemar's exact p",
-        printable(task.task), comparison.seed));
+    table.line(transcript
+                   ? fmt::format("{}: turns whose texts differ", printable(task.task))
+                   : fmt::format("{}: paired differences in points with 95% interval (bootstrap, seed {}), "
+                                 "McNemar's exact p",
+                                 printable(task.task), comparison.seed));
     table.line();
     for (const PairComparison& pair : task.pairs) {
       write_pair(table, comparison, task, pair, rows, options.runs);
@@ -226,8 +220,9 @@ std::string flip_list(const Comparison& comparison, const std::vector<std::strin
       for (const Flip& flip : pair.flips) {
         const Item& item = *flip.after->item;
         list.line(fmt::format("  {}  {} {}: right {}, {} -> {}", flip.fixed() ? "fixed " : "broken",
-                              printable(item.subject), item.index, *item.label, letter_text(*flip.before),
-                              letter_text(*flip.after)));
+                              printable(item.subject), item.index, answer_text(shown_target(item)),
+                              answer_text(shown_answer(*flip.before)),
+                              answer_text(shown_answer(*flip.after))));
         if (!responses) continue;
         write_response(list, before, flip.before->response.text);
         write_response(list, after, flip.after->response.text);

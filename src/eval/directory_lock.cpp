@@ -32,7 +32,7 @@ bool is_still_the_file(int fd, const std::filesystem::path& path) {
 
 }  // namespace
 
-DirectoryLock::DirectoryLock(const std::filesystem::path& directory) {
+DirectoryLock::DirectoryLock(const std::filesystem::path& directory, const char* otherwise) {
   const std::filesystem::path path = directory / kFileName;
   for (;;) {
     created_ = true;
@@ -43,18 +43,16 @@ DirectoryLock::DirectoryLock(const std::filesystem::path& directory) {
       if (fd_ < 0 && errno == ENOENT) continue;
     }
     if (fd_ < 0) {
-      throw input_error(directory.string(),
-                        "cannot be written: {}; check its permissions or choose another -o directory",
-                        std::strerror(errno));
+      throw input_error(directory.string(), "cannot be written: {}; check its permissions or {}",
+                        std::strerror(errno), otherwise);
     }
     if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
       const int failure = errno;
       const std::string by = holder(fd_);
       ::close(fd_);
       if (failure == EWOULDBLOCK) {
-        throw input_error(directory.string(),
-                          "is in use by another refocus{}; wait until it ends or choose another -o directory",
-                          by);
+        throw input_error(directory.string(), "is in use by another refocus{}; wait until it ends or {}", by,
+                          otherwise);
       }
       throw input_error(directory.string(), "cannot be locked: {}; choose a -o directory on a local disk",
                         std::strerror(failure));

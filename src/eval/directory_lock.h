@@ -13,7 +13,9 @@ class DirectoryLock {
 
   // InputError where another process (or another object of this one) holds the lock, or the file cannot be
   // written.
-  explicit DirectoryLock(const std::filesystem::path& directory);
+  // `otherwise` ends the message: what to do about it, beside waiting.
+  explicit DirectoryLock(const std::filesystem::path& directory,
+                         const char* otherwise = "choose another -o directory");
   ~DirectoryLock();
   DirectoryLock(const DirectoryLock&) = delete;
   DirectoryLock& operator=(const DirectoryLock&) = delete;

@@ -26,10 +26,9 @@ const std::string& checked_file_name(const std::string& name) {
 }
 
 std::string harness_task_name(const Task& task, const std::string& subject) {
-  if (task.name == "siqa") return "social_iqa";
-  const TaskKind* kind = find_task_kind(task.name);
-  const bool several = kind != nullptr ? kind->has_subjects : task.subjects.size() > 1;
-  return several ? task.name + "_" + subject : task.name;
+  const TaskKind& kind = kind_of(task);
+  if (!kind.report_name.empty()) return kind.report_name;
+  return kind.has_subjects ? task.name + "_" + subject : task.name;
 }
 
 }  // namespace refocus

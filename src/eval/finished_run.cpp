@@ -9,9 +9,12 @@
 
 #include "base/error.h"
 #include "base/text_file.h"
+#include "eval/arm_report.h"
 #include "eval/file_names.h"
+#include "eval/journal.h"
 #include "eval/likelihood_answer.h"
 #include "eval/run_directory.h"
+#include "eval/task_kind.h"
 
 namespace refocus {
 namespace {
@@ -22,8 +25,15 @@ using nlohmann::ordered_json;
 // Reads the lines of samples files; simdjson, since a run has hundreds of megabytes of them.
 class SamplesReader {
  public:
-  // Whether the files that are read next hold log-likelihoods.
+  explicit SamplesReader(const FinishedRunOptions& options) : options_(options) {}
+
+  // Whether the files that are read next hold log-likelihoods, and of what task they are.
   void expect_likelihoods(bool loglikelihood) { loglikelihood_ = loglikelihood; }
+  void expect_task(const TaskKind& kind) {
+    type_ = kind.type;
+    metric_ = kind.metric();
+    has_f1_ = kind.has_f1();
+  }
 
   // Appends the file's items, answers and hashes. Answers point to no item yet.
   void read(const fs::path& path, const std::string& subject, Task& task, FinishedTask& out) {
@@ -73,20 +83,26 @@ class SamplesReader {
       throw simdjson::simdjson_error(simdjson::NUMBER_OUT_OF_RANGE);
     }
     item.index = static_cast<int>(index);
+    if (options_.documents) read_document(fields["doc"].get_object(), item);
     simdjson::ondemand::value target = fields["target"];
-    if (!target.is_null()) item.label = letter_of(target.get_string());
+    if (!target.is_null()) read_target(target, item);
     if (loglikelihood_) {
       read_likelihoods(fields["filtered_resps"].get_array(), answer);
     } else {
       for (simdjson::ondemand::value texts : fields["resps"].get_array()) {
         for (simdjson::ondemand::value text : texts.get_array()) answer.response.text = text_of(text);
       }
-      for (simdjson::ondemand::value letter : fields["filtered_resps"].get_array()) {
-        answer.extraction.letter = letter_of(letter.get_string());
+      for (simdjson::ondemand::value found : fields["filtered_resps"].get_array()) {
+        if (type_ == AnswerType::kChoice) answer.extraction.letter = letter_of(found.get_string());
+        if (type_ == AnswerType::kShort) answer.extraction.text = text_of(found);
       }
     }
     out.hashes.push_back(text_of(fields["doc_hash"]));
-    if (item.label) answer.correct = double(fields["acc"]) == 1;
+    if (item.has_target()) answer.correct = double(fields[metric_]) == 1;
+    if (item.has_target() && has_f1_) answer.f1 = double(fields["f1"]);
+    if (!loglikelihood_) read_span(fields, answer);
+    if (type_ == AnswerType::kShort && answer.extraction.rule.empty()) answer.extraction.text.reset();
+    answer.open_ended = type_ == AnswerType::kTranscript;
     answer.response.finish_reason = text_of(fields["finish_reason"]);
     answer.response.prompt_tokens = fields["prompt_tokens"].get_int64();
     answer.response.generated_tokens = fields["generated_tokens"].get_int64();
@@ -94,6 +110,53 @@ class SamplesReader {
     answer.response.index = item.index;
     task.items.push_back(std::move(item));
     out.answers.answers.push_back(std::move(answer));
+  }
+
+  // A letter, a short answer, or a list of them.
+  void read_target(simdjson::ondemand::value target, Item& item) const {
+    if (type_ == AnswerType::kChoice) {
+      item.label = letter_of(target.get_string());
+      return;
+    }
+    if (target.type() == simdjson::ondemand::json_type::array) {
+      for (simdjson::ondemand::value one : target.get_array()) item.answers.push_back(text_of(one));
+    } else {
+      item.answers.push_back(text_of(target));
+    }
+  }
+
+  // Fields that are no text come as their JSON.
+  static void read_document(simdjson::ondemand::object fields, Item& item) {
+    for (simdjson::ondemand::field field : fields) {
+      std::string name(std::string_view(field.unescaped_key()));
+      simdjson::ondemand::value value = field.value();
+      const bool text = value.type() == simdjson::ondemand::json_type::string;
+      item.fields.emplace_back(
+          std::move(name),
+          text ? text_of(value) : std::string(std::string_view(simdjson::to_json_string(value))));
+    }
+    item.choices = choices_of_fields(item.fields);
+  }
+
+  // The rule and the bytes of the text that it read the letter from, whole characters.
+  static void read_span(simdjson::ondemand::object& fields, Answer& answer) {
+    simdjson::ondemand::value rule = fields["rule"];
+    if (rule.is_null()) return;
+    answer.extraction.rule = text_of(rule);
+    simdjson::ondemand::value ends = fields["span"];
+    if (ends.is_null()) return;  // a person's reading
+    std::vector<std::int64_t> span;
+    for (simdjson::ondemand::value end : ends.get_array()) span.push_back(end.get_int64());
+    const std::string& text = answer.response.text;
+    const auto at_character = [&](std::int64_t at) {
+      return at >= 0 && at <= std::ssize(text) &&
+             (at == std::ssize(text) || (text[static_cast<std::size_t>(at)] & 0xC0) != 0x80);
+    };
+    if (span.size() != 2 || span[0] > span[1] || !at_character(span[0]) || !at_character(span[1])) {
+      throw simdjson::simdjson_error(simdjson::INDEX_OUT_OF_BOUNDS);
+    }
+    answer.extraction.span_begin = span[0];
+    answer.extraction.span_end = span[1];
   }
 
   // [[log-likelihood, is_greedy], ...], one an option.
@@ -121,9 +184,29 @@ class SamplesReader {
     return text.size() == 1 ? std::optional<char>(text[0]) : std::nullopt;
   }
 
+  FinishedRunOptions options_;
   simdjson::ondemand::parser parser_;
   bool loglikelihood_ = false;
+  AnswerType type_ = AnswerType::kChoice;
+  std::string metric_ = "acc";
+  bool has_f1_ = false;
 };
+
+// What the results say of a task of a user's file; null where it is a built-in one.
+std::shared_ptr<const TaskKind> own_kind(const std::string& name, const ordered_json& config) {
+  const auto type = config.at("metadata").find("type");
+  if (type == config.at("metadata").end()) return nullptr;
+  TaskKind kind;
+  kind.name = name;
+  kind.type = parse_type(type->get<std::string>()).value_or(AnswerType::kChoice);
+  kind.has_subjects = config.at("task") != name;
+  for (const ordered_json& metric : config.at("metric_list")) {
+    if (metric.at("metric") == "numeric") kind.short_answer.metric = ShortMetric::kNumeric;
+    if (metric.at("metric") == "f1") kind.short_answer.metric = ShortMetric::kF1;
+  }
+  kind.definition = "{}";
+  return std::make_shared<const TaskKind>(std::move(kind));
+}
 
 ordered_json parse_results(const fs::path& path, const fs::path& run) {
   if (!fs::is_regular_file(path)) {
@@ -157,6 +240,7 @@ class ArmReader {
       arm.prompt = results.at("config").at("prompt");
       arm.intervention = results.at("config").at("intervention");
       arm.rules = results.at("config").at("extraction");
+      arm.ignores_verdicts = results.at("config").value("verdicts", "") == kVerdictsIgnored;
       samples_.expect_likelihoods(arm.prompt == prompt_kind_name(PromptKind::kLoglikelihood));
       std::int64_t items = 0;
       for (const std::string task : identity_.at("tasks")) {
@@ -213,6 +297,8 @@ class ArmReader {
       if (leaf.empty()) continue;
       const fs::path path = directory / ("samples_" + checked_file_name(leaf) + "_refocus.jsonl");
       const std::size_t before = task->items.size();
+      task->own = own_kind(name, results.at("configs").at(leaf));
+      samples_.expect_task(kind_of(*task));
       samples_.read(path, subject, *task, out);
       const auto got = static_cast<std::int64_t>(task->items.size() - before);
       const std::int64_t expected = results.at("n-samples").at(leaf).at("original");
@@ -233,11 +319,23 @@ class ArmReader {
   SamplesReader& samples_;
 };
 
+void apply_verdicts(const Verdicts& verdicts, FinishedArm& arm) {
+  if (verdicts.empty()) return;
+  for (FinishedTask& task : arm.tasks) {
+    for (Answer& answer : task.answers.answers) {
+      const Verdict* verdict = verdicts.find(*answer.item, answer.response.text);
+      if (verdict == nullptr || answer.likelihoods) continue;
+      answer.extraction = manual_extraction(*verdict);
+      if (answer.item->label) answer.correct = verdict->letter == answer.item->label;
+    }
+  }
+}
+
 }  // namespace
 
-std::vector<FinishedArm> read_finished_run(const fs::path& run_directory) {
+std::vector<FinishedArm> read_finished_run(const fs::path& run_directory, const FinishedRunOptions& options) {
   const RunRecord record = read_run_record(run_directory);
-  SamplesReader samples;
+  SamplesReader samples(options);
   ArmReader reader(run_directory, record.identity, samples);
   std::vector<FinishedArm> arms;
   const ordered_json names = record.identity.value("arms", ordered_json());
@@ -247,6 +345,11 @@ std::vector<FinishedArm> read_finished_run(const fs::path& run_directory) {
                       "eval` wrote");
   }
   for (const ordered_json& name : names) arms.push_back(reader.read(name.is_string() ? name : ""));
+  if (!fs::exists(run_directory / Journal::kFileName)) return arms;
+  const Verdicts verdicts(Journal::open_read_only(run_directory).verdicts());
+  for (FinishedArm& arm : arms) {
+    if (!arm.ignores_verdicts) apply_verdicts(verdicts, arm);
+  }
   return arms;
 }
 

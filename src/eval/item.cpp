@@ -51,4 +51,19 @@ std::string Arm::name() const {
   return std::string(prompt_kind_name(prompt)) + "-" + name;
 }
 
+std::vector<std::string> choices_of_fields(const std::vector<std::pair<std::string, std::string>>& fields) {
+  std::map<std::string_view, const std::string*> by_name;
+  for (const auto& [name, text] : fields) by_name.emplace(name, &text);
+  for (const auto& [stem, first] : {std::pair("", 'A'), std::pair("answer", 'A'), std::pair("sol", '1')}) {
+    std::vector<std::string> choices;
+    for (char c = first; c <= 'Z'; ++c) {
+      const auto at = by_name.find(stem + std::string(1, c));
+      if (at == by_name.end()) break;
+      choices.push_back(*at->second);
+    }
+    if (choices.size() > 1) return choices;
+  }
+  return {};
+}
+
 }  // namespace refocus

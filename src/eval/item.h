@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,16 +12,27 @@
 
 namespace refocus {
 
-// One question of a task.
+struct TaskKind;  // eval/task_kind.h
+
+// One question of a task; of a transcript, one turn.
 struct Item {
-  std::string
-      subject;    // MMLU, worlds: the subject's name; PIQA, SIQA: the published data set name ("physicaliqa")
-  int index = 0;  // zero-based place in the subject's file
+  // MMLU, worlds: the subject's name; PIQA, SIQA: the published data set name ("physicaliqa"); of a user's
+  // own task, its subject field, or else the task's name.
+  std::string subject;
+  int index = 0;  // zero-based place in the subject's file, or among the subject's items
   // The file's fields by name, in order: the placeholders of a profile's body, and the `doc` of a sample.
   std::vector<std::pair<std::string, std::string>> fields;
-  std::vector<std::string> choices;  // option texts; choice k has the letter 'A' + k
-  std::optional<char> label;         // the right letter, where the data says it
+  std::vector<std::string> choices;       // option texts; choice k has the letter 'A' + k
+  std::optional<char> label;              // the right letter, where the data says it
+  std::vector<std::string> answers = {};  // the right short answers, each of them enough
+  int turn = 0;                           // of a transcript; the turns before it are the items before it
+
+  bool has_target() const { return label.has_value() || !answers.empty(); }
 };
+
+// The option texts among fields that are named as the tasks' files name them (A, B, ...; sol1, sol2; answerA,
+// ...); empty where there are none.
+std::vector<std::string> choices_of_fields(const std::vector<std::pair<std::string, std::string>>& fields);
 
 // All questions of one task, in the files' order.
 struct Task {
@@ -29,6 +41,7 @@ struct Task {
   std::vector<Item> items;
   // By subject: "stem", "humanities", "social" or "other". A subject of no category is absent.
   std::map<std::string, std::string, std::less<>> categories = {};
+  std::shared_ptr<const TaskKind> own = nullptr;  // of a user's task; see kind_of
 };
 
 // With chain of thought, asking for the answer at once, or comparing the log-likelihoods of the options.
@@ -54,16 +67,20 @@ struct Response {
   std::string prompt;
   // Decoded and stripped of surrounding white space; of log-likelihoods, see eval/likelihood_answer.h.
   std::string text;
-  std::string finish_reason;  // "eos", "length" where the answer was cut off, or "loglikelihood"
+  std::string finish_reason;  // "eos", "stop" (a text of TaskKind::until), "length" where it was cut off, or
+                              // "loglikelihood"
   std::int64_t prompt_tokens = 0;
   std::int64_t generated_tokens = 0;
 };
 
-// A letter found in a response, by which rule, and where.
+// The answer found in a response, by which rule, and where.
 struct Extraction {
   std::optional<char> letter;
   std::string rule;                           // empty where nothing was found
-  std::int64_t span_begin = 0, span_end = 0;  // bytes of the response that the rule read the letter from
+  std::int64_t span_begin = 0, span_end = 0;  // bytes of the response that the rule read the answer from
+  std::optional<std::string> text = {};       // a short answer, which has no letter
+
+  bool found() const { return letter.has_value() || text.has_value(); }
 };
 
 }  // namespace refocus

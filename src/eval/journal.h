@@ -4,7 +4,9 @@
 // answer is in the write-ahead log in the system's page cache, so a killed process (SIGKILL included) loses
 // nothing. Only a power failure can lose the last answers; the file stays consistent then, and since answers
 // are deterministic, resuming asks for those few again. FULL would buy that with a disk flush an answer.
-// A journal holds raw answers and no judgement: scores are made from it anew each time.
+// A journal holds raw answers and no judgement of the program's: scores are made from it anew each time.
+// Beside them it holds what was asked, so that a run can be judged without its data, and what people read in
+// answers.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,10 +23,23 @@
 #include "eval/item.h"
 #include "eval/run_directory.h"
 #include "eval/sqlite_database.h"
+#include "eval/verdict.h"
 
 namespace refocus {
 
 using ItemKey = std::pair<std::string, int>;  // Item::subject, Item::index
+
+// An arm of a run, by its name.
+struct AskedArm {
+  std::string name;  // Arm::name()
+  Arm arm;
+};
+
+// What a run asks: its arms, in their order, and all items of its tasks.
+struct Questions {
+  std::vector<AskedArm> arms;
+  std::vector<Task> tasks;
+};
 
 // Not for use by several threads at once.
 class Journal {
@@ -49,10 +65,21 @@ class Journal {
   // Calls on_response for every answer of an arm, by subject (bytewise) and index.
   void for_each(const std::string& arm, const std::function<void(Response)>& on_response) const;
 
+  // Keeps what the run asks, in one transaction, unless it is there already.
+  void keep(const Questions& questions);
+  // Nothing in journals of versions that did not keep it.
+  std::optional<Questions> questions() const;
+
+  // Keeps verdicts, all or none; when it has returned, a killed process loses none of them.
+  void put(std::span<const Verdict> verdicts);
+  // All, in the order in which they were kept.
+  std::vector<Verdict> verdicts() const;
+
  private:
   Journal(std::shared_ptr<const DirectoryLock> lock, SqliteDatabase database, bool writable);
   void make_tables();
   void check_format() const;
+  bool has_table(const char* name) const;
 
   std::shared_ptr<const DirectoryLock> lock_;  // released after the database is closed
   std::unique_ptr<SqliteDatabase> database_;   // fixed address: statements point to it

@@ -52,14 +52,15 @@ char chosen_letter_by_length(const Item& item, std::span<const OptionLikelihood>
 }
 
 Answer judge_likelihoods(const Task& task, const Item& item, Response response) {
+  const TaskKind& kind = kind_of(task);
   Answer answer;
   answer.item = &item;
   const std::string where = fmt::format("answer to {} item {}", printable(item.subject), item.index);
   Likelihoods found{parse_likelihoods(response.text, item.choices.size(), where),
-                    likelihood_continuations(task.name, item), std::nullopt};
+                    likelihood_continuations(kind, item), std::nullopt};
   answer.extraction = {chosen_letter(found.options), kLikelihoodRule, 0, 0};
   if (item.label) answer.correct = answer.extraction.letter == item.label;
-  if (item.label && is_length_normalised(task.name)) {
+  if (item.label && is_length_normalised(kind)) {
     found.correct_by_length = chosen_letter_by_length(item, found.options) == *item.label;
   }
   answer.likelihoods = std::move(found);

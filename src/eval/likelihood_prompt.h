@@ -1,13 +1,5 @@
-// The context and the options whose log-likelihoods answer an item, worded as lm-evaluation-harness words
-// them (facts only: its tasks mmlu, piqa and social_iqa; docs/loglikelihood.md).
-//
-//   mmlu    "The following are multiple choice questions (with answers) about SUBJECT.\n\n", worked examples
-//           each followed by "\n\n", then the question without white space around it, "\nA. ..." to "\nD.
-//           ...",
-//           "\nAnswer:"; options " A" to " D"
-//   worlds  the same without the first line and without examples
-//   piqa    "Question: GOAL\nAnswer:"; options " SOL"
-//   siqa    "Q: CONTEXT QUESTION\nA:"; options " ANSWER"
+// The context and the options whose log-likelihoods answer an item, by the task's LikelihoodWording. The
+// built-in tasks are worded as lm-evaluation-harness words them (docs/loglikelihood.md).
 #pragma once
 
 #include <cstdint>
@@ -17,22 +9,24 @@
 #include <vector>
 
 #include "eval/item.h"
+#include "eval/task_kind.h"
 #include "tokenizer/tokenizer.h"
 
 namespace refocus {
 
+// The task must have a wording in the functions that take it, but for is_length_normalised.
+
 // What all items of a subject begin with: description and worked examples; may be empty.
-std::string likelihood_prefix(std::string_view task, std::string_view subject,
-                              std::span<const Item> examples);
+std::string likelihood_prefix(const TaskKind& task, std::string_view subject, std::span<const Item> examples);
 
 // The item's own part, which follows the prefix.
-std::string likelihood_context(std::string_view task, const Item& item);
+std::string likelihood_context(const TaskKind& task, const Item& item);
 
 // One an option, with the blank before it.
-std::vector<std::string> likelihood_continuations(std::string_view task, const Item& item);
+std::vector<std::string> likelihood_continuations(const TaskKind& task, const Item& item);
 
 // Whether options differ in length, so that acc_norm is reported beside acc.
-bool is_length_normalised(std::string_view task);
+bool is_length_normalised(const TaskKind& task);
 
 // Token ids of a context (with the BOS that the model's tokenizer puts before a prompt) and its options.
 struct EncodedOptions {

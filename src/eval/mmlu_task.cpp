@@ -1,15 +1,14 @@
-// MMLU, and the bundled benchmark in its format: one CSV file a subject, parsed by libcsv.
-#include <csv.h>
+// MMLU, and the bundled benchmark in its format: one CSV file a subject.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
-#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/text_file.h"
 #include "eval/code_points.h"
+#include "eval/csv_reader.h"
 #include "eval/fuzzy_ratio.h"
 #include "eval/mmlu_categories.h"
 #include "eval/scoring.h"
@@ -62,30 +61,22 @@ UsageError unknown_subject(std::string_view task, std::string_view wanted,
                      fmt::join(known, ", "));
 }
 
-// Collects the rows of one file; what libcsv's callbacks write into.
-struct CsvRows {
+// Collects the questions of one file.
+struct SubjectRows {
   std::string where;  // the file
   std::string subject;
-  std::vector<std::string> row;
-  int rows = 0;
-  int line = 1;      // of the byte that is being parsed
-  int row_line = 1;  // where the row began
-  bool row_begun = false;
   bool numbered = false;  // answers are 0 to 3
   std::vector<Item> items;
-  std::exception_ptr failure;  // an exception must not cross libcsv's C frames
 
-  InputError error(const std::string& message) const {
-    return input_error(where, "row {} (line {}): {}", rows + 1, row_line, message);
-  }
-
-  void end_row() {
-    if (rows == 0 && (std::ranges::equal(row, kFields) || std::ranges::equal(row, kNumberedFields))) {
+  void add(CsvRow&& csv) {
+    std::vector<std::string>& row = csv.cells;
+    if (items.empty() && (std::ranges::equal(row, kFields) || std::ranges::equal(row, kNumberedFields))) {
       numbered = row[1] == kNumberedFields[1];
-      row.clear();
-      row_begun = false;
       return;
     }
+    const auto error = [&](const std::string& message) {
+      return input_error(where, "row {} (line {}): {}", items.size() + 1, csv.line, message);
+    };
     if (row.size() != kFields.size()) {
       throw error(
           fmt::format("expected 6 fields (question,A,B,C,D,answer), got {}; quote fields that hold "
@@ -101,7 +92,7 @@ struct CsvRows {
     }
     Item item;
     item.subject = subject;
-    item.index = rows;
+    item.index = static_cast<int>(items.size());
     for (std::size_t i = 0; i < kFields.size(); ++i) {
       if (first_invalid_utf8(row[i]) != row[i].size()) {
         throw error(
@@ -112,57 +103,12 @@ struct CsvRows {
     item.label = answer[0];
     item.choices.assign(row.begin() + 1, row.begin() + 5);
     items.push_back(std::move(item));
-    row.clear();
-    row_begun = false;
-    ++rows;
   }
 };
 
-void on_field(void* text, std::size_t size, void* data) {
-  auto& rows = *static_cast<CsvRows*>(data);
-  if (rows.failure) return;
-  rows.row.emplace_back(static_cast<const char*>(text), size);
-}
-
-void on_row(int, void* data) {
-  auto& rows = *static_cast<CsvRows*>(data);
-  if (rows.failure) return;
-  try {
-    rows.end_row();
-  } catch (...) {
-    rows.failure = std::current_exception();
-  }
-}
-
 std::vector<Item> read_subject(const fs::path& path, const std::string& subject) {
-  const std::string text = read_text_file(path);
-  CsvRows rows;
-  rows.where = path.string();
-  rows.subject = subject;
-  csv_parser parser;
-  if (csv_init(&parser, CSV_STRICT | CSV_STRICT_FINI) != 0) throw std::bad_alloc();
-  const std::unique_ptr<csv_parser, decltype(&csv_free)> guard(&parser, csv_free);
-  // Spaces are part of a field in RFC 4180; libcsv would strip them.
-  csv_set_space_func(&parser, [](unsigned char) { return 0; });
-  const auto check = [&](bool parsed) {
-    if (rows.failure) std::rethrow_exception(rows.failure);
-    if (!parsed) {
-      throw input_error(rows.where, "line {}: {}; expected RFC 4180 CSV with quotes doubled inside quotes",
-                        rows.line, csv_strerror(csv_error(&parser)));
-    }
-  };
-  std::size_t at = text.starts_with("\xEF\xBB\xBF") ? 3 : 0;
-  for (; at < text.size(); ++rows.line) {
-    std::size_t end = text.find('\n', at);
-    end = end == std::string::npos ? text.size() : end + 1;
-    if (!rows.row_begun && text.find_first_not_of("\r\n", at) < end) {
-      rows.row_begun = true;
-      rows.row_line = rows.line;
-    }
-    check(csv_parse(&parser, text.data() + at, end - at, on_field, on_row, &rows) == end - at);
-    at = end;
-  }
-  check(csv_fini(&parser, on_field, on_row, &rows) == 0);
+  SubjectRows rows{path.string(), subject, false, {}};
+  read_csv(read_text_file(path), rows.where, ',', [&](CsvRow&& row) { rows.add(std::move(row)); });
   if (rows.items.empty()) throw input_error(rows.where, "expected questions, got an empty file; restore it");
   return std::move(rows.items);
 }

@@ -25,6 +25,19 @@ Pattern::Pattern(const std::string& regex, Text text, bool ignore_case, bool ext
   groups_ = captures + 1;
 }
 
+std::optional<std::string> Pattern::error(const std::string& regex, Text text) {
+  int error = 0;
+  PCRE2_SIZE offset = 0;
+  const std::uint32_t options = text == Text::kUtf8 ? PCRE2_UTF | PCRE2_UCP : 0;
+  pcre2_code* code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(regex.data()), regex.size(), options, &error,
+                                   &offset, nullptr);
+  pcre2_code_free(code);
+  if (code != nullptr) return std::nullopt;
+  std::array<PCRE2_UCHAR, 200> message = {};
+  pcre2_get_error_message(error, message.data(), message.size());
+  return fmt::format("{} at byte {}", reinterpret_cast<const char*>(message.data()), offset);
+}
+
 std::optional<Match> Pattern::search(std::string_view text, std::size_t from) const {
   return run(text, from, 0);
 }

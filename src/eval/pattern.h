@@ -32,6 +32,9 @@ class Pattern {
   // `extended` (white space in it is ignored).
   Pattern(const std::string& regex, Text text, bool ignore_case = false, bool extended = false);
 
+  // What is wrong with `regex`, a user's; nothing where it may be given to the constructor.
+  static std::optional<std::string> error(const std::string& regex, Text text);
+
   // The first match at or after `from`. Thread-safe.
   std::optional<Match> search(std::string_view text, std::size_t from = 0) const;
 

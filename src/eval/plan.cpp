@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "eval/likelihood_prompt.h"
+#include "eval/transcript.h"
 
 namespace refocus {
 
@@ -25,17 +26,21 @@ std::vector<PlannedArm> plan_arms(const EvalSettings& settings, std::int64_t lay
   return arms;
 }
 
-std::int64_t common_prefix(const std::vector<std::int32_t>& prefix, const std::vector<std::int32_t>& tokens) {
-  const auto common = std::mismatch(prefix.begin(), prefix.end(), tokens.begin(), tokens.end());
-  return common.first - prefix.begin();
-}
-
 void plan_generation(const EvalModel& model, const EvalSettings& settings, const Task& task, PromptKind kind,
                      std::vector<Question>& questions) {
-  const std::vector<std::int32_t> prefix =
-      model.tokenizer.encode_prompt(prompt_prefix(settings.profile, task.name, kind));
+  const TaskKind& own = kind_of(task);
+  const PromptParts parts = prompt_parts(settings.profile, task, kind);
+  const std::vector<std::int32_t> prefix = model.tokenizer.encode_prompt(parts.instruction);
   for (const Item& item : task.items) {
-    Question question{&item, kind, make_prompt(settings.profile, task.name, item, kind), {}, 0, {}};
+    Question question{&item, &own, kind, "", {}, 0, {}, parts.instruction};
+    if (item.turn > 0) {
+      questions.push_back(std::move(question));
+      continue;
+    }
+    const Item* turns[] = {&item};
+    question.prompt = own.type == AnswerType::kTranscript
+                          ? transcript_prompt(own, parts.instruction, turns, {})
+                          : make_prompt(parts, item);
     question.tokens = model.tokenizer.encode_prompt(question.prompt);
     if (question.tokens.empty()) {
       throw input_error(
@@ -49,6 +54,7 @@ void plan_generation(const EvalModel& model, const EvalSettings& settings, const
 
 void plan_likelihoods(const EvalModel& model, const EvalSettings& settings, const Task& task,
                       std::vector<Question>& questions) {
+  const TaskKind& wording = kind_of(task);
   std::string subject, text;
   std::vector<std::int32_t> prefix;
   for (const Item& item : task.items) {
@@ -56,15 +62,15 @@ void plan_likelihoods(const EvalModel& model, const EvalSettings& settings, cons
       subject = item.subject;
       const auto examples = settings.examples.find(subject);
       text = likelihood_prefix(
-          task.name, subject,
+          wording, subject,
           examples == settings.examples.end() ? std::span<const Item>() : std::span(examples->second));
       prefix = model.tokenizer.encode_prompt(text);
     }
-    Question question{&item, PromptKind::kLoglikelihood, text + likelihood_context(task.name, item), {}, 0,
-                      {}};
+    Question question{
+        &item, &wording, PromptKind::kLoglikelihood, text + likelihood_context(wording, item), {}, 0, {}, ""};
     const std::string where = fmt::format("{} item {}", printable(subject), item.index);
     EncodedOptions encoded =
-        encode_options(model.tokenizer, question.prompt, likelihood_continuations(task.name, item), where);
+        encode_options(model.tokenizer, question.prompt, likelihood_continuations(wording, item), where);
     question.tokens = std::move(encoded.context);
     question.options = std::move(encoded.options);
     question.shared_prefix = common_prefix(prefix, question.tokens);
@@ -99,6 +105,11 @@ std::int64_t check_lengths(const std::vector<Question>& questions, std::int64_t 
 }
 
 }  // namespace
+
+std::int64_t common_prefix(const std::vector<std::int32_t>& prefix, const std::vector<std::int32_t>& tokens) {
+  const auto common = std::mismatch(prefix.begin(), prefix.end(), tokens.begin(), tokens.end());
+  return common.first - prefix.begin();
+}
 
 std::int64_t Question::length() const {
   std::size_t most = 1;  // an option's last token is not computed

@@ -9,38 +9,13 @@
 #include "base/error.h"
 #include "base/text_file.h"
 #include "eval/default_profile.h"
-#include "eval/task_kind.h"
+#include "eval/prompt_template.h"
 
 namespace refocus {
 
 namespace {
 
 using Json = nlohmann::json;
-
-// Walks over a body: calls text(piece) for literal text and field(name) for a placeholder, in order.
-template <class OnText, class OnField>
-void walk_template(std::string_view body, std::string_view where, const OnText& text, const OnField& field) {
-  for (std::size_t at = 0; at < body.size();) {
-    const std::size_t brace = std::min(body.find_first_of("{}", at), body.size());
-    if (brace > at) text(body.substr(at, brace - at));
-    if (brace == body.size()) return;
-    if (brace + 1 < body.size() && body[brace + 1] == body[brace]) {
-      text(body.substr(brace, 1));
-      at = brace + 2;
-      continue;
-    }
-    const std::size_t close =
-        body[brace] == '{' ? body.find_first_of("{}", brace + 1) : std::string_view::npos;
-    if (close == std::string_view::npos || body[close] != '}') {
-      throw input_error(where,
-                        "expected a placeholder such as {{question}}, got a single '{}' at byte {}; write "
-                        "it twice for a literal brace",
-                        body[brace], brace);
-    }
-    field(body.substr(brace + 1, close - brace - 1));
-    at = close + 1;
-  }
-}
 
 void check_keys(const Json& object, std::string_view where, const std::vector<std::string_view>& known) {
   if (!object.is_object()) {
@@ -65,21 +40,10 @@ std::string text_of(const Json& object, std::string_view key, std::string_view w
   return found->get<std::string>();
 }
 
-void check_body(std::string_view body, const std::vector<std::string_view>& fields, std::string_view where) {
-  walk_template(
-      body, where, [](std::string_view) {},
-      [&](std::string_view name) {
-        if (std::ranges::find(fields, name) == fields.end()) {
-          throw input_error(where, "unknown placeholder '{{{}}}' in body; known placeholders: {}",
-                            printable(name), fmt::join(fields, ", "));
-        }
-      });
-}
-
 // A placeholder outside the body would reach the model as it stands: surely a mistake.
-void check_literal(std::string_view text, std::string_view key, const std::vector<std::string_view>& fields,
+void check_literal(std::string_view text, std::string_view key, const std::vector<std::string>& fields,
                    std::string_view where) {
-  for (const std::string_view name : fields) {
+  for (const std::string& name : fields) {
     if (text.find(fmt::format("{{{}}}", name)) != std::string_view::npos) {
       throw input_error(where, "expected no placeholder in {}, got '{{{}}}'; only body is a template", key,
                         name);
@@ -95,8 +59,8 @@ TaskPrompts parse_task(const Json& json, std::string_view task, const std::strin
   prompts.body = text_of(json, "body", where, Need::kRequired);
   prompts.cot_suffix = text_of(json, "cot_suffix", where, Need::kRequired);
   prompts.direct_suffix = text_of(json, "direct_suffix", where, Need::kRequired);
-  const std::vector<std::string_view>& fields = task_kind(task).placeholders;
-  check_body(prompts.body, fields, where);
+  const std::vector<std::string>& fields = task_kind(task).placeholders;
+  check_template(prompts.body, "body", fields, where);
   check_literal(prompts.cot_instruction, "cot_instruction", fields, where);
   check_literal(prompts.direct_instruction, "direct_instruction", fields, where);
   check_literal(prompts.cot_suffix, "cot_suffix", fields, where);
@@ -157,25 +121,23 @@ const Profile& default_profile() {
   return profile;
 }
 
-const std::string& prompt_prefix(const Profile& profile, std::string_view task, PromptKind kind) {
+PromptParts prompt_parts(const Profile& profile, std::string_view task, PromptKind kind) {
   const TaskPrompts& prompts = profile.prompts(task);
-  return kind == PromptKind::kCot ? prompts.cot_instruction : prompts.direct_instruction;
+  if (kind == PromptKind::kCot) return {prompts.cot_instruction, prompts.body, prompts.cot_suffix};
+  return {prompts.direct_instruction, prompts.body, prompts.direct_suffix};
 }
 
-std::string make_prompt(const Profile& profile, std::string_view task, const Item& item, PromptKind kind) {
-  const TaskPrompts& prompts = profile.prompts(task);
-  std::string prompt = prompt_prefix(profile, task, kind);
-  walk_template(
-      prompts.body, profile.name, [&](std::string_view text) { prompt += text; },
-      [&](std::string_view name) {
-        const auto field = std::ranges::find(item.fields, name, [](const auto& f) { return f.first; });
-        if (field == item.fields.end()) {
-          throw input_error(fmt::format("{} item {}", printable(item.subject), item.index),
-                            "expected a field '{}', got none; is this an item of {}?", name, task);
-        }
-        prompt += field->second;
-      });
-  return prompt + (kind == PromptKind::kCot ? prompts.cot_suffix : prompts.direct_suffix);
+PromptParts prompt_parts(const Profile& profile, const Task& task, PromptKind kind) {
+  const TaskKind& own = kind_of(task);
+  if (!own.is_own()) return prompt_parts(profile, task.name, kind);
+  const auto found = own.prompts.find(kind);
+  REFOCUS_CHECK(found != own.prompts.end());
+  return found->second;
+}
+
+std::string make_prompt(const PromptParts& parts, const Item& item) {
+  const auto value = [&](const std::string& name) { return template_value(item, name); };
+  return parts.instruction + fill_template(parts.body, "prompt", value) + parts.suffix;
 }
 
 std::string_view rules_name(ExtractionRules rules) {

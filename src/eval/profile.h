@@ -1,9 +1,8 @@
 // A prompt profile: the texts that turn an item into a prompt, as JSON data (format: docs/profiles.md).
 //
 // A prompt is instruction + body + suffix. The instruction is the same for all items of a task, so that an
-// engine can share its KV cache. Only the body is a template: {field} stands for the item's field of that
-// name, {{ and }} for literal braces. Fields are put in in one pass and never looked at again, so a question
-// that contains "{A}" comes out literally. No BOS and no chat template here.
+// engine can share its KV cache. Only the body is a template (eval/prompt_template.h). No BOS and no chat
+// template here.
 #pragma once
 
 #include <filesystem>
@@ -13,6 +12,7 @@
 #include <string_view>
 
 #include "eval/item.h"
+#include "eval/task_kind.h"
 
 namespace refocus {
 
@@ -45,11 +45,14 @@ Profile load_profile(const std::filesystem::path& path);
 // The profile compiled into the program (data/profiles/default.json).
 const Profile& default_profile();
 
-// The part of the prompt that all items of `task` share; may be empty.
-const std::string& prompt_prefix(const Profile& profile, std::string_view task, PromptKind kind);
+// The texts of a built-in task's prompts.
+PromptParts prompt_parts(const Profile& profile, std::string_view task, PromptKind kind);
 
-// The whole prompt of an item; begins with prompt_prefix.
-std::string make_prompt(const Profile& profile, std::string_view task, const Item& item, PromptKind kind);
+// The profile's texts for a built-in task; a task of a user's file has its own, and must have this kind.
+PromptParts prompt_parts(const Profile& profile, const Task& task, PromptKind kind);
+
+// The whole prompt of an item. It begins with the instruction, which all items of the task share.
+std::string make_prompt(const PromptParts& parts, const Item& item);
 
 // "anchored", "published".
 std::string_view rules_name(ExtractionRules rules);

@@ -4,27 +4,37 @@
 #include <string_view>
 
 #include "eval/csv_writer.h"
+#include "eval/transcript.h"
 
 namespace refocus {
 namespace {
 
 constexpr std::string_view kLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
-std::string_view question_of(const Item& item) {
+std::string_view question_of(const Item& item, const TaskKind& kind) {
+  const std::string_view field = kind.type == AnswerType::kTranscript ? kTurnField : "question";
   for (const auto& [name, text] : item.fields) {
-    if (name == "question") return text;
+    if (name == field) return text;
   }
   return item.fields.empty() ? std::string_view() : item.fields.front().second;
 }
 
-std::string_view letter_text(const std::optional<char>& letter) {
-  return letter ? std::string_view(&*letter, 1) : std::string_view();
+// The letter or the short answer that was found.
+std::string_view found_text(const Extraction& found) {
+  if (found.text) return *found.text;
+  return found.letter ? std::string_view(&*found.letter, 1) : std::string_view();
+}
+
+// The right letter, or the first right short answer.
+std::string_view right_text(const Item& item) {
+  if (item.label) return {&*item.label, 1};
+  return item.answers.empty() ? std::string_view() : item.answers.front();
 }
 
 }  // namespace
 
-std::string subject_csv(const std::vector<const Answer*>& answers) {
-  std::size_t options = 4;
+std::string subject_csv(const std::vector<const Answer*>& answers, const TaskKind& kind) {
+  std::size_t options = kind.is_own() ? 0 : 4;
   for (const Answer* answer : answers) options = std::max(options, answer->item->choices.size());
   options = std::min(options, kLetters.size());
   std::string out;
@@ -34,13 +44,13 @@ std::string subject_csv(const std::vector<const Answer*>& answers) {
   append_csv_row(out, row);
   for (const Answer* answer : answers) {
     const Item& item = *answer->item;
-    row = {question_of(item)};
+    row = {question_of(item, kind)};
     for (std::size_t k = 0; k < options; ++k) {
       row.push_back(k < item.choices.size() ? std::string_view(item.choices[k]) : std::string_view());
     }
     const std::string_view correctness = !answer->correct ? "" : *answer->correct ? "True" : "False";
-    row.insert(row.end(), {letter_text(item.label), letter_text(answer->extraction.letter),
-                           answer->response.text, correctness});
+    row.insert(row.end(),
+               {right_text(item), found_text(answer->extraction), answer->response.text, correctness});
     append_csv_row(out, row);
   }
   return out;

@@ -6,14 +6,18 @@
 #include "base/text_file.h"
 #include "eval/file_names.h"
 #include "eval/published_files.h"
+#include "eval/task_kind.h"
+#include "eval/transcript.h"
 
 namespace refocus {
 namespace {
 
-std::string samples_text(const std::vector<const Answer*>& answers, const ReportOptions& options) {
+std::string samples_text(const std::vector<const Answer*>& answers, const ReportOptions& options,
+                         const TaskKind& kind) {
+  const std::string metric(kind.metric());
   std::string out;
   for (const Answer* answer : answers) {
-    out += sample_line(*answer, options);
+    out += sample_line(*answer, options, metric);
     out += '\n';
   }
   return out;
@@ -24,15 +28,22 @@ void write_task(const std::filesystem::path& directory, const TaskAnswers& answe
   std::unordered_map<std::string, std::vector<const Answer*>> by_subject;
   for (const Answer& answer : answers.answers) by_subject[answer.item->subject].push_back(&answer);
   const Task& task = *answers.task;
-  const bool predictions = task.name == "piqa" || task.name == "siqa";
+  const TaskKind& kind = kind_of(task);
+  ReportOptions own = options;
+  if (!options.loglikelihood && !kind.until.empty()) own.generation_kwargs["until"] = kind.until;
   for (const SubjectScore& subject : scores.subjects) {
-    const std::vector<const Answer*>& own = by_subject[subject.subject];
+    const std::vector<const Answer*>& of_subject = by_subject[subject.subject];
     const std::string name = checked_file_name(harness_task_name(task, subject.subject));
     // The last underscore ends the task's name for readers of lm-evaluation-harness files.
-    write_file_atomically(directory / ("samples_" + name + "_refocus.jsonl"), samples_text(own, options));
-    write_file_atomically(directory / (checked_file_name(subject.subject) + ".csv"),
-                          predictions ? prediction_csv(answers) : subject_csv(own));
+    write_file_atomically(directory / ("samples_" + name + "_refocus.jsonl"),
+                          samples_text(of_subject, own, kind));
+    write_file_atomically(
+        directory / (checked_file_name(subject.subject) + ".csv"),
+        kind.published_predictions ? prediction_csv(answers) : subject_csv(of_subject, kind));
   }
+  if (kind.type != AnswerType::kTranscript) return;
+  write_file_atomically(directory / ("model_answer_" + checked_file_name(task.name) + ".jsonl"),
+                        model_answers(answers, options.model + "-" + options.arm));
 }
 
 }  // namespace

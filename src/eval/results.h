@@ -18,10 +18,12 @@ struct ReportOptions {
   nlohmann::ordered_json generation_kwargs;  // how texts were generated: {"max_gen_toks": 2048, ...}
   int num_fewshot = 0;
   bool loglikelihood = false;  // answers are log-likelihoods of the options
+  std::string model;           // its name, for transcripts
 };
 
-// One line of samples_*.jsonl, without its line feed.
-std::string sample_line(const Answer& answer, const ReportOptions& options);
+// One line of samples_*.jsonl, without its line feed. `metric` is TaskKind::metric.
+std::string sample_line(const Answer& answer, const ReportOptions& options,
+                        const std::string& metric = "acc");
 
 // results_refocus.json.
 std::string results_json(const std::vector<TaskScores>& scores, const ReportOptions& options);

@@ -227,7 +227,9 @@ RunDirectory RunDirectory::open(const fs::path& path, const RunSettings& setting
       }
       record = std::move(kept);
     }
-    for (const char* name : {kRunFile, RunDirectory::kComparisonFile}) remove_temporaries(path, name);
+    for (const char* name : {kRunFile, RunDirectory::kComparisonFile, RunDirectory::kReportFile}) {
+      remove_temporaries(path, name);
+    }
     ordered_json session = {{"started", utc_now()}};
     session.update(normalised(settings.details));
     record.sessions.push_back(std::move(session));
@@ -239,6 +241,12 @@ RunDirectory RunDirectory::open(const fs::path& path, const RunSettings& setting
     made.undo();
     throw;
   }
+}
+
+RunDirectory RunDirectory::reopen(const fs::path& path) {
+  read_run_record(path);  // so that no lock file is left in what is no run
+  auto lock = std::make_shared<const DirectoryLock>(path, "work on a copy of the run");
+  return RunDirectory(path, std::move(lock), read_run_record(path));
 }
 
 std::optional<SettingDifference> RunDirectory::changed_detail(const std::string& key) const {

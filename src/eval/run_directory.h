@@ -43,6 +43,7 @@ std::optional<SettingDifference> first_difference(const nlohmann::ordered_json& 
 class RunDirectory {
  public:
   static constexpr const char* kComparisonFile = "comparison.json";  // see eval/comparison_files.h
+  static constexpr const char* kReportFile = "report.html";          // see eval/html_report.h
 
   // Begins a run in a new or empty directory, or resumes the one that is there, and locks the directory for
   // this process. InputError, with the directory left as it was, where
@@ -50,6 +51,11 @@ class RunDirectory {
   //   - another process has it open;
   //   - it cannot be written.
   static RunDirectory open(const std::filesystem::path& path, const RunSettings& settings);
+
+  // Opens a run that is there, whatever its identity, to judge its answers anew, and locks it. Writes
+  // nothing; adds no session. InputError where there is none, another process has it open, or it cannot be
+  // written.
+  static RunDirectory reopen(const std::filesystem::path& path);
 
   const std::filesystem::path& path() const { return path_; }
   bool resumed() const { return record_.sessions.size() > 1; }

@@ -1,33 +1,28 @@
 #include "eval/runner.h"
 
-#include <functional>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "base/error.h"
+#include "eval/arm_report.h"
+#include "eval/asking.h"
 #include "eval/comparison_files.h"
-#include "eval/extraction.h"
 #include "eval/file_names.h"
 #include "eval/fingerprint.h"
+#include "eval/html_report.h"
 #include "eval/journal.h"
 #include "eval/likelihood_answer.h"
-#include "eval/likelihood_scorer.h"
 #include "eval/plan.h"
-#include "eval/progress.h"
-#include "eval/results.h"
 #include "eval/run_directory.h"
 #include "eval/scoring.h"
 #include "eval/sha256.h"
+#include "eval/short_answer.h"
+#include "eval/sweep_files.h"
 
 namespace refocus {
 
 namespace {
 
 using nlohmann::ordered_json;
-
-bool is_scored(const EvalSettings& settings) {
-  return settings.prompts.front() == PromptKind::kLoglikelihood;
-}
 
 // Refuses weights that do not compute, before anything is written.
 void check_weights(const EvalModel& model, const Question& question) {
@@ -38,22 +33,6 @@ void check_weights(const EvalModel& model, const Question& question) {
   REFOCUS_CHECK(sequence.reserve(1));
   const SequenceInput input{&sequence, std::span(question.tokens).first(1), 1, nullptr, LogitRows::kLast};
   model.transformer.forward({&input, 1});
-}
-
-// Refuses a cache that could not hold the longest sequence to the end: better now than after hours.
-void check_memory(const EvalModel& model, const EvalSettings& settings, const Plan& plan) {
-  constexpr std::int64_t kMiB = 1 << 20;
-  const bool scored = is_scored(settings);
-  // Beside the longest question, an option's copy of its last block.
-  const std::int64_t tokens =
-      scored ? plan.longest + kKeyBlock : std::min(plan.context, plan.longest + settings.max_new_tokens);
-  const std::int64_t needed = kv_bytes(model.transformer.config(), tokens, model.transformer.kv_type());
-  if (settings.kv_bytes == 0 || needed <= settings.kv_bytes) return;
-  throw input_error("cache",
-                    "expected memory for sequences of {} tokens ({} MiB), got {} MiB; raise it with "
-                    "--kv-memory {}{}",
-                    tokens, (needed + kMiB - 1) / kMiB, settings.kv_bytes / kMiB, (needed + kMiB - 1) / kMiB,
-                    scored ? "" : ", or use a smaller --max-new-tokens");
 }
 
 ordered_json profile_texts(const EvalSettings& settings, const Task& task) {
@@ -76,15 +55,19 @@ std::string examples_fingerprint(const EvalSettings& settings) {
 
 ordered_json identity_of(const EvalModel& model, const EvalSettings& settings, const Plan& plan) {
   constexpr int kLikelihoodPrompts = 1;  // raised when src/eval/likelihood_prompt.cpp words them otherwise
-  ordered_json prompts, arm_names = ordered_json::array(), tasks = ordered_json::array(),
-                        subjects = ordered_json::array();
+  ordered_json prompts, task_files, arm_names = ordered_json::array(), tasks = ordered_json::array(),
+                                    subjects = ordered_json::array();
   std::int64_t items = 0;
   const bool scored = is_scored(settings);
   for (const Task& task : settings.tasks) {
     tasks.push_back(task.name);
     for (const std::string& subject : task.subjects) subjects.push_back(subject);
     items += static_cast<std::int64_t>(task.items.size());
-    if (!scored) prompts[task.name] = profile_texts(settings, task);
+    if (const TaskKind& kind = kind_of(task); kind.is_own()) {
+      task_files[task.name] = ordered_json::parse(kind.definition);
+    } else if (!scored) {
+      prompts[task.name] = profile_texts(settings, task);
+    }
   }
   for (const PlannedArm& arm : plan.arms) arm_names.push_back(arm.name);
   ordered_json identity = {{"model_fingerprint", model.fingerprint},
@@ -92,7 +75,8 @@ ordered_json identity_of(const EvalModel& model, const EvalSettings& settings, c
                            {"subjects", subjects},
                            {"items", items},
                            {"data_fingerprint", data_fingerprint(settings.tasks)}};
-  if (!scored) identity["prompts"] = prompts;
+  if (!prompts.is_null()) identity["prompts"] = prompts;
+  if (!task_files.is_null()) identity["task_files"] = task_files;
   identity["arms"] = arm_names;
   const char* how = scored ? "loglikelihood" : "generation";
   if (scored) {
@@ -116,98 +100,12 @@ RunSettings run_settings(const EvalModel& model, const EvalSettings& settings, c
     out.details["profile"] = settings.profile.name;
     out.details["extraction"] = rules_name(settings.rules);
   }
+  for (const SweepAxis& axis : settings.sweep.value_or(Sweep{}).axes) {
+    out.details["sweep"][axis.key] = axis.values;
+  }
   out.details["threads"] = model.transformer.pool().size();
   out.details["batch"] = settings.batch;
   return out;
-}
-
-std::string stripped(const std::string& text) {
-  constexpr const char* kWhite = " \t\n\v\f\r";
-  const std::size_t begin = text.find_first_not_of(kWhite);
-  return begin == std::string::npos ? "" : text.substr(begin, text.find_last_not_of(kWhite) - begin + 1);
-}
-
-using Work = std::vector<std::pair<std::size_t, std::size_t>>;
-
-// What is still to be asked: (question, arm), item by item, so that an interrupted run has pairs.
-Work open_work(const Plan& plan, const Journal& journal) {
-  std::vector<std::set<ItemKey>> done;
-  for (const PlannedArm& arm : plan.arms) done.push_back(journal.done(arm.name));
-  Work work;
-  for (std::size_t q = 0; q < plan.questions.size(); ++q) {
-    const Question& question = plan.questions[q];
-    for (std::size_t a = 0; a < plan.arms.size(); ++a) {
-      if (plan.arms[a].arm.prompt != question.kind) continue;
-      if (!done[a].contains({question.item->subject, question.item->index})) work.emplace_back(q, a);
-    }
-  }
-  return work;
-}
-
-void generate(const EvalModel& model, const EvalSettings& settings, const Plan& plan, const Work& work,
-              const std::function<void(std::size_t, Response)>& on_response) {
-  Scheduler scheduler(model.transformer, {settings.batch, plan.context, settings.kv_bytes});
-  std::size_t next = 0;
-  const auto source = [&]() -> std::optional<GenerationRequest> {
-    if (next == work.size()) return std::nullopt;
-    const auto& [q, a] = work[next];
-    GenerationRequest request;
-    request.id = next++;
-    request.prompt = plan.questions[q].tokens;
-    request.shared_prefix = plan.questions[q].shared_prefix;
-    request.max_new_tokens = settings.max_new_tokens;
-    request.intervention = plan.arms[a].intervention;
-    request.stop_tokens = model.eos_ids;
-    return request;
-  };
-  scheduler.run(source, [&](GenerationResult&& result) {
-    Response response;
-    response.generated_tokens = static_cast<std::int64_t>(result.tokens.size());
-    if (result.stopped) result.tokens.pop_back();
-    response.text = stripped(model.tokenizer.decode(result.tokens));
-    response.finish_reason = result.stopped ? "eos" : "length";
-    on_response(result.id, std::move(response));
-  });
-}
-
-void score_options(const EvalModel& model, const EvalSettings& settings, const Plan& plan, const Work& work,
-                   const std::function<void(std::size_t, Response)>& on_response) {
-  LikelihoodScorer scorer(model.transformer, {settings.batch, plan.context, settings.kv_bytes});
-  std::size_t next = 0;
-  const auto source = [&]() -> std::optional<LikelihoodRequest> {
-    if (next == work.size()) return std::nullopt;
-    const auto& [q, a] = work[next];
-    const Question& question = plan.questions[q];
-    return LikelihoodRequest{next++, question.tokens, question.options, question.shared_prefix,
-                             plan.arms[a].intervention};
-  };
-  scorer.run(source, [&](LikelihoodResult&& result) {
-    Response response;
-    response.text = likelihoods_text(result.options);
-    response.finish_reason = kLikelihoodRule;
-    on_response(result.id, std::move(response));
-  });
-}
-
-void ask(const EvalModel& model, const EvalSettings& settings, const Plan& plan, Journal& journal) {
-  const Work work = open_work(plan, journal);
-  const auto total = static_cast<std::int64_t>(plan.questions.size() * settings.interventions.size());
-  if (work.empty()) return;
-  check_memory(model, settings, plan);
-  Progress progress("eval", total, total - static_cast<std::int64_t>(work.size()));
-  const bool scored = is_scored(settings);
-  const auto keep = [&](std::size_t place, Response response) {
-    const auto& [q, a] = work[place];
-    const Question& question = plan.questions[q];
-    response.arm = plan.arms[a].name;
-    response.subject = question.item->subject;
-    response.index = question.item->index;
-    response.prompt = question.prompt;
-    response.prompt_tokens = static_cast<std::int64_t>(question.tokens.size());
-    journal.put(response);
-    progress.advance(scored ? response.prompt_tokens : response.generated_tokens);
-  };
-  (scored ? score_options : generate)(model, settings, plan, work, keep);
 }
 
 void tell_resumed(const RunDirectory& run, const Journal& journal) {
@@ -220,30 +118,24 @@ void tell_resumed(const RunDirectory& run, const Journal& journal) {
   }
 }
 
-ArmScores report(const EvalSettings& settings, const RunDirectory& run, const PlannedArm& arm,
-                 const Journal& journal) {
+ArmScores report(const EvalModel& model, const EvalSettings& settings, const RunDirectory& run,
+                 const PlannedArm& arm, const Journal& journal) {
   std::vector<Response> responses;
   journal.for_each(arm.name, [&](Response response) { responses.push_back(std::move(response)); });
   const bool scored = is_scored(settings);
-  const auto extractor = [&](const Item& item, const std::string& text) {
-    return extract(settings.rules, item.choices, text);
-  };
+  const Verdicts verdicts(journal.verdicts());
   const std::vector<TaskAnswers> answers =
-      scored ? judge(settings.tasks, std::move(responses), judge_likelihoods)
-             : judge(settings.tasks, std::move(responses), extractor);
-  std::vector<TaskScores> scores;
-  for (const TaskAnswers& task : answers) scores.push_back(score(task));
-  ReportOptions options;
-  options.arm = arm.name;
-  options.config = run.record().identity;
-  options.config["intervention"] = arm.arm.intervention;
-  options.config["prompt"] = prompt_kind_name(arm.arm.prompt);
-  options.config["extraction"] = scored ? kLikelihoodRule : rules_name(settings.rules);
-  options.loglikelihood = scored;
-  options.num_fewshot = settings.shots;
-  if (!scored) options.generation_kwargs = {{"max_gen_toks", settings.max_new_tokens}, {"do_sample", false}};
-  write_arm_reports(run.arm_directory(arm.name), answers, scores, options);
-  return {arm.name, scores};
+      judge(settings.tasks, std::move(responses),
+            scored ? Judge(judge_likelihoods) : judge_with(settings.rules, verdicts));
+  const auto rules = scored ? std::nullopt : std::optional(settings.rules);
+  return write_arm_report(run, {{arm.name, arm.arm}, rules, settings.shots, false, model.name}, answers);
+}
+
+// So that the run can be judged without its data.
+void keep_questions(const EvalSettings& settings, const Plan& plan, Journal& journal) {
+  Questions questions{{}, settings.tasks};
+  for (const PlannedArm& arm : plan.arms) questions.arms.push_back({arm.name, arm.arm});
+  journal.keep(questions);
 }
 
 }  // namespace
@@ -278,10 +170,17 @@ EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings)
   const RunDirectory run = RunDirectory::open(directory, recorded);
   Journal journal(run);
   tell_resumed(run, journal);
+  keep_questions(settings, plan, journal);
   ask(model, settings, plan, journal);
-  EvalOutcome outcome{directory, {}, {}};
-  for (const PlannedArm& arm : plan.arms) outcome.scores.push_back(report(settings, run, arm, journal));
+  EvalOutcome outcome{directory, {}, {}, {}};
+  for (const PlannedArm& arm : plan.arms)
+    outcome.scores.push_back(report(model, settings, run, arm, journal));
   if (plan.arms.size() > 1) outcome.comparison = write_comparison(run.path());
+  if (settings.sweep) {
+    outcome.sweep = sweep_report(*settings.sweep, *outcome.comparison);
+    write_sweep(run.path(), *outcome.sweep);
+  }
+  write_run_report(run.path(), outcome.comparison ? &*outcome.comparison : nullptr);
   return outcome;
 }
 

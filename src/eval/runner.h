@@ -14,6 +14,7 @@
 #include "eval/item.h"
 #include "eval/profile.h"
 #include "eval/summary_table.h"
+#include "eval/sweep_report.h"
 #include "generate/scheduler.h"
 #include "model/transformer.h"
 #include "tokenizer/tokenizer.h"
@@ -36,6 +37,7 @@ struct EvalSettings {
   // go into one run.
   std::vector<PromptKind> prompts;
   std::vector<InterventionSpec> interventions;
+  std::optional<Sweep> sweep;  // where expand_sweep made the interventions
   Profile profile;
   ExtractionRules rules = ExtractionRules::kAnchored;
   std::int64_t max_new_tokens = 2048;
@@ -58,11 +60,12 @@ struct EvalOutcome {
   std::filesystem::path run_directory;
   std::vector<ArmScores> scores;         // of every arm
   std::optional<Comparison> comparison;  // where there are several
+  std::optional<SweepReport> sweep;      // where a sweep was asked for
 };
 
-// Asks what is not yet answered, writes the reports and the comparison of the arms. InputError, before
-// anything is written, where a prompt does not fit into the context, two arms are the same, or the run
-// directory holds another run.
+// Asks what is not yet answered, writes the reports, the comparison of the arms and what a sweep shows.
+// InputError, before anything is written, where a prompt does not fit into the context, two arms are the
+// same, or the run directory holds another run.
 EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings);
 
 }  // namespace refocus

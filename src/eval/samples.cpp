@@ -2,6 +2,7 @@
 #include "base/utf8.h"
 #include "eval/results.h"
 #include "eval/sha256.h"
+#include "eval/verdict.h"
 
 namespace refocus {
 namespace {
@@ -32,14 +33,29 @@ void add_likelihoods(ordered_json& sample, const std::string& prompt, const Like
   sample["filtered_resps"] = std::move(filtered);
 }
 
+// The right letter, the right short answer, or a list of several.
+ordered_json target_of(const Item& item) {
+  if (item.label) return std::string(1, *item.label);
+  if (item.answers.empty()) return {};
+  if (item.answers.size() == 1) return item.answers.front();
+  return item.answers;
+}
+
+std::string filtered_text(const Answer& answer) {
+  const Extraction& found = answer.extraction;
+  if (answer.open_ended) return answer.response.text;
+  if (found.text) return *found.text;
+  return found.letter ? std::string(1, *found.letter) : kUnparsed;
+}
+
 }  // namespace
 
-std::string sample_line(const Answer& answer, const ReportOptions& options) {
+std::string sample_line(const Answer& answer, const ReportOptions& options, const std::string& metric) {
   const Item& item = *answer.item;
   const Response& response = answer.response;
   const Extraction& found = answer.extraction;
   const ordered_json doc = doc_of(item);
-  const ordered_json target = item.label ? ordered_json(std::string(1, *item.label)) : ordered_json();
+  const ordered_json target = target_of(item);
 
   ordered_json sample;
   sample["doc_id"] = item.index;
@@ -50,25 +66,29 @@ std::string sample_line(const Answer& answer, const ReportOptions& options) {
   } else {
     sample["arguments"]["gen_args_0"] = {{"arg_0", response.prompt}, {"arg_1", options.generation_kwargs}};
     sample["resps"] = ordered_json::array({ordered_json::array({response.text})});
-    sample["filtered_resps"] =
-        ordered_json::array({found.letter ? std::string(1, *found.letter) : kUnparsed});
+    sample["filtered_resps"] = ordered_json::array({filtered_text(answer)});
   }
   const bool by_length = answer.likelihoods && answer.likelihoods->correct_by_length;
   sample["filter"] = "none";
-  sample["metrics"] = answer.correct ? ordered_json::array({"acc"}) : ordered_json::array();
+  sample["metrics"] = answer.correct ? ordered_json::array({metric}) : ordered_json::array();
+  if (answer.f1) sample["metrics"].push_back("f1");
   if (by_length) sample["metrics"].push_back("acc_norm");
   // The hashes are those of lm-evaluation-harness: SHA-256 of the document as Python's json.dumps with
   // indent=2 and ensure_ascii=False writes it, of the prompt, and of the target. dump(2) writes the same
   // bytes.
   sample["doc_hash"] = sha256_hex(doc.dump(2));
   sample["prompt_hash"] = sha256_hex(response.prompt);
-  sample["target_hash"] = item.label ? ordered_json(sha256_hex(std::string(1, *item.label))) : ordered_json();
-  if (answer.correct) sample["acc"] = *answer.correct ? 1.0 : 0.0;
+  sample["target_hash"] = target.is_null()     ? ordered_json()
+                          : target.is_string() ? ordered_json(sha256_hex(target.get<std::string>()))
+                                               : ordered_json(sha256_hex(target.dump()));
+  if (answer.correct) sample[metric] = *answer.correct ? 1.0 : 0.0;
+  if (answer.f1) sample["f1"] = *answer.f1;
   if (by_length) sample["acc_norm"] = *answer.likelihoods->correct_by_length ? 1.0 : 0.0;
 
   sample["subject"] = replace_invalid_utf8(item.subject);
-  sample["rule"] = found.letter ? ordered_json(found.rule) : ordered_json();
-  const bool in_text = found.letter && !answer.likelihoods;
+  const bool manual = found.rule == kManualRule;
+  sample["rule"] = found.found() || manual ? ordered_json(found.rule) : ordered_json();
+  const bool in_text = found.found() && !answer.likelihoods && !manual;
   sample["span"] = in_text ? ordered_json::array({found.span_begin, found.span_end}) : ordered_json();
   sample["finish_reason"] = response.finish_reason;
   sample["prompt_tokens"] = response.prompt_tokens;

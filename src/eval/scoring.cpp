@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/utf8.h"
+#include "eval/verdict.h"
 
 namespace refocus {
 namespace {
@@ -132,15 +133,35 @@ std::vector<TaskAnswers> judge(const std::vector<Task>& tasks, std::vector<Respo
   return result;
 }
 
+std::optional<std::string> shown_target(const Item& item) {
+  if (item.label) return std::string(1, *item.label);
+  if (item.answers.empty()) return std::nullopt;
+  std::string out;
+  for (const std::string& answer : item.answers) out += (out.empty() ? "" : " / ") + answer;
+  return out;
+}
+
+std::optional<std::string> shown_answer(const Answer& answer) {
+  if (answer.extraction.text) return answer.extraction.text;
+  if (!answer.extraction.letter) return std::nullopt;
+  return std::string(1, *answer.extraction.letter);
+}
+
 void Tally::add(const Answer& answer) {
   ++answered;
   if (answer.correct) {
     ++labelled;
     if (*answer.correct) ++correct;
   }
-  if (!answer.extraction.letter) ++unparsed;
+  if (answer.f1) {
+    ++with_f1;
+    f1 += *answer.f1;
+    f1_squares += *answer.f1 * *answer.f1;
+  }
+  if (!answer.extraction.found() && !answer.open_ended) ++unparsed;
   if (answer.response.finish_reason == "length") ++truncated;
   if (answer.response.text.empty()) ++empty;
+  if (answer.extraction.rule == kManualRule) ++manual;
   generated_tokens += answer.response.generated_tokens;
   if (!answer.likelihoods) {
     characters += code_point_count(answer.response.text);
@@ -161,11 +182,15 @@ void Tally::add(const Tally& other) {
   unparsed += other.unparsed;
   truncated += other.truncated;
   empty += other.empty;
+  manual += other.manual;
   generated_tokens += other.generated_tokens;
   characters += other.characters;
   scored += other.scored;
   normalised += other.normalised;
   correct_by_length += other.correct_by_length;
+  with_f1 += other.with_f1;
+  f1 += other.f1;
+  f1_squares += other.f1_squares;
 }
 
 std::optional<double> Tally::accuracy() const { return share(correct, labelled); }
@@ -176,6 +201,18 @@ std::optional<double> Tally::accuracy_by_length() const { return share(correct_b
 
 std::optional<double> Tally::standard_error_by_length() const {
   return error_of_share(correct_by_length, normalised);
+}
+
+std::optional<double> Tally::mean_f1() const {
+  if (with_f1 == 0) return std::nullopt;
+  return f1 / static_cast<double>(with_f1);
+}
+
+std::optional<double> Tally::standard_error_of_f1() const {
+  if (with_f1 < 2) return std::nullopt;
+  const auto n = static_cast<double>(with_f1);
+  const double variance = std::max(0.0, (f1_squares - f1 * f1 / n) / (n - 1));
+  return std::sqrt(variance / n);
 }
 
 std::optional<double> Tally::mean_generated_tokens() const {

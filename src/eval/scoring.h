@@ -34,7 +34,9 @@ struct Answer {
   const Item* item = nullptr;
   Response response;  // prompt and text made valid UTF-8; spans count bytes of this text
   Extraction extraction;
-  std::optional<bool> correct;             // absent where the item has no label
+  std::optional<bool> correct;             // absent where the item has no label or right answer
+  std::optional<double> f1;                // of a short answer, where the task asks for it
+  bool open_ended = false;                 // a transcript's turn: no answer is read from it
   std::optional<Likelihoods> likelihoods;  // in log-likelihood mode; text and extraction are made from them
 };
 
@@ -43,6 +45,12 @@ struct TaskAnswers {
   const Task* task = nullptr;
   std::vector<Answer> answers;
 };
+
+// The right answer as it is shown: a letter, or short answers with " / " between them. Nothing where unknown.
+std::optional<std::string> shown_target(const Item& item);
+
+// The letter or short answer that was found, if one was.
+std::optional<std::string> shown_answer(const Answer& answer);
 
 // Makes an answer of a response to an item of a task.
 using Judge = std::function<Answer(const Task& task, const Item& item, Response response)>;
@@ -61,14 +69,17 @@ struct Tally {
   std::int64_t answered = 0;  // n: questions with a response
   std::int64_t labelled = 0;  // of these, with a known right letter
   std::int64_t correct = 0;
-  std::int64_t unparsed = 0;   // no letter found, empty responses included
+  std::int64_t unparsed = 0;   // no answer found, empty responses included; never of transcripts
   std::int64_t truncated = 0;  // finish_reason "length"
   std::int64_t empty = 0;      // no text at all
+  std::int64_t manual = 0;     // judged by a person's verdict
   std::int64_t generated_tokens = 0;
   std::int64_t characters = 0;  // of the responses, in code points
   std::int64_t scored = 0;      // answers in log-likelihood mode, which have no text of their own
   std::int64_t normalised = 0;  // of these, with a verdict by length
   std::int64_t correct_by_length = 0;
+  std::int64_t with_f1 = 0;  // answers with an F1, and its sums
+  double f1 = 0, f1_squares = 0;
 
   void add(const Answer& answer);
   void add(const Tally& other);
@@ -77,6 +88,8 @@ struct Tally {
   std::optional<double> standard_error() const;      // absent for fewer than two labelled questions
   std::optional<double> accuracy_by_length() const;  // correct_by_length / normalised
   std::optional<double> standard_error_by_length() const;
+  std::optional<double> mean_f1() const;  // over labelled questions
+  std::optional<double> standard_error_of_f1() const;
   std::optional<double> mean_generated_tokens() const;  // over answered questions
   std::optional<double> mean_characters() const;        // over answered questions
 };

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "eval/display_width.h"
 #include "eval/table_text.h"
+#include "eval/task_kind.h"
 
 namespace refocus {
 namespace {
@@ -28,6 +29,8 @@ std::string accuracy_cell(const Tally& tally) {
 std::string by_length_text(const Tally& tally) {
   return with_error(tally.accuracy_by_length(), tally.standard_error_by_length());
 }
+
+std::string f1_text(const Tally& tally) { return with_error(tally.mean_f1(), tally.standard_error_of_f1()); }
 
 // A row of accuracies, or a heading of rows where it has no tallies.
 struct Row {
@@ -77,14 +80,16 @@ std::vector<Row> total_rows(const Columns& arms) {
 
 class TableWriter : public TextLines {
  public:
-  explicit TableWriter(int label_width) : label_width_(label_width) {}
+  TableWriter(int label_width, const TaskKind& kind) : label_width_(label_width), kind_(kind) {}
 
   // One arm: accuracy and counts side by side; of log-likelihoods, the accuracy by length if there is one.
   void wide_header(const Tally& all) {
     std::string counts =
         right("unparsed", 10) + right("truncated", 11) + right("empty", 7) + right("tokens", 9);
     if (all.scored > 0) counts = all.normalised > 0 ? right("acc_norm", kArmWidth) : "";
-    line(left("", label_width_) + right("n", kCountWidth) + right("accuracy", kArmWidth - 1) + " " + counts);
+    if (kind_.has_f1()) counts = right("F1", kArmWidth) + counts;
+    line(left("", label_width_) + right("n", kCountWidth) +
+         right(std::string(kind_.metric_title()), kArmWidth - 1) + " " + counts);
   }
   void wide_row(const Row& row) {
     if (row.tallies.empty()) return line(row.label);
@@ -95,7 +100,8 @@ class TableWriter : public TextLines {
                   (tally.normalised > 0 ? right(by_length_text(tally), kArmWidth) : ""));
     }
     line(left(row.label, label_width_) + right(with_thousands(tally.answered), kCountWidth) +
-         accuracy_cell(tally) + right(with_thousands(tally.unparsed), 10) +
+         accuracy_cell(tally) + (kind_.has_f1() ? right(f1_text(tally), kArmWidth) : "") +
+         right(kind_.type == AnswerType::kTranscript ? "-" : with_thousands(tally.unparsed), 10) +
          right(with_thousands(tally.truncated), 11) + right(with_thousands(tally.empty), 7) +
          right(one_decimal(tally.mean_generated_tokens()), 9));
   }
@@ -126,6 +132,7 @@ class TableWriter : public TextLines {
 
  private:
   int label_width_;
+  const TaskKind& kind_;
 };
 
 int label_width(const std::vector<Row>& rows, const std::vector<Row>& totals) {
@@ -149,7 +156,8 @@ void write_legend(TableWriter& table, const std::vector<ArmScores>& arms) {
   }
 }
 
-void write_counts(TableWriter& table, const Row& all, std::size_t begin, std::size_t end, bool open) {
+void write_counts(TableWriter& table, const TaskKind& kind, const Row& all, std::size_t begin,
+                  std::size_t end, bool open) {
   const auto count = [&](const char* label, std::int64_t Tally::*field) {
     table.count_row(label, all, begin, end,
                     [field](const Tally& tally) { return with_thousands(tally.*field); });
@@ -161,9 +169,11 @@ void write_counts(TableWriter& table, const Row& all, std::size_t begin, std::si
   };
   if (has(&Tally::normalised)) table.count_row("acc_norm", all, begin, end, by_length_text);
   if (has(&Tally::scored)) return;  // no texts, so nothing to count of them
-  count("unparsed", &Tally::unparsed);
+  if (kind.has_f1()) table.count_row("F1", all, begin, end, f1_text);
+  if (kind.type != AnswerType::kTranscript) count("unparsed", &Tally::unparsed);
   count("truncated", &Tally::truncated);
   count("empty", &Tally::empty);
+  if (has(&Tally::manual)) count("manual", &Tally::manual);
   table.count_row("mean tokens", all, begin, end,
                   [](const Tally& tally) { return one_decimal(tally.mean_generated_tokens()); });
 }
@@ -178,12 +188,16 @@ std::string task_table(const std::vector<ArmScores>& arms, std::size_t task, int
   const int width = label_width(rows, totals);
   const bool open = any_open(arms, task);
   const Tally& all = scores.front()->all;
+  const TaskKind& kind = kind_of(*scores.front()->task);
+  const bool transcript = kind.type == AnswerType::kTranscript;
 
-  TableWriter table(width);
-  table.line(fmt::format("{}: {} question{}{}; accuracy in %, ± one standard error",
-                         printable(scores.front()->task->name), with_thousands(all.items),
+  TableWriter table(width, kind);
+  const std::string numbers =
+      transcript ? "nothing is scored" : fmt::format("{} in %, ± one standard error", kind.metric_title());
+  table.line(fmt::format("{}: {} {}{}{}; {}", printable(scores.front()->task->name),
+                         with_thousands(all.items), transcript ? "turn" : "question",
                          all.items == 1 ? "" : "s",
-                         arms.size() > 1 ? fmt::format(", {} arms", arms.size()) : ""));
+                         arms.size() > 1 ? fmt::format(", {} arms", arms.size()) : "", numbers));
   table.line();
   write_legend(table, arms);
   table.line();
@@ -192,7 +206,9 @@ std::string task_table(const std::vector<ArmScores>& arms, std::size_t task, int
   for (std::size_t begin = 0; begin < arms.size(); begin += fitting) {
     const std::size_t end = std::min(arms.size(), begin + fitting);
     const bool wide = arms.size() == 1;
-    const int beside = all.scored == 0 ? 37 : all.normalised > 0 ? kArmWidth : 0;  // the accuracy
+    const int beside = all.scored == 0      ? (kind.has_f1() ? 37 + kArmWidth : 37)
+                       : all.normalised > 0 ? kArmWidth
+                                            : 0;  // the accuracy
     const int line_width = wide ? width + kCountWidth + kArmWidth + beside
                                 : width + kCountWidth + static_cast<int>(end - begin) * kArmWidth;
     const auto header = [&] { wide ? table.wide_header(all) : table.arm_header(begin, end); };
@@ -208,7 +224,11 @@ std::string task_table(const std::vector<ArmScores>& arms, std::size_t task, int
     }
     header();
     for (const Row& row : totals) row_line(row);
-    if (!wide) write_counts(table, totals.back(), begin, end, open);
+    if (!wide) write_counts(table, kind, totals.back(), begin, end, open);
+    if (wide && all.manual > 0) {
+      table.line(fmt::format("{} answer{} judged by a person", with_thousands(all.manual),
+                             all.manual == 1 ? " was" : "s were"));
+    }
   }
   if (open)
     table.line("* some questions are not answered yet; their count is left out of n and of the accuracy");

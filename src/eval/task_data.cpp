@@ -20,7 +20,11 @@ Task load_task(std::string_view name, const std::filesystem::path& dir,
 
 void limit_items(Task& task, int per_subject) {
   std::map<std::string, int, std::less<>> kept;
-  std::erase_if(task.items, [&](const Item& item) { return ++kept[item.subject] > per_subject; });
+  // The turns of a transcript stay together.
+  std::erase_if(task.items, [&](const Item& item) {
+    if (item.turn == 0) ++kept[item.subject];
+    return kept[item.subject] > per_subject;
+  });
 }
 
 int choices_of_task(std::string_view name) { return task_kind(name).choices; }

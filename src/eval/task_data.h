@@ -46,7 +46,7 @@ Task load_siqa(const std::filesystem::path& dir);
 Task load_task(std::string_view name, const std::filesystem::path& dir,
                std::span<const std::string> subjects = {});
 
-// Keeps the first `per_subject` items of every subject.
+// Keeps the first `per_subject` items of every subject; of transcripts, with all their turns.
 void limit_items(Task& task, int per_subject);
 
 // The number of options of the task's items (2 to 4); UsageError for an unknown task.

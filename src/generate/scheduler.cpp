@@ -231,6 +231,7 @@ void Scheduler::advance(Active& active, const float* logits, const OnToken& on_t
   const auto& stops = active.request.stop_tokens;
   active.stopped = std::find(stops.begin(), stops.end(), token) != stops.end();
   active.done = active.stopped || generated + 1 >= active.request.max_new_tokens || active.size() >= context_;
+  if (!active.stopped && active.request.ends_after && active.request.ends_after(token)) active.done = true;
   if (on_token) on_token(active.request.id, token);
 }
 

@@ -32,12 +32,15 @@ struct GenerationRequest {
   InterventionSpec intervention;
   SamplingOptions sampling;
   std::vector<std::int32_t> stop_tokens;  // usually the end-of-sequence token
+  // Called once for each generated token, in order; true ends the generation after it. May be empty.
+  std::function<bool(std::int32_t)> ends_after;
 };
 
 struct GenerationResult {
   std::uint64_t id = 0;
   std::vector<std::int32_t> tokens;  // generated ones, a stop token included
-  bool stopped = false;              // by a stop token; otherwise by max_new_tokens or the context's end
+  bool stopped = false;              // by a stop token; otherwise by ends_after, max_new_tokens or the
+                                     // context's end
   std::int64_t prompt_tokens = 0;
   std::int64_t shared_tokens = 0;  // of the prompt, taken from the prefix cache
 };

@@ -13,46 +13,46 @@ namespace refocus {
 
 namespace {
 
-constexpr std::string_view kWhere = "--intervene";
-
-double parse_number(std::string_view key, std::string_view text) {
+double parse_number(std::string_view where, std::string_view key, std::string_view text) {
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) {
-    throw usage_error(kWhere, "expected a number for {}, got '{}'", key, printable(text));
+    throw usage_error(where, "expected a number for {}, got '{}'", key, printable(text));
   }
   return value;
 }
 
-void set_alpha(RebalanceSpec& spec, std::string_view text) { spec.alpha = parse_number("alpha", text); }
+void set_alpha(RebalanceSpec& spec, std::string_view where, std::string_view text) {
+  spec.alpha = parse_number(where, "alpha", text);
+}
 
-void set_threshold(RebalanceSpec& spec, std::string_view text) {
-  spec.threshold = parse_number("threshold", text);
+void set_threshold(RebalanceSpec& spec, std::string_view where, std::string_view text) {
+  spec.threshold = parse_number(where, "threshold", text);
   if (spec.threshold < 0 || spec.threshold >= 1) {
-    throw usage_error(kWhere, "expected a threshold of at least 0 and below 1, got '{}'", printable(text));
+    throw usage_error(where, "expected a threshold of at least 0 and below 1, got '{}'", printable(text));
   }
 }
 
-void set_depth(RebalanceSpec& spec, std::string_view text) {
+void set_depth(RebalanceSpec& spec, std::string_view where, std::string_view text) {
   if (text == "LAST") return;
   std::int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size() || value < 1 || value > 1'000'000) {
-    throw usage_error(kWhere, "expected a positive integer for depth (the last layer's index), got '{}'",
+    throw usage_error(where, "expected a positive integer for depth (the last layer's index), got '{}'",
                       printable(text));
   }
   spec.depth = value;
 }
 
-void set_mode(RebalanceSpec& spec, std::string_view text) {
+void set_mode(RebalanceSpec& spec, std::string_view where, std::string_view text) {
   if (text != "mask" && text != "self") {
-    throw usage_error(kWhere, "expected mode mask or self, got '{}'", printable(text));
+    throw usage_error(where, "expected mode mask or self, got '{}'", printable(text));
   }
   spec.mode = text == "self" ? RebalanceSpec::Mode::kSelf : RebalanceSpec::Mode::kMask;
 }
 
-RebalanceSpec parse_rebalance(std::string_view parameters) {
-  using Setter = void (*)(RebalanceSpec&, std::string_view);
+RebalanceSpec parse_rebalance(std::string_view parameters, std::string_view where) {
+  using Setter = void (*)(RebalanceSpec&, std::string_view where, std::string_view text);
   constexpr std::pair<std::string_view, Setter> kKeys[] = {
       {"alpha", set_alpha}, {"threshold", set_threshold}, {"depth", set_depth}, {"mode", set_mode}};
   RebalanceSpec spec;
@@ -62,7 +62,7 @@ RebalanceSpec parse_rebalance(std::string_view parameters) {
     const std::string_view part = parameters.substr(0, comma);
     more = comma != std::string_view::npos;
     if (more) parameters.remove_prefix(comma + 1);
-    if (part.empty()) throw usage_error(kWhere, "expected key=value beside each comma, got nothing");
+    if (part.empty()) throw usage_error(where, "expected key=value beside each comma, got nothing");
     const std::size_t equals = part.find('=');
     const std::string_view key = part.substr(0, equals);
     Setter setter = nullptr;
@@ -70,13 +70,13 @@ RebalanceSpec parse_rebalance(std::string_view parameters) {
       if (name == key) setter = known;
     }
     if (setter == nullptr) {
-      throw usage_error(kWhere, "expected rebalance's alpha, threshold, depth or mode, got '{}'",
+      throw usage_error(where, "expected rebalance's alpha, threshold, depth or mode, got '{}'",
                         printable(key));
     }
     if (equals == std::string_view::npos)
-      throw usage_error(kWhere, "expected {}=VALUE, got '{}'", key, printable(part));
-    if (!seen.insert(key).second) throw usage_error(kWhere, "expected {} once, got it twice", key);
-    setter(spec, part.substr(equals + 1));
+      throw usage_error(where, "expected {}=VALUE, got '{}'", key, printable(part));
+    if (!seen.insert(key).second) throw usage_error(where, "expected {} once, got it twice", key);
+    setter(spec, where, part.substr(equals + 1));
   }
   return spec;
 }
@@ -95,17 +95,17 @@ std::string InterventionSpec::canonical(std::int64_t layers) const {
                      rebalance->mode == RebalanceSpec::Mode::kSelf ? "self" : "mask");
 }
 
-InterventionSpec parse_intervention(std::string_view text) {
+InterventionSpec parse_intervention(std::string_view text, std::string_view where) {
   const std::size_t colon = text.find(':');
   const std::string_view name = text.substr(0, colon);
   const std::string_view parameters = colon == std::string_view::npos ? "" : text.substr(colon + 1);
   if (colon != std::string_view::npos && parameters.empty()) {
-    throw usage_error(kWhere, "expected key=value after '{}:', got nothing", printable(name));
+    throw usage_error(where, "expected key=value after '{}:', got nothing", printable(name));
   }
-  if (name == "rebalance") return {parse_rebalance(parameters)};
-  if (name != "none") throw usage_error(kWhere, "expected none or rebalance, got '{}'", printable(name));
+  if (name == "rebalance") return {parse_rebalance(parameters, where)};
+  if (name != "none") throw usage_error(where, "expected none or rebalance, got '{}'", printable(name));
   if (!parameters.empty())
-    throw usage_error(kWhere, "expected no parameters for none, got '{}'", printable(parameters));
+    throw usage_error(where, "expected no parameters for none, got '{}'", printable(parameters));
   return {};
 }
 

@@ -37,7 +37,7 @@ struct InterventionSpec {
   std::string canonical(std::int64_t layers) const;
 };
 
-// UsageError for a text that is not of the grammar.
-InterventionSpec parse_intervention(std::string_view text);
+// UsageError, in the name of the option `where`, for a text that is not of the grammar.
+InterventionSpec parse_intervention(std::string_view text, std::string_view where = "--intervene");
 
 }  // namespace refocus

@@ -122,15 +122,16 @@ class HeaderParser {
   std::string_view where_;
 };
 
-// The elements of `bytes` as values of type To.
+// The elements of a mapped file's `bytes` as values of type To; the file's own pages are given back.
 template <class From, class To>
-std::vector<To> convert(std::span<const std::byte> bytes) {
+std::vector<To> take(std::span<const std::byte> bytes) {
   std::vector<To> values(bytes.size() / sizeof(From));
   for (std::size_t i = 0; i < values.size(); ++i) {
     From value;
     std::memcpy(&value, bytes.data() + i * sizeof(From), sizeof(From));
     values[i] = value;
   }
+  release_mapped_pages(bytes);
   return values;
 }
 
@@ -186,40 +187,71 @@ const std::vector<std::int64_t>& NpyArray::i64() const {
   throw input_error("npy", "expected an array of integers, got float32; convert it with astype('<i8')");
 }
 
-NpyArray read_npy(const std::filesystem::path& path) {
-  const auto file = MappedFile::open(path);
-  const std::string where = where_of(path);
-  ByteReader reader(file->bytes(), where, "the file");
+NpyFile::NpyFile(const std::filesystem::path& path) : file_(MappedFile::open(path)), where_(where_of(path)) {
+  ByteReader reader(file_->bytes(), where_, "the file");
   if (reader.take_text(kMagic.size()) != kMagic) {
-    throw input_error(where, "expected a .npy file, got another format; write it with numpy.save");
+    throw input_error(where_, "expected a .npy file, got another format; write it with numpy.save");
   }
   const int major = reader.read<std::uint8_t>();
   reader.read<std::uint8_t>();
   if (major < 1 || major > 3) {
-    throw input_error(where, "expected .npy version 1 to 3, got {}; write it with numpy.save", major);
+    throw input_error(where_, "expected .npy version 1 to 3, got {}; write it with numpy.save", major);
   }
   const std::uint64_t header_bytes = major == 1 ? reader.read<std::uint16_t>() : reader.read<std::uint32_t>();
-  HeaderParser header(reader.take_text(header_bytes), where);
+  HeaderParser header(reader.take_text(header_bytes), where_);
   header.parse();
   if (*header.fortran_order) {
-    throw input_error(where,
+    throw input_error(where_,
                       "expected an array in C order, got Fortran order; save numpy.ascontiguousarray of it");
   }
   if (header.descr != "<f4" && header.descr != "<i4" && header.descr != "<i8") {
-    throw input_error(where, "expected element type <f4, <i4 or <i8, got '{}'; convert it with astype",
+    throw input_error(where_, "expected element type <f4, <i4 or <i8, got '{}'; convert it with astype",
                       printable(header.descr));
   }
   const auto bytes = stored_bytes(*header.shape, header.descr == "<i8" ? 8 : 4);
   if (!bytes || static_cast<std::uint64_t>(*bytes) != reader.remaining()) {
-    throw input_error(where, "expected {} of shape {} after the header, got {} bytes; write the file again",
+    throw input_error(where_, "expected {} of shape {} after the header, got {} bytes; write the file again",
                       header.descr, printable(shape_text(*header.shape)), reader.remaining());
   }
-  const auto data = reader.take(reader.remaining());
+  elements_ = reader.take(reader.remaining());
+  descr_ = header.descr;
+  shape_ = std::move(*header.shape);
+}
+
+std::int64_t NpyFile::size() const {
+  return static_cast<std::int64_t>(elements_.size()) / (descr_ == "<i8" ? 8 : 4);
+}
+
+std::span<const std::byte> NpyFile::part(std::int64_t first, std::int64_t count) const {
+  REFOCUS_CHECK(first >= 0 && count >= 0 && first + count <= size());
+  const std::int64_t width = descr_ == "<i8" ? 8 : 4;
+  return elements_.subspan(static_cast<std::size_t>(first * width), static_cast<std::size_t>(count * width));
+}
+
+std::vector<float> NpyFile::f32(std::int64_t first, std::int64_t count) const {
+  if (!is_f32()) {
+    throw input_error(where_, "expected an array of float32, got integers; convert it with astype('<f4')");
+  }
+  return take<float, float>(part(first, count));
+}
+
+std::vector<std::int64_t> NpyFile::i64(std::int64_t first, std::int64_t count) const {
+  if (is_f32()) {
+    throw input_error(where_, "expected an array of integers, got float32; convert it with astype('<i8')");
+  }
+  if (descr_ == "<i8") return take<std::int64_t, std::int64_t>(part(first, count));
+  return take<std::int32_t, std::int64_t>(part(first, count));
+}
+
+NpyArray read_npy(const std::filesystem::path& path) {
+  const NpyFile file(path);
   NpyArray array;
-  array.shape = std::move(*header.shape);
-  if (header.descr == "<f4") array.data = convert<float, float>(data);
-  if (header.descr == "<i4") array.data = convert<std::int32_t, std::int64_t>(data);
-  if (header.descr == "<i8") array.data = convert<std::int64_t, std::int64_t>(data);
+  array.shape = file.shape();
+  if (file.is_f32()) {
+    array.data = file.f32(0, file.size());
+  } else {
+    array.data = file.i64(0, file.size());
+  }
   return array;
 }
 

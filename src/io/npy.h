@@ -4,12 +4,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
+#include "base/mapped_file.h"
 #include "io/atomic_file.h"
 
 namespace refocus {
@@ -48,6 +50,31 @@ struct NpyArray {
   // The data where it is of that kind; otherwise an InputError.
   const std::vector<float>& f32() const;
   const std::vector<std::int64_t>& i64() const;
+};
+
+// An array of element type <f4, <i4 or <i8 that is read in parts. The file is mapped: a part that was not
+// asked for is not read.
+class NpyFile {
+ public:
+  // InputError for any other file.
+  explicit NpyFile(const std::filesystem::path& path);
+
+  const std::vector<std::int64_t>& shape() const { return shape_; }
+  std::int64_t size() const;  // elements
+  bool is_f32() const { return descr_ == "<f4"; }
+
+  // `count` elements from `first` on in row-major order, within size(). InputError where the array is not of
+  // that kind.
+  std::vector<float> f32(std::int64_t first, std::int64_t count) const;
+  std::vector<std::int64_t> i64(std::int64_t first, std::int64_t count) const;
+
+ private:
+  std::span<const std::byte> part(std::int64_t first, std::int64_t count) const;
+
+  std::shared_ptr<const MappedFile> file_;
+  std::string where_, descr_;
+  std::span<const std::byte> elements_;
+  std::vector<std::int64_t> shape_;
 };
 
 // Reads a whole array of element type <f4, <i4 or <i8. InputError for any other file.

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "figure/svg.h"
+
 namespace refocus {
 
 namespace {
@@ -27,48 +29,23 @@ std::vector<LossPoint> thinned(const std::vector<LossPoint>& points) {
   return out;
 }
 
-// 1, 2 or 5 times a power of ten, so that about five steps cover the range.
-double nice_step(double range) {
-  const double rough = range / 5, power = std::pow(10, std::floor(std::log10(rough)));
-  for (const double factor : {1.0, 2.0, 5.0}) {
-    if (factor * power >= rough) return factor * power;
-  }
-  return 10 * power;
-}
-
+// Losses over steps 0 to last_step.
 struct Axes {
-  double last_step, low, high;
-  double x(double step) const { return kLeft + (kWidth - kLeft - kRight) * step / last_step; }
-  double y(double loss) const { return kTop + (kHeight - kTop - kBottom) * (high - loss) / (high - low); }
+  svg::Scale x, y;
 };
 
-std::string grid(const Axes& axes) {
-  std::string out;
-  const double loss_step = nice_step(axes.high - axes.low),
-               step_step = std::max(1.0, nice_step(axes.last_step));
-  for (double loss = std::ceil(axes.low / loss_step) * loss_step; loss <= axes.high + 1e-9;
-       loss += loss_step) {
-    out += fmt::format(
-        "<line x1=\"{0}\" x2=\"{1}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\" stroke=\"#ddd\"/>"
-        "<text x=\"{3}\" y=\"{4:.1f}\" text-anchor=\"end\">{5:.6g}</text>\n",
-        kLeft, kWidth - kRight, axes.y(loss), kLeft - 8, axes.y(loss) + 4,
-        std::fabs(loss) < 1e-9 ? 0.0 : loss);
-  }
-  for (double step = 0; step <= axes.last_step + 1e-9; step += step_step) {
-    out += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{:.0f}</text>\n", axes.x(step),
-                       kHeight - kBottom + 20, step);
-  }
+svg::Points places(const Axes& axes, const std::vector<LossPoint>& points) {
+  svg::Points out;
+  for (const LossPoint& p : points) out.emplace_back(axes.x(static_cast<double>(p.step)), axes.y(p.loss));
   return out;
 }
 
-std::string line(const Axes& axes, const std::vector<LossPoint>& points, const char* color) {
-  std::string out;
-  for (const LossPoint& p : points) {
-    out += fmt::format("{}{:.1f},{:.1f}", out.empty() ? "" : " ", axes.x(static_cast<double>(p.step)),
-                       axes.y(p.loss));
+std::string grid(const Axes& axes) {
+  std::string out = svg::value_grid(axes.y, kLeft, kWidth - kRight);
+  for (const double step : svg::ticks(0, axes.x.to, std::max(1.0, svg::nice_step(axes.x.to)))) {
+    out += svg::text(axes.x(step), kHeight - kBottom + 20, fmt::format("{:.0f}", step), {.anchor = "middle"});
   }
-  return fmt::format("<polyline fill=\"none\" stroke=\"{}\" stroke-width=\"1.5\" points=\"{}\"/>\n", color,
-                     out);
+  return out;
 }
 
 }  // namespace
@@ -87,38 +64,31 @@ std::vector<LossPoint> loss_points(std::string_view log, const char* key) {
 
 std::string loss_curve_svg(const std::vector<LossPoint>& training, const std::vector<LossPoint>& validation) {
   const std::vector<LossPoint> drawn = thinned(training);
-  Axes axes{1, INFINITY, -INFINITY};
+  double last_step = 1, low = INFINITY, high = -INFINITY;
   for (const auto* points : {&drawn, &validation}) {
     for (const LossPoint& p : *points) {
-      axes.last_step = std::max(axes.last_step, static_cast<double>(p.step));
-      axes.low = std::min(axes.low, p.loss);
-      axes.high = std::max(axes.high, p.loss);
+      last_step = std::max(last_step, static_cast<double>(p.step));
+      low = std::min(low, p.loss);
+      high = std::max(high, p.loss);
     }
   }
-  if (!(axes.low <= axes.high)) return "";
-  const double margin = std::max(0.05 * (axes.high - axes.low), 1e-3);
-  axes.low -= margin;
-  axes.high += margin;
+  if (!(low <= high)) return "";
+  const double margin = std::max(0.05 * (high - low), 1e-3);
+  const Axes axes{{0, last_step, kLeft, kWidth - kRight},
+                  {high + margin, low - margin, kTop, kHeight - kBottom}};
   constexpr const char *kTraining = "#2a6fb0", *kValidation = "#c2571a";
-  std::string out = fmt::format(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" height=\"{1}\" "
-      "font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"{0}\" height=\"{1}\" fill=\"white\"/>\n",
-      kWidth, kHeight);
+  std::string out = svg::begin(kWidth, kHeight);
   out += grid(axes);
-  out += line(axes, drawn, kTraining);
-  out += fmt::format("<text x=\"{}\" y=\"24\" fill=\"{}\">training loss</text>\n", kLeft, kTraining);
+  out += svg::line(places(axes, drawn), {.color = kTraining});
+  out += svg::text(kLeft, 24, "training loss", {.color = kTraining});
   if (!validation.empty()) {
-    out += line(axes, validation, kValidation);
-    for (const LossPoint& p : validation) {
-      out += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\" fill=\"{}\"/>\n",
-                         axes.x(static_cast<double>(p.step)), axes.y(p.loss), kValidation);
-    }
-    out += fmt::format("<text x=\"{}\" y=\"24\" fill=\"{}\">validation loss {:.4f}</text>\n", kLeft + 120,
-                       kValidation, validation.back().loss);
+    out += svg::line(places(axes, validation), {.color = kValidation});
+    for (const auto& [x, y] : places(axes, validation)) out += svg::mark(x, y, 0, kValidation);
+    out += svg::text(kLeft + 120, 24, fmt::format("validation loss {:.4f}", validation.back().loss),
+                     {.color = kValidation});
   }
-  out += fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">step</text>\n</svg>\n",
-                     (kLeft + kWidth - kRight) / 2, kHeight - 10);
-  return out;
+  out += svg::text((kLeft + kWidth - kRight) / 2, kHeight - 10, "step", {.anchor = "middle"});
+  return out + svg::end();
 }
 
 }  // namespace refocus

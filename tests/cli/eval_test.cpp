@@ -1,5 +1,6 @@
 // refocus eval: what a run directory holds, how arms and prompts multiply, and where output goes.
 #include "cli/cli_support.h"
+#include "eval/sqlite_database.h"
 
 namespace refocus {
 namespace {
@@ -107,6 +108,25 @@ TEST_F(Eval, SubjectsAndLimitChooseItems) {
   eval({"mmlu", "--subjects", "sociology", "--limit", "2"});
   EXPECT_FALSE(fs::exists(run / "arms/cot-none/anatomy.csv"));
   EXPECT_EQ(json_lines(run / "arms/cot-none/samples_mmlu_sociology_refocus.jsonl").size(), 2u);
+}
+
+TEST_F(Eval, AsksTheLongestPromptsFirstInAllArms) {
+  eval({"mmlu", "--direct", "--batch", "1", "--intervene", "none", "--intervene", "rebalance"});
+  const SqliteDatabase journal(run / "journal.db", SqliteDatabase::Mode::kReadOnly);
+  SqliteStatement rows(journal, "SELECT arm, subject, item, prompt_tokens FROM responses ORDER BY rowid");
+  std::vector<std::int64_t> lengths;
+  std::string question;
+  for (int row = 0; rows.step(); ++row) {
+    const std::string asked = rows.text(1) + std::to_string(rows.integer(2));
+    if (row % 2 == 1) {
+      EXPECT_EQ(asked, question) << row;
+    }
+    question = asked;
+    lengths.push_back(rows.integer(3));
+  }
+  EXPECT_GT(lengths.size(), 8u);
+  EXPECT_GT(lengths.front(), lengths.back());
+  EXPECT_TRUE(std::ranges::is_sorted(lengths, std::greater()));
 }
 
 TEST_F(Eval, SeveralTasksWithPredictionFiles) {

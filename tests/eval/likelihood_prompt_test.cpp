@@ -21,31 +21,36 @@ Item mmlu_item(std::string question, char label) {
 
 TEST(LikelihoodPrompt, WordsMmluAsTheHarnessDoes) {
   const Item item = mmlu_item("\u00a0 \n Who\n was?\t\u3000", 'C');
-  EXPECT_EQ(likelihood_context("mmlu", item), "Who\n was?\nA. one\nB. \nC.  NA \nD. four\nAnswer:");
-  EXPECT_THAT(likelihood_continuations("mmlu", item), ElementsAre(" A", " B", " C", " D"));
-  EXPECT_EQ(likelihood_prefix("mmlu", item.subject, {}),
+  EXPECT_EQ(likelihood_context(task_kind("mmlu"), item),
+            "Who\n was?\nA. one\nB. \nC.  NA \nD. four\nAnswer:");
+  EXPECT_THAT(likelihood_continuations(task_kind("mmlu"), item), ElementsAre(" A", " B", " C", " D"));
+  EXPECT_EQ(likelihood_prefix(task_kind("mmlu"), item.subject, {}),
             "The following are multiple choice questions (with answers) about high school us history.\n\n");
   const Item examples[] = {item, mmlu_item("When?", 'A')};
-  EXPECT_EQ(likelihood_prefix("mmlu", "anatomy", examples),
+  EXPECT_EQ(likelihood_prefix(task_kind("mmlu"), "anatomy", examples),
             "The following are multiple choice questions (with answers) about anatomy.\n\n"
             "Who\n was?\nA. one\nB. \nC.  NA \nD. four\nAnswer: C\n\n"
             "When?\nA. one\nB. \nC.  NA \nD. four\nAnswer: A\n\n");
 }
 
 TEST(LikelihoodPrompt, WordsTheOtherTasks) {
-  EXPECT_EQ(likelihood_prefix("worlds", "colours", {}), "");
-  EXPECT_EQ(likelihood_context("worlds", mmlu_item(" ", 'A')), "\nA. one\nB. \nC.  NA \nD. four\nAnswer:");
+  EXPECT_EQ(likelihood_prefix(task_kind("worlds"), "colours", {}), "");
+  EXPECT_EQ(likelihood_context(task_kind("worlds"), mmlu_item(" ", 'A')),
+            "\nA. one\nB. \nC.  NA \nD. four\nAnswer:");
   Item piqa;
   piqa.fields = {{"goal", "To cool tea"}, {"sol1", "wait"}, {"sol2", "boil it"}};
   piqa.choices = {"wait", "boil it"};
-  EXPECT_EQ(likelihood_context("piqa", piqa), "Question: To cool tea\nAnswer:");
-  EXPECT_THAT(likelihood_continuations("piqa", piqa), ElementsAre(" wait", " boil it"));
+  EXPECT_EQ(likelihood_context(task_kind("piqa"), piqa), "Question: To cool tea\nAnswer:");
+  EXPECT_THAT(likelihood_continuations(task_kind("piqa"), piqa), ElementsAre(" wait", " boil it"));
   Item siqa;
   siqa.fields = {{"context", "Ann lay down."}, {"question", "Why?"}};
   siqa.choices = {"to rest", "to run", "to eat"};
-  EXPECT_EQ(likelihood_context("siqa", siqa), "Q: Ann lay down. Why?\nA:");
-  EXPECT_THAT(likelihood_continuations("siqa", siqa), ElementsAre(" to rest", " to run", " to eat"));
-  EXPECT_EQ(likelihood_prefix("siqa", "socialiqa", {}) + likelihood_prefix("piqa", "physicaliqa", {}), "");
+  EXPECT_EQ(likelihood_context(task_kind("siqa"), siqa), "Q: Ann lay down. Why?\nA:");
+  EXPECT_THAT(likelihood_continuations(task_kind("siqa"), siqa),
+              ElementsAre(" to rest", " to run", " to eat"));
+  EXPECT_EQ(likelihood_prefix(task_kind("siqa"), "socialiqa", {}) +
+                likelihood_prefix(task_kind("piqa"), "physicaliqa", {}),
+            "");
 }
 
 TEST(EncodeOptions, WhiteSpaceAtTheBorderBelongsToTheOption) {

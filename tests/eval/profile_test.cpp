@@ -28,6 +28,10 @@ Profile profile_with_body(const std::string& body) {
   return parse_profile(json.dump(), "p.json", "p");
 }
 
+std::string make_prompt(const Profile& profile, std::string_view task, const Item& item, PromptKind kind) {
+  return refocus::make_prompt(prompt_parts(profile, task, kind), item);
+}
+
 TEST(Profile, PutsFieldsInOnce) {
   const Profile profile = profile_with_body("{{{question}}} A={A} {{B}}");
   const Item item = mmlu_item("What is {A} and {{B}}?", "{question}");
@@ -35,8 +39,8 @@ TEST(Profile, PutsFieldsInOnce) {
             "{What is {A} and {{B}}?} A={question} {B}?");
   EXPECT_EQ(make_prompt(profile, "mmlu", item, PromptKind::kCot),
             "Think.\n{What is {A} and {{B}}?} A={question} {B}!");
-  EXPECT_EQ(prompt_prefix(profile, "mmlu", PromptKind::kCot), "Think.\n");
-  EXPECT_EQ(prompt_prefix(profile, "mmlu", PromptKind::kDirect), "");
+  EXPECT_EQ(prompt_parts(profile, "mmlu", PromptKind::kCot).instruction, "Think.\n");
+  EXPECT_EQ(prompt_parts(profile, "mmlu", PromptKind::kDirect).instruction, "");
 }
 
 TEST(Profile, ReproducesThePublishedPrompts) {
@@ -50,7 +54,7 @@ TEST(Profile, ReproducesThePublishedPrompts) {
     EXPECT_EQ(make_prompt(profile, task, item, PromptKind::kDirect), body + "\n Answer:");
     const std::string instruction = json["tasks"][task]["cot_instruction"];
     EXPECT_EQ(make_prompt(profile, task, item, PromptKind::kCot), instruction + body + "\n Analysis:");
-    EXPECT_EQ(prompt_prefix(profile, task, PromptKind::kCot), instruction);
+    EXPECT_EQ(prompt_parts(profile, task, PromptKind::kCot).instruction, instruction);
   };
   expect("mmlu",
          "Find the degree for the given field extension Q(sqrt(2), sqrt(3), sqrt(18)) over Q.\n\n"
@@ -87,7 +91,7 @@ TEST(Profile, TheDefaultAsksForAnalysisAndResponse) {
   EXPECT_EQ(make_prompt(profile, "mmlu", mmlu_item("Q?", "one"), PromptKind::kDirect),
             "Q?\n\nA. one\nB. two\nC. three\nD. four\n\nResponse:");
   EXPECT_THAT(make_prompt(profile, "mmlu", mmlu_item("Q?", "one"), PromptKind::kCot),
-              StartsWith(prompt_prefix(profile, "mmlu", PromptKind::kCot)));
+              StartsWith(prompt_parts(profile, "mmlu", PromptKind::kCot).instruction));
 }
 
 TEST(Profile, TheDefaultAsksWorldsWithoutInstruction) {
@@ -96,7 +100,7 @@ TEST(Profile, TheDefaultAsksWorldsWithoutInstruction) {
             "Who has the key?\nA. Ann\nB. two\nC. three\nD. four\nAnalysis:");
   EXPECT_EQ(make_prompt(default_profile(), "worlds", item, PromptKind::kDirect),
             "Who has the key?\nA. Ann\nB. two\nC. three\nD. four\nResponse:");
-  EXPECT_EQ(prompt_prefix(default_profile(), "worlds", PromptKind::kCot), "");
+  EXPECT_EQ(prompt_parts(default_profile(), "worlds", PromptKind::kCot).instruction, "");
 }
 
 TEST(Profile, SaysWhatIsWrong) {

@@ -113,13 +113,13 @@ TEST(PublishedFiles, SubjectCsv) {
   Reports r;
   std::vector<const Answer*> anatomy = {&r.answers[0].answers[0], &r.answers[0].answers[1]};
   EXPECT_EQ(
-      subject_csv(anatomy),
+      subject_csv(anatomy, task_kind("mmlu")),
       "question,A,B,C,D,answer,model_output,model_response,correctness\n"
       "\"Which, \"\"exactly\"\"?\r\nSay.\",one,two,three,four,B,B,\"B, since \"\"x\"\",\r\nthen\ny\",True\n"
       "None,one,two,three,four,A,B,B" +
           std::string(1, '\0') + "\xef\xbf\xbd,False\n");
   EXPECT_EQ(
-      subject_csv({&r.answers[0].answers[2]}),
+      subject_csv({&r.answers[0].answers[2]}, task_kind("mmlu")),
       "question,A,B,C,D,answer,model_output,model_response,correctness\nWhy?,one,two,three,four,D,,,False\n");
 }
 

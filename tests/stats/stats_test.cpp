@@ -7,6 +7,7 @@
 #include "stats/bootstrap.h"
 #include "stats/holm.h"
 #include "stats/mcnemar.h"
+#include "stats/mean_difference.h"
 #include "stats/wilson.h"
 #include "support.h"
 
@@ -37,6 +38,36 @@ TEST(Wilson, StaysWithinZeroAndOne) {
   EXPECT_GT(wilson_interval(0, 10).high, 0.2);
   EXPECT_EQ(wilson_interval(10, 10).high, 1);
   EXPECT_LT(wilson_interval(10, 10).low, 0.8);
+}
+
+void expect_difference(const MeanDifference& got, const Json& want) {
+  EXPECT_NEAR(got.difference, want["difference"].get<double>(), kTolerance);
+  EXPECT_NEAR(got.interval.low, want["low"].get<double>(), kTolerance);
+  EXPECT_NEAR(got.interval.high, want["high"].get<double>(), kTolerance);
+  EXPECT_NEAR(got.p, want["p"].get<double>(), kTolerance);
+}
+
+TEST(MeanDifference, EqualsScipy) {
+  for (const Json& c : golden_cases("mean_difference")) {
+    const std::vector<double> first = c["first"], second = c["second"];
+    expect_difference(welch_difference(first, second), c["welch"]);
+    const std::size_t pairs = std::min(first.size(), second.size());
+    expect_difference(paired_difference(std::span(first).first(pairs), std::span(second).first(pairs)),
+                      c["paired"]);
+  }
+}
+
+TEST(MeanDifference, WithoutAnyVariation) {
+  const std::vector<double> ones(3, 1), twos(3, 2);
+  for (const auto& test : {paired_difference, welch_difference}) {
+    const MeanDifference apart = test(ones, twos), same = test(ones, ones);
+    EXPECT_EQ(apart.difference, 1);
+    EXPECT_EQ(apart.interval.low, 1);
+    EXPECT_EQ(apart.interval.high, 1);
+    EXPECT_EQ(apart.p, 0);
+    EXPECT_EQ(same.difference, 0);
+    EXPECT_EQ(same.p, 1);
+  }
 }
 
 TEST(McNemar, EqualsStatsmodels) {

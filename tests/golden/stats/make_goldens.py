@@ -9,6 +9,7 @@ import pathlib
 
 import numpy as np
 from scipy import stats
+from scipy.optimize import brentq
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
@@ -77,9 +78,34 @@ def bootstrap(rng):
     return cases
 
 
+def t_quantile(degrees):
+    """Of t at 0.975. SciPy's own is good to 1e-9 only, its distribution function to the last digits."""
+    return brentq(lambda t: stats.t.sf(t, degrees) - 0.025, 1, 100, xtol=1e-15, rtol=1e-15)
+
+
+def mean_differences(rng):
+    cases = []
+    for n, m, shift, spread in ((2, 2, 0.1, 1), (5, 9, 1, 1), (30, 30, 0, 1), (40, 12, -0.3, 0.01), (500, 700, 0.02, 3)):
+        first, second = rng.normal(10, 1, n), rng.normal(10 + shift, spread, m)
+        welch = stats.ttest_ind(second, first, equal_var=False)
+        a, b = first.var(ddof=1) / n, second.var(ddof=1) / m
+        reach = t_quantile((a + b)**2 / (a**2 / (n - 1) + b**2 / (m - 1))) * np.sqrt(a + b)
+        k = min(n, m)
+        pairs = stats.ttest_rel(second[:k], first[:k])
+        middle, change = float(second.mean() - first.mean()), second[:k] - first[:k]
+        width = t_quantile(k - 1) * change.std(ddof=1) / np.sqrt(k)
+        assert np.allclose(pairs.confidence_interval(0.95), change.mean() + width * np.array([-1, 1]), atol=1e-7)
+        cases.append(dict(first=first.tolist(), second=second.tolist(),
+                          welch=dict(difference=middle, low=middle - reach, high=middle + reach, p=float(welch.pvalue)),
+                          paired=dict(difference=float(change.mean()), low=float(change.mean() - width),
+                                      high=float(change.mean() + width), p=float(pairs.pvalue))))
+    return cases
+
+
 def main():
     rng = np.random.default_rng(20240527)
-    cases = dict(wilson=wilson(), mcnemar=exact(), holm=holm(rng), bootstrap=bootstrap(rng))
+    cases = dict(wilson=wilson(), mcnemar=exact(), holm=holm(rng), bootstrap=bootstrap(rng),
+                 mean_difference=mean_differences(rng))
     path = pathlib.Path(__file__).with_name("cases.json")
     path.write_text(json.dumps(cases, indent=None, separators=(",", ":")).replace('},{"', '},\n{"') + "\n")
 

@@ -1,0 +1,189 @@
+// refocus study: asks a task in several arms and compares the attention of the answered texts
+// (docs/study.md).
+#include <fmt/core.h>
+
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "cli/bundled.h"
+#include "cli/checks.h"
+#include "cli/command.h"
+#include "cli/model_options.h"
+#include "cli/task_arguments.h"
+#include "eval/fingerprint.h"
+#include "eval/profile.h"
+#include "eval/task_data.h"
+#include "eval/task_kind.h"
+#include "io/atomic_directory.h"
+#include "study/study_files.h"
+#include "study/study_table.h"
+
+namespace refocus::cli {
+
+namespace {
+
+struct Options {
+  ModelOptions model;
+  std::string before, task = kDefaultTask, data, profile, rules, rows = "response", output;
+  std::vector<std::string> subjects, interventions;
+  bool cot = false, direct = false, force = false, json = false;
+  int limit = 0;
+  std::int64_t batch = 16, max_new_tokens = 512, window = 8;
+  double threshold = 0.01;
+};
+
+const std::map<std::string, TextRows> kRows = {
+    {"all", TextRows::kAll}, {"prompt", TextRows::kPrompt}, {"response", TextRows::kResponse}};
+
+StudySettings settings_of(const Options& options, const OpenModel& model) {
+  StudySettings out;
+  for (const std::string& spec : options.interventions)
+    out.eval.interventions.push_back(parse_intervention(spec));
+  if (out.eval.interventions.empty()) out.eval.interventions.emplace_back();
+  out.eval.profile = options.profile.empty() ? default_profile() : load_profile(options.profile);
+  out.eval.rules = !options.rules.empty() ? parse_rules(options.rules)
+                                          : out.eval.profile.extraction.value_or(ExtractionRules::kAnchored);
+  const std::vector<AskedTask> tasks = read_task_arguments({options.task});
+  if (tasks.front().kind().type == AnswerType::kTranscript) {
+    throw usage_error(
+        "study", "expected a task whose answers are right or wrong, got transcripts ({}); choose another",
+        printable(options.task));
+  }
+  out.eval.prompts = prompt_kinds(tasks, options.cot, options.direct, false);
+  out.eval.tasks = load_tasks(tasks, options.data, options.subjects);
+  for (Task& task : out.eval.tasks) {
+    if (options.limit > 0) limit_items(task, options.limit);
+  }
+  out.eval.max_new_tokens = options.max_new_tokens;
+  out.eval.batch = options.batch;
+  out.eval.context = options.model.context > 0 ? options.model.context : model.config.context_length();
+  out.eval.kv_bytes = kv_budget(options.model, model.config, options.batch, out.eval.context);
+  out.rows = kRows.at(options.rows);
+  out.window = options.window;
+  out.threshold = options.threshold;
+  return out;
+}
+
+nlohmann::ordered_json settings_json(const Options& options, const EvalModel& model,
+                                     const StudySettings& settings) {
+  nlohmann::ordered_json out = {{"refocus", REFOCUS_VERSION},
+                                {"model", model.path},
+                                {"model_fingerprint", model.fingerprint},
+                                {"task", options.task},
+                                {"data_fingerprint", data_fingerprint(settings.eval.tasks)},
+                                {"limit", options.limit},
+                                {"profile", settings.eval.profile.name},
+                                {"extraction", rules_name(settings.eval.rules)},
+                                {"max_new_tokens", options.max_new_tokens},
+                                {"rows", options.rows},
+                                {"window", options.window},
+                                {"threshold", options.threshold}};
+  if (!options.before.empty()) out["before"] = options.before;
+  return out;
+}
+
+void run(const Options& options) {
+  AtomicDirectory directory(
+      options.output, options.force ? "study.json" : "",
+      options.force ? "choose another with -o" : "choose another with -o, or replace it with --force");
+  RunningModel model(options.model);
+  const StudySettings settings = settings_of(options, model.files);
+  std::optional<RunningModel> before;
+  if (!options.before.empty()) {
+    ModelOptions other = options.model;
+    other.model = options.before;
+    other.adapter.clear();
+    before.emplace(other);
+  }
+  const OpenModel& files = model.files;
+  const EvalModel asked{
+      model.transformer,
+      files.need_tokenizer("use a model that has one"),
+      files.eos_ids,
+      files.name(),
+      name_of_model(files.directory),
+      model_fingerprint(files.directory, files.config_json, *files.weights, files.adapter.get())};
+  const Study study = run_study(asked, settings, before ? &before->transformer : nullptr);
+  const std::vector<StudyComparison> comparisons = compare_texts(study);
+  const nlohmann::ordered_json described = settings_json(options, asked, settings);
+  write_study(study, comparisons, described, directory.path());
+  directory.commit();
+  if (options.json) {
+    fmt::print("{}\n", study_json(study, comparisons, described)
+                           .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  } else {
+    fmt::print("{}Texts, numbers and pictures: {}\n", study_table(study, comparisons), options.output);
+  }
+}
+
+void add_asking(CLI::App& command, Options& options) {
+  command
+      .add_option("task", options.task, fmt::format("One of {}, or a task file of your own", task_names()))
+      ->capture_default_str()
+      ->type_name("TASK");
+  options.model.add_model(command);
+  command
+      .add_option("--before", options.before,
+                  "The model before fine-tuning: reads the same texts, so that both can be compared")
+      ->check(not_empty())
+      ->type_name("MODEL");
+  command.add_option("--data", options.data, "Directory that holds the tasks' folders, as for eval")
+      ->check(not_empty())
+      ->type_name("DIR");
+  command.add_flag("--cot", options.cot, "Ask for an analysis before the answer (default)");
+  command.add_flag("--direct", options.direct, "Ask for the answer at once; with --cot: both");
+  command
+      .add_option("--intervene", options.interventions,
+                  "none, or rebalance[:alpha=0.2,threshold=0.01,depth=LAST,mode=mask|self]; several times: "
+                  "several arms")
+      ->type_name("SPEC")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command.add_option("--subjects", options.subjects, "Subjects of the task (default: all)")
+      ->delimiter(',')
+      ->type_name("a,b");
+  command.add_option("--limit", options.limit, "Only the first N items of each subject")
+      ->check(whole_number(1, 1 << 30));
+  command.add_option("--batch", options.batch, "Sequences computed at once; does not change answers")
+      ->capture_default_str()
+      ->check(whole_number(1, 4096));
+  command.add_option("--max-new-tokens", options.max_new_tokens, "Most tokens of an answer")
+      ->capture_default_str()
+      ->check(whole_number(1, 1 << 24));
+  command.add_option("--profile", options.profile, "JSON file of prompts (default: Refocus' own)")
+      ->type_name("FILE");
+  command.add_option("--rules", options.rules, "How letters are read: anchored (default) or published");
+}
+
+}  // namespace
+
+Action add_study(CLI::App& command) {
+  auto options = std::make_shared<Options>();
+  add_asking(command, *options);
+  command
+      .add_option(
+          "--rows", options->rows,
+          "Which rows of attention: those that answers were predicted from (response), prompt, or all")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"response", "prompt", "all"}));
+  command
+      .add_option("--window", options->window, "Keys within the window: the query's own and those before it")
+      ->capture_default_str()
+      ->check(whole_number(1, 1 << 24));
+  command
+      .add_option("--threshold", options->threshold,
+                  "Weights of layer 0 above it make the mask M where the intervention does not say it")
+      ->capture_default_str()
+      ->check(number(0, 1));
+  command.add_option("-o,--output", options->output, "The directory to write, which must not exist")
+      ->required()
+      ->check(not_empty())
+      ->type_name("OUT_DIR");
+  command.add_flag("--force", options->force, "Replace the directory, if it is one of this command");
+  command.add_flag("--json", options->json, "Print one JSON object instead of tables");
+  options->model.add_running(command);
+  return [options] { run(*options); };
+}
+
+}  // namespace refocus::cli

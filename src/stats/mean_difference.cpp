@@ -1,0 +1,56 @@
+#include "stats/mean_difference.h"
+
+#include <boost/math/distributions/students_t.hpp>
+#include <cmath>
+#include <vector>
+
+#include "base/error.h"
+
+namespace refocus {
+
+namespace {
+
+struct Moments {
+  double mean = 0, variance_of_mean = 0;
+};
+
+// Two passes: differences of a mean's size would lose digits in one.
+Moments moments(std::span<const double> values) {
+  REFOCUS_CHECK(values.size() >= 2);
+  const auto n = static_cast<double>(values.size());
+  double sum = 0, squares = 0;
+  for (const double v : values) sum += v;
+  const double mean = sum / n;
+  for (const double v : values) squares += (v - mean) * (v - mean);
+  return {mean, squares / (n - 1) / n};
+}
+
+MeanDifference by_t(double difference, double variance, double degrees) {
+  if (!(variance > 0)) return {difference, {difference, difference}, difference == 0 ? 1.0 : 0.0};
+  const boost::math::students_t distribution(degrees);
+  const double error = std::sqrt(variance);
+  const double reach = quantile(distribution, (1 + kConfidence) / 2) * error;
+  const double p = 2 * cdf(complement(distribution, std::abs(difference) / error));
+  return {difference, {difference - reach, difference + reach}, p};
+}
+
+}  // namespace
+
+MeanDifference paired_difference(std::span<const double> first, std::span<const double> second) {
+  REFOCUS_CHECK(first.size() == second.size());
+  std::vector<double> differences(first.size());
+  for (std::size_t i = 0; i < first.size(); ++i) differences[i] = second[i] - first[i];
+  const Moments m = moments(differences);
+  return by_t(m.mean, m.variance_of_mean, static_cast<double>(first.size()) - 1);
+}
+
+MeanDifference welch_difference(std::span<const double> first, std::span<const double> second) {
+  const Moments a = moments(first), b = moments(second);
+  const double variance = a.variance_of_mean + b.variance_of_mean;
+  const double degrees = variance * variance /
+                         (a.variance_of_mean * a.variance_of_mean / (static_cast<double>(first.size()) - 1) +
+                          b.variance_of_mean * b.variance_of_mean / (static_cast<double>(second.size()) - 1));
+  return by_t(b.mean - a.mean, variance, degrees);
+}
+
+}  // namespace refocus

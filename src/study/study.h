@@ -1,0 +1,71 @@
+// A study: a task is asked in every arm, and the attention of each answered text is measured, so that right
+// and wrong answers, arms, and models before and after fine-tuning can be compared text by text
+// (docs/study.md).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "eval/runner.h"
+
+namespace refocus {
+
+// Which rows of a text are measured.
+enum class TextRows {
+  kAll,
+  kPrompt,
+  kResponse,  // those that a token of the answer was predicted from: the prompt's last one and those after it
+};
+
+struct StudySettings {
+  // Tasks, kinds of prompts, interventions, profile, rules and limits. Not in log-likelihood mode.
+  EvalSettings eval;
+  TextRows rows = TextRows::kResponse;
+  std::int64_t window = 8;
+  double threshold = 0.01;  // what makes M where the intervention does not say it
+};
+
+// What was measured of one text: means over heads and over the rows. NaN where there is nothing to take a
+// mean of.
+struct TextValues {
+  std::vector<double> values;  // [layers, statistics]
+};
+
+// One item in one arm.
+struct StudiedText {
+  std::string subject;
+  int index = 0;
+  std::string answer;           // the letter; empty where none was found
+  std::optional<bool> correct;  // absent where the right answer is not known
+  std::int64_t prompt_tokens = 0, generated_tokens = 0;
+  TextValues attention;
+  std::optional<TextValues> before;  // the other model's, over the same tokens
+};
+
+struct StudiedArm {
+  std::string name;  // "cot-none"
+  std::string prompt, intervention;
+  std::vector<StudiedText> texts;  // in the order of the items, the same ones in every arm
+};
+
+struct Study {
+  std::int64_t layers = 0;
+  std::vector<std::string> statistics;  // "entropy", ..., "received_ratio.content", ..., "outlier_keys.all"
+  std::vector<StudiedArm> arms;
+  bool has_before = false;
+
+  // NaN where there is none. `statistic`: a place in `statistics`.
+  double value(const TextValues& of, std::int64_t layer, std::size_t statistic) const {
+    return of.values[static_cast<std::size_t>(layer) * statistics.size() + statistic];
+  }
+  std::size_t place(std::string_view statistic) const;  // it must exist
+};
+
+// `before`: a model of the same vocabulary and number of layers, which reads the texts that the first one
+// wrote, or null. InputError as run_evaluation, and where `before` does not fit.
+Study run_study(const EvalModel& model, const StudySettings& settings, Transformer* before);
+
+}  // namespace refocus

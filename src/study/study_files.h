@@ -1,0 +1,23 @@
+// The files of a study; formats in docs/study.md.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <span>
+
+#include "study/study_comparison.h"
+
+namespace refocus {
+
+// texts.csv: a line a text and layer.
+std::string study_csv(const Study& study);
+
+// study.json; `settings` is put in as it is.
+nlohmann::ordered_json study_json(const Study& study, std::span<const StudyComparison> comparisons,
+                                  const nlohmann::ordered_json& settings);
+
+// All of them, with the pictures, into a directory that exists.
+void write_study(const Study& study, std::span<const StudyComparison> comparisons,
+                 const nlohmann::ordered_json& settings, const std::filesystem::path& directory);
+
+}  // namespace refocus

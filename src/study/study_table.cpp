@@ -1,0 +1,112 @@
+#include "study/study_table.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "eval/table_text.h"
+#include "stats/wilson.h"
+#include "study/study_summary.h"
+
+namespace refocus {
+
+namespace {
+
+struct Column {
+  const char* statistic;
+  const char* title;
+};
+constexpr std::array<Column, 9> kColumns = {{{"entropy", "entropy"},
+                                             {"mass_first", "first"},
+                                             {"mass_previous", "prev."},
+                                             {"mass_self", "self"},
+                                             {"mass_non_semantic", "non-sem."},
+                                             {"outlier_keys.all", "outliers"},
+                                             {"divergence_layer0", "from l. 0"},
+                                             {"mass_mask_after", "under M"},
+                                             {"row_sum", "row sum"}}};
+constexpr int kWidth = 10;
+constexpr std::size_t kMost = 8;
+
+std::string shown(double value) { return std::isnan(value) ? "-" : fmt::format("{:.3f}", value); }
+
+void add_arm(const Study& study, std::size_t arm, TextLines& out) {
+  const ArmSummary summary = summarise(study, arm);
+  std::string head = fmt::format("{}: {} texts, {:.1f} tokens generated", study.arms[arm].name,
+                                 with_thousands(std::ssize(study.arms[arm].texts)), summary.generated_tokens);
+  if (summary.labelled > 0) {
+    const Interval interval = wilson_interval(summary.right, summary.labelled);
+    head += fmt::format(", right {:.1f} % [{:.1f}, {:.1f}]",
+                        100.0 * static_cast<double>(summary.right) / static_cast<double>(summary.labelled),
+                        100 * interval.low, 100 * interval.high);
+  }
+  out.line(head);
+  std::string line = right("layer", 6);
+  for (const Column& column : kColumns) line += right(column.title, kWidth);
+  out.line(line);
+  for (std::int64_t layer = 0; layer < study.layers; ++layer) {
+    line = right(std::to_string(layer), 6);
+    for (const Column& column : kColumns) {
+      line += right(shown(summary.mean(study, layer, study.place(column.statistic))), kWidth);
+    }
+    out.line(line);
+  }
+  out.line();
+}
+
+std::string short_name(const TextGroup& group, const char* otherwise) {
+  return group.name.size() < 10 ? group.name : otherwise;
+}
+
+void add_comparison(const Study& study, const StudyComparison& comparison, TextLines& out) {
+  out.line(comparison_title(study, comparison));
+  if (comparison.rows.empty()) {
+    out.line(fmt::format("  not compared: a group has fewer than {} texts", kLeastTexts));
+    out.line();
+    return;
+  }
+  std::vector<const StatisticDifference*> clear;
+  for (const StatisticDifference& row : comparison.rows) {
+    if (row.p_holm < 0.05) clear.push_back(&row);
+  }
+  // The clearest by the distance from 0 in half-widths of the interval, which orders as p does.
+  const auto clearness = [](const StatisticDifference* row) {
+    const double half = row->difference.interval.high - row->difference.difference;
+    return half > 0 ? std::fabs(row->difference.difference) / half : INFINITY;
+  };
+  std::ranges::stable_sort(clear, std::greater(), clearness);
+  out.line(fmt::format("  {} of {} statistics and layers differ by more than chance (Holm's p < 0.05){}",
+                       clear.size(), comparison.rows.size(), clear.size() > kMost ? "; the clearest:" : ""));
+  if (!clear.empty()) {
+    out.line("  " + left("statistic", 30) + right("layer", 6) +
+             right(short_name(comparison.first, "first"), 10) +
+             right(short_name(comparison.second, "second"), 10) + right("difference", 30) + right("Holm", 9));
+  }
+  for (std::size_t i = 0; i < std::min(kMost, clear.size()); ++i) {
+    const StatisticDifference& row = *clear[i];
+    const MeanDifference& d = row.difference;
+    out.line(
+        "  " + left(study.statistics[row.statistic], 30) + right(std::to_string(row.layer), 6) +
+        right(shown(row.first_mean), 10) + right(shown(row.second_mean), 10) +
+        right(fmt::format("{:+.3f} [{:+.3f}, {:+.3f}]", d.difference, d.interval.low, d.interval.high), 30) +
+        right(row.p_holm < 1e-4 ? "<.0001" : fmt::format("{:.4f}", row.p_holm), 9));
+  }
+  out.line();
+}
+
+}  // namespace
+
+std::string study_table(const Study& study, std::span<const StudyComparison> comparisons) {
+  TextLines out;
+  out.line(
+      "Means over heads, rows and texts; outliers are keys a head and text; docs/study.md defines each "
+      "number");
+  out.line();
+  for (std::size_t a = 0; a < study.arms.size(); ++a) add_arm(study, a, out);
+  for (const StudyComparison& comparison : comparisons) add_comparison(study, comparison, out);
+  return out.take();
+}
+
+}  // namespace refocus

@@ -1,0 +1,155 @@
+// Pictures for papers: always on white, whatever the page looks like.
+import { css, packed, palette } from "./colour.js";
+import { legendTicks } from "./axes.js";
+import { kSmallestOutline } from "./map.js";
+import { isolated } from "./tokens.js";
+
+export const paper = { page: "#ffffff", raised: "#ffffff", text: "#1b2026", muted: "#56606b", line: "#d5dae0", strong: "#7d8791",
+  accent: "#0a58a8", broken: "#a33b00", sans: "Helvetica, Arial, 'Liberation Sans', sans-serif",
+  series: ["#0a58a8", "#b34700", "#0b6a4c", "#8a2f8f", "#6b5a00"] };
+
+const kMostRects = 100000;
+const kTitle = 30;
+const kLegend = 44;
+
+const escaped = (text) => text.replace(/[&<>"]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[c]).replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, "\ufffd");
+
+export function save(blob, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}
+
+/** A name that every file system takes. */
+export function fileName(parts, ending) {
+  return `${parts.join("-").replace(/[^\w.=-]+/g, "_").slice(0, 100)}.${ending}`;
+}
+
+function kindOf(content) {
+  return content.kind === "difference" ? "diverging" : "sequential";
+}
+
+// Colour bar and ticks below a map.
+function legendOf(view, colours) {
+  const { content } = view;
+  const ticks = legendTicks(content.view, content.scale, content.map.largest);
+  const width = Math.min(240, view.plotWidth);
+  return { ticks, width, colours, x: view.left, y: kTitle + view.height + 12 };
+}
+
+/** The visible part of a map at twice its size. */
+export function mapPng(view, title) {
+  const canvas = document.createElement("canvas");
+  const scale = 2;
+  [canvas.width, canvas.height] = [view.width * scale, (kTitle + view.height + kLegend) * scale];
+  const inner = document.createElement("canvas");
+  [inner.width, inner.height] = [view.width * scale, view.height * scale];
+  const own = view.places;
+  view.places = null;
+  view.paintInto(inner.getContext("2d"), scale, paper, packed(kindOf(view.content), false));
+  view.places = own;
+  const context = canvas.getContext("2d");
+  context.fillStyle = paper.page;
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.drawImage(inner, 0, kTitle * scale);
+  context.scale(scale, scale);
+  context.fillStyle = paper.text;
+  context.font = `600 14px ${paper.sans}`;
+  context.fillText(isolated(title), 8, 20, view.width - 16);
+  const { ticks, width, x, y } = legendOf(view, paper);
+  palette(kindOf(view.content), false).forEach((colour, i) => {
+    context.fillStyle = css(colour);
+    context.fillRect(x + (i * width) / 256, y, width / 256 + 0.5, 10);
+  });
+  context.fillStyle = paper.text;
+  context.font = `11px ${paper.sans}`;
+  for (const [at, text] of ticks) {
+    context.textAlign = at === 0 ? "left" : at === 1 ? "right" : "center";
+    context.fillText(text, x + at * width, y + 23);
+  }
+  return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+}
+
+function rectsOf(view, scale, colours) {
+  const { map } = view.content;
+  const rects = [];
+  const [across, down] = [view.across, view.down];
+  const last = Math.min(map.offsets.length - 1, Math.ceil(view.view.y + view.plotHeight / down));
+  for (let row = Math.max(0, Math.floor(view.view.y)); row < last; row++) {
+    for (let i = map.offsets[row]; i < map.offsets[row + 1]; i++) {
+      const x = (map.keys[i] - view.view.x) * across;
+      const place = scale(map.weights[i]);
+      if (place === view.none || x + across <= 0 || x >= view.plotWidth) continue;
+      if (rects.length >= kMostRects) return null;
+      rects.push(`<rect x="${x.toFixed(2)}" y="${((row - view.view.y) * down).toFixed(2)}" width="${across.toFixed(2)}" height="${down.toFixed(2)}" fill="${css(colours[place])}"/>`);
+    }
+  }
+  return rects;
+}
+
+// Where keys are at or before their query: a staircase, as one path.
+function stairs(view) {
+  const { arm } = view.content;
+  let path = `M${(-view.view.x * view.across).toFixed(2)} ${(-view.view.y * view.down).toFixed(2)}`;
+  arm.queries.forEach((query) => (path += `H${((query + 1 - view.view.x) * view.across).toFixed(2)}v${view.down.toFixed(2)}`));
+  return `${path}H${(-view.view.x * view.across).toFixed(2)}Z`;
+}
+
+/** The visible part of a map as vectors; null where it has too many cells for a drawing. */
+export function mapSvg(view, title) {
+  const colours = palette(kindOf(view.content), false);
+  const rects = rectsOf(view, view.scaleOf(), colours);
+  if (!rects) return null;
+  const mask = [];
+  const inset = Math.min(2, view.across / 6) / 2;
+  const dotted = view.across < kSmallestOutline;
+  const dot = Math.max(1, Math.min(3, view.across / 3));
+  if (dotted) view.eachMaskCell((x, y) => mask.push(`M${(x + (view.across - dot) / 2).toFixed(2)} ${(y + (view.down - dot) / 2).toFixed(2)}h${dot.toFixed(2)}v${dot.toFixed(2)}h-${dot.toFixed(2)}z`));
+  else view.eachMaskCell((x, y) => mask.push(`M${(x + inset).toFixed(2)} ${(y + inset).toFixed(2)}h${(view.across - 2 * inset).toFixed(2)}v${(view.down - 2 * inset).toFixed(2)}h-${(view.across - 2 * inset).toFixed(2)}z`));
+  const { keys, queries } = view.labels();
+  const text = (at, attributes) => `<text ${attributes}>${escaped(isolated(at.text))}</text>`;
+  const { ticks, width, x, y } = legendOf(view, paper);
+  const stops = [0, 32, 64, 96, 128, 160, 192, 224, 255].map((i) => `<stop offset="${(i / 255).toFixed(3)}" stop-color="${css(colours[i])}"/>`);
+  const anchor = (at) => (at === 0 ? "start" : at === 1 ? "end" : "middle");
+  const [w, h] = [view.width, kTitle + view.height + kLegend];
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${w}" height="${h}" viewBox="0 0 ${w} ${h}" font-family="${escaped(paper.sans)}" font-size="12" fill="${paper.text}">
+<rect width="${w}" height="${h}" fill="#ffffff"/>
+<text x="8" y="20" font-size="14" font-weight="600">${escaped(isolated(title))}</text>
+<defs><clipPath id="plot"><rect width="${view.plotWidth}" height="${view.plotHeight}"/></clipPath><linearGradient id="scale">${stops.join("")}</linearGradient></defs>
+<g transform="translate(${view.left} ${kTitle + view.top})"><g clip-path="url(#plot)" shape-rendering="crispEdges">
+<path d="${stairs(view)}" fill="${css(colours[view.none])}"/>
+${rects.join("\n")}
+${mask.length ? `<path d="${mask.join("")}" shape-rendering="auto" ${dotted ? `fill="${paper.broken}"` : `fill="none" stroke="${paper.broken}" stroke-width="${Math.min(2, view.across / 6).toFixed(2)}"`}/>` : ""}
+</g><rect width="${view.plotWidth}" height="${view.plotHeight}" fill="none" stroke="${paper.line}"/>
+${queries.map((at) => text(at, `x="-6" y="${at.at.toFixed(2)}" text-anchor="end" dominant-baseline="central"`)).join("\n")}
+${keys.map((at) => text(at, `transform="translate(${at.at.toFixed(2)} -6) rotate(-90)" dominant-baseline="central"`)).join("\n")}
+</g>
+<rect x="${x}" y="${y}" width="${width}" height="10" fill="url(#scale)"/>
+${ticks.map(([at, label]) => `<text x="${(x + at * width).toFixed(2)}" y="${y + 23}" font-size="11" text-anchor="${anchor(at)}">${escaped(label)}</text>`).join("\n")}
+</svg>
+`;
+}
+
+/** A drawing of the page as the text of a file of its own. */
+export function svgText(svg) {
+  const copy = svg.cloneNode(true);
+  copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
+  copy.setAttribute("style", `background:#fff;color:${paper.text};font-family:${paper.sans}`);
+  return new XMLSerializer().serializeToString(copy);
+}
+
+/** A drawing as a picture of twice its size. */
+export async function svgPng(text, width, height) {
+  const image = new Image();
+  image.src = `data:image/svg+xml;base64,${btoa(String.fromCodePoint(...new TextEncoder().encode(text)))}`;
+  await image.decode();
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [2 * width, 2 * height];
+  const context = canvas.getContext("2d");
+  context.fillStyle = paper.page;
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.drawImage(image, 0, 0, canvas.width, canvas.height);
+  return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+}

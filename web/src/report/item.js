@@ -1,0 +1,96 @@
+// One question with the answers of some arms, as an element that opens.
+import { el } from "../shared/dom.js";
+
+// `text` as nodes, with every occurrence of `words` (any case) in a mark of class "hit".
+function withHits(text, words) {
+  if (!words) return [text];
+  const nodes = [];
+  const lower = text.toLowerCase();
+  const wanted = words.toLowerCase();
+  if (lower.length !== text.length) return [text]; // lowering moved characters; positions would be wrong
+  let at = 0;
+  for (let next; (next = lower.indexOf(wanted, at)) >= 0; at = next + wanted.length) {
+    nodes.push(text.slice(at, next), el("mark", { class: "hit" }, text.slice(next, next + wanted.length)));
+  }
+  nodes.push(text.slice(at));
+  return nodes;
+}
+
+function response(answer, words) {
+  if (answer.text === "") return el("p", { class: "note" }, "(no text)");
+  const box = el("div", { class: "response", dir: "auto" });
+  if (answer.begin < 0) box.append(...withHits(answer.text, words));
+  else {
+    box.append(
+      ...withHits(answer.text.slice(0, answer.begin), words),
+      el("mark", { class: "span", title: `read by rule ${answer.rule}` }, answer.text.slice(answer.begin, answer.end)),
+      ...withHits(answer.text.slice(answer.end), words),
+    );
+  }
+  return box;
+}
+
+// Of log-likelihoods: the options from the likeliest down.
+function likelihoods(values, label) {
+  const letter = (k) => String.fromCharCode(65 + k);
+  const rows = values.map(([value, greedy], k) => ({ value, greedy, k })).sort((a, b) => b.value - a.value);
+  const best = rows[0].value;
+  return el("table", {},
+    el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "option"), el("th", { scope: "col", class: "n" }, "log-likelihood"), el("th", { scope: "col", class: "n" }, "behind"))),
+    el("tbody", {}, rows.map(({ value, greedy, k }) =>
+      el("tr", {},
+        el("th", { scope: "row" }, letter(k), letter(k) === label ? " (right)" : "", greedy ? " greedy" : ""),
+        el("td", { class: "n" }, value.toFixed(3)),
+        el("td", { class: "n" }, value === best ? "" : (best - value).toFixed(3))))));
+}
+
+const shown = (letter) => (letter === "-" ? "no letter" : letter);
+
+function verdict(items, arm, place) {
+  const { letters, correct, cut } = items.arms[arm];
+  const parts = [el("span", {}, shown(letters[place]))];
+  if (correct[place] !== "-") {
+    const right = correct[place] === "1";
+    parts.push(", ", el("span", { class: right ? "fixed" : "broken" }, right ? "right" : "wrong"));
+  }
+  if (cut[place] === "1") parts.push(", cut off");
+  return parts;
+}
+
+async function fill(inside, gist, items, place, arms, labels, words) {
+  const { question, options, answers } = await items.texts(place);
+  const label = items.labels[place];
+  gist.textContent = question.slice(0, 160);
+  inside.replaceChildren(
+    el("p", { class: "question", dir: "auto" }, withHits(question, words)),
+    el("ol", { class: "options" }, options.map((text, k) => {
+      const letter = String.fromCharCode(65 + k);
+      const right = letter === label;
+      return el("li", { class: right ? "right" : null }, el("span", { class: "letter" }, letter), el("span", { dir: "auto" }, withHits(text, words), right ? el("span", { class: "unseen" }, " (right)") : null));
+    })),
+    el("div", { class: "answers" }, arms.map((arm) => {
+      const answer = answers[arm];
+      const tokens = answer.tokens === undefined ? "" : `, ${answer.tokens} tokens`;
+      return el("div", { class: "answer" }, el("h4", {}, labels[arm]),
+        el("p", { class: "verdict" }, verdict(items, arm, place), tokens),
+        answer.likelihoods ? likelihoods(answer.likelihoods, label) : response(answer, words));
+    })),
+  );
+}
+
+/** The closed element of an item; its texts come as soon as they are decoded. `arms` are the places of those to show. */
+export function itemElement(items, place, arms, labels, words, badge) {
+  const label = items.labels[place];
+  const letters = arms.map((arm) => shown(items.arms[arm].letters[place])).join(" → ");
+  const gist = el("span", { class: "gist", "aria-hidden": "true" });
+  const inside = el("div", { class: "inside" });
+  const element = el("details", { class: "item", "data-place": place },
+    el("summary", {},
+      badge ? el("span", { class: `badge ${badge}` }, badge) : null,
+      el("span", { class: "where" }, `${items.subject(place)} ${items.numbers[place]}`),
+      el("span", { class: "change" }, label === "-" ? letters : `right ${label}: ${letters}`),
+      gist),
+    inside);
+  fill(inside, gist, items, place, arms, labels, words);
+  return element;
+}

@@ -1,0 +1,306 @@
+// The explorer in headless Chromium: what it shows is what the .npy files say.
+//
+//   REFOCUS=build/release/refocus REFOCUS_WEB_PACKAGES=build/release/web/node_modules node --test attention.test.mjs
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { readNpy, writeCapture } from "./attention_fixture.mjs";
+import { launch, open, playwright } from "./browser.mjs";
+
+const { chromium, reason } = playwright();
+const skip = reason ?? false;
+const dir = mkdtempSync(join(tmpdir(), "refocus-explorer-"));
+const captures = {};
+let browser;
+
+before(async () => {
+  if (skip) return;
+  captures.sparse = writeCapture(join(dir, "sparse"), { tokens: 24, layers: 3, heads: 4, topK: 6 });
+  captures.dense = writeCapture(join(dir, "dense"), { tokens: 18, layers: 2, heads: 3, dense: true, before: true });
+  for (const name in captures) execFileSync(process.env.REFOCUS, ["explore", join(dir, name)], { stdio: "pipe" });
+  browser = await launch(chromium);
+});
+
+after(async () => {
+  await browser?.close();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+async function explorer(name, options) {
+  const page = await open(browser, join(dir, name, "attention.html"), options);
+  await page.waitForSelector("html[data-ready]");
+  return page;
+}
+
+// Waits until `holds`, as drawing and decoding take their time.
+async function eventually(holds, what) {
+  for (let attempt = 0; attempt < 200; attempt++) {
+    if (await holds()) return;
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+  assert.fail(`expected that ${what}`);
+}
+
+async function finish(page) {
+  assert.deepEqual(page.faults, []);
+  await page.context().close();
+}
+
+const field = (page, name) => page.locator(`[data-field=${name}]`).textContent();
+
+const close = (shown, value) => assert.ok(Math.abs(Number(shown) - value) <= 1e-6, `the page shows ${shown}, the file has ${value}`);
+
+// The weight of a query for a key in the files, or null where they do not keep it.
+function weightInFiles(name, { arm = 0, layer, head, query, key, end = "" }) {
+  const capture = captures[name];
+  const { files } = capture.arms[arm];
+  const row = (layer * capture.heads.length + head) * capture.queries.length + query;
+  if (capture.kind === "dense") return readNpy(join(dir, name, files[`attention${end}`])).data[row * capture.keys + key];
+  const indices = readNpy(join(dir, name, files[`top_indices${end}`]));
+  const weights = readNpy(join(dir, name, files[`top_weights${end}`]));
+  const k = indices.shape[3];
+  for (let i = row * k; i < (row + 1) * k; i++) if (indices.data[i] === key) return weights.data[i];
+  return null;
+}
+
+function inMask(name, { arm = 0, head, query, key }) {
+  const capture = captures[name];
+  const offsets = readNpy(join(dir, name, capture.arms[arm].files.mask_offsets)).data;
+  const indices = readNpy(join(dir, name, capture.arms[arm].files.mask_indices)).data;
+  const place = query * capture.heads.length + head;
+  return indices.subarray(Number(offsets[place]), Number(offsets[place + 1])).includes(key);
+}
+
+// The middle of a cell of the large map, in the window.
+async function cell(page, query, key) {
+  const [left, top, x, y, across, down] = (await page.locator("#map").getAttribute("data-plot")).split(" ").map(Number);
+  await page.locator("#map").scrollIntoViewIfNeeded();
+  const box = await page.locator("#map").boundingBox();
+  return [box.x + left + (key + 0.5 - x) * across, box.y + top + (query + 0.5 - y) * down];
+}
+
+async function choose(page, layer, head) {
+  await page.locator("#choose-layer").selectOption(String(layer));
+  await page.locator("#choose-head").selectOption(String(head));
+  await page.locator("#map-title", { hasText: `Layer ${layer}, head ${head}` }).waitFor();
+  // The map is drawn in the frame after.
+  await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+}
+
+test("a head's cells show the weights of the files", { skip }, async () => {
+  for (const name of ["sparse", "dense"]) {
+    const page = await explorer(name);
+    let seen = 0;
+    for (const [layer, head, query, key] of [[1, 2, 12, 0], [0, 1, 9, 8], [1, 0, 15, 14], [1, 1, 17, 3]]) {
+      await choose(page, layer, head);
+      await page.mouse.move(...(await cell(page, query, key)));
+      assert.match(await field(page, "query"), new RegExp(`^${query} `));
+      assert.match(await field(page, "key"), new RegExp(`^${key} `));
+      const weight = weightInFiles(name, { layer, head, query, key });
+      const shown = await field(page, "weight");
+      if (weight === null) assert.match(shown, /^≤ 0.* \(not kept\)$/);
+      else close(shown, weight);
+      seen += weight !== null;
+      assert.equal(await field(page, "mask"), inMask(name, { head, query, key }) ? "yes" : "no");
+    }
+    assert.ok(seen >= 2);
+    await finish(page);
+  }
+});
+
+test("weights before, and changes, are those of the files", { skip }, async () => {
+  const page = await explorer("dense", { hash: "arm=rebalance_alpha%3D0.2" });
+  await choose(page, 1, 0);
+  let changed = 0;
+  for (let query = 4; query < 18; query++) {
+    for (let key = 0; key < query; key++) {
+      if (!inMask("dense", { arm: 1, head: 0, query, key })) continue;
+      const place = { arm: 1, layer: 1, head: 0, query, key };
+      await page.mouse.move(...(await cell(page, query, key)));
+      const [after, before] = [weightInFiles("dense", place), weightInFiles("dense", { ...place, end: "_before" })];
+      close(await field(page, "before"), before);
+      close(await field(page, "change"), after - before);
+      assert.equal(await field(page, "mask"), "yes");
+      changed += before !== after;
+    }
+  }
+  assert.ok(changed > 3);
+  await finish(page);
+});
+
+test("the map of differences has the difference of two arms", { skip }, async () => {
+  const page = await explorer("dense", { hash: "view=difference&layer=1&head=2" });
+  let different = 0;
+  for (const [query, key] of [[9, 0], [14, 9], [15, 12], [16, 15], [17, 13]]) {
+    await page.mouse.move(...(await cell(page, query, key)));
+    const place = { layer: 1, head: 2, query, key };
+    const difference = weightInFiles("dense", place) - weightInFiles("dense", { ...place, arm: 1 });
+    close(await field(page, "difference"), difference);
+    different += difference !== 0;
+  }
+  assert.ok(different > 0);
+  // The row's bars are of the same map.
+  await page.mouse.click(...(await cell(page, 17, 3)));
+  await eventually(() => /key=3/.test(page.url()), "the address has the cell");
+  assert.match(await field(page, "query"), /^17 /);
+  const [key, weight] = await page.locator("#row-bars tbody tr").first().evaluate((row) => [parseInt(row.cells[0].textContent, 10), Number(row.cells[1].textContent)]);
+  const place = { layer: 1, head: 2, query: 17, key };
+  const difference = weightInFiles("dense", place) - weightInFiles("dense", { ...place, arm: 1 });
+  assert.ok(Math.abs(weight - difference) < 1e-5, `the bar of key ${key} has ${weight}, the files ${difference}`);
+  await finish(page);
+});
+
+test("M is drawn over the map when it is asked for", { skip }, async () => {
+  const page = await explorer("sparse");
+  await choose(page, 0, 1);
+  const query = [...Array(24).keys()].reverse().find((q) => [...Array(q).keys()].some((k) => inMask("sparse", { head: 1, query: q, key: k })));
+  const key = [...Array(query).keys()].find((k) => inMask("sparse", { head: 1, query, key: k }));
+  const redness = () => page.evaluate(([query, key]) => {
+    const overlay = document.querySelector("#map");
+    const canvas = overlay.parentElement.querySelector("canvas:not(#map)");
+    const [left, top, x, y, across, down] = overlay.dataset.plot.split(" ").map(Number);
+    const copy = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+    copy.drawImage(canvas, left + (key - x) * across, top + (query - y) * down, across, down, 0, 0, across, down);
+    const data = copy.getImageData(0, 0, across, down).data;
+    let red = 0;
+    for (let i = 0; i < data.length; i += 4) red += data[i] > data[i + 1] + 60 && data[i] > data[i + 2] + 60;
+    return red;
+  }, [query, key]);
+  const without = await redness();
+  await page.locator("#choose-mask").click();
+  assert.equal(without, 0);
+  await eventually(async () => (await redness()) > 10, "M's cells are marked");
+  await finish(page);
+});
+
+test("the keyboard alone chooses a head, a cell and a query", { skip }, async () => {
+  const page = await explorer("sparse");
+  await page.locator("#grid").focus();
+  await page.keyboard.press("ArrowRight");
+  await page.keyboard.press("ArrowDown");
+  await page.locator("#map-title", { hasText: "Layer 1, head 1" }).waitFor();
+  await page.locator("#map").focus();
+  await page.keyboard.press("Enter"); // the cell that is held: the last query
+  await page.keyboard.press("Home");
+  for (let i = 0; i < 3; i++) await page.keyboard.press("ArrowUp");
+  assert.match(await field(page, "query"), /^20 /);
+  assert.match(await field(page, "key"), /^0 /);
+  close(await field(page, "weight"), weightInFiles("sparse", { layer: 1, head: 1, query: 20, key: 0 }));
+  await page.keyboard.press("Enter");
+  await eventually(() => /layer=1&head=1&query=20&key=0/.test(page.url()), "the address has the view");
+  const plot = () => page.locator("#map").getAttribute("data-plot");
+  const fitted = await plot();
+  await page.keyboard.press("+");
+  await eventually(async () => (await plot()) !== fitted, "+ zooms");
+  await page.keyboard.press("0");
+  await eventually(async () => (await plot()) === fitted, "0 shows the whole map");
+  // An address is a view.
+  const again = await explorer("sparse", { hash: page.url().split("#")[1] });
+  assert.equal(await again.locator("#map-title").textContent(), "Layer 1, head 1");
+  assert.match(await field(again, "query"), /^20 /);
+  await finish(again);
+  await finish(page);
+});
+
+test("the text shows what each token receives", { skip }, async () => {
+  const page = await explorer("sparse", { hash: "layer=2&head=3" });
+  const received = readNpy(join(dir, "sparse", captures.sparse.arms[0].files.received));
+  await page.locator("#received-text .token").nth(5).hover();
+  const said = await page.locator("#text .readout").textContent();
+  const value = Number(said.match(/receives ([\d.e-]+)/)[1]);
+  assert.ok(Math.abs(value - received.data[(2 * 4 + 3) * 24 + 5]) < 1e-6, said);
+  await page.locator("#choose-text").selectOption("all");
+  await page.locator("#text .readout", { hasText: "mean over all" }).waitFor();
+  await page.locator("#received-text .token").nth(8).hover();
+  await page.locator("#received-text .token").nth(5).hover();
+  let sum = 0;
+  for (let map = 0; map < 12; map++) sum += received.data[map * 24 + 5] / 12;
+  const mean = Number((await page.locator("#text .readout").textContent()).match(/receives ([\d.e-]+)/)[1]);
+  assert.ok(Math.abs(mean - sum) < 1e-6);
+  assert.equal(await page.locator("#received-text .token.outlier").count(), 1);
+  await finish(page);
+});
+
+test("what a token says cannot break the page", { skip }, async () => {
+  const page = await explorer("sparse");
+  assert.equal(await page.locator("main script, h1 b").count(), 0);
+  const texts = await page.locator("#row-text .token").allTextContents();
+  assert.equal(texts[1], "<script>alert(1)</script>");
+  assert.equal(texts[2], "↵");
+  assert.equal(texts[5], "⟨202E⟩");
+  assert.equal(texts[10], "␀");
+  await finish(page);
+});
+
+async function saved(page, locator) {
+  const [download] = await Promise.all([page.waitForEvent("download"), locator.click()]);
+  return { name: download.suggestedFilename(), bytes: readFileSync(await download.path()) };
+}
+
+// Parsed by the browser as XML; the numbers of elements by name.
+async function svgElements(page, bytes) {
+  return page.evaluate((text) => {
+    const parsed = new DOMParser().parseFromString(text, "image/svg+xml");
+    if (parsed.querySelector("parsererror")) return parsed.querySelector("parsererror").textContent;
+    const counts = { root: parsed.documentElement.localName, width: Number(parsed.documentElement.getAttribute("width")) };
+    for (const element of parsed.querySelectorAll("*")) counts[element.localName] = (counts[element.localName] ?? 0) + 1;
+    return counts;
+  }, bytes.toString("utf8"));
+}
+
+test("maps and charts are saved as SVG and PNG", { skip }, async () => {
+  const page = await explorer("sparse", { hash: "layer=1&head=2&mask=1", colorScheme: "dark" });
+  const map = await saved(page, page.getByRole("button", { name: "Save the visible map as SVG" }));
+  assert.match(map.name, /layer1-head2-weights\.svg$/);
+  const drawn = await svgElements(page, map.bytes);
+  assert.equal(drawn.root, "svg");
+  let entries = 0; // those that are drawn in another colour than no weight
+  for (let query = 0; query < 24; query++) for (let key = 0; key <= query; key++) entries += (weightInFiles("sparse", { layer: 1, head: 2, query, key }) ?? 0) > 1.02e-4;
+  assert.ok(Math.abs(drawn.rect - 4 - entries) <= 2, `${drawn.rect} rects for ${entries} weights`);
+  assert.equal(drawn.text, 1 + 24 + 24 + 5);
+  const picture = await saved(page, page.getByRole("button", { name: "Save the visible map as PNG" }));
+  assert.equal(picture.bytes.subarray(1, 4).toString(), "PNG");
+  assert.equal(picture.bytes.readUInt32BE(16), 2 * drawn.width);
+  await page.locator("#charts").scrollIntoViewIfNeeded();
+  await page.locator("figure[data-statistic=entropy]").waitFor();
+  const chart = await saved(page, page.getByRole("button", { name: "Entropy (nats) as SVG" }));
+  const lines = await svgElements(page, chart.bytes);
+  assert.equal(lines.root, "svg");
+  assert.equal(lines.circle, 3 * 2);
+  const chartPicture = await saved(page, page.getByRole("button", { name: "Entropy (nats) as PNG" }));
+  assert.equal(chartPicture.bytes.subarray(1, 4).toString(), "PNG");
+  assert.equal(chartPicture.bytes.readUInt32BE(16), 1120);
+  await finish(page);
+});
+
+test("the grid and the lens can be read without a mouse", { skip }, async () => {
+  const page = await explorer("sparse");
+  await page.locator("#choose-show").selectOption("entropy");
+  await page.locator("#choose-sort").selectOption("falling");
+  await page.locator("#grid").focus();
+  await page.keyboard.press("Home");
+  const statistics = JSON.parse(readFileSync(join(dir, "sparse", "statistics.json"))).arms[0].statistics.entropy.all;
+  const most = Math.max(...statistics.flat());
+  const said = await page.locator("#grid-readout").textContent();
+  assert.ok(Math.abs(Number(said.split(" ").at(-1)) - most) < 1e-3, said);
+  const place = statistics.flat().indexOf(most);
+  assert.ok(said.startsWith(`Layer ${Math.floor(place / 4)}, head ${place % 4}`), said);
+  await page.locator("table.lens td").first().focus();
+  await page.keyboard.press("ArrowRight");
+  assert.match(await page.locator("#lens .readout").textContent(), /^After position 22 .*, layer 1: ·w1 0\.24/);
+  await finish(page);
+});
+
+test("a narrow window has no sideways scrolling", { skip }, async () => {
+  const page = await explorer("sparse", { viewport: { width: 360, height: 780 }, hasTouch: true });
+  await page.locator("#charts").scrollIntoViewIfNeeded();
+  await page.locator("figure[data-statistic=entropy]").waitFor();
+  assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 360);
+  await choose(page, 1, 2);
+  await page.touchscreen.tap(...(await cell(page, 20, 0)));
+  assert.match(await field(page, "query"), /^20 /);
+  await finish(page);
+});
