@@ -99,7 +99,8 @@ TEST(Attention, GivesTheFirstArmsContinuationToAllArms) {
   const TempDir dir;
   const Arguments prompt = {"--tokens",          kTokens,       "-n",  "12", "--intervene",
                             "rebalance:alpha=4", "--intervene", "none"};
-  ASSERT_EQ(run(attention(dir / "forced", prompt)).status, 0);
+  const Json printed = testing::one_json_line(run(attention(dir / "forced", plus(prompt, {"--json"}))));
+  EXPECT_EQ(printed["arms"][1]["tokens"], printed["arms"][0]["tokens"]);
   ASSERT_EQ(run(attention(dir / "free", plus(prompt, {"--free"}))).status, 0);
   const auto generated = [](const std::string& intervention) {
     return testing::one_json_line(run({"generate", "-m", golden_model("gqa-f32"), "--tokens", kTokens, "-n",
