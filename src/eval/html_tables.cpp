@@ -103,11 +103,14 @@ std::string arm_finding(const ReportView& view, const TaskComparison& task, std:
 std::string arms_table(const ReportView& view, const TaskComparison& task) {
   const bool by_length = std::ranges::any_of(
       task.tallies, [](const std::vector<Tally>& t) { return t.back().accuracy_by_length().has_value(); });
+  const bool with_f1 = std::ranges::any_of(
+      task.tallies, [](const std::vector<Tally>& t) { return t.back().mean_f1().has_value(); });
   std::string head = column_head("arm") + number_column_head("questions") + number_column_head("right") +
                      number_column_head("accuracy, %");
   if (by_length) head += number_column_head("by length, %");
+  if (with_f1) head += number_column_head("F1, %");
   if (!view.loglikelihood) {
-    for (const char* name : {"no letter found", "cut off", "empty", "mean tokens"})
+    for (const char* name : {"no answer found", "cut off", "empty", "mean tokens"})
       head += number_column_head(name);
   }
   std::string rows;
@@ -118,6 +121,7 @@ std::string arms_table(const ReportView& view, const TaskComparison& task) {
         (all.labelled > 0 ? count_cell(all.correct) : number_cell(std::string(kMissing), {})) +
         accuracy_cell(all);
     if (by_length) cells += number_cell(html_percent(all.accuracy_by_length()), all.accuracy_by_length());
+    if (with_f1) cells += number_cell(html_percent(all.mean_f1()), all.mean_f1());
     if (!view.loglikelihood) {
       cells += rate_cell(all.unparsed, all) + rate_cell(all.truncated, all) + rate_cell(all.empty, all) +
                decimal_cell(all.mean_generated_tokens());

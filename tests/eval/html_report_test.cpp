@@ -136,6 +136,7 @@ TEST(HtmlAnswers, QuestionsAreToldFromOptionsAndLabels) {
   const auto parts = [](std::vector<std::pair<std::string, std::string>> fields) {
     Item item;
     item.fields = std::move(fields);
+    item.choices = choices_of_fields(item.fields);
     return question_parts(item);
   };
   const QuestionParts siqa =
@@ -228,7 +229,7 @@ TEST_F(HtmlReport, RefusesSpansOutsideTheText) {
   testing::write_toy_run(dir / "run", toy());
   const auto path = dir / "run/arms/cot-none/samples_mmlu_anatomy_refocus.jsonl";
   const std::string whole = read_text_file(path);
-  for (const char* span : {"[0,1000]", "[3,1]", "[-1,1]", "[0]", "null"}) {
+  for (const char* span : {"[0,1000]", "[3,1]", "[-1,1]", "[0]"}) {
     std::string text = whole;
     text.replace(text.find("[0,1]"), 5, span);
     write_file_atomically(path, text);

@@ -1,6 +1,6 @@
 // The explorer in headless Chromium: what it shows is what the .npy files say.
 //
-//   REFOCUS_PROGRAM=build/release/refocus REFOCUS_WEB_OUT=build/release/web node --test attention.test.mjs
+//   REFOCUS=build/release/refocus REFOCUS_WEB_PACKAGES=build/release/web/node_modules node --test attention.test.mjs
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -20,7 +20,7 @@ before(async () => {
   if (skip) return;
   captures.sparse = writeCapture(join(dir, "sparse"), { tokens: 24, layers: 3, heads: 4, topK: 6 });
   captures.dense = writeCapture(join(dir, "dense"), { tokens: 18, layers: 2, heads: 3, dense: true, before: true });
-  for (const name in captures) execFileSync(process.env.REFOCUS_PROGRAM, ["explore", join(dir, name)], { stdio: "pipe" });
+  for (const name in captures) execFileSync(process.env.REFOCUS, ["explore", join(dir, name)], { stdio: "pipe" });
   browser = await launch(chromium);
 });
 

@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 import { join, resolve } from "node:path";
 
 const kChromium = process.env.REFOCUS_CHROMIUM || "/usr/bin/chromium";
-const kPackages = resolve(process.env.REFOCUS_WEB_OUT ?? ".", "node_modules");
+const kPackages = resolve(process.env.REFOCUS_WEB_PACKAGES ?? "node_modules");
 
 /** Playwright, or null with a reason where it or Chromium is absent. */
 export function playwright() {

@@ -1,26 +1,31 @@
 // The report in headless Chromium: what it shows, that it asks the network for nothing, and that it works for the
-// keyboard, on a phone, in the dark and without script. Run by ctest (label web); see web/README.md.
+// keyboard, on a phone, in the dark and without script.
+//
+//   REFOCUS=build/release/refocus REFOCUS_FIXTURE=build/release/tests/eval/report_fixture \
+//   REFOCUS_WEB_PACKAGES=build/release/web/node_modules node --test report.test.mjs
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { launch, open as openPage, playwright } from "./browser.mjs";
 
-const { REFOCUS_PROGRAM: program, REFOCUS_FIXTURE: fixture, REFOCUS_CHROMIUM: executablePath, REFOCUS_WEB_OUT: built } = process.env;
-const { chromium } = createRequire(join(built, "package.json"))("playwright-core");
-const folder = mkdtempSync(join(tmpdir(), "refocus-web-"));
+const { chromium, reason } = playwright();
+const skip = reason ?? false;
+const { REFOCUS: program, REFOCUS_FIXTURE: fixture } = process.env;
+const examples = fileURLToPath(new URL("../../examples/", import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), "refocus-report-"));
 let browser;
 
 before(async () => {
+  if (skip) return;
   for (const kind of ["toy", "loglikelihood", "sweep"]) {
     execFileSync(fixture, [kind, join(folder, kind)]);
     execFileSync(program, ["report", join(folder, kind)]);
   }
-  const args = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync"];
-  browser = await chromium.launch({ executablePath, args });
+  browser = await launch(chromium);
 });
 
 after(async () => {
@@ -30,20 +35,13 @@ after(async () => {
 
 // Opens a report; fails the test on any message, error or request beside the file itself.
 async function open(t, kind, settings = {}) {
-  const context = await browser.newContext({ viewport: { width: 1200, height: 900 }, ...settings });
-  const page = await context.newPage();
   const file = kind.endsWith(".html") ? kind : join(folder, kind, "report.html");
-  const url = `file://${file}`;
-  const unexpected = [];
-  page.on("console", (message) => unexpected.push(`console: ${message.text()}`));
-  page.on("pageerror", (error) => unexpected.push(`error: ${error.message}`));
-  page.on("request", (request) => request.url() !== url && unexpected.push(`request: ${request.url()}`));
-  page.on("dialog", (dialog) => (unexpected.push(`dialog: ${dialog.message()}`), dialog.dismiss()));
+  const page = await openPage(browser, file, { viewport: { width: 1200, height: 900 }, ...settings });
+  page.on("dialog", (dialog) => (page.faults.push(`dialog: ${dialog.message()}`), dialog.dismiss()));
   t.after(async () => {
-    await context.close();
-    assert.deepEqual(unexpected, []);
+    await page.context().close();
+    assert.deepEqual(page.faults, []);
   });
-  await page.goto(url);
   if (settings.javaScriptEnabled !== false) await page.waitForSelector("html[data-ready]");
   return page;
 }
@@ -63,9 +61,9 @@ async function status(page, list, text) {
 }
 const control = (page, list, label) => page.locator(`${list} label`, { hasText: label }).locator("select, input").first();
 
-const kFlips = ["fixed|anatomy 1|right B: A → B", "fixed|astronomy 0|right B: no letter → B", "broken|philosophy 2|right B: B → D"];
+const kFlips = ["fixed|anatomy 1|right B: A → B", "fixed|astronomy 0|right B: no answer → B", "broken|philosophy 2|right B: B → D"];
 
-test("shows exactly the known flips", async (t) => {
+test("shows exactly the known flips", { skip }, async (t) => {
   const page = await open(t, "toy");
   assert.deepEqual(await summaries(page, "#flip-list"), kFlips);
   await status(page, "#flip-list", "3 changed answers: 2 fixed, 1 broken.");
@@ -73,7 +71,7 @@ test("shows exactly the known flips", async (t) => {
   assert.match(finding, /rebalance alpha=0\.2 against none: \+0\.8 points \[.*McNemar p = 1\. No clear difference: 2 fixed, 1 broken of 120 questions\./);
 });
 
-test("filters by direction and subject", async (t) => {
+test("filters by direction and subject", { skip }, async (t) => {
   const page = await open(t, "toy");
   await control(page, "#flip-list", "Change").selectOption("broken");
   assert.deepEqual(await summaries(page, "#flip-list"), kFlips.slice(2));
@@ -83,7 +81,7 @@ test("filters by direction and subject", async (t) => {
   await status(page, "#flip-list", "1 changed answer: 1 fixed, 0 broken.");
 });
 
-test("searches questions and answers, and marks what was found", async (t) => {
+test("searches questions and answers, and marks what was found", { skip }, async (t) => {
   const page = await open(t, "toy");
   await control(page, "#flip-list", "Search").fill("ZEBRA");
   await status(page, "#flip-list", "1 changed answer: 1 fixed, 0 broken.");
@@ -99,7 +97,7 @@ test("searches questions and answers, and marks what was found", async (t) => {
   await status(page, "#flip-list", "0 changed answers: 0 fixed, 0 broken.");
 });
 
-test("highlights the extracted span, whatever stands before it", async (t) => {
+test("highlights the extracted span, whatever stands before it", { skip }, async (t) => {
   const page = await open(t, "toy");
   const marked = await page.locator("#flip-list .answer").evaluateAll((all) =>
     all.map((answer) => {
@@ -119,7 +117,7 @@ test("highlights the extracted span, whatever stands before it", async (t) => {
   assert.equal(await page.locator("main img, main script, main b").count(), 0);
 });
 
-test("shows all answers in pages, by result", async (t) => {
+test("shows all answers in pages, by result", { skip }, async (t) => {
   const page = await open(t, "toy");
   await status(page, "#answer-list", "120 questions of 120.");
   assert.equal((await summaries(page, "#answer-list")).length, 25);
@@ -130,12 +128,12 @@ test("shows all answers in pages, by result", async (t) => {
   await pager.getByLabel("Page", { exact: true }).press("Enter");
   assert.equal((await summaries(page, "#answer-list")).at(-1), "philosophy 39|right B: A → C");
   await control(page, "#answer-list", "Result").selectOption("unparsed");
-  assert.deepEqual(await summaries(page, "#answer-list"), ["astronomy 0|right B: no letter → B"]);
+  assert.deepEqual(await summaries(page, "#answer-list"), ["astronomy 0|right B: no answer → B"]);
   await control(page, "#answer-list", "Result").selectOption("cut");
   assert.deepEqual(await summaries(page, "#answer-list"), ["anatomy 5|right B: B → B"]);
 });
 
-test("sorts tables by click and key", async (t) => {
+test("sorts tables by click and key", { skip }, async (t) => {
   const page = await open(t, "toy");
   const table = page.locator(".pair table");
   const names = () => table.locator("tbody:nth-of-type(2) th").allTextContents();
@@ -148,7 +146,7 @@ test("sorts tables by click and key", async (t) => {
   assert.equal(await table.locator("th[aria-sort]").getAttribute("aria-sort"), "ascending");
 });
 
-test("draws a forest plot with a row for every set", async (t) => {
+test("draws a forest plot with a row for every set", { skip }, async (t) => {
   const page = await open(t, "toy");
   const plot = page.locator("figure.forest");
   assert.match(await plot.getAttribute("aria-label"), /difference \+0\.8 points over all questions/);
@@ -157,7 +155,7 @@ test("draws a forest plot with a row for every set", async (t) => {
   assert.equal(await plot.locator("[aria-label='dot'] path").count(), 7);
 });
 
-test("draws the curves of a sweep and says what was selected", async (t) => {
+test("draws the curves of a sweep and says what was selected", { skip }, async (t) => {
   const page = await open(t, "sweep");
   const plot = page.locator("figure.sweep");
   assert.equal(await plot.count(), 1);
@@ -169,7 +167,7 @@ test("draws the curves of a sweep and says what was selected", async (t) => {
   assert.match(findings[0], /^mmlu, cot: alpha = 0\.2 was best on the 50 questions it was chosen on \(66\.0%\)\. On 50 others.*64\.0% \[50\.0, 76\.0\] against 60\.0% of the baseline: \+4\.0 points \[−2\.0, \+10\.0\], p = 0\.5000\.$/);
 });
 
-test("offers every pair of arms, and both lists follow the choice", async (t) => {
+test("offers every pair of arms, and both lists follow the choice", { skip }, async (t) => {
   const page = await open(t, "sweep");
   assert.equal(await page.locator(".pair:visible").count(), 1);
   await page.getByLabel("Comparison in detail").selectOption({ label: "rebalance alpha=0.3 against none (direct)" });
@@ -178,7 +176,7 @@ test("offers every pair of arms, and both lists follow the choice", async (t) =>
   await status(page, "#flip-list", "6 changed answers: 6 fixed, 0 broken.");
 });
 
-test("shows log-likelihoods where there are no texts", async (t) => {
+test("shows log-likelihoods where there are no texts", { skip }, async (t) => {
   const page = await open(t, "loglikelihood");
   assert.deepEqual(await summaries(page, "#flip-list"), ["fixed|anatomy 1|right B: A → B"]);
   const rows = await page.locator("#flip-list .answer").first().locator("tbody tr").allTextContents();
@@ -186,7 +184,29 @@ test("shows log-likelihoods where there are no texts", async (t) => {
   assert.equal(await page.locator("#arms th", { hasText: "cut off" }).count(), 0);
 });
 
-test("works by keyboard alone", async (t) => {
+test("shows short answers as comparison.json has them", { skip }, async (t) => {
+  const run = join(folder, "own");
+  execFileSync(program, ["eval", join(examples, "sums.yaml"), "--intervene", "none", "--intervene", "rebalance:alpha=3", "-o", run], { stdio: "pipe" });
+  const { flips } = JSON.parse(readFileSync(join(run, "comparison.json"), "utf8")).tasks[0].comparisons[0];
+  assert.ok(flips.length > 0);
+  const page = await open(t, "own");
+  const wanted = flips.map((flip) => `${flip.fixed ? "fixed" : "broken"}|${flip.subject} ${flip.item}|${flip.label}|${flip.baseline ?? "no answer"}|${flip.arm ?? "no answer"}`);
+  const shown = (await summaries(page, "#flip-list")).map((each) => each.replace(/right (.*): (.*) → (.*)/, "$1|$2|$3"));
+  assert.deepEqual(shown, wanted);
+  const first = page.locator("#flip-list .item").first().locator(".answer").first();
+  assert.equal(await first.locator("mark.span").textContent(), flips[0].baseline, "the number it was read from");
+});
+
+test("shows conversations, from which no answer is read", { skip }, async (t) => {
+  const run = join(folder, "chat");
+  execFileSync(program, ["eval", join(examples, "chat.yaml"), "--max-new-tokens", "8", "-o", run], { stdio: "pipe" });
+  const page = await open(t, "chat");
+  const lines = await summaries(page, "#answer-list");
+  assert.equal(lines.length, 6);
+  assert.ok(lines.every((line) => line.endsWith("|")), "no letter beside a turn");
+});
+
+test("works by keyboard alone", { skip }, async (t) => {
   const page = await open(t, "toy");
   await page.keyboard.press("Tab");
   assert.equal(await page.evaluate(() => document.activeElement.textContent), "Skip to the findings");
@@ -198,7 +218,7 @@ test("works by keyboard alone", async (t) => {
   assert.equal(await page.locator("#flip-list .item").first().evaluate((each) => each.open), true);
 });
 
-test("follows the system's theme, and the button's", async (t) => {
+test("follows the system's theme, and the button's", { skip }, async (t) => {
   const page = await open(t, "toy", { colorScheme: "dark" });
   const background = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
   assert.equal(await background(), "rgb(18, 22, 27)");
@@ -232,7 +252,7 @@ const lowContrast = (page) => page.evaluate(() => {
 });
 
 for (const colorScheme of ["light", "dark"]) {
-  test(`has enough contrast in the ${colorScheme}`, async (t) => {
+  test(`has enough contrast in the ${colorScheme}`, { skip }, async (t) => {
     const page = await open(t, "toy", { colorScheme });
     await control(page, "#flip-list", "Search").fill("zebra");
     await status(page, "#flip-list", "1 changed answer: 1 fixed, 0 broken.");
@@ -242,14 +262,14 @@ for (const colorScheme of ["light", "dark"]) {
 }
 
 for (const kind of ["toy", "sweep", "loglikelihood"]) {
-  test(`never scrolls sideways at 360 px: ${kind}`, async (t) => {
+  test(`never scrolls sideways at 360 px: ${kind}`, { skip }, async (t) => {
     const page = await open(t, kind, { viewport: { width: 360, height: 740 } });
     await page.evaluate(() => document.querySelectorAll("details").forEach((each) => (each.open = true)));
     assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 360);
   });
 }
 
-test("has landmarks, headings and headers of tables", async (t) => {
+test("has landmarks, headings and headers of tables", { skip }, async (t) => {
   const page = await open(t, "toy");
   const found = await page.evaluate(() => ({
     landmarks: ["header", "nav", "main", "footer"].map((tag) => document.querySelectorAll(`body > ${tag}`).length),
@@ -261,7 +281,7 @@ test("has landmarks, headings and headers of tables", async (t) => {
   assert.deepEqual(found, { landmarks: [1, 1, 1, 1], heads: 1, unscoped: 0, unlabelled: 0, language: "en" });
 });
 
-test("prints with everything open", async (t) => {
+test("prints with everything open", { skip }, async (t) => {
   const page = await open(t, "toy");
   await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
   await page.emulateMedia({ media: "print" });
@@ -272,15 +292,15 @@ test("prints with everything open", async (t) => {
   assert.equal(await page.locator("#flip-list .item[open]").count(), 0);
 });
 
-test("has its tables and flips without script", async (t) => {
+test("has its tables and flips without script", { skip }, async (t) => {
   const page = await open(t, "toy", { javaScriptEnabled: false });
   assert.equal(await page.locator(".pair table tbody tr").count(), 7);
   assert.deepEqual(await page.locator("#flips noscript tbody tr").allTextContents(), [
-    "anatomy1BABfixed", "astronomy0Bno letterBfixed", "philosophy2BBDbroken",
+    "anatomy1BABfixed", "astronomy0Bno answerBfixed", "philosophy2BBDbroken",
   ]);
 });
 
-test("compares two runs in one page", async (t) => {
+test("compares two runs in one page", { skip }, async (t) => {
   const file = join(folder, "both.html");
   execFileSync(program, ["report", join(folder, "toy"), join(folder, "toy"), "-o", file]);
   const page = await open(t, file);
@@ -288,7 +308,7 @@ test("compares two runs in one page", async (t) => {
   assert.equal(await page.locator("#pair-0-0").count(), 1);
 });
 
-test("says so where a block is damaged, and keeps its tables", async (t) => {
+test("says so where a block is damaged, and keeps its tables", { skip }, async (t) => {
   const file = join(folder, "damaged.html");
   const html = readFileSync(join(folder, "toy", "report.html"), "utf8");
   writeFileSync(file, html.replace('id="block-index-0"', 'id="block-elsewhere"'));
