@@ -56,7 +56,8 @@ TEST(Attention, WritesTheDirectoryThatItsDescriptionNames) {
   EXPECT_EQ(index["tokens"][1]["class"], "unknown") << "the model has no tokenizer";
   EXPECT_EQ(index["top_k"], 6);
   EXPECT_EQ(index["keys"], 20);
-  std::vector<std::string> named = {"attention.json", "lens.json", "statistics.csv", "statistics.json"};
+  std::vector<std::string> named = {"attention.html", "attention.json", "lens.json", "statistics.csv",
+                                    "statistics.json"};
   for (const Json& arm : index["arms"]) {
     for (const auto& [key, file] : arm["files"].items()) named.push_back(file);
   }
@@ -163,8 +164,8 @@ TEST(Attention, MeasuresATasksPrompts) {
                           "-o",         dir / "out"};
   const Json printed = testing::one_json_line(run(task));
   EXPECT_EQ(printed["dataset"]["prompts"], 2);
-  EXPECT_EQ(files_below(dir / "out"),
-            (std::vector<std::string>{"attention.json", "statistics.csv", "statistics.json"}));
+  EXPECT_EQ(files_below(dir / "out"), (std::vector<std::string>{"attention.html", "attention.json",
+                                                                "statistics.csv", "statistics.json"}));
   const Json statistics = json_of(dir / "out/statistics.json");
   EXPECT_EQ(statistics["arms"][1]["queries"]["all"], printed["dataset"]["tokens"]);
   EXPECT_FALSE(statistics["arms"][0].contains("outliers"));
