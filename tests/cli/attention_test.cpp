@@ -39,9 +39,8 @@ const fs::path& bundled_model() {
 TEST(Attention, WritesTheDirectoryThatItsDescriptionNames) {
   const TempDir dir;
   const fs::path out = dir / "out";
-  const ProcessResult result =
-      run(attention(out, {"--tokens", kTokens, "--intervene", "none", "--intervene", "rebalance:alpha=0.5",
-                          "--top-k", "6", "--json", "--no-page"}));
+  const ProcessResult result = run(attention(out, {"--tokens", kTokens, "--intervene", "none", "--intervene",
+                                                   "rebalance:alpha=0.5", "--top-k", "6", "--json"}));
   const Json printed = testing::one_json_line(result);
   EXPECT_EQ(printed["output"], out.string());
   EXPECT_EQ(printed["arms"][1]["layer_means"]["entropy"].size(), 4u);
@@ -156,12 +155,12 @@ TEST(Attention, KnowsTheKindsOfTokensOfAText) {
 TEST(Attention, MeasuresATasksPrompts) {
   const TempDir dir;
   testing::write_tasks(dir / "data");
-  const Arguments task = {"attention",  "-m",          bundled_model().string(),
-                          "--task",     "piqa",        "--data",
-                          dir / "data", "--limit",     "2",
-                          "--json",     "--no-page",   "--intervene",
-                          "none",       "--intervene", "rebalance",
-                          "-o",         dir / "out"};
+  const Arguments task = {"attention",   "-m",          bundled_model().string(),
+                          "--task",      "piqa",        "--data",
+                          dir / "data",  "--limit",     "2",
+                          "--json",      "--intervene", "none",
+                          "--intervene", "rebalance",   "-o",
+                          dir / "out"};
   const Json printed = testing::one_json_line(run(task));
   EXPECT_EQ(printed["dataset"]["prompts"], 2);
   EXPECT_EQ(files_below(dir / "out"), (std::vector<std::string>{"attention.html", "attention.json",
