@@ -143,7 +143,7 @@ AttentionResult capture_text(Transformer& model, const AttentionSettings& settin
   };
   const auto after_call = [&](std::int64_t first, std::int64_t rows) {
     statistics.end_call(model.pool(), first, rows);
-    files.end_call(capture, kept_rows(text.queries, first, rows).second);
+    files.end_call(model.pool(), capture, kept_rows(text.queries, first, rows).second);
   };
   AttentionResult result;
   const auto start = Clock::now();

@@ -58,15 +58,20 @@ class MapFiles::Map {
     row_rests_[static_cast<std::size_t>(at)] = static_cast<float>(rest);
   }
 
-  void end_call(std::int64_t first_place, std::int64_t count) {
+  // Each task is of another file than the one before, since writes into one file wait for each other.
+  void end_call(ThreadPool& pool, std::int64_t first_place, std::int64_t count) {
     if (dense_ || count == 0) return;
-    const auto floats = static_cast<std::size_t>(count * k_);
-    for (std::int64_t map = 0; map < size_.layers * size_.heads; ++map) {
-      const std::int64_t from = map * size_.max_rows, to = map * size_.queries + first_place;
-      indices_->write(to * k_, std::span<const std::int32_t>(top_indices_.data() + from * k_, floats));
-      weights_->write(to * k_, std::span<const float>(top_weights_.data() + from * k_, floats));
-      rest_->write(to, std::span<const float>(row_rests_.data() + from, static_cast<std::size_t>(count)));
-    }
+    const auto elements = static_cast<std::size_t>(count * k_);
+    pool.parallel_for(3 * size_.layers * size_.heads, [&](std::int64_t task, int) {
+      const std::int64_t from = task / 3 * size_.max_rows, to = task / 3 * size_.queries + first_place;
+      if (task % 3 == 0) {
+        indices_->write(to * k_, std::span<const std::int32_t>(top_indices_.data() + from * k_, elements));
+      } else if (task % 3 == 1) {
+        weights_->write(to * k_, std::span<const float>(top_weights_.data() + from * k_, elements));
+      } else {
+        rest_->write(to, std::span<const float>(row_rests_.data() + from, static_cast<std::size_t>(count)));
+      }
+    });
   }
 
   void finish() {
@@ -112,16 +117,19 @@ void MapFiles::take(const CapturedRow& row) {
   if (before_) before_->take(row, row.before, row.query_place - first_place_);
 }
 
-void MapFiles::end_call(const Capture& capture, std::span<const std::int64_t> rows) {
-  after_->end_call(first_place_, std::ssize(rows));
-  if (before_) before_->end_call(first_place_, std::ssize(rows));
+void MapFiles::end_call(ThreadPool& pool, const Capture& capture, std::span<const std::int64_t> rows) {
+  after_->end_call(pool, first_place_, std::ssize(rows));
+  if (before_) before_->end_call(pool, first_place_, std::ssize(rows));
+  const std::int64_t first = mask_offsets_.back();
+  call_masks_.clear();
   for (const std::int64_t row : rows) {
     for (std::int64_t head = 0; head < size_.heads; ++head) {
       const std::span<const std::int32_t> mask = capture.mask(row, head);
-      mask_indices_.write(mask_offsets_.back(), mask);
+      call_masks_.insert(call_masks_.end(), mask.begin(), mask.end());
       mask_offsets_.push_back(mask_offsets_.back() + std::ssize(mask));
     }
   }
+  mask_indices_.write(first, call_masks_);
 }
 
 void MapFiles::finish(std::span<const float> received) {

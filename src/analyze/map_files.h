@@ -5,9 +5,11 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "base/thread_pool.h"
 #include "intervene/capture.h"
 #include "io/npy_slabs.h"
 
@@ -35,7 +37,7 @@ class MapFiles : public CaptureSink {
   void begin_call(std::int64_t first_place);
   void take(const CapturedRow& row) override;
   // Writes what the call's rows left. `rows`: numbers among the call's rows of the kept ones, ascending.
-  void end_call(const Capture& capture, std::span<const std::int64_t> rows);
+  void end_call(ThreadPool& pool, const Capture& capture, std::span<const std::int64_t> rows);
   // `received`: [layers, heads, keys].
   void finish(std::span<const float> received);
 
@@ -50,6 +52,7 @@ class MapFiles : public CaptureSink {
   std::unique_ptr<Map> after_, before_;
   std::vector<std::int64_t> mask_offsets_ = {0};
   NpySlabs mask_indices_;
+  std::vector<std::int32_t> call_masks_;
   std::int64_t first_place_ = 0;
 };
 
