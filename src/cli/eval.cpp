@@ -9,6 +9,7 @@
 #include "cli/bundled.h"
 #include "cli/checks.h"
 #include "cli/command.h"
+#include "cli/command_line.h"
 #include "cli/interrupt.h"
 #include "cli/model_options.h"
 #include "cli/task_arguments.h"
@@ -81,6 +82,7 @@ EvalSettings settings_of(const Options& options) {
   settings.batch = options.batch;
   settings.run_directory = options.run_directory;
   settings.version = REFOCUS_VERSION;
+  settings.command = command_line();
   return settings;
 }
 

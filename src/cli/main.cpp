@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "cli/command.h"
+#include "cli/command_line.h"
 
 namespace {
 
@@ -140,6 +141,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   keep_standard_streams();
+  refocus::cli::keep_command_line(argc, argv);
   std::signal(SIGXFSZ, SIG_IGN);  // a file-size limit is then a failed write with a message
   spdlog::set_default_logger(spdlog::stderr_color_mt("refocus"));
   spdlog::set_pattern("%^%l%$: %v");

@@ -14,6 +14,7 @@
 #include "eval/audit_file.h"
 #include "eval/audit_report.h"
 #include "eval/comparison_files.h"
+#include "eval/html_report.h"
 #include "eval/profile.h"
 #include "eval/verdict_file.h"
 
@@ -63,7 +64,10 @@ void write_reports(const RunDirectory& run, const Audit& audit, ExtractionRules 
     write_arm_report(run, {arm.asked, rules, 0, no_verdicts}, judged_by(arm, rules));
   }
   // Of an unfinished run the arms may have answered different items.
-  if (audit.arms.size() > 1 && audit.finished()) write_comparison(run.path());
+  if (!audit.finished()) return;
+  std::optional<Comparison> comparison;
+  if (audit.arms.size() > 1) comparison = write_comparison(run.path());
+  write_run_report(run.path(), comparison ? &*comparison : nullptr);
 }
 
 void show(const Options& options, const Audit& audit, std::optional<ExtractionRules> rules) {

@@ -144,7 +144,7 @@ class SamplesReader {
     if (rule.is_null()) return;
     answer.extraction.rule = text_of(rule);
     simdjson::ondemand::value ends = fields["span"];
-    if (ends.is_null()) return;  // a person's reading
+    if (ends.is_null() && answer.extraction.rule == kManualRule) return;  // a person read it
     std::vector<std::int64_t> span;
     for (simdjson::ondemand::value end : ends.get_array()) span.push_back(end.get_int64());
     const std::string& text = answer.response.text;

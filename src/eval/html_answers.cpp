@@ -24,7 +24,26 @@ std::string dumped(const ordered_json& value) {
   return value.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
 }
 
-bool found_in_text(const Answer& answer) { return answer.extraction.letter && !answer.likelihoods; }
+// A person's reading has no place in the text.
+bool found_in_text(const Answer& answer) {
+  return answer.extraction.found() && !answer.likelihoods &&
+         answer.extraction.span_end > answer.extraction.span_begin;
+}
+
+// The right letter, or the right short answers; empty where the data does not say.
+std::string target_text(const Item& item) {
+  if (item.label) return std::string(1, *item.label);
+  std::string text;
+  for (const std::string& answer : item.answers) text += (text.empty() ? "" : " / ") + answer;
+  return text;
+}
+
+// What was read from a response; empty of a transcript's turn, from which nothing is read.
+std::string found_text(const Answer& answer) {
+  if (answer.open_ended) return "";
+  if (answer.extraction.letter) return std::string(1, *answer.extraction.letter);
+  return answer.extraction.text.value_or("no answer");
+}
 
 ordered_json answer_entry(const Answer& answer) {
   if (answer.likelihoods) {
@@ -54,21 +73,33 @@ std::string item_entry(const ReportView& view, std::size_t task, std::size_t i) 
   return dumped(entry);
 }
 
+// A letter, '*' for a short answer, '-' where none was found, '.' where none was looked for.
+char letter_column(const Answer& answer) {
+  if (answer.open_ended) return '.';
+  if (answer.extraction.letter) return *answer.extraction.letter;
+  return answer.extraction.text ? '*' : '-';
+}
+
 ordered_json arm_columns(const std::vector<Answer>& answers) {
   std::string letters, correct, cut;
+  ordered_json found = ordered_json::array();
   for (const Answer& answer : answers) {
-    letters += answer.extraction.letter.value_or('-');
+    letters += letter_column(answer);
     correct += !answer.correct ? '-' : *answer.correct ? '1' : '0';
     cut += answer.response.finish_reason == "length" ? '1' : '0';
+    found.push_back(answer.extraction.text ? ordered_json(*answer.extraction.text) : ordered_json());
   }
-  return {{"letters", letters}, {"correct", correct}, {"cut", cut}};
+  ordered_json columns = {{"letters", letters}, {"correct", correct}, {"cut", cut}};
+  if (letters.find('*') != std::string::npos) columns["found"] = std::move(found);
+  return columns;
 }
 
 ordered_json index_of(const ReportView& view, std::size_t task) {
   const Task& data = *view.comparison.arms[0].arm.tasks[task].task;
-  ordered_json groups = ordered_json::array(), items = ordered_json::array(), arms = ordered_json::array();
+  ordered_json groups = ordered_json::array(), items = groups, arms = groups, targets = groups;
   std::string labels;
   std::size_t subject = 0, count = 0;
+  bool short_answers = false;
   for (const Item& item : data.items) {
     while (item.subject != data.subjects[subject]) {
       groups.push_back({subject++, count});
@@ -77,15 +108,15 @@ ordered_json index_of(const ReportView& view, std::size_t task) {
     ++count;
     items.push_back(item.index);
     labels += item.label.value_or('-');
+    targets.push_back(target_text(item));
+    short_answers = short_answers || !item.answers.empty();
   }
   groups.push_back({subject, count});
   for (std::size_t a = 0; a < view.labels.size(); ++a) arms.push_back(arm_columns(answers_of(view, a, task)));
-  return {
+  ordered_json index = {
       {"subjects", data.subjects}, {"groups", groups}, {"items", items}, {"labels", labels}, {"arms", arms}};
-}
-
-std::string letter_text(const Answer& answer) {
-  return answer.extraction.letter ? std::string(1, *answer.extraction.letter) : std::string("no letter");
+  if (short_answers) index["targets"] = std::move(targets);
+  return index;
 }
 
 std::string marked_response(const Answer& answer) {
@@ -109,7 +140,7 @@ std::string likelihood_list(const Answer& answer) {
 std::string answer_html(const std::string& label, const Answer& answer) {
   const std::string verdict = answer.correct ? (*answer.correct ? ", right" : ", wrong") : "";
   return "<div class=\"answer\"><h4>" + html_escape(label) + "</h4><p class=\"verdict\">" +
-         letter_text(answer) + verdict + "</p><div class=\"response\">" +
+         html_escape(found_text(answer)) + verdict + "</p><div class=\"response\">" +
          (answer.likelihoods ? likelihood_list(answer) : marked_response(answer)) + "</div></div>\n";
 }
 
@@ -129,8 +160,9 @@ std::string flip_html(const ReportView& view, const PairComparison& pair, const 
              "{2}</span> "
              "<span class=\"change\">right {3}: {4} → {5}</span></summary>\n<div class=\"inside\">"
              "<p class=\"question\">{6}</p><ol class=\"options\">{7}</ol>\n<div class=\"answers\">",
-             way, html_escape(item.subject), item.index, item.label.value_or('-'), letter_text(*flip.before),
-             letter_text(*flip.after), html_escape(parts.question), options) +
+             way, html_escape(item.subject), item.index, html_escape(target_text(item)),
+             html_escape(found_text(*flip.before)), html_escape(found_text(*flip.after)),
+             html_escape(parts.question), options) +
          answer_html(view.labels[pair.pair.baseline], *flip.before) +
          answer_html(view.labels[pair.pair.arm], *flip.after) + "</div></div></details>\n";
 }
@@ -139,9 +171,9 @@ std::string flip_table(const std::string& label, const PairComparison& pair) {
   std::string rows;
   for (const Flip& flip : pair.flips) {
     const Item& item = *flip.after->item;
-    rows += html_row(row_head(item.subject) + count_cell(item.index) +
-                     text_cell(std::string(1, *item.label)) + text_cell(letter_text(*flip.before)) +
-                     text_cell(letter_text(*flip.after)) + text_cell(flip.fixed() ? "fixed" : "broken"));
+    rows += html_row(row_head(item.subject) + count_cell(item.index) + text_cell(target_text(item)) +
+                     text_cell(found_text(*flip.before)) + text_cell(found_text(*flip.after)) +
+                     text_cell(flip.fixed() ? "fixed" : "broken"));
   }
   return html_table(label,
                     column_head("subject") + number_column_head("question") + column_head("right") +
@@ -167,6 +199,16 @@ std::string flips_of_pair(const ReportView& view, std::size_t t, const PairCompa
   return html;
 }
 
+// A, B, ...; answerA, ...; sol1, ...: those of choices_of_fields.
+bool is_choice_field(std::string_view name) {
+  for (const std::string_view stem : {"answer", "sol", ""}) {
+    if (name.size() != stem.size() + 1 || !name.starts_with(stem)) continue;
+    const char last = name.back();
+    return stem == "sol" ? last >= '1' && last <= '9' : last >= 'A' && last <= 'Z';
+  }
+  return false;
+}
+
 }  // namespace
 
 std::int64_t utf16_length(std::string_view text) {
@@ -180,17 +222,17 @@ std::int64_t utf16_length(std::string_view text) {
 }
 
 QuestionParts question_parts(const Item& item) {
+  constexpr std::string_view kQuestions[] = {"question", "goal", "context"};
   QuestionParts parts;
+  parts.options = item.choices;
+  while (!parts.options.empty() && parts.options.back().empty()) parts.options.pop_back();
   for (const auto& [name, text] : item.fields) {
-    const bool letter = name.size() == 1 && name[0] >= 'A' && name[0] <= 'Z';
-    const bool numbered = name.size() == 4 && name.starts_with("sol");     // PIQA
-    const bool lettered = name.size() == 7 && name.starts_with("answer");  // SIQA
-    if (letter || numbered || lettered) {
-      parts.options.push_back(text);
-    } else if (name != "answer" && name != "label") {
-      if (!parts.question.empty()) parts.question += '\n';
-      parts.question += text;
-    }
+    const bool option = !item.choices.empty() && is_choice_field(name);
+    if (option || name == "answer" || name == "label") continue;
+    if (!parts.question.empty()) parts.question += '\n';
+    const bool known = std::ranges::find(kQuestions, std::string_view(name)) != std::end(kQuestions);
+    if (!known) parts.question.append(name).append(": ");
+    parts.question += text;
   }
   return parts;
 }

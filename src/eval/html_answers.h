@@ -16,7 +16,8 @@ namespace refocus {
 //   "index-T"      what lists and filters need of every item: {"subjects": [name], "groups": [[subject,
 //   items]],
 //                  "items": [doc_id], "labels": "BC-..", "arms": [{"letters": "A-..", "correct": "10-..",
-//                  "cut": "01.."}], "chunks": [first item of each]}; one character an item, "-" for none
+//                  "cut": "01.."}], "chunks": [first item of each]}; one character an item, "-" for none.
+//                  Of short answers also "targets" and each arm's "found": [text], where letters have "*"
 //   "answers-T-K"  the items of chunk K: [[question, [option], [answer of each arm]]], where an answer is
 //                  [text, begin, end, rule, tokens] with begin and end in UTF-16 units, as JavaScript counts,
 //                  and -1 where no letter was found; of log-likelihoods [[log-likelihood, is_greedy]]
@@ -25,7 +26,7 @@ std::vector<PageBlock> answer_blocks(const ReportView& view);
 // The parts of an item's fields: what is asked, and the options' texts. Labels are in neither.
 struct QuestionParts {
   std::string question;
-  std::vector<std::string> options;  // valid UTF-8, as all texts of samples files
+  std::vector<std::string> options;
 };
 QuestionParts question_parts(const Item& item);
 

@@ -63,9 +63,9 @@ std::string flips_section(const ReportView& view, bool script) {
   if (tasks.empty() || tasks[0].pairs.empty()) return "";
   std::string html =
       "<section id=\"flips\" aria-labelledby=\"flips-title\">\n<h2 id=\"flips-title\">Changed answers</h2>\n"
-      "<p class=\"note\">Questions that one arm answers right and the other wrong. The marked words are "
-      "those that the "
-      "letter was read from.</p>\n";
+      "<p class=\"note\">Questions that one arm answers right and the other wrong.";
+  if (!view.loglikelihood) html += " The marked words are those that the answer was read from.";
+  html += "</p>\n";
   if (script) {
     html += "<div id=\"flip-list\"></div>\n<noscript>" + html_flips(view, false) + "</noscript>\n";
   } else {
@@ -98,9 +98,9 @@ std::string html_report(const std::vector<fs::path>& run_directories, const Comp
   const ReportView view = report_view(comparison, runs, std::move(records));
   const bool script = has_page(kPage);
   const ordered_json sweep = run_directories.size() == 1 ? read_sweep(run_directories[0]) : ordered_json();
-  std::string main = html_findings(view) + html_arms(view);
-  main += html_sweep(sweep, (run_directories[0] / "sweep.json").string());
-  main += html_comparisons(view) + html_subjects(view) + flips_section(view, script);
+  const SweepHtml of_sweep = html_sweep(sweep, (run_directories[0] / "sweep.json").string());
+  std::string main = html_findings(view, of_sweep.selections) + html_arms(view) + of_sweep.section +
+                     html_comparisons(view) + html_subjects(view) + flips_section(view, script);
   if (script) {
     main +=
         "<section id=\"answers\" aria-labelledby=\"answers-title\" class=\"screen\">\n"

@@ -47,14 +47,12 @@ std::string settings_table(const std::string& caption, const ordered_json& setti
                     false);
 }
 
-// Recorded from version 0.1.0 on; runs of other programs do without.
 std::string command_html(const RunRecord& record) {
   if (record.sessions.empty() || !record.sessions.back().is_object()) return "";
   const auto command = record.sessions.back().find("command");
   if (command == record.sessions.back().end() || !command->is_string()) return "";
-  return "<p>The command, in " +
-         html_escape(plain_text(record.sessions.back().value("directory", ordered_json("its directory")))) +
-         ":</p>\n<pre>" + html_escape(command->get<std::string>()) + "</pre>\n";
+  return "<p>The command that answered the questions:</p>\n<pre>" + html_escape(command->get<std::string>()) +
+         "</pre>\n";
 }
 
 }  // namespace

@@ -62,19 +62,22 @@ std::string curve_rows(const ordered_json& curve) {
 }
 
 // "With cot, alpha 0.1 was the best on 315 questions; on the other 315 it has 95.2% [..], none 94.9%: ..."
-std::string selection_sentence(const std::string& task, const ordered_json& selection) {
+std::string selection_sentence(const std::string& task, const ordered_json& selection, std::size_t axes) {
   const ordered_json& chosen = selection.at("chosen_on");
   const ordered_json& reported = selection.at("reported_on");
   const auto difference = number_of(reported, "difference");
+  const ordered_json& best = selection.at("best");
+  std::string with;  // the other axes, where several were swept
+  if (axes > 1 && best.contains("fixed")) with = " with " + fixed_text(best.at("fixed"));
   std::string sentence = fmt::format(
-      "{}, {}: <strong>{} = {}</strong> was best on the {} questions it was chosen on ({}%). On {} others, "
-      "which had no part in "
-      "the choice, it has {}% {} against {}% of the baseline",
+      "{}, {}: <strong>{} = {}{}</strong> was best on the {} questions it was chosen on ({}%). On {} others, "
+      "which had "
+      "no part in the choice, it has {}% {} against {}% of the baseline",
       html_escape(task), html_escape(selection.at("prompt").get<std::string>()),
-      html_escape(selection.at("axis").get<std::string>()),
-      html_escape(axis_value(selection.at("best").at("x"))), with_thousands(chosen.at("n")),
-      html_percent(number_of(chosen, "accuracy")), with_thousands(reported.at("n")),
-      html_percent(number_of(reported, "accuracy")), html_interval(interval_of(reported, "low", "high")),
+      html_escape(selection.at("axis").get<std::string>()), html_escape(axis_value(best.at("x"))),
+      html_escape(with), with_thousands(chosen.at("n")), html_percent(number_of(chosen, "accuracy")),
+      with_thousands(reported.at("n")), html_percent(number_of(reported, "accuracy")),
+      html_interval(interval_of(reported, "low", "high")),
       html_percent(number_of(reported, "baseline_accuracy")));
   if (difference) {
     const auto p = number_of(reported, "p");
@@ -103,8 +106,8 @@ ordered_json read_sweep(const std::filesystem::path& run_directory) {
   return sweep;
 }
 
-std::string html_sweep(const ordered_json& sweep, const std::string& where) {
-  if (sweep.is_null()) return "";
+SweepHtml html_sweep(const ordered_json& sweep, const std::string& where) {
+  if (sweep.is_null()) return {};
   try {
     std::string sentences, tables;
     for (const ordered_json& task : sweep.at("tasks")) {
@@ -112,7 +115,7 @@ std::string html_sweep(const ordered_json& sweep, const std::string& where) {
       std::string rows;
       for (const ordered_json& curve : task.at("curves")) rows += curve_rows(curve);
       for (const ordered_json& selection : task.value("selection", ordered_json::array())) {
-        sentences += selection_sentence(name, selection);
+        sentences += selection_sentence(name, selection, sweep.at("axes").size());
       }
       const std::string head = column_head("prompt") + column_head("axis") + number_column_head("value") +
                                number_column_head("n") + number_column_head("accuracy, %") +
@@ -120,10 +123,10 @@ std::string html_sweep(const ordered_json& sweep, const std::string& where) {
       tables += html_table(name + ": accuracy along the sweep, with 95% interval", head,
                            "<tbody>\n" + rows + "</tbody>\n");
     }
-    return "<section id=\"sweep\" aria-labelledby=\"sweep-title\">\n<h2 id=\"sweep-title\">Sweep</h2>\n" +
-           (sentences.empty() ? "" : "<ul class=\"findings\">\n" + sentences + "</ul>\n") +
-           "<div id=\"sweep-plots\"></div>\n<details><summary>The numbers of the sweep</summary>\n" + tables +
-           "</details>\n</section>\n";
+    return {sentences,
+            "<section id=\"sweep\" aria-labelledby=\"sweep-title\">\n<h2 id=\"sweep-title\">Sweep</h2>\n"
+            "<div id=\"sweep-plots\"></div>\n<details><summary>The numbers of the sweep</summary>\n" +
+                tables + "</details>\n</section>\n"};
   } catch (const ordered_json::exception& e) {
     throw input_error(where, "expected the curves of a sweep, got: {}; repeat the sweep or remove the file",
                       printable(e.what(), 160));

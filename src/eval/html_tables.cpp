@@ -58,12 +58,13 @@ bool has_subjects(const TaskComparison& task) {
   return std::ranges::count(task.sets, ItemSet::Kind::kSubject, &ItemSet::kind) > 1;
 }
 
-// What the numbers say, no more: whether the interval holds zero.
+// What the numbers say, no more: whether the interval excludes zero and the test agrees.
 std::string verdict(const PairedNumbers& numbers) {
+  constexpr double kLevel = 0.05;
   if (!numbers.interval) return "no right letters are known";
-  if (numbers.interval->low > 0) return "better";
-  if (numbers.interval->high < 0) return "worse";
-  return "no difference shown";
+  if (numbers.interval->low > 0 && *numbers.p < kLevel) return "better";
+  if (numbers.interval->high < 0 && *numbers.p < kLevel) return "worse";
+  return "no clear difference";
 }
 
 std::string finding(const ReportView& view, const TaskComparison& task, const PairComparison& pair) {
@@ -102,11 +103,14 @@ std::string arm_finding(const ReportView& view, const TaskComparison& task, std:
 std::string arms_table(const ReportView& view, const TaskComparison& task) {
   const bool by_length = std::ranges::any_of(
       task.tallies, [](const std::vector<Tally>& t) { return t.back().accuracy_by_length().has_value(); });
+  const bool with_f1 = std::ranges::any_of(
+      task.tallies, [](const std::vector<Tally>& t) { return t.back().mean_f1().has_value(); });
   std::string head = column_head("arm") + number_column_head("questions") + number_column_head("right") +
                      number_column_head("accuracy, %");
   if (by_length) head += number_column_head("by length, %");
+  if (with_f1) head += number_column_head("F1, %");
   if (!view.loglikelihood) {
-    for (const char* name : {"no letter found", "cut off", "empty", "mean tokens"})
+    for (const char* name : {"no answer found", "cut off", "empty", "mean tokens"})
       head += number_column_head(name);
   }
   std::string rows;
@@ -117,6 +121,7 @@ std::string arms_table(const ReportView& view, const TaskComparison& task) {
         (all.labelled > 0 ? count_cell(all.correct) : number_cell(std::string(kMissing), {})) +
         accuracy_cell(all);
     if (by_length) cells += number_cell(html_percent(all.accuracy_by_length()), all.accuracy_by_length());
+    if (with_f1) cells += number_cell(html_percent(all.mean_f1()), all.mean_f1());
     if (!view.loglikelihood) {
       cells += rate_cell(all.unparsed, all) + rate_cell(all.truncated, all) + rate_cell(all.empty, all) +
                decimal_cell(all.mean_generated_tokens());
@@ -245,22 +250,28 @@ std::string html_masthead(const ReportView& view, const std::string& title) {
   return html + "</dl>\n</div>\n</header>\n";
 }
 
-std::string html_findings(const ReportView& view) {
-  std::string items;
-  std::size_t count = 0, pairs = 0;
+std::string html_findings(const ReportView& view, const std::string& selections) {
+  std::string items = selections;
+  std::size_t pairs = 0, shown = 0;
+  const std::size_t most = selections.empty() ? kMostFindings : 0;  // what a sweep selected says it all
   for (const TaskComparison& task : view.comparison.tasks) {
     pairs += task.pairs.size();
     for (const PairComparison& pair : task.pairs) {
-      if (count++ < kMostFindings) items += finding(view, task, pair);
+      if (shown == most) break;
+      items += finding(view, task, pair);
+      ++shown;
     }
-    for (std::size_t a = 0; task.pairs.empty() && a < view.labels.size(); ++a)
+    for (std::size_t a = 0; task.pairs.empty() && a < view.labels.size(); ++a) {
       items += arm_finding(view, task, a);
+    }
   }
   std::string html = "<section id=\"findings\" aria-label=\"What was found\">\n<ul class=\"findings\">\n" +
                      items + "</ul>\n";
-  if (pairs > kMostFindings) {
-    html += fmt::format("<p class=\"note\">And {} more, in the table of comparisons below.</p>\n",
-                        pairs - kMostFindings);
+  if (pairs > shown) {
+    html += fmt::format(
+        "<p class=\"note\">{} {}comparisons of arms are in <a href=\"#comparisons\">the table "
+        "below</a>.</p>\n",
+        pairs - shown, shown > 0 ? "more " : "");
   }
   return html + "</section>\n";
 }

@@ -22,7 +22,8 @@ ReportView report_view(const Comparison& comparison, std::vector<std::string> ru
                        std::vector<RunRecord> records);
 
 std::string html_masthead(const ReportView& view, const std::string& title);
-std::string html_findings(const ReportView& view);     // one sentence a comparison
+// One sentence a comparison; where a sweep has selected (<li> elements), those in their place.
+std::string html_findings(const ReportView& view, const std::string& selections);
 std::string html_arms(const ReportView& view);         // counts and accuracies over all items
 std::string html_comparisons(const ReportView& view);  // all pairs, then each pair by subject; "" for one arm
 std::string html_subjects(const ReportView& view);     // every arm by subject; "" for tasks without subjects

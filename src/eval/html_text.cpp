@@ -79,7 +79,7 @@ std::string html_table(const std::string& caption, const std::string& head, cons
   const std::string label = html_escape(caption);
   return fmt::format(
       "<div class=\"scroll\" role=\"region\" tabindex=\"0\" "
-      "aria-label=\"{}\">\n<table{}>\n<caption>{}</caption>\n"
+      "aria-label=\"{}\">\n<table{}>\n<caption><span>{}</span></caption>\n"
       "<thead><tr>{}</tr></thead>\n{}</table>\n</div>\n",
       label, sortable ? " class=\"sortable\"" : "", label, head, bodies);
 }

@@ -100,6 +100,7 @@ RunSettings run_settings(const EvalModel& model, const EvalSettings& settings, c
     out.details["profile"] = settings.profile.name;
     out.details["extraction"] = rules_name(settings.rules);
   }
+  if (!settings.command.empty()) out.details["command"] = settings.command;
   for (const SweepAxis& axis : settings.sweep.value_or(Sweep{}).axes) {
     out.details["sweep"][axis.key] = axis.values;
   }

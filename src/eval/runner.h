@@ -48,6 +48,7 @@ struct EvalSettings {
   std::int64_t kv_bytes = 0;            // memory for the cache, see SchedulerOptions
   std::filesystem::path run_directory;  // may be empty, see default_run_directory
   std::string version;                  // the program's, for the record
+  std::string command;                  // the command line, for the record; may be empty
 };
 
 // The name of a run's directory where none was chosen: runs/TASK-MODEL-HASH, with a hash of the run's

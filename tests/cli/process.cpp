@@ -87,7 +87,8 @@ void Process::collect(int wait_status) {
   if (WIFEXITED(wait_status)) result_.status = WEXITSTATUS(wait_status);
   if (WIFSIGNALED(wait_status)) result_.signal = WTERMSIG(wait_status);
   if (std::filesystem::exists(files_ / "out")) result_.out = file_text(files_ / "out");
-  result_.err = file_text(files_ / "err");
+  // Absent where the process was killed before it had made it.
+  if (std::filesystem::exists(files_ / "err")) result_.err = file_text(files_ / "err");
 }
 
 ProcessResult refocus(const std::vector<std::string>& arguments, const ProcessOptions& options) {

@@ -105,6 +105,30 @@ TEST_F(Resume, KilledAtManyMomentsNothingIsLostOrAskedTwice) {
   EXPECT_EQ(table(last.out), table(whole.out));
 }
 
+TEST_F(Resume, KilledDuringItsReportsTheJournalAndTheOldReportAreWhole) {
+  ASSERT_EQ(testing::refocus(arguments("run")).status, 0);
+  const std::vector<std::string> rows = journal_rows(dir / "run");
+  const fs::path report = dir / "run/report.html";
+  int killed = 0;
+  for (int delay = 0; delay < 60; delay += 3) {
+    const std::string before = file_text(report);
+    Process process(arguments("run"));  // all is answered: it goes on with the reports at once
+    std::this_thread::sleep_for(std::chrono::milliseconds(delay));
+    process.send(SIGKILL);
+    const bool cut = process.wait().signal == SIGKILL;
+    killed += cut;
+    const std::string now = file_text(report);
+    EXPECT_TRUE(now == before || now.ends_with("-->\n") || now.ends_with("</html>\n")) << now.size();
+    EXPECT_EQ(journal_rows(dir / "run"), rows);
+  }
+  EXPECT_GE(killed, 3);
+  ASSERT_EQ(testing::refocus(arguments("run")).status, 0);
+  EXPECT_EQ(journal_rows(dir / "run"), rows);
+  for (const auto& file : fs::directory_iterator(dir / "run")) {
+    EXPECT_EQ(file.path().filename().string().find("report.html.tmp"), std::string::npos);
+  }
+}
+
 TEST_F(Resume, ThreadsAndBatchDoNotChangeAByte) {
   ASSERT_EQ(testing::refocus(arguments("one", {"--threads", "1", "--batch", "1"})).status, 0);
   ASSERT_EQ(testing::refocus(arguments("two", {"--threads", "2", "--batch", "16"})).status, 0);

@@ -8,7 +8,8 @@ export class Items {
     this.subjects = index.subjects;
     this.labels = index.labels;
     this.numbers = index.items; // doc_id of each item
-    this.arms = index.arms; // {letters, correct, cut}: one character an item
+    this.targets = index.targets; // right short answers, where the task has such
+    this.arms = index.arms; // {letters, correct, cut}: one character an item; of short answers also found: [text]
     this.chunkStarts = index.chunks;
     this.length = index.items.length;
     this.subjectOf = new Uint16Array(this.length);
@@ -23,6 +24,19 @@ export class Items {
 
   subject(place) {
     return this.subjects[this.subjectOf[place]];
+  }
+
+  /** The right letter or short answers of an item; "" where the data does not say. */
+  target(place) {
+    return this.targets?.[place] || this.labels[place].replace("-", "");
+  }
+
+  /** What was read from an arm's answer; "" where nothing was looked for. */
+  found(arm, place) {
+    const { letters, found } = this.arms[arm];
+    if (letters[place] === ".") return "";
+    if (letters[place] === "*") return found[place];
+    return letters[place] === "-" ? "no answer" : letters[place];
   }
 
   chunkOf(place) {

@@ -44,16 +44,15 @@ function likelihoods(values, label) {
         el("td", { class: "n" }, value === best ? "" : (best - value).toFixed(3))))));
 }
 
-const shown = (letter) => (letter === "-" ? "no letter" : letter);
-
 function verdict(items, arm, place) {
-  const { letters, correct, cut } = items.arms[arm];
-  const parts = [el("span", {}, shown(letters[place]))];
+  const { correct, cut } = items.arms[arm];
+  const found = items.found(arm, place);
+  const parts = found ? [el("span", {}, found)] : [];
   if (correct[place] !== "-") {
     const right = correct[place] === "1";
-    parts.push(", ", el("span", { class: right ? "fixed" : "broken" }, right ? "right" : "wrong"));
+    parts.push(parts.length ? ", " : "", el("span", { class: right ? "fixed" : "broken" }, right ? "right" : "wrong"));
   }
-  if (cut[place] === "1") parts.push(", cut off");
+  if (cut[place] === "1") parts.push(parts.length ? ", cut off" : "cut off");
   return parts;
 }
 
@@ -70,9 +69,10 @@ async function fill(inside, gist, items, place, arms, labels, words) {
     })),
     el("div", { class: "answers" }, arms.map((arm) => {
       const answer = answers[arm];
-      const tokens = answer.tokens === undefined ? "" : `, ${answer.tokens} tokens`;
+      const said = verdict(items, arm, place);
+      const tokens = answer.tokens === undefined ? "" : `${said.length ? ", " : ""}${answer.tokens} tokens`;
       return el("div", { class: "answer" }, el("h4", {}, labels[arm]),
-        el("p", { class: "verdict" }, verdict(items, arm, place), tokens),
+        el("p", { class: "verdict" }, said, tokens),
         answer.likelihoods ? likelihoods(answer.likelihoods, label) : response(answer, words));
     })),
   );
@@ -80,15 +80,16 @@ async function fill(inside, gist, items, place, arms, labels, words) {
 
 /** The closed element of an item; its texts come as soon as they are decoded. `arms` are the places of those to show. */
 export function itemElement(items, place, arms, labels, words, badge) {
-  const label = items.labels[place];
-  const letters = arms.map((arm) => shown(items.arms[arm].letters[place])).join(" → ");
+  const target = items.target(place);
+  const found = arms.map((arm) => items.found(arm, place)).join(" → ");
+  const open = arms.every((arm) => items.arms[arm].letters[place] === ".");
   const gist = el("span", { class: "gist", "aria-hidden": "true" });
   const inside = el("div", { class: "inside" });
   const element = el("details", { class: "item", "data-place": place },
     el("summary", {},
       badge ? el("span", { class: `badge ${badge}` }, badge) : null,
       el("span", { class: "where" }, `${items.subject(place)} ${items.numbers[place]}`),
-      el("span", { class: "change" }, label === "-" ? letters : `right ${label}: ${letters}`),
+      el("span", { class: "change" }, open ? "" : target ? `right ${target}: ${found}` : found),
       gist),
     inside);
   fill(inside, gist, items, place, arms, labels, words);

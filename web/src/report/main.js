@@ -81,7 +81,7 @@ const kResults = {
   "": ["All", () => true],
   right: ["Right", (arm, place) => arm.correct[place] === "1"],
   wrong: ["Wrong", (arm, place) => arm.correct[place] === "0"],
-  unparsed: ["No letter found", (arm, place) => arm.letters[place] === "-"],
+  unparsed: ["No answer found", (arm, place) => arm.letters[place] === "-"],
   cut: ["Cut off", (arm, place) => arm.cut[place] === "1"],
 };
 

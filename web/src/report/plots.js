@@ -51,23 +51,22 @@ function forestRows(sets) {
 function forest(rows, width) {
   const narrow = width < kNarrow;
   const longest = Math.max(...rows.map((row) => row.name.length));
-  const rowHeight = narrow ? 34 : 22;
-  const tone = (row) => (row.low > 0 ? "var(--fixed)" : row.high < 0 ? "var(--broken)" : "var(--text)");
+  const rowHeight = narrow ? 38 : 22;
+  const clear = (row) => row.p < 0.05 && (row.low > 0 || row.high < 0);
+  const tone = (row) => (!clear(row) ? "var(--text)" : row.low > 0 ? "var(--fixed)" : "var(--broken)");
   const title = (row) =>
     `${row.name}: ${points(row.difference)} points [${points(row.low)}, ${points(row.high)}]\n` +
     `${row.fixed} fixed, ${row.broken} broken of ${row.n}; p = ${row.p === null ? "–" : row.p.toPrecision(2)}`;
   const ticks = narrow ? 5 : 9;
-  const groups = rows.filter((row) => row.kind !== "subject");
-  const firstSubject = rows.find((row) => row.kind === "subject");
   const axisY = narrow
-    ? Plot.text(rows, { y: "name", text: "name", frameAnchor: "left", textAnchor: "start", dy: -11, fontSize: 12 })
+    ? Plot.text(rows, { y: "name", text: "name", frameAnchor: "left", textAnchor: "start", dy: -14, fontSize: 12, stroke: "var(--page)", fill: "var(--text)", strokeWidth: 4 })
     : Plot.axisY({ tickSize: 0, fontSize: 12, label: null });
   return Plot.plot({
     width,
     height: rows.length * rowHeight + 60,
     marginLeft: narrow ? 8 : Math.min(260, 24 + longest * 7),
     marginRight: 12,
-    marginTop: 30,
+    marginTop: narrow ? 42 : 30,
     marginBottom: 30,
     style: { background: "none", color: "var(--text)", fontFamily: "inherit" },
     x: { label: null, nice: true },
@@ -102,7 +101,7 @@ export function forestFigure(label, sets) {
       "among its parts. The table below has all numbers.",
   });
   figure.append(
-    el("figcaption", {}, "Difference in points with 95% interval; right of zero the arm is better. Coloured where the interval excludes zero."),
+    el("figcaption", {}, "Difference in points with 95% interval; right of zero the arm is better. Coloured where the interval excludes zero and p, of subjects after Holm’s correction, is below 0.05."),
   );
   responsive(figure, (width) => forest(rows, width));
   return figure;
@@ -110,10 +109,14 @@ export function forestFigure(label, sets) {
 
 function sweepPlot(curves, axis, width) {
   const numeric = curves.every((curve) => curve.points.every((point) => typeof point.x === "number"));
+  const xs = [...new Set(curves.flatMap((curve) => curve.points.map((point) => point.x)))];
+  // Values over orders of magnitude, as thresholds are.
+  const wide = numeric && Math.min(...xs) > 0 && Math.max(...xs) >= 50 * Math.min(...xs);
+  const scale = !numeric ? "point" : wide ? "log" : "linear";
   const prompts = [...new Set(curves.map((curve) => curve.name))];
   const colour = (name) => `var(--series-${(prompts.indexOf(name) % 5) + 1})`;
   const data = curves.flatMap((curve) => curve.points.map((point) => ({ ...point, name: curve.name })));
-  const baselines = curves.filter((curve) => curve.baseline).map((curve) => ({ ...curve.baseline, name: curve.name }));
+  const baselines = curves.filter((curve) => curve.baseline?.accuracy != null).map((curve) => ({ ...curve.baseline, name: curve.name }));
   const ends = curves.map((curve) => ({ ...curve.points[curve.points.length - 1], name: curve.name }));
   const title = (d) => `${d.name}, ${axis} = ${d.x}: ${percent(d.accuracy)} [${percent(d.low)}, ${percent(d.high)}], n = ${d.n}`;
   const labelled = width >= kNarrow && curves.length <= 5;
@@ -124,7 +127,7 @@ function sweepPlot(curves, axis, width) {
     marginRight: labelled ? 24 + 7 * Math.max(...prompts.map((name) => name.length)) : 16,
     marginBottom: 42,
     style: { background: "none", color: "var(--text)", fontFamily: "inherit", fontSize: "12px" },
-    x: { label: axis, labelAnchor: "center", labelArrow: "none", type: numeric ? "linear" : "point", ticks: numeric ? [...new Set(data.map((d) => d.x))] : undefined, tickSize: 0 },
+    x: { label: axis, labelAnchor: "center", labelArrow: "none", type: scale, ticks: numeric ? xs : undefined, tickFormat: String, tickSize: 0 },
     y: { label: null, tickFormat: (y) => `${Math.round(100 * y * 10) / 10}%`, nice: true, tickSize: 0, ticks: 6 },
     marks: [
       Plot.gridY({ stroke: "var(--line)", strokeOpacity: 1, ticks: 6 }),
@@ -146,7 +149,9 @@ export function sweepFigures(sweep) {
   for (const task of sweep.tasks) {
     for (const axis of [...new Set(task.curves.map((curve) => curve.axis))]) {
       const fixedText = (curve) => Object.entries(curve.fixed ?? {}).map(([key, value]) => `${key}=${value}`).join(", ");
-      const of_axis = task.curves.filter((curve) => curve.axis === axis && curve.points.length > 0);
+      const of_axis = task.curves
+        .map((curve) => ({ ...curve, points: curve.points.filter((point) => point.accuracy !== null) }))
+        .filter((curve) => curve.axis === axis && curve.points.length > 0);
       if (of_axis.length === 0) continue;
       // A name tells a curve from the others of its figure.
       const fixed = new Set(of_axis.map(fixedText));
