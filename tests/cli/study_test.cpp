@@ -1,4 +1,6 @@
 // refocus study on the bundled model: its files against those of eval and attention, and bad input.
+#include <fmt/core.h>
+
 #include "cli/cli_support.h"
 
 namespace refocus {
@@ -39,7 +41,10 @@ TEST_F(Study, MeasuresWhatAttentionMeasures) {
     const std::size_t dot = name.find('.');
     const Json& grid = grids[name.substr(0, dot)];
     const std::string key_class = dot == std::string::npos ? "all" : name.substr(dot + 1);
-    if (!grid.contains(key_class)) continue;
+    if (!grid.contains(key_class)) {  // the text has no such token
+      for (const Json& value : layers) EXPECT_TRUE(value.is_null()) << name;
+      continue;
+    }
     for (std::size_t layer = 0; layer < layers.size(); ++layer) {
       double sum = 0;
       int heads = 0;
@@ -54,6 +59,35 @@ TEST_F(Study, MeasuresWhatAttentionMeasures) {
     }
   }
   EXPECT_GT(compared, 4 * 25);
+}
+
+// The rows that the answer's tokens were predicted from, and those alone.
+TEST_F(Study, RowsOfTheResponseBeginWithThePromptsLast) {
+  const Arguments one = {"-m", "small-worlds", "--subjects", "jobs", "--limit", "1", "--cot"};
+  const auto run = [&](const Arguments& command, const char* out) {
+    const ProcessResult result = testing::refocus(plus(command, {"-o", (dir / out).string()}));
+    ASSERT_EQ(result.status, 0) << result.err;
+  };
+  run(plus({"eval", "worlds"}, one), "run");
+  run(plus({"study", "worlds"}, one), "study");
+  std::istringstream samples(file_text(dir / "run/arms/cot-none/samples_worlds_jobs_refocus.jsonl"));
+  std::string line;
+  std::getline(samples, line);
+  const Json sample = Json::parse(line);
+  const std::int64_t prompt = sample["prompt_tokens"], generated = sample["generated_tokens"];
+  ASSERT_GT(generated, 10);
+  run({"attention", "-m", "small-worlds", "-p", sample["arguments"]["gen_args_0"]["arg_0"], "-n", "200",
+       "--queries", fmt::format("{}-{}", prompt - 1, prompt + generated - 2), "--no-page"},
+      "attention");
+  const Json grids = Json::parse(file_text(dir / "attention/statistics.json"))["arms"][0]["statistics"];
+  const Json means = Json::parse(file_text(dir / "study/study.json"))["arms"][0]["means"];
+  for (const char* name : {"entropy", "mass_first", "mass_non_semantic", "divergence_layer0"}) {
+    for (std::size_t layer = 0; layer < 4; ++layer) {
+      double sum = 0;
+      for (const Json& head : grids[name]["all"][layer]) sum += head.get<double>() / 5;
+      EXPECT_NEAR(means[name][layer].get<double>(), sum, 1e-12) << name << " layer " << layer;
+    }
+  }
 }
 
 TEST_F(Study, AnswersAreThoseOfAnEvaluation) {

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "stats/holm.h"
 #include "study/study_summary.h"
 #include "study_support.h"
 #include "support.h"
@@ -54,6 +55,10 @@ TEST(StudyComparison, RightAgainstWrongByHand) {
   EXPECT_LT(row.difference.interval.high, -5 + 2.1 * error);
   EXPECT_LT(row.difference.p, 1e-4);
   EXPECT_GE(row.p_holm, row.difference.p);
+  std::vector<double> p;
+  for (const StatisticDifference& r : comparison.rows) p.push_back(r.difference.p);
+  EXPECT_GT(row.p_holm, row.difference.p) << "one of eighteen tests";
+  for (std::size_t i = 0; i < p.size(); ++i) EXPECT_EQ(comparison.rows[i].p_holm, holm_adjusted(p)[i]) << i;
   const StatisticDifference& last = comparison.rows[8];  // row_sum, layer 0, without item 27
   EXPECT_EQ(last.first_texts, 16);
   EXPECT_EQ(last.second_texts, 23);
@@ -71,6 +76,9 @@ TEST(StudyComparison, PairsItemsOfTwoArms) {
   const StudyComparison& models = find(study, all, "before_after-direct-none");
   EXPECT_DOUBLE_EQ(models.rows[0].first_mean + 3, models.rows[0].second_mean);
   EXPECT_DOUBLE_EQ(models.rows[0].difference.difference, 3);
+  // Every pair differs by the same, so nothing is uncertain; between unpaired texts it would be.
+  EXPECT_EQ(models.rows[0].difference.interval.low, 3);
+  EXPECT_EQ(models.rows[0].difference.interval.high, 3);
 }
 
 TEST(StudyComparison, AGroupOfFewerThanTenIsNotCompared) {
