@@ -9,6 +9,7 @@
 #include "analyze/attention_run.h"
 #include "analyze/explorer_page.h"
 #include "base/error.h"
+#include "cli/asking_options.h"
 #include "cli/attention_output.h"
 #include "cli/bundled.h"
 #include "cli/checks.h"
@@ -55,13 +56,6 @@ AttentionSettings settings_of(const Options& options, const LlamaConfig& config)
   return settings;
 }
 
-std::vector<InterventionSpec> interventions_of(const Options& options) {
-  std::vector<InterventionSpec> out;
-  for (const std::string& text : options.interventions) out.push_back(parse_intervention(text));
-  if (out.empty()) out.emplace_back();
-  return out;
-}
-
 std::vector<FinishedArm> arms_of(const Options& options, std::span<const InterventionSpec> specs,
                                  const LlamaConfig& config) {
   std::vector<FinishedArm> arms;
@@ -84,10 +78,6 @@ std::vector<FinishedArm> arms_of(const Options& options, std::span<const Interve
     arms.push_back(std::move(done));
   }
   return arms;
-}
-
-std::int64_t context_of(const Options& options, const LlamaConfig& config) {
-  return options.model.context > 0 ? options.model.context : config.context_length();
 }
 
 // The chosen positions of a text of `count` tokens that could have had up to `most`.
@@ -126,7 +116,7 @@ AttentionText text_of(const Options& options, const OpenModel& model, const std:
 void check_prompt(const Options& options, RunningModel& model, const std::vector<std::int32_t>& prompt) {
   const LlamaConfig& config = model.files.config;
   // Where nothing is generated, the prompt may fill the context.
-  const std::int64_t context = context_of(options, config) + (options.max_new_tokens == 0 ? 1 : 0);
+  const std::int64_t context = options.model.context_for(config) + (options.max_new_tokens == 0 ? 1 : 0);
   Scheduler(model.transformer, {1, context, kv_bytes(config, 1, model.transformer.kv_type())}).check(prompt);
   if (std::ssize(prompt) + options.max_new_tokens < 2) {
     throw input_error(
@@ -146,7 +136,7 @@ void run_prompt(const Options& options, RunningModel& model, AttentionReport& re
                 const fs::path& directory) {
   const std::vector<std::int32_t> prompt = options.prompt.tokens(model.files);
   check_prompt(options, model, prompt);
-  const Continuation how{options.max_new_tokens, context_of(options, model.files.config),
+  const Continuation how{options.max_new_tokens, options.model.context_for(model.files.config),
                          model.files.eos_ids};
   std::vector<std::int32_t> continuation;
   report.free = options.free && options.max_new_tokens > 0;
@@ -164,7 +154,7 @@ void run_prompt(const Options& options, RunningModel& model, AttentionReport& re
 // The prompts that an evaluation would ask.
 std::vector<std::vector<std::int32_t>> task_prompts(const Options& options, const OpenModel& model,
                                                     AttentionReport& report) {
-  const Profile profile = options.profile.empty() ? default_profile() : load_profile(options.profile);
+  const Profile profile = profile_of(options.profile);
   const std::vector<AskedTask> asked = read_task_arguments({options.task});
   const PromptKind prompt_kind = prompt_kinds(asked, options.cot, options.direct, false).front();
   Task task = std::move(load_tasks(asked, options.data, options.subjects).front());
@@ -174,7 +164,7 @@ std::vector<std::vector<std::int32_t>> task_prompts(const Options& options, cons
   report.prompt_kind = prompt_kind_name(prompt_kind);
   report.profile = profile.name;
   const Tokenizer& tokenizer = model.need_tokenizer("use a model that has one");
-  const std::int64_t context = context_of(options, model.config);
+  const std::int64_t context = options.model.context_for(model.config);
   std::vector<std::vector<std::int32_t>> prompts;
   for (const Item& item : task.items) {
     prompts.push_back(tokenizer.encode_prompt(make_prompt(parts, item)));
@@ -202,7 +192,7 @@ void run_task(const Options& options, RunningModel& model, AttentionReport& repo
 }
 
 void run(const Options& options) {
-  const std::vector<InterventionSpec> specs = interventions_of(options);
+  const std::vector<InterventionSpec> specs = parse_interventions(options.interventions);
   AtomicDirectory directory(
       options.output, options.force ? "attention.json" : "",
       options.force ? "choose another with -o" : "choose another with -o, or replace it with --force");
@@ -285,13 +275,7 @@ Action add_attention(CLI::App& command) {
   auto options = std::make_shared<Options>();
   options->model.add_model(command);
   add_sources(command, *options);
-  command
-      .add_option("--intervene", options->interventions,
-                  "none, or rebalance[:alpha=0.2,threshold=0.01,depth=LAST,mode=mask|self]; several times: "
-                  "several arms")
-      ->type_name("SPEC")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  add_interventions(command, options->interventions);
   command.add_option("--layers", options->layers, "Layers to keep (default: all)")
       ->check(not_empty())
       ->type_name("0,4-7");

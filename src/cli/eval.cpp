@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "cli/asking_options.h"
 #include "cli/bundled.h"
 #include "cli/checks.h"
 #include "cli/command.h"
@@ -14,7 +15,6 @@
 #include "cli/model_options.h"
 #include "cli/task_arguments.h"
 #include "eval/comparison_table.h"
-#include "eval/fingerprint.h"
 #include "eval/profile.h"
 #include "eval/run_directory.h"
 #include "eval/runner.h"
@@ -59,13 +59,10 @@ EvalSettings settings_of(const Options& options) {
     settings.sweep = parse_sweep(options.sweeps);
     settings.interventions = expand_sweep(*settings.sweep, options.interventions);
   } else {
-    for (const std::string& spec : options.interventions)
-      settings.interventions.push_back(parse_intervention(spec));
+    settings.interventions = parse_interventions(options.interventions);
   }
-  if (settings.interventions.empty()) settings.interventions.emplace_back();
-  settings.profile = options.profile.empty() ? default_profile() : load_profile(options.profile);
-  settings.rules = !options.rules.empty() ? parse_rules(options.rules)
-                                          : settings.profile.extraction.value_or(ExtractionRules::kAnchored);
+  settings.profile = profile_of(options.profile);
+  settings.rules = rules_of(options.rules, settings.profile);
   const std::vector<AskedTask> tasks = read_task_arguments(options.tasks);
   settings.prompts = prompt_kinds(tasks, options.cot, options.direct, options.loglikelihood);
   if (!options.loglikelihood) {
@@ -110,16 +107,10 @@ void print_sweep(const SweepReport& sweep, const fs::path& run) {
 void run(const Options& options) {
   EvalSettings settings = settings_of(options);
   RunningModel model(options.model);
-  const OpenModel& files = model.files;
-  settings.context = options.model.context > 0 ? options.model.context : files.config.context_length();
-  settings.kv_bytes = kv_budget(options.model, files.config, options.batch, settings.context);
-  const EvalModel asked{
-      model.transformer,
-      files.need_tokenizer("download the model's tokenizer files"),
-      files.eos_ids,
-      files.name(),
-      name_of_model(files.directory),
-      model_fingerprint(files.directory, files.config_json, *files.weights, files.adapter.get())};
+  const LlamaConfig& config = model.files.config;
+  settings.context = options.model.context_for(config);
+  settings.kv_bytes = kv_budget(options.model, config, options.batch, settings.context);
+  const EvalModel asked = eval_model(model, "download the model's tokenizer files");
   tell_how_to_resume();
   const EvalOutcome outcome = run_evaluation(asked, settings);
   if (outcome.sweep) {
@@ -171,13 +162,7 @@ Action add_eval(CLI::App& command) {
                   "Worked examples before each question of mmlu, from its dev split (default: 0)")
       ->needs(loglikelihood)
       ->check(whole_number(0, 1 << 20));
-  command
-      .add_option("--intervene", options->interventions,
-                  "none, or rebalance[:alpha=0.2,threshold=0.01,depth=LAST,mode=mask|self]; several times: "
-                  "several arms")
-      ->type_name("SPEC")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  add_interventions(command, options->interventions);
   command
       .add_option(
           "--sweep", options->sweeps,

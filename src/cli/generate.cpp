@@ -55,8 +55,7 @@ void run(const Options& options) {
   request.intervention = spec;
   request.sampling = options.sampling;
   if (!options.ignore_eos) request.stop_tokens = model.files.eos_ids;
-  const std::int64_t context =
-      options.model.context > 0 ? options.model.context : model.files.config.context_length();
+  const std::int64_t context = options.model.context_for(model.files.config);
   const auto needed =
       std::min(context, static_cast<std::int64_t>(request.prompt.size()) + request.max_new_tokens);
   Scheduler scheduler(model.transformer,

@@ -25,7 +25,7 @@ void run(const Options& options) {
   const std::vector<std::int32_t> tokens = options.prompt.tokens(model.files);
   const auto count = static_cast<std::int64_t>(tokens.size());
   // A context of one more than the tokens: nothing is generated, so the prompt may fill it.
-  const std::int64_t context = options.model.context > 0 ? options.model.context : config.context_length();
+  const std::int64_t context = options.model.context_for(config);
   Scheduler(model.transformer, {1, context + 1, kv_bytes(config, 1, model.transformer.kv_type())})
       .check(tokens);
 

@@ -30,6 +30,9 @@ struct ModelOptions {
   std::string adapter = {};  // a PEFT adapter's directory, or empty
 
   DType kv() const { return kv_type == "f16" ? DType::kF16 : DType::kF32; }
+  std::int64_t context_for(const LlamaConfig& config) const {
+    return context > 0 ? context : config.context_length();
+  }
 
   void add_model(CLI::App& command);
   void add_adapter(CLI::App& command);  // --adapter

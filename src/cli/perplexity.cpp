@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "cli/asking_options.h"
 #include "cli/checks.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
@@ -39,12 +40,12 @@ struct OtherModel {
 
 // The interventions of -m's arms. Without --against one without intervention comes first, as the reference.
 std::vector<InterventionSpec> arms_of(const Options& options) {
-  std::vector<InterventionSpec> out;
-  for (const std::string& spec : options.interventions) out.push_back(parse_intervention(spec));
+  std::vector<InterventionSpec> out = parse_interventions(options.interventions);
+  if (!options.against.empty()) return out;
   const auto none = std::find_if(out.begin(), out.end(), [](const auto& spec) { return !spec.rebalance; });
-  if (out.empty() || (options.against.empty() && none == out.end())) {
+  if (none == out.end()) {
     out.insert(out.begin(), InterventionSpec());
-  } else if (options.against.empty()) {
+  } else {
     std::rotate(out.begin(), none, none + 1);
   }
   return out;
@@ -158,13 +159,7 @@ Action add_perplexity(CLI::App& command) {
                   "-m without intervention)")
       ->check(not_empty())
       ->type_name("MODEL");
-  command
-      .add_option("--intervene", options->interventions,
-                  "none, or rebalance[:alpha=0.2,threshold=0.01,depth=LAST,mode=mask|self]; several times: "
-                  "several arms")
-      ->type_name("SPEC")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  add_interventions(command, options->interventions);
   options->model.add_running(command);
   command.get_option("--context")
       ->description("Tokens of a window (default: the model's context, at most 2048)");

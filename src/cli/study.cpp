@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "cli/asking_options.h"
 #include "cli/bundled.h"
 #include "cli/checks.h"
 #include "cli/command.h"
@@ -38,12 +39,9 @@ const std::map<std::string, TextRows> kRows = {
 
 StudySettings settings_of(const Options& options, const OpenModel& model) {
   StudySettings out;
-  for (const std::string& spec : options.interventions)
-    out.eval.interventions.push_back(parse_intervention(spec));
-  if (out.eval.interventions.empty()) out.eval.interventions.emplace_back();
-  out.eval.profile = options.profile.empty() ? default_profile() : load_profile(options.profile);
-  out.eval.rules = !options.rules.empty() ? parse_rules(options.rules)
-                                          : out.eval.profile.extraction.value_or(ExtractionRules::kAnchored);
+  out.eval.interventions = parse_interventions(options.interventions);
+  out.eval.profile = profile_of(options.profile);
+  out.eval.rules = rules_of(options.rules, out.eval.profile);
   const std::vector<AskedTask> tasks = read_task_arguments({options.task});
   if (tasks.front().kind().type == AnswerType::kTranscript) {
     throw usage_error(
@@ -57,7 +55,7 @@ StudySettings settings_of(const Options& options, const OpenModel& model) {
   }
   out.eval.max_new_tokens = options.max_new_tokens;
   out.eval.batch = options.batch;
-  out.eval.context = options.model.context > 0 ? options.model.context : model.config.context_length();
+  out.eval.context = options.model.context_for(model.config);
   out.eval.kv_bytes = kv_budget(options.model, model.config, options.batch, out.eval.context);
   out.rows = kRows.at(options.rows);
   out.window = options.window;
@@ -96,22 +94,15 @@ void run(const Options& options) {
     other.adapter.clear();
     before.emplace(other);
   }
-  const OpenModel& files = model.files;
-  const EvalModel asked{
-      model.transformer,
-      files.need_tokenizer("use a model that has one"),
-      files.eos_ids,
-      files.name(),
-      name_of_model(files.directory),
-      model_fingerprint(files.directory, files.config_json, *files.weights, files.adapter.get())};
+  const EvalModel asked = eval_model(model, "use a model that has one");
   const Study study = run_study(asked, settings, before ? &before->transformer : nullptr);
   const std::vector<StudyComparison> comparisons = compare_texts(study);
-  const nlohmann::ordered_json described = settings_json(options, asked, settings);
-  write_study(study, comparisons, described, directory.path());
+  const nlohmann::ordered_json numbers =
+      study_json(study, comparisons, settings_json(options, asked, settings));
+  write_study(study, comparisons, numbers, directory.path());
   directory.commit();
   if (options.json) {
-    fmt::print("{}\n", study_json(study, comparisons, described)
-                           .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    fmt::print("{}\n", numbers.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   } else {
     fmt::print("{}Texts, numbers and pictures: {}\n", study_table(study, comparisons), options.output);
   }
@@ -133,13 +124,7 @@ void add_asking(CLI::App& command, Options& options) {
       ->type_name("DIR");
   command.add_flag("--cot", options.cot, "Ask for an analysis before the answer (default)");
   command.add_flag("--direct", options.direct, "Ask for the answer at once; with --cot: both");
-  command
-      .add_option("--intervene", options.interventions,
-                  "none, or rebalance[:alpha=0.2,threshold=0.01,depth=LAST,mode=mask|self]; several times: "
-                  "several arms")
-      ->type_name("SPEC")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  add_interventions(command, options.interventions);
   command.add_option("--subjects", options.subjects, "Subjects of the task (default: all)")
       ->delimiter(',')
       ->type_name("a,b");

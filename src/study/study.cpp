@@ -148,7 +148,7 @@ void check_before(const LlamaConfig& after, const LlamaConfig& before) {
 // As an evaluation judges it.
 void judge_answer(const EvalSettings& settings, const Asked& asked, StudiedText& out) {
   const auto task = std::ranges::find_if(settings.tasks, [&](const Task& t) {
-    return &t.items.front() <= asked.question->item && asked.question->item <= &t.items.back();
+    return std::ranges::find(t.subjects, asked.response.subject) != t.subjects.end();
   });
   const Answer answer = judge_text(*task, *asked.question->item, asked.response, settings.rules);
   if (answer.extraction.letter) {

@@ -4,8 +4,8 @@
 
 #include <cmath>
 
+#include "base/text_file.h"
 #include "eval/csv_writer.h"
-#include "io/atomic_file.h"
 #include "study/study_figures.h"
 #include "study/study_summary.h"
 
@@ -115,20 +115,15 @@ ordered_json study_json(const Study& study, std::span<const StudyComparison> com
 }
 
 void write_study(const Study& study, std::span<const StudyComparison> comparisons,
-                 const ordered_json& settings, const std::filesystem::path& directory) {
-  const auto write = [&](const std::string& name, const std::string& text) {
-    AtomicFile file(directory / name);
-    file.write(text);
-    file.commit();
-  };
-  write("study.json",
-        study_json(study, comparisons, settings).dump(1, ' ', false, ordered_json::error_handler_t::replace) +
-            "\n");
-  write("texts.csv", study_csv(study));
-  write("arms.svg", arms_svg(study));
+                 const ordered_json& numbers, const std::filesystem::path& directory) {
+  write_file_atomically(directory / "study.json",
+                        numbers.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
+  write_file_atomically(directory / "texts.csv", study_csv(study));
+  write_file_atomically(directory / "arms.svg", arms_svg(study));
   for (const StudyComparison& comparison : comparisons) {
     const std::string picture = comparison_svg(study, comparison);
-    if (!picture.empty()) write(comparison_name(study, comparison) + ".svg", picture);
+    if (picture.empty()) continue;
+    write_file_atomically(directory / (comparison_name(study, comparison) + ".svg"), picture);
   }
 }
 

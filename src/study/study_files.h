@@ -16,8 +16,8 @@ std::string study_csv(const Study& study);
 nlohmann::ordered_json study_json(const Study& study, std::span<const StudyComparison> comparisons,
                                   const nlohmann::ordered_json& settings);
 
-// All of them, with the pictures, into a directory that exists.
+// All of them, with the pictures, into a directory that exists. `numbers` is what study_json made.
 void write_study(const Study& study, std::span<const StudyComparison> comparisons,
-                 const nlohmann::ordered_json& settings, const std::filesystem::path& directory);
+                 const nlohmann::ordered_json& numbers, const std::filesystem::path& directory);
 
 }  // namespace refocus

@@ -49,7 +49,8 @@ TEST(StudyFiles, WritesAPictureAComparisonThatHasNumbers) {
   testing::TempDir dir;
   Study study = testing::study_by_hand(false);
   for (StudiedText& text : study.arms[0].texts) text.correct = true;
-  write_study(study, compare_texts(study), {}, dir / "");
+  const auto comparisons = compare_texts(study);
+  write_study(study, comparisons, study_json(study, comparisons, {}), dir / "");
   EXPECT_FALSE(fs::exists(dir / "wrong_right-cot-none.svg"));
   for (const char* name :
        {"study.json", "texts.csv", "arms.svg", "wrong_right-direct-none.svg", "direct_cot-none.svg"}) {
