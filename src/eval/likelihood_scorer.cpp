@@ -14,12 +14,6 @@ namespace {
 std::size_t size_of(std::int64_t count) { return static_cast<std::size_t>(count); }
 std::int64_t blocks_for(std::int64_t tokens) { return (tokens + kKeyBlock - 1) / kKeyBlock; }
 
-std::int64_t cache_bytes(const Transformer& model, const SchedulerOptions& options) {
-  if (options.kv_bytes > 0) return options.kv_bytes;
-  const std::int64_t context = options.context > 0 ? options.context : model.config().context_length();
-  return options.max_sequences * kv_bytes(model.config(), context, model.kv_type());
-}
-
 }  // namespace
 
 struct LikelihoodScorer::TokenScore {
@@ -87,27 +81,12 @@ LikelihoodScorer::LikelihoodScorer(Transformer& model, const SchedulerOptions& o
     : model_(model),
       max_sequences_(std::min(options.max_sequences, model.max_rows())),
       pool_(model.config(), cache_bytes(model, options), model.kv_type()),
-      prefixes_(pool_) {
+      prefixes_(pool_),
+      interventions_(model) {
   REFOCUS_CHECK(options.max_sequences >= 1);
 }
 
 LikelihoodScorer::~LikelihoodScorer() = default;
-
-std::unique_ptr<Intervention> LikelihoodScorer::take_intervention(const std::string& name,
-                                                                  const InterventionSpec& spec) {
-  auto& idle = idle_interventions_[name];
-  if (idle.empty()) {
-    return std::make_unique<Intervention>(spec, model_.config().num_hidden_layers,
-                                          model_.config().num_attention_heads, model_.max_rows());
-  }
-  std::unique_ptr<Intervention> out = std::move(idle.back());
-  idle.pop_back();
-  return out;
-}
-
-void LikelihoodScorer::give_back(const std::string& name, std::unique_ptr<Intervention> intervention) {
-  idle_interventions_[name].push_back(std::move(intervention));
-}
 
 void LikelihoodScorer::no_room(std::int64_t tokens) const {
   throw input_error("cache", "expected memory for {} tokens, got {} MiB, enough for {}; raise --kv-memory",
@@ -166,7 +145,7 @@ bool LikelihoodScorer::admit(const Source& source) {
     member->others.emplace_back(option.size() - 1);
   }
   member->firsts.resize(member->first_tokens.size());
-  member->intervention = take_intervention(member->intervention_name, member->request.intervention);
+  member->intervention = interventions_.take(member->intervention_name, member->request.intervention);
   group_.push_back(std::move(member));
   return true;
 }
@@ -260,7 +239,8 @@ void LikelihoodScorer::run_continuations(std::vector<Continuation>& wave) {
                     c.member->others[c.option].data()});
   }
   run_jobs(jobs, std::min(kLogitRows, model_.max_rows()));
-  for (Continuation& c : wave) give_back(c.member->intervention_name, std::move(c.intervention));
+  for (Continuation& c : wave)
+    interventions_.give_back(c.member->intervention_name, std::move(c.intervention));
   wave.clear();
 }
 
@@ -277,7 +257,7 @@ void LikelihoodScorer::score_continuations() {
         REFOCUS_CHECK(cache.fork(member->cache, member->length_with(o)));
       }
       wave.push_back({member.get(), o, std::move(cache),
-                      take_intervention(member->intervention_name, member->request.intervention)});
+                      interventions_.take(member->intervention_name, member->request.intervention)});
     }
   }
   run_continuations(wave);
@@ -331,7 +311,7 @@ void LikelihoodScorer::run(const Source& source, const OnDone& on_done) {
         }
         result.options.push_back(option);
       }
-      give_back(member->intervention_name, std::move(member->intervention));
+      interventions_.give_back(member->intervention_name, std::move(member->intervention));
       on_done(std::move(result));
     }
     group_.clear();

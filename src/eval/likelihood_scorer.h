@@ -8,7 +8,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -18,7 +17,7 @@
 #include "eval/option_likelihood.h"
 #include "generate/prefix_cache.h"
 #include "generate/scheduler.h"
-#include "intervene/intervention.h"
+#include "intervene/intervention_pool.h"
 #include "model/transformer.h"
 
 namespace refocus {
@@ -68,8 +67,6 @@ class LikelihoodScorer {
   void run_continuations(std::vector<Continuation>& wave);
   void score_alone(Member& member);
   void run_jobs(std::span<Job> jobs, std::int64_t most_rows);
-  std::unique_ptr<Intervention> take_intervention(const std::string& name, const InterventionSpec& spec);
-  void give_back(const std::string& name, std::unique_ptr<Intervention> intervention);
 
   Transformer& model_;
   std::int64_t max_sequences_;
@@ -79,7 +76,7 @@ class LikelihoodScorer {
   std::optional<LikelihoodRequest> pending_;    // for which there was no room
   std::int64_t promised_blocks_ = 0;            // of the pool, to members that wait for a prefix
   std::int64_t fork_blocks_ = 0;                // most blocks that one continuation of the group needs
-  std::map<std::string, std::vector<std::unique_ptr<Intervention>>> idle_interventions_;
+  InterventionPool interventions_;
   std::int64_t computed_rows_ = 0;
 };
 

@@ -27,21 +27,19 @@ struct Scheduler::Active {
   }
 };
 
-namespace {
-
-std::int64_t cache_bytes(const Transformer& model, const SchedulerOptions& options, std::int64_t context) {
-  return options.kv_bytes > 0 ? options.kv_bytes
-                              : options.max_sequences * kv_bytes(model.config(), context, model.kv_type());
+std::int64_t cache_bytes(const Transformer& model, const SchedulerOptions& options) {
+  if (options.kv_bytes > 0) return options.kv_bytes;
+  const std::int64_t context = options.context > 0 ? options.context : model.config().context_length();
+  return options.max_sequences * kv_bytes(model.config(), context, model.kv_type());
 }
-
-}  // namespace
 
 Scheduler::Scheduler(Transformer& model, const SchedulerOptions& options)
     : model_(model),
       max_sequences_(std::min(options.max_sequences, model.max_rows())),
       context_(options.context > 0 ? options.context : model.config().context_length()),
-      pool_(model.config(), cache_bytes(model, options, context_), model.kv_type()),
-      prefixes_(pool_) {
+      pool_(model.config(), cache_bytes(model, options), model.kv_type()),
+      prefixes_(pool_),
+      interventions_(model) {
   REFOCUS_CHECK(options.max_sequences >= 1);
 }
 
@@ -66,18 +64,6 @@ void Scheduler::check(std::span<const std::int32_t> prompt) const {
                         model_.config().vocab_size - 1, token);
     }
   }
-}
-
-std::unique_ptr<Intervention> Scheduler::take_intervention(const std::string& name,
-                                                           const InterventionSpec& spec) {
-  auto& idle = idle_interventions_[name];
-  if (idle.empty()) {
-    return std::make_unique<Intervention>(spec, model_.config().num_hidden_layers,
-                                          model_.config().num_attention_heads, model_.max_rows());
-  }
-  std::unique_ptr<Intervention> out = std::move(idle.back());
-  idle.pop_back();
-  return out;
 }
 
 std::unique_ptr<Scheduler::Active> Scheduler::make_active(GenerationRequest request) {
@@ -139,7 +125,7 @@ bool Scheduler::admit(const Source& source) {
     }
   }
   if (!next->intervention)
-    next->intervention = take_intervention(next->intervention_name, next->request.intervention);
+    next->intervention = interventions_.take(next->intervention_name, next->request.intervention);
   active_.push_back(std::move(next));
   return true;
 }
@@ -258,7 +244,7 @@ void Scheduler::step(const OnDone& on_done, const OnToken& on_token) {
   for (std::unique_ptr<Active>& active : active_) {
     if (!active->done) continue;
     const std::unique_ptr<Active> ended = std::move(active);
-    idle_interventions_[ended->intervention_name].push_back(std::move(ended->intervention));
+    interventions_.give_back(ended->intervention_name, std::move(ended->intervention));
     ended->cache.clear();
     on_done({ended->request.id,
              {ended->tokens.begin() + ended->prompt_size(), ended->tokens.end()},

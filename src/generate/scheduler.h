@@ -19,7 +19,7 @@
 
 #include "generate/prefix_cache.h"
 #include "generate/sampler.h"
-#include "intervene/intervention.h"
+#include "intervene/intervention_pool.h"
 #include "model/transformer.h"
 
 namespace refocus {
@@ -50,6 +50,9 @@ struct SchedulerOptions {
   std::int64_t context = 0;        // most tokens a sequence may have; the model's context length where 0
   std::int64_t kv_bytes = 0;       // memory for the cache; for max_sequences whole contexts where 0
 };
+
+// What these options mean for a model's cache: kv_bytes, or so many whole contexts.
+std::int64_t cache_bytes(const Transformer& model, const SchedulerOptions& options);
 
 struct SchedulerStats {
   std::int64_t prefill_tokens = 0, decode_tokens = 0;
@@ -89,7 +92,6 @@ class Scheduler {
   void step(const OnDone& on_done, const OnToken& on_token);
   void advance(Active& active, const float* logits, const OnToken& on_token);
   void remember_prefix(Active& active);
-  std::unique_ptr<Intervention> take_intervention(const std::string& name, const InterventionSpec& spec);
 
   Transformer& model_;
   std::int64_t max_sequences_, context_;
@@ -98,7 +100,7 @@ class Scheduler {
   SchedulerStats stats_;
   std::vector<std::unique_ptr<Active>> active_;  // oldest first
   std::deque<std::unique_ptr<Active>> waiting_;  // preempted, or held back until a shared prefix is computed
-  std::map<std::string, std::vector<std::unique_ptr<Intervention>>> idle_interventions_;
+  InterventionPool interventions_;
   std::vector<SequenceInput> inputs_;  // this step's, with the sequences they belong to
   std::vector<Active*> planned_;
 };
