@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/markup.h"
 #include "base/utf8.h"
 
 namespace refocus::svg {
@@ -29,26 +30,12 @@ std::vector<double> ticks(double low, double high, double step) {
 std::string escaped(std::string_view text) {
   std::string out;
   for (const char c : replace_invalid_utf8(text)) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        out += static_cast<unsigned char>(c) < 0x20 && c != '\t' && c != '\n' && c != '\r'
-                   ? "\xEF\xBF\xBD"
-                   : std::string(1, c);
+    if (const char* entity = markup_entity(c)) {
+      out += entity;
+    } else if (static_cast<unsigned char>(c) < 0x20 && c != '\t' && c != '\n' && c != '\r') {
+      out += "\xEF\xBF\xBD";
+    } else {
+      out += c;
     }
   }
   return out;

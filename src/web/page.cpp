@@ -6,6 +6,7 @@
 #include <array>
 
 #include "base/error.h"
+#include "base/markup.h"
 #include "base/thread_pool.h"
 #include "web/built_pages.h"
 #include "web/plain_style.h"
@@ -72,30 +73,14 @@ std::string html_escape(std::string_view text) {
   std::string out;
   out.reserve(text.size());
   for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      case '\r':
-        out += "&#13;";  // a parser would make a line feed of it
-        break;
-      case '\0':
-        out += "\xEF\xBF\xBD";  // U+FFFD: HTML cannot hold a NUL
-        break;
-      default:
-        out += c;
+    if (const char* entity = markup_entity(c)) {
+      out += entity;
+    } else if (c == '\r') {
+      out += "&#13;";  // a parser would make a line feed of it
+    } else if (c == '\0') {
+      out += "\xEF\xBF\xBD";  // U+FFFD: HTML cannot hold a NUL
+    } else {
+      out += c;
     }
   }
   return out;
