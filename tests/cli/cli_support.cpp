@@ -1,5 +1,9 @@
 #include "cli/cli_support.h"
 
+#include <sstream>
+
+#include "eval/journal.h"
+
 namespace refocus::testing {
 
 namespace fs = std::filesystem;
@@ -59,6 +63,32 @@ fs::path write_tasks(const fs::path& directory) {
                                                R"({"context":"Cy was hungry.")" + question + "\n");
   write_file(directory / "siqa/dev-labels.lst", "1\n2\n3\n");
   return directory;
+}
+
+std::vector<Json> json_lines(const fs::path& path) {
+  std::istringstream in(file_text(path));
+  std::vector<Json> lines;
+  for (std::string line; std::getline(in, line);) lines.push_back(Json::parse(line));
+  return lines;
+}
+
+std::int64_t answers_of_run(const fs::path& run) {
+  if (!fs::exists(run / "journal.db")) return 0;
+  try {
+    return Journal::open_read_only(run).count();
+  } catch (const InputError&) {
+    return 0;  // the program is just making its tables
+  }
+}
+
+void expect_same_reports(const fs::path& run, const fs::path& whole, std::size_t count) {
+  const std::vector<std::string> names = files_below(whole / "arms");
+  EXPECT_EQ(files_below(run / "arms"), names);
+  ASSERT_EQ(names.size(), count);
+  for (const std::string& name : names) {
+    EXPECT_EQ(file_text(run / "arms" / name), file_text(whole / "arms" / name)) << name;
+  }
+  EXPECT_EQ(file_text(run / "comparison.json"), file_text(whole / "comparison.json"));
 }
 
 Arguments plus(Arguments a, const Arguments& b) {

@@ -36,6 +36,17 @@ Json one_json_line(const ProcessResult& result);
 // (three questions each), in the formats of their authors.
 std::filesystem::path write_tasks(const std::filesystem::path& directory);
 
+// The lines of a file, each as JSON.
+std::vector<Json> json_lines(const std::filesystem::path& path);
+
+// How many answers a run has, while it may just be beginning.
+std::int64_t answers_of_run(const std::filesystem::path& run);
+
+// Fails the test unless the files below `arms` of both runs are the same `count` ones, byte for byte, and
+// comparison.json too.
+void expect_same_reports(const std::filesystem::path& run, const std::filesystem::path& whole,
+                         std::size_t count);
+
 // a + b.
 Arguments plus(Arguments a, const Arguments& b);
 

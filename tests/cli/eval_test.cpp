@@ -9,6 +9,7 @@ using testing::Arguments;
 using testing::file_text;
 using ::testing::HasSubstr;
 using testing::Json;
+using testing::json_lines;
 using ::testing::Not;
 using testing::plus;
 using testing::ProcessResult;
@@ -16,13 +17,6 @@ using testing::TempDir;
 namespace fs = std::filesystem;
 
 constexpr const char* kRebalance = "rebalance_alpha=0.2_threshold=0.01_depth=3_mode=mask";
-
-std::vector<Json> json_lines(const fs::path& path) {
-  std::istringstream in(file_text(path));
-  std::vector<Json> lines;
-  for (std::string line; std::getline(in, line);) lines.push_back(Json::parse(line));
-  return lines;
-}
 
 std::size_t line_count(const std::string& text) {
   return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));

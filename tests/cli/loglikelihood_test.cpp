@@ -5,7 +5,6 @@
 #include <thread>
 
 #include "cli/cli_support.h"
-#include "eval/journal.h"
 #include "io/npy.h"
 
 namespace refocus {
@@ -16,19 +15,13 @@ using testing::expect_failure;
 using testing::file_text;
 using ::testing::HasSubstr;
 using testing::Json;
+using testing::json_lines;
 using testing::plus;
 using testing::ProcessResult;
 using testing::TempDir;
 namespace fs = std::filesystem;
 
 constexpr const char* kRebalance = "loglikelihood-rebalance_alpha=1_threshold=0.01_depth=3_mode=self";
-
-std::vector<Json> json_lines(const fs::path& path) {
-  std::istringstream in(file_text(path));
-  std::vector<Json> lines;
-  for (std::string line; std::getline(in, line);) lines.push_back(Json::parse(line));
-  return lines;
-}
 
 class Loglikelihood : public ::testing::Test {
  protected:
@@ -147,22 +140,9 @@ class LoglikelihoodRuns : public Loglikelihood {
  protected:
   const Arguments tasks = {"mmlu", "piqa", "--intervene", "none", "--intervene", "rebalance"};
 
-  std::int64_t answers(const std::string& run) const {
-    if (!fs::exists(dir / run / "journal.db")) return 0;
-    try {
-      return Journal::open_read_only(dir / run).count();
-    } catch (const InputError&) {
-      return 0;  // the program is just making its tables
-    }
-  }
+  std::int64_t answers(const std::string& run) const { return testing::answers_of_run(dir / run); }
   void expect_same_files(const std::string& run, const std::string& whole) const {
-    const std::vector<std::string> names = testing::files_below(dir / whole / "arms");
-    EXPECT_EQ(testing::files_below(dir / run / "arms"), names);
-    EXPECT_EQ(names.size(), 2u * 7u);
-    for (const std::string& name : names) {
-      EXPECT_EQ(file_text(dir / run / "arms" / name), file_text(dir / whole / "arms" / name)) << name;
-    }
-    EXPECT_EQ(file_text(dir / run / "comparison.json"), file_text(dir / whole / "comparison.json"));
+    testing::expect_same_reports(dir / run, dir / whole, 2u * 7u);
   }
 };
 

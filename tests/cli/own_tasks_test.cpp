@@ -15,6 +15,7 @@ using testing::expect_failure;
 using testing::file_text;
 using ::testing::HasSubstr;
 using testing::Json;
+using testing::json_lines;
 using testing::plus;
 using testing::Process;
 using testing::ProcessResult;
@@ -24,13 +25,6 @@ namespace fs = std::filesystem;
 
 constexpr const char* kRebalance = "rebalance:alpha=1";
 constexpr const char* kRebalanceArm = "direct-rebalance_alpha=1_threshold=0.01_depth=3_mode=mask";
-
-std::vector<Json> json_lines(const fs::path& path) {
-  std::istringstream in(file_text(path));
-  std::vector<Json> lines;
-  for (std::string line; std::getline(in, line);) lines.push_back(Json::parse(line));
-  return lines;
-}
 
 class OwnTasks : public ::testing::Test {
  protected:

@@ -32,22 +32,9 @@ class Resume : public ::testing::Test {
                                          "--intervene", "rebalance", "--max-new-tokens", "32"},
                                         more));
   }
-  std::int64_t answers(const std::string& run) const {
-    if (!fs::exists(dir / run / "journal.db")) return 0;
-    try {
-      return Journal::open_read_only(dir / run).count();
-    } catch (const InputError&) {
-      return 0;  // the program is just making its tables
-    }
-  }
+  std::int64_t answers(const std::string& run) const { return testing::answers_of_run(dir / run); }
   void expect_same_files(const std::string& run, const std::string& whole) const {
-    const std::vector<std::string> names = testing::files_below(dir / whole / "arms");
-    EXPECT_EQ(testing::files_below(dir / run / "arms"), names);
-    ASSERT_EQ(names.size(), 4u * 7u);
-    for (const std::string& name : names) {
-      EXPECT_EQ(file_text(dir / run / "arms" / name), file_text(dir / whole / "arms" / name)) << name;
-    }
-    EXPECT_EQ(file_text(dir / run / "comparison.json"), file_text(dir / whole / "comparison.json"));
+    testing::expect_same_reports(dir / run, dir / whole, 4u * 7u);
   }
   TempDir dir;
   fs::path data;

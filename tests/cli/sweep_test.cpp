@@ -6,7 +6,6 @@
 
 #include "cli/cli_support.h"
 #include "eval/display_width.h"
-#include "eval/journal.h"
 
 namespace refocus {
 namespace {
@@ -41,14 +40,7 @@ class SweepCommand : public ::testing::Test {
     EXPECT_EQ(result.status, 0) << result.err;
     return result;
   }
-  std::int64_t answers(const std::string& run) const {
-    if (!fs::exists(dir / run / "journal.db")) return 0;
-    try {
-      return Journal::open_read_only(dir / run).count();
-    } catch (const InputError&) {
-      return 0;  // the program is just making its tables
-    }
-  }
+  std::int64_t answers(const std::string& run) const { return testing::answers_of_run(dir / run); }
   Json json(const std::string& file) const { return Json::parse(file_text(dir / file)); }
 
   TempDir dir;

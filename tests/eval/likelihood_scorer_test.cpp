@@ -21,20 +21,6 @@ constexpr const char* kPlain = "{}";
 constexpr const char* kDynamic =
     R"({"rope_scaling":{"type":"dynamic","factor":4.0},"max_position_embeddings":32})";
 
-std::string config_of(const std::string& model, const std::string& overrides) {
-  testing::GoldenCase golden;
-  golden.model_dir = model;
-  golden.config_overrides = overrides;
-  return testing::golden_config(testing::golden_engine(), golden);
-}
-
-Ids ids(std::size_t count, unsigned seed) {
-  Ids out(count);
-  for (std::size_t i = 0; i < count; ++i)
-    out[i] = static_cast<std::int32_t>((i * 37 + seed * 11 + i * i * (seed + 1)) % 67);
-  return out;
-}
-
 // Contexts of mixed lengths (1, block ends, beyond) that partly begin alike, two to four options each of one
 // to forty tokens.
 std::vector<LikelihoodRequest> mixed_requests() {
@@ -43,10 +29,11 @@ std::vector<LikelihoodRequest> mixed_requests() {
   for (unsigned i = 0; i < 12; ++i) {
     LikelihoodRequest request;
     request.id = i;
-    request.context = ids(kLengths[i], i % 4 == 3 ? i : 1);  // those of seed 1 are beginnings of each other
+    request.context = testing::made_up_ids(
+        kLengths[i], i % 4 == 3 ? i : 1);  // those of seed 1 are beginnings of each other
     request.shared_prefix = i % 4 == 3 ? 0 : 66;
     for (unsigned o = 0; o < 2 + i % 3; ++o)
-      request.options.push_back(ids(1 + (i * 7 + o * o * 13) % 40, 50 + o));
+      request.options.push_back(testing::made_up_ids(1 + (i * 7 + o * o * 13) % 40, 50 + o));
     if (i == 6) request.options = {{3}, {4}, {5}, {3}};
     request.intervention = parse_intervention(kInterventions[i % 3]);
     out.push_back(std::move(request));
@@ -118,11 +105,11 @@ TEST(LikelihoodScorer, EqualsAPlainLoopHoweverItIsComputed) {
   const std::vector<LikelihoodRequest> requests = mixed_requests();
   for (const char* model : {"mha-f32", "gqa-f16"}) {
     for (const char* overrides : {kPlain, kDynamic}) {
-      Engine one(model, config_of(model, overrides), 1, 512);
+      Engine one(model, testing::config_with(model, overrides), 1, 512);
       std::vector<std::vector<OptionLikelihood>> want;
       for (const LikelihoodRequest& request : requests) want.push_back(plain(one, request));
       for (const Way& way : kWays) {
-        Engine engine(model, config_of(model, overrides), way.threads, way.max_rows);
+        Engine engine(model, testing::config_with(model, overrides), way.threads, way.max_rows);
         const std::int64_t bytes = way.blocks * kv_bytes(engine.model->config(), 1);
         expect_equal(score_all(engine, {way.batch, 400, bytes}, requests), want,
                      fmt::format("{} {} batch {} rows {} blocks {}", model, overrides, way.batch,
@@ -133,9 +120,9 @@ TEST(LikelihoodScorer, EqualsAPlainLoopHoweverItIsComputed) {
 }
 
 TEST(LikelihoodScorer, KnowsTheGreedyOption) {
-  Engine engine("mha-f32", config_of("mha-f32", kPlain), 1, 512);
+  Engine engine("mha-f32", testing::config_with("mha-f32", kPlain), 1, 512);
   // The greedy continuation by hand, then that one, and one that leaves it at its end.
-  Ids tokens = ids(20, 3), greedy;
+  Ids tokens = testing::made_up_ids(20, 3), greedy;
   const auto vocab = engine.model->config().vocab_size;
   for (int i = 0; i < 3; ++i) {
     KvSequence sequence(*engine.cache);
@@ -147,7 +134,7 @@ TEST(LikelihoodScorer, KnowsTheGreedyOption) {
   Ids other = greedy;
   other.back() = (other.back() + 1) % 67;
   LikelihoodRequest request;
-  request.context = ids(20, 3);
+  request.context = testing::made_up_ids(20, 3);
   request.options = {other, greedy, {greedy[0]}};
   const auto scores = score_all(engine, {1, 400, 0}, {request}).at(0);
   EXPECT_FALSE(scores[0].is_greedy);
@@ -159,13 +146,13 @@ TEST(LikelihoodScorer, KnowsTheGreedyOption) {
 
 // Rows that go through the model: each context once, options of one token for nothing, prefixes once.
 TEST(LikelihoodScorer, ComputesNothingTwice) {
-  Engine engine("mha-f32", config_of("mha-f32", kPlain), 2, 512);
+  Engine engine("mha-f32", testing::config_with("mha-f32", kPlain), 2, 512);
   std::vector<LikelihoodRequest> requests;
   for (unsigned i = 0; i < 6; ++i) {
     LikelihoodRequest request;
     request.id = i;
-    request.context = ids(70, 3);
-    const Ids own = ids(10, 20 + i);
+    request.context = testing::made_up_ids(70, 3);
+    const Ids own = testing::made_up_ids(10, 20 + i);
     request.context.insert(request.context.end(), own.begin(), own.end());
     request.options = {{1}, {2}, {3}, {4}};
     requests.push_back(request);
@@ -178,7 +165,7 @@ TEST(LikelihoodScorer, ComputesNothingTwice) {
     score_all(engine, {batch, 400, 0}, requests, &rows);
     EXPECT_EQ(rows, 64 + 6 * (80 - 64)) << batch;
   }
-  requests.back().options = {ids(9, 1), ids(4, 2), {1}};
+  requests.back().options = {testing::made_up_ids(9, 1), testing::made_up_ids(4, 2), {1}};
   score_all(engine, {16, 400, 0}, requests, &rows);
   EXPECT_EQ(rows, 64 + 6 * (80 - 64) + 8 + 3);
   // Another intervention has other keys and values.
@@ -188,10 +175,10 @@ TEST(LikelihoodScorer, ComputesNothingTwice) {
 }
 
 TEST(LikelihoodScorer, ARequestThatCannotFitIsAnErrorThatNamesTheFlag) {
-  Engine engine("mha-f32", config_of("mha-f32", kPlain), 1, 512);
+  Engine engine("mha-f32", testing::config_with("mha-f32", kPlain), 1, 512);
   LikelihoodRequest request;
-  request.context = ids(70, 1);
-  request.options = {ids(30, 2), {1}};
+  request.context = testing::made_up_ids(70, 1);
+  request.options = {testing::made_up_ids(30, 2), {1}};
   const std::int64_t block = kv_bytes(engine.model->config(), 1);
   EXPECT_NO_THROW(score_all(engine, {4, 400, 5 * block}, {request}));
   LikelihoodScorer scorer(*engine.model, {4, 400, 4 * block});

@@ -21,20 +21,6 @@ constexpr const char* kPlain = "{}";
 constexpr const char* kDynamic =
     R"({"rope_scaling":{"type":"dynamic","factor":4.0},"max_position_embeddings":32})";
 
-std::string config_of(const std::string& model, const std::string& overrides) {
-  testing::GoldenCase golden;
-  golden.model_dir = model;
-  golden.config_overrides = overrides;
-  return testing::golden_config(testing::golden_engine(), golden);
-}
-
-Ids ids(std::size_t count, unsigned seed) {
-  Ids out(count);
-  for (std::size_t i = 0; i < count; ++i)
-    out[i] = static_cast<std::int32_t>((i * 37 + seed * 11 + i * i * (seed + 1)) % 67);
-  return out;
-}
-
 GenerationRequest request(std::uint64_t id, Ids prompt, const std::string& intervention,
                           std::int64_t new_tokens) {
   GenerationRequest out;
@@ -49,7 +35,8 @@ GenerationRequest request(std::uint64_t id, Ids prompt, const std::string& inter
 std::vector<GenerationRequest> mixed_requests() {
   std::vector<GenerationRequest> out;
   for (unsigned i = 0; i < 16; ++i)
-    out.push_back(request(i, ids(1 + i * 29 % 83, i), kInterventions[i % 3], 3 + i * 13 % 31));
+    out.push_back(
+        request(i, testing::made_up_ids(1 + i * 29 % 83, i), kInterventions[i % 3], 3 + i * 13 % 31));
   return out;
 }
 
@@ -90,7 +77,7 @@ Ids plain_tokens(Engine& engine, const GenerationRequest& request, const std::st
 
 std::map<std::uint64_t, Ids> plain_all(const std::string& model, const std::string& overrides,
                                        const std::vector<GenerationRequest>& requests) {
-  Engine engine(model, config_of(model, overrides), 1, 512);
+  Engine engine(model, testing::config_with(model, overrides), 1, 512);
   std::map<std::uint64_t, Ids> out;
   for (const GenerationRequest& r : requests) {
     out[r.id] = plain_tokens(engine, r, r.intervention.canonical(engine.model->config().num_hidden_layers));
@@ -118,7 +105,7 @@ TEST(Scheduler, BatchThreadsAndChunksChangeNoToken) {
     for (const char* overrides : {kPlain, kDynamic}) {
       const auto expected = plain_all(model, overrides, requests);
       for (const Way& way : kWays) {
-        Engine engine(model, config_of(model, overrides), way.threads, way.max_rows);
+        Engine engine(model, testing::config_with(model, overrides), way.threads, way.max_rows);
         expect_tokens(run_all(engine, {way.batch, 400, 0}, requests), expected,
                       fmt::format("{} {} batch {} rows {}", model, overrides, way.batch, way.max_rows));
       }
@@ -130,7 +117,7 @@ TEST(Scheduler, SampledTokensDoNotDependOnCompanyEither) {
   std::vector<GenerationRequest> requests = mixed_requests();
   for (GenerationRequest& r : requests)
     r.sampling = {.temperature = 1.2, .top_k = 40, .top_p = 0.95, .seed = 9};
-  Engine engine("gqa-f16", config_of("gqa-f16", kPlain), 2, 64);
+  Engine engine("gqa-f16", testing::config_with("gqa-f16", kPlain), 2, 64);
   const Results alone = run_all(engine, {1, 400, 0}, requests);
   const std::int64_t tight = 7 * kv_bytes(engine.model->config(), 1);
   for (const SchedulerOptions& options : {SchedulerOptions{3, 400, 0}, {16, 400, 0}, {16, 400, tight}}) {
@@ -141,10 +128,10 @@ TEST(Scheduler, SampledTokensDoNotDependOnCompanyEither) {
 
 std::vector<GenerationRequest> requests_with_prefix(const std::vector<std::string>& interventions) {
   std::vector<GenerationRequest> out;
-  const Ids prefix = ids(70, 3);
+  const Ids prefix = testing::made_up_ids(70, 3);
   for (unsigned i = 0; i < 12; ++i) {
     Ids prompt = prefix;
-    const Ids rest = ids(2 + i * 7 % 40, 20 + i);
+    const Ids rest = testing::made_up_ids(2 + i * 7 % 40, 20 + i);
     prompt.insert(prompt.end(), rest.begin(), rest.end());
     out.push_back(request(i, std::move(prompt), interventions[i % interventions.size()], 12));
     out.back().shared_prefix = 70;
@@ -158,7 +145,7 @@ TEST(Scheduler, ASharedPrefixIsComputedOnceAndChangesNoToken) {
   const auto requests = requests_with_prefix({"rebalance:alpha=0.5"});
   const auto expected = plain_all("mha-f32", kPlain, requests);
   for (const Way& way : kWays) {
-    Engine engine("mha-f32", config_of("mha-f32", kPlain), way.threads, way.max_rows);
+    Engine engine("mha-f32", testing::config_with("mha-f32", kPlain), way.threads, way.max_rows);
     SchedulerStats stats;
     const Results results = run_all(engine, {way.batch, 400, 0}, requests, &stats);
     expect_tokens(results, expected, fmt::format("batch {} rows {}", way.batch, way.max_rows));
@@ -177,7 +164,7 @@ TEST(Scheduler, APrefixIsNotSharedAcrossInterventions) {
   const auto requests = requests_with_prefix(specs);
   const auto expected = plain_all("gqa-f16", kPlain, requests);
   for (const std::int64_t batch : {1, 3, 16}) {
-    Engine engine("gqa-f16", config_of("gqa-f16", kPlain), 2, 512);
+    Engine engine("gqa-f16", testing::config_with("gqa-f16", kPlain), 2, 512);
     const Results results = run_all(engine, {batch, 400, 0}, requests);
     expect_tokens(results, expected, fmt::format("batch {}", batch));
     for (const auto& [id, result] : results)
@@ -188,7 +175,7 @@ TEST(Scheduler, APrefixIsNotSharedAcrossInterventions) {
 TEST(Scheduler, DynamicScalingBeyondItsLengthSharesNothing) {
   const auto requests = requests_with_prefix({"none"});
   const auto expected = plain_all("mha-f32", kDynamic, requests);
-  Engine engine("mha-f32", config_of("mha-f32", kDynamic), 1, 512);
+  Engine engine("mha-f32", testing::config_with("mha-f32", kDynamic), 1, 512);
   const Results results = run_all(engine, {3, 400, 0}, requests);
   expect_tokens(results, expected, "dynamic");
   for (const auto& [id, result] : results) EXPECT_EQ(result.shared_tokens, 0);
@@ -200,7 +187,7 @@ TEST(Scheduler, PreemptedSequencesGiveTheSameTokens) {
   for (const char* overrides : {kPlain, kDynamic}) {
     const auto expected = plain_all("mha-f32", overrides, requests);
     for (const std::int64_t max_rows : {512, 17}) {
-      Engine engine("mha-f32", config_of("mha-f32", overrides), 2, max_rows);
+      Engine engine("mha-f32", testing::config_with("mha-f32", overrides), 2, max_rows);
       const std::int64_t block = kv_bytes(engine.model->config(), 1);
       for (const std::int64_t blocks : {6, 9}) {
         SchedulerStats stats;
@@ -217,7 +204,7 @@ TEST(Scheduler, PrefixesGiveWayToSequencesWhenMemoryIsShort) {
       requests_with_prefix({"none", "rebalance:alpha=0.5", "rebalance:mode=self"});
   for (GenerationRequest& r : requests) r.max_new_tokens = 50;
   const auto expected = plain_all("mha-f32", kPlain, requests);
-  Engine engine("mha-f32", config_of("mha-f32", kPlain), 2, 64);
+  Engine engine("mha-f32", testing::config_with("mha-f32", kPlain), 2, 64);
   for (const std::int64_t blocks : {6, 7, 11}) {
     expect_tokens(run_all(engine, {16, 400, blocks * kv_bytes(engine.model->config(), 1)}, requests),
                   expected, fmt::format("{} blocks", blocks));
@@ -225,11 +212,11 @@ TEST(Scheduler, PrefixesGiveWayToSequencesWhenMemoryIsShort) {
 }
 
 TEST(Scheduler, ASequenceThatCannotFitIsAnErrorThatNamesTheFlag) {
-  Engine engine("mha-f32", config_of("mha-f32", kPlain), 1, 512);
+  Engine engine("mha-f32", testing::config_with("mha-f32", kPlain), 1, 512);
   const std::int64_t block = kv_bytes(engine.model->config(), 1);
   const auto run = [&](std::size_t prompt, std::int64_t new_tokens, std::int64_t bytes) {
     return testing::error_of([&] {
-      run_all(engine, {4, 400, bytes}, {request(0, ids(prompt, 1), "none", new_tokens)});
+      run_all(engine, {4, 400, bytes}, {request(0, testing::made_up_ids(prompt, 1), "none", new_tokens)});
     });
   };
   EXPECT_THAT(run(100, 5, 2 * block), ::testing::HasSubstr("--kv-memory"));
@@ -237,8 +224,8 @@ TEST(Scheduler, ASequenceThatCannotFitIsAnErrorThatNamesTheFlag) {
 }
 
 TEST(Scheduler, StopsAtAStopTokenTheVeryFirstIncluded) {
-  Engine engine("mha-f32", config_of("mha-f32", kPlain), 1, 512);
-  GenerationRequest r = request(7, ids(20, 4), "none", 25);
+  Engine engine("mha-f32", testing::config_with("mha-f32", kPlain), 1, 512);
+  GenerationRequest r = request(7, testing::made_up_ids(20, 4), "none", 25);
   const Ids free = plain_tokens(engine, r, "none");
   for (const std::size_t at : {std::size_t{0}, std::size_t{5}, std::size_t{24}}) {
     r.stop_tokens = {66, free[at]};
@@ -258,8 +245,8 @@ TEST(Scheduler, StopsAtAStopTokenTheVeryFirstIncluded) {
 }
 
 TEST(Scheduler, EndsWithTheContext) {
-  Engine engine("mha-f32", config_of("mha-f32", kPlain), 1, 512);
-  const GenerationRequest r = request(0, ids(20, 4), "none", 25);
+  Engine engine("mha-f32", testing::config_with("mha-f32", kPlain), 1, 512);
+  const GenerationRequest r = request(0, testing::made_up_ids(20, 4), "none", 25);
   const Ids free = plain_tokens(engine, r, "none");
   const GenerationResult result = run_all(engine, {2, 28, 0}, {r}).at(0);
   EXPECT_EQ(result.tokens, Ids(free.begin(), free.begin() + 8));
@@ -267,18 +254,18 @@ TEST(Scheduler, EndsWithTheContext) {
 }
 
 TEST(Scheduler, RefusesPromptsThatCannotBe) {
-  Engine engine("mha-f32", config_of("mha-f32", kPlain), 1, 512);
+  Engine engine("mha-f32", testing::config_with("mha-f32", kPlain), 1, 512);
   const Scheduler scheduler(*engine.model, {1, 16, 0});
   const auto error = [&](const Ids& prompt) { return testing::error_of([&] { scheduler.check(prompt); }); };
   EXPECT_THAT(error({}), ::testing::HasSubstr("[prompt] expected at least one token"));
-  EXPECT_THAT(error(ids(16, 1)), ::testing::HasSubstr("at most 15 tokens, got 16"));
+  EXPECT_THAT(error(testing::made_up_ids(16, 1)), ::testing::HasSubstr("at most 15 tokens, got 16"));
   EXPECT_THAT(error({1, 101}), ::testing::HasSubstr("from 0 to 100"));
   EXPECT_THAT(error({-1}), ::testing::HasSubstr("got -1"));
-  scheduler.check(ids(15, 1));
+  scheduler.check(testing::made_up_ids(15, 1));
 }
 
 TEST(Scheduler, WithoutRequestsItDoesNothing) {
-  Engine engine("mha-f32", config_of("mha-f32", kPlain), 1, 512);
+  Engine engine("mha-f32", testing::config_with("mha-f32", kPlain), 1, 512);
   EXPECT_TRUE(run_all(engine, {4, 400, 0}, {}).empty());
 }
 

@@ -40,6 +40,22 @@ struct Engine {
   }
 };
 
+// The configuration of a golden checkpoint with keys replaced: a JSON object.
+inline std::string config_with(const std::string& model_dir, const std::string& overrides) {
+  GoldenCase golden;
+  golden.model_dir = model_dir;
+  golden.config_overrides = overrides;
+  return golden_config(golden_engine(), golden);
+}
+
+// Ids of the golden checkpoints' vocabulary of 67; those of one seed are beginnings of each other.
+inline std::vector<std::int32_t> made_up_ids(std::size_t count, unsigned seed) {
+  std::vector<std::int32_t> out(count);
+  for (std::size_t i = 0; i < count; ++i)
+    out[i] = static_cast<std::int32_t>((i * 37 + seed * 11 + i * i * (seed + 1)) % 67);
+  return out;
+}
+
 // One logical call: `tokens` cut into pieces of at most `chunk` rows. Logits of all rows, appended to
 // `logits`.
 inline void run_call(Engine& engine, KvSequence& sequence, std::span<const std::int32_t> tokens,
