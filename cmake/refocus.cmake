@@ -20,10 +20,13 @@ if(REFOCUS_SANITIZE)
 endif()
 
 # refocus_library(NAME SOURCES a.cpp ... DEPS tensor ... [LIBS external targets ...])
-# makes the static library refocus_NAME of src/NAME; DEPS are other folders of src.
+# makes the static library refocus_NAME of src/NAME; DEPS are other folders of src. A room of a folder is eval/text, and
+# its library refocus_eval_text.
 function(refocus_library name)
   cmake_parse_arguments(arg "" "" "SOURCES;DEPS;LIBS" ${ARGN})
   list(TRANSFORM arg_DEPS PREPEND refocus_)
+  list(TRANSFORM arg_DEPS REPLACE "/" "_")
+  string(REPLACE "/" "_" name ${name})
   add_library(refocus_${name} STATIC ${arg_SOURCES})
   target_link_libraries(refocus_${name} PUBLIC refocus_options ${arg_DEPS} ${arg_LIBS})
 endfunction()
@@ -35,6 +38,7 @@ endfunction()
 function(refocus_test name)
   cmake_parse_arguments(arg "" "" "SOURCES;DEPS;LIBS;LABELS" ${ARGN})
   list(TRANSFORM arg_DEPS PREPEND refocus_)
+  list(TRANSFORM arg_DEPS REPLACE "/" "_")
   add_executable(${name}_test ${arg_SOURCES})
   target_include_directories(${name}_test PRIVATE ${CMAKE_SOURCE_DIR}/tests)
   target_link_libraries(${name}_test PRIVATE ${arg_DEPS} ${arg_LIBS} GTest::gmock GTest::gtest_main)

@@ -1,7 +1,7 @@
 #include "cli/asking_options.h"
 
 #include "cli/bundled.h"
-#include "eval/fingerprint.h"
+#include "eval/journal/fingerprint.h"
 
 namespace refocus::cli {
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "cli/model_options.h"
-#include "eval/runner.h"
+#include "eval/run/runner.h"
 
 namespace refocus::cli {
 

@@ -6,9 +6,9 @@
 #include "base/text_file.h"
 #include "cli/checks.h"
 #include "cli/command.h"
-#include "eval/comparison_files.h"
-#include "eval/comparison_table.h"
-#include "eval/html_report.h"
+#include "eval/report/comparison_files.h"
+#include "eval/report/comparison_table.h"
+#include "eval/report/html_report.h"
 
 namespace refocus::cli {
 

@@ -14,14 +14,14 @@
 #include "cli/interrupt.h"
 #include "cli/model_options.h"
 #include "cli/task_arguments.h"
-#include "eval/comparison_table.h"
-#include "eval/profile.h"
-#include "eval/run_directory.h"
-#include "eval/runner.h"
-#include "eval/sweep_files.h"
-#include "eval/sweep_table.h"
-#include "eval/task_data.h"
-#include "eval/task_kind.h"
+#include "eval/journal/run_directory.h"
+#include "eval/report/comparison_table.h"
+#include "eval/report/sweep_files.h"
+#include "eval/report/sweep_table.h"
+#include "eval/run/runner.h"
+#include "eval/task/profile.h"
+#include "eval/task/task_kind.h"
+#include "eval/tasks/task_data.h"
 
 namespace refocus::cli {
 

@@ -5,9 +5,9 @@
 
 #include "base/error.h"
 #include "cli/command.h"
-#include "eval/extraction.h"
-#include "eval/task_data.h"
-#include "eval/task_kind.h"
+#include "eval/extract/extraction.h"
+#include "eval/task/task_kind.h"
+#include "eval/tasks/task_data.h"
 
 namespace refocus::cli {
 
@@ -19,7 +19,7 @@ struct Options {
 
 void run(const Options& options) {
   const ExtractionRules rules = parse_rules(options.rules);
-  choices_of_task(options.task);
+  task_kind(options.task);
   if (options.file == "-") return extract_lines(std::cin, std::cout, options.task, rules, "standard input");
   std::ifstream in(options.file, std::ios::binary);
   if (!in || std::filesystem::is_directory(options.file)) {

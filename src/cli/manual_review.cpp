@@ -9,8 +9,8 @@
 
 #include "base/error.h"
 #include "cli/terminal.h"
-#include "eval/response_text.h"
-#include "eval/review_page.h"
+#include "eval/audit/response_text.h"
+#include "eval/audit/review_page.h"
 
 namespace refocus::cli {
 

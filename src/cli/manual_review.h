@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "eval/review.h"
+#include "eval/audit/review.h"
 
 namespace refocus::cli {
 

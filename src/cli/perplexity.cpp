@@ -9,10 +9,10 @@
 #include "cli/checks.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
-#include "eval/perplexity_report.h"
-#include "eval/perplexity_run.h"
-#include "eval/perplexity_text.h"
-#include "eval/progress.h"
+#include "eval/run/perplexity_report.h"
+#include "eval/run/perplexity_run.h"
+#include "eval/run/perplexity_text.h"
+#include "eval/text/progress.h"
 
 namespace refocus::cli {
 

@@ -5,8 +5,8 @@
 #include "base/text_file.h"
 #include "cli/checks.h"
 #include "cli/command.h"
-#include "eval/html_report.h"
-#include "eval/run_directory.h"
+#include "eval/journal/run_directory.h"
+#include "eval/report/html_report.h"
 
 namespace refocus::cli {
 

@@ -10,13 +10,13 @@
 #include "cli/checks.h"
 #include "cli/command.h"
 #include "cli/manual_review.h"
-#include "eval/arm_report.h"
-#include "eval/audit_file.h"
-#include "eval/audit_report.h"
-#include "eval/comparison_files.h"
-#include "eval/html_report.h"
-#include "eval/profile.h"
-#include "eval/verdict_file.h"
+#include "eval/audit/audit_file.h"
+#include "eval/audit/audit_report.h"
+#include "eval/journal/verdict_file.h"
+#include "eval/report/comparison_files.h"
+#include "eval/report/html_report.h"
+#include "eval/score/arm_report.h"
+#include "eval/task/profile.h"
 
 namespace refocus::cli {
 

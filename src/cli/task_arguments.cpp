@@ -5,8 +5,8 @@
 
 #include "base/error.h"
 #include "cli/bundled.h"
-#include "eval/file_names.h"
-#include "eval/task_data.h"
+#include "eval/task/file_names.h"
+#include "eval/tasks/task_data.h"
 
 namespace refocus::cli {
 

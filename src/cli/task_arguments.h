@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "eval/task_file.h"
+#include "eval/tasks/task_file.h"
 
 namespace refocus::cli {
 

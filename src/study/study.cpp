@@ -7,9 +7,9 @@
 
 #include "analyze/attention_run.h"
 #include "base/error.h"
-#include "eval/asking.h"
-#include "eval/progress.h"
-#include "eval/short_answer.h"
+#include "eval/extract/short_answer.h"
+#include "eval/run/asking.h"
+#include "eval/text/progress.h"
 
 namespace refocus {
 

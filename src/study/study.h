@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "eval/runner.h"
+#include "eval/run/runner.h"
 
 namespace refocus {
 

@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "base/text_file.h"
-#include "eval/csv_writer.h"
+#include "eval/text/csv_writer.h"
 #include "study/study_figures.h"
 #include "study/study_summary.h"
 

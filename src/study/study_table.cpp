@@ -6,7 +6,7 @@
 #include <array>
 #include <cmath>
 
-#include "eval/table_text.h"
+#include "eval/text/table_text.h"
 #include "stats/wilson.h"
 #include "study/study_summary.h"
 

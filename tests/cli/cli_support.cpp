@@ -2,7 +2,7 @@
 
 #include <sstream>
 
-#include "eval/journal.h"
+#include "eval/journal/journal.h"
 
 namespace refocus::testing {
 

@@ -1,6 +1,6 @@
 // refocus eval: what a run directory holds, how arms and prompts multiply, and where output goes.
 #include "cli/cli_support.h"
-#include "eval/sqlite_database.h"
+#include "eval/journal/sqlite_database.h"
 
 namespace refocus {
 namespace {

@@ -5,7 +5,7 @@
 #include <thread>
 
 #include "cli/cli_support.h"
-#include "eval/journal.h"
+#include "eval/journal/journal.h"
 
 namespace refocus {
 namespace {

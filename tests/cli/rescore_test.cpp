@@ -5,7 +5,7 @@
 #include "cli/cli_support.h"
 #include "cli/pty_process.h"
 #include "eval/audited_run.h"
-#include "eval/journal.h"
+#include "eval/journal/journal.h"
 
 namespace refocus {
 namespace {

@@ -4,8 +4,8 @@
 #include <thread>
 
 #include "cli/cli_support.h"
-#include "eval/directory_lock.h"
-#include "eval/journal.h"
+#include "eval/journal/directory_lock.h"
+#include "eval/journal/journal.h"
 
 namespace refocus {
 namespace {

@@ -5,7 +5,7 @@
 #include <thread>
 
 #include "cli/cli_support.h"
-#include "eval/display_width.h"
+#include "eval/text/display_width.h"
 
 namespace refocus {
 namespace {

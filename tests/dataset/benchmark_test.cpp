@@ -10,7 +10,7 @@
 #include "base/text_file.h"
 #include "dataset/world_data.h"
 #include "dataset/world_solver.h"
-#include "eval/task_data.h"
+#include "eval/tasks/task_data.h"
 #include "support.h"
 
 namespace refocus {

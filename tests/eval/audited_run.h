@@ -3,7 +3,7 @@
 
 #include <filesystem>
 
-#include "eval/journal.h"
+#include "eval/journal/journal.h"
 
 namespace refocus::testing {
 

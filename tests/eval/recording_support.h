@@ -8,8 +8,8 @@
 #include <csignal>
 #include <functional>
 
-#include "eval/journal.h"
-#include "eval/scoring.h"
+#include "eval/journal/journal.h"
+#include "eval/task/scoring.h"
 #include "support.h"
 
 namespace refocus::testing {

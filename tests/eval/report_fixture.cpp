@@ -11,11 +11,11 @@
 #include <unordered_map>
 
 #include "base/text_file.h"
-#include "eval/journal.h"
-#include "eval/likelihood_answer.h"
-#include "eval/mmlu_categories.h"
-#include "eval/results.h"
-#include "eval/task_data.h"
+#include "eval/journal/journal.h"
+#include "eval/journal/likelihood_answer.h"
+#include "eval/score/results.h"
+#include "eval/task/mmlu_categories.h"
+#include "eval/tasks/task_data.h"
 
 namespace refocus {
 namespace {

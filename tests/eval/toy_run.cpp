@@ -1,7 +1,7 @@
 #include "eval/toy_run.h"
 
-#include "eval/mmlu_categories.h"
 #include "eval/recording_support.h"
+#include "eval/task/mmlu_categories.h"
 
 namespace refocus::testing {
 namespace {

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "eval/item.h"
-#include "eval/results.h"
+#include "eval/score/results.h"
+#include "eval/task/item.h"
 
 namespace refocus::testing {
 

@@ -1,4 +1,4 @@
-// The report of a run: brings to life what src/eval/html_report.cpp wrote as HTML. Tables and findings are there
+// The report of a run: brings to life what src/eval/report/html_report.cpp wrote as HTML. Tables and findings are there
 // before any of this runs; plots come next, texts last.
 import { readJson } from "../shared/blocks.js";
 import { el, labelledSelect } from "../shared/dom.js";

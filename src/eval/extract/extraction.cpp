@@ -1,0 +1,88 @@
+#include "eval/extract/extraction.h"
+
+#include <istream>
+#include <nlohmann/json.hpp>
+#include <ostream>
+#include <vector>
+
+#include "base/error.h"
+#include "eval/extract/extract_anchored.h"
+#include "eval/extract/extract_published.h"
+#include "eval/task/task_kind.h"
+
+namespace refocus {
+
+namespace {
+
+struct Line {
+  std::vector<std::string> choices;
+  std::string response;
+};
+
+Line parse_line(const std::string& text, int expected_choices, const std::string& where) {
+  const auto json = nlohmann::json::parse(text, nullptr, false);
+  if (!json.is_object()) {
+    throw input_error(where, "expected a JSON object in UTF-8, got '{}'; write one object a line",
+                      printable(text));
+  }
+  Line line;
+  const auto response = json.find("response");
+  if (response == json.end() || !response->is_string()) {
+    throw input_error(where, "expected a text 'response', got {}; add it",
+                      response == json.end() ? "none" : response->type_name());
+  }
+  line.response = response->get<std::string>();
+  const auto choices = json.find("choices");
+  if (choices == json.end() || !choices->is_array()) {
+    throw input_error(where, "expected a list 'choices', got {}; add it",
+                      choices == json.end() ? "none" : choices->type_name());
+  }
+  for (const auto& choice : *choices) {
+    if (!choice.is_string()) {
+      throw input_error(where, "expected texts in 'choices', got {}; put it in quotes", choice.type_name());
+    }
+    line.choices.push_back(choice.get<std::string>());
+  }
+  if (static_cast<int>(line.choices.size()) != expected_choices) {
+    throw input_error(where, "expected {} choices, got {}; is this the right --task?", expected_choices,
+                      line.choices.size());
+  }
+  return line;
+}
+
+}  // namespace
+
+Extraction extract(ExtractionRules rules, std::span<const std::string> choices, std::string_view response) {
+  if (choices.empty() || choices.size() > 26) {
+    throw input_error("extraction", "expected 1 to 26 options, got {}; letters go from A to Z",
+                      choices.size());
+  }
+  return rules == ExtractionRules::kPublished ? extract_published(choices, response)
+                                              : extract_anchored(choices, response);
+}
+
+void extract_lines(std::istream& in, std::ostream& out, std::string_view task, ExtractionRules rules,
+                   std::string_view where) {
+  const int choices = task_kind(task).choices;
+  std::string text;
+  int first_blank = 0;
+  for (int number = 1; std::getline(in, text); ++number) {
+    if (text.find_first_not_of(" \t\r") == std::string::npos) {
+      if (first_blank == 0) first_blank = number;
+      continue;
+    }
+    if (first_blank != 0) {
+      throw input_error(fmt::format("{}:{}", where, first_blank),
+                        "expected a JSON object, got a blank line; remove it");
+    }
+    const Line line = parse_line(text, choices, fmt::format("{}:{}", where, number));
+    const Extraction found = extract(rules, line.choices, line.response);
+    nlohmann::ordered_json result;
+    result["answer"] = found.letter ? nlohmann::ordered_json(std::string(1, *found.letter)) : nullptr;
+    result["rule"] = found.rule;
+    result["span"] = {found.span_begin, found.span_end};
+    out << result.dump() << '\n';
+  }
+}
+
+}  // namespace refocus

@@ -1,0 +1,179 @@
+#include "eval/journal/journal.h"
+
+#include <limits>
+
+#include "base/error.h"
+
+namespace refocus {
+namespace {
+
+constexpr std::int64_t kApplicationId = 0x52464A4C;  // "RFJL" in the file's header
+constexpr std::int64_t kFormatVersion = 1;
+
+constexpr const char* kSchema = R"(
+CREATE TABLE responses (
+  arm TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  item INTEGER NOT NULL,
+  prompt TEXT NOT NULL,
+  response TEXT NOT NULL,
+  finish_reason TEXT NOT NULL,
+  prompt_tokens INTEGER NOT NULL,
+  generated_tokens INTEGER NOT NULL,
+  UNIQUE (arm, subject, item)
+))";
+
+constexpr const char* kInsert =
+    "INSERT INTO responses (arm, subject, item, prompt, response, finish_reason, prompt_tokens, "
+    "generated_tokens) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING RETURNING item";
+
+int item_index(const SqliteDatabase& database, std::int64_t value) {
+  if (value < 0 || value > std::numeric_limits<int>::max()) {
+    throw input_error(database.path().string(),
+                      "expected an item index, got {}; the file is damaged: restore a copy", value);
+  }
+  return static_cast<int>(value);
+}
+
+SqliteDatabase open_for_reading(const std::filesystem::path& path) {
+  if (!std::filesystem::is_regular_file(path)) {
+    throw input_error(path.string(), "expected the journal of a run, got no such file; give a run directory");
+  }
+  try {
+    SqliteDatabase database(path, SqliteDatabase::Mode::kReadOnly);
+    database.integer("PRAGMA schema_version");
+    return database;
+  } catch (const InputError&) {
+    // WAL needs a shared-memory file even for reading, which a read-only folder does not allow; where no log
+    // is left over, the file itself is complete.
+    std::filesystem::path log = path;
+    log += "-wal";
+    std::error_code ignored;
+    if (std::filesystem::exists(log, ignored)) throw;
+    return SqliteDatabase(path, SqliteDatabase::Mode::kImmutable);
+  }
+}
+
+}  // namespace
+
+Journal::Journal(const RunDirectory& run)
+    : Journal(run.lock(), SqliteDatabase(run.path() / kFileName, SqliteDatabase::Mode::kReadWrite), true) {}
+
+Journal Journal::open_read_only(const std::filesystem::path& run_directory) {
+  return Journal(nullptr, open_for_reading(run_directory / kFileName), false);
+}
+
+Journal::Journal(std::shared_ptr<const DirectoryLock> lock, SqliteDatabase database, bool writable)
+    : lock_(std::move(lock)), database_(std::make_unique<SqliteDatabase>(std::move(database))) {
+  if (writable && database_->integer("PRAGMA user_version") == 0 &&
+      database_->integer("SELECT count(*) FROM sqlite_master") == 0) {
+    make_tables();
+  }
+  check_format();
+  if (!writable) return;
+  database_->text("PRAGMA journal_mode = WAL");
+  database_->run("PRAGMA synchronous = NORMAL");
+  insert_.emplace(*database_, kInsert);
+}
+
+void Journal::make_tables() {
+  database_->run("BEGIN IMMEDIATE");
+  database_->run(kSchema);
+  database_->run(fmt::format("PRAGMA application_id = {}", kApplicationId).c_str());
+  database_->run(fmt::format("PRAGMA user_version = {}", kFormatVersion).c_str());
+  database_->run("COMMIT");
+}
+
+void Journal::check_format() const {
+  const std::string where = database_->path().string();
+  if (database_->integer("PRAGMA application_id") != kApplicationId) {
+    throw input_error(
+        where, "expected a journal of answers, got another SQLite database; choose another -o directory");
+  }
+  const std::int64_t version = database_->integer("PRAGMA user_version");
+  if (version != kFormatVersion) {
+    throw input_error(where, "expected journal format {}, got {}; use the program version that wrote it",
+                      kFormatVersion, version);
+  }
+  // SQLite reads a last page that is cut short as if zeros followed. Only a log may mend such a page.
+  std::filesystem::path log = database_->path();
+  log += "-wal";
+  std::error_code error;
+  const bool no_log = !std::filesystem::exists(log, error) || std::filesystem::file_size(log, error) == 0;
+  const auto page = static_cast<std::uintmax_t>(database_->integer("PRAGMA page_size"));
+  if (no_log && std::filesystem::file_size(database_->path(), error) % page != 0) {
+    throw input_error(where, "is cut short; restore a copy of it, or choose another -o directory");
+  }
+  const std::string check = database_->text("PRAGMA quick_check(1)");
+  if (check != "ok") {
+    throw input_error(where, "is damaged: {}; restore a copy of it, or choose another -o directory",
+                      printable(check, 200));
+  }
+}
+
+void Journal::put(const Response& response) {
+  REFOCUS_CHECK(insert_.has_value());
+  insert_->bind(1, response.arm);
+  insert_->bind(2, response.subject);
+  insert_->bind(3, response.index);
+  insert_->bind(4, response.prompt);
+  insert_->bind(5, response.text);
+  insert_->bind(6, response.finish_reason);
+  insert_->bind(7, response.prompt_tokens);
+  insert_->bind(8, response.generated_tokens);
+  const bool inserted = insert_->step();
+  if (inserted) insert_->step();  // to the end, which commits
+  insert_->reset();
+  if (!inserted) {
+    throw input_error(
+        database_->path().string(),
+        "expected one answer an item, got a second one for arm '{}', subject '{}', item {}; ask "
+        "only what is not done",
+        printable(response.arm), printable(response.subject), response.index);
+  }
+}
+
+std::set<ItemKey> Journal::done(const std::string& arm) const {
+  SqliteStatement select(*database_, "SELECT subject, item FROM responses WHERE arm = ?1");
+  select.bind(1, arm);
+  std::set<ItemKey> keys;
+  while (select.step()) keys.emplace(select.text(0), item_index(*database_, select.integer(1)));
+  return keys;
+}
+
+std::int64_t Journal::count() const { return database_->integer("SELECT count(*) FROM responses"); }
+
+std::int64_t Journal::count(const std::string& arm) const {
+  SqliteStatement select(*database_, "SELECT count(*) FROM responses WHERE arm = ?1");
+  select.bind(1, arm);
+  return select.step() ? select.integer(0) : 0;
+}
+
+std::vector<std::string> Journal::arms() const {
+  SqliteStatement select(*database_, "SELECT DISTINCT arm FROM responses ORDER BY arm");
+  std::vector<std::string> arms;
+  while (select.step()) arms.push_back(select.text(0));
+  return arms;
+}
+
+void Journal::for_each(const std::string& arm, const std::function<void(Response)>& on_response) const {
+  SqliteStatement select(
+      *database_,
+      "SELECT subject, item, prompt, response, finish_reason, prompt_tokens, generated_tokens "
+      "FROM responses WHERE arm = ?1 ORDER BY subject, item");
+  select.bind(1, arm);
+  while (select.step()) {
+    Response response;
+    response.arm = arm;
+    response.subject = select.text(0);
+    response.index = item_index(*database_, select.integer(1));
+    response.prompt = select.text(2);
+    response.text = select.text(3);
+    response.finish_reason = select.text(4);
+    response.prompt_tokens = select.integer(5);
+    response.generated_tokens = select.integer(6);
+    on_response(std::move(response));
+  }
+}
+
+}  // namespace refocus

@@ -1,0 +1,282 @@
+// The journal's further tables: what a run asks, and verdicts. Programs of before them pass them over, so the
+// format's version is the same; each is made when something is first kept in it.
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/utf8.h"
+#include "eval/journal/journal.h"
+#include "eval/task/task_kind.h"
+
+namespace refocus {
+namespace {
+
+using nlohmann::ordered_json;
+
+constexpr const char* kQuestionTables = R"(
+CREATE TABLE arms (arm TEXT NOT NULL UNIQUE, prompt TEXT NOT NULL, intervention TEXT NOT NULL);
+CREATE TABLE own_tasks (task TEXT NOT NULL UNIQUE, type TEXT NOT NULL, has_subjects INTEGER NOT NULL);
+CREATE TABLE subjects (subject TEXT NOT NULL UNIQUE, task TEXT NOT NULL, category TEXT);
+CREATE TABLE items (
+  subject TEXT NOT NULL,
+  item INTEGER NOT NULL,
+  fields TEXT NOT NULL,
+  choices TEXT NOT NULL,
+  label TEXT,
+  UNIQUE (subject, item)
+))";
+
+constexpr const char* kVerdictTable = R"(
+CREATE TABLE IF NOT EXISTS verdicts (
+  arm TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  item INTEGER NOT NULL,
+  letter TEXT,
+  withdrawn INTEGER NOT NULL,
+  anchored TEXT,
+  published TEXT,
+  reviewer TEXT NOT NULL,
+  time TEXT NOT NULL,
+  response_hash TEXT NOT NULL
+))";
+
+// All statements within it are kept together, or none where it ends without commit().
+class Transaction {
+ public:
+  explicit Transaction(const SqliteDatabase& database) : database_(database) {
+    database_.run("BEGIN IMMEDIATE");
+  }
+  ~Transaction() {
+    if (committed_) return;
+    try {
+      database_.run("ROLLBACK");
+    } catch (const InputError&) {  // SQLite has rolled back itself
+    }
+  }
+  Transaction(const Transaction&) = delete;
+  Transaction& operator=(const Transaction&) = delete;
+  void commit() {
+    database_.run("COMMIT");
+    committed_ = true;
+  }
+
+ private:
+  const SqliteDatabase& database_;
+  bool committed_ = false;
+};
+
+void bind_letter(SqliteStatement& statement, int parameter, const std::optional<char>& letter) {
+  if (letter) statement.bind(parameter, std::string_view(&*letter, 1));  // NULL otherwise
+}
+
+void insert(SqliteStatement& statement) {
+  statement.step();
+  statement.reset();
+}
+
+std::string json_text(const ordered_json& value) {
+  return value.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+}
+
+void put_items(const SqliteDatabase& database, const Task& task) {
+  SqliteStatement row(
+      database, "INSERT INTO items (subject, item, fields, choices, label) VALUES (?1, ?2, ?3, ?4, ?5)");
+  for (const Item& item : task.items) {
+    ordered_json fields = ordered_json::object();
+    for (const auto& [name, text] : item.fields) fields[name] = text;
+    row.bind(1, item.subject);
+    row.bind(2, item.index);
+    row.bind(3, json_text(fields));
+    row.bind(4, json_text(item.choices));
+    bind_letter(row, 5, item.label);
+    insert(row);
+  }
+}
+
+// Reads rows that somebody else may have written.
+class RowReader {
+ public:
+  RowReader(const SqliteDatabase& database, const char* sql) : database_(database), rows_(database, sql) {}
+
+  bool step() { return rows_.step(); }
+  std::string text(int column) const { return rows_.text(column); }
+  bool flag(int column) const { return rows_.integer(column) != 0; }
+
+  int index(int column) const {
+    const std::int64_t value = rows_.integer(column);
+    if (value < 0 || value > std::numeric_limits<int>::max()) damaged("an item index", std::to_string(value));
+    return static_cast<int>(value);
+  }
+  std::optional<char> letter(int column) const {
+    const std::string text = rows_.text(column);
+    if (text.empty()) return std::nullopt;
+    if (text.size() != 1 || text[0] < 'A' || text[0] > 'Z') damaged("a letter", text);
+    return text[0];
+  }
+  ordered_json json(int column, ordered_json::value_t type) const {
+    const std::string text = rows_.text(column);
+    ordered_json value = ordered_json::parse(text, nullptr, false);
+    if (value.type() != type) damaged("JSON texts", text);
+    for (const ordered_json& member : value) {
+      if (!member.is_string()) damaged("JSON texts", text);
+    }
+    return value;
+  }
+  [[noreturn]] void damaged(const char* expected, const std::string& got) const {
+    throw input_error(database_.path().string(),
+                      "expected {} in its tables, got '{}'; the file is damaged: restore a copy", expected,
+                      printable(got));
+  }
+
+ private:
+  const SqliteDatabase& database_;
+  SqliteStatement rows_;
+};
+
+std::vector<AskedArm> read_arms(const SqliteDatabase& database) {
+  std::vector<AskedArm> arms;
+  RowReader rows(database, "SELECT arm, prompt, intervention FROM arms ORDER BY rowid");
+  while (rows.step()) {
+    AskedArm arm{rows.text(0), {PromptKind::kCot, rows.text(2)}};
+    const std::string prompt = rows.text(1);
+    if (prompt == prompt_kind_name(PromptKind::kDirect)) {
+      arm.arm.prompt = PromptKind::kDirect;
+    } else if (prompt == prompt_kind_name(PromptKind::kLoglikelihood)) {
+      arm.arm.prompt = PromptKind::kLoglikelihood;
+    } else if (prompt != prompt_kind_name(PromptKind::kCot)) {
+      rows.damaged("a kind of prompt", prompt);
+    }
+    arms.push_back(std::move(arm));
+  }
+  return arms;
+}
+
+// Of tasks of a user's file, what judging letters needs.
+std::map<std::string, std::shared_ptr<const TaskKind>> read_own_tasks(const SqliteDatabase& database) {
+  std::map<std::string, std::shared_ptr<const TaskKind>> kinds;
+  RowReader rows(database, "SELECT task, type, has_subjects FROM own_tasks");
+  while (rows.step()) {
+    TaskKind kind;
+    kind.name = rows.text(0);
+    const std::optional<AnswerType> type = parse_type(rows.text(1));
+    if (!type) rows.damaged("a kind of task", rows.text(1));
+    kind.type = *type;
+    kind.has_subjects = rows.flag(2);
+    kind.definition = "{}";
+    kinds[kind.name] = std::make_shared<const TaskKind>(std::move(kind));
+  }
+  return kinds;
+}
+
+std::vector<Task> read_tasks(const SqliteDatabase& database) {
+  std::vector<Task> tasks;
+  const auto own = read_own_tasks(database);
+  std::map<std::string, std::size_t> task_of;  // by subject
+  RowReader subjects(database, "SELECT task, subject, category FROM subjects ORDER BY rowid");
+  while (subjects.step()) {
+    const std::string name = subjects.text(0), subject = subjects.text(1), category = subjects.text(2);
+    if (tasks.empty() || tasks.back().name != name) {
+      const auto kind = own.find(name);
+      tasks.push_back({name, {}, {}, {}, kind == own.end() ? nullptr : kind->second});
+    }
+    tasks.back().subjects.push_back(subject);
+    if (!category.empty()) tasks.back().categories.emplace(subject, category);
+    task_of[subject] = tasks.size() - 1;
+  }
+  RowReader items(database, "SELECT subject, item, fields, choices, label FROM items ORDER BY rowid");
+  while (items.step()) {
+    Item item;
+    item.subject = items.text(0);
+    item.index = items.index(1);
+    const ordered_json fields = items.json(2, ordered_json::value_t::object);
+    for (const auto& [name, text] : fields.items()) item.fields.emplace_back(name, text);
+    item.choices = items.json(3, ordered_json::value_t::array).get<std::vector<std::string>>();
+    item.label = items.letter(4);
+    const auto task = task_of.find(item.subject);
+    if (task == task_of.end()) items.damaged("an item of a known subject", item.subject);
+    tasks[task->second].items.push_back(std::move(item));
+  }
+  return tasks;
+}
+
+}  // namespace
+
+bool Journal::has_table(const char* name) const {
+  SqliteStatement select(*database_, "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?1");
+  select.bind(1, name);
+  return select.step();
+}
+
+void Journal::keep(const Questions& questions) {
+  if (has_table("items")) return;
+  Transaction transaction(*database_);
+  database_->run(kQuestionTables);
+  SqliteStatement arm(*database_, "INSERT INTO arms (arm, prompt, intervention) VALUES (?1, ?2, ?3)");
+  for (const AskedArm& asked : questions.arms) {
+    arm.bind(1, asked.name);
+    arm.bind(2, prompt_kind_name(asked.arm.prompt));
+    arm.bind(3, asked.arm.intervention);
+    insert(arm);
+  }
+  SqliteStatement own(*database_, "INSERT INTO own_tasks (task, type, has_subjects) VALUES (?1, ?2, ?3)");
+  SqliteStatement row(*database_, "INSERT INTO subjects (task, subject, category) VALUES (?1, ?2, ?3)");
+  for (const Task& task : questions.tasks) {
+    if (task.own) {
+      own.bind(1, task.name);
+      own.bind(2, type_name(task.own->type));
+      own.bind(3, static_cast<std::int64_t>(task.own->has_subjects));
+      insert(own);
+    }
+    for (const std::string& subject : task.subjects) {
+      const auto category = task.categories.find(subject);
+      row.bind(1, task.name);
+      row.bind(2, subject);
+      if (category != task.categories.end()) row.bind(3, category->second);
+      insert(row);
+    }
+    put_items(*database_, task);
+  }
+  transaction.commit();
+}
+
+std::optional<Questions> Journal::questions() const {
+  if (!has_table("items")) return std::nullopt;
+  return Questions{read_arms(*database_), read_tasks(*database_)};
+}
+
+void Journal::put(std::span<const Verdict> verdicts) {
+  Transaction transaction(*database_);
+  database_->run(kVerdictTable);
+  SqliteStatement row(*database_,
+                      "INSERT INTO verdicts (arm, subject, item, letter, withdrawn, anchored, published, "
+                      "reviewer, time, response_hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)");
+  for (const Verdict& verdict : verdicts) {
+    row.bind(1, verdict.arm);
+    row.bind(2, verdict.subject);
+    row.bind(3, verdict.index);
+    bind_letter(row, 4, verdict.letter);
+    row.bind(5, static_cast<std::int64_t>(verdict.withdrawn));
+    bind_letter(row, 6, verdict.anchored);
+    bind_letter(row, 7, verdict.published);
+    row.bind(8, verdict.reviewer);
+    row.bind(9, verdict.time);
+    row.bind(10, verdict.response_hash);
+    insert(row);
+  }
+  transaction.commit();
+}
+
+std::vector<Verdict> Journal::verdicts() const {
+  std::vector<Verdict> verdicts;
+  if (!has_table("verdicts")) return verdicts;
+  RowReader rows(*database_,
+                 "SELECT arm, subject, item, letter, withdrawn, anchored, published, reviewer, time, "
+                 "response_hash FROM verdicts ORDER BY rowid");
+  while (rows.step()) {
+    verdicts.push_back({rows.text(0), rows.text(1), rows.index(2), rows.letter(3), rows.flag(4),
+                        rows.letter(5), rows.letter(6), rows.text(7), rows.text(8), rows.text(9)});
+  }
+  return verdicts;
+}
+
+}  // namespace refocus

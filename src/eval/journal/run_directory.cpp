@@ -1,0 +1,271 @@
+#include "eval/journal/run_directory.h"
+
+#include <fmt/chrono.h>
+
+#include <ctime>
+
+#include "base/error.h"
+#include "base/text_file.h"
+#include "eval/task/file_names.h"
+
+namespace refocus {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::ordered_json;
+
+constexpr const char* kRunFile = "run.json";
+constexpr const char* kFormat = "refocus-run";
+constexpr int kVersion = 1;
+
+std::string dump(const ordered_json& value, int indent = -1) {
+  return value.dump(indent, ' ', false, ordered_json::error_handler_t::replace);
+}
+
+bool is_temporary(const std::string& name, const std::string& of) {
+  const std::size_t at = name.rfind(".tmp");
+  return at != std::string::npos && at + 4 < name.size() &&
+         name.find_first_not_of("0123456789", at + 4) == std::string::npos &&
+         (of.empty() || name.substr(0, at) == of);
+}
+
+[[noreturn]] void unusable(const fs::path& path, const std::error_code& error) {
+  throw input_error(path.string(), "cannot be used: {}; check its permissions or choose another -o directory",
+                    error.message());
+}
+
+std::vector<std::string> names_in(const fs::path& directory) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator at(directory, error), end; !error && at != end; at.increment(error)) {
+    names.push_back(at->path().filename().string());
+  }
+  if (error) unusable(directory, error);
+  return names;
+}
+
+void remove_temporaries(const fs::path& directory, const std::string& of) {
+  std::error_code ignored;
+  for (const std::string& name : names_in(directory)) {
+    if (is_temporary(name, of)) fs::remove(directory / name, ignored);
+  }
+}
+
+enum class State { kAbsent, kEmpty, kRun };
+
+// What is at `path`. Left-overs of a process that was killed before it wrote run.json count as empty.
+State inspect(const fs::path& path) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  if (status.type() == fs::file_type::not_found) return State::kAbsent;
+  if (status.type() == fs::file_type::none) unusable(path, error);
+  if (status.type() != fs::file_type::directory) {
+    throw input_error(path.string(), "expected a directory, got a file; choose another -o directory");
+  }
+  std::string foreign;
+  for (const std::string& name : names_in(path)) {
+    if (name == kRunFile) return State::kRun;
+    if (name != DirectoryLock::kFileName && !is_temporary(name, kRunFile)) foreign = name;
+  }
+  if (!foreign.empty()) {
+    throw input_error(
+        path.string(),
+        "expected a new, an empty or a run directory, got one with '{}' and no run.json; choose "
+        "another -o directory",
+        printable(foreign));
+  }
+  return State::kEmpty;
+}
+
+// Makes the folders of a path; undo() takes away again those that were absent, if nothing is in them.
+class MadeDirectories {
+ public:
+  explicit MadeDirectories(const fs::path& path) {
+    std::error_code error;
+    const fs::path full = fs::absolute(path, error).lexically_normal();
+    for (fs::path at = full; !at.empty() && !fs::exists(at, error) && at != at.parent_path();
+         at = at.parent_path()) {
+      made_.push_back(at);
+    }
+    fs::create_directories(full, error);
+    if (error) {
+      undo();
+      unusable(path, error);
+    }
+  }
+  void undo() {
+    std::error_code ignored;
+    for (const fs::path& path : made_) fs::remove(path, ignored);
+    made_.clear();
+  }
+
+ private:
+  std::vector<fs::path> made_;  // innermost first
+};
+
+std::string utc_now() { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr))); }
+
+void write_record(const fs::path& path, const RunRecord& record) {
+  ordered_json file;
+  file["format"] = kFormat;
+  file["version"] = kVersion;
+  file["identity"] = record.identity;
+  file["sessions"] = record.sessions;
+  write_file_atomically(path / kRunFile, dump(file, 2) + "\n");
+}
+
+// As it will be read back: what JSON cannot hold (bad UTF-8, NaN) must not look like a difference.
+ordered_json normalised(const ordered_json& value) {
+  return value.is_object() ? ordered_json::parse(dump(value)) : ordered_json::object();
+}
+
+ordered_json parse_bounded(const fs::path& path) {
+  constexpr std::uintmax_t kLargest = 64u << 20;
+  constexpr int kDeepest = 64;
+  std::error_code error;
+  if (fs::file_size(path, error) > kLargest && !error) {
+    throw input_error(path.string(),
+                      "expected the settings of a run, got more than 64 MiB; restore a copy of it");
+  }
+  try {
+    return ordered_json::parse(
+        read_text_file(path), [&](int depth, ordered_json::parse_event_t, ordered_json&) {
+          if (depth > kDeepest)
+            throw input_error(path.string(), "expected a run.json, got deep nesting; restore a copy");
+          return true;
+        });
+  } catch (const ordered_json::exception& e) {
+    throw input_error(path.string(), "expected the settings of a run in JSON, got: {}; restore a copy of it",
+                      printable(e.what(), 160));
+  }
+}
+
+}  // namespace
+
+RunRecord read_run_record(const fs::path& run_directory) {
+  const fs::path path = run_directory / kRunFile;
+  if (!fs::is_regular_file(path)) {
+    throw input_error(path.string(),
+                      "expected the settings of a run, got no such file; give a run directory");
+  }
+  ordered_json file = parse_bounded(path);
+  const bool known = file.is_object() && file.contains("format") && file["format"] == kFormat &&
+                     file.contains("version") && file["version"].is_number_integer();
+  if (!known) {
+    throw input_error(path.string(),
+                      "expected \"format\": \"{}\" and a version, got another file; give a run directory",
+                      kFormat);
+  }
+  if (file["version"] != kVersion) {
+    throw input_error(path.string(), "expected run format {}, got {}; use the program version that wrote it",
+                      kVersion, dump(file["version"]));
+  }
+  RunRecord record;
+  record.identity = file.value("identity", ordered_json());
+  const ordered_json sessions = file.value("sessions", ordered_json());
+  if (!record.identity.is_object() || !sessions.is_array()) {
+    throw input_error(path.string(),
+                      "expected an object \"identity\" and a list \"sessions\"; restore a copy of it");
+  }
+  for (const ordered_json& session : sessions) record.sessions.push_back(session);
+  return record;
+}
+
+std::optional<SettingDifference> first_difference(const ordered_json& before, const ordered_json& now) {
+  const auto shown = [](const ordered_json* value) {
+    return value == nullptr ? std::string("nothing") : printable(dump(*value), 80);
+  };
+  if (before.is_array() && now.is_array() && before.size() == now.size()) {
+    for (std::size_t i = 0; i < before.size(); ++i) {
+      if (auto inner = first_difference(before[i], now[i])) {
+        const bool nested = !inner->field.empty() && inner->field[0] != '[';
+        inner->field = fmt::format("[{}]{}{}", i, nested ? "." : "", inner->field);
+        return inner;
+      }
+    }
+    return std::nullopt;
+  }
+  if (!before.is_object() || !now.is_object()) {
+    if (before == now) return std::nullopt;
+    return SettingDifference{"", shown(&before), shown(&now)};
+  }
+  const auto in_member = [&](const std::string& key) -> std::optional<SettingDifference> {
+    const auto a = before.find(key);
+    const auto b = now.find(key);
+    if (a == before.end()) return SettingDifference{key, shown(nullptr), shown(&*b)};
+    if (b == now.end()) return SettingDifference{key, shown(&*a), shown(nullptr)};
+    auto inner = first_difference(*a, *b);
+    if (inner)
+      inner->field = key + (inner->field.empty() || inner->field[0] == '[' ? "" : ".") + inner->field;
+    return inner;
+  };
+  for (const auto& [key, value] : now.items()) {
+    if (auto difference = in_member(key)) return difference;
+  }
+  for (const auto& [key, value] : before.items()) {
+    if (auto difference = in_member(key)) return difference;
+  }
+  return std::nullopt;
+}
+
+RunDirectory RunDirectory::open(const fs::path& path, const RunSettings& settings) {
+  const bool new_run = inspect(path) != State::kRun;
+  MadeDirectories made(path);
+  std::shared_ptr<const DirectoryLock> lock;
+  try {
+    lock = std::make_shared<const DirectoryLock>(path);
+    RunRecord record;
+    record.identity = normalised(settings.identity);
+    if (inspect(path) == State::kRun) {  // anew: another process may have begun it before we had the lock
+      RunRecord kept = read_run_record(path);
+      if (const auto difference = first_difference(kept.identity, record.identity)) {
+        throw input_error(
+            path.string(),
+            "expected {} to be {} as in its run.json, got {}; choose another -o directory, or repeat "
+            "the settings to resume the run",
+            printable(difference->field), difference->before, difference->now);
+      }
+      record = std::move(kept);
+    }
+    for (const char* name : {kRunFile, RunDirectory::kComparisonFile, RunDirectory::kReportFile}) {
+      remove_temporaries(path, name);
+    }
+    ordered_json session = {{"started", utc_now()}};
+    session.update(normalised(settings.details));
+    record.sessions.push_back(std::move(session));
+    write_record(path, record);
+    return RunDirectory(path, std::move(lock), std::move(record));
+  } catch (...) {
+    std::error_code ignored;
+    if (new_run && lock && lock->created()) fs::remove(path / DirectoryLock::kFileName, ignored);
+    made.undo();
+    throw;
+  }
+}
+
+RunDirectory RunDirectory::reopen(const fs::path& path) {
+  read_run_record(path);  // so that no lock file is left in what is no run
+  auto lock = std::make_shared<const DirectoryLock>(path, "work on a copy of the run");
+  return RunDirectory(path, std::move(lock), read_run_record(path));
+}
+
+std::optional<SettingDifference> RunDirectory::changed_detail(const std::string& key) const {
+  if (!resumed()) return std::nullopt;
+  const auto only = [&](const ordered_json& session) {
+    ordered_json member = ordered_json::object();
+    if (session.is_object() && session.contains(key)) member[key] = session[key];
+    return member;
+  };
+  return first_difference(only(record_.sessions[record_.sessions.size() - 2]), only(record_.sessions.back()));
+}
+
+fs::path RunDirectory::arm_directory(const std::string& arm) const {
+  const fs::path directory = path_ / "arms" / checked_file_name(arm);
+  std::error_code error;
+  fs::create_directories(directory, error);
+  if (error) unusable(directory, error);
+  remove_temporaries(directory, "");
+  return directory;
+}
+
+}  // namespace refocus

@@ -1,0 +1,236 @@
+#include "eval/report/comparison_table.h"
+
+#include <algorithm>
+#include <functional>
+
+#include "base/error.h"
+#include "eval/report/comparison_text.h"
+#include "eval/task/task_kind.h"
+#include "eval/text/display_width.h"
+#include "eval/text/table_text.h"
+
+namespace refocus {
+namespace {
+
+constexpr int kLongestName = 30;
+constexpr int kCountWidth = 6;        // "14,042": only totals have so many, and these have short labels
+constexpr int kAccuracyWidth = 6;     // "100.0" and a gap
+constexpr int kIntervalWidth = 21;    // "100.0 [100.0, 100.0]" and a gap
+constexpr int kDifferenceWidth = 23;  // "-33.3 [-100.0, +33.3]" and a gap
+constexpr int kValueWidth = 7;        // "<.0001" and a gap
+constexpr int kFixedWidth = 6, kBrokenWidth = 7;
+
+// A name of at most kLongestName columns.
+std::string shortened(const std::string& name) {
+  const std::string whole = printable(name, 200);
+  return display_width(whole) <= kLongestName ? whole : printable(whole, kLongestName - 3);
+}
+
+std::string arm_text(const ComparedArm& arm, const std::vector<std::string>& runs) {
+  const std::string name = printable(arm.arm.name, 200);
+  if (runs.empty()) return name;
+  return fmt::format("{} of {}", name, printable(runs[static_cast<std::size_t>(arm.run)], 200));
+}
+
+// A row of the table: a set, or a heading of sets.
+struct Row {
+  std::string label;
+  std::optional<std::size_t> set;
+};
+
+// Subjects under their categories, then a rule, then the totals; a task of one subject has only its total.
+struct Rows {
+  std::vector<Row> subjects, totals;
+  int width = 12;  // of labels
+};
+
+Rows rows_of(const TaskComparison& task) {
+  Rows rows;
+  std::vector<std::size_t> subjects;
+  std::vector<std::string> categories;
+  for (std::size_t s = 0; s < task.sets.size(); ++s) {
+    const ItemSet& set = task.sets[s];
+    if (set.kind == ItemSet::Kind::kSubject) {
+      subjects.push_back(s);
+      continue;
+    }
+    const bool all = set.kind == ItemSet::Kind::kAll;
+    rows.totals.push_back({all ? set.name : shown_group(set.name, kLongestName), s});
+    if (set.kind == ItemSet::Kind::kCategory && set.name != "non_stem") categories.push_back(set.name);
+  }
+  categories.emplace_back();  // subjects without a category come last
+  for (const std::string& category : categories) {
+    if (subjects.size() < 2) break;
+    if (!category.empty()) rows.subjects.push_back({shown_group(category, kLongestName), std::nullopt});
+    for (const std::size_t s : subjects) {
+      if (task.sets[s].category != category) continue;
+      rows.subjects.push_back({(category.empty() ? "" : "  ") + shortened(task.sets[s].name), s});
+    }
+  }
+  for (const auto* list : {&rows.subjects, &rows.totals}) {
+    for (const Row& row : *list) rows.width = std::max(rows.width, display_width(row.label));
+  }
+  return rows;
+}
+
+// Writes the header, the subjects, a rule, and the header and totals again.
+void write_rows(TextLines& table, const Rows& rows, const std::string& header,
+                const std::function<std::string(std::size_t)>& cells) {
+  const auto write = [&](const std::vector<Row>& list) {
+    table.line(left("", rows.width) + header);
+    for (const Row& row : list) table.line(left(row.label, rows.width) + (row.set ? cells(*row.set) : ""));
+  };
+  if (!rows.subjects.empty()) {
+    write(rows.subjects);
+    table.rule(rows.width + display_width(header));
+  }
+  write(rows.totals);
+}
+
+// What the task is, which its results say.
+const TaskKind& kind_of(const Comparison& comparison, const TaskComparison& task) {
+  const auto place = static_cast<std::size_t>(&task - comparison.tasks.data());
+  return kind_of(*comparison.arms.front().arm.tasks[place].task);
+}
+
+void write_arms(TextLines& table, const Comparison& comparison, const TaskComparison& task, const Rows& rows,
+                int columns) {
+  const std::size_t arms = comparison.arms.size();
+  const bool transcript = kind_of(comparison, task).type == AnswerType::kTranscript;
+  const auto fitting =
+      static_cast<std::size_t>(std::max(1, (columns - rows.width - kCountWidth) / kIntervalWidth));
+  for (std::size_t begin = 0; begin < arms; begin += fitting) {
+    const std::size_t end = std::min(arms, begin + fitting);
+    const auto across = [&](const auto& text_of) {
+      std::string out;
+      for (std::size_t a = begin; a < end; ++a) out += right(text_of(a), kIntervalWidth);
+      return out;
+    };
+    const std::string header =
+        right("n", kCountWidth) + across([](std::size_t a) { return std::to_string(a + 1); });
+    write_rows(table, rows, header, [&](std::size_t s) {
+      return right(with_thousands(task.tallies[begin][s].answered), kCountWidth) +
+             across([&](std::size_t a) { return accuracy_text(task.tallies[a][s]); });
+    });
+    const auto all = [&](const char* label, const auto& text_of) {
+      table.line(left(label, rows.width + kCountWidth) +
+                 across([&](std::size_t a) { return text_of(task.tallies[a].back()); }));
+    };
+    if (task.tallies[begin].back().scored > 0) {  // no texts, so nothing to count of them
+      table.line();
+      continue;
+    }
+    if (task.tallies[begin].back().mean_f1()) {
+      all("F1", [](const Tally& t) { return one_decimal(in_percent(t.mean_f1())); });
+    }
+    if (!transcript) all("unparsed", [](const Tally& t) { return rate_text(t.unparsed, t); });
+    all("truncated", [](const Tally& t) { return rate_text(t.truncated, t); });
+    all("mean tokens", [](const Tally& t) { return one_decimal(t.mean_generated_tokens()); });
+    all("mean characters", [](const Tally& t) { return one_decimal(t.mean_characters()); });
+    table.line();
+  }
+}
+
+void write_pair(TextLines& table, const Comparison& comparison, const TaskComparison& task,
+                const PairComparison& pair, const Rows& rows, const std::vector<std::string>& runs) {
+  const ArmPair& at = pair.pair;
+  table.line("  baseline  " + arm_text(comparison.arms[at.baseline], runs));
+  table.line("  arm       " + arm_text(comparison.arms[at.arm], runs));
+  if (kind_of(comparison, task).type == AnswerType::kTranscript) {
+    write_rows(table, rows, right("turns", kValueWidth) + right("differ", kValueWidth), [&](std::size_t s) {
+      return right(with_thousands(task.tallies[at.baseline][s].answered), kValueWidth) +
+             right(with_thousands(pair.numbers[s].differing.value_or(0)), kValueWidth);
+    });
+    table.line();
+    return;
+  }
+  const std::string header = right("n", kCountWidth) + right("base", kAccuracyWidth) +
+                             right("arm", kAccuracyWidth) + right("difference", kDifferenceWidth) +
+                             right("p", kValueWidth) + right("Holm", kValueWidth) +
+                             right("fixed", kFixedWidth) + right("broken", kBrokenWidth);
+  write_rows(table, rows, header, [&](std::size_t s) {
+    const PairedNumbers& numbers = pair.numbers[s];
+    return right(with_thousands(numbers.items), kCountWidth) +
+           right(percent_text(task.tallies[at.baseline][s].accuracy()), kAccuracyWidth) +
+           right(percent_text(task.tallies[at.arm][s].accuracy()), kAccuracyWidth) +
+           right(difference_text(numbers), kDifferenceWidth) + right(p_text(numbers.p), kValueWidth) +
+           right(p_text(numbers.p_holm), kValueWidth) + right(with_thousands(numbers.fixed), kFixedWidth) +
+           right(with_thousands(numbers.broken), kBrokenWidth);
+  });
+  table.line();
+}
+
+std::string answer_text(const std::optional<std::string>& answer) {
+  return answer ? printable(*answer) : "-";
+}
+
+void write_response(TextLines& list, const std::string& name, const std::string& text) {
+  list.line("    " + name + ":");
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    const std::string_view line = std::string_view(text).substr(begin, end - begin);
+    list.line("    | " + printable(line, 4 * line.size() + 1));
+    begin = end + 1;
+  }
+}
+
+}  // namespace
+
+std::string comparison_table(const Comparison& comparison, const ComparisonTableOptions& options) {
+  TextLines table;
+  for (const TaskComparison& task : comparison.tasks) {
+    Rows rows = rows_of(task);
+    if (!options.subjects) rows.subjects.clear();
+    const TaskKind& kind = kind_of(comparison, task);
+    const bool transcript = kind.type == AnswerType::kTranscript;
+    if (options.arms) {
+      table.line(fmt::format("{}: {} arms; {}", printable(task.task), comparison.arms.size(),
+                             transcript
+                                 ? "nothing is scored"
+                                 : fmt::format("{} in % with 95% interval (Wilson)", kind.metric_title())));
+      table.line();
+      for (std::size_t a = 0; a < comparison.arms.size(); ++a) {
+        table.line(fmt::format("{:>3}  {}", a + 1, arm_text(comparison.arms[a], options.runs)));
+      }
+      table.line();
+      write_arms(table, comparison, task, rows, std::max(100, options.columns));
+    }
+    table.line(transcript
+                   ? fmt::format("{}: turns whose texts differ", printable(task.task))
+                   : fmt::format("{}: paired differences in points with 95% interval (bootstrap, seed {}), "
+                                 "McNemar's exact p",
+                                 printable(task.task), comparison.seed));
+    table.line();
+    for (const PairComparison& pair : task.pairs) {
+      write_pair(table, comparison, task, pair, rows, options.runs);
+    }
+  }
+  return table.take();
+}
+
+std::string flip_list(const Comparison& comparison, const std::vector<std::string>& runs, bool responses) {
+  TextLines list;
+  for (const TaskComparison& task : comparison.tasks) {
+    for (const PairComparison& pair : task.pairs) {
+      const std::string before = arm_text(comparison.arms[pair.pair.baseline], runs);
+      const std::string after = arm_text(comparison.arms[pair.pair.arm], runs);
+      const PairedNumbers& all = pair.numbers.back();
+      list.line(fmt::format("{}: {} against {}: {} fixed, {} broken", printable(task.task), after, before,
+                            with_thousands(all.fixed), with_thousands(all.broken)));
+      for (const Flip& flip : pair.flips) {
+        const Item& item = *flip.after->item;
+        list.line(fmt::format("  {}  {} {}: right {}, {} -> {}", flip.fixed() ? "fixed " : "broken",
+                              printable(item.subject), item.index, answer_text(shown_target(item)),
+                              answer_text(shown_answer(*flip.before)),
+                              answer_text(shown_answer(*flip.after))));
+        if (!responses) continue;
+        write_response(list, before, flip.before->response.text);
+        write_response(list, after, flip.after->response.text);
+      }
+      list.line();
+    }
+  }
+  return list.take();
+}
+
+}  // namespace refocus

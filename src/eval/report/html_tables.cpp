@@ -1,0 +1,324 @@
+#include "eval/report/html_tables.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <functional>
+
+#include "eval/score/arm_labels.h"
+#include "eval/text/html_text.h"
+#include "eval/text/table_text.h"
+#include "web/page.h"
+
+namespace refocus {
+namespace {
+
+constexpr std::size_t kMostFindings = 8;
+
+std::optional<double> rate(std::int64_t count, const Tally& tally) {
+  if (tally.answered == 0) return std::nullopt;
+  return static_cast<double>(count) / static_cast<double>(tally.answered);
+}
+
+std::string accuracy_cell(const Tally& tally) {
+  return number_cell(
+      html_with_interval(html_percent(tally.accuracy()), html_interval(accuracy_interval(tally))),
+      tally.accuracy());
+}
+
+std::string rate_cell(std::int64_t count, const Tally& tally) {
+  const auto share = rate(count, tally);
+  return number_cell(share ? html_percent(share) + "%" : std::string(kMissing), share);
+}
+
+std::string decimal_cell(const std::optional<double>& value) {
+  return number_cell(value ? one_decimal(value) : std::string(kMissing), value);
+}
+
+// Rows for the groups (all first), then for the subjects, in bodies of their own so that sorting keeps them.
+std::string set_rows(const TaskComparison& task, const std::function<std::string(std::size_t)>& cells) {
+  std::string groups, subjects;
+  std::size_t count = 0;
+  for (std::size_t s = 0; s < task.sets.size(); ++s) {
+    if (task.sets[s].kind == ItemSet::Kind::kSubject) {
+      subjects += html_row(row_head(set_label(task.sets[s])) + cells(s));
+      ++count;
+    } else {
+      const bool all = task.sets[s].kind == ItemSet::Kind::kAll;
+      const std::string row = html_row(row_head(set_label(task.sets[s])) + cells(s), all);
+      groups = all ? row + groups : groups + row;
+    }
+  }
+  std::string html = "<tbody>\n" + groups + "</tbody>\n";
+  if (count > 1) html += "<tbody>\n" + subjects + "</tbody>\n";
+  return html;
+}
+
+bool has_subjects(const TaskComparison& task) {
+  return std::ranges::count(task.sets, ItemSet::Kind::kSubject, &ItemSet::kind) > 1;
+}
+
+// What the numbers say, no more: whether the interval excludes zero and the test agrees.
+std::string verdict(const PairedNumbers& numbers) {
+  constexpr double kLevel = 0.05;
+  if (!numbers.interval) return "no right letters are known";
+  if (numbers.interval->low > 0 && *numbers.p < kLevel) return "better";
+  if (numbers.interval->high < 0 && *numbers.p < kLevel) return "worse";
+  return "no clear difference";
+}
+
+std::string finding(const ReportView& view, const TaskComparison& task, const PairComparison& pair) {
+  const PairedNumbers& all = pair.numbers.back();
+  const std::string what = verdict(all);
+  std::string sentence = view.comparison.tasks.size() > 1 ? html_escape(task.task) + ": " : "";
+  sentence += "<strong>" + html_escape(pair_label(view.comparison, view.labels, pair.pair)) + "</strong>: ";
+  if (all.difference) {
+    const std::string points = html_points(*all.difference);
+    const double p = *all.p;
+    sentence +=
+        fmt::format("{} points {}, McNemar p {}. {}: {} fixed, {} broken of {} questions.", points,
+                    html_points_interval(all.interval), p < 0.0001 ? "&lt; 0.0001" : "= " + html_p(all.p),
+                    static_cast<char>(what[0] - 'a' + 'A') + what.substr(1), with_thousands(all.fixed),
+                    with_thousands(all.broken), with_thousands(all.items));
+  } else {
+    sentence += what + ".";
+  }
+  const std::string tone = what == "better" || what == "worse" ? " class=\"" + what + "\"" : "";
+  return "<li" + tone + ">" + sentence + "</li>\n";
+}
+
+std::string arm_finding(const ReportView& view, const TaskComparison& task, std::size_t arm) {
+  const Tally& all = task.tallies[arm].back();
+  std::string sentence = html_escape(task.task) + ": <strong>" + html_escape(view.labels[arm]) + "</strong> ";
+  if (all.accuracy()) {
+    sentence += fmt::format("answers {}% {} of {} questions right.", html_percent(all.accuracy()),
+                            html_interval(accuracy_interval(all)), with_thousands(all.labelled));
+  } else {
+    sentence += fmt::format("answered {} questions, whose right letters are not known.",
+                            with_thousands(all.answered));
+  }
+  return "<li>" + sentence + "</li>\n";
+}
+
+std::string arms_table(const ReportView& view, const TaskComparison& task) {
+  const bool by_length = std::ranges::any_of(
+      task.tallies, [](const std::vector<Tally>& t) { return t.back().accuracy_by_length().has_value(); });
+  const bool with_f1 = std::ranges::any_of(
+      task.tallies, [](const std::vector<Tally>& t) { return t.back().mean_f1().has_value(); });
+  std::string head = column_head("arm") + number_column_head("questions") + number_column_head("right") +
+                     number_column_head("accuracy, %");
+  if (by_length) head += number_column_head("by length, %");
+  if (with_f1) head += number_column_head("F1, %");
+  if (!view.loglikelihood) {
+    for (const char* name : {"no answer found", "cut off", "empty", "mean tokens"})
+      head += number_column_head(name);
+  }
+  std::string rows;
+  for (std::size_t a = 0; a < view.labels.size(); ++a) {
+    const Tally& all = task.tallies[a].back();
+    std::string cells =
+        row_head(view.labels[a]) + count_cell(all.answered) +
+        (all.labelled > 0 ? count_cell(all.correct) : number_cell(std::string(kMissing), {})) +
+        accuracy_cell(all);
+    if (by_length) cells += number_cell(html_percent(all.accuracy_by_length()), all.accuracy_by_length());
+    if (with_f1) cells += number_cell(html_percent(all.mean_f1()), all.mean_f1());
+    if (!view.loglikelihood) {
+      cells += rate_cell(all.unparsed, all) + rate_cell(all.truncated, all) + rate_cell(all.empty, all) +
+               decimal_cell(all.mean_generated_tokens());
+    }
+    rows += html_row(cells);
+  }
+  return html_table(task.task + ": arms over all questions, accuracy with 95% interval (Wilson)", head,
+                    "<tbody>\n" + rows + "</tbody>\n");
+}
+
+std::string difference_cells(const PairedNumbers& numbers) {
+  const std::string difference =
+      numbers.difference
+          ? html_with_interval(html_points(*numbers.difference), html_points_interval(numbers.interval))
+          : std::string(kMissing);
+  return number_cell(difference, numbers.difference) + number_cell(html_p(numbers.p), numbers.p);
+}
+
+std::string pairs_table(const ReportView& view, const TaskComparison& task) {
+  std::string rows;
+  for (const PairComparison& pair : task.pairs) {
+    const PairedNumbers& all = pair.numbers.back();
+    rows += html_row(row_head(view.labels[pair.pair.arm]) + text_cell(view.labels[pair.pair.baseline]) +
+                     difference_cells(all) + count_cell(all.fixed) + count_cell(all.broken));
+  }
+  const std::string head = column_head("arm") + column_head("baseline") +
+                           number_column_head("difference, points") + number_column_head("p") +
+                           number_column_head("fixed") + number_column_head("broken");
+  return html_table(task.task +
+                        ": differences over all questions, with 95% interval (paired bootstrap) and "
+                        "McNemar’s exact p",
+                    head, "<tbody>\n" + rows + "</tbody>\n");
+}
+
+std::string pair_section(const ReportView& view, std::size_t t, std::size_t p) {
+  const TaskComparison& task = view.comparison.tasks[t];
+  const PairComparison& pair = task.pairs[p];
+  const std::string label = (view.comparison.tasks.size() > 1 ? task.task + ": " : "") +
+                            pair_label(view.comparison, view.labels, pair.pair);
+  const std::string head =
+      column_head("subject") + number_column_head("n") + number_column_head("baseline, %") +
+      number_column_head("arm, %") + number_column_head("difference, points") + number_column_head("p") +
+      number_column_head("p, Holm") + number_column_head("fixed") + number_column_head("broken");
+  const auto cells = [&](std::size_t s) {
+    const PairedNumbers& numbers = pair.numbers[s];
+    const auto base = task.tallies[pair.pair.baseline][s].accuracy(),
+               arm = task.tallies[pair.pair.arm][s].accuracy();
+    const bool subject = task.sets[s].kind == ItemSet::Kind::kSubject;
+    return count_cell(numbers.items) + number_cell(html_percent(base), base) +
+           number_cell(html_percent(arm), arm) + difference_cells(numbers) +
+           number_cell(subject ? html_p(numbers.p_holm) : "", numbers.p_holm) + count_cell(numbers.fixed) +
+           count_cell(numbers.broken);
+  };
+  return fmt::format(
+             "<section class=\"pair\" id=\"{0}\" aria-labelledby=\"{0}-title\">\n<h3 "
+             "id=\"{0}-title\">{1}</h3>\n",
+             pair_id(t, p), html_escape(label)) +
+         html_table(label + ": by subject", head, set_rows(task, cells)) + "</section>\n";
+}
+
+std::string subjects_table(const ReportView& view, const TaskComparison& task) {
+  std::string head = column_head("subject") + column_head("category") + number_column_head("n");
+  for (const std::string& label : view.labels) head += number_column_head(label);
+  const auto cells = [&](std::size_t s) {
+    const std::string& category = task.sets[s].category;
+    std::string html = text_cell(category.empty() ? "" : shown_group(category, 40)) +
+                       count_cell(task.tallies[0][s].answered);
+    for (const std::vector<Tally>& arm : task.tallies) html += accuracy_cell(arm[s]);
+    return html;
+  };
+  return html_table(task.task + ": accuracy in % with 95% interval (Wilson)", head, set_rows(task, cells));
+}
+
+std::string fact(const std::string& name, const std::string& value) {
+  if (value.empty()) return "";
+  return "<div><dt>" + html_escape(name) + "</dt><dd>" + html_escape(value) + "</dd></div>\n";
+}
+
+// A detail of the last session that is a text.
+std::string session_text(const RunRecord& record, const char* key) {
+  if (record.sessions.empty() || !record.sessions.back().is_object()) return "";
+  const auto at = record.sessions.back().find(key);
+  return at != record.sessions.back().end() && at->is_string() ? at->get<std::string>() : "";
+}
+
+}  // namespace
+
+std::string pair_id(std::size_t task, std::size_t pair) { return fmt::format("pair-{}-{}", task, pair); }
+
+std::string set_label(const ItemSet& set) {
+  if (set.kind == ItemSet::Kind::kAll) return "All questions";
+  if (set.kind == ItemSet::Kind::kSubject) return set.name;
+  std::string label = shown_group(set.name, 40);
+  if (label[0] >= 'a' && label[0] <= 'z' && label != "non-STEM")
+    label[0] = static_cast<char>(label[0] - 'a' + 'A');
+  return label;
+}
+
+ReportView report_view(const Comparison& comparison, std::vector<std::string> runs,
+                       std::vector<RunRecord> records) {
+  std::vector<std::string> labels = arm_labels(comparison.arms, runs);
+  const bool loglikelihood =
+      comparison.arms.front().arm.prompt == prompt_kind_name(PromptKind::kLoglikelihood);
+  return {comparison, std::move(runs), std::move(records), std::move(labels), loglikelihood};
+}
+
+std::string html_masthead(const ReportView& view, const std::string& title) {
+  std::string tasks, models, started;
+  std::int64_t questions = 0;
+  for (const TaskComparison& task : view.comparison.tasks) {
+    tasks += (tasks.empty() ? "" : ", ") + task.task;
+    questions += task.tallies[0].back().items;
+  }
+  for (const RunRecord& record : view.records) {
+    const std::string model = session_text(record, "model_path");
+    if (!model.empty() && models != model) models += (models.empty() ? "" : " and ") + model;
+    started = session_text(record, "started");
+  }
+  std::string html = "<header class=\"masthead\">\n<div>\n<p class=\"kind\">Refocus report</p>\n<h1>" +
+                     html_escape(title) + "</h1>\n<dl class=\"facts\">\n";
+  html += fact("Model", models) + fact("Task", tasks) + fact("Questions", with_thousands(questions)) +
+          fact("Arms", with_thousands(std::ssize(view.labels))) +
+          fact("Letters read by",
+               view.loglikelihood ? "log-likelihood" : view.comparison.arms[0].arm.rules + " rules") +
+          fact("Answered", started.substr(0, 10));
+  return html + "</dl>\n</div>\n</header>\n";
+}
+
+std::string html_findings(const ReportView& view, const std::string& selections) {
+  std::string items = selections;
+  std::size_t pairs = 0, shown = 0;
+  const std::size_t most = selections.empty() ? kMostFindings : 0;  // what a sweep selected says it all
+  for (const TaskComparison& task : view.comparison.tasks) {
+    pairs += task.pairs.size();
+    for (const PairComparison& pair : task.pairs) {
+      if (shown == most) break;
+      items += finding(view, task, pair);
+      ++shown;
+    }
+    for (std::size_t a = 0; task.pairs.empty() && a < view.labels.size(); ++a) {
+      items += arm_finding(view, task, a);
+    }
+  }
+  std::string html = "<section id=\"findings\" aria-label=\"What was found\">\n<ul class=\"findings\">\n" +
+                     items + "</ul>\n";
+  if (pairs > shown) {
+    html += fmt::format(
+        "<p class=\"note\">{} {}comparisons of arms are in <a href=\"#comparisons\">the table "
+        "below</a>.</p>\n",
+        pairs - shown, shown > 0 ? "more " : "");
+  }
+  return html + "</section>\n";
+}
+
+std::string html_arms(const ReportView& view) {
+  std::string html =
+      "<section id=\"arms\" aria-labelledby=\"arms-title\">\n<h2 id=\"arms-title\">Arms</h2>\n";
+  for (const TaskComparison& task : view.comparison.tasks) html += arms_table(view, task);
+  html += "<details class=\"names\"><summary>What the arms are</summary>\n";
+  std::string rows;
+  for (std::size_t a = 0; a < view.labels.size(); ++a) {
+    const FinishedArm& arm = view.comparison.arms[a].arm;
+    rows += html_row(row_head(view.labels[a]) + text_cell(arm.prompt) + text_cell(arm.intervention) +
+                     text_cell(arm.name));
+  }
+  html += html_table(
+      "Names of arms",
+      column_head("arm") + column_head("prompt") + column_head("intervention") + column_head("folder"),
+      "<tbody>\n" + rows + "</tbody>\n", false);
+  return html + "</details>\n</section>\n";
+}
+
+std::string html_comparisons(const ReportView& view) {
+  const std::vector<TaskComparison>& tasks = view.comparison.tasks;
+  if (tasks.empty() || tasks[0].pairs.empty()) return "";
+  std::string html =
+      "<section id=\"comparisons\" aria-labelledby=\"comparisons-title\">\n"
+      "<h2 id=\"comparisons-title\">Comparisons</h2>\n"
+      "<p class=\"note\">A question is <em>fixed</em> where the baseline is wrong and the arm right, and "
+      "<em>broken</em> the other way round. p of subjects are also given after Holm’s correction over all "
+      "subjects of the task.</p>\n";
+  for (const TaskComparison& task : tasks) html += pairs_table(view, task);
+  for (std::size_t t = 0; t < tasks.size(); ++t) {
+    for (std::size_t p = 0; p < tasks[t].pairs.size(); ++p) html += pair_section(view, t, p);
+  }
+  return html + "</section>\n";
+}
+
+std::string html_subjects(const ReportView& view) {
+  std::string tables;
+  for (const TaskComparison& task : view.comparison.tasks) {
+    if (has_subjects(task)) tables += subjects_table(view, task);
+  }
+  if (tables.empty()) return "";
+  return "<section id=\"subjects\" aria-labelledby=\"subjects-title\">\n<h2 "
+         "id=\"subjects-title\">Subjects</h2>\n" +
+         tables + "</section>\n";
+}
+
+}  // namespace refocus

@@ -1,0 +1,20 @@
+// A sweep as files of its run directory: sweep.json (docs/run-directory.md) and sweep.svg.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "eval/report/sweep_report.h"
+
+namespace refocus {
+
+inline constexpr const char* kSweepFile = "sweep.json";
+inline constexpr const char* kSweepFigure = "sweep.svg";
+
+nlohmann::ordered_json sweep_json(const SweepReport& report);
+
+// Writes both files, each atomically, no picture where no accuracy is known. The same answers make the same
+// bytes.
+void write_sweep(const std::filesystem::path& run_directory, const SweepReport& report);
+
+}  // namespace refocus

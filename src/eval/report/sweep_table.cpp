@@ -1,0 +1,152 @@
+#include "eval/report/sweep_table.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "eval/report/comparison_text.h"
+#include "eval/text/display_width.h"
+#include "eval/text/table_text.h"
+
+namespace refocus {
+namespace {
+
+constexpr int kColumns = 100;
+constexpr int kValue = 10;       // "threshold" and a margin
+constexpr int kAccuracy = 21;    // "100.0 [100.0, 100.0]" and a gap
+constexpr int kDifference = 23;  // "-33.3 [-100.0, +33.3]" and a gap
+constexpr int kP = 7;            // "<.0001" and a gap
+constexpr int kFixed = 6, kBroken = 7, kUnparsed = 9, kTruncated = 10;
+
+// Breaks between words, but not within brackets, so that lines stay within kColumns. The first line has
+// `indent`, the others 4 more.
+void write_wrapped(TextLines& out, const std::string& text, int indent = 0) {
+  std::string line = repeated(' ', indent);
+  bool first = true;
+  for (std::size_t begin = 0; begin < text.size();) {
+    std::size_t end = std::min(text.find(' ', begin), text.size());
+    if (text[begin] == '[') end = std::min(text.find(' ', text.find(']', begin)), text.size());
+    const std::string word = text.substr(begin, end - begin);
+    if (!first && display_width(line) + 1 + display_width(word) > kColumns) {
+      out.line(line);
+      line = repeated(' ', indent + 4);
+      first = true;
+    }
+    if (!first) line += ' ';
+    line += word;
+    first = false;
+    begin = end + 1;
+  }
+  out.line(line);
+}
+
+// Nothing for answers by log-likelihood, which are no texts.
+std::string counts(const Tally& tally) {
+  if (tally.scored > 0) return "";
+  return right(rate_text(tally.unparsed, tally), kUnparsed) +
+         right(rate_text(tally.truncated, tally), kTruncated);
+}
+
+void write_curve(TextLines& table, const SweepCurve& curve, const std::string& axis) {
+  const bool scored = curve.baseline_tally.scored > 0;
+  table.line(right(axis, kValue) + right("accuracy", kAccuracy) + right("difference", kDifference) +
+             right("p", kP) + right("Holm", kP) + right("fixed", kFixed) + right("broken", kBroken) +
+             (scored ? "" : right("unparsed", kUnparsed) + right("truncated", kTruncated)));
+  table.line(right("none", kValue) + right(accuracy_text(curve.baseline_tally), kAccuracy) +
+             repeated(' ', kDifference + 2 * kP + kFixed + kBroken) + counts(curve.baseline_tally));
+  for (const SweepPoint& point : curve.points) {
+    const PairedNumbers& numbers = point.difference;
+    table.line(right(fmt::format("{}", point.x), kValue) + right(accuracy_text(point.tally), kAccuracy) +
+               right(difference_text(numbers), kDifference) + right(p_text(numbers.p), kP) +
+               right(p_text(numbers.p_holm), kP) + right(with_thousands(numbers.fixed), kFixed) +
+               right(with_thousands(numbers.broken), kBroken) + counts(point.tally));
+  }
+  table.line();
+}
+
+// "alpha=0.1", or with what the curves differ in: "alpha=0.1 threshold=0.01".
+std::string name_of(const SweepReport& report, const SweepTask& task, const HeldOutBest& best) {
+  const SweepPoint& point = task.curves[best.curve].points[best.point];
+  std::vector<std::string> keys = {report.sweep.axes.front().key};
+  const CurveKeys curves = curve_keys(report, task);
+  keys.insert(keys.end(), curves.varying.begin(), curves.varying.end());
+  const std::string name = parameters_text(point.parameters, keys);
+  if (best.tied == 0) return name;
+  return fmt::format("{} (the first of {} that tie)", name, best.tied + 1);
+}
+
+std::string worth(const Tally& tally, const PairedNumbers& difference) {
+  const std::string p = p_text(difference.p);
+  return fmt::format("{}, {} points from none, p{}{}", accuracy_text(tally), difference_text(difference),
+                     p.starts_with('<') ? "" : "=", p);
+}
+
+void write_selection(TextLines& table, const SweepReport& report, const SweepTask& task,
+                     const SweepSelection& selection) {
+  const auto& [first, second] = selection.best;
+  write_wrapped(
+      table,
+      fmt::format("{}: best on one half of the questions ({}): {}, {}%. On the other half ({}): {}.",
+                  selection.prompt, with_thousands(first.chosen_on.labelled), name_of(report, task, first),
+                  percent_text(first.chosen_on.accuracy()), with_thousands(first.reported_on.labelled),
+                  worth(first.reported_on, first.difference)));
+  write_wrapped(
+      table,
+      fmt::format("halves exchanged: {}, {}%. On the other: {}.", name_of(report, task, second),
+                  percent_text(second.chosen_on.accuracy()), worth(second.reported_on, second.difference)),
+      4);
+  write_wrapped(table,
+                fmt::format("each half with the other's choice: {}.",
+                            worth(selection.crossed, selection.crossed_difference)),
+                4);
+  table.line();
+}
+
+void write_task(TextLines& table, const SweepReport& report, const SweepTask& task) {
+  const std::string& axis = report.sweep.axes.front().key;
+  const CurveKeys keys = curve_keys(report, task);
+  std::size_t points = 0;
+  for (const SweepCurve& curve : task.curves) points += curve.points.size();
+  const Tally& all = task.curves.front().baseline_tally;
+  table.line(fmt::format("{}: {} question{}, {} swept point{}", printable(task.task),
+                         with_thousands(all.answered), all.answered == 1 ? "" : "s", points,
+                         points == 1 ? "" : "s"));
+  write_wrapped(table,
+                fmt::format("accuracy in % with 95% interval (Wilson); difference to none in points with 95% "
+                            "interval (bootstrap, seed {}), McNemar's exact p, and p after Holm over the "
+                            "points of this table",
+                            report.seed));
+  table.line();
+  for (const SweepCurve& curve : task.curves) {
+    const RebalanceSpec& parameters = curve.points.front().parameters;
+    std::string heading = curve.prompt;
+    for (const auto* list : {&keys.varying, &keys.common}) {
+      const std::string text = parameters_text(parameters, *list);
+      if (!text.empty()) heading += "  " + text;
+    }
+    table.line(heading);
+    write_curve(table, curve, axis);
+  }
+  for (const SweepSelection& selection : task.selections) write_selection(table, report, task, selection);
+  if (!task.selections.empty()) {
+    write_wrapped(table,
+                  "A best point that is chosen and reported on the same questions flatters itself: report "
+                  "the other half.");
+  } else {
+    write_wrapped(table,
+                  "There is no held-out choice of the best point: a half of the questions has none with a "
+                  "known answer.");
+  }
+}
+
+}  // namespace
+
+std::string sweep_table(const SweepReport& report) {
+  TextLines table;
+  for (const SweepTask& task : report.tasks) {
+    write_task(table, report, task);
+    table.line();
+  }
+  return table.take();
+}
+
+}  // namespace refocus

@@ -1,0 +1,277 @@
+#include "eval/run/asking.h"
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <set>
+#include <tuple>
+
+#include "base/error.h"
+#include "base/utf8.h"
+#include "eval/journal/likelihood_answer.h"
+#include "eval/run/likelihood_scorer.h"
+#include "eval/task/transcript.h"
+#include "eval/text/progress.h"
+#include "tokenizer/streaming_decoder.h"
+
+namespace refocus {
+
+namespace {
+
+std::string stripped(const std::string& text) {
+  constexpr const char* kWhite = " \t\n\v\f\r";
+  const std::size_t begin = text.find_first_not_of(kWhite);
+  return begin == std::string::npos ? "" : text.substr(begin, text.find_last_not_of(kWhite) - begin + 1);
+}
+
+// A question in an arm. A later turn of a transcript has its prompt only once those before it are answered.
+struct Job {
+  const Question* question;
+  const PlannedArm* arm;
+  std::optional<Question> later = {};
+
+  const Question& asked() const { return later ? *later : *question; }
+};
+
+using Jobs = std::vector<Job>;
+// The tokens are those that were generated, a stop token included; none in log-likelihood mode.
+using OnResponse = std::function<void(const Job&, Response, std::span<const std::int32_t> tokens)>;
+using IsDone = std::function<bool(const Question&, std::size_t arm)>;
+
+// What is still to be asked, by the turn it belongs to: question by question, so that an interrupted run has
+// pairs.
+std::vector<Jobs> open_jobs(const Plan& plan, const IsDone& is_done) {
+  std::vector<Jobs> turns(1);
+  for (const Question& question : plan.questions) {
+    const auto turn = static_cast<std::size_t>(question.item->turn);
+    if (turns.size() <= turn) turns.resize(turn + 1);
+    for (std::size_t a = 0; a < plan.arms.size(); ++a) {
+      if (plan.arms[a].arm.prompt != question.kind) continue;
+      if (!is_done(question, a)) turns[turn].push_back({&question, &plan.arms[a]});
+    }
+  }
+  return turns;
+}
+
+// The longest prompts of texts come first: a long one at the end would be computed alone, and a lack of
+// memory shows at once. Questions with common examples (log-likelihoods) stay together. The arms of a
+// question do too.
+void put_longest_first(Jobs& jobs) {
+  std::ranges::stable_sort(jobs, std::greater(), [](const Job& job) { return job.asked().tokens.size(); });
+}
+
+// Where the first of `ends` begins in `text`; npos where none does.
+std::size_t first_end(std::string_view text, const std::vector<std::string>& ends, std::size_t from = 0) {
+  std::size_t first = std::string_view::npos;
+  for (const std::string& end : ends) first = std::min(first, text.find(end, from));
+  return first;
+}
+
+// Whether the tokens so far hold a text that ends the answer.
+std::function<bool(std::int32_t)> ends_after(const Tokenizer& tokenizer,
+                                             const std::vector<std::string>& until) {
+  if (until.empty()) return nullptr;
+  struct Watch {
+    StreamingDecoder decoder;
+    std::string text = {};
+  };
+  std::size_t longest = 0;
+  for (const std::string& end : until) longest = std::max(longest, end.size());
+  auto watch = std::make_shared<Watch>(Watch{StreamingDecoder(tokenizer)});
+  return [watch, &until, longest](std::int32_t token) {
+    const std::size_t before = watch->text.size();
+    watch->text += watch->decoder.push(token);
+    return first_end(watch->text, until, before - std::min(before, longest)) != std::string::npos;
+  };
+}
+
+Response to_response(const EvalModel& model, const std::vector<std::string>& until,
+                     GenerationResult&& result) {
+  Response response;
+  response.generated_tokens = static_cast<std::int64_t>(result.tokens.size());
+  if (result.stopped) result.tokens.pop_back();
+  std::string text = model.tokenizer.decode(result.tokens);
+  response.finish_reason = result.stopped ? "eos" : "length";
+  if (const std::size_t end = first_end(text, until); end != std::string::npos) {
+    text.resize(end);
+    response.finish_reason = "stop";
+  }
+  response.text = stripped(text);
+  return response;
+}
+
+void generate(const EvalModel& model, const EvalSettings& settings, const Plan& plan, const Jobs& jobs,
+              const OnResponse& on_response) {
+  Scheduler scheduler(model.transformer, {settings.batch, plan.context, settings.kv_bytes});
+  std::size_t next = 0;
+  const auto source = [&]() -> std::optional<GenerationRequest> {
+    // A turn that the turns before it leave no room for stays without an answer.
+    for (; next < jobs.size() && std::ssize(jobs[next].asked().tokens) >= plan.context; ++next) {
+      Response response;
+      response.finish_reason = "length";
+      on_response(jobs[next], std::move(response), {});
+    }
+    if (next == jobs.size()) return std::nullopt;
+    const Question& question = jobs[next].asked();
+    GenerationRequest request;
+    request.prompt = question.tokens;
+    request.shared_prefix = question.shared_prefix;
+    request.max_new_tokens = settings.max_new_tokens;
+    request.intervention = jobs[next].arm->intervention;
+    request.stop_tokens = model.eos_ids;
+    request.ends_after = ends_after(model.tokenizer, question.task->until);
+    request.id = next++;
+    return request;
+  };
+  scheduler.run(source, [&](GenerationResult&& result) {
+    const Job& job = jobs[result.id];
+    const std::vector<std::int32_t> tokens = result.tokens;
+    on_response(job, to_response(model, job.question->task->until, std::move(result)), tokens);
+  });
+}
+
+void score_options(const EvalModel& model, const EvalSettings& settings, const Plan& plan, const Jobs& jobs,
+                   const OnResponse& on_response) {
+  LikelihoodScorer scorer(model.transformer, {settings.batch, plan.context, settings.kv_bytes});
+  std::size_t next = 0;
+  const auto source = [&]() -> std::optional<LikelihoodRequest> {
+    if (next == jobs.size()) return std::nullopt;
+    const Job& job = jobs[next];
+    const Question& question = *job.question;
+    return LikelihoodRequest{next++, question.tokens, question.options, question.shared_prefix,
+                             job.arm->intervention};
+  };
+  scorer.run(source, [&](LikelihoodResult&& result) {
+    Response response;
+    response.text = likelihoods_text(result.options);
+    response.finish_reason = kLikelihoodRule;
+    on_response(jobs[result.id], std::move(response), {});
+  });
+}
+
+// Says whose response it is.
+void complete(const Job& job, Response& response) {
+  const Question& question = job.asked();
+  response.arm = job.arm->name;
+  response.subject = question.item->subject;
+  response.index = question.item->index;
+  response.prompt = question.prompt;
+  response.prompt_tokens = static_cast<std::int64_t>(question.tokens.size());
+}
+
+// The answers to the turns of transcripts, for the prompts of the turns after them.
+class Conversation {
+ public:
+  Conversation(const Plan& plan, const Journal& journal) {
+    std::set<std::string> subjects;
+    for (const Question& question : plan.questions) {
+      if (question.task->type == AnswerType::kTranscript) subjects.insert(question.item->subject);
+    }
+    if (subjects.empty()) return;
+    for (const PlannedArm& arm : plan.arms) {
+      journal.for_each(arm.name, [&](const Response& response) {
+        if (subjects.contains(response.subject)) keep(response);
+      });
+    }
+  }
+
+  void keep(const Response& response) {
+    texts_[{response.arm, response.subject, response.index}] = replace_invalid_utf8(response.text);
+  }
+
+  // Gives a later turn its prompt.
+  void prepare(const EvalModel& model, Job& job) const {
+    const Item& item = *job.question->item;
+    const auto turns = static_cast<std::size_t>(item.turn);
+    std::vector<const Item*> items;
+    std::vector<std::string> answers;
+    for (std::size_t t = 0; t <= turns; ++t) {
+      const Item* one = &item - (turns - t);  // a question's turns stand together
+      items.push_back(one);
+      if (t < turns) answers.push_back(texts_.at({job.arm->name, one->subject, one->index}));
+    }
+    Question later = *job.question;
+    later.prompt = transcript_prompt(*later.task, later.instruction, items, answers);
+    later.tokens = model.tokenizer.encode_prompt(later.prompt);
+    later.shared_prefix = common_prefix(model.tokenizer.encode_prompt(later.instruction), later.tokens);
+    job.later = std::move(later);
+  }
+
+ private:
+  std::map<std::tuple<std::string, std::string, int>, std::string> texts_;
+};
+
+}  // namespace
+
+bool is_scored(const EvalSettings& settings) {
+  return settings.prompts.front() == PromptKind::kLoglikelihood;
+}
+
+void check_memory(const EvalModel& model, const EvalSettings& settings, const Plan& plan) {
+  constexpr std::int64_t kMiB = 1 << 20;
+  const bool scored = is_scored(settings);
+  const bool later_turns =
+      std::ranges::any_of(plan.questions, [](const Question& q) { return q.item->turn > 0; });
+  // Beside the longest question, an option's copy of its last block. Later turns may fill the context.
+  const std::int64_t tokens = scored        ? plan.longest + kKeyBlock
+                              : later_turns ? plan.context
+                                            : std::min(plan.context, plan.longest + settings.max_new_tokens);
+  const std::int64_t needed = kv_bytes(model.transformer.config(), tokens, model.transformer.kv_type());
+  if (settings.kv_bytes == 0 || needed <= settings.kv_bytes) return;
+  throw input_error("cache",
+                    "expected memory for sequences of {} tokens ({} MiB), got {} MiB; raise it with "
+                    "--kv-memory {}{}",
+                    tokens, (needed + kMiB - 1) / kMiB, settings.kv_bytes / kMiB, (needed + kMiB - 1) / kMiB,
+                    scored        ? ""
+                    : later_turns ? ", or use a smaller --context"
+                                  : ", or use a smaller --max-new-tokens");
+}
+
+void ask(const EvalModel& model, const EvalSettings& settings, const Plan& plan, Journal& journal) {
+  const bool scored = is_scored(settings);
+  std::vector<std::set<ItemKey>> done;
+  for (const PlannedArm& arm : plan.arms) done.push_back(journal.done(arm.name));
+  const auto is_done = [&](const Question& question, std::size_t arm) {
+    return done[arm].contains({question.item->subject, question.item->index});
+  };
+  std::vector<Jobs> turns = open_jobs(plan, is_done);
+  std::size_t open = 0;
+  for (const Jobs& jobs : turns) open += jobs.size();
+  if (open == 0) return;
+  check_memory(model, settings, plan);
+  const auto total = static_cast<std::int64_t>(plan.questions.size() * settings.interventions.size());
+  Progress progress("eval", total, total - static_cast<std::int64_t>(open));
+  Conversation conversation(plan, journal);
+  const auto keep = [&](const Job& job, Response response, std::span<const std::int32_t>) {
+    const Question& question = job.asked();
+    complete(job, response);
+    journal.put(response);
+    if (question.task->type == AnswerType::kTranscript) conversation.keep(response);
+    progress.advance(scored ? response.prompt_tokens : response.generated_tokens);
+  };
+  for (std::size_t turn = 0; turn < turns.size(); ++turn) {
+    if (turn > 0) {
+      for (Job& job : turns[turn]) conversation.prepare(model, job);
+    }
+    if (!scored) put_longest_first(turns[turn]);
+    if (!turns[turn].empty()) {
+      (scored ? score_options : generate)(model, settings, plan, turns[turn], keep);
+    }
+  }
+}
+
+void ask_for_texts(const EvalModel& model, const EvalSettings& settings, const Plan& plan,
+                   const OnAnsweredText& on_text) {
+  REFOCUS_CHECK(!is_scored(settings));
+  check_memory(model, settings, plan);
+  std::vector<Jobs> turns = open_jobs(plan, [](const Question&, std::size_t) { return false; });
+  REFOCUS_CHECK(turns.size() == 1);
+  put_longest_first(turns.front());
+  generate(model, settings, plan, turns.front(),
+           [&](const Job& job, Response response, std::span<const std::int32_t> tokens) {
+             complete(job, response);
+             on_text(*job.question, *job.arm, std::move(response), tokens);
+           });
+}
+
+}  // namespace refocus

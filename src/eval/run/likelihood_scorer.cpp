@@ -1,0 +1,322 @@
+#include "eval/run/likelihood_scorer.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/error.h"
+#include "eval/score/divergence.h"
+#include "kernels/argmax.h"
+
+namespace refocus {
+
+namespace {
+
+std::size_t size_of(std::int64_t count) { return static_cast<std::size_t>(count); }
+std::int64_t blocks_for(std::int64_t tokens) { return (tokens + kKeyBlock - 1) / kKeyBlock; }
+
+}  // namespace
+
+struct LikelihoodScorer::TokenScore {
+  double log_probability = 0;
+  bool top = false;  // the most likely token
+};
+
+// A request on its way.
+struct LikelihoodScorer::Member {
+  LikelihoodRequest request;
+  std::string intervention_name;
+  KvSequence cache;  // of the context
+  std::unique_ptr<Intervention> intervention;
+  bool alone = false;                      // keys depend on the whole length, so that nothing can be shared
+  bool leads = false;                      // computes a prefix that others may wait for
+  bool waits = false;                      // for a prefix that another one computes
+  std::vector<std::int32_t> first_tokens;  // [options]
+  std::vector<TokenScore> firsts;          // [options]
+  std::vector<std::vector<TokenScore>> others;  // [options][tokens after the first]
+
+  std::int64_t context_size() const { return static_cast<std::int64_t>(request.context.size()); }
+  std::int64_t prefix_blocks() const {
+    return std::min(request.shared_prefix, context_size() - 1) / kKeyBlock;
+  }
+  std::span<const std::int32_t> prefix() const {
+    return std::span(request.context).first(size_of(prefix_blocks() * kKeyBlock));
+  }
+  // Tokens of a sequence that continues with an option; the option's last token is not computed.
+  std::int64_t length_with(std::size_t option) const {
+    return context_size() + static_cast<std::int64_t>(request.options[option].size()) - 1;
+  }
+  std::int64_t longest() const {
+    std::int64_t out = context_size();
+    for (std::size_t o = 0; o < request.options.size(); ++o) out = std::max(out, length_with(o));
+    return out;
+  }
+  // Blocks of the longest continuation beside the context's full ones.
+  std::int64_t fork_blocks() const {
+    return longest() == context_size() ? 0 : blocks_for(longest()) - context_size() / kKeyBlock;
+  }
+};
+
+// An option beyond its first token.
+struct LikelihoodScorer::Continuation {
+  Member* member;
+  std::size_t option;
+  KvSequence cache;
+  std::unique_ptr<Intervention> intervention;
+};
+
+// Tokens that a sequence goes on with. With LogitRows::kLast every target is looked up in the last row, with
+// kAll target i in row i.
+struct LikelihoodScorer::Job {
+  KvSequence* cache;
+  std::span<const std::int32_t> tokens;
+  std::int64_t rope_length;
+  const AttentionHooks* hooks;
+  LogitRows logits;
+  std::span<const std::int32_t> targets;
+  TokenScore* scores;  // [targets]
+  std::size_t done = 0;
+};
+
+LikelihoodScorer::LikelihoodScorer(Transformer& model, const SchedulerOptions& options)
+    : model_(model),
+      max_sequences_(std::min(options.max_sequences, model.max_rows())),
+      pool_(model.config(), cache_bytes(model, options), model.kv_type()),
+      prefixes_(pool_),
+      interventions_(model) {
+  REFOCUS_CHECK(options.max_sequences >= 1);
+}
+
+LikelihoodScorer::~LikelihoodScorer() = default;
+
+void LikelihoodScorer::no_room(std::int64_t tokens) const {
+  throw input_error("cache", "expected memory for {} tokens, got {} MiB, enough for {}; raise --kv-memory",
+                    tokens, pool_.max_blocks() * pool_.block_bytes() >> 20, pool_.max_blocks() * kKeyBlock);
+}
+
+// Frees unused prefixes until so many blocks are left over.
+bool LikelihoodScorer::make_room(std::int64_t blocks) {
+  while (pool_.free_blocks() - promised_blocks_ < blocks) {
+    if (!prefixes_.evict()) return false;
+  }
+  return true;
+}
+
+// Takes the next request into the group. False where there is none, or no room for it now.
+bool LikelihoodScorer::admit(const Source& source) {
+  if (static_cast<std::int64_t>(group_.size()) >= max_sequences_) return false;
+  if (!group_.empty() && group_.front()->alone) return false;
+  std::optional<LikelihoodRequest> request = pending_ ? std::exchange(pending_, std::nullopt) : source();
+  if (!request) return false;
+  REFOCUS_CHECK(!request->context.empty() && !request->options.empty());
+  std::string name = request->intervention.canonical(model_.config().num_hidden_layers);
+  auto member = std::make_unique<Member>(Member{
+      std::move(*request), std::move(name), KvSequence(pool_), nullptr, false, false, false, {}, {}, {}});
+  member->alone = model_.keys_depend_on_length(member->longest());
+  if (member->alone) member->request.shared_prefix = 0;
+
+  const auto prefix = member->prefix();
+  member->cache.share(prefixes_.find(member->intervention_name, prefix));
+  const std::int64_t missing = member->prefix_blocks() - member->cache.length() / kKeyBlock;
+  member->waits = missing > 0 && std::any_of(group_.begin(), group_.end(), [&](const auto& other) {
+                    return other->leads && other->intervention_name == member->intervention_name &&
+                           other->prefix().size() >= prefix.size() &&
+                           std::equal(prefix.begin(), prefix.end(), other->prefix().begin());
+                  });
+  member->leads = missing > 0 && !member->waits;
+  const std::int64_t own = member->waits ? member->prefix_blocks() : member->cache.length() / kKeyBlock;
+  const std::int64_t needed =
+      member->alone ? blocks_for(member->longest()) : blocks_for(member->context_size()) - own;
+  const std::int64_t forks = std::max(fork_blocks_, member->alone ? 0 : member->fork_blocks());
+  if ((member->alone && !group_.empty()) || !make_room(needed + forks)) {
+    if (group_.empty()) no_room((needed + forks) * kKeyBlock);
+    pending_ = std::move(member->request);
+    return false;
+  }
+  fork_blocks_ = forks;
+  if (member->waits) {
+    member->cache.clear();  // it takes the whole prefix when that is there
+    promised_blocks_ += needed;
+  } else if (!member->alone) {
+    REFOCUS_CHECK(member->cache.reserve(member->context_size()));
+  }
+  for (const auto& option : member->request.options) {
+    REFOCUS_CHECK(!option.empty());
+    member->first_tokens.push_back(option.front());
+    member->others.emplace_back(option.size() - 1);
+  }
+  member->firsts.resize(member->first_tokens.size());
+  member->intervention = interventions_.take(member->intervention_name, member->request.intervention);
+  group_.push_back(std::move(member));
+  return true;
+}
+
+void LikelihoodScorer::run_jobs(std::span<Job> jobs, std::int64_t most_rows) {
+  const auto vocab = size_of(model_.config().vocab_size);
+  struct Row {
+    const float* logits;
+    std::span<const std::int32_t> targets;
+    TokenScore* scores;
+  };
+  std::vector<SequenceInput> inputs;
+  std::vector<Row> rows;
+  for (std::size_t first = 0; first < jobs.size();) {
+    inputs.clear();
+    rows.clear();
+    auto budget = size_of(most_rows);
+    for (std::size_t j = first; j < jobs.size() && budget > 0; ++j) {
+      Job& job = jobs[j];
+      const std::size_t count = std::min(budget, job.tokens.size() - job.done);
+      const bool last = job.done + count == job.tokens.size();
+      const LogitRows logits = job.logits == LogitRows::kLast && !last ? LogitRows::kNone : job.logits;
+      inputs.push_back({job.cache, job.tokens.subspan(job.done, count), job.rope_length, job.hooks, logits});
+      if (logits == LogitRows::kLast) rows.push_back({nullptr, job.targets, job.scores});
+      for (std::size_t r = 0; r < count && logits == LogitRows::kAll; ++r) {
+        rows.push_back({nullptr, job.targets.subspan(job.done + r, 1), job.scores + job.done + r});
+      }
+      job.done += count;
+      budget -= count;
+    }
+    computed_rows_ += most_rows - static_cast<std::int64_t>(budget);
+    const float* logits = model_.forward(inputs).data();
+    for (std::size_t r = 0; r < rows.size(); ++r) rows[r].logits = logits + r * vocab;
+    model_.pool().parallel_for(static_cast<std::int64_t>(rows.size()), [&](std::int64_t r, int) {
+      const Row& row = rows[size_of(r)];
+      const std::span<const float> x(row.logits, vocab);
+      const double log_sum = log_sum_exp(x);
+      const std::int64_t top = argmax(x.data(), static_cast<std::int64_t>(vocab));
+      for (std::size_t t = 0; t < row.targets.size(); ++t) {
+        row.scores[t] = {-negative_log_likelihood(x, log_sum, row.targets[t]), row.targets[t] == top};
+      }
+    });
+    while (first < jobs.size() && jobs[first].done == jobs[first].tokens.size()) ++first;
+  }
+}
+
+// Those that lead compute the beginnings that are not known yet; then those that wait take them.
+void LikelihoodScorer::compute_prefixes() {
+  std::vector<Job> jobs;
+  for (const auto& member : group_) {
+    if (!member->leads) continue;
+    jobs.push_back({&member->cache,
+                    member->prefix().subspan(size_of(member->cache.length())),
+                    member->context_size(),
+                    member->intervention->hooks(),
+                    LogitRows::kNone,
+                    {},
+                    nullptr});
+  }
+  run_jobs(jobs, model_.max_rows());
+  for (const auto& member : group_) {
+    if (!member->leads) continue;
+    prefixes_.insert(member->intervention_name, member->request.context,
+                     member->cache.blocks().first(size_of(member->prefix_blocks())));
+  }
+  for (const auto& member : group_) {
+    if (!member->waits) continue;
+    member->cache.share(prefixes_.find(member->intervention_name, member->prefix()));
+    REFOCUS_CHECK(member->cache.reserve(member->context_size()));
+  }
+  promised_blocks_ = 0;
+}
+
+void LikelihoodScorer::score_contexts() {
+  std::vector<Job> jobs;
+  for (const auto& member : group_) {
+    jobs.push_back({&member->cache,
+                    std::span(member->request.context).subspan(size_of(member->cache.length())),
+                    member->context_size(), member->intervention->hooks(), LogitRows::kLast,
+                    member->first_tokens, member->firsts.data()});
+  }
+  run_jobs(jobs, model_.max_rows());
+}
+
+void LikelihoodScorer::run_continuations(std::vector<Continuation>& wave) {
+  std::vector<Job> jobs;
+  for (Continuation& c : wave) {
+    const std::span<const std::int32_t> option = c.member->request.options[c.option];
+    jobs.push_back({&c.cache, option.first(option.size() - 1), c.member->length_with(c.option),
+                    c.intervention->hooks(), LogitRows::kAll, option.subspan(1),
+                    c.member->others[c.option].data()});
+  }
+  run_jobs(jobs, std::min(kLogitRows, model_.max_rows()));
+  for (Continuation& c : wave)
+    interventions_.give_back(c.member->intervention_name, std::move(c.intervention));
+  wave.clear();
+}
+
+void LikelihoodScorer::score_continuations() {
+  std::vector<Continuation> wave;
+  for (const auto& member : group_) {
+    for (std::size_t o = 0; o < member->request.options.size(); ++o) {
+      if (member->request.options[o].size() == 1) continue;
+      if (static_cast<std::int64_t>(wave.size()) == max_sequences_) run_continuations(wave);
+      KvSequence cache(pool_);
+      if (!cache.fork(member->cache, member->length_with(o))) {
+        run_continuations(wave);
+        // Room for one was left when the group was put together.
+        REFOCUS_CHECK(cache.fork(member->cache, member->length_with(o)));
+      }
+      wave.push_back({member.get(), o, std::move(cache),
+                      interventions_.take(member->intervention_name, member->request.intervention)});
+    }
+  }
+  run_continuations(wave);
+}
+
+// Each option with its whole context, as one call of its own length.
+void LikelihoodScorer::score_alone(Member& member) {
+  const std::span<const std::int32_t> context = member.request.context;
+  for (std::size_t o = 0; o < member.request.options.size(); ++o) {
+    const std::vector<std::int32_t>& option = member.request.options[o];
+    std::vector<std::int32_t> tail = {context.back()};
+    tail.insert(tail.end(), option.begin(), option.end() - 1);
+    KvSequence cache(pool_);
+    REFOCUS_CHECK(cache.reserve(member.length_with(o)));
+    std::vector<TokenScore> scores(option.size());
+    Job head{&cache,
+             context.first(context.size() - 1),
+             member.length_with(o),
+             member.intervention->hooks(),
+             LogitRows::kNone,
+             {},
+             nullptr};
+    if (!head.tokens.empty()) run_jobs({&head, 1}, model_.max_rows());
+    Job rest{&cache,          tail,   member.length_with(o), member.intervention->hooks(),
+             LogitRows::kAll, option, scores.data()};
+    run_jobs({&rest, 1}, std::min(kLogitRows, model_.max_rows()));
+    member.firsts[o] = scores.front();
+    std::copy(scores.begin() + 1, scores.end(), member.others[o].begin());
+  }
+}
+
+void LikelihoodScorer::run(const Source& source, const OnDone& on_done) {
+  for (;;) {
+    while (admit(source)) {
+    }
+    if (group_.empty()) return;
+    if (group_.front()->alone) {
+      score_alone(*group_.front());
+    } else {
+      compute_prefixes();
+      score_contexts();
+      score_continuations();
+    }
+    for (const auto& member : group_) {
+      LikelihoodResult result{member->request.id, {}};
+      for (std::size_t o = 0; o < member->firsts.size(); ++o) {
+        OptionLikelihood option{member->firsts[o].log_probability, member->firsts[o].top};
+        for (const TokenScore& score : member->others[o]) {
+          option.loglikelihood += score.log_probability;
+          option.is_greedy = option.is_greedy && score.top;
+        }
+        result.options.push_back(option);
+      }
+      interventions_.give_back(member->intervention_name, std::move(member->intervention));
+      on_done(std::move(result));
+    }
+    group_.clear();
+    fork_blocks_ = 0;
+  }
+}
+
+}  // namespace refocus

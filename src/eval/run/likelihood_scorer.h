@@ -1,0 +1,83 @@
+// Log-likelihoods of options after a context, many items at once.
+//
+// The keys and values of a context are computed once, and each option goes on from them: full blocks are
+// shared, the last one is copied. The context's last row already has the logits of every option's first
+// token, so options of one token cost nothing more. Beginnings that items have in common (worked examples)
+// are computed once too. Results are bitwise the same whatever is computed beside an item.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "eval/task/option_likelihood.h"
+#include "generate/prefix_cache.h"
+#include "generate/scheduler.h"
+#include "intervene/intervention_pool.h"
+#include "model/transformer.h"
+
+namespace refocus {
+
+struct LikelihoodRequest {
+  std::uint64_t id = 0;                            // the caller's
+  std::vector<std::int32_t> context;               // at least one token; all tokens within the vocabulary
+  std::vector<std::vector<std::int32_t>> options;  // at least one, each of at least one token
+  std::int64_t shared_prefix = 0;  // tokens at the beginning that other requests are expected to have too
+  InterventionSpec intervention;
+};
+
+struct LikelihoodResult {
+  std::uint64_t id = 0;
+  std::vector<OptionLikelihood> options;
+};
+
+class LikelihoodScorer {
+ public:
+  // Rows of which all logits are wanted that go into one forward call: [kLogitRows, vocab] floats are held.
+  static constexpr std::int64_t kLogitRows = 128;
+
+  // `options`: at most so many items at once, in so much memory.
+  LikelihoodScorer(Transformer& model, const SchedulerOptions& options);
+  ~LikelihoodScorer();
+
+  using Source = std::function<std::optional<LikelihoodRequest>()>;  // the next request, or none for good
+  using OnDone = std::function<void(LikelihoodResult&&)>;            // in the order of the requests
+
+  // InputError where the cache cannot hold even one request, or a logit is not finite.
+  void run(const Source& source, const OnDone& on_done);
+
+  std::int64_t computed_rows() const { return computed_rows_; }  // tokens that went through the model
+
+ private:
+  struct Member;
+  struct Continuation;
+  struct TokenScore;
+  struct Job;
+
+  bool admit(const Source& source);
+  bool make_room(std::int64_t blocks);
+  [[noreturn]] void no_room(std::int64_t tokens) const;
+  void compute_prefixes();
+  void score_contexts();
+  void score_continuations();
+  void run_continuations(std::vector<Continuation>& wave);
+  void score_alone(Member& member);
+  void run_jobs(std::span<Job> jobs, std::int64_t most_rows);
+
+  Transformer& model_;
+  std::int64_t max_sequences_;
+  KvPool pool_;
+  PrefixCache prefixes_;
+  std::vector<std::unique_ptr<Member>> group_;  // what is computed together
+  std::optional<LikelihoodRequest> pending_;    // for which there was no room
+  std::int64_t promised_blocks_ = 0;            // of the pool, to members that wait for a prefix
+  std::int64_t fork_blocks_ = 0;                // most blocks that one continuation of the group needs
+  InterventionPool interventions_;
+  std::int64_t computed_rows_ = 0;
+};
+
+}  // namespace refocus

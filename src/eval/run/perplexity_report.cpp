@@ -1,0 +1,160 @@
+#include "eval/run/perplexity_report.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <functional>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "eval/text/display_width.h"
+
+namespace refocus {
+
+namespace {
+
+constexpr int kLabelWidth = 22, kColumnWidth = 24;
+
+using Json = nlohmann::ordered_json;
+using Arm = PerplexityReport::Arm;
+
+std::string right(const std::string& text) {
+  return std::string(static_cast<std::size_t>(std::max(1, kColumnWidth - display_width(text))), ' ') + text;
+}
+
+// "3.2104 ± 0.0210"; the error is left out where there is none.
+std::string cell(const Estimate& x, int decimals, bool sign = false) {
+  std::string out =
+      sign ? fmt::format("{:+.{}f}", x.value, decimals) : fmt::format("{:.{}f}", x.value, decimals);
+  if (x.standard_error) out += fmt::format(" ± {:.{}f}", *x.standard_error, decimals);
+  return out;
+}
+
+std::string perplexity_cell(const Estimate& x) {
+  if (x.value < 1e5) return cell(x, x.value < 1000 ? 3 : 1);
+  return fmt::format("{:.3e}", x.value) +
+         (x.standard_error ? fmt::format(" ± {:.0e}", *x.standard_error) : std::string());
+}
+
+std::string small_cell(const Estimate& x) {
+  return fmt::format("{:.3e}", x.value) +
+         (x.standard_error ? fmt::format(" ± {:.0e}", *x.standard_error) : std::string());
+}
+
+struct Row {
+  const char* label;
+  std::function<std::string(const Arm&)> cell;
+};
+
+std::vector<Row> rows_of(const PerplexityReport& report) {
+  std::vector<Row> rows = {
+      {"mean NLL, nats", [](const Arm& arm) { return cell(arm.perplexity.nll, 4); }},
+      {"perplexity", [](const Arm& arm) { return perplexity_cell(arm.perplexity.perplexity); }},
+      {"bits per byte", [&](const Arm& arm) {
+         const std::optional<Estimate> bits = report.bits_per_byte(arm);
+         return bits ? cell(*bits, 4) : "-";
+       }}};
+  if (report.arms.size() == 1) return rows;
+  const auto add = [&](const char* label, std::function<std::string(const DivergenceSummary&)> text) {
+    rows.push_back({label, [text = std::move(text)](const Arm& arm) {
+                      return arm.divergence ? text(*arm.divergence) : std::string();
+                    }});
+  };
+  using Summary = DivergenceSummary;
+  add("difference of NLL", [](const Summary& s) { return cell(s.nll_difference, 6, true); });
+  add("perplexity ratio", [](const Summary& s) { return cell(s.perplexity_ratio, 6); });
+  add("KL, mean", [](const Summary& s) { return small_cell(s.kl); });
+  add("KL, median", [](const Summary& s) { return fmt::format("{:.3e}", s.kl_median); });
+  add("KL, 99th percentile", [](const Summary& s) { return fmt::format("{:.3e}", s.kl_p99); });
+  add("KL, maximum", [](const Summary& s) { return fmt::format("{:.3e}", s.kl_max); });
+  add("top-1 agreement", [](const Summary& s) { return fmt::format("{:.2f}%", 100 * s.top1_agreement); });
+  return rows;
+}
+
+std::string counted(std::int64_t count, const char* noun) {
+  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
+}
+
+Json with_error(Json out, const std::string& name, const Estimate& x) {
+  out[name] = x.value;
+  out[name + "_standard_error"] = x.standard_error ? Json(*x.standard_error) : Json();
+  return out;
+}
+
+}  // namespace
+
+std::optional<Estimate> PerplexityReport::bits_per_byte(const Arm& arm) const {
+  if (bytes <= 0) return std::nullopt;
+  Estimate out = arm.perplexity.bits;
+  out.value /= static_cast<double>(bytes);
+  if (out.standard_error) *out.standard_error /= static_cast<double>(bytes);
+  return out;
+}
+
+std::string perplexity_table(const PerplexityReport& report, int columns) {
+  REFOCUS_CHECK(!report.arms.empty());
+  std::string out = fmt::format(
+      "perplexity of {}: {} of {} scored in {}\nof at most {}, stride {}; ± one standard error\n\n",
+      printable(report.file), report.counted, counted(report.tokens, "token"),
+      counted(report.windows, "window"), report.context, report.stride);
+  for (std::size_t i = 0; i < report.arms.size(); ++i) {
+    const Arm& arm = report.arms[i];
+    out += fmt::format("  {}  {}, {}{}\n", i + 1, printable(arm.model), arm.intervention,
+                       i == 0 && report.arms.size() > 1 ? " (the reference)" : "");
+  }
+  const auto fitting = static_cast<std::size_t>(std::max(1, (columns - kLabelWidth) / kColumnWidth));
+  for (std::size_t begin = 0; begin < report.arms.size(); begin += fitting) {
+    const std::size_t end = std::min(report.arms.size(), begin + fitting);
+    const auto line = [&](const char* label, const auto& text_of) {
+      std::string text = fmt::format("{:<{}}", label, kLabelWidth);
+      for (std::size_t i = begin; i < end; ++i) text += right(text_of(i));
+      out += text.substr(0, text.find_last_not_of(' ') + 1) + "\n";
+    };
+    out += "\n";
+    line("", [](std::size_t i) { return std::to_string(i + 1); });
+    for (const Row& row : rows_of(report)) {
+      line(row.label, [&](std::size_t i) { return row.cell(report.arms[i]); });
+    }
+  }
+  return out;
+}
+
+nlohmann::ordered_json perplexity_json(const PerplexityReport& report) {
+  Json out;
+  out["file"] = report.file;
+  out["tokens"] = report.tokens;
+  out["counted_tokens"] = report.counted;
+  out["counted_bytes"] = report.bytes;
+  out["context"] = report.context;
+  out["stride"] = report.stride;
+  out["windows"] = report.windows;
+  out["arms"] = Json::array();
+  for (const Arm& arm : report.arms) {
+    Json one;
+    one["model"] = arm.model;
+    one["intervention"] = arm.intervention;
+    one = with_error(std::move(one), "mean_nll", arm.perplexity.nll);
+    one = with_error(std::move(one), "perplexity", arm.perplexity.perplexity);
+    const std::optional<Estimate> bits = report.bits_per_byte(arm);
+    if (bits) {
+      one = with_error(std::move(one), "bits_per_byte", *bits);
+    } else {
+      one["bits_per_byte"] = one["bits_per_byte_standard_error"] = Json();
+    }
+    if (arm.divergence) {
+      const DivergenceSummary& s = *arm.divergence;
+      one = with_error(std::move(one), "nll_difference", s.nll_difference);
+      one = with_error(std::move(one), "perplexity_ratio", s.perplexity_ratio);
+      Json kl = with_error(Json(), "mean", s.kl);
+      kl["median"] = s.kl_median;
+      kl["p99"] = s.kl_p99;
+      kl["max"] = s.kl_max;
+      one["kl_divergence"] = kl;
+      one["top1_agreement"] = s.top1_agreement;
+    }
+    out["arms"].push_back(std::move(one));
+  }
+  return out;
+}
+
+}  // namespace refocus

@@ -1,0 +1,137 @@
+#include "eval/run/perplexity_run.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "base/error.h"
+#include "eval/score/divergence.h"
+#include "intervene/intervention.h"
+#include "kernels/argmax.h"
+
+namespace refocus {
+
+namespace {
+
+std::size_t size_of(std::int64_t count) { return static_cast<std::size_t>(count); }
+
+// One arm on its way through a window.
+class Runner {
+ public:
+  Runner(const PerplexityArm& arm, std::int64_t longest)
+      : model_(*arm.model),
+        intervention_(arm.intervention, model_.config().num_hidden_layers,
+                      model_.config().num_attention_heads, model_.max_rows()),
+        pool_(model_.config(), kv_bytes(model_.config(), longest, model_.kv_type()), model_.kv_type()),
+        sequence_(pool_) {}
+
+  void begin(std::int64_t length) {
+    sequence_.clear();
+    REFOCUS_CHECK(sequence_.reserve(length));
+    length_ = length;
+  }
+
+  // The window's next tokens; their logits, [tokens, vocab], where wanted.
+  std::span<const float> forward(std::span<const std::int32_t> tokens, LogitRows logits) {
+    const SequenceInput input{&sequence_, tokens, length_, intervention_.hooks(), logits};
+    return model_.forward({&input, 1});
+  }
+
+ private:
+  Transformer& model_;
+  Intervention intervention_;
+  KvPool pool_;
+  KvSequence sequence_;
+  std::int64_t length_ = 0;
+};
+
+class Scorer {
+ public:
+  Scorer(std::span<const PerplexityArm> arms, std::span<const std::int32_t> tokens,
+         std::span<const TextWindow> windows)
+      : tokens_(tokens), vocab_(arms.front().model->config().vocab_size), pool_(arms.front().model->pool()) {
+    std::int64_t longest = 0;
+    for (const TextWindow& window : windows) longest = std::max(longest, window.end - window.begin);
+    for (const PerplexityArm& arm : arms) {
+      REFOCUS_CHECK(arm.model->config().vocab_size == vocab_);
+      rows_ = std::min(rows_, arm.model->max_rows());
+      runners_.push_back(std::make_unique<Runner>(arm, longest));
+    }
+    scores_.resize(arms.size());
+    log_sums_.resize(size_of(rows_));
+    tops_.resize(size_of(rows_));
+    same_.resize(size_of(rows_));
+  }
+
+  void score(const TextWindow& window) {
+    for (const auto& runner : runners_) runner->begin(window.end - window.begin);
+    // A row's logits are those of the next token: the window's last row is not needed, and rows before
+    // `wanted` only for their keys and values.
+    const std::int64_t wanted = window.first_counted - 1, end = window.end - 1;
+    for (std::int64_t row = window.begin; row < end;) {
+      const std::int64_t next = std::min(row + rows_, row < wanted ? wanted : end);
+      const auto now = tokens_.subspan(size_of(row), size_of(next - row));
+      const LogitRows logits = row < wanted ? LogitRows::kNone : LogitRows::kAll;
+      for (std::size_t arm = 0; arm < runners_.size(); ++arm) {
+        const std::span<const float> out = runners_[arm]->forward(now, logits);
+        if (!out.empty()) score_rows(arm, out, tokens_.subspan(size_of(row + 1), now.size()));
+      }
+      row = next;
+    }
+  }
+
+  std::vector<TokenScores> take() { return std::move(scores_); }
+
+ private:
+  // logits [targets, vocab]
+  void score_rows(std::size_t arm, std::span<const float> logits, std::span<const std::int32_t> targets) {
+    TokenScores& out = scores_[arm];
+    const std::size_t first = out.nll.size();
+    out.nll.resize(first + targets.size());
+    if (arm > 0) out.divergence.resize(first + targets.size());
+    pool_.parallel_for(static_cast<std::int64_t>(targets.size()), [&](std::int64_t r, int) {
+      const std::size_t row = size_of(r);
+      const std::span<const float> x = logits.subspan(row * size_of(vocab_), size_of(vocab_));
+      const double log_sum = log_sum_exp(x);
+      const std::int64_t top = argmax(x.data(), vocab_);
+      out.nll[first + row] = negative_log_likelihood(x, log_sum, targets[row]);
+      if (arm == 0) {
+        log_sums_[row] = log_sum;
+        tops_[row] = top;
+      } else {
+        const std::span<const float> reference(reference_.data() + row * size_of(vocab_), size_of(vocab_));
+        out.divergence[first + row] = kl_divergence(reference, log_sums_[row], x, log_sum);
+        same_[row] = top == tops_[row];
+      }
+    });
+    if (arm == 0 && runners_.size() > 1) reference_.assign(logits.begin(), logits.end());
+    if (arm > 0) out.same_top += std::count(same_.begin(), same_.begin() + std::ssize(targets), char{1});
+  }
+
+  std::span<const std::int32_t> tokens_;
+  std::int64_t vocab_, rows_ = kPerplexityRows;
+  ThreadPool& pool_;
+  std::vector<std::unique_ptr<Runner>> runners_;
+  std::vector<TokenScores> scores_;
+  // Of the rows at hand, in the reference arm:
+  std::vector<float> reference_;    // logits, [rows, vocab]
+  std::vector<double> log_sums_;    // [rows]
+  std::vector<std::int64_t> tops_;  // [rows], the most likely next token
+  std::vector<char> same_;          // [rows], whether the arm at hand has the same one
+};
+
+}  // namespace
+
+std::vector<TokenScores> score_tokens(std::span<const PerplexityArm> arms,
+                                      std::span<const std::int32_t> tokens,
+                                      std::span<const TextWindow> windows,
+                                      const std::function<void(std::int64_t)>& on_window) {
+  REFOCUS_CHECK(!arms.empty());
+  Scorer scorer(arms, tokens, windows);
+  for (const TextWindow& window : windows) {
+    scorer.score(window);
+    if (on_window) on_window(window.end - window.first_counted);
+  }
+  return scorer.take();
+}
+
+}  // namespace refocus

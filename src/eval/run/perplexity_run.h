@@ -1,0 +1,33 @@
+// Scores the tokens of a text in several arms: models, or one model with and without interventions.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "eval/score/perplexity.h"
+#include "intervene/spec.h"
+#include "model/transformer.h"
+
+namespace refocus {
+
+struct PerplexityArm {
+  Transformer* model = nullptr;
+  InterventionSpec intervention;
+};
+
+// Rows whose logits are held at once. Two copies of [kPerplexityRows, vocab] floats: the reference's, and
+// those of the arm at hand.
+inline constexpr std::int64_t kPerplexityRows = 128;
+
+// Every arm's scores of the tokens that `windows` counts; the first arm is the reference. All arms go through
+// a window side by side, so the keys and values of a window are held for each arm. `tokens` lie within the
+// vocabulary, which all models share. `on_window` is called after each window with the tokens it scored.
+// Numbers do not depend on the threads. InputError where a logit is not finite.
+std::vector<TokenScores> score_tokens(std::span<const PerplexityArm> arms,
+                                      std::span<const std::int32_t> tokens,
+                                      std::span<const TextWindow> windows,
+                                      const std::function<void(std::int64_t)>& on_window = nullptr);
+
+}  // namespace refocus

@@ -1,0 +1,47 @@
+// What an evaluation will ask, all of it known and checked before anything is asked. Internal to src/eval.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "eval/run/runner.h"
+
+namespace refocus {
+
+// A prompt of one item, ready to be sent in every arm of its kind.
+struct Question {
+  const Item* item;
+  const TaskKind* task;
+  PromptKind kind;
+  std::string prompt;  // empty, as are its tokens, for a transcript's later turns: answers go before it
+  std::vector<std::int32_t> tokens;
+  std::int64_t shared_prefix;                      // tokens that are the instruction's
+  std::vector<std::vector<std::int32_t>> options;  // log-likelihood mode: each option's tokens
+  std::string instruction;                         // a transcript's
+
+  // Tokens of the longest sequence that asking it needs, beside those generated.
+  std::int64_t length() const;
+};
+
+struct PlannedArm {
+  Arm arm;
+  std::string name;
+  InterventionSpec intervention;
+};
+
+struct Plan {
+  std::vector<PlannedArm> arms;
+  std::vector<Question> questions;
+  std::int64_t context = 0;
+  std::int64_t longest = 0;  // length() of the longest question
+};
+
+// How many tokens both begin with.
+std::int64_t common_prefix(const std::vector<std::int32_t>& prefix, const std::vector<std::int32_t>& tokens);
+
+// UsageError for two arms that are the same, InputError for no items, and for questions that do not fit into
+// the context.
+Plan make_plan(const EvalModel& model, const EvalSettings& settings);
+
+}  // namespace refocus

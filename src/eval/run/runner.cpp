@@ -1,0 +1,189 @@
+#include "eval/run/runner.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "eval/extract/short_answer.h"
+#include "eval/journal/fingerprint.h"
+#include "eval/journal/journal.h"
+#include "eval/journal/likelihood_answer.h"
+#include "eval/journal/run_directory.h"
+#include "eval/report/comparison_files.h"
+#include "eval/report/html_report.h"
+#include "eval/report/sweep_files.h"
+#include "eval/run/asking.h"
+#include "eval/run/plan.h"
+#include "eval/score/arm_report.h"
+#include "eval/task/file_names.h"
+#include "eval/task/scoring.h"
+#include "eval/text/sha256.h"
+
+namespace refocus {
+
+namespace {
+
+using nlohmann::ordered_json;
+
+// Refuses weights that do not compute, before anything is written.
+void check_weights(const EvalModel& model, const Question& question) {
+  KvPool pool(model.transformer.config(),
+              kv_bytes(model.transformer.config(), 1, model.transformer.kv_type()),
+              model.transformer.kv_type());
+  KvSequence sequence(pool);
+  REFOCUS_CHECK(sequence.reserve(1));
+  const SequenceInput input{&sequence, std::span(question.tokens).first(1), 1, nullptr, LogitRows::kLast};
+  model.transformer.forward({&input, 1});
+}
+
+ordered_json profile_texts(const EvalSettings& settings, const Task& task) {
+  const TaskPrompts& p = settings.profile.prompts(task.name);
+  return {{"cot_instruction", p.cot_instruction},
+          {"direct_instruction", p.direct_instruction},
+          {"body", p.body},
+          {"cot_suffix", p.cot_suffix},
+          {"direct_suffix", p.direct_suffix}};
+}
+
+// Of the worked examples, in the order of the subjects' names.
+std::string examples_fingerprint(const EvalSettings& settings) {
+  Task all{"examples", {}, {}};
+  for (const auto& [subject, items] : settings.examples) {
+    all.items.insert(all.items.end(), items.begin(), items.end());
+  }
+  return data_fingerprint({all});
+}
+
+ordered_json identity_of(const EvalModel& model, const EvalSettings& settings, const Plan& plan) {
+  constexpr int kLikelihoodPrompts =
+      1;  // raised when src/eval/task/likelihood_prompt.cpp words them otherwise
+  ordered_json prompts, task_files, arm_names = ordered_json::array(), tasks = ordered_json::array(),
+                                    subjects = ordered_json::array();
+  std::int64_t items = 0;
+  const bool scored = is_scored(settings);
+  for (const Task& task : settings.tasks) {
+    tasks.push_back(task.name);
+    for (const std::string& subject : task.subjects) subjects.push_back(subject);
+    items += static_cast<std::int64_t>(task.items.size());
+    if (const TaskKind& kind = kind_of(task); kind.is_own()) {
+      task_files[task.name] = ordered_json::parse(kind.definition);
+    } else if (!scored) {
+      prompts[task.name] = profile_texts(settings, task);
+    }
+  }
+  for (const PlannedArm& arm : plan.arms) arm_names.push_back(arm.name);
+  ordered_json identity = {{"model_fingerprint", model.fingerprint},
+                           {"tasks", tasks},
+                           {"subjects", subjects},
+                           {"items", items},
+                           {"data_fingerprint", data_fingerprint(settings.tasks)}};
+  if (!prompts.is_null()) identity["prompts"] = prompts;
+  if (!task_files.is_null()) identity["task_files"] = task_files;
+  identity["arms"] = arm_names;
+  const char* how = scored ? "loglikelihood" : "generation";
+  if (scored) {
+    identity[how] = {{"prompts", kLikelihoodPrompts}, {"shots", settings.shots}};
+    if (settings.shots > 0) identity[how]["examples_fingerprint"] = examples_fingerprint(settings);
+  } else {
+    identity[how] = {
+        {"max_new_tokens", settings.max_new_tokens}, {"context", plan.context}, {"temperature", 0}};
+  }
+  if (const DType type = model.transformer.kv_type(); type != DType::kF32) {
+    identity[how]["kv_type"] = name_of(type);
+  }
+  return identity;
+}
+
+RunSettings run_settings(const EvalModel& model, const EvalSettings& settings, const Plan& plan) {
+  RunSettings out;
+  out.identity = identity_of(model, settings, plan);
+  out.details = {{"version", settings.version}, {"model_path", model.path}};
+  if (!is_scored(settings)) {
+    out.details["profile"] = settings.profile.name;
+    out.details["extraction"] = rules_name(settings.rules);
+  }
+  if (!settings.command.empty()) out.details["command"] = settings.command;
+  for (const SweepAxis& axis : settings.sweep.value_or(Sweep{}).axes) {
+    out.details["sweep"][axis.key] = axis.values;
+  }
+  out.details["threads"] = model.transformer.pool().size();
+  out.details["batch"] = settings.batch;
+  return out;
+}
+
+void tell_resumed(const RunDirectory& run, const Journal& journal) {
+  if (!run.resumed()) return;
+  fmt::print(stderr, "eval: going on with the run in {}, {} answers are there\n",
+             printable(run.path().string(), 400), journal.count());
+  if (const auto version = run.changed_detail("version")) {
+    fmt::print(stderr, "eval: warning: answers so far are of program version {}, new ones of {}\n",
+               version->before, version->now);
+  }
+}
+
+ArmScores report(const EvalModel& model, const EvalSettings& settings, const RunDirectory& run,
+                 const PlannedArm& arm, const Journal& journal) {
+  std::vector<Response> responses;
+  journal.for_each(arm.name, [&](Response response) { responses.push_back(std::move(response)); });
+  const bool scored = is_scored(settings);
+  const Verdicts verdicts(journal.verdicts());
+  const std::vector<TaskAnswers> answers =
+      judge(settings.tasks, std::move(responses),
+            scored ? Judge(judge_likelihoods) : judge_with(settings.rules, verdicts));
+  const auto rules = scored ? std::nullopt : std::optional(settings.rules);
+  return write_arm_report(run, {{arm.name, arm.arm}, rules, settings.shots, false, model.name}, answers);
+}
+
+// So that the run can be judged without its data.
+void keep_questions(const EvalSettings& settings, const Plan& plan, Journal& journal) {
+  Questions questions{{}, settings.tasks};
+  for (const PlannedArm& arm : plan.arms) questions.arms.push_back({arm.name, arm.arm});
+  journal.keep(questions);
+}
+
+}  // namespace
+
+std::filesystem::path default_run_directory(const std::vector<std::string>& tasks, const std::string& model,
+                                            const ordered_json& identity) {
+  constexpr auto kReplace = ordered_json::error_handler_t::replace;
+  // Keys in alphabetical order: that of the fields must not matter.
+  const nlohmann::json sorted = nlohmann::json::parse(identity.dump(-1, ' ', false, kReplace));
+  std::string name;
+  for (const std::string& task : tasks) name += task + "-";
+  name += model.substr(0, 100);
+  for (char& c : name) {
+    if (!is_safe_file_name(std::string("x") + c)) c = '-';
+  }
+  return std::filesystem::path("runs") / (name + "-" + sha256_hex(sorted.dump()).substr(0, 8));
+}
+
+EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings) {
+  const Plan plan = make_plan(model, settings);
+  const RunSettings recorded = run_settings(model, settings, plan);
+  std::filesystem::path directory = settings.run_directory;
+  if (directory.empty()) {
+    std::vector<std::string> tasks;
+    for (const Task& task : settings.tasks) tasks.push_back(task.name);
+    directory = default_run_directory(tasks, model.name, recorded.identity);
+  }
+  if (!std::filesystem::exists(directory / "run.json")) {
+    check_weights(model, plan.questions.front());
+    check_memory(model, settings, plan);
+  }
+  const RunDirectory run = RunDirectory::open(directory, recorded);
+  Journal journal(run);
+  tell_resumed(run, journal);
+  keep_questions(settings, plan, journal);
+  ask(model, settings, plan, journal);
+  EvalOutcome outcome{directory, {}, {}, {}};
+  for (const PlannedArm& arm : plan.arms)
+    outcome.scores.push_back(report(model, settings, run, arm, journal));
+  if (plan.arms.size() > 1) outcome.comparison = write_comparison(run.path());
+  if (settings.sweep) {
+    outcome.sweep = sweep_report(*settings.sweep, *outcome.comparison);
+    write_sweep(run.path(), *outcome.sweep);
+  }
+  write_run_report(run.path(), outcome.comparison ? &*outcome.comparison : nullptr);
+  return outcome;
+}
+
+}  // namespace refocus

@@ -1,0 +1,72 @@
+// An evaluation from plan to report: every arm answers the same items, answers are journalled as they come,
+// and a run that was interrupted goes on where it stopped.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "eval/report/sweep_report.h"
+#include "eval/score/comparison.h"
+#include "eval/score/summary_table.h"
+#include "eval/task/item.h"
+#include "eval/task/profile.h"
+#include "generate/scheduler.h"
+#include "model/transformer.h"
+#include "tokenizer/tokenizer.h"
+
+namespace refocus {
+
+// The model that is asked.
+struct EvalModel {
+  Transformer& transformer;
+  const Tokenizer& tokenizer;
+  std::vector<std::int32_t> eos_ids;
+  std::string path;         // for the record
+  std::string name;         // short: a default run directory is named after it
+  std::string fingerprint;  // see eval/journal/fingerprint.h
+};
+
+struct EvalSettings {
+  std::vector<Task> tasks;
+  // Each prompt kind times each intervention is an arm. Log-likelihood is alone: text and likelihoods do not
+  // go into one run.
+  std::vector<PromptKind> prompts;
+  std::vector<InterventionSpec> interventions;
+  std::optional<Sweep> sweep;  // where expand_sweep made the interventions
+  Profile profile;
+  ExtractionRules rules = ExtractionRules::kAnchored;
+  std::int64_t max_new_tokens = 2048;
+  int shots = 0;  // worked examples before each question, log-likelihood only; `shots` each in `examples`
+  std::map<std::string, std::vector<Item>, std::less<>> examples;  // by subject
+  std::int64_t batch = 16;              // sequences at once; does not change answers
+  std::int64_t context = 0;             // the model's own where 0
+  std::int64_t kv_bytes = 0;            // memory for the cache, see SchedulerOptions
+  std::filesystem::path run_directory;  // may be empty, see default_run_directory
+  std::string version;                  // the program's, for the record
+  std::string command;                  // the command line, for the record; may be empty
+};
+
+// The name of a run's directory where none was chosen: runs/TASK-MODEL-HASH, with a hash of the run's
+// identity, so that the same experiment goes on in its own directory and another one never meets it. What is
+// unfit for a file's name becomes a hyphen.
+std::filesystem::path default_run_directory(const std::vector<std::string>& tasks, const std::string& model,
+                                            const nlohmann::ordered_json& identity);
+
+struct EvalOutcome {
+  std::filesystem::path run_directory;
+  std::vector<ArmScores> scores;         // of every arm
+  std::optional<Comparison> comparison;  // where there are several
+  std::optional<SweepReport> sweep;      // where a sweep was asked for
+};
+
+// Asks what is not yet answered, writes the reports, the comparison of the arms and what a sweep shows.
+// InputError, before anything is written, where a prompt does not fit into the context, two arms are the
+// same, or the run directory holds another run.
+EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings);
+
+}  // namespace refocus

@@ -1,0 +1,21 @@
+// Short names of arms for people: what tells an arm from the others, and nothing else.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "eval/score/comparison.h"
+
+namespace refocus {
+
+// [arms] such as "rebalance alpha=0.2" or, where kinds of prompts differ, "cot, none"; settings of an
+// intervention that are the same in all of its arms are left out. With two runs, the run's name follows. All
+// labels of a list differ.
+std::vector<std::string> arm_labels(const std::vector<ComparedArm>& arms,
+                                    const std::vector<std::string>& runs);
+
+// What one arm differs in from its baseline, for a sentence: "rebalance alpha=0.2 against none (cot)".
+std::string pair_label(const Comparison& comparison, const std::vector<std::string>& labels,
+                       const ArmPair& pair);
+
+}  // namespace refocus

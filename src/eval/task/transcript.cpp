@@ -1,0 +1,64 @@
+#include "eval/task/transcript.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/utf8.h"
+#include "eval/task/prompt_template.h"
+#include "eval/text/sha256.h"
+
+namespace refocus {
+
+namespace {
+
+using nlohmann::ordered_json;
+
+// Ids of questions are numbers in MT-Bench; readers sort by them.
+ordered_json question_id(const Item& item) {
+  const std::string text = template_value(item, kQuestionId);
+  const ordered_json number = ordered_json::parse(text, nullptr, false);
+  return number.is_number_integer() && number.dump() == text ? number : ordered_json(text);
+}
+
+}  // namespace
+
+std::string transcript_prompt(const TaskKind& kind, const std::string& instruction,
+                              std::span<const Item* const> turns, std::span<const std::string> answers) {
+  REFOCUS_CHECK(!turns.empty() && answers.size() + 1 == turns.size());
+  std::string out = instruction;
+  for (std::size_t t = 0; t < turns.size(); ++t) {
+    out += fill_template(kind.transcript.turn, "turn_template",
+                         [&](const std::string&) { return template_value(*turns[t], kTurnField); });
+    if (t == answers.size()) break;
+    out += fill_template(kind.transcript.answer, "answer_template",
+                         [&](const std::string&) { return answers[t]; });
+  }
+  return out;
+}
+
+std::string model_answers(const TaskAnswers& answers, const std::string& model_id) {
+  std::string out;
+  ordered_json turns = ordered_json::array();
+  const std::vector<Item>& items = answers.task->items;
+  auto next = answers.answers.begin();
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const Item& item = items[i];
+    if (item.turn == 0) turns = ordered_json::array();
+    if (next != answers.answers.end() && next->item == &item) {
+      turns.push_back(next->response.text);
+      ++next;
+    }
+    const bool last = i + 1 == items.size() || items[i + 1].turn == 0;
+    if (!last || static_cast<int>(turns.size()) != item.turn + 1) continue;
+    ordered_json line = {{"question_id", question_id(item)},
+                         {"answer_id", ""},
+                         {"model_id", replace_invalid_utf8(model_id)},
+                         {"choices", ordered_json::array({{{"index", 0}, {"turns", turns}}})},
+                         {"tstamp", 0}};
+    line["answer_id"] = sha256_hex(line.dump()).substr(0, 22);
+    out += line.dump() + "\n";
+  }
+  return out;
+}
+
+}  // namespace refocus

@@ -1,0 +1,216 @@
+#include "eval/text/config_node.h"
+
+#include <fmt/format.h>
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "base/error.h"
+#include "eval/text/code_points.h"
+
+namespace refocus {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Line and column, from 1, of a byte.
+std::string place_of(std::string_view text, std::size_t byte) {
+  const std::string_view before = text.substr(0, byte);
+  const auto line = std::count(before.begin(), before.end(), '\n') + 1;
+  const std::size_t begin = before.rfind('\n') + 1;  // npos + 1 is 0
+  return fmt::format("line {}, column {}", line, byte - begin + 1);
+}
+
+void check_text(std::string_view text, const std::string& file) {
+  const std::size_t bad = first_invalid_utf8(text);
+  if (bad < text.size()) {
+    throw input_error(file, "expected UTF-8, got other bytes at {}; convert the file", place_of(text, bad));
+  }
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    if (c >= 0x20 || c == '\t' || c == '\n' || c == '\r') continue;
+    throw input_error(file, "expected text, got the control character 0x{:02x} at {}; remove it", c,
+                      place_of(text, i));
+  }
+}
+
+void add_entry(ConfigNode& map, const std::string& key, ConfigNode value) {
+  if (std::ranges::any_of(map.entries, [&](const auto& e) { return e.first == key; })) {
+    throw input_error(value.where, "expected each key once, got '{}' twice; remove one", printable(key));
+  }
+  map.entries.emplace_back(key, std::move(value));
+}
+
+class YamlReader {
+ public:
+  explicit YamlReader(const std::string& file) : file_(file) {}
+
+  ConfigNode read(const YAML::Node& node, int depth = 0) {
+    ConfigNode out;
+    out.where = fmt::format("{}:{}", file_, node.Mark().line + 1);
+    // Aliases can stand for a text many times its size, or for itself.
+    if (depth > 16 || ++nodes_ > 100'000) {
+      throw input_error(out.where,
+                        "expected a plain file, got one nested too deeply; write it without aliases");
+    }
+    if (node.IsScalar()) {
+      out.kind = ConfigNode::Kind::kText;
+      out.text = node.Scalar();
+    } else if (node.IsSequence()) {
+      out.kind = ConfigNode::Kind::kList;
+      for (const YAML::Node& item : node) out.items.push_back(read(item, depth + 1));
+    } else if (node.IsMap()) {
+      out.kind = ConfigNode::Kind::kMap;
+      for (const auto& entry : node) {
+        if (!entry.first.IsScalar()) {
+          throw input_error(out.where, "expected texts as keys, got something else; write KEY: VALUE");
+        }
+        ConfigNode value = read(entry.second, depth + 1);
+        value.where = fmt::format("{}:{}", file_, entry.first.Mark().line + 1);
+        add_entry(out, entry.first.Scalar(), std::move(value));
+      }
+    }
+    return out;
+  }
+
+ private:
+  const std::string& file_;
+  int nodes_ = 0;
+};
+
+ConfigNode parse_yaml(std::string_view text, const std::string& file) {
+  try {
+    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
+    if (documents.size() > 1) {
+      throw input_error(file, "expected one YAML document, got {}; write them into files of their own",
+                        documents.size());
+    }
+    if (documents.empty()) return {ConfigNode::Kind::kNull, file + ":1", "", {}, {}};
+    return YamlReader(file).read(documents.front());
+  } catch (const YAML::Exception& e) {
+    throw input_error(fmt::format("{}:{}:{}", file, e.mark.line + 1, e.mark.column + 1),
+                      "expected YAML, got: {}; correct the file", printable(e.msg));
+  }
+}
+
+ConfigNode from_json(const Json& json, const std::string& file) {
+  ConfigNode out;
+  out.where = file;
+  if (json.is_object()) {
+    out.kind = ConfigNode::Kind::kMap;
+    for (const auto& [key, value] : json.items()) add_entry(out, key, from_json(value, file));
+  } else if (json.is_array()) {
+    out.kind = ConfigNode::Kind::kList;
+    for (const Json& item : json) out.items.push_back(from_json(item, file));
+  } else if (!json.is_null()) {
+    out.kind = ConfigNode::Kind::kText;
+    out.text = json.is_string() ? json.get<std::string>() : json.dump();
+  }
+  return out;
+}
+
+// nlohmann's reader keeps the last of several equal keys; this refuses them, and what is nested too deeply.
+Json strict_json(std::string_view text, const std::string& file) {
+  std::vector<std::vector<std::string>> keys;
+  const auto check = [&](int depth, Json::parse_event_t event, Json& parsed) {
+    if (depth > 16) throw input_error(file, "expected a plain file, got one nested too deeply; simplify it");
+    if (event == Json::parse_event_t::object_start) keys.emplace_back();
+    if (event == Json::parse_event_t::object_end) keys.pop_back();
+    if (event == Json::parse_event_t::key) {
+      const std::string key = parsed.get<std::string>();
+      if (std::ranges::find(keys.back(), key) != keys.back().end()) {
+        throw input_error(file, "expected each key once, got '{}' twice; remove one", printable(key));
+      }
+      keys.back().push_back(key);
+    }
+    return true;
+  };
+  try {
+    return Json::parse(text, check);
+  } catch (const Json::parse_error& e) {
+    throw input_error(file, "expected JSON, which it stops being at {}; correct the file",
+                      place_of(text, e.byte == 0 ? 0 : e.byte - 1));
+  }
+}
+
+}  // namespace
+
+std::string_view kind_name(ConfigNode::Kind kind) {
+  switch (kind) {
+    case ConfigNode::Kind::kText:
+      return "a text";
+    case ConfigNode::Kind::kList:
+      return "a list";
+    case ConfigNode::Kind::kMap:
+      return "a map";
+    case ConfigNode::Kind::kNull:
+      break;
+  }
+  return "nothing";
+}
+
+const ConfigNode* ConfigNode::find(std::string_view key) const {
+  const auto found = std::ranges::find(entries, key, [](const auto& e) { return std::string_view(e.first); });
+  return found == entries.end() || found->second.kind == Kind::kNull ? nullptr : &found->second;
+}
+
+void ConfigNode::check_keys(std::string_view what, const std::vector<std::string_view>& known) const {
+  if (kind != Kind::kMap) {
+    throw input_error(where, "expected a map of keys in {}, got {}; see docs/own-tasks.md", what,
+                      kind_name(kind));
+  }
+  for (const auto& [key, value] : entries) {
+    if (std::ranges::find(known, key) == known.end()) {
+      throw input_error(value.where, "unknown key '{}' in {}; known keys: {}", printable(key), what,
+                        fmt::join(known, ", "));
+    }
+  }
+}
+
+const std::string& ConfigNode::as_text(std::string_view key) const {
+  if (kind != Kind::kText) {
+    throw input_error(where, "expected a text as '{}', got {}; see docs/own-tasks.md", key, kind_name(kind));
+  }
+  return text;
+}
+
+std::vector<std::string> ConfigNode::as_texts(std::string_view key) const {
+  if (kind != Kind::kList || items.empty()) {
+    throw input_error(where, "expected a list of texts as '{}', got {}; see docs/own-tasks.md", key,
+                      kind == Kind::kList ? "an empty one" : kind_name(kind));
+  }
+  std::vector<std::string> out;
+  for (const ConfigNode& item : items) out.push_back(item.as_text(key));
+  return out;
+}
+
+double ConfigNode::as_number(std::string_view key) const {
+  const std::string& number = as_text(key);
+  double value = 0;
+  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), value);
+  if (error != std::errc() || end != number.data() + number.size() || !std::isfinite(value)) {
+    throw input_error(where, "expected a number as '{}', got '{}'; write digits such as 0.01", key,
+                      printable(number));
+  }
+  return value;
+}
+
+Json ConfigNode::as_json() const {
+  Json out;
+  if (kind == Kind::kText) out = text;
+  if (kind == Kind::kList) out = Json::array();
+  if (kind == Kind::kMap) out = Json::object();
+  for (const ConfigNode& item : items) out.push_back(item.as_json());
+  for (const auto& [key, value] : entries) out[key] = value.as_json();
+  return out;
+}
+
+ConfigNode parse_config(std::string_view text, const std::string& file, bool json) {
+  check_text(text, file);
+  return json ? from_json(strict_json(text, file), file) : parse_yaml(text, file);
+}
+
+}  // namespace refocus

@@ -1,0 +1,78 @@
+// Responses of any bytes: no crash, spans inside the response, and time that grows with its length.
+#include <rapidcheck.h>
+
+#include <array>
+#include <chrono>
+
+#include "eval/extract/extraction.h"
+#include "support.h"
+
+namespace refocus {
+namespace {
+
+const std::array<std::string, 30> kPieces = {"Response:", "answer is",
+                                             " not ",     " but ",
+                                             "A",         "B",
+                                             "C",         "(",
+                                             ")",         "**",
+                                             "\n",        " ",
+                                             ".",         "\xFF",
+                                             "\xE2\x80",  "\xE2\x80\x99",
+                                             "\\boxed{",  "correct",
+                                             "Option ",   "is the best answer",
+                                             "I choose ", "a",
+                                             "Question:", "?",
+                                             "or ",       std::string(1, '\0'),
+                                             "Paris",     "the ",
+                                             "\xC3",      ", "};
+
+std::string random_bytes(int pieces) {
+  std::string out;
+  for (const int i :
+       *rc::gen::resize(pieces, rc::gen::container<std::vector<int>>(rc::gen::inRange(0, 34)))) {
+    out += i < 30 ? kPieces[static_cast<std::size_t>(i)] : std::string(1, *rc::gen::arbitrary<char>());
+  }
+  return out;
+}
+
+TEST(ExtractionHostile, AnyBytesGiveALetterOfTheItemAndASpanInside) {
+  const bool passed = rc::check([] {
+    std::vector<std::string> choices;
+    const int count = *rc::gen::inRange(1, 6);
+    for (int i = 0; i < count; ++i) choices.push_back(random_bytes(4));
+    const std::string response = random_bytes(60);
+    for (const auto rules : {ExtractionRules::kAnchored, ExtractionRules::kPublished}) {
+      const Extraction found = extract(rules, choices, response);
+      RC_ASSERT(found.rule.empty() == !found.letter);
+      RC_ASSERT(0 <= found.span_begin && found.span_begin <= found.span_end);
+      RC_ASSERT(found.span_end <= static_cast<std::int64_t>(response.size()));
+      if (found.letter) RC_ASSERT(*found.letter >= 'A' && *found.letter < static_cast<char>('A' + count));
+    }
+  });
+  EXPECT_TRUE(passed);
+}
+
+// Seconds that both rule sets take for `piece` repeated up to `bytes`.
+double seconds_for(const std::string& piece, std::size_t bytes) {
+  const std::vector<std::string> choices = {"London", "Paris", "Berlin", "the the the the the the the"};
+  std::string response;
+  while (response.size() < bytes) response += piece;
+  const auto start = std::chrono::steady_clock::now();
+  for (const auto rules : {ExtractionRules::kAnchored, ExtractionRules::kPublished})
+    extract(rules, choices, response);
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+TEST(ExtractionHostile, TimeGrowsWithTheLengthAndNotItsSquare) {
+  for (const char* piece :
+       {"the answer is not ", "Response: ", "A. ", "but not ", "answer ", "the ", "\n", "(", "most ",
+        "Response: A ", "Paris answer is ", "which is the most likely ", "A and B, "}) {
+    const double once = seconds_for(piece, 10'000);
+    const double tenfold = seconds_for(piece, 100'000);
+    // Ten times in theory; times of a few milliseconds are noise.
+    EXPECT_LT(tenfold, 35 * once + 0.5) << printable(piece);
+  }
+}
+
+}  // namespace
+}  // namespace refocus

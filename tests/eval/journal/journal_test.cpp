@@ -1,0 +1,200 @@
+#include "eval/journal/journal.h"
+
+#include <sqlite3.h>
+#include <sys/stat.h>
+
+#include <fstream>
+
+#include "eval/recording_support.h"
+
+namespace refocus {
+namespace {
+
+using testing::error_of;
+using ::testing::HasSubstr;
+using testing::response;
+using testing::settings;
+using testing::TempDir;
+
+RunDirectory open_run(const TempDir& dir) { return RunDirectory::open(dir / "run", settings()); }
+
+std::vector<Response> all(const Journal& journal, const std::string& arm) {
+  std::vector<Response> out;
+  journal.for_each(arm, [&](Response r) { out.push_back(std::move(r)); });
+  return out;
+}
+
+void execute(const std::filesystem::path& path, const std::string& sql) {
+  sqlite3* handle = nullptr;
+  ASSERT_EQ(sqlite3_open(path.c_str(), &handle), SQLITE_OK);
+  EXPECT_EQ(sqlite3_exec(handle, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK)
+      << sqlite3_errmsg(handle);
+  sqlite3_close(handle);
+}
+
+TEST(Journal, KeepsAnswersByArmAndItem) {
+  TempDir dir;
+  {
+    Journal journal(open_run(dir));
+    EXPECT_EQ(journal.count(), 0);
+    journal.put(response("direct-none", "b", 1, "B"));
+    journal.put(response("cot-none", "b", 10, "ten"));
+    journal.put(response("cot-none", "b", 2, "two"));
+    journal.put(response("cot-none", "a", 7, "seven"));
+  }
+  Journal journal(open_run(dir));
+  EXPECT_EQ(journal.count(), 4);
+  EXPECT_EQ(journal.count("cot-none"), 3);
+  EXPECT_EQ(journal.count("other"), 0);
+  EXPECT_EQ(journal.arms(), (std::vector<std::string>{"cot-none", "direct-none"}));
+  EXPECT_EQ(journal.done("cot-none"), (std::set<ItemKey>{{"a", 7}, {"b", 2}, {"b", 10}}));
+  const std::vector<Response> kept = all(journal, "cot-none");
+  ASSERT_EQ(kept.size(), 3u);
+  EXPECT_EQ(kept[0].text, "seven");
+  EXPECT_EQ(kept[1].index, 2);
+  EXPECT_EQ(kept[2].index, 10);
+  EXPECT_EQ(kept[2].arm, "cot-none");
+  EXPECT_EQ(kept[2].prompt, "Question 10");
+  EXPECT_EQ(kept[2].finish_reason, "eos");
+  EXPECT_EQ(kept[2].prompt_tokens, 10);
+  EXPECT_EQ(kept[2].generated_tokens, 3);
+}
+
+TEST(Journal, KeepsEveryByte) {
+  TempDir dir;
+  std::string every;
+  for (int c = 0; c < 256; ++c) every += static_cast<char>(c);
+  const std::string texts[] = {"",
+                               std::string("\0", 1),
+                               std::string("nul\0inside", 10),
+                               "cut \xf0\x9f\x98",
+                               every,
+                               "'; DROP TABLE responses; --",
+                               "CR\r\nLF",
+                               std::string(3'000'000, 'x')};
+  Journal journal(open_run(dir));
+  int index = 0;
+  for (const std::string& text : texts) {
+    Response r = response("cot-none", "s", index++, text);
+    r.prompt = text;
+    journal.put(r);
+  }
+  const SqliteDatabase file(dir / "run" / "journal.db", SqliteDatabase::Mode::kReadOnly);
+  EXPECT_EQ(
+      file.text(
+          "SELECT group_concat(typeof(response), ' ') FROM (SELECT response FROM responses ORDER BY item)"),
+      "text blob blob blob blob text text text");
+  const std::vector<Response> kept = all(journal, "cot-none");
+  ASSERT_EQ(kept.size(), std::size(texts));
+  for (std::size_t i = 0; i < kept.size(); ++i) {
+    EXPECT_TRUE(kept[i].text == texts[i]) << i;
+    EXPECT_TRUE(kept[i].prompt == texts[i]) << i;
+  }
+}
+
+TEST(Journal, RefusesASecondAnswerToAnItem) {
+  TempDir dir;
+  Journal journal(open_run(dir));
+  journal.put(response("cot-none", "a", 1, "first"));
+  EXPECT_THAT(error_of([&] { journal.put(response("cot-none", "a", 1, "second")); }),
+              HasSubstr("got a second one for arm 'cot-none', subject 'a', item 1"));
+  journal.put(response("cot-none", "a", 2, "goes on"));
+  EXPECT_EQ(all(journal, "cot-none")[0].text, "first");
+  EXPECT_EQ(journal.count(), 2);
+}
+
+TEST(Journal, ReadsFromADirectoryThatItMayNotWrite) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root, to become a user";
+  TempDir dir;
+  {
+    Journal journal(open_run(dir));
+    journal.put(response("cot-none", "a", 1, "one"));
+  }
+  ::chmod(dir.path().c_str(), 0755);
+  ASSERT_FALSE(std::filesystem::exists(dir / "run/journal.db-wal"));
+  EXPECT_EQ(testing::in_child([&] {
+              if (::setgid(65534) != 0 || ::setuid(65534) != 0) return 90;
+              return static_cast<int>(Journal::open_read_only(dir / "run").count());
+            }),
+            1);
+}
+
+TEST(Journal, ReadsBesideAWriter) {
+  TempDir dir;
+  Journal writer(open_run(dir));
+  writer.put(response("cot-none", "a", 1, "one"));
+  Journal reader = Journal::open_read_only(dir / "run");
+  EXPECT_EQ(reader.count(), 1);
+  writer.put(response("cot-none", "a", 2, "two"));
+  EXPECT_EQ(reader.count(), 2);
+  EXPECT_THAT(error_of([&] { Journal::open_read_only(dir.path()); }), HasSubstr("got no such file"));
+}
+
+TEST(Journal, RefusesOtherFormats) {
+  TempDir dir;
+  { Journal journal(open_run(dir)); }
+  const std::filesystem::path path = dir / "run" / "journal.db";
+  execute(path, "PRAGMA user_version = 2");
+  EXPECT_THAT(error_of([&] { Journal journal(open_run(dir)); }),
+              HasSubstr("expected journal format 1, got 2; use"));
+  EXPECT_THAT(error_of([&] { Journal::open_read_only(dir / "run"); }),
+              HasSubstr("expected journal format 1, got 2"));
+
+  std::filesystem::remove(path);
+  execute(path, "CREATE TABLE responses (x)");
+  EXPECT_THAT(error_of([&] { Journal journal(open_run(dir)); }), HasSubstr("got another SQLite database"));
+
+  std::ofstream(path, std::ios::trunc) << std::string(5000, 'z');
+  EXPECT_THAT(error_of([&] { Journal journal(open_run(dir)); }), HasSubstr("damaged file or another format"));
+  EXPECT_THAT(error_of([&] { Journal::open_read_only(dir / "run"); }),
+              HasSubstr("damaged file or another format"));
+}
+
+TEST(Journal, RefusesHostileTables) {
+  TempDir dir;
+  { Journal journal(open_run(dir)); }
+  const std::filesystem::path path = dir / "run" / "journal.db";
+  execute(path,
+          "INSERT INTO responses VALUES ('x', 's', 99999999999, '', '', '', 0, 0);"
+          "INSERT INTO responses VALUES ('y', 's', 'text', x'00ff', 12, '', 'many', 0)");
+  Journal journal(open_run(dir));
+  EXPECT_THAT(error_of([&] { journal.done("x"); }), HasSubstr("expected an item index, got 99999999999"));
+  EXPECT_THAT(error_of([&] { all(journal, "x"); }), HasSubstr("expected an item index"));
+  EXPECT_EQ(all(journal, "y").at(0).text, "12");
+}
+
+TEST(Journal, RefusesDamagedPages) {
+  TempDir dir;
+  {
+    Journal journal(open_run(dir));
+    for (int i = 0; i < 200; ++i) journal.put(response("cot-none", "a", i, std::string(500, 'x')));
+  }
+  const std::filesystem::path path = dir / "run" / "journal.db";
+  const auto size = std::filesystem::file_size(path);
+  {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    for (std::uintmax_t at = 4096; at + 64 < size; at += 4096) {
+      file.seekp(static_cast<std::streamoff>(at));
+      file << std::string(64, '\x5a');
+    }
+  }
+  EXPECT_THAT(error_of([&] { Journal journal(open_run(dir)); }), HasSubstr("damaged"));
+}
+
+TEST(Journal, IsCutShortWithoutACrash) {
+  TempDir dir;
+  {
+    Journal journal(open_run(dir));
+    for (int i = 0; i < 50; ++i) journal.put(response("cot-none", "a", i, std::string(500, 'x')));
+  }
+  const std::filesystem::path path = dir / "run" / "journal.db";
+  const auto size = std::filesystem::file_size(path);
+  for (const std::uintmax_t cut :
+       {size - 1, size / 2, std::uintmax_t{4096}, std::uintmax_t{100}, std::uintmax_t{17}}) {
+    std::filesystem::resize_file(path, cut);
+    EXPECT_THAT(error_of([&] { Journal journal(open_run(dir)); }), HasSubstr("journal.db]")) << cut;
+  }
+}
+
+}  // namespace
+}  // namespace refocus

@@ -1,0 +1,197 @@
+// Log-likelihoods of options: those of a plain loop over one sequence, to the last bit, whatever is computed
+// beside them.
+#include "eval/run/likelihood_scorer.h"
+
+#include <map>
+
+#include "eval/score/divergence.h"
+#include "kernels/argmax.h"
+#include "model/engine.h"
+
+namespace refocus {
+namespace {
+
+using testing::Engine;
+using Ids = std::vector<std::int32_t>;
+using Results = std::map<std::uint64_t, std::vector<OptionLikelihood>>;
+
+constexpr const char* kInterventions[] = {"none", "rebalance:alpha=0.5,threshold=0.01",
+                                          "rebalance:mode=self"};
+constexpr const char* kPlain = "{}";
+constexpr const char* kDynamic =
+    R"({"rope_scaling":{"type":"dynamic","factor":4.0},"max_position_embeddings":32})";
+
+// Contexts of mixed lengths (1, block ends, beyond) that partly begin alike, two to four options each of one
+// to forty tokens.
+std::vector<LikelihoodRequest> mixed_requests() {
+  constexpr std::size_t kLengths[] = {1, 5, 31, 32, 33, 64, 80, 97, 100, 2, 70, 71};
+  std::vector<LikelihoodRequest> out;
+  for (unsigned i = 0; i < 12; ++i) {
+    LikelihoodRequest request;
+    request.id = i;
+    request.context = testing::made_up_ids(
+        kLengths[i], i % 4 == 3 ? i : 1);  // those of seed 1 are beginnings of each other
+    request.shared_prefix = i % 4 == 3 ? 0 : 66;
+    for (unsigned o = 0; o < 2 + i % 3; ++o)
+      request.options.push_back(testing::made_up_ids(1 + (i * 7 + o * o * 13) % 40, 50 + o));
+    if (i == 6) request.options = {{3}, {4}, {5}, {3}};
+    request.intervention = parse_intervention(kInterventions[i % 3]);
+    out.push_back(std::move(request));
+  }
+  return out;
+}
+
+// The plain twin: each option with its context in one call of its own.
+std::vector<OptionLikelihood> plain(Engine& engine, const LikelihoodRequest& request) {
+  std::vector<OptionLikelihood> out;
+  const auto vocab = static_cast<std::size_t>(engine.model->config().vocab_size);
+  const LlamaConfig& config = engine.model->config();
+  for (const Ids& option : request.options) {
+    const Intervention hooks(request.intervention, config.num_hidden_layers, config.num_attention_heads,
+                             engine.model->max_rows());
+    Ids tokens = request.context;
+    tokens.insert(tokens.end(), option.begin(), option.end() - 1);
+    KvSequence sequence(*engine.cache);
+    std::vector<float> logits;
+    testing::run_call(engine, sequence, tokens, hooks, 512, logits);
+    OptionLikelihood score{0, true};
+    for (std::size_t t = 0; t < option.size(); ++t) {
+      const std::span<const float> row(logits.data() + (request.context.size() - 1 + t) * vocab, vocab);
+      score.loglikelihood -= negative_log_likelihood(row, log_sum_exp(row), option[t]);
+      score.is_greedy = score.is_greedy && argmax(row.data(), static_cast<std::int64_t>(vocab)) == option[t];
+    }
+    out.push_back(score);
+  }
+  return out;
+}
+
+Results score_all(Engine& engine, const SchedulerOptions& options,
+                  const std::vector<LikelihoodRequest>& requests, std::int64_t* rows = nullptr) {
+  LikelihoodScorer scorer(*engine.model, options);
+  Results results;
+  std::size_t next = 0;
+  std::uint64_t expected = 0;
+  scorer.run([&]() { return next < requests.size() ? std::optional(requests[next++]) : std::nullopt; },
+             [&](LikelihoodResult&& result) {
+               EXPECT_EQ(result.id, expected++) << "in the order of the requests";
+               results[result.id] = std::move(result.options);
+             });
+  EXPECT_EQ(results.size(), requests.size());
+  if (rows != nullptr) *rows = scorer.computed_rows();
+  return results;
+}
+
+void expect_equal(const Results& got, const std::vector<std::vector<OptionLikelihood>>& want,
+                  const std::string& what) {
+  SCOPED_TRACE(what);
+  for (const auto& [id, options] : got) {
+    ASSERT_EQ(options.size(), want[id].size());
+    for (std::size_t o = 0; o < options.size(); ++o) {
+      EXPECT_EQ(options[o].loglikelihood, want[id][o].loglikelihood) << id << " option " << o;
+      EXPECT_EQ(options[o].is_greedy, want[id][o].is_greedy) << id << " option " << o;
+    }
+  }
+}
+
+struct Way {
+  std::int64_t batch, max_rows;
+  int threads;
+  std::int64_t blocks;  // of the cache; 0 for plenty
+};
+constexpr Way kWays[] = {{1, 512, 1, 0}, {16, 512, 2, 0}, {3, 7, 2, 0},
+                         {16, 1, 1, 0},  {16, 64, 2, 7},  {5, 512, 2, 6}};
+
+TEST(LikelihoodScorer, EqualsAPlainLoopHoweverItIsComputed) {
+  const std::vector<LikelihoodRequest> requests = mixed_requests();
+  for (const char* model : {"mha-f32", "gqa-f16"}) {
+    for (const char* overrides : {kPlain, kDynamic}) {
+      Engine one(model, testing::config_with(model, overrides), 1, 512);
+      std::vector<std::vector<OptionLikelihood>> want;
+      for (const LikelihoodRequest& request : requests) want.push_back(plain(one, request));
+      for (const Way& way : kWays) {
+        Engine engine(model, testing::config_with(model, overrides), way.threads, way.max_rows);
+        const std::int64_t bytes = way.blocks * kv_bytes(engine.model->config(), 1);
+        expect_equal(score_all(engine, {way.batch, 400, bytes}, requests), want,
+                     fmt::format("{} {} batch {} rows {} blocks {}", model, overrides, way.batch,
+                                 way.max_rows, way.blocks));
+      }
+    }
+  }
+}
+
+TEST(LikelihoodScorer, KnowsTheGreedyOption) {
+  Engine engine("mha-f32", testing::config_with("mha-f32", kPlain), 1, 512);
+  // The greedy continuation by hand, then that one, and one that leaves it at its end.
+  Ids tokens = testing::made_up_ids(20, 3), greedy;
+  const auto vocab = engine.model->config().vocab_size;
+  for (int i = 0; i < 3; ++i) {
+    KvSequence sequence(*engine.cache);
+    std::vector<float> logits;
+    testing::run_call(engine, sequence, tokens, engine.intervention("none"), 512, logits);
+    greedy.push_back(static_cast<std::int32_t>(argmax(logits.data() + logits.size() - vocab, vocab)));
+    tokens.push_back(greedy.back());
+  }
+  Ids other = greedy;
+  other.back() = (other.back() + 1) % 67;
+  LikelihoodRequest request;
+  request.context = testing::made_up_ids(20, 3);
+  request.options = {other, greedy, {greedy[0]}};
+  const auto scores = score_all(engine, {1, 400, 0}, {request}).at(0);
+  EXPECT_FALSE(scores[0].is_greedy);
+  EXPECT_TRUE(scores[1].is_greedy);
+  EXPECT_TRUE(scores[2].is_greedy);
+  EXPECT_LT(scores[0].loglikelihood, scores[1].loglikelihood);
+  EXPECT_LT(scores[1].loglikelihood, scores[2].loglikelihood);
+}
+
+// Rows that go through the model: each context once, options of one token for nothing, prefixes once.
+TEST(LikelihoodScorer, ComputesNothingTwice) {
+  Engine engine("mha-f32", testing::config_with("mha-f32", kPlain), 2, 512);
+  std::vector<LikelihoodRequest> requests;
+  for (unsigned i = 0; i < 6; ++i) {
+    LikelihoodRequest request;
+    request.id = i;
+    request.context = testing::made_up_ids(70, 3);
+    const Ids own = testing::made_up_ids(10, 20 + i);
+    request.context.insert(request.context.end(), own.begin(), own.end());
+    request.options = {{1}, {2}, {3}, {4}};
+    requests.push_back(request);
+  }
+  std::int64_t rows = 0;
+  score_all(engine, {16, 400, 0}, requests, &rows);
+  EXPECT_EQ(rows, 6 * 80);
+  for (LikelihoodRequest& request : requests) request.shared_prefix = 70;
+  for (const std::int64_t batch : {1, 2, 16}) {
+    score_all(engine, {batch, 400, 0}, requests, &rows);
+    EXPECT_EQ(rows, 64 + 6 * (80 - 64)) << batch;
+  }
+  requests.back().options = {testing::made_up_ids(9, 1), testing::made_up_ids(4, 2), {1}};
+  score_all(engine, {16, 400, 0}, requests, &rows);
+  EXPECT_EQ(rows, 64 + 6 * (80 - 64) + 8 + 3);
+  // Another intervention has other keys and values.
+  requests.back().intervention = parse_intervention("rebalance");
+  score_all(engine, {16, 400, 0}, requests, &rows);
+  EXPECT_EQ(rows, 64 + 5 * (80 - 64) + 80 + 8 + 3);
+}
+
+TEST(LikelihoodScorer, ARequestThatCannotFitIsAnErrorThatNamesTheFlag) {
+  Engine engine("mha-f32", testing::config_with("mha-f32", kPlain), 1, 512);
+  LikelihoodRequest request;
+  request.context = testing::made_up_ids(70, 1);
+  request.options = {testing::made_up_ids(30, 2), {1}};
+  const std::int64_t block = kv_bytes(engine.model->config(), 1);
+  EXPECT_NO_THROW(score_all(engine, {4, 400, 5 * block}, {request}));
+  LikelihoodScorer scorer(*engine.model, {4, 400, 4 * block});
+  bool asked = false;
+  const auto source = [&]() { return std::exchange(asked, true) ? std::nullopt : std::optional(request); };
+  try {
+    scorer.run(source, [](LikelihoodResult&&) {});
+    FAIL() << "no error";
+  } catch (const InputError& e) {
+    EXPECT_THAT(e.what(), ::testing::AllOf(::testing::HasSubstr("for 160 tokens"),
+                                           ::testing::HasSubstr("enough for 128; raise --kv-memory")));
+  }
+}
+
+}  // namespace
+}  // namespace refocus
