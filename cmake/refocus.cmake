@@ -10,24 +10,39 @@ add_library(refocus_options INTERFACE)
 target_include_directories(refocus_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
 target_compile_options(refocus_options INTERFACE -Wall -Wextra -Werror -ffp-contract=off)
 target_link_libraries(refocus_options INTERFACE Threads::Threads fmt::fmt)
-if(CMAKE_BUILD_TYPE STREQUAL "Release")
-  target_compile_options(refocus_options INTERFACE -O3)
-endif()
 if(REFOCUS_SANITIZE)
   set(sanitize -fsanitize=${REFOCUS_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_compile_options(refocus_options INTERFACE ${sanitize})
   target_link_options(refocus_options INTERFACE ${sanitize})
 endif()
 
-# refocus_library(NAME SOURCES a.cpp ... DEPS tensor ... [LIBS external targets ...])
+# Most of the time goes into headers (JSON, gmock, CLI11) and what they instantiate, so several sources are compiled as
+# one. REFOCUS_UNITY=OFF compiles each alone, which finds a missing #include.
+option(REFOCUS_UNITY "Compile several sources of a library or a test program as one" ON)
+
+# refocus_compile(TARGET LEVEL): how a target's sources are compiled. LEVEL is -O3 for what computes, -O2 for the rest, -O1
+# for tests, which spend their time elsewhere.
+function(refocus_compile target level)
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ${REFOCUS_UNITY} UNITY_BUILD_BATCH_SIZE 12)
+  if(CMAKE_BUILD_TYPE STREQUAL "Release")
+    target_compile_options(${target} PRIVATE ${level})
+  endif()
+endfunction()
+
+# refocus_library(NAME [COMPUTES] SOURCES a.cpp ... DEPS tensor ... [LIBS external targets ...])
 # makes the static library refocus_NAME of src/NAME; DEPS are other folders of src. A room of a folder is eval/text, and
-# its library refocus_eval_text.
+# its library refocus_eval_text. COMPUTES: its loops are what running or training a model takes.
 function(refocus_library name)
-  cmake_parse_arguments(arg "" "" "SOURCES;DEPS;LIBS" ${ARGN})
+  cmake_parse_arguments(arg "COMPUTES" "" "SOURCES;DEPS;LIBS" ${ARGN})
   list(TRANSFORM arg_DEPS PREPEND refocus_)
   list(TRANSFORM arg_DEPS REPLACE "/" "_")
   string(REPLACE "/" "_" name ${name})
   add_library(refocus_${name} STATIC ${arg_SOURCES})
+  if(arg_COMPUTES)
+    refocus_compile(refocus_${name} -O3)
+  else()
+    refocus_compile(refocus_${name} -O2)
+  endif()
   target_link_libraries(refocus_${name} PUBLIC refocus_options ${arg_DEPS} ${arg_LIBS})
 endfunction()
 
@@ -40,6 +55,7 @@ function(refocus_test name)
   list(TRANSFORM arg_DEPS PREPEND refocus_)
   list(TRANSFORM arg_DEPS REPLACE "/" "_")
   add_executable(${name}_test ${arg_SOURCES})
+  refocus_compile(${name}_test -O1)
   target_include_directories(${name}_test PRIVATE ${CMAKE_SOURCE_DIR}/tests)
   target_link_libraries(${name}_test PRIVATE ${arg_DEPS} ${arg_LIBS} GTest::gmock GTest::gtest_main)
   target_compile_definitions(${name}_test PRIVATE

@@ -30,7 +30,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-struct Options {
+struct AttentionOptions {
   ModelOptions model;
   PromptOptions prompt;
   std::vector<std::string> interventions, subjects;
@@ -43,7 +43,7 @@ struct Options {
   bool no_page = false;
 };
 
-AttentionSettings settings_of(const Options& options, const LlamaConfig& config) {
+AttentionSettings settings_of(const AttentionOptions& options, const LlamaConfig& config) {
   const auto chosen = [](const char* option, const std::string& text, std::int64_t count,
                          const char* things) {
     return text.empty() ? all_numbers(count) : parse_number_list(option, text, count, things);
@@ -56,9 +56,9 @@ AttentionSettings settings_of(const Options& options, const LlamaConfig& config)
   return settings;
 }
 
-std::vector<FinishedArm> arms_of(const Options& options, std::span<const InterventionSpec> specs,
+std::vector<CapturedArm> arms_of(const AttentionOptions& options, std::span<const InterventionSpec> specs,
                                  const LlamaConfig& config) {
-  std::vector<FinishedArm> arms;
+  std::vector<CapturedArm> arms;
   std::set<std::string> names;
   for (const InterventionSpec& spec : specs) {
     if (spec.rebalance && config.num_hidden_layers < 2) {
@@ -67,7 +67,7 @@ std::vector<FinishedArm> arms_of(const Options& options, std::span<const Interve
           "expected a model of at least two layers, got one of one: re-balancing takes its mask from "
           "layer 0 and changes the later ones; use another model, or --intervene none");
     }
-    FinishedArm done;
+    CapturedArm done;
     done.intervention = spec.canonical(config.num_hidden_layers);
     // The name of an evaluation's arm, without the kind of prompt.
     const std::string name = Arm{PromptKind::kDirect, done.intervention}.name().substr(sizeof("direct"));
@@ -92,7 +92,8 @@ std::vector<std::int64_t> positions_of(const char* option, const std::string& te
   return out;
 }
 
-AttentionText text_of(const Options& options, const OpenModel& model, const std::vector<std::int32_t>& prompt,
+AttentionText text_of(const AttentionOptions& options, const OpenModel& model,
+                      const std::vector<std::int32_t>& prompt,
                       const std::vector<std::int32_t>& continuation) {
   constexpr std::int64_t kLensPositions = 32;
   AttentionText text;
@@ -113,7 +114,8 @@ AttentionText text_of(const Options& options, const OpenModel& model, const std:
   return text;
 }
 
-void check_prompt(const Options& options, RunningModel& model, const std::vector<std::int32_t>& prompt) {
+void check_prompt(const AttentionOptions& options, RunningModel& model,
+                  const std::vector<std::int32_t>& prompt) {
   const LlamaConfig& config = model.files.config;
   // Where nothing is generated, the prompt may fill the context.
   const std::int64_t context = options.model.context_for(config) + (options.max_new_tokens == 0 ? 1 : 0);
@@ -132,7 +134,7 @@ void check_prompt(const Options& options, RunningModel& model, const std::vector
   }
 }
 
-void run_prompt(const Options& options, RunningModel& model, AttentionReport& report,
+void run_prompt(const AttentionOptions& options, RunningModel& model, AttentionReport& report,
                 const fs::path& directory) {
   const std::vector<std::int32_t> prompt = options.prompt.tokens(model.files);
   check_prompt(options, model, prompt);
@@ -140,7 +142,7 @@ void run_prompt(const Options& options, RunningModel& model, AttentionReport& re
                          model.files.eos_ids};
   std::vector<std::int32_t> continuation;
   report.free = options.free && options.max_new_tokens > 0;
-  for (FinishedArm& done : report.arms) {
+  for (CapturedArm& done : report.arms) {
     if (options.max_new_tokens > 0 && (report.free || &done == &report.arms.front())) {
       continuation = continue_prompt(model.transformer, prompt, done.arm.intervention, how);
     }
@@ -152,7 +154,7 @@ void run_prompt(const Options& options, RunningModel& model, AttentionReport& re
 }
 
 // The prompts that an evaluation would ask.
-std::vector<std::vector<std::int32_t>> task_prompts(const Options& options, const OpenModel& model,
+std::vector<std::vector<std::int32_t>> task_prompts(const AttentionOptions& options, const OpenModel& model,
                                                     AttentionReport& report) {
   const Profile profile = profile_of(options.profile);
   const std::vector<AskedTask> asked = read_task_arguments({options.task});
@@ -182,16 +184,16 @@ std::vector<std::vector<std::int32_t>> task_prompts(const Options& options, cons
   return prompts;
 }
 
-void run_task(const Options& options, RunningModel& model, AttentionReport& report) {
+void run_task(const AttentionOptions& options, RunningModel& model, AttentionReport& report) {
   const std::vector<std::vector<std::int32_t>> prompts = task_prompts(options, model.files, report);
   Progress progress("attention", report.prompts * std::ssize(report.arms), 0);
-  for (FinishedArm& done : report.arms) {
+  for (CapturedArm& done : report.arms) {
     done.result = measure_prompts(model.transformer, *report.settings, done.arm, model.files.tokenizer.get(),
                                   prompts, [&](std::int64_t tokens) { progress.advance(tokens); });
   }
 }
 
-void run(const Options& options) {
+void run(const AttentionOptions& options) {
   const std::vector<InterventionSpec> specs = parse_interventions(options.interventions);
   AtomicDirectory directory(
       options.output, options.force ? "attention.json" : "",
@@ -221,8 +223,8 @@ void run(const Options& options) {
   }
 }
 
-// Options of one prompt, and those of a task, which exclude each other.
-void add_sources(CLI::App& command, Options& options) {
+// AttentionOptions of one prompt, and those of a task, which exclude each other.
+void add_sources(CLI::App& command, AttentionOptions& options) {
   CLI::Option_group* group = options.prompt.add(command);
   CLI::Option* task = group
                           ->add_option("--task,--dataset", options.task,
@@ -272,7 +274,7 @@ void add_sources(CLI::App& command, Options& options) {
 }  // namespace
 
 Action add_attention(CLI::App& command) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<AttentionOptions>();
   options->model.add_model(command);
   add_sources(command, *options);
   add_interventions(command, options->interventions);

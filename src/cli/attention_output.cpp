@@ -49,7 +49,7 @@ void add_prompt(const AttentionReport& report, ordered_json& out) {
   out["before"] = maps.before;
 }
 
-ordered_json arm_json(const AttentionReport& report, const FinishedArm& arm) {
+ordered_json arm_json(const AttentionReport& report, const CapturedArm& arm) {
   ordered_json out = {
       {"name", arm.arm.name}, {"intervention", arm.intervention}, {"threshold", arm.arm.threshold}};
   if (report.is_task()) return out;
@@ -86,7 +86,7 @@ ordered_json attention_json(const AttentionReport& report) {
   }
   out["window"] = report.settings->window;
   out["arms"] = ordered_json::array();
-  for (const FinishedArm& arm : report.arms) out["arms"].push_back(arm_json(report, arm));
+  for (const CapturedArm& arm : report.arms) out["arms"].push_back(arm_json(report, arm));
   out["statistics"] = "statistics.json";
   out["statistics_csv"] = "statistics.csv";
   if (!report.is_task()) out["lens"] = "lens.json";
@@ -100,7 +100,7 @@ std::string shown_token(const AttentionReport& report, std::int32_t id) {
 }
 
 // The keys that are outliers in the most heads: "0 '<s>' in 12 of 20 heads".
-std::string outlier_line(const AttentionReport& report, const FinishedArm& arm) {
+std::string outlier_line(const AttentionReport& report, const CapturedArm& arm) {
   std::map<std::int64_t, int> heads_of;
   for (const LayerHeadOutlier& outlier : arm.result.outliers) ++heads_of[outlier.key.key];
   std::vector<std::pair<std::int64_t, int>> most(heads_of.begin(), heads_of.end());
@@ -117,7 +117,7 @@ std::string outlier_line(const AttentionReport& report, const FinishedArm& arm) 
 }
 
 // What each layer would predict after the first position of the lens.
-std::string lens_line(const AttentionReport& report, const FinishedArm& arm) {
+std::string lens_line(const AttentionReport& report, const CapturedArm& arm) {
   if (arm.result.lens.empty()) return "";
   const LensPosition& position = arm.result.lens.front();
   std::string out;
@@ -132,7 +132,7 @@ std::string lens_line(const AttentionReport& report, const FinishedArm& arm) {
 
 std::vector<NamedResult> AttentionReport::results() const {
   std::vector<NamedResult> out;
-  for (const FinishedArm& done : arms) out.push_back({&done.arm, done.intervention, &done.result});
+  for (const CapturedArm& done : arms) out.push_back({&done.arm, done.intervention, &done.result});
   return out;
 }
 
@@ -149,7 +149,7 @@ void write_attention_files(const AttentionReport& report, const std::filesystem:
 
 std::string attention_tables(const AttentionReport& report) {
   std::string out;
-  for (const FinishedArm& done : report.arms) {
+  for (const CapturedArm& done : report.arms) {
     const std::string texts = report.is_task() ? fmt::format("{} prompts, ", report.prompts) : "";
     out += fmt::format("{}: {}{} tokens; means over {} heads\n", done.intervention, texts, done.result.tokens,
                        report.settings->heads.size());
@@ -170,7 +170,7 @@ ordered_json attention_summary(const AttentionReport& report, const std::string&
   out["layers"] = report.settings->layers;
   out["heads"] = report.settings->heads;
   out["arms"] = ordered_json::array();
-  for (const FinishedArm& done : report.arms) {
+  for (const CapturedArm& done : report.arms) {
     const double seconds = done.result.seconds;
     ordered_json arm = {
         {"arm", done.arm.name}, {"intervention", done.intervention}, {"threshold", done.arm.threshold}};

@@ -12,7 +12,7 @@
 namespace refocus::cli {
 
 // One arm, done.
-struct FinishedArm {
+struct CapturedArm {
   AttentionArm arm;
   std::string intervention;  // canonical
   AttentionText text;        // empty for a task
@@ -26,7 +26,7 @@ struct AttentionReport {
   bool free = false;                       // each arm has a text of its own
   std::string task, prompt_kind, profile;  // of a task, else empty
   std::int64_t prompts = 0;                // of a task
-  std::vector<FinishedArm> arms;
+  std::vector<CapturedArm> arms;
 
   bool is_task() const { return !task.empty(); }
   std::vector<NamedResult> results() const;

@@ -14,7 +14,7 @@ namespace refocus::cli {
 
 namespace {
 
-struct Options {
+struct BenchOptions {
   ModelOptions model;
   int repeats = 5;
   bool json = false;
@@ -33,7 +33,7 @@ double median_ratio(const std::vector<double>& a, const std::vector<double>& b) 
   return median(std::move(out));
 }
 
-nlohmann::ordered_json measure(const Options& options) {
+nlohmann::ordered_json measure(const BenchOptions& options) {
   if (!options.simd.empty()) limit_instruction_set(options.simd);
   BenchmarkOptions bench;
   bench.repeats = options.repeats;
@@ -69,7 +69,7 @@ nlohmann::ordered_json measure(const Options& options) {
   return out;
 }
 
-void run(const Options& options) {
+void run(const BenchOptions& options) {
   const nlohmann::ordered_json out = measure(options);
   if (options.json) {
     fmt::print("{}\n", out.dump());
@@ -97,7 +97,7 @@ void run(const Options& options) {
 }  // namespace
 
 Action add_bench(CLI::App& command) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<BenchOptions>();
   options->model.add_model(command);
   command.add_option("--repeats", options->repeats, "Counted runs; medians are printed")
       ->capture_default_str()

@@ -14,14 +14,14 @@ namespace refocus::cli {
 
 namespace {
 
-struct Options {
+struct CompareOptions {
   std::vector<std::string> runs;
   std::string csv, report;
   ComparisonOptions comparison;
   bool flips = false, responses = false, json = false;
 };
 
-void run(const Options& options) {
+void run(const CompareOptions& options) {
   const FinishedRunOptions reading{.documents = !options.report.empty()};
   std::vector<FinishedArm> second;
   if (options.runs.size() > 1) second = read_finished_run(options.runs[1], reading);
@@ -45,7 +45,7 @@ void run(const Options& options) {
 }  // namespace
 
 Action add_compare(CLI::App& command) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<CompareOptions>();
   command.add_option("run", options->runs, "A finished run, or two over the same items")
       ->required()
       ->expected(1, 2)

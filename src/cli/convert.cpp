@@ -14,7 +14,7 @@ namespace refocus::cli {
 
 namespace {
 
-struct Options {
+struct ConvertCommandOptions {
   std::string model, output, type;
   int threads = 0;
 };
@@ -38,7 +38,7 @@ class Progress {
   double next_ = 1;
 };
 
-void run(const Options& options) {
+void run(const ConvertCommandOptions& options) {
   const std::filesystem::path model = resolve_model(options.model);
   const Checkpoint checkpoint = open_checkpoint(model);
   ThreadPool pool(options.threads > 0 ? options.threads : available_threads());
@@ -56,7 +56,7 @@ void run(const Options& options) {
 }  // namespace
 
 Action add_convert(CLI::App& command) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ConvertCommandOptions>();
   command
       .add_option("-m,--model", options->model,
                   "Hugging Face model directory, GGUF file, or name of a bundled model")

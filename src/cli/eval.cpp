@@ -29,7 +29,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-struct Options {
+struct EvalOptions {
   ModelOptions model;
   std::vector<std::string> tasks, subjects, interventions, sweeps;
   std::string data, profile, rules, run_directory;
@@ -39,7 +39,7 @@ struct Options {
 };
 
 // The worked examples of --shots.
-void add_examples(const Options& options, EvalSettings& settings) {
+void add_examples(const EvalOptions& options, EvalSettings& settings) {
   settings.shots = options.shots;
   if (options.shots == 0) return;
   for (const Task& task : settings.tasks) {
@@ -53,7 +53,7 @@ void add_examples(const Options& options, EvalSettings& settings) {
   }
 }
 
-EvalSettings settings_of(const Options& options) {
+EvalSettings settings_of(const EvalOptions& options) {
   EvalSettings settings;
   if (!options.sweeps.empty()) {
     settings.sweep = parse_sweep(options.sweeps);
@@ -104,7 +104,7 @@ void print_sweep(const SweepReport& sweep, const fs::path& run) {
              (run / kSweepFile).string());
 }
 
-void run(const Options& options) {
+void run(const EvalOptions& options) {
   EvalSettings settings = settings_of(options);
   RunningModel model(options.model);
   const LlamaConfig& config = model.files.config;
@@ -139,7 +139,7 @@ void refuse_options_before(CLI::App& eval, CLI::App& mode) {
 }  // namespace
 
 Action add_eval(CLI::App& command) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<EvalOptions>();
   command
       .add_option("task", options->tasks,
                   fmt::format("One or several of {}, or task files of your own, .yaml or .json (default: {})",

@@ -13,11 +13,11 @@ namespace refocus::cli {
 
 namespace {
 
-struct Options {
+struct ExtractOptions {
   std::string task, rules = "anchored", file;
 };
 
-void run(const Options& options) {
+void run(const ExtractOptions& options) {
   const ExtractionRules rules = parse_rules(options.rules);
   task_kind(options.task);
   if (options.file == "-") return extract_lines(std::cin, std::cout, options.task, rules, "standard input");
@@ -31,7 +31,7 @@ void run(const Options& options) {
 }  // namespace
 
 Action add_extract(CLI::App& command) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ExtractOptions>();
   command.add_option("--task", options->task, task_names() + ": how many options a question has")->required();
   command
       .add_option("--rules", options->rules, "anchored, or published (the rules of arXiv 2403.14932's code)")

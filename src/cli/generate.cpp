@@ -18,7 +18,7 @@ namespace refocus::cli {
 
 namespace {
 
-struct Options {
+struct GenerateOptions {
   ModelOptions model;
   PromptOptions prompt;
   SamplingOptions sampling;
@@ -31,7 +31,7 @@ double rate(std::int64_t tokens, double seconds) {
   return seconds > 0 ? static_cast<double>(tokens) / seconds : 0;
 }
 
-void print_json(const Options& options, const OpenModel& model, const GenerationRequest& request,
+void print_json(const GenerateOptions& options, const OpenModel& model, const GenerationRequest& request,
                 const GenerationResult& result, const SchedulerStats& stats) {
   std::vector<std::int32_t> text_ids = result.tokens;
   if (result.stopped) text_ids.pop_back();
@@ -46,7 +46,7 @@ void print_json(const Options& options, const OpenModel& model, const Generation
   fmt::print("{}\n", out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
-void run(const Options& options) {
+void run(const GenerateOptions& options) {
   const InterventionSpec spec = parse_intervention(options.intervene);
   RunningModel model(options.model);
   GenerationRequest request;
@@ -88,7 +88,7 @@ void run(const Options& options) {
 }  // namespace
 
 Action add_generate(CLI::App& command) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<GenerateOptions>();
   options->model.add_model(command);
   options->prompt.add(command);
   command.add_option("-n,--max-new-tokens", options->max_new_tokens, "Most tokens to generate")

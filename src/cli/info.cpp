@@ -13,7 +13,7 @@ namespace refocus::cli {
 
 namespace {
 
-struct Options {
+struct InfoOptions {
   ModelOptions model;
   bool json = false;
 };
@@ -84,7 +84,7 @@ nlohmann::ordered_json describe(const OpenModel& model) {
   return out;
 }
 
-void run(const Options& options) {
+void run(const InfoOptions& options) {
   const OpenModel model = open_model(options.model);
   // A model that would not run is an error here.
   LlamaWeights weights = bind_weights(model.config, *model.weights, model.directory.string());
@@ -102,7 +102,7 @@ void run(const Options& options) {
 }  // namespace
 
 Action add_info(CLI::App& command) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<InfoOptions>();
   options->model.add_model(command);
   options->model.add_adapter(command);
   command.add_flag("--json", options->json, "Print one JSON object");

@@ -11,13 +11,13 @@ namespace refocus::cli {
 
 namespace {
 
-struct Options {
+struct LogitsOptions {
   ModelOptions model;
   PromptOptions prompt;
   std::string intervene = "none", output;
 };
 
-void run(const Options& options) {
+void run(const LogitsOptions& options) {
   constexpr std::int64_t kRows = 128;  // at a time: bounds the memory for logits
   const InterventionSpec spec = parse_intervention(options.intervene);
   RunningModel model(options.model, kRows);
@@ -47,7 +47,7 @@ void run(const Options& options) {
 }  // namespace
 
 Action add_logits(CLI::App& command) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<LogitsOptions>();
   options->model.add_model(command);
   options->prompt.add(command);
   command

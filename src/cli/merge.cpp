@@ -14,13 +14,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Options {
+struct MergeCommandOptions {
   std::string model, adapter, output, type, tokenizer;
   int threads = 0;
 };
 
 // A GGUF file has its tokenizer inside, in a form that does not go into a Hugging Face directory.
-fs::path tokenizer_directory(const Options& options, const Checkpoint& base) {
+fs::path tokenizer_directory(const MergeCommandOptions& options, const Checkpoint& base) {
   if (!options.tokenizer.empty()) {
     if (fs::is_directory(options.tokenizer)) return options.tokenizer;
     throw usage_error("--tokenizer", "expected a directory with tokenizer.model or tokenizer.json, got '{}'",
@@ -32,7 +32,7 @@ fs::path tokenizer_directory(const Options& options, const Checkpoint& base) {
                     "tokenizer.model or tokenizer.json, or run the file with --adapter");
 }
 
-void run(const Options& options) {
+void run(const MergeCommandOptions& options) {
   const Checkpoint base = open_checkpoint(options.model);
   const Adapter adapter = read_peft_adapter(options.adapter);
   MergeOptions wanted;
@@ -56,7 +56,7 @@ void run(const Options& options) {
 }  // namespace
 
 Action add_merge(CLI::App& command) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<MergeCommandOptions>();
   command
       .add_option("-m,--model", options->model, "The base: a Hugging Face model directory, or a GGUF file")
       ->required()

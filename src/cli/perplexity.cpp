@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::int64_t kLongestDefaultContext = 2048;
 
-struct Options {
+struct PerplexityOptions {
   ModelOptions model;
   std::string file, against;
   std::vector<std::string> interventions;
@@ -39,7 +39,7 @@ struct OtherModel {
 };
 
 // The interventions of -m's arms. Without --against one without intervention comes first, as the reference.
-std::vector<InterventionSpec> arms_of(const Options& options) {
+std::vector<InterventionSpec> arms_of(const PerplexityOptions& options) {
   std::vector<InterventionSpec> out = parse_interventions(options.interventions);
   if (!options.against.empty()) return out;
   const auto none = std::find_if(out.begin(), out.end(), [](const auto& spec) { return !spec.rebalance; });
@@ -52,7 +52,7 @@ std::vector<InterventionSpec> arms_of(const Options& options) {
 }
 
 // Context and stride of the windows.
-void choose_windows(const Options& options, std::int64_t models_context, PerplexityReport& report) {
+void choose_windows(const PerplexityOptions& options, std::int64_t models_context, PerplexityReport& report) {
   report.context =
       options.model.context > 0 ? options.model.context : std::min(models_context, kLongestDefaultContext);
   report.stride = options.stride > 0 ? options.stride : report.context / 2;
@@ -63,7 +63,7 @@ void choose_windows(const Options& options, std::int64_t models_context, Perplex
   }
 }
 
-void check_against(const Options& options, const OpenModel& model, const OpenModel& other,
+void check_against(const PerplexityOptions& options, const OpenModel& model, const OpenModel& other,
                    const std::string& text, std::span<const std::int32_t> tokens) {
   const std::string where = "--against " + options.against;
   if (other.config.vocab_size != model.config.vocab_size) {
@@ -75,7 +75,8 @@ void check_against(const Options& options, const OpenModel& model, const OpenMod
 }
 
 // Every arm keeps the keys and values of a whole window.
-void check_memory(const Options& options, std::span<const PerplexityArm> arms, std::int64_t window) {
+void check_memory(const PerplexityOptions& options, std::span<const PerplexityArm> arms,
+                  std::int64_t window) {
   std::int64_t needed = 0;
   for (const PerplexityArm& arm : arms) needed += kv_bytes(arm.model->config(), window, arm.model->kv_type());
   const std::int64_t limit = kv_limit(options.model);
@@ -87,7 +88,7 @@ void check_memory(const Options& options, std::span<const PerplexityArm> arms, s
                     limit >> 20, arms.size(), window, mib(needed), mib(needed));
 }
 
-PerplexityReport measure(const Options& options) {
+PerplexityReport measure(const PerplexityOptions& options) {
   const std::vector<InterventionSpec> specs = arms_of(options);
   PerplexityReport report;
   report.file = options.file;
@@ -137,7 +138,7 @@ PerplexityReport measure(const Options& options) {
   return report;
 }
 
-void run(const Options& options) {
+void run(const PerplexityOptions& options) {
   const PerplexityReport report = measure(options);
   if (options.json) {
     fmt::print("{}\n",
@@ -150,7 +151,7 @@ void run(const Options& options) {
 }  // namespace
 
 Action add_perplexity(CLI::App& command) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<PerplexityOptions>();
   command.add_option("file", options->file, "UTF-8 text")->required()->check(not_empty())->type_name("FILE");
   options->model.add_model(command);
   command

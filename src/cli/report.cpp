@@ -14,19 +14,19 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Options {
+struct ReportOptions {
   std::vector<std::string> runs;
   std::string output;
   ComparisonOptions comparison;
 };
 
-fs::path output_of(const Options& options) {
+fs::path output_of(const ReportOptions& options) {
   if (!options.output.empty()) return options.output;
   if (options.runs.size() == 1) return fs::path(options.runs[0]) / RunDirectory::kReportFile;
   throw usage_error("-o", "expected a file for the report of two runs, got none; add -o FILE.html");
 }
 
-void run(const Options& options) {
+void run(const ReportOptions& options) {
   const fs::path output = output_of(options);
   if (fs::is_directory(output)) {
     throw usage_error("-o", "expected a file's name, got the directory {}; give -o FILE.html",
@@ -41,7 +41,7 @@ void run(const Options& options) {
 }  // namespace
 
 Action add_report(CLI::App& command) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ReportOptions>();
   command.add_option("run", options->runs, "A finished run, or two over the same items")
       ->required()
       ->expected(1, 2)

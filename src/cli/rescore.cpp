@@ -24,7 +24,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-struct Options {
+struct RescoreOptions {
   std::string path, rules, profile, export_file, import_file;
   bool write = false, list = false, json = false, no_verdicts = false;
   bool manual = false;
@@ -39,7 +39,7 @@ std::string login_name() {
 }
 
 // The rules that were asked for: by name, or by a profile.
-std::optional<ExtractionRules> named_rules(const Options& options) {
+std::optional<ExtractionRules> named_rules(const RescoreOptions& options) {
   if (!options.rules.empty()) return parse_rules(options.rules);
   if (options.profile.empty()) return std::nullopt;
   const Profile profile = load_profile(options.profile);
@@ -70,7 +70,7 @@ void write_reports(const RunDirectory& run, const Audit& audit, ExtractionRules 
   write_run_report(run.path(), comparison ? &*comparison : nullptr);
 }
 
-void show(const Options& options, const Audit& audit, std::optional<ExtractionRules> rules) {
+void show(const RescoreOptions& options, const Audit& audit, std::optional<ExtractionRules> rules) {
   if (options.json) {
     const AuditJsonOptions what{options.list, options.write ? rules : std::nullopt};
     constexpr auto kReplace = nlohmann::ordered_json::error_handler_t::replace;
@@ -106,7 +106,7 @@ void renew_reports(const RunDirectory& run, const Journal& journal, Audit& audit
 }
 
 // What is done to a run beside showing it.
-void change_run(const Options& options, std::optional<ExtractionRules> rules) {
+void change_run(const RescoreOptions& options, std::optional<ExtractionRules> rules) {
   const RunDirectory run = RunDirectory::reopen(options.path);
   Journal journal(run);
   if (!options.import_file.empty()) {
@@ -124,7 +124,7 @@ void change_run(const Options& options, std::optional<ExtractionRules> rules) {
   show(options, audit, rules);
 }
 
-void review_run(const Options& options) {
+void review_run(const RescoreOptions& options) {
   ReviewOptions which = options.review;
   which.only = parse_only(options.only);
   if (which.reviewer.empty()) which.reviewer = login_name();
@@ -147,7 +147,7 @@ void review_run(const Options& options) {
   if (review.verdicts() > 0) renew_reports(run, journal, audit);
 }
 
-void run(const Options& options) {
+void run(const RescoreOptions& options) {
   const std::optional<ExtractionRules> rules = named_rules(options);
   if (!fs::is_directory(options.path)) {
     for (const auto& [flag, given] :
@@ -169,7 +169,7 @@ void run(const Options& options) {
   show(options, audit_run(options.path, {.verdicts = !options.no_verdicts}), rules);
 }
 
-void add_manual(CLI::App& command, Options& options) {
+void add_manual(CLI::App& command, RescoreOptions& options) {
   CLI::Option* manual = command.add_flag("--manual", options.manual,
                                          "Judge responses by hand; verdicts are kept in the run's journal");
   for (const char* other : {"--write", "--list", "--json", "--no-verdicts", "--rules", "--profile",
@@ -196,7 +196,7 @@ void add_manual(CLI::App& command, Options& options) {
 }  // namespace
 
 Action add_rescore(CLI::App& command) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<RescoreOptions>();
   command
       .add_option("run", options->path,
                   "A run; or saved responses: JSON lines as for extract, a samples file, or a subject's CSV")

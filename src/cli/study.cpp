@@ -24,7 +24,7 @@ namespace refocus::cli {
 
 namespace {
 
-struct Options {
+struct StudyOptions {
   ModelOptions model;
   std::string before, task = kDefaultTask, data, profile, rules, rows = "response", output;
   std::vector<std::string> subjects, interventions;
@@ -37,7 +37,7 @@ struct Options {
 const std::map<std::string, TextRows> kRows = {
     {"all", TextRows::kAll}, {"prompt", TextRows::kPrompt}, {"response", TextRows::kResponse}};
 
-StudySettings settings_of(const Options& options, const OpenModel& model) {
+StudySettings settings_of(const StudyOptions& options, const OpenModel& model) {
   StudySettings out;
   out.eval.interventions = parse_interventions(options.interventions);
   out.eval.profile = profile_of(options.profile);
@@ -63,7 +63,7 @@ StudySettings settings_of(const Options& options, const OpenModel& model) {
   return out;
 }
 
-nlohmann::ordered_json settings_json(const Options& options, const EvalModel& model,
+nlohmann::ordered_json settings_json(const StudyOptions& options, const EvalModel& model,
                                      const StudySettings& settings) {
   nlohmann::ordered_json out = {{"refocus", REFOCUS_VERSION},
                                 {"model", model.path},
@@ -81,7 +81,7 @@ nlohmann::ordered_json settings_json(const Options& options, const EvalModel& mo
   return out;
 }
 
-void run(const Options& options) {
+void run(const StudyOptions& options) {
   AtomicDirectory directory(
       options.output, options.force ? "study.json" : "",
       options.force ? "choose another with -o" : "choose another with -o, or replace it with --force");
@@ -108,7 +108,7 @@ void run(const Options& options) {
   }
 }
 
-void add_asking(CLI::App& command, Options& options) {
+void add_asking(CLI::App& command, StudyOptions& options) {
   command
       .add_option("task", options.task, fmt::format("One of {}, or a task file of your own", task_names()))
       ->capture_default_str()
@@ -144,7 +144,7 @@ void add_asking(CLI::App& command, Options& options) {
 }  // namespace
 
 Action add_study(CLI::App& command) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<StudyOptions>();
   add_asking(command, *options);
   command
       .add_option(

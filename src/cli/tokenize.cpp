@@ -13,12 +13,12 @@ namespace refocus::cli {
 
 namespace {
 
-struct Options {
+struct TokenizeOptions {
   std::string model, text;
   bool json = false;
 };
 
-void run(const Options& options) {
+void run(const TokenizeOptions& options) {
   const std::unique_ptr<Tokenizer> tokenizer = open_tokenizer(resolve_model(options.model));
   const std::vector<std::int32_t> ids = tokenizer->encode_prompt(options.text);
   if (options.json) {
@@ -33,7 +33,7 @@ void run(const Options& options) {
 }  // namespace
 
 Action add_tokenize(CLI::App& command) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TokenizeOptions>();
   add_model_option(command, options->model);
   command.add_option("-p,--prompt", options->text, "The text")->required()->type_name("TEXT");
   command.add_flag("--json", options->json, "Print one JSON object with the ids and the vocabulary's pieces");

@@ -26,7 +26,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-struct Options {
+struct TrainOptions {
   std::string data, validation, config, from, tokenizer, output, type = "f32", order = "shuffled";
   std::string lora_targets = "all";
   std::int64_t lora_rank = 0;  // 0: all weights are trained
@@ -69,7 +69,7 @@ json completed_config(json config, const Tokenizer& tokenizer, const std::string
 }
 
 // What the --lora options ask for; nothing where there are none.
-std::optional<LoraOptions> lora_options(const Options& o) {
+std::optional<LoraOptions> lora_options(const TrainOptions& o) {
   if (o.lora_rank == 0) {
     if (!o.lora_alpha && o.lora_targets == "all") return std::nullopt;
     throw usage_error(o.lora_alpha ? "--lora-alpha" : "--lora-targets",
@@ -87,7 +87,7 @@ struct Opened {
   std::unique_ptr<Tokenizer> tokenizer;
 };
 
-Opened open(const Options& o) {
+Opened open(const TrainOptions& o) {
   if (o.config.empty() == o.from.empty()) {
     throw usage_error("train", "expected one of --config (from scratch) and --from (a checkpoint), got {}",
                       o.config.empty() ? "neither" : "both");
@@ -140,7 +140,7 @@ Opened open(const Options& o) {
   return out;
 }
 
-std::int64_t checked_context(const Options& o, const LlamaConfig& config) {
+std::int64_t checked_context(const TrainOptions& o, const LlamaConfig& config) {
   const std::int64_t most = config.rope_scaling.kind == RopeScaling::Kind::kDynamic
                                 ? config.max_position_embeddings
                                 : config.context_length();
@@ -187,7 +187,7 @@ class Progress {
   std::chrono::steady_clock::time_point next_;
 };
 
-void run(Options o) {
+void run(TrainOptions o) {
   if (!o.from.empty() && !fs::exists(o.from)) o.from = find_bundled_model(o.from).value_or(o.from).string();
   OptimizerOptions& optimizer = o.trainer.optimizer;
   optimizer.min_learning_rate = o.min_learning_rate.value_or(optimizer.learning_rate / 10);
@@ -238,7 +238,7 @@ void run(Options o) {
   spdlog::info("the {} is in {}", opened.model.lora ? "adapter" : "model", o.output);
 }
 
-void add_lora(CLI::App& command, Options& o) {
+void add_lora(CLI::App& command, TrainOptions& o) {
   command
       .add_option("--lora-rank", o.lora_rank,
                   "Train an adapter of this rank beside --from, whose weights stay as they are")
@@ -255,7 +255,7 @@ void add_lora(CLI::App& command, Options& o) {
       ->capture_default_str();
 }
 
-void add_schedule(CLI::App& command, Options& o) {
+void add_schedule(CLI::App& command, TrainOptions& o) {
   TrainerOptions& t = o.trainer;
   OptimizerOptions& a = t.optimizer;
   const auto steps = whole_number<std::int64_t>(1, 1 << 30);
@@ -307,7 +307,7 @@ void add_schedule(CLI::App& command, Options& o) {
 }  // namespace
 
 Action add_train(CLI::App& command) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TrainOptions>();
   options->trainer.validate_every = options->trainer.checkpoint_every = 100;
   command
       .add_option("--data", options->data, R"(JSONL: {"text": ..} or {"prompt": .., "response": ..} a line)")

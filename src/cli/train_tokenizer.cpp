@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Options {
+struct TrainTokenizerOptions {
   std::vector<std::string> data;
   std::string output;
   TokenizerTrainingOptions training;
@@ -52,7 +52,7 @@ void read_texts(const std::string& path, std::vector<std::string>& texts) {
   }
 }
 
-void run(const Options& o) {
+void run(const TrainTokenizerOptions& o) {
   const fs::path directory = o.output;
   for (const char* name : {"tokenizer.model", "tokenizer_config.json", "tokenizer.json"}) {
     if (fs::exists(directory / name)) {
@@ -76,7 +76,7 @@ void run(const Options& o) {
 }  // namespace
 
 Action add_train_tokenizer(CLI::App& command) {
-  auto o = std::make_shared<Options>();
+  auto o = std::make_shared<TrainTokenizerOptions>();
   command.add_option("--data", o->data, "JSONL files as refocus train reads them")
       ->required()
       ->type_name("FILE");
