@@ -326,6 +326,14 @@ nlohmann::ordered_json parse_ordered_json_object(std::string_view text, const Js
   return parse_object<nlohmann::ordered_json>(text, source);
 }
 
+std::optional<nlohmann::json> json_or_nothing(std::string_view text) {
+  try {
+    return parse_json(text, {"text"});
+  } catch (const InputError&) {
+    return std::nullopt;
+  }
+}
+
 void check_json(std::string_view text, const JsonSource& source) { Parser<Nothing>(text, source).whole(); }
 
 bool is_blank_line(std::string_view line) {

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,6 +33,9 @@ nlohmann::ordered_json parse_ordered_json(std::string_view text, const JsonSourc
 // The same; InputError where the whole is no object.
 nlohmann::json parse_json_object(std::string_view text, const JsonSource& source);
 nlohmann::ordered_json parse_ordered_json_object(std::string_view text, const JsonSource& source);
+
+// The value, or nothing where the text has an error: for logs, whose damaged lines are passed over.
+std::optional<nlohmann::json> json_or_nothing(std::string_view text);
 
 // Only looks for the errors: for texts that a parser made for speed reads afterwards. That parser has to skip
 // the byte order mark (without_byte_order_mark).
