@@ -9,6 +9,7 @@
 #include "analyze/attention_run.h"
 #include "analyze/explorer_page.h"
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "cli/asking_options.h"
 #include "cli/attention_output.h"
 #include "cli/bundled.h"
@@ -213,8 +214,7 @@ void run(const AttentionOptions& options) {
   if (!options.no_page) write_explorer_page(directory.path());
   directory.commit();
   if (options.json) {
-    fmt::print("{}\n", attention_summary(report, options.output)
-                           .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    fmt::print("{}\n", json_text(attention_summary(report, options.output)));
   } else {
     fmt::print(
         "{}{}: {}\n", attention_tables(report),

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "base/text_file.h"
 #include "cli/checks.h"
 #include "cli/command.h"
@@ -35,7 +36,7 @@ void run(const CompareOptions& options) {
   if (!options.csv.empty()) write_file_atomically(options.csv, comparison_csv(comparison));
   if (options.json) {
     const auto file = comparison_json(comparison, {runs, options.responses});
-    fmt::print("{}\n", file.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+    fmt::print("{}\n", json_text(file));
     return;
   }
   fmt::print("{}", comparison_table(comparison, {.runs = runs}));

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "cli/checks.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
@@ -43,7 +44,7 @@ void print_json(const GenerateOptions& options, const OpenModel& model, const Ge
   out["intervention"] = parse_intervention(options.intervene).canonical(model.config.num_hidden_layers);
   out["timing"] = {{"prefill_tps", rate(stats.prefill_tokens, stats.prefill_seconds)},
                    {"decode_tps", rate(stats.decode_tokens, stats.decode_seconds)}};
-  fmt::print("{}\n", out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  fmt::print("{}\n", json_text(out));
 }
 
 void run(const GenerateOptions& options) {

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "cli/asking_options.h"
 #include "cli/checks.h"
 #include "cli/command.h"
@@ -141,8 +142,7 @@ PerplexityReport measure(const PerplexityOptions& options) {
 void run(const PerplexityOptions& options) {
   const PerplexityReport report = measure(options);
   if (options.json) {
-    fmt::print("{}\n",
-               perplexity_json(report).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    fmt::print("{}\n", json_text(perplexity_json(report)));
   } else {
     fmt::print("{}", perplexity_table(report));
   }

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "cli/asking_options.h"
 #include "cli/bundled.h"
 #include "cli/checks.h"
@@ -102,7 +103,7 @@ void run(const StudyOptions& options) {
   write_study(study, comparisons, numbers, directory.path());
   directory.commit();
   if (options.json) {
-    fmt::print("{}\n", numbers.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    fmt::print("{}\n", json_text(numbers));
   } else {
     fmt::print("{}Texts, numbers and pictures: {}\n", study_table(study, comparisons), options.output);
   }

@@ -136,6 +136,7 @@ class TensorWriter {
       const std::byte* from = plan.source.data + static_cast<std::size_t>(row) * from_bytes;
       std::byte* to = slab_.data() + static_cast<std::size_t>(i) * to_bytes;
       if (plan.source.dtype == plan.info.dtype) {
+        refuse_non_finite(plan, row, columns, from);
         std::copy_n(from, to_bytes, to);
         return;
       }
@@ -145,6 +146,15 @@ class TensorWriter {
       quantize(plan, row, columns, values, to);
     });
     writer_.write(slab_);
+  }
+
+  void refuse_non_finite(const Plan& plan, std::int64_t row, std::int64_t columns,
+                         const std::byte* from) const {
+    const std::int64_t at = first_non_finite(plan.source.dtype, from, columns);
+    if (at < 0) return;
+    throw input_error(
+        where_, "expected finite weights, got NaN or infinity in {} at [{}, {}]; download the model again",
+        printable(plan.source_name), row, at);
   }
 
   void quantize(const Plan& plan, std::int64_t row, std::int64_t columns, const std::vector<float>& values,

@@ -2,14 +2,15 @@
 
 #include <algorithm>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "base/text_file.h"
 #include "io/gguf_model.h"
 #include "io/peft_adapter.h"
 #include "io/safetensors.h"
-#include "io/strict_json.h"
 #include "io/torch_checkpoint.h"
 #include "io/weight_file.h"
 
@@ -51,7 +52,8 @@ void check_shard_name(const std::string& shard, std::string_view extension, std:
 // The weights that each shard must hold, from `{"metadata": ..., "weight_map": {weight: shard}}`.
 std::map<std::string, std::vector<std::string>> read_index(const fs::path& path, std::string_view extension) {
   const std::string where = where_of(path);
-  const auto index = parse_strict_json_object(read_bounded(path, kMaxIndexBytes), where, "the index", 16);
+  const auto index =
+      parse_json_object(read_bounded(path, kMaxIndexBytes), {where, "download the index again"});
   const auto weight_map = index.find("weight_map");
   if (weight_map == index.end() || !weight_map->is_object() || weight_map->empty()) {
     throw input_error(where,

@@ -7,9 +7,9 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "base/text_file.h"
 #include "io/safetensors.h"
-#include "io/strict_json.h"
 #include "io/torch_checkpoint.h"
 #include "io/weight_file.h"
 #include "tensor/weight_map.h"
@@ -42,14 +42,14 @@ bool is_neutral(const json& value) {
 [[noreturn]] void refuse_feature(const std::string& where, std::string_view key, const json& value) {
   throw input_error(where,
                     "{} {} is not supported; merge the adapter into its base model with PEFT and load that",
-                    key, printable(value.dump(), 60));
+                    key, printable(json_text(value), 60));
 }
 
 void refuse_unsupported(const json& config, const std::string& where) {
   const json type = config.value("peft_type", json());
   if (type != "LORA") {
     throw input_error(where, "expected the peft_type LORA, got {}; use a LoRA adapter",
-                      printable(type.dump(), 60));
+                      printable(json_text(type), 60));
   }
   for (const auto& [key, value] : config.items()) {
     const bool other_method = key.starts_with("use_") && key != "use_rslora";
@@ -70,7 +70,7 @@ void refuse_unsupported(const json& config, const std::string& where) {
 std::int64_t checked_rank(const json& value, const std::string& where, std::string_view key) {
   if (!value.is_number_integer() || value < 1 || value > kMostRank) {
     throw input_error(where, "expected a whole number from 1 to {} for {}, got {}; repair the file",
-                      kMostRank, key, printable(value.dump(), 40));
+                      kMostRank, key, printable(json_text(value), 40));
   }
   return value.get<std::int64_t>();
 }
@@ -78,7 +78,7 @@ std::int64_t checked_rank(const json& value, const std::string& where, std::stri
 double checked_alpha(const json& value, const std::string& where, std::string_view key) {
   if (!value.is_number() || !std::isfinite(value.get<double>())) {
     throw input_error(where, "expected a number for {}, got {}; repair the file", key,
-                      printable(value.dump(), 40));
+                      printable(json_text(value), 40));
   }
   return value.get<double>();
 }
@@ -211,7 +211,7 @@ Adapter read_peft_adapter(const fs::path& directory) {
   }
   const fs::path config_path = directory / kAdapterConfigName;
   const std::string config_where = where_of(config_path);
-  const json config = parse_strict_json_object(read_text_file(config_path), config_where, "the file", 16);
+  const json config = parse_json_object(read_text_file(config_path), {config_where, "download it again"});
   refuse_unsupported(config, config_where);
   fs::path weights = directory / kAdapterWeightsName;
   WeightMap tensors;
@@ -269,7 +269,7 @@ std::string peft_config_json(const PeftConfig& c) {
                     {"task_type", "CAUSAL_LM"},
                     {"use_dora", false},
                     {"use_rslora", false}};
-  return out.dump(2) + "\n";
+  return json_text(out, 2) + "\n";
 }
 
 }  // namespace refocus

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 
 namespace refocus {
 
@@ -23,7 +24,8 @@ class Fields {
     const json& v = object_.at(key);
     constexpr std::int64_t kMost = std::int64_t{1} << 31;
     if (!v.is_number_integer() || v.get<std::int64_t>() <= 0 || v.get<std::int64_t>() > kMost) {
-      throw input_error(where_, "expected a positive integer for {}, got {}", key, printable(v.dump(), 40));
+      throw input_error(where_, "expected a positive integer for {}, got {}", key,
+                        printable(json_text(v), 40));
     }
     return v.get<std::int64_t>();
   }
@@ -35,7 +37,8 @@ class Fields {
     if (!has(key)) return fallback;
     const json& v = object_.at(key);
     if (!v.is_number() || !(v.get<double>() > 0) || !std::isfinite(v.get<double>())) {
-      throw input_error(where_, "expected a positive number for {}, got {}", key, printable(v.dump(), 40));
+      throw input_error(where_, "expected a positive number for {}, got {}", key,
+                        printable(json_text(v), 40));
     }
     return v.get<double>();
   }
@@ -44,7 +47,7 @@ class Fields {
     if (!has(key)) return fallback;
     const json& v = object_.at(key);
     if (!v.is_string())
-      throw input_error(where_, "expected a string for {}, got {}", key, printable(v.dump(), 40));
+      throw input_error(where_, "expected a string for {}, got {}", key, printable(json_text(v), 40));
     return v.get<std::string>();
   }
 
@@ -125,8 +128,7 @@ std::int64_t LlamaConfig::context_length() const {
 }
 
 LlamaConfig parse_config(std::string_view text, const std::string& where) {
-  const json object = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!object.is_object()) throw input_error(where, "expected a JSON object, got something else");
+  const json object = parse_json_object(text, {where, "download the file again"});
   const Fields fields(object, where);
   check_architecture(fields, where);
   LlamaConfig c;

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "base/json_reader.h"
 #include "base/text_file.h"
 #include "eval/text/csv_writer.h"
 #include "study/study_figures.h"
@@ -116,8 +117,7 @@ ordered_json study_json(const Study& study, std::span<const StudyComparison> com
 
 void write_study(const Study& study, std::span<const StudyComparison> comparisons,
                  const ordered_json& numbers, const std::filesystem::path& directory) {
-  write_file_atomically(directory / "study.json",
-                        numbers.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
+  write_file_atomically(directory / "study.json", json_text(numbers, 1) + "\n");
   write_file_atomically(directory / "texts.csv", study_csv(study));
   write_file_atomically(directory / "arms.svg", arms_svg(study));
   for (const StudyComparison& comparison : comparisons) {

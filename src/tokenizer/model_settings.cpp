@@ -5,6 +5,7 @@
 #include <unordered_set>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "base/text_file.h"
 #include "tokenizer/token_table.h"
 
@@ -57,7 +58,7 @@ class Section {
  private:
   [[noreturn]] void refuse(std::string_view key, std::string_view expected, const Json& value) const {
     throw input_error(where_, "expected {} as \"{}\", got {}; correct the file", expected, printable(key),
-                      printable(value.dump(-1, ' ', true, Json::error_handler_t::replace), 60));
+                      printable(json_text(value), 60));
   }
 
   std::string where_;
@@ -133,10 +134,7 @@ void read_file(const std::filesystem::path& directory, const char* name,
                void (*read)(const Section&, ModelSettings&), ModelSettings& settings) {
   const std::filesystem::path path = directory / name;
   if (!std::filesystem::exists(path)) return;
-  const Json json = Json::parse(read_text_file(path), nullptr, /*allow_exceptions=*/false);
-  if (json.is_discarded()) {
-    throw input_error(path.string(), "expected JSON, got a file that is not; download it again");
-  }
+  const Json json = parse_json(read_text_file(path), {path.string(), "download it again"});
   read(Section(path.string(), json), settings);
 }
 

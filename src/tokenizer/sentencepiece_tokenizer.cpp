@@ -77,6 +77,7 @@ class SentencePieceTokenizer : public Tokenizer {
   void define_tokens() {
     for (int id = 0; id < processor_.GetPieceSize(); ++id) {
       const std::string& piece = processor_.IdToPiece(id);
+      if (processor_.IsUnused(id) && is_placeholder(piece, id)) continue;
       if (processor_.IsControl(id) || processor_.IsUnknown(id)) {
         AddedToken token;
         token.id = id;

@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "base/text_file.h"
 #include "tokenizer/stored_tokenizer.h"
 
@@ -13,8 +14,7 @@ namespace {
 std::string chat_template(const std::filesystem::path& model_directory) {
   const std::filesystem::path path = model_directory / "tokenizer_config.json";
   if (!std::filesystem::exists(path)) return "";
-  const auto json = nlohmann::json::parse(read_text_file(path), nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object()) return "";
+  const auto json = parse_json_object(read_text_file(path), {path.string(), "download it again"});
   const auto found = json.find("chat_template");
   return found != json.end() && found->is_string() ? found->get<std::string>() : "";
 }
@@ -57,8 +57,7 @@ StoredVocabulary stored_vocabulary(const std::filesystem::path& model_directory,
   const std::int64_t count = std::max<std::int64_t>(vocab_size, tokenizer->vocab_size());
   for (auto id = static_cast<std::int32_t>(out.tokens.size()); id < count; ++id) {
     const StoredTokenType type = stored_type(*tokenizer, id);
-    out.tokens.push_back(type == StoredTokenType::kUnused ? fmt::format("[PAD{}]", id)
-                                                          : tokenizer->piece(id));
+    out.tokens.push_back(type == StoredTokenType::kUnused ? placeholder(id) : tokenizer->piece(id));
     out.types.push_back(static_cast<std::int32_t>(type));
     if (out.model == "llama") out.scores.push_back(-1000);
   }

@@ -7,8 +7,10 @@
 #include <fstream>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "io/peft_adapter.h"
-#include "tensor/half.h"
+#include "model/weights.h"
+#include "tensor/block_formats.h"
 
 namespace refocus {
 
@@ -116,8 +118,13 @@ void Trainer::resume(const std::filesystem::path& checkpoint) {
       throw input_error(checkpoint.string(),
                         "expected the settings of the run, got {} {} where it has {}; repeat its command, or "
                         "choose another directory",
-                        key, printable(value.dump(), 40), printable(before.dump(), 40));
+                        key, printable(json_text(value), 40), printable(json_text(before), 40));
     }
+  }
+  if (state.data.next > packer_.sequences()) {
+    throw input_error(checkpoint.string(),
+                      "expected a place among {} sequences, got {}; delete this checkpoint",
+                      packer_.sequences(), state.data.next);
   }
   restore(checkpoint / model_.files.weights_name(), named_tensors(*parameters_, weights_.data()));
   std::vector<NamedTensor> moments = named_tensors(*parameters_, optimizer_.m(), "m.");
@@ -130,6 +137,11 @@ void Trainer::resume(const std::filesystem::path& checkpoint) {
 }
 
 void Trainer::refuse_non_finite(std::string_view what, std::int64_t step) const {
+  if (const auto culprit = model_.base ? find_non_finite(*model_.base) : std::nullopt) {
+    throw input_error(model_.base_name,
+                      "expected finite weights, got NaN or infinity in {}; download the checkpoint again",
+                      *culprit);
+  }
   const auto kept = directory_.last_checkpoint();
   std::string remedy = "begin again";
   if (kept && model_.lora) {
@@ -199,26 +211,36 @@ void Trainer::checkpoint() {
   directory_.write_checkpoint(state_, model_.files, named_tensors(*parameters_, weights_.data()), moments);
 }
 
+// Gives the tensor the type of the output; `bytes` holds its values.
+void Trainer::narrow_tensor(NamedTensor& tensor, std::vector<std::byte>& bytes) const {
+  const std::int64_t elements = tensor.view.elements();
+  bytes.resize(bytes_of(options_.output_type, elements));
+  try {
+    quantize_row(options_.output_type, reinterpret_cast<const float*>(tensor.view.data), bytes.data(),
+                 elements);
+  } catch (const QuantizeError& e) {
+    const auto kept = directory_.last_checkpoint();
+    throw input_error(directory_.path().string(),
+                      "{}, a value of {}; use {}, which has float32, or train with "
+                      "--type bf16",
+                      e.what(), tensor.name, kept ? kept->string() : "a checkpoint");
+  }
+  tensor.view.dtype = options_.output_type;
+  tensor.view.data = bytes.data();
+}
+
 void Trainer::write_model() {
   std::vector<NamedTensor> tensors = named_tensors(*parameters_, weights_.data());
-  std::vector<std::uint16_t> narrow;
+  std::vector<std::vector<std::byte>> narrow;
   if (options_.output_type != DType::kF32) {
-    narrow.resize(weights_.size());
-    for (std::size_t i = 0; i < narrow.size(); ++i) {
-      narrow[i] = options_.output_type == DType::kF16 ? f32_to_f16(weights_[i]) : f32_to_bf16(weights_[i]);
-    }
-    for (std::size_t i = 0; i < tensors.size(); ++i) {
-      tensors[i].view.dtype = options_.output_type;
-      tensors[i].view.data =
-          reinterpret_cast<const std::byte*>(narrow.data() + parameters_->parameters()[i].offset);
-    }
+    for (NamedTensor& tensor : tensors) narrow_tensor(tensor, narrow.emplace_back());
   }
   directory_.write_model(model_.files, tensors);
 }
 
 void Trainer::log(const ordered_json& line) {
   std::ofstream out(directory_.log_path(), std::ios::app | std::ios::binary);
-  out << line.dump() << '\n';
+  out << json_text(line) << '\n';
   out.flush();
   if (!out) {
     throw input_error(directory_.log_path().string(), "cannot be written: free some space; --resume goes on");

@@ -72,6 +72,7 @@ class Trainer {
   double validation_loss();
   void checkpoint();
   void write_model();
+  void narrow_tensor(NamedTensor& tensor, std::vector<std::byte>& bytes) const;
   void log(const nlohmann::ordered_json& line);
   [[noreturn]] void refuse_non_finite(std::string_view what, std::int64_t step) const;
 

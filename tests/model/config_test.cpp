@@ -55,7 +55,10 @@ TEST(LlamaConfig, RefusesWhatItWouldComputeWrongly) {
   EXPECT_THAT(error(R"(,"rms_norm_eps":-1)"), HasSubstr("positive number for rms_norm_eps"));
   EXPECT_THAT(error(R"(,"num_key_value_heads":0)"), HasSubstr("positive integer"));
   EXPECT_THAT(testing::error_of([] { parse_config("[1]", "x"); }), HasSubstr("[x] expected a JSON object"));
-  EXPECT_THAT(testing::error_of([] { parse_config("{", "x"); }), HasSubstr("JSON object"));
+  EXPECT_THAT(testing::error_of([] { parse_config("{", "x"); }),
+              HasSubstr("[x] expected JSON with a key in quotes or '}' at line 1, column 2, got the end"));
+  EXPECT_THAT(testing::error_of([] { parse_config(std::string(200'000, '['), "x"); }),
+              HasSubstr("[x] expected JSON of at most 64 levels"));
   EXPECT_THAT(testing::error_of([] { parse_config("{}", "x"); }), HasSubstr("vocab_size, got none"));
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "eval/extract/extract_anchored.h"
 #include "eval/extract/extract_published.h"
 #include "eval/task/task_kind.h"
@@ -20,11 +21,7 @@ struct Line {
 };
 
 Line parse_line(const std::string& text, int expected_choices, const std::string& where) {
-  const auto json = nlohmann::json::parse(text, nullptr, false);
-  if (!json.is_object()) {
-    throw input_error(where, "expected a JSON object in UTF-8, got '{}'; write one object a line",
-                      printable(text));
-  }
+  const auto json = parse_json_object(text, {where, "write one object a line", true});
   Line line;
   const auto response = json.find("response");
   if (response == json.end() || !response->is_string()) {
@@ -67,7 +64,7 @@ void extract_lines(std::istream& in, std::ostream& out, std::string_view task, E
   std::string text;
   int first_blank = 0;
   for (int number = 1; std::getline(in, text); ++number) {
-    if (text.find_first_not_of(" \t\r") == std::string::npos) {
+    if (is_blank_line(text)) {
       if (first_blank == 0) first_blank = number;
       continue;
     }
@@ -81,7 +78,7 @@ void extract_lines(std::istream& in, std::ostream& out, std::string_view task, E
     result["answer"] = found.letter ? nlohmann::ordered_json(std::string(1, *found.letter)) : nullptr;
     result["rule"] = found.rule;
     result["span"] = {found.span_begin, found.span_end};
-    out << result.dump() << '\n';
+    out << json_text(result) << '\n';
   }
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/json_reader.h"
 #include "base/text_file.h"
 #include "eval/text/sha256.h"
 
@@ -62,7 +63,7 @@ std::string data_fingerprint(const std::vector<Task>& tasks) {
     for (const Item& item : task.items) {
       const nlohmann::json line = {item.subject, item.index, item.fields, item.choices,
                                    item.label ? std::string(1, *item.label) : ""};
-      all += line.dump() + "\n";
+      all += json_text(line) + "\n";
     }
     hash.add(all);
   }

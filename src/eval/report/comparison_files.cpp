@@ -1,5 +1,6 @@
 #include "eval/report/comparison_files.h"
 
+#include "base/json_reader.h"
 #include "base/text_file.h"
 #include "eval/journal/run_directory.h"
 #include "eval/text/csv_writer.h"
@@ -110,7 +111,9 @@ ordered_json pair_entry(const TaskComparison& task, const PairComparison& pair, 
   return e;
 }
 
-std::string text_of(const std::optional<double>& value) { return value ? ordered_json(*value).dump() : ""; }
+std::string text_of(const std::optional<double>& value) {
+  return value ? json_text(ordered_json(*value)) : "";
+}
 
 void append_interval(std::vector<std::string>& row, const std::optional<Interval>& interval) {
   row.push_back(interval ? text_of(interval->low) : "");
@@ -207,8 +210,7 @@ std::string comparison_csv(const Comparison& comparison) {
 Comparison write_comparison(const std::filesystem::path& run_directory) {
   Comparison comparison = compare_runs(read_finished_run(run_directory, {.documents = true}), {}, {});
   const ordered_json file = comparison_json(comparison);
-  write_file_atomically(run_directory / RunDirectory::kComparisonFile,
-                        file.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
+  write_file_atomically(run_directory / RunDirectory::kComparisonFile, json_text(file, 1) + "\n");
   return comparison;
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/json_reader.h"
 #include "eval/score/arm_labels.h"
 #include "eval/text/html_text.h"
 #include "eval/text/table_text.h"
@@ -20,9 +21,7 @@ const std::vector<Answer>& answers_of(const ReportView& view, std::size_t arm, s
   return view.comparison.arms[arm].arm.tasks[task].answers.answers;
 }
 
-std::string dumped(const ordered_json& value) {
-  return value.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
-}
+std::string dumped(const ordered_json& value) { return json_text(value); }
 
 // A person's reading has no place in the text.
 bool found_in_text(const Answer& answer) {

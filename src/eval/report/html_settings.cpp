@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "base/json_reader.h"
 #include "eval/text/html_text.h"
 #include "web/page.h"
 
@@ -14,7 +15,7 @@ using nlohmann::ordered_json;
 
 std::string plain_text(const ordered_json& value) {
   if (value.is_string()) return value.get<std::string>();
-  return value.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+  return json_text(value);
 }
 
 // A list of plain values on one line; texts with line breaks keep them.

@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "base/json_reader.h"
 #include "base/text_file.h"
 #include "eval/report/sweep_figure.h"
 #include "eval/score/held_out.h"
@@ -142,9 +143,7 @@ ordered_json sweep_json(const SweepReport& report) {
 void write_sweep(const std::filesystem::path& run_directory, const SweepReport& report) {
   const std::string figure = sweep_svg(report);
   if (!figure.empty()) write_file_atomically(run_directory / kSweepFigure, figure);
-  write_file_atomically(
-      run_directory / kSweepFile,
-      sweep_json(report).dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
+  write_file_atomically(run_directory / kSweepFile, json_text(sweep_json(report), 1) + "\n");
 }
 
 }  // namespace refocus

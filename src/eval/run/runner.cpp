@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "eval/extract/short_answer.h"
 #include "eval/journal/fingerprint.h"
 #include "eval/journal/journal.h"
@@ -65,7 +66,7 @@ ordered_json identity_of(const EvalModel& model, const EvalSettings& settings, c
     for (const std::string& subject : task.subjects) subjects.push_back(subject);
     items += static_cast<std::int64_t>(task.items.size());
     if (const TaskKind& kind = kind_of(task); kind.is_own()) {
-      task_files[task.name] = ordered_json::parse(kind.definition);
+      task_files[task.name] = parse_ordered_json(kind.definition, {task.name});
     } else if (!scored) {
       prompts[task.name] = profile_texts(settings, task);
     }
@@ -144,16 +145,15 @@ void keep_questions(const EvalSettings& settings, const Plan& plan, Journal& jou
 
 std::filesystem::path default_run_directory(const std::vector<std::string>& tasks, const std::string& model,
                                             const ordered_json& identity) {
-  constexpr auto kReplace = ordered_json::error_handler_t::replace;
   // Keys in alphabetical order: that of the fields must not matter.
-  const nlohmann::json sorted = nlohmann::json::parse(identity.dump(-1, ' ', false, kReplace));
+  const nlohmann::json sorted = parse_json(json_text(identity), {"settings"});
   std::string name;
   for (const std::string& task : tasks) name += task + "-";
   name += model.substr(0, 100);
   for (char& c : name) {
     if (!is_safe_file_name(std::string("x") + c)) c = '-';
   }
-  return std::filesystem::path("runs") / (name + "-" + sha256_hex(sorted.dump()).substr(0, 8));
+  return std::filesystem::path("runs") / (name + "-" + sha256_hex(json_text(sorted)).substr(0, 8));
 }
 
 EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings) {

@@ -1,5 +1,6 @@
 // results_refocus.json: the aggregated numbers in the layout of lm-evaluation-harness.
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "eval/score/results.h"
 #include "eval/task/file_names.h"
 #include "eval/task/likelihood_prompt.h"
@@ -159,7 +160,7 @@ class ResultsBuilder {
 std::string results_json(const std::vector<TaskScores>& scores, const ReportOptions& options) {
   ResultsBuilder builder(options);
   for (const TaskScores& task : scores) builder.add(task);
-  return builder.take().dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+  return json_text(builder.take(), 2) + "\n";
 }
 
 }  // namespace refocus

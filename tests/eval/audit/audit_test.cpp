@@ -260,7 +260,7 @@ TEST_F(AuditFile, RefusesWithOneLineThatNamesThePlace) {
   const std::string good = R"({"choices":["x","y"],"response":"B"})"
                            "\n";
   EXPECT_THAT(refused(good + "\x1b[2J\n"),
-              HasSubstr("x.jsonl:2] expected a JSON object in UTF-8, got '\\x1b[2J'"));
+              HasSubstr("x.jsonl:2] expected JSON with a value at column 1, got '\\x1b'"));
   EXPECT_THAT(refused(good + "[1]\n"), HasSubstr("x.jsonl:2] expected a JSON object"));
   EXPECT_THAT(refused(R"({"choices":["x","y"]})"), HasSubstr(":1] expected a text 'response', got none"));
   EXPECT_THAT(refused(R"({"choices":["x",2],"response":""})"),

@@ -105,7 +105,8 @@ TEST_F(Filter, NamesTheLineThatIsWrong) {
   const auto error = [&](const std::string& line) {
     return testing::error_of([&] { run(good + line + "\n" + good); });
   };
-  EXPECT_THAT(error("{"), ::testing::StartsWith("[in.jsonl:2] expected a JSON object"));
+  EXPECT_THAT(error("{"),
+              ::testing::StartsWith("[in.jsonl:2] expected JSON with a key in quotes or '}' at column 2"));
   EXPECT_THAT(error(""), ::testing::StartsWith("[in.jsonl:2] expected a JSON object, got a blank line"));
   EXPECT_THAT(error("{\"choices\":[\"x\",\"y\",\"z\"],\"response\":\"\xFF\"}"),
               ::testing::HasSubstr("in UTF-8"));

@@ -126,7 +126,7 @@ TEST(RunDirectory, RefusesADirectoryOfSomethingElse) {
   EXPECT_THAT(error_of([&] { RunDirectory::open(dir / "thesis.tex", settings()); }),
               HasSubstr("expected a directory, got a file"));
   EXPECT_THAT(error_of([&] { RunDirectory::open(dir / "thesis.tex/run", settings()); }),
-              HasSubstr("thesis.tex/run] cannot be used"));
+              HasSubstr("thesis.tex/run] cannot be made"));
   EXPECT_EQ(read_text_file(dir / "thesis.tex"), "text");
 }
 
@@ -207,8 +207,11 @@ TEST(RunDirectory, RefusesBadRunFiles) {
     EXPECT_EQ(read_text_file(dir / "run/run.json"), text);
     return message;
   };
-  EXPECT_THAT(refusal(""), HasSubstr("expected the settings of a run in JSON"));
-  EXPECT_THAT(refusal("{\"format\": \"refocus-run\", "), HasSubstr("expected the settings of a run in JSON"));
+  EXPECT_THAT(
+      refusal(""),
+      HasSubstr("run.json] expected JSON with a value at line 1, column 1, got an empty text; restore"));
+  EXPECT_THAT(refusal("{\"format\": \"refocus-run\", "),
+              HasSubstr("run.json] expected JSON with a key in quotes"));
   EXPECT_THAT(refusal("[]"), HasSubstr("expected \"format\": \"refocus-run\""));
   EXPECT_THAT(refusal(R"({"format": "other", "version": 1})"), HasSubstr("expected \"format\""));
   EXPECT_THAT(refusal(R"({"format": "refocus-run", "version": "1"})"), HasSubstr("expected \"format\""));
@@ -221,7 +224,7 @@ TEST(RunDirectory, RefusesBadRunFiles) {
   EXPECT_THAT(refusal(std::string(200'000, '[')), HasSubstr("run.json] expected"));
   EXPECT_THAT(refusal(R"({"format": "refocus-run", "version": 1, "identity": {"a":)" +
                       std::string(100'000, '[') + std::string(100'000, ']') + "}, \"sessions\": []}"),
-              HasSubstr("deep nesting"));
+              HasSubstr("nested too deeply"));
 }
 
 TEST(RunDirectory, RefusesArmNamesThatLeaveIt) {

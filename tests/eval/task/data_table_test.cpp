@@ -69,9 +69,13 @@ TEST_F(DataTable, RefusesWhatIsNoTable) {
   EXPECT_THAT(error("d.jsonl", "{\"a\":1}\n\n{\"a\":2}\n"), HasSubstr("d.jsonl:2] expected a JSON object"));
   EXPECT_THAT(error("d.jsonl", "{\"a\":1}\n[]\n"),
               HasSubstr("row 2 (line 2)] expected a JSON object, got array"));
-  EXPECT_THAT(error("d.jsonl", "{\"a\":\"\xFF\"}\n"), HasSubstr("stops being"));
+  EXPECT_THAT(error("d.jsonl", "{\"a\":\"\xFF\"}\n"),
+              HasSubstr("row 1 (line 1)] expected UTF-8, got other bytes at column 7"));
   EXPECT_THAT(error("d.json", "{}"), HasSubstr("name it .jsonl"));
   EXPECT_THAT(error("d.json", "[1]"), HasSubstr("d.json row 1"));
+  const std::string long_text((std::size_t{1} << 20) + 1, 'x');
+  EXPECT_THAT(error("d.jsonl", "{\"a\":\"" + long_text + "\"}\n"),
+              HasSubstr("row 1 (line 1)] expected at most 1048576 bytes in field 'a', got 1048577"));
   EXPECT_THAT(error("d.json", std::string(100000, '[')), HasSubstr("nested too deeply"));
 }
 

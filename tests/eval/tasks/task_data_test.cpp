@@ -152,7 +152,8 @@ TEST_F(PiqaFile, DoesWithoutLabels) {
 }
 
 TEST_F(PiqaFile, NamesTheLine) {
-  EXPECT_THAT(error(row_ + "{\"goal\": \n", "0\n1\n"), HasSubstr("dev.jsonl:2] expected a JSON object"));
+  EXPECT_THAT(error(row_ + "{\"goal\": \n", "0\n1\n"),
+              HasSubstr("dev.jsonl:2] expected JSON with a value at column 10"));
   EXPECT_THAT(error(row_ + "\n" + row_, "0\n1\n0\n"), HasSubstr("dev.jsonl:2] expected a JSON object"));
   EXPECT_THAT(error(row_ + R"({"goal": "g", "sol1": 3, "sol2": "y"})", "0\n1\n"),
               HasSubstr("dev.jsonl:2] expected a text 'sol1', got number"));
@@ -200,8 +201,7 @@ TEST_F(WorldsFolder, HasTheSubjectsAndCategoriesOfItsFiles) {
 }
 
 TEST_F(WorldsFolder, SaysWhatIsWrongWithItsCategories) {
-  EXPECT_THAT(error("{\"keys\": "), HasSubstr("worlds/categories.json] expected a JSON object with a "
-                                              "category for every subject, got no JSON"));
+  EXPECT_THAT(error("{\"keys\": "), HasSubstr("worlds/categories.json] expected JSON with a value"));
   EXPECT_THAT(error("[]"), HasSubstr("got array"));
   EXPECT_THAT(error(R"({"keys": "stem", "keys_unseen": "stem"})"),
               HasSubstr("worlds/categories.json] expected a category for 'sums', got none; add it"));
