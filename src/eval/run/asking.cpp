@@ -11,18 +11,13 @@
 #include "eval/journal/likelihood_answer.h"
 #include "eval/run/likelihood_scorer.h"
 #include "eval/task/transcript.h"
+#include "eval/text/code_points.h"
 #include "eval/text/progress.h"
 #include "tokenizer/streaming_decoder.h"
 
 namespace refocus {
 
 namespace {
-
-std::string stripped(const std::string& text) {
-  constexpr const char* kWhite = " \t\n\v\f\r";
-  const std::size_t begin = text.find_first_not_of(kWhite);
-  return begin == std::string::npos ? "" : text.substr(begin, text.find_last_not_of(kWhite) - begin + 1);
-}
 
 // A question in an arm. A later turn of a transcript has its prompt only once those before it are answered.
 struct Job {
