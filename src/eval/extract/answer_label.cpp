@@ -81,7 +81,7 @@ bool begins_name(const Reply& reply, const Label& label) {
   for (const Pattern* pattern : {&tail().species, &tail().surname}) {
     const auto match = pattern->match_at(reply.text, after);
     if (!match) continue;
-    const Span word = *(*match)[1];
+    const Span word = (*match)[1] ? *(*match)[1] : *(*match)[2];
     if (!reply.options.mentions(label.letter - 'A', reply.text.substr(word.begin, word.size()))) return true;
   }
   return false;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <deque>
 #include <string>
 
 #include "eval/extract/stance.h"
@@ -72,6 +73,10 @@ struct Anchors {
                            | \bto\s+(?:another|an?\s+\w+|the\s+(?:last|previous|next|other|first|second|third|preceding))\b)");
   Pattern supposed = make(R"(\bfor\s+(?:the\s+|an?\s+)?(?:\w+\s+)?\z)");
   Pattern wrong = make(R"(\b(?:incorrect|wrong|worst|false|invalid|least|less)\b)");
+  Pattern bad = make(
+      R"(\b(?:bad|poor|terrible|unsuitable|unlikely|improper|inappropriate|weak|worse|weakest|poorest)\s+(?:\w+\s+)?\z)");
+  Pattern also = make(R"(\balso\b)");
+  Pattern too = make(R"(\s*,?\s+(?:too|as\s+well|also|likewise)\b)");
   Pattern conditional = make(R"(\A[\s\W]*(?:if|for|when|in\s+case|assuming|given)\b)");
   Pattern verdict = make(std::string(R"([*_"'`)\]}.:]* ,? \s+ )") + kFirmVerdict);
   Pattern is_it = make(R"([*_"'`)\]}]* \s+ (?:is|does|was) (?= \s*[.,;!] | \s*\z ))");
@@ -93,6 +98,42 @@ struct Gap {
             Pattern::Text::kBytes) {}
   Pattern label;  // group 1 or 2
 };
+
+// Of anything that a reply says very often, the last 200 times count: later statements take back earlier
+// ones, and what a reply costs is bounded.
+constexpr std::size_t kMost = 200;
+
+std::deque<Match> last_matches(const Pattern& pattern, std::string_view text) {
+  std::deque<Match> last;
+  std::size_t from = 0;
+  while (auto match = pattern.search(text, from)) {
+    from = std::max((*match)[0]->end, from + 1);
+    last.push_back(std::move(*match));
+    if (last.size() > kMost) last.pop_front();
+  }
+  return last;
+}
+
+// The next words at or after `from` that take everything back and do not come to the same result again.
+std::optional<Span> retraction_after(const Reply& reply, std::size_t from) {
+  const Pattern& label = for_letters<Gap>(reply.count).label;
+  while (const auto words = next_retraction(reply.text, from)) {
+    from = std::max(words->end, from + 1);
+    if (reply.quoted(words->begin, words->end)) continue;
+    const auto confirmed = confirmed_after(reply.text, words->end);
+    if (!confirmed || label.search(reply.text.substr(words->end, *confirmed - words->end))) {
+      return Span{words->begin, from};
+    }
+  }
+  return std::nullopt;
+}
+
+// The letter that stands right after words that take something back: "No, wait: C".
+Reading read_correction(const Reply& reply, std::size_t at) {
+  const Reading instead = read_statement(reply, at, Reach::kBare);
+  if (!instead.chosen() || !asserted(reply.text, {at, std::max(at, instead.span.end)})) return {};
+  return instead;
+}
 
 class Finder {
  public:
@@ -125,7 +166,7 @@ class Finder {
     if (reading.kind == Reading::Kind::kLetter) {
       end = std::max(end, own_text_after(reply_, reading.letter, reading.span.end).value_or(0));
     }
-    if (reading.kind != Reading::Kind::kDenied && !asserted(reply_.text, {anchor, end})) {
+    if (reading.kind != Reading::Kind::kDenied && !asserted(outside_quote(end), {anchor, end})) {
       if (reading.chosen()) found_.unsure |= std::uint32_t{1} << (reading.letter - 'A');
       return false;
     }
@@ -136,20 +177,26 @@ class Finder {
     return true;
   }
 
+  // The response up to the end of the sentence at `at`, where that is the end of a quoted option: "What is
+  // it?" as an option's text asks nothing.
+  std::string_view outside_quote(std::size_t at) const {
+    const std::size_t end = sentence_end(reply_.text, at);
+    return reply_.quoted(end, end + 1) ? reply_.text.substr(0, end) : reply_.text;
+  }
+
   void heads() {
-    std::size_t from = 0;
-    while (const auto head = anchors().head.search(reply_.text, from)) {
-      const Span span = *(*head)[0];
-      from = span.end;
-      if ((*head)[1]) continue;
+    for (const Match& head : last_matches(anchors().head, reply_.text)) {
+      const Span span = *head[0];
+      if (head[1]) continue;
       const std::string_view words = reply_.text.substr(span.begin, span.size());
-      read_head(span, anchors().wrong.search(words).has_value());
+      read_head(span, anchors().wrong.search(words) || anchors().bad.search(before(span.begin)));
     }
   }
 
   // Whether the words between "answer" and "is" make it another question's answer, or only a possible one.
   bool unsure(Span head, std::string_view gap, std::string_view is) const {
     if (is == "be" && anchors().supposed.search(before(head.begin))) return true;
+    if (says_whose(gap)) return true;
     const auto found = anchors().unsure.search(gap);
     return found && (is == "be" || (*found)[0]->size() > 4);
   }
@@ -196,10 +243,8 @@ class Finder {
   }
 
   void chosen(const Pattern& anchor, Reach reach, const char* rule) {
-    std::size_t from = 0;
-    while (const auto match = anchor.search(reply_.text, from)) {
-      const Span span = *(*match)[0];
-      from = std::max(span.end, from + 1);
+    for (const Match& match : last_matches(anchor, reply_.text)) {
+      const Span span = *match[0];
       if (reply_.quoted(span.begin, span.end) || doubted(reply_.text, span.begin)) continue;
       const Reading reading = read_statement(reply_, span.end, reach);
       // "So A, B and C are too small" sums nothing up; "\boxed{A, B}" does.
@@ -214,23 +259,29 @@ class Finder {
   }
 
   void verdicts() {
+    std::deque<std::pair<Reading, std::size_t>> last;  // and where the verdict ends
+    const auto note = [&](Reading reading, std::size_t end) {
+      last.emplace_back(reading, end);
+      if (last.size() > kMost) last.pop_front();
+    };
     const Pattern& label = for_letters<Gap>(reply_.count).label;
     std::size_t from = 0;
     while (const auto match = label.search(reply_.text, from)) {
       const Span span = *(*match)[(*match)[1] ? 1 : 2];
       from = span.end;
       const auto firm = anchors().verdict.match_at(reply_.text, span.end);
-      const bool is_it = !firm && anchors().is_it.match_at(reply_.text, span.end) && after_denial(span.begin);
-      if (!(firm || is_it) || reply_.quoted(span.begin, span.end + 1)) continue;
-      verdict({Reading::Kind::kLetter, letter_of(reply_, span), span}, firm ? (*firm)[0]->end : span.end);
+      if (!firm && !anchors().is_it.match_at(reply_.text, span.end)) continue;
+      if (reply_.quoted(span.begin, span.end + 1)) continue;
+      note({Reading::Kind::kLetter, letter_of(reply_, span), span}, firm ? (*firm)[0]->end : span.end);
     }
     for (const Quote& quote : reply_.quotes) {
       if (!std::has_single_bit(quote.options)) continue;
       const auto firm = anchors().verdict.match_at(reply_.text, quote.span.end);
       if (!firm) continue;
-      verdict({Reading::Kind::kText, static_cast<char>('A' + std::countr_zero(quote.options)), quote.span},
-              (*firm)[0]->end);
+      note({Reading::Kind::kText, static_cast<char>('A' + std::countr_zero(quote.options)), quote.span},
+           (*firm)[0]->end);
     }
+    for (const auto& [reading, end] : last) verdict(reading, end);
   }
 
   // "C is not right, B is."
@@ -241,6 +292,12 @@ class Finder {
 
   void verdict(const Reading& reading, std::size_t end) {
     const bool is_it = end == reading.span.end;
+    if (is_it && !after_denial(reading.span.begin)) return;
+    if (!is_it && (anchors().too.match_at(reply_.text, end) ||
+                   anchors().also.search(reply_.text.substr(reading.span.end, end - reading.span.end)))) {
+      add({Reading::Kind::kAmbiguous, 0, {reading.span.begin, end}}, reading.span.begin, "");
+      return;
+    }
     if (is_it || !doubted(reply_.text, reading.span.begin)) {
       add(reading, reading.span.begin, "is_the_answer", end);
     } else {
@@ -256,13 +313,19 @@ class Finder {
     }
     if (chosen == 0) return;
     const Pattern& label = for_letters<Gap>(reply_.count).label;
+    std::deque<Span> last;
     std::size_t from = 0;
     while (const auto match = label.search(reply_.text, from)) {
       const Span span = *(*match)[(*match)[1] ? 1 : 2];
       from = span.end;
+      if (!is_denied(reply_, span)) continue;
+      last.push_back(span);
+      if (last.size() > kMost) last.pop_front();
+    }
+    for (const Span span : last) {
       const char letter = letter_of(reply_, span);
       if ((chosen >> (letter - 'A') & 1) == 0 || reply_.quoted(span.begin, span.end + 1)) continue;
-      if (is_denied(reply_, span) && !doubted(reply_.text, span.begin)) {
+      if (!doubted(reply_.text, span.begin)) {
         found_.list.push_back({span.begin, {Reading::Kind::kDenied, letter, span}, "", span.end});
       }
     }
@@ -270,30 +333,27 @@ class Finder {
 
   void retractions() {
     std::vector<Statement> taken_back;
-    const auto add_at = [&](std::size_t place, std::size_t end) {
+    const auto note = [&](std::size_t place, std::size_t end) {
       taken_back.push_back({place, {}, "", end, false, true});
-      const Reading instead = read_statement(reply_, end, Reach::kBare);
-      if (instead.chosen() && asserted(reply_.text, {end, std::max(end, instead.span.end)})) {
+      if (const Reading instead = read_correction(reply_, end); instead.chosen()) {
         taken_back.push_back({instead.span.begin, instead, "correction", instead.span.end});
       }
     };
     for (const Statement& s : found_.list) {
       if (!s.reading.chosen()) continue;
-      if (const auto end = taken_back_at(reply_.text, s.end)) add_at(*end - 1, *end);
+      if (const auto end = taken_back_at(reply_.text, s.end)) note(*end - 1, *end);
     }
-    std::size_t from = 0;
-    while (const auto words = next_retraction(reply_.text, from)) {
-      from = std::max(words->end, from + 1);
-      if (reply_.quoted(words->begin, words->end) || confirmed(words->end)) continue;
-      add_at(words->begin, words->end);
+    std::deque<std::size_t> last;  // where the last retractions begin
+    for (auto words = next_retraction(reply_.text, 0); words;
+         words = next_retraction(reply_.text, words->end)) {
+      last.push_back(words->begin);
+      if (last.size() > kMost) last.pop_front();
+    }
+    const std::size_t first = last.empty() ? reply_.text.size() : last.front();
+    for (auto words = retraction_after(reply_, first); words; words = retraction_after(reply_, words->end)) {
+      note(words->begin, words->end);
     }
     found_.list.insert(found_.list.end(), taken_back.begin(), taken_back.end());
-  }
-
-  // Whether a retraction that ends at `at` comes to the same result again, without looking at an option.
-  bool confirmed(std::size_t at) const {
-    const auto end = confirmed_after(reply_.text, at);
-    return end && !for_letters<Gap>(reply_.count).label.search(reply_.text.substr(at, *end - at));
   }
 
   const Reply& reply_;
@@ -301,6 +361,24 @@ class Finder {
 };
 
 }  // namespace
+
+std::optional<Reading> correction_of(const Reply& reply, const Reading& reading) {
+  const std::size_t label_end = reading.span.end;
+  const std::size_t end = reading.kind == Reading::Kind::kLetter
+                              ? own_text_after(reply, reading.letter, label_end).value_or(label_end)
+                              : label_end;
+  const std::size_t sentence = std::min(reply.text.size(), sentence_end(reply.text, end) + 1);
+  std::optional<std::size_t> words;
+  for (const std::size_t at : {end, sentence}) {
+    if (!words) words = taken_back_at(reply.text, at);
+  }
+  if (!words) {
+    const auto later = retraction_after(reply, end);
+    if (!later) return std::nullopt;
+    words = later->end;
+  }
+  return read_correction(reply, *words);
+}
 
 Statements find_statements(const Reply& reply) { return Finder(reply).run(); }
 

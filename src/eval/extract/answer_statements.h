@@ -28,4 +28,8 @@ struct Statements {
 
 Statements find_statements(const Reply& reply);
 
+// What stands in the place of `reading` where words after it take it back ("C. No, wait: D"): the option
+// named instead, or kNothing. Nothing where it is not taken back.
+std::optional<Reading> correction_of(const Reply& reply, const Reading& reading);
+
 }  // namespace refocus

@@ -61,13 +61,16 @@ Outcome outcome_of(std::span<const Statement> statements) {
 
 using Sign = std::pair<Reading, const char*>;
 
-// The first of `signs` that no outright statement denies or doubts.
-Found first_sign(std::span<const Sign> signs, const Statements& all, std::span<const Statement> statements) {
+// The first of `signs` that no outright statement denies or doubts; or what corrects it, if anything.
+Found first_sign(const Reply& reply, std::span<const Sign> signs, const Statements& all,
+                 std::span<const Statement> statements) {
   for (const auto& [reading, rule] : signs) {
     if (!reading.chosen() || denies(statements, reading.letter)) continue;
     const bool verdict = rule == std::string_view("verdict") || rule == std::string_view("option_verdict");
     if (!verdict && (all.unsure >> (reading.letter - 'A') & 1) != 0) continue;
-    return {reading, rule};
+    const auto instead = correction_of(reply, reading);
+    if (!instead) return {reading, rule};
+    return instead->chosen() ? Found{*instead, "correction"} : Found{};
   }
   return {};
 }
@@ -78,7 +81,7 @@ Found weak_after_header(const Reply& reply, const Statements& all, std::span<con
   const std::array<Sign, 3> signs = {{{read_verdicts(reply, header), "verdict"},
                                       {read_only_mention(reply, header, Mention::kAny), "only_mention"},
                                       {read_only_text(reply, header), "only_text"}}};
-  return first_sign(signs, all, statements);
+  return first_sign(reply, signs, all, statements);
 }
 
 // Signs in a reply without any outright statement.
@@ -86,7 +89,7 @@ Found weak_anywhere(const Reply& reply, const Statements& all) {
   const Reading opening = read_opening(reply);
   const std::array<Sign, 1> first = {
       {{opening, opening.kind == Reading::Kind::kText ? "opening_text" : "opening"}}};
-  if (const Found found = first_sign(first, all, all.list); found.reading.chosen()) return found;
+  if (const Found found = first_sign(reply, first, all, all.list); found.reading.chosen()) return found;
   if (refuses(reply, 0)) return {};
   const Reading verdict = read_verdicts(reply, 0);
   const bool several = verdict.kind == Reading::Kind::kAmbiguous;
@@ -94,13 +97,13 @@ Found weak_anywhere(const Reply& reply, const Statements& all) {
                                       {several ? Reading{} : read_option_verdicts(reply), "option_verdict"},
                                       {read_closing(reply), "closing"},
                                       {read_only_mention(reply, 0, Mention::kPointed), "only_mention"}}};
-  return first_sign(signs, all, all.list);
+  return first_sign(reply, signs, all, all.list);
 }
 
 // What follows a choice that was taken back: nothing but a verdict makes up for it.
 Found after_retraction(const Reply& reply, const Statements& all, std::size_t at) {
   const std::array<Sign, 1> signs = {{{read_verdicts(reply, at), "verdict"}}};
-  return first_sign(signs, all, {});
+  return first_sign(reply, signs, all, {});
 }
 
 Found decide(const Reply& reply) {

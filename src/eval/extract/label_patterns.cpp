@@ -80,12 +80,12 @@ TailPatterns::TailPatterns()
       verdict(blind(R"({CLOSE} ,? \s+ {VERDICT})")),
       neutral(blind(
           R"({CLOSE} \s+ (?:is|was|are|were|seems|appears|looks|could|might|may|can|would|should|has|does|says|states
-                      |refers|suggests|describes|mentions|involves|represents|and(?!\s+not)|or|vs)\b)")),
+                      |refers|suggests|describes|mentions|involves|represents|and(?!\s+(?:\w+\s+)?not\b)|or|vs)\b)")),
       end(blind(
           R"({CLOSE} (?: [ \t]* (?: \z | \n ) | [.,;:!] | [ \t]+ (?: -(?!>|\s*[0-9]) | [(\[] | \xE2\x80[\x93\x94] | \\[)\]] )
                    | [ \t]* \xE2\x9C[\x85\x93\x94] | \xE2\x80[\x93\x94\xA6] ))")),
       reason_after_a(blind(
-          R"({CLOSE} \s+ (?:because|since|as|due|which|where|with|in|on|by|from|if|the|this|it|and\s+not)\s)")),
+          R"({CLOSE} \s+ (?:because|since|as|due|which|where|with|in|on|by|from|if|the|this|it|and\s+(?:\w+\s+)?not)\s)")),
       words(blind(R"({CLOSE} \s+ (?:because|since|as|due|which|where|with|in|on|by|from|if|the|this|it|and
                       |given|based|that|so|while|when|though|but|not|rather|instead|according|for|here)\b)")),
       between(blind(R"([\s.:,;)*_"'(\-=] | \xE2\x80[\x93\x94])")),
@@ -94,8 +94,8 @@ TailPatterns::TailPatterns()
       to_text(blind(R"([ \t*_"'`)]* [.:,)(=-] [ \t*_"'`(]*)")),
       initials(make(R"(\. [ ]? (?:[A-Z]\. [ ]?)+ [A-Z][a-z])", false)),
       species(make(
-          R"(\. [ ] (?!(?:it|this|that|the|because|since|as|so|they|he|she|we|you|a|an|in|and|but|or|all|none|no|yes|correct|right|if|not
-                    |option|answer|therefore|there|here|i|my|for)\b) ([a-z]+) (?= \s*[.,;:!)] | \s*\z | \s+(?:because|since|is|was|are|and|or)\b ))",
+          R"([.:] [ ] (?!(?:it|this|that|the|because|since|as|so|they|he|she|we|you|a|an|in|and|but|or|all|none|no|yes|correct|right|if|not
+                    |option|answer|therefore|there|here|i|my|for)\b) (?: ([a-z]+) (?= \s*[.,;:!)] | \s*\z | \s+(?:because|since|is|was|are|and|or)\b ) | ([a-z]{3,}(?:um|us|ii|ans|oides|ensis|alis|aris)) \b ))",
           false)),
       surname(make(
           R"(\. [ ] (?!(?:Done|Correct|Yes|Thanks|Final|Right|True|Good|Great|End|Explanation|Reason|Next|Okay|OK)\b) ([A-Z][a-z]+) [.!]? \s* \z)",
@@ -116,7 +116,7 @@ TailPatterns::TailPatterns()
           blind(R"((?:(?:definitely|clearly|probably|certainly)\s+)? (?:not|neither|never|cannot\s+be)\b)")),
       but(blind(R"([^.!?\n]{0,100}? \b(?:but|rather|instead)\b)")),
       markup(blind(
-          R"(\s | [*_"'`\#>$~({\[=:,-] | \xE2\x80[\x93-\x97\xA2\xA6] | \xE2\x86\x92 | \xE2\x9C[\x85\x93\x94]
+          R"(\s | [*_"'`\#>$~({\[=:,] | -(?![A-Za-z0-9]) | \xE2\x80[\x93-\x97\xA2\xA6] | \xE2\x86\x92 | \xE2\x9C[\x85\x93\x94]
          | \\(?:boxed|fbox)\b\s*\{? | \\[(\[] | <\w+> | \.\.\. )")),
       bare_filler(blind(
           R"((?:the|option|choice|letter|answer|indeed|definitely|clearly|therefore|thus|probably|likely|labell?ed|number

@@ -16,8 +16,8 @@ struct ListPattern {
   explicit ListPattern(char last)
       : label(
             with_letters(
-                R"((?: \A | (?<=[\n;,.!?|)\x80-\xBF]) ) [ \t]* [-*_>\#|]* [ \t]* (?: (\xE2[\x98\x9C\x9D][\x80-\xBF] | \[[x\ ]\]) [ \t]* )?
-                     [*_(]* (?: [Oo]ption\s+ | [Cc]hoice\s+ )? ({L}) [*_]*
+                R"((?: \A | (?<=[\n;,.!?|)\x80-\xBF]) ) [ \t]{0,8} [-*_>\#|]{0,8} [ \t]{0,8} (?: (\xE2[\x98\x9C\x9D][\x80-\xBF] | \[[x\ ]\]) [ \t]{0,8} )?
+                     [*_(]{0,8} (?: [Oo]ption\s+ | [Cc]hoice\s+ )? ({L}) [*_]*
                      (?: [.)\]:=|] | [ \t]+ (?: [-=:|(] | \xE2\x80[\x93\x94] | \xE2\x86\x92 | (?:is|was)\b | \xE2[\x9C\x9D\x98] ) | [ \t]*(?=\n|\z) ))",
                 last),
             Pattern::Text::kBytes, false, true) {}

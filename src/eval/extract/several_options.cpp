@@ -15,7 +15,7 @@ struct Joins {
                        (?! [A-Za-z0-9] | _+[A-Za-z0-9{] | '[a-z] | -[A-Za-z0-9] ))",
             last)),
         line(make(
-            R"([*_"'`)\]}$.]* (?: [ \t]*\n[ \t]* | [ \t]+ ) [*_"'`(\[{$]* (?-i:({L})) [*_"'`)\]}$.]* [ \t]* (?=\n|\z))",
+            R"([*_"'`)\]}$.]* (?: [ \t]*\n[ \t]*(?:[-*]\s|\d[.)]\s)?[ \t]* | [ \t]+ ) [*_"'`(\[{$]* (?-i:({L})) [*_"'`)\]}$.]* [ \t]* (?=\n|\z))",
             last)) {}
 
   static Pattern make(const char* regex, char last) {
@@ -30,7 +30,7 @@ struct Joins {
 #define REFOCUS_JOIN                                                                                          \
   R"((?: [,;/&|+] | \\(?:lor|land|vee|wedge|cup|cap|boxed)\b \s* \{? | \b(?:or|and|vs|versus|plus|nor|)"      \
   R"(through|to|as\s+well\s+as|along\s+with|together\s+with|alternatively|maybe|possibly|perhaps|also|even|)" \
-  R"(either|else|both|then|followed\s+by|but\s+(?:maybe|possibly|perhaps|also))\b \.? ))"
+  R"(either|else|both|then|so\s+(?:is|does)|followed\s+by|but\s+(?:maybe|possibly|perhaps|also))\b \.? ))"
 
 struct Words {
   static Pattern make(const char* regex) { return Pattern(regex, Pattern::Text::kBytes, true, true); }

@@ -23,6 +23,9 @@ bool doubted(std::string_view text, std::size_t at);
 // ("... if it were red"), and not contradicted in the same sentence ("..., but that is wrong").
 bool asserted(std::string_view text, Span claim);
 
+// Whether words between "answer" and its verb make it somebody else's: "that most people give".
+bool says_whose(std::string_view words);
+
 // As asserted, for a mere mention: nothing in the whole sentence may deny, doubt, ask or attribute anything.
 bool plainly_mentioned(std::string_view text, Span mention);
 

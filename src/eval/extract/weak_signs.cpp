@@ -5,6 +5,7 @@
 #include <string>
 
 #include "eval/extract/option_verdicts.h"
+#include "eval/extract/several_options.h"
 #include "eval/extract/stance.h"
 
 namespace refocus {
@@ -23,6 +24,10 @@ struct LetterPatterns {
         summed_up(make(
             R"((?: \A | [.!?;,\n] \s*) (?:[Ss]o|[Tt]hus|[Tt]herefore|[Hh]ence|[Cc]onsequently) \b [^.!?\n]{0,80} \s (?:is|be) \s+ [*_(]* ({L}) [*_).]* \s* \z)",
             last)),
+        bare(make(
+            R"((?: [A-Za-z]:[ \t]{0,8} [*_(]{0,8} ({L}) [*_).]{0,8} (?= \s | \z | [,;] )
+                 | (?:\A|\n)[ \t]{0,8}(?:[-*][ \t]|[0-9]{1,2}[.)][ \t])?[ \t]{0,8} [*_(]{0,8} ({L}) [*_).]{0,8} (?= [ \t]{0,8}(?:\n|\z) ) ))",
+            last)),
         line(make(
             R"((?:\A|\n) [ \t>*_\#(-]* (?:[Oo]ption\s+|[Cc]hoice\s+)? ({L}) [*_]* (?: [.):] | \s+[-=] ) )",
             last)) {}
@@ -34,6 +39,7 @@ struct LetterPatterns {
   Pattern letter;                    // any letter that stands alone
   Pattern pointed;                   // one that is called an option or stands in brackets
   Pattern last_sentence, summed_up;  // at the end of "So ... is C."
+  Pattern bare;                      // alone after a colon or on a line
   Pattern line;                      // one that opens a line
 };
 
@@ -49,8 +55,8 @@ struct Phrases {
       R"((?:\b(?:not|nor|neither|never|cannot|incorrect|wrong|except|unlike|eliminated?|rules?\s+out|than|if)\b|n't\b)
          [^.!?;,\n]{0,30}\z)");
   Pattern placed_before = make(
-      R"((?: \A | [.:!?;,\n]\s* | (?<![A-Za-z0-9\s])\s*[*_"'`\[{$(]+ | \b(?:is|be|with|option|choice|letter|answer|to|for|so|therefore|thus|hence
-              |only|just|say|pick|choose|select|guess|then|indeed|definitely|clearly|probably|likely|remains)\s+ ) [*_("'`\[{$]* \z)");
+      R"((?: \A | [.:!?;,\n]\s* | (?<![A-Za-z0-9\s])\s*[*_"'`\[{$(]+ | \b(?:is|be|with|to|for|so|therefore|thus|hence
+              |only|just|say|pick|choose|select|guess|then|indeed|definitely|clearly|probably|likely|remains)\s+ ) (?:(?:the\s+)?(?:option|choice|letter|answer)\s+)? [*_("'`\[{$]* \z)");
   Pattern ends_text = make(
       R"([*_"'`)\]}$]* (?: [ \t]* (?: \z | \n | [,;:!(.-] | \xE2\x80 ) | \s+(?:is|was|are|were|because|since|as)\b ))");
   Pattern line_break = make(R"([*_"'`)\]}$.]* [ \t]* \n [\s*_"'`(\[>$-]*)");
@@ -83,7 +89,7 @@ bool may_be_article(const Reply& reply, Span span) {
 
 // Whether the words around a letter let it be an answer: "it is C", "Easy. C", no "C major" and no "f(C)".
 bool placed_like_answer(const Reply& reply, Span span) {
-  const std::size_t begin = span.begin > 24 ? span.begin - 24 : 0;
+  const std::size_t begin = span.begin > 40 ? span.begin - 40 : 0;
   return read_label(reply, span.begin).kind == Reading::Kind::kLetter &&
          phrases().placed_before.search(reply.text.substr(begin, span.begin - begin)).has_value();
 }
@@ -109,6 +115,9 @@ Reading letter_at(const Reply& reply, Span span) {
   return {Reading::Kind::kLetter, letter_of(reply, span), span};
 }
 
+// More signs than this are no sign, and cost too much to weigh.
+constexpr int kMostSigns = 100;
+
 // Keeps one option as long as all readings agree.
 struct OnlyOne {
   Reading reading;
@@ -126,7 +135,9 @@ struct OnlyOne {
 Reading read_verdicts(const Reply& reply, std::size_t begin) {
   OnlyOne only;
   Reading concluded;
+  int signs = 0;
   const auto visit = [&](const Reading& reading, std::size_t end) {
+    if (++signs > kMostSigns) return;
     const std::size_t sentence = sentence_begin(reply.text, reading.span.begin);
     if (phrases().supposed.search(reply.text.substr(sentence, reading.span.begin - sentence))) return;
     if (doubted(reply.text, reading.span.begin) || !asserted(reply.text, {reading.span.begin, end})) return;
@@ -139,7 +150,10 @@ Reading read_verdicts(const Reply& reply, std::size_t begin) {
   };
   each_letter(letters(reply).letter, reply, begin, [&](Span span) {
     const auto verdict = phrases().verdict.match_at(reply.text, skip_closing(reply.text, span.end));
-    if (verdict && !ends_name(reply, span)) visit(letter_at(reply, span), (*verdict)[0]->end);
+    if (!verdict || ends_name(reply, span)) return;
+    const std::size_t end = (*verdict)[0]->end;
+    visit(letter_at(reply, span), end);
+    if (end_of_joined(reply, letter_of(reply, span), end)) only.several = true;
   });
   for (const Quote& quote : reply.quotes) {
     if (quote.span.begin < begin || !std::has_single_bit(quote.options)) continue;
@@ -148,30 +162,37 @@ Reading read_verdicts(const Reply& reply, std::size_t begin) {
     visit({Reading::Kind::kText, static_cast<char>('A' + std::countr_zero(quote.options)), quote.span},
           (*verdict)[0]->end);
   }
-  if (only.several && !concluded.chosen()) return {Reading::Kind::kAmbiguous, 0, {}};
+  if (signs > kMostSigns || (only.several && !concluded.chosen())) return {Reading::Kind::kAmbiguous, 0, {}};
   return only.several ? concluded : only.result();
 }
 
 Reading read_only_mention(const Reply& reply, std::size_t begin, Mention mention) {
   OnlyOne pointed, any;
   bool placed = false;
+  int mentions = 0;
   const auto no_answer = [&](Span span) {
+    if (++mentions > kMostSigns) return true;
     return read_label(reply, span.begin).kind == Reading::Kind::kDenied || denied_before(reply, span.begin) ||
            ends_name(reply, span) || !plainly_mentioned(reply.text, span);
   };
+  bool pointed_placed = false;
   each_letter(letters(reply).pointed, reply, begin, [&](Span span) {
-    if (!no_answer(span)) pointed.add(letter_at(reply, span));
+    if (no_answer(span)) return;
+    pointed.add(letter_at(reply, span));
+    pointed_placed |= placed_like_answer(reply, span);
   });
   each_letter(letters(reply).letter, reply, begin, [&](Span span) {
     if (no_answer(span)) return;
     if (own_text_after(reply, letter_of(reply, span), span.end)) {
       pointed.add(letter_at(reply, span));
+      pointed_placed |= placed_like_answer(reply, span);
     } else if (!may_be_article(reply, span)) {
       any.add(letter_at(reply, span));
       placed |= placed_like_answer(reply, span);
     }
   });
-  if (pointed.several || pointed.reading.chosen()) return pointed.result();
+  if (mentions > kMostSigns) return {};
+  if (pointed.several || pointed.reading.chosen()) return pointed_placed ? pointed.result() : Reading{};
   return mention == Mention::kAny && placed ? any.result() : Reading{};
 }
 
@@ -181,8 +202,10 @@ Reading read_only_text(const Reply& reply, std::size_t begin) {
   const auto denies = [&](std::size_t end) {
     return phrases().negation.search(reply.text.substr(from, end - from)).has_value();
   };
+  int signs = 0;
   for (const Quote& quote : reply.quotes) {
     if (quote.span.begin < begin) continue;
+    if (++signs > kMostSigns) return {};
     if (!std::has_single_bit(quote.options) || denies(quote.span.begin)) return {};
     from = quote.span.end;
     if (!plainly_mentioned(reply.text, quote.span)) return {};
@@ -256,6 +279,17 @@ Reading read_opening(const Reply& reply) {
   return text.chosen() && asserted(reply.text, text.span) ? text : Reading{};
 }
 
+namespace {
+
+// "Mary: D. John: A.", "B\nD": several bare letters, each after a colon or on a line.
+bool names_speakers(const Reply& reply) {
+  OnlyOne only;
+  each_letter(letters(reply).bare, reply, 0, [&](Span span) { only.add(letter_at(reply, span)); });
+  return only.several;
+}
+
+}  // namespace
+
 Reading read_closing(const Reply& reply) {
   const std::size_t last = reply.text.find_last_not_of(" \t\r\n");
   if (last == std::string_view::npos) return {};
@@ -263,11 +297,13 @@ Reading read_closing(const Reply& reply) {
     const auto match = pattern->search(reply.text);
     if (!match) continue;
     const Span span = *(*match)[1];
+    if (names_speakers(reply)) return {};
     const bool plain = pattern == &letters(reply).last_sentence
                            ? asserted(reply.text, span)
                            : plainly_mentioned(reply.text, span) && !doubted(reply.text, span.begin);
     return plain && !ends_name(reply, span) ? letter_at(reply, span) : Reading{};
   }
+  if (names_speakers(reply)) return {};
   const std::size_t line = reply.text.rfind('\n', last);
   if (line == std::string_view::npos) return {};
   std::size_t at = line + 1;
