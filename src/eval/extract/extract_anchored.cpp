@@ -154,11 +154,25 @@ std::size_t next_question(const Reply& reply) {
   return at;
 }
 
+// Whether `at` is in reasoning that the response never ends: "<think>" without "</think>".
+bool in_unfinished_thought(std::string_view text, std::size_t at) {
+  static const Pattern mark(R"(<(/)?(?:think|thinking|thought|reasoning)>)", Pattern::Text::kBytes, true);
+  bool open = false;
+  std::size_t from = 0, opened = 0;
+  while (const auto found = mark.search(text, from)) {
+    open = !(*found)[1];
+    opened = (*found)[0]->begin;
+    from = (*found)[0]->end;
+  }
+  return open && opened < at;
+}
+
 Extraction to_extraction(const Found& found, const PlainText& plain) {
   if (!found.reading.chosen()) return {};
   const Span span = plain.original(found.reading.span);
-  return {found.reading.letter, found.rule, static_cast<std::int64_t>(span.begin),
-          static_cast<std::int64_t>(span.end)};
+  const bool unfinished = in_unfinished_thought(plain.text(), found.reading.span.begin);
+  return {found.reading.letter, unfinished ? "unfinished_thought" : found.rule,
+          static_cast<std::int64_t>(span.begin), static_cast<std::int64_t>(span.end)};
 }
 
 }  // namespace
