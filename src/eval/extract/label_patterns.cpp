@@ -98,7 +98,7 @@ TailPatterns::TailPatterns()
                     |option|answer|therefore|there|here|i|my|for)\b) (?: ([a-z]+) (?= \s*[.,;:!)] | \s*\z | \s+(?:because|since|is|was|are|and|or)\b ) | ([a-z]{3,}(?:um|us|ii|ans|oides|ensis|alis|aris)) \b ))",
           false)),
       surname(make(
-          R"(\. [ ] (?!(?:Done|Correct|Yes|Thanks|Final|Right|True|Good|Great|End|Explanation|Reason|Next|Okay|OK)\b) ([A-Z][a-z]+) [.!]? \s* \z)",
+          R"(\. [ ] (?!(?:This|That|These|Those|The|It|So|Thus|Hence|Therefore|However|Option|Choice|In|An|But|As|Here|There|If|We|They|Because|Since|And|All|Other|For|Both|Only|Not|No|Done|Correct|Yes|Thanks|Final|Right|True|Good|Great|End|Explanation|Reason|Next|Okay|OK)\b) ([A-Z][a-z]+) [.!]? \s* \z)",
           false)),
       speaker(make(R"(: [ \t]* [*(]* [A-Z] [*).]* [ \t]* (?: \n | \z ))", false)),
       all_denied(blind(

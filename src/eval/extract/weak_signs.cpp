@@ -57,8 +57,8 @@ struct Phrases {
   Pattern placed_before = make(
       R"((?: \A | [.:!?;,\n]\s* | (?<![A-Za-z0-9\s])\s*[*_"'`\[{$(]+ | \b(?:is|be|with|to|for|so|therefore|thus|hence
               |only|just|say|pick|choose|select|guess|then|indeed|definitely|clearly|probably|likely|remains)\s+ ) (?:(?:the\s+)?(?:option|choice|letter|answer)\s+)? [*_("'`\[{$]* \z)");
-  Pattern ends_text = make(
-      R"([*_"'`)\]}$]* (?: [ \t]* (?: \z | \n | [,;:!(.-] | \xE2\x80 ) | \s+(?:is|was|are|were|because|since|as)\b ))");
+  Pattern ends_text =
+      make(R"([*_"'`)\]}$]* (?: [ \t]* (?: \z | \n | [,;:!(.-] | \xE2\x80 ) | \s+(?:because|since|as)\b ))");
   Pattern line_break = make(R"([*_"'`)\]}$.]* [ \t]* \n [\s*_"'`(\[>$-]*)");
   Pattern supposed = make(R"(\A\W*(?:if|were|had|should|suppose|assum)\b)");
   Pattern opener = make(R"((?:option|choice|letter|answer)\s+[("*]*)");
@@ -238,8 +238,8 @@ bool stands_alone(const Reply& reply, std::size_t at) {
          read_label(reply, next).kind == Reading::Kind::kNothing;
 }
 
-// The option text that the response opens with, at `at`: before a line's end, a mark or "is", with no other
-// option's text after it and no denial of it.
+// The option text that the response opens with, at `at`: before a line's end, a mark or a reason, with no
+// other option's text after it and no denial of it.
 Reading opening_text(const Reply& reply, std::size_t at) {
   for (const std::size_t place : {std::size_t{0}, at}) {
     const Reading text = read_text(reply, place);

@@ -64,7 +64,7 @@ TEST(ExtractionAnchored, NamesWeakRules) {
     return extract(ExtractionRules::kAnchored, choices, response).rule;
   };
   EXPECT_EQ(rule("The Seine flows through Paris, so B is correct in that it"), "");
-  EXPECT_EQ(rule("London is in England. So B is correct, and the oth"), "verdict");
+  EXPECT_EQ(rule("London is in England, and B is correct because the oth"), "verdict");
   EXPECT_TRUE(is_weak_rule("verdict"));
   EXPECT_EQ(rule("A. London: no.\nB. Paris: yes.\nC. Berlin: n"), "option_verdict");
   EXPECT_TRUE(is_weak_rule("option_verdict"));
