@@ -14,7 +14,7 @@ namespace {
 // What a piece of text is replaced by: a character, nothing, or (kKeep) itself.
 constexpr char kNothing = 0, kKeep = 1;
 
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+bool is_name_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
 template <std::size_t n>
 bool is_one_of(std::string_view name, const std::array<std::string_view, n>& names) {
@@ -78,7 +78,7 @@ std::optional<Piece> latex(std::string_view text) {
   if (text.size() < 2) return std::nullopt;
   if (std::string_view(" ,;:!").find(text[1]) != std::string_view::npos) return Piece{2, ' '};
   std::size_t end = 1;
-  while (end < text.size() && end < 16 && is_letter(text[end])) ++end;
+  while (end < text.size() && end < 16 && is_name_letter(text[end])) ++end;
   const std::string_view name = text.substr(1, end - 1);
   std::size_t open = end;
   while (open < text.size() && open < end + 4 && text[open] == ' ') ++open;
@@ -113,7 +113,7 @@ std::optional<Piece> tag(std::string_view text) {
   const std::size_t begin = closes ? 2 : 1;
   std::size_t end = begin;
   std::string name;
-  while (end < text.size() && end < begin + 7 && is_letter(text[end])) {
+  while (end < text.size() && end < begin + 7 && is_name_letter(text[end])) {
     name += static_cast<char>(text[end++] | 0x20);
   }
   const std::size_t close = text.substr(0, end + 100).find_first_of("<>\n", end);
