@@ -1,5 +1,7 @@
 #include "eval/extract/extraction.h"
 
+#include <algorithm>
+#include <array>
 #include <istream>
 #include <nlohmann/json.hpp>
 #include <ostream>
@@ -56,6 +58,13 @@ Extraction extract(ExtractionRules rules, std::span<const std::string> choices, 
   }
   return rules == ExtractionRules::kPublished ? extract_published(choices, response)
                                               : extract_anchored(choices, response);
+}
+
+bool is_weak_rule(std::string_view rule) {
+  static constexpr std::array<std::string_view, 10> weak = {
+      "verdict",      "option_verdict", "only_mention",       "only_text",    "opening",
+      "opening_text", "closing",        "unfinished_thought", "first_letter", "most_similar"};
+  return std::ranges::find(weak, rule) != weak.end();
 }
 
 void extract_lines(std::istream& in, std::ostream& out, std::string_view task, ExtractionRules rules,
