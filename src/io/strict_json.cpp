@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/text_file.h"
 
 namespace refocus {
 
@@ -12,6 +13,7 @@ nlohmann::json parse_strict_json_object(std::string_view text, std::string_view 
                                         int max_depth) {
   using json = nlohmann::json;
   using Event = json::parse_event_t;
+  check_no_byte_order_mark(text, std::string(where));
   std::vector<std::set<std::string>> open_objects;  // the keys so far of each object around the parser
   const auto check = [&](int depth, Event event, const json& parsed) {
     if ((event == Event::object_start || event == Event::array_start) && depth >= max_depth) {

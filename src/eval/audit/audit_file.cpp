@@ -144,6 +144,7 @@ std::vector<SavedAnswer> read_lines(const fs::path& path) {
     at = end + 1;
     if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
     const std::string where = fmt::format("{}:{}", path.string(), number);
+    check_no_byte_order_mark(line, where);
     const ordered_json json = ordered_json::parse(line, nullptr, false);
     if (json.is_discarded()) {
       throw input_error(where, "expected a JSON object in UTF-8, got '{}'; write one object a line",

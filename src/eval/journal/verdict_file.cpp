@@ -137,8 +137,9 @@ ImportedVerdicts import_verdicts(const std::filesystem::path& path, Journal& jou
   for (std::size_t at = 0; at < text.size(); ++number) {
     const std::size_t end = std::min(text.find('\n', at), text.size());
     const std::string where = fmt::format("{}:{}", path.string(), number);
-    const auto json = ordered_json::parse(text.begin() + static_cast<std::ptrdiff_t>(at),
-                                          text.begin() + static_cast<std::ptrdiff_t>(end), nullptr, false);
+    const std::string_view line = std::string_view(text).substr(at, end - at);
+    check_no_byte_order_mark(line, where);
+    const auto json = ordered_json::parse(line, nullptr, false);
     at = end + 1;
     Verdict verdict = VerdictReader(json, where).read();
     const auto response = hashes.find({verdict.arm, verdict.subject, verdict.index});

@@ -95,6 +95,7 @@ DataRow row_of(const Json& json, std::string where) {
 
 // Deep nesting would overflow the stack of what copies it.
 Json parse_shallow(std::string_view text, const std::string& where) {
+  check_no_byte_order_mark(text, where);
   const auto check = [&](int depth, Json::parse_event_t, Json&) {
     if (depth > 64)
       throw input_error(where, "expected plain values, got JSON nested too deeply; simplify it");
@@ -169,8 +170,7 @@ std::vector<DataRow> read_data_table(const std::filesystem::path& path) {
   if (ending == ".csv" || ending == ".tsv") {
     rows = read_separated(text, file, ending == ".csv" ? ',' : '\t');
   } else if (ending == ".jsonl") {
-    const bool marked = text.starts_with("\xEF\xBB\xBF");
-    rows = read_json_lines(marked ? text.substr(3) : text, file);
+    rows = read_json_lines(text, file);
   } else if (ending == ".json") {
     rows = read_json_array(text, file);
   } else {

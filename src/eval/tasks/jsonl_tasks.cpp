@@ -46,6 +46,7 @@ std::vector<std::string> read_lines(const fs::path& path) {
 }
 
 Item parse_item(const JsonlFormat& format, std::string_view line, const std::string& where) {
+  check_no_byte_order_mark(line, where);
   const Json json = Json::parse(line, nullptr, false);
   if (!json.is_object()) {
     throw input_error(where, "expected a JSON object in UTF-8, got '{}'; write one object a line",
