@@ -11,7 +11,7 @@ void copy_tokenizer_files(const fs::path& from, const fs::path& to) {
                            "special_tokens_map.json", "added_tokens.json", "generation_config.json"}) {
     std::error_code ignored;
     if (!fs::exists(from / name) || fs::equivalent(from / name, to / name, ignored)) continue;
-    write_file_atomically(to / name, read_text_file(from / name));
+    write_file_atomically(to / name, read_binary_file(from / name));
   }
 }
 

@@ -67,6 +67,7 @@ constexpr const char* kQuestions[] = {"right_or_wrong", "prompts", "intervention
 ordered_json comparison_json(const Study& study, const StudyComparison& comparison) {
   ordered_json rows = ordered_json::array();
   for (const StatisticDifference& row : comparison.rows) {
+    const std::optional<Interval>& interval = row.difference.interval;
     rows.push_back({{"layer", row.layer},
                     {"statistic", study.statistics[row.statistic]},
                     {"first_texts", row.first_texts},
@@ -74,8 +75,8 @@ ordered_json comparison_json(const Study& study, const StudyComparison& comparis
                     {"first_mean", row.first_mean},
                     {"second_mean", row.second_mean},
                     {"difference", row.difference.difference},
-                    {"low", row.difference.interval.low},
-                    {"high", row.difference.interval.high},
+                    {"low", interval ? ordered_json(interval->low) : ordered_json()},
+                    {"high", interval ? ordered_json(interval->high) : ordered_json()},
                     {"p", row.difference.p},
                     {"p_holm", row.p_holm}});
   }

@@ -41,7 +41,6 @@ JsonFile::JsonFile(const std::string& where, const std::string& text) {
 
 void JsonFile::parse(const std::string& where, std::string_view text, std::string_view remedy) {
   check_json(text, {where, remedy});
-  text = without_byte_order_mark(text);
   JsonValue value;
   // What is left to refuse are numbers of more than 64 bits.
   if (const auto error = parser_.parse(text.data(), text.size()).get(value)) {

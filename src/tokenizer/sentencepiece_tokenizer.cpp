@@ -117,7 +117,7 @@ std::unique_ptr<Tokenizer> make_sentencepiece_tokenizer(std::string where, const
 
 std::unique_ptr<Tokenizer> load_sentencepiece_tokenizer(const std::filesystem::path& model_directory) {
   const std::filesystem::path path = model_directory / "tokenizer.model";
-  return make_sentencepiece_tokenizer(path.string(), read_text_file(path),
+  return make_sentencepiece_tokenizer(path.string(), read_binary_file(path),
                                       read_model_settings(model_directory));
 }
 

@@ -22,7 +22,7 @@ StoredTokenType type_of(const sentencepiece::SentencePieceProcessor& processor, 
 
 StoredVocabulary sentencepiece_vocabulary(const std::filesystem::path& model_directory) {
   const std::filesystem::path path = model_directory / "tokenizer.model";
-  const std::string where = path.string(), file = read_text_file(path);
+  const std::string where = path.string(), file = read_binary_file(path);
   const SentencePieceFacts facts = check_sentencepiece_model(where, file);
   if (!facts.bpe) {
     throw input_error(where,

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/json_reader.h"
+#include "base/text_file.h"
 #include "eval/extract/extract_anchored.h"
 #include "eval/extract/extract_published.h"
 #include "eval/task/task_kind.h"
@@ -73,6 +74,7 @@ void extract_lines(std::istream& in, std::ostream& out, std::string_view task, E
   std::string text;
   int first_blank = 0;
   for (int number = 1; std::getline(in, text); ++number) {
+    if (number == 1) text = std::string(without_byte_order_mark(text, std::string(where)));
     if (is_blank_line(text)) {
       if (first_blank == 0) first_blank = number;
       continue;
@@ -81,7 +83,9 @@ void extract_lines(std::istream& in, std::ostream& out, std::string_view task, E
       throw input_error(fmt::format("{}:{}", where, first_blank),
                         "expected a JSON object, got a blank line; remove it");
     }
-    const Line line = parse_line(text, choices, fmt::format("{}:{}", where, number));
+    const std::string at = fmt::format("{}:{}", where, number);
+    check_no_byte_order_mark(text, at);
+    const Line line = parse_line(text, choices, at);
     const Extraction found = extract(rules, line.choices, line.response);
     nlohmann::ordered_json result;
     result["answer"] = found.letter ? nlohmann::ordered_json(std::string(1, *found.letter)) : nullptr;

@@ -32,7 +32,7 @@ std::string model_fingerprint(const std::filesystem::path& directory, const std:
   for (const char* name :
        {"tokenizer.model", "tokenizer.json", "tokenizer_config.json", "generation_config.json"}) {
     hash.add(name);
-    if (std::filesystem::exists(directory / name)) hash.add(read_text_file(directory / name));
+    if (std::filesystem::exists(directory / name)) hash.add(read_binary_file(directory / name));
   }
   for (const auto& [name, entry] : weights.entries()) {
     hash.add(name);
