@@ -78,6 +78,7 @@ class ExplorerWriter {
   json description() const;
   bool comparable(std::size_t arm) const;
   ThumbnailShape thumbnail_shape(const ArmMaps& maps) const;
+  void find_negative(const json& statistics);
   void write_statistics(AtomicFile& file);
   void write_layer(AtomicFile& file, std::int64_t layer);
   void write_received(AtomicFile& file);
@@ -88,6 +89,7 @@ class ExplorerWriter {
   ExplorerSettings settings_;
   json capture_;
   std::vector<ArmMaps> maps_;
+  std::vector<bool> negative_;  // by arm: whether any weight is below 0
   std::int64_t layers_ = 0, heads_ = 0, bytes_ = 0;
   BlockFormat format_;
   ThreadPool pool_{available_threads()};
@@ -199,6 +201,7 @@ json ExplorerWriter::description() const {
     const ThumbnailShape shape = thumbnail_shape(maps_[a]);
     arms.push_back({{"thumbnail_rows", shape.rows},
                     {"thumbnail_columns", shape.columns},
+                    {"negative", bool{negative_[a]}},
                     {"comparable", comparable(a)}});
     kept = std::max(kept, maps_[a].kept());
   }
@@ -223,9 +226,18 @@ void ExplorerWriter::write_blocks(AtomicFile& file, std::vector<PageBlock>& bloc
   blocks.clear();
 }
 
+// The maps' own signs need not be looked at: a statistic counts them.
+void ExplorerWriter::find_negative(const json& statistics) {
+  for (const json& arm : statistics.at("arms")) {
+    negative_.push_back(arm.at("statistics").contains("mass_negative"));
+  }
+  negative_.resize(std::max(negative_.size(), maps_.size()));
+}
+
 // Statistics of all tokens apart from those of classes, which are most of the bytes and seldom looked at.
 void ExplorerWriter::write_statistics(AtomicFile& file) {
   json all = read("statistics.json");
+  find_negative(all);
   json classes = json::array();
   for (json& arm : all.at("arms")) {
     json rest = json::object();
@@ -292,7 +304,8 @@ void ExplorerWriter::write_layer(AtomicFile& file, std::int64_t layer) {
     pool_.parallel_for(heads_, [&](std::int64_t head, int) {
       const auto h = static_cast<std::size_t>(head);
       rows[h] = maps.rows(false, layer, head, format_.entries);
-      small[h] = thumbnail(rows[h], maps.queries(), shape);
+      small[h] = negative_[a] ? signed_thumbnail(rows[h], maps.queries(), shape)
+                              : thumbnail(rows[h], maps.queries(), shape);
       if (subtract) differences[h] = difference_thumbnail(rows[h], base[h], maps.queries(), shape);
       whole[h] = rows_block(rows[h], format_);
       if (maps.has_before()) before[h] = rows_block(maps.rows(true, layer, head, format_.entries), format_);

@@ -16,7 +16,8 @@ struct MeanDifference {
 };
 
 // With d = second - first, n pairs:  t = mean(d) / (sd(d) / sqrt(n)),  n - 1 degrees of freedom.
-// Where all d are equal the interval is that one value, and p is 0, or 1 where the value is 0. n >= 2.
+// Where all d are equal the interval is that one value, and p is 0, or 1 where the value is 0. n >= 2. All
+// values are numbers: those that are missing must have been left out.
 MeanDifference paired_difference(std::span<const double> first, std::span<const double> second);
 
 // With s^2 the samples' variances over their sizes:  t = (mean2 - mean1) / sqrt(s1^2 + s2^2),
