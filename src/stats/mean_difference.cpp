@@ -22,6 +22,7 @@ Moments moments(std::span<const double> values) {
   double sum = 0, squares = 0;
   for (const double v : values) sum += v;
   const double mean = sum / n;
+  REFOCUS_CHECK(std::isfinite(mean));  // else NaN would be taken for no variance, and p for 0
   for (const double v : values) squares += (v - mean) * (v - mean);
   return {mean, squares / (n - 1) / n};
 }

@@ -19,7 +19,7 @@ struct MeanDifference {
 // With d = second - first, n pairs:  t = mean(d) / (sd(d) / sqrt(n)),  n - 1 degrees of freedom.
 // Where all d are equal there is no standard error, so no interval and no t. p is 1 then where d is 0, and
 // otherwise that of the exact test by exchanging signs, 2^(1 - n) (R. A. Fisher, "The Design of Experiments",
-// 1935, section 21). n >= 2.
+// 1935, section 21). n >= 2. All values are numbers: those that are missing must have been left out.
 MeanDifference paired_difference(std::span<const double> first, std::span<const double> second);
 
 // With s^2 the samples' variances over their sizes:  t = (mean2 - mean1) / sqrt(s1^2 + s2^2),
