@@ -9,12 +9,12 @@
 
 #include "base/error.h"
 #include "base/text_file.h"
-#include "io/model_files.h"
 #include "io/safetensors.h"
 #include "io/strict_json.h"
 #include "io/weight_file.h"
 #include "model/adapter.h"
 #include "tensor/block_formats.h"
+#include "tokenizer/tokenizer_files.h"
 
 namespace refocus {
 

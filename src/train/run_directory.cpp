@@ -9,9 +9,9 @@
 
 #include "base/error.h"
 #include "base/text_file.h"
-#include "io/model_files.h"
 #include "io/peft_adapter.h"
 #include "io/strict_json.h"
+#include "tokenizer/tokenizer_files.h"
 #include "train/loss_curve.h"
 
 namespace refocus {

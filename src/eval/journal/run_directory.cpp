@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/text_file.h"
+#include "eval/journal/fingerprint.h"
 #include "eval/task/file_names.h"
 
 namespace refocus {
@@ -119,6 +120,12 @@ ordered_json normalised(const ordered_json& value) {
   return value.is_object() ? ordered_json::parse(dump(value)) : ordered_json::object();
 }
 
+// All but the model's files, which have a comparison of their own.
+ordered_json without_model(ordered_json identity) {
+  identity.erase(kModelFiles);
+  return identity;
+}
+
 ordered_json parse_bounded(const fs::path& path) {
   constexpr std::uintmax_t kLargest = 64u << 20;
   constexpr int kDeepest = 64;
@@ -218,7 +225,9 @@ RunDirectory RunDirectory::open(const fs::path& path, const RunSettings& setting
     record.identity = normalised(settings.identity);
     if (inspect(path) == State::kRun) {  // anew: another process may have begun it before we had the lock
       RunRecord kept = read_run_record(path);
-      if (const auto difference = first_difference(kept.identity, record.identity)) {
+      expect_same_model(kept.identity, record.identity, path.string());
+      if (const auto difference =
+              first_difference(without_model(kept.identity), without_model(record.identity))) {
         throw input_error(
             path.string(),
             "expected {} to be {} as in its run.json, got {}; choose another -o directory, or repeat "
