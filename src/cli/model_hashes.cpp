@@ -12,6 +12,8 @@ namespace refocus::cli {
 
 namespace {
 
+constexpr std::int64_t kWorthALine = 64 << 20;  // bytes that are still to be read
+
 // Silent for two seconds; then on a terminal one line that is rewritten, elsewhere a line every half minute.
 class HashingProgress {
  public:
@@ -20,7 +22,7 @@ class HashingProgress {
   }
   void show(std::int64_t done, std::int64_t total) {
     const auto now = Clock::now();
-    if (now < next_) return;
+    if (now < next_ || total - done < kWorthALine) return;
     next_ = now + (terminal_ ? std::chrono::milliseconds(500) : std::chrono::seconds(30));
     const auto gigabytes = [](std::int64_t bytes) { return static_cast<double>(bytes) / 1e9; };
     const double seconds = std::chrono::duration<double>(now - begin_).count();

@@ -236,7 +236,7 @@ void run(TrainOptions o) {
   }
   tell_how_to_resume("stopped; --resume goes on from the last checkpoint");
   trainer.run(Progress(optimizer.steps));
-  expect_not_overwritten(opened.files);
+  if (opened.model.lora) expect_not_overwritten(opened.files);  // all other weights were copied
   spdlog::info("the {} is in {}", opened.model.lora ? "adapter" : "model", o.output);
 }
 
