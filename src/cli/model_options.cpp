@@ -12,6 +12,7 @@
 #include "io/peft_adapter.h"
 #include "tokenizer/model_settings.h"
 #include "tokenizer/stored_tokenizer.h"
+#include "tokenizer/tokenizer_files.h"
 
 namespace refocus::cli {
 
@@ -79,13 +80,19 @@ OpenModel open_model(const ModelOptions& options, std::string_view option) {
   Checkpoint checkpoint = open_checkpoint(path);
   OpenModel out;
   out.directory = path;
-  if (!options.adapter.empty()) out.adapter = std::make_shared<Adapter>(read_peft_adapter(options.adapter));
+  out.files = std::move(checkpoint.files);
+  const std::vector<UsedFile> tokenizer_before = tokenizer_files(path);
+  out.files.insert(out.files.end(), tokenizer_before.begin(), tokenizer_before.end());
+  if (!options.adapter.empty()) {
+    out.adapter = std::make_shared<Adapter>(read_peft_adapter(options.adapter));
+    out.files.insert(out.files.end(), out.adapter->files.begin(), out.adapter->files.end());
+  }
   out.config = parse_config(checkpoint.config_json, checkpoint.config_source);
   out.config_json = std::move(checkpoint.config_json);
   out.weights = std::make_shared<const WeightMap>(std::move(checkpoint.weights));
   if (checkpoint.vocabulary) {
     out.tokenizer = make_stored_tokenizer(path.string(), *checkpoint.vocabulary);
-  } else if (fs::exists(path / "tokenizer.model") || fs::exists(path / "tokenizer.json")) {
+  } else if (vocabulary_name(path)) {
     out.tokenizer = load_tokenizer(path);
   }
   if (out.tokenizer) {
@@ -99,6 +106,7 @@ OpenModel open_model(const ModelOptions& options, std::string_view option) {
   } else if (fs::is_directory(path)) {
     out.eos_ids = read_model_settings(path).eos_ids;
   }
+  expect_same_files(tokenizer_before, path);
   return out;
 }
 
@@ -109,6 +117,10 @@ std::unique_ptr<Tokenizer> open_tokenizer(const fs::path& path) {
     throw input_error(path.string(), "expected a GGUF file with a tokenizer, got one without; use another");
   }
   return make_stored_tokenizer(path.string(), *checkpoint.vocabulary);
+}
+
+void expect_same_files(const std::vector<UsedFile>& before, const fs::path& path) {
+  if (tokenizer_files(path) != before) refuse_changed_file(path);
 }
 
 RunningModel::RunningModel(const ModelOptions& options, std::int64_t max_rows)

@@ -132,6 +132,8 @@ PerplexityReport measure(const PerplexityOptions& options) {
     Progress progress("windows", report.windows, 0);
     scores = score_tokens(arms, tokens, windows, [&](std::int64_t count) { progress.advance(count); });
   }
+  expect_not_overwritten(model.files.files);
+  if (other) expect_not_overwritten(other->files.files);
   for (std::size_t i = 0; i < arms.size(); ++i) {
     report.arms[i].perplexity = summarize_perplexity(scores[i]);
     if (i > 0) report.arms[i].divergence = summarize_divergence(scores[0], scores[i]);

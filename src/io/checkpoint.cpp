@@ -72,18 +72,24 @@ std::map<std::string, std::vector<std::string>> read_index(const fs::path& path,
   return shards;
 }
 
-void read_sharded(const fs::path& index, std::string_view extension, Read read, WeightMap& weights) {
+void read_file(const fs::path& path, Read read, Checkpoint& checkpoint) {
+  checkpoint.files.push_back(used_file("weights", path));
+  read(path, checkpoint.weights);
+}
+
+void read_sharded(const fs::path& index, std::string_view extension, Read read, Checkpoint& checkpoint) {
   const std::string where = where_of(index);
+  checkpoint.files.push_back(used_file("weights", index));
   for (const auto& [shard, names] : read_index(index, extension)) {
     const fs::path path = index.parent_path() / shard;
     if (!is_file(path)) {
       throw input_error(where, "expected the file '{}' beside the index, got none; download it",
                         printable(shard));
     }
-    read(path, weights);
+    read_file(path, read, checkpoint);
     const std::string source = where_of(path);
     for (const std::string& name : names) {
-      const WeightMap::Entry* entry = weights.find(name);
+      const WeightMap::Entry* entry = checkpoint.weights.find(name);
       if ((entry == nullptr && is_known_buffer(name)) || (entry != nullptr && entry->source == source))
         continue;
       throw input_error(where, "expected weight '{}' in '{}', got {}; download both files again",
@@ -107,18 +113,18 @@ std::vector<fs::path> other_safetensors(const fs::path& directory) {
   return found;
 }
 
-void read_weights(const fs::path& directory, WeightMap& weights) {
+void read_weights(const fs::path& directory, Checkpoint& out) {
   const fs::path safetensors_index = directory / "model.safetensors.index.json";
   const fs::path safetensors = directory / "model.safetensors";
   const fs::path torch_index = directory / "pytorch_model.bin.index.json";
   const fs::path torch = directory / "pytorch_model.bin";
   if (is_file(safetensors_index))
-    return read_sharded(safetensors_index, ".safetensors", read_safetensors, weights);
-  if (is_file(safetensors)) return read_safetensors(safetensors, weights);
+    return read_sharded(safetensors_index, ".safetensors", read_safetensors, out);
+  if (is_file(safetensors)) return read_file(safetensors, read_safetensors, out);
   const std::vector<fs::path> others = other_safetensors(directory);
-  if (others.size() == 1) return read_safetensors(others.front(), weights);
-  if (is_file(torch_index)) return read_sharded(torch_index, ".bin", read_torch_checkpoint, weights);
-  if (is_file(torch)) return read_torch_checkpoint(torch, weights);
+  if (others.size() == 1) return read_file(others.front(), read_safetensors, out);
+  if (is_file(torch_index)) return read_sharded(torch_index, ".bin", read_torch_checkpoint, out);
+  if (is_file(torch)) return read_file(torch, read_torch_checkpoint, out);
   if (others.size() > 1) {
     throw input_error(
         where_of(directory),
@@ -135,7 +141,12 @@ void read_weights(const fs::path& directory, WeightMap& weights) {
 }  // namespace
 
 Checkpoint open_checkpoint(const fs::path& directory) {
-  if (is_file(directory)) return read_gguf(directory);
+  if (is_file(directory)) {
+    const UsedFile file = used_file("gguf", directory);
+    Checkpoint checkpoint = read_gguf(directory);
+    checkpoint.files = {file};
+    return checkpoint;
+  }
   std::error_code failed;
   if (!fs::is_directory(directory, failed)) {
     throw input_error(where_of(directory),
@@ -155,8 +166,9 @@ Checkpoint open_checkpoint(const fs::path& directory) {
   Checkpoint checkpoint;
   checkpoint.path = directory;
   checkpoint.config_source = where_of(config);
+  checkpoint.files.push_back(used_file("config", config));
   checkpoint.config_json = read_bounded(config, kMaxConfigBytes);
-  read_weights(directory, checkpoint.weights);
+  read_weights(directory, checkpoint);
   return checkpoint;
 }
 

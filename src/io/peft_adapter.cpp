@@ -211,14 +211,17 @@ Adapter read_peft_adapter(const fs::path& directory) {
   }
   const fs::path config_path = directory / kAdapterConfigName;
   const std::string config_where = where_of(config_path);
+  std::vector<UsedFile> files = {used_file("adapter", config_path)};
   const json config = parse_json_object(read_text_file(config_path), {config_where, "download it again"});
   refuse_unsupported(config, config_where);
   fs::path weights = directory / kAdapterWeightsName;
   WeightMap tensors;
   if (fs::exists(weights)) {
+    files.push_back(used_file("adapter", weights));
     read_safetensors(weights, tensors);
   } else if (fs::exists(directory / kTorchName)) {
     weights = directory / kTorchName;
+    files.push_back(used_file("adapter", weights));
     read_torch_checkpoint(weights, tensors);
   } else {
     throw input_error(where_of(directory), "expected {} beside {}, got none; copy the whole adapter",
@@ -227,6 +230,7 @@ Adapter read_peft_adapter(const fs::path& directory) {
   const std::string where = where_of(weights);
   Adapter out;
   out.source = directory.string();
+  out.files = std::move(files);
   const json base = config.value("base_model_name_or_path", json());
   if (base.is_string()) out.base_model = base.get<std::string>();
   out.targets = targets_of(config);

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "base/used_file.h"
+
 namespace refocus {
 
 struct LowRank {
@@ -24,6 +26,7 @@ struct Adapter {
   // Every matrix of the model that has one of these names, or ends in "." and one of them, must be among
   // `matrices`. Empty: any may be missing.
   std::vector<std::string> targets;
+  std::vector<UsedFile> files = {};  // that it was read from, in the part "adapter"
 };
 
 }  // namespace refocus

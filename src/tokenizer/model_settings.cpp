@@ -8,6 +8,7 @@
 #include "base/json_reader.h"
 #include "base/text_file.h"
 #include "tokenizer/token_table.h"
+#include "tokenizer/tokenizer_files.h"
 
 namespace refocus {
 namespace {
@@ -130,7 +131,7 @@ void read_ids(const Section& file, ModelSettings& settings) {
 }
 
 // Reads the file `name` into the settings, where the directory has it.
-void read_file(const std::filesystem::path& directory, const char* name,
+void read_file(const std::filesystem::path& directory, std::string_view name,
                void (*read)(const Section&, ModelSettings&), ModelSettings& settings) {
   const std::filesystem::path path = directory / name;
   if (!std::filesystem::exists(path)) return;
@@ -142,11 +143,11 @@ void read_file(const std::filesystem::path& directory, const char* name,
 
 ModelSettings read_model_settings(const std::filesystem::path& model_directory) {
   ModelSettings settings;
-  read_file(model_directory, "tokenizer_config.json", read_tokenizer_config, settings);
-  read_file(model_directory, "special_tokens_map.json", read_special_tokens_map, settings);
-  read_file(model_directory, "added_tokens.json", read_added_tokens_file, settings);
-  read_file(model_directory, "generation_config.json", read_ids, settings);
-  read_file(model_directory, "config.json", read_ids, settings);
+  read_file(model_directory, kTokenizerConfigName, read_tokenizer_config, settings);
+  read_file(model_directory, kSpecialTokensName, read_special_tokens_map, settings);
+  read_file(model_directory, kAddedTokensName, read_added_tokens_file, settings);
+  read_file(model_directory, kGenerationConfigName, read_ids, settings);
+  read_file(model_directory, kConfigName, read_ids, settings);
   return settings;
 }
 

@@ -7,6 +7,7 @@
 #include "base/text_file.h"
 #include "tokenizer/sentencepiece_model.h"
 #include "tokenizer/tokenizer.h"
+#include "tokenizer/tokenizer_files.h"
 
 namespace refocus {
 namespace {
@@ -116,7 +117,7 @@ std::unique_ptr<Tokenizer> make_sentencepiece_tokenizer(std::string where, const
 }
 
 std::unique_ptr<Tokenizer> load_sentencepiece_tokenizer(const std::filesystem::path& model_directory) {
-  const std::filesystem::path path = model_directory / "tokenizer.model";
+  const std::filesystem::path path = model_directory / kSentencePieceName;
   return make_sentencepiece_tokenizer(path.string(), read_binary_file(path),
                                       read_model_settings(model_directory));
 }

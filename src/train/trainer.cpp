@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/json_reader.h"
+#include "base/used_file.h"
 #include "io/peft_adapter.h"
 #include "model/weights.h"
 #include "tensor/block_formats.h"
@@ -62,6 +63,33 @@ TrainingGraph graph_of(const LlamaConfig& config, const ParameterList& parameter
   return TrainingGraph(config, static_cast<const ParameterLayout&>(parameters), pool, context);
 }
 
+// Refuses to go on from other files than a run began with, or from files that it does not know.
+void expect_same_files(const json& before, const json& now, const std::filesystem::path& checkpoint) {
+  if (!now.contains(kTrainingFiles)) return;
+  const json known = before.value(kTrainingFiles, json());
+  if (known.is_null()) {
+    throw input_error(
+        checkpoint.string(),
+        "expected the hashes of the files that the run began from, got a checkpoint of an earlier "
+        "version, which has none: that they are the same cannot be shown; begin anew in another "
+        "directory");
+  }
+  std::string difference;
+  try {
+    difference = difference_of(known.get<FileHashes>(), now.at(kTrainingFiles).get<FileHashes>());
+  } catch (const json::exception&) {
+    throw input_error(checkpoint.string(),
+                      "expected hashes of files in state.json, got {}; delete this checkpoint",
+                      known.type_name());
+  }
+  if (difference.empty()) return;
+  throw input_error(
+      checkpoint.string(),
+      "expected the files that the run began from, got others: {}; bring them back, or choose another "
+      "directory",
+      difference);
+}
+
 // Copies the tensors of a checkpoint's file into their places.
 void restore(const std::filesystem::path& path, const std::vector<NamedTensor>& places) {
   WeightMap map;
@@ -112,9 +140,10 @@ Trainer::Trainer(const TrainingModel& model, const TrainerOptions& options, std:
 
 void Trainer::resume(const std::filesystem::path& checkpoint) {
   RunState state = read_state(checkpoint);
+  expect_same_files(state.settings, state_.settings, checkpoint);
   for (const auto& [key, value] : state_.settings.items()) {
     const json before = state.settings.value(key, json());
-    if (before != value) {
+    if (key != kTrainingFiles && before != value) {
       throw input_error(checkpoint.string(),
                         "expected the settings of the run, got {} {} where it has {}; repeat its command, or "
                         "choose another directory",
