@@ -11,4 +11,8 @@ namespace refocus {
 nlohmann::json parse_strict_json_object(std::string_view text, std::string_view where, std::string_view what,
                                         int max_depth);
 
+// The same, with members in the order of the text.
+nlohmann::ordered_json parse_strict_ordered_json_object(std::string_view text, std::string_view where,
+                                                        std::string_view what, int max_depth);
+
 }  // namespace refocus

@@ -11,6 +11,7 @@
 #include "base/text_file.h"
 #include "io/model_files.h"
 #include "io/peft_adapter.h"
+#include "io/peft_config.h"
 #include "io/strict_json.h"
 #include "train/loss_curve.h"
 

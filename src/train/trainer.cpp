@@ -7,7 +7,7 @@
 #include <fstream>
 
 #include "base/error.h"
-#include "io/peft_adapter.h"
+#include "io/peft_config.h"
 #include "tensor/half.h"
 
 namespace refocus {
