@@ -60,6 +60,9 @@ struct OpenModel {
   const Tokenizer& need_tokenizer(std::string_view remedy) const;
 };
 
+// Reads an adapter for the model, and prints its warnings.
+Adapter open_adapter(const std::filesystem::path& directory, const AdapterBase& base);
+
 // `option` is the one that named the model, for messages.
 OpenModel open_model(const ModelOptions& options, std::string_view option = "--model");
 

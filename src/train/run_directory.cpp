@@ -11,6 +11,7 @@
 #include "base/json_node.h"
 #include "base/text_file.h"
 #include "io/peft_adapter.h"
+#include "io/peft_config.h"
 #include "tokenizer/tokenizer_files.h"
 #include "train/loss_curve.h"
 

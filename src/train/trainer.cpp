@@ -10,6 +10,7 @@
 #include "base/json_reader.h"
 #include "base/used_file.h"
 #include "io/peft_adapter.h"
+#include "io/peft_config.h"
 #include "model/weights.h"
 #include "tensor/block_formats.h"
 
