@@ -37,8 +37,7 @@ class Parser {
   static constexpr bool kMakes = !std::is_same_v<Value, Nothing>;
 
  public:
-  Parser(std::string_view text, const JsonSource& source)
-      : text_(text), source_(source) {}
+  Parser(std::string_view text, const JsonSource& source) : text_(text), source_(source) {}
 
   Value whole() {
     check_no_byte_order_mark(text_, source_.where);

@@ -1,10 +1,10 @@
 // JSON: the one place of the program that parses it, and the one that writes it as text.
 //
 // What is read is RFC 8259's JSON in UTF-8, without a byte order mark (read_text_file drops a file's). Beyond
-// the grammar, a text is refused that nests deeper than kJsonDepth objects and lists, has a key twice in one object, or a
-// number too large for a double. So whatever is read may be walked by functions that call themselves
-// (writing, comparing and freeing it), and holds all that the text says. Whole numbers that fit into 64 bits
-// stay whole.
+// the grammar, a text is refused that nests deeper than kJsonDepth objects and lists, has a key twice in one
+// object, or a number too large for a double. So whatever is read may be walked by functions that call
+// themselves (writing, comparing and freeing it), and holds all that the text says. Whole numbers that fit
+// into 64 bits stay whole.
 //
 // Errors are InputErrors "[where] expected X at line L, column C, got Y; remedy"; columns count characters.
 // Time and memory are proportional to the text.

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "base/json_reader.h"
 #include "analyze/row_statistics.h"
+#include "base/json_reader.h"
 #include "base/text_file.h"
 #include "eval/text/csv_writer.h"
 #include "study/study_figures.h"

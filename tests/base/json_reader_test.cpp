@@ -176,8 +176,7 @@ TEST(JsonLines, AreTheLinesThatHoldSomething) {
     return out;
   };
   using P = std::pair<int, std::string>;
-  EXPECT_THAT(numbers("{}\r\n\n \t\n[1]", BlankLines::kSkip),
-              ElementsAre(P{1, "{}"}, P{4, "[1]"}));
+  EXPECT_THAT(numbers("{}\r\n\n \t\n[1]", BlankLines::kSkip), ElementsAre(P{1, "{}"}, P{4, "[1]"}));
   EXPECT_THAT(numbers("1\n2\n\r\n \n", BlankLines::kAtEnd), ElementsAre(P{1, "1"}, P{2, "2"}));
   EXPECT_THAT(numbers("", BlankLines::kAtEnd), ElementsAre());
   EXPECT_EQ(error_of([&] { numbers("1\n\n2\n", BlankLines::kAtEnd); }),
