@@ -5,9 +5,32 @@
 
 #include "base/error.h"
 #include "base/hash_cache.h"
+#include "base/json_node.h"
 #include "base/thread_pool.h"
 
 namespace refocus {
+
+namespace {
+
+template <class Json>
+FileHashes read_hashes(const Json& value, const JsonSource& source) {
+  FileHashes out;
+  const JsonNode<Json> parts(value, source);
+  for (const auto& part : parts.object().items()) {
+    const JsonNode<Json> files = parts.at(part.key());
+    for (const auto& file : files.object().items()) out[part.key()][file.key()] = files.at(file.key()).text();
+  }
+  return out;
+}
+
+}  // namespace
+
+FileHashes read_file_hashes(const nlohmann::json& value, const JsonSource& source) {
+  return read_hashes(value, source);
+}
+FileHashes read_file_hashes(const nlohmann::ordered_json& value, const JsonSource& source) {
+  return read_hashes(value, source);
+}
 
 namespace {
 

@@ -5,11 +5,13 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <nlohmann/json_fwd.hpp>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/file_hash.h"
+#include "base/json_reader.h"
 
 namespace refocus {
 
@@ -30,6 +32,10 @@ UsedFile used_file(std::string part, const std::filesystem::path& path);
 
 // By part and name, as hash_file makes them: {"weights": {"model.safetensors": "..."}, ...}.
 using FileHashes = std::map<std::string, std::map<std::string, std::string>>;
+
+// As they were written to a JSON file. InputError, in the source's name, where they are no such map.
+FileHashes read_file_hashes(const nlohmann::json& value, const JsonSource& source);
+FileHashes read_file_hashes(const nlohmann::ordered_json& value, const JsonSource& source);
 
 // Called now and then with the bytes read and to be read, by any thread, one at a time.
 using OnHashing = std::function<void(std::int64_t done, std::int64_t total)>;

@@ -75,14 +75,9 @@ void expect_same_files(const json& before, const json& now, const std::filesyste
         "version, which has none: that they are the same cannot be shown; begin anew in another "
         "directory");
   }
-  std::string difference;
-  try {
-    difference = difference_of(known.get<FileHashes>(), now.at(kTrainingFiles).get<FileHashes>());
-  } catch (const json::exception&) {
-    throw input_error(checkpoint.string(),
-                      "expected hashes of files in state.json, got {}; delete this checkpoint",
-                      known.type_name());
-  }
+  const JsonSource state{checkpoint.string(), "delete this checkpoint"};
+  const std::string difference =
+      difference_of(read_file_hashes(known, state), read_file_hashes(now.at(kTrainingFiles), state));
   if (difference.empty()) return;
   throw input_error(
       checkpoint.string(),

@@ -173,7 +173,7 @@ TEST_F(SameModel, ARunOfAnEarlierVersionIsReadAndNotResumed) {
   file["identity"].erase("model_fingerprint");
   file["identity"]["model_files"] = {{"weights", 3}};
   write_file(dir / "run/run.json", file.dump(2));
-  expect_failure(eval(model), 1, {"run] expected hashes of files as model_files, got", "restore a copy"});
+  expect_failure(eval(model), 1, {"run] expected an object", ", got", "restore a copy"});
 }
 
 TEST_F(SameModel, WeightsAreReadOnceAndAgainWhenTheyWereTouched) {
@@ -276,7 +276,7 @@ class SameBeginning : public SameModel {
     EXPECT_THAT(old.err, HasSubstr("begin anew in another directory"));
     json["settings"]["files"] = "none";
     write_file(state, json.dump());
-    EXPECT_THAT(train(model, again).err, HasSubstr("expected hashes of files in state.json, got string"));
+    EXPECT_THAT(train(model, again).err, HasSubstr("expected an object, got a text"));
   }
 };
 

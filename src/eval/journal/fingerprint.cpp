@@ -28,12 +28,7 @@ class Accumulator {
 FileHashes model_files_of(const ordered_json& identity, const std::string& where) {
   const auto found = identity.find(kModelFiles);
   if (found == identity.end()) return {};
-  try {
-    return found->get<FileHashes>();
-  } catch (const ordered_json::exception&) {
-    throw input_error(where, "expected the hashes of files as {}, got {}; restore a copy of it", kModelFiles,
-                      found->type_name());
-  }
+  return read_file_hashes(*found, {where, "restore a copy of it"});
 }
 
 void expect_same_model(const ordered_json& before, const ordered_json& now, const std::string& where) {
