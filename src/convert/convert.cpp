@@ -136,6 +136,12 @@ class TensorWriter {
       const std::byte* from = plan.source.data + static_cast<std::size_t>(row) * from_bytes;
       std::byte* to = slab_.data() + static_cast<std::size_t>(i) * to_bytes;
       if (plan.source.dtype == plan.info.dtype) {
+        if (const std::int64_t at = first_non_finite(plan.source.dtype, from, columns); at >= 0) {
+          throw input_error(where_,
+                            "expected finite weights, got NaN or infinity in {} [{}, {}]; download the "
+                            "model again",
+                            printable(plan.source_name), row, at);
+        }
         std::copy_n(from, to_bytes, to);
         return;
       }

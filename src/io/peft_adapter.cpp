@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/file_kind.h"
 #include "base/text_file.h"
 #include "io/safetensors.h"
 #include "io/strict_json.h"
@@ -211,6 +212,7 @@ Adapter read_peft_adapter(const fs::path& directory) {
   }
   const fs::path config_path = directory / kAdapterConfigName;
   const std::string config_where = where_of(config_path);
+  refuse_other_format(config_path, "JSON", FileFormat::kJson);
   const json config = parse_strict_json_object(read_text_file(config_path), config_where, "the file", 16);
   refuse_unsupported(config, config_where);
   fs::path weights = directory / kAdapterWeightsName;

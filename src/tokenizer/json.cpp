@@ -1,6 +1,7 @@
 #include "tokenizer/json.h"
 
 #include "base/error.h"
+#include "base/file_kind.h"
 
 namespace refocus {
 namespace {
@@ -30,6 +31,7 @@ JsonFile::JsonFile(const std::filesystem::path& path) {
   if (!std::filesystem::is_regular_file(path)) {
     throw input_error(where, "expected a file, got none; check the model directory");
   }
+  refuse_other_format(path, "JSON", FileFormat::kJson);
   JsonValue value;
   if (const auto error = parser_.load(where).get(value)) {
     throw input_error(where, "expected JSON, got a file that is not ({}); download it again",

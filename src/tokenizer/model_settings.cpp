@@ -5,6 +5,7 @@
 #include <unordered_set>
 
 #include "base/error.h"
+#include "base/file_kind.h"
 #include "base/text_file.h"
 #include "tokenizer/token_table.h"
 
@@ -133,6 +134,7 @@ void read_file(const std::filesystem::path& directory, const char* name,
                void (*read)(const Section&, ModelSettings&), ModelSettings& settings) {
   const std::filesystem::path path = directory / name;
   if (!std::filesystem::exists(path)) return;
+  refuse_other_format(path, "JSON", FileFormat::kJson);
   const Json json = Json::parse(read_text_file(path), nullptr, /*allow_exceptions=*/false);
   if (json.is_discarded()) {
     throw input_error(path.string(), "expected JSON, got a file that is not; download it again");

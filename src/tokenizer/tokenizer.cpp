@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "tokenizer/streaming_decoder.h"
+#include "tokenizer/tokenizer_kind.h"
 
 namespace refocus {
 namespace {
@@ -113,9 +114,7 @@ std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& model_dir
   }
   if (std::filesystem::exists(model_directory / "tokenizer.json"))
     return load_json_tokenizer(model_directory);
-  throw input_error(
-      model_directory.string(),
-      "expected tokenizer.model or tokenizer.json, got neither; download the model's tokenizer files");
+  refuse_without_tokenizer(model_directory);
 }
 
 }  // namespace refocus

@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "io/peft_adapter.h"
-#include "tensor/half.h"
+#include "tensor/block_formats.h"
 
 namespace refocus {
 
@@ -201,16 +201,22 @@ void Trainer::checkpoint() {
 
 void Trainer::write_model() {
   std::vector<NamedTensor> tensors = named_tensors(*parameters_, weights_.data());
-  std::vector<std::uint16_t> narrow;
-  if (options_.output_type != DType::kF32) {
-    narrow.resize(weights_.size());
-    for (std::size_t i = 0; i < narrow.size(); ++i) {
-      narrow[i] = options_.output_type == DType::kF16 ? f32_to_f16(weights_[i]) : f32_to_bf16(weights_[i]);
-    }
-    for (std::size_t i = 0; i < tensors.size(); ++i) {
-      tensors[i].view.dtype = options_.output_type;
-      tensors[i].view.data =
-          reinterpret_cast<const std::byte*>(narrow.data() + parameters_->parameters()[i].offset);
+  std::vector<std::byte> narrow;
+  if (const DType type = options_.output_type; type != DType::kF32) {
+    narrow.resize(weights_.size() * size_of(type));
+    for (NamedTensor& tensor : tensors) {
+      const auto* values = reinterpret_cast<const float*>(tensor.view.data);
+      std::byte* to = narrow.data() + static_cast<std::size_t>(values - weights_.data()) * size_of(type);
+      try {
+        quantize_row(type, values, to, tensor.view.elements());
+      } catch (const QuantizeError& e) {
+        throw input_error(
+            directory_.path().string(),
+            "{}, a value of {}; repeat the command with --resume and another --type, such as f32", e.what(),
+            tensor.name);
+      }
+      tensor.view.dtype = type;
+      tensor.view.data = to;
     }
   }
   directory_.write_model(model_.files, tensors);
