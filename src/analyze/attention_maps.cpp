@@ -1,6 +1,7 @@
 #include "analyze/attention_maps.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "base/error.h"
@@ -132,7 +133,8 @@ void ArmMaps::add_dense_row(const std::vector<float>& row, std::int64_t query, s
   std::iota(order.begin(), order.end(), 0);
   const auto kept = static_cast<std::ptrdiff_t>(std::min<std::int64_t>(most, query + 1));
   const auto larger = [&](std::int32_t a, std::int32_t b) {
-    const float x = row[static_cast<std::size_t>(a)], y = row[static_cast<std::size_t>(b)];
+    const float x = std::abs(row[static_cast<std::size_t>(a)]),
+                y = std::abs(row[static_cast<std::size_t>(b)]);
     return x != y ? x > y : a < b;
   };
   if (kept < length(order)) std::ranges::nth_element(order, order.begin() + kept, larger);

@@ -34,7 +34,7 @@ class ArmMaps {
   // The most weights that the files have of a row.
   std::int64_t kept() const { return kept_; }
 
-  // By places in layers and heads: each row's `most` largest weights, by falling weight, then rising key.
+  // By places in layers and heads: each row's `most` weights that are largest in size.
   // InputError for a key that is none of the row's.
   MapRows rows(bool before, std::int64_t layer, std::int64_t head, std::int64_t most) const;
   // M of every query: keys, without weights.

@@ -86,6 +86,7 @@ class ExplorerWriter {
   json description() const;
   bool comparable(std::size_t arm) const;
   ThumbnailShape thumbnail_shape(const ArmMaps& maps) const;
+  void find_negative(const json& statistics);
   void write_statistics(AtomicFile& file);
   void write_layer(AtomicFile& file, std::int64_t layer);
   void write_received(AtomicFile& file);
@@ -97,6 +98,7 @@ class ExplorerWriter {
   json capture_;
   std::string model_ = "a model";
   std::vector<ArmMaps> maps_;
+  std::vector<bool> negative_;  // by arm: whether any weight is below 0
   std::int64_t layers_ = 0, heads_ = 0, bytes_ = 0;
   BlockFormat format_;
   ThreadPool pool_{available_threads()};
@@ -206,6 +208,7 @@ json ExplorerWriter::description() const {
     const ThumbnailShape shape = thumbnail_shape(maps_[a]);
     arms.push_back({{"thumbnail_rows", shape.rows},
                     {"thumbnail_columns", shape.columns},
+                    {"negative", bool{negative_[a]}},
                     {"comparable", comparable(a)}});
     kept = std::max(kept, maps_[a].kept());
   }
@@ -230,6 +233,14 @@ void ExplorerWriter::write_blocks(AtomicFile& file, std::vector<PageBlock>& bloc
   blocks.clear();
 }
 
+// The maps' own signs need not be looked at: a statistic counts them.
+void ExplorerWriter::find_negative(const json& statistics) {
+  for (const json& arm : statistics.at("arms")) {
+    negative_.push_back(arm.at("statistics").contains("mass_negative"));
+  }
+  negative_.resize(std::max(negative_.size(), maps_.size()));
+}
+
 // Statistics of all tokens apart from those of classes, which are most of the bytes and seldom looked at.
 void ExplorerWriter::write_statistics(AtomicFile& file) {
   json all = read("statistics.json");
@@ -237,6 +248,7 @@ void ExplorerWriter::write_statistics(AtomicFile& file) {
     const Node statistics = arm.at("statistics");
     for (const auto& member : statistics.object().items()) statistics.at(member.key()).object();
   }
+  find_negative(all);
   json classes = json::array();
   for (json& arm : all.at("arms")) {
     json rest = json::object();
@@ -303,7 +315,8 @@ void ExplorerWriter::write_layer(AtomicFile& file, std::int64_t layer) {
     pool_.parallel_for(heads_, [&](std::int64_t head, int) {
       const auto h = static_cast<std::size_t>(head);
       rows[h] = maps.rows(false, layer, head, format_.entries);
-      small[h] = thumbnail(rows[h], maps.queries(), shape);
+      small[h] = negative_[a] ? signed_thumbnail(rows[h], maps.queries(), shape)
+                              : thumbnail(rows[h], maps.queries(), shape);
       if (subtract) differences[h] = difference_thumbnail(rows[h], base[h], maps.queries(), shape);
       whole[h] = rows_block(rows[h], format_);
       if (maps.has_before()) before[h] = rows_block(maps.rows(true, layer, head, format_.entries), format_);

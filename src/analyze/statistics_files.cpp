@@ -42,6 +42,16 @@ ordered_json grid_json(const std::vector<double>& values, std::size_t heads) {
   return layers;
 }
 
+// Numbers of rows by layer and head.
+ordered_json rows_json(const std::vector<std::int64_t>& rows, std::size_t heads) {
+  ordered_json layers = ordered_json::array();
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (i % heads == 0) layers.push_back(ordered_json::array());
+    layers.back().push_back(rows[i]);
+  }
+  return layers;
+}
+
 ordered_json outliers_json(const AttentionSettings& settings, const std::vector<LayerHeadOutlier>& outliers) {
   ordered_json out = ordered_json::array();
   for (const LayerHeadOutlier& o : outliers) {
@@ -93,6 +103,9 @@ ordered_json statistics_json(const AttentionSettings& settings, std::span<const 
                         {"queries", counts_json(result.queries)},
                         {"keys", counts_json(result.keys)},
                         {"statistics", std::move(statistics)}};
+    if (any_rows(result.negative_rows))
+      arm["negative_rows"] = rows_json(result.negative_rows, settings.heads.size());
+    if (any_rows(result.zero_rows)) arm["zero_rows"] = rows_json(result.zero_rows, settings.heads.size());
     if (one_text) arm["outliers"] = outliers_json(settings, result.outliers);
     out["arms"].push_back(std::move(arm));
   }

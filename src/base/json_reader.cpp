@@ -9,12 +9,11 @@
 #include <unordered_set>
 
 #include "base/error.h"
+#include "base/text_file.h"
 #include "base/utf8.h"
 
 namespace refocus {
 namespace {
-
-constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 // What a parser makes of a text that is only checked.
 struct Nothing {};
@@ -38,10 +37,10 @@ class Parser {
   static constexpr bool kMakes = !std::is_same_v<Value, Nothing>;
 
  public:
-  Parser(std::string_view text, const JsonSource& source)
-      : text_(without_byte_order_mark(text)), source_(source) {}
+  Parser(std::string_view text, const JsonSource& source) : text_(text), source_(source) {}
 
   Value whole() {
+    check_no_byte_order_mark(text_, source_.where);
     if (const std::size_t valid = valid_prefix(text_); valid < text_.size()) {
       throw input_error(source_.where, "expected UTF-8, got other bytes at {}; {}", place(valid),
                         source_.remedy);
@@ -309,10 +308,6 @@ std::string_view kind_of(const Value& value) {
 
 }  // namespace
 
-std::string_view without_byte_order_mark(std::string_view text) {
-  return text.starts_with(kByteOrderMark) ? text.substr(kByteOrderMark.size()) : text;
-}
-
 nlohmann::json parse_json(std::string_view text, const JsonSource& source) {
   return Parser<nlohmann::json>(text, source).whole();
 }
@@ -341,7 +336,6 @@ bool is_blank_line(std::string_view line) {
 }
 
 std::vector<JsonLine> json_lines(std::string_view text, const std::string& file, BlankLines blank) {
-  text = without_byte_order_mark(text);
   std::vector<JsonLine> lines;
   int number = 0, first_blank = 0;
   while (!text.empty()) {

@@ -1,10 +1,10 @@
 // JSON: the one place of the program that parses it, and the one that writes it as text.
 //
-// What is read is RFC 8259's JSON in UTF-8; a byte order mark before it is skipped. Beyond the grammar, a
-// text is refused that nests deeper than kJsonDepth objects and lists, has a key twice in one object, or a
-// number too large for a double. So whatever is read may be walked by functions that call themselves
-// (writing, comparing and freeing it), and holds all that the text says. Whole numbers that fit into 64 bits
-// stay whole.
+// What is read is RFC 8259's JSON in UTF-8, without a byte order mark (read_text_file drops a file's). Beyond
+// the grammar, a text is refused that nests deeper than kJsonDepth objects and lists, has a key twice in one
+// object, or a number too large for a double. So whatever is read may be walked by functions that call
+// themselves (writing, comparing and freeing it), and holds all that the text says. Whole numbers that fit
+// into 64 bits stay whole.
 //
 // Errors are InputErrors "[where] expected X at line L, column C, got Y; remedy"; columns count characters.
 // Time and memory are proportional to the text.
@@ -37,12 +37,8 @@ nlohmann::ordered_json parse_ordered_json_object(std::string_view text, const Js
 // The value, or nothing where the text has an error: for logs, whose damaged lines are passed over.
 std::optional<nlohmann::json> json_or_nothing(std::string_view text);
 
-// Only looks for the errors: for texts that a parser made for speed reads afterwards. That parser has to skip
-// the byte order mark (without_byte_order_mark).
+// Only looks for the errors: for texts that a parser made for speed reads afterwards.
 void check_json(std::string_view text, const JsonSource& source);
-
-// The text behind its byte order mark, where it has one.
-std::string_view without_byte_order_mark(std::string_view text);
 
 // JSON lines: one value a line.
 struct JsonLine {

@@ -59,7 +59,9 @@ Action add_compare(CLI::App& command) {
       ->type_name("ARM");
   command.add_flag("--flips", options->flips, "List the items whose correctness changed");
   command.add_flag("--responses", options->responses, "List them with both responses");
-  command.add_option("--seed", options->comparison.seed, "Seed of the bootstrap")
+  command
+      .add_option("--seed", options->comparison.seed,
+                  "Seed of the bootstrap, which makes the intervals of F1")
       ->capture_default_str()
       ->check(whole_number<std::uint64_t>(0, std::numeric_limits<std::uint64_t>::max()));
   command.add_option("--csv", options->csv, "Also write a row for each pair and set of items")

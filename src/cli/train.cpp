@@ -14,10 +14,11 @@
 #include "cli/checks.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
+#include "cli/model_hashes.h"
 #include "cli/model_options.h"
 #include "eval/journal/directory_lock.h"
-#include "eval/journal/fingerprint.h"
 #include "io/checkpoint.h"
+#include "tokenizer/tokenizer_files.h"
 #include "train/trainer.h"
 
 namespace refocus::cli {
@@ -86,6 +87,7 @@ std::optional<LoraOptions> lora_options(const TrainOptions& o) {
 struct Opened {
   TrainingModel model;
   std::unique_ptr<Tokenizer> tokenizer;
+  std::vector<UsedFile> files;  // that both were read from
 };
 
 Opened open(const TrainOptions& o) {
@@ -105,7 +107,10 @@ Opened open(const TrainOptions& o) {
   }
   const fs::path tokenizer = o.tokenizer.empty() ? fs::path(o.from) : tokenizer_directory(o.tokenizer);
   out.model.files.tokenizer_directory = tokenizer;
+  out.files = tokenizer_files(tokenizer);
+  const std::vector<UsedFile> tokenizer_before = out.files;
   out.tokenizer = open_tokenizer(tokenizer);
+  expect_same_files(tokenizer_before, tokenizer);
   std::string text, where = o.config;
   if (o.from.empty()) {
     text = read_text_file(o.config);
@@ -115,6 +120,7 @@ Opened open(const TrainOptions& o) {
     where = checkpoint.config_source;
     out.model.base = std::make_shared<const WeightMap>(std::move(checkpoint.weights));
     out.model.base_name = o.from;
+    out.files.insert(out.files.end(), checkpoint.files.begin(), checkpoint.files.end());
   }
   const json config = completed_config(parse_json_object(text, {where}), *out.tokenizer, o.type);
   out.model.files.config_json = json_text(config, 2) + "\n";
@@ -211,6 +217,7 @@ void train(const TrainOptions& o, const Opened& opened, const TrainingDirectory&
   }
   tell_how_to_resume("stopped; --resume goes on from the last checkpoint");
   trainer.run(Progress(o.trainer.optimizer.steps));
+  if (opened.model.lora) expect_not_overwritten(opened.files);  // all other weights were copied
   spdlog::info("the {} is in {}", opened.model.lora ? "adapter" : "model", o.output);
 }
 
@@ -231,14 +238,9 @@ void run(TrainOptions o) {
   std::optional<TrainingSet> validation;
   if (!o.validation.empty()) validation = load(o.validation, *opened.tokenizer, context, pool);
 
-  json base;  // what an adapter stands beside
-  if (opened.model.lora) {
-    base = model_fingerprint(o.from, opened.model.files.config_json, *opened.model.base);
-  }
-  json settings = {{"base", base},
+  json settings = {{kTrainingFiles, hash_model_files(opened.files, pool)},
                    {"data", training.fingerprint()},
                    {"config", opened.model.files.config_json},
-                   {"from", o.from},
                    {"validation", validation ? json(validation->fingerprint()) : json()}};
   Trainer trainer(opened.model, o.trainer, context, training, validation ? &*validation : nullptr,
                   std::move(settings), directory, pool);
@@ -334,17 +336,22 @@ Action add_train(CLI::App& command) {
   options->trainer.validate_every = options->trainer.checkpoint_every = 100;
   command
       .add_option("--data", options->data, R"(JSONL: {"text": ..} or {"prompt": .., "response": ..} a line)")
+      ->check(not_empty())
       ->required()
       ->type_name("FILE");
   command.add_option("--validation", options->validation, "JSONL of the same kind, not trained on")
+      ->check(not_empty())
       ->type_name("FILE");
   command.add_option("--config", options->config, "config.json of a model to train from scratch")
+      ->check(not_empty())
       ->type_name("FILE");
   command
       .add_option("--from", options->from, "Model directory to train on; for an adapter, a GGUF file will do")
+      ->check(not_empty())
       ->type_name("MODEL");
   command
       .add_option("--tokenizer", options->tokenizer, "Directory with the tokenizer (default: that of --from)")
+      ->check(not_empty())
       ->type_name("DIR");
   command.add_option("-o,--output", options->output, "Directory of the run and the model")
       ->required()

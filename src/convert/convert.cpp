@@ -14,6 +14,7 @@
 #include "model/weights.h"
 #include "tensor/block_formats.h"
 #include "tokenizer/stored_tokenizer.h"
+#include "tokenizer/tokenizer_files.h"
 
 namespace refocus {
 
@@ -205,8 +206,7 @@ DType stored_dtype(ConvertType type, std::string_view gguf_name, const std::vect
 
 std::optional<StoredVocabulary> vocabulary_of(const Checkpoint& checkpoint, const LlamaConfig& config) {
   std::optional<StoredVocabulary> out = checkpoint.vocabulary;
-  const auto has = [&](const char* name) { return std::filesystem::exists(checkpoint.path / name); };
-  if (!out && (has("tokenizer.model") || has("tokenizer.json"))) {
+  if (!out && vocabulary_name(checkpoint.path)) {
     out = stored_vocabulary(checkpoint.path, config.vocab_size);
   }
   if (out && static_cast<std::int64_t>(out->tokens.size()) > config.vocab_size) {

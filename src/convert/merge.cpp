@@ -11,11 +11,11 @@
 #include "base/json_reader.h"
 #include "base/made_directories.h"
 #include "base/text_file.h"
-#include "io/model_files.h"
 #include "io/safetensors.h"
 #include "io/weight_file.h"
 #include "model/adapter.h"
 #include "tensor/block_formats.h"
+#include "tokenizer/tokenizer_files.h"
 
 namespace refocus {
 

@@ -8,6 +8,7 @@
 #include "base/text_file.h"
 #include "tokenizer/byte_level_words.h"
 #include "tokenizer/stored_tokenizer.h"
+#include "tokenizer/tokenizer_files.h"
 
 namespace refocus {
 
@@ -175,7 +176,7 @@ void take_scores(const Node& root, const Tokenizer& tokenizer, const std::string
 }  // namespace
 
 StoredVocabulary json_vocabulary(const std::filesystem::path& model_directory) {
-  const std::filesystem::path path = model_directory / "tokenizer.json";
+  const std::filesystem::path path = model_directory / kTokenizerJsonName;
   const std::string where = path.string();
   const auto tokenizer = load_json_tokenizer(model_directory);
   const JsonSource source{where, "download the file again"};

@@ -5,6 +5,7 @@
 #include "base/json_reader.h"
 #include "base/text_file.h"
 #include "tokenizer/stored_tokenizer.h"
+#include "tokenizer/tokenizer_files.h"
 
 namespace refocus {
 
@@ -12,7 +13,7 @@ namespace {
 
 // The chat template of tokenizer_config.json, where it is one text.
 std::string chat_template(const std::filesystem::path& model_directory) {
-  const std::filesystem::path path = model_directory / "tokenizer_config.json";
+  const std::filesystem::path path = model_directory / kTokenizerConfigName;
   if (!std::filesystem::exists(path)) return "";
   const auto json = parse_json_object(read_text_file(path), {path.string(), "download it again"});
   const auto found = json.find("chat_template");
@@ -51,7 +52,7 @@ StoredTokenType stored_type(const Tokenizer& tokenizer, std::int32_t id) {
 
 StoredVocabulary stored_vocabulary(const std::filesystem::path& model_directory, std::int64_t vocab_size) {
   const auto tokenizer = load_tokenizer(model_directory);
-  const bool sentencepiece = std::filesystem::exists(model_directory / "tokenizer.model");
+  const bool sentencepiece = vocabulary_name(model_directory) == kSentencePieceName;
   StoredVocabulary out =
       sentencepiece ? sentencepiece_vocabulary(model_directory) : json_vocabulary(model_directory);
   const std::int64_t count = std::max<std::int64_t>(vocab_size, tokenizer->vocab_size());

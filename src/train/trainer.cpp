@@ -8,7 +8,9 @@
 
 #include "base/error.h"
 #include "base/json_reader.h"
+#include "base/used_file.h"
 #include "io/peft_adapter.h"
+#include "io/peft_config.h"
 #include "model/weights.h"
 #include "tensor/block_formats.h"
 
@@ -62,6 +64,28 @@ TrainingGraph graph_of(const LlamaConfig& config, const ParameterList& parameter
   return TrainingGraph(config, static_cast<const ParameterLayout&>(parameters), pool, context);
 }
 
+// Refuses to go on from other files than a run began with, or from files that it does not know.
+void expect_same_files(const json& before, const json& now, const std::filesystem::path& checkpoint) {
+  if (!now.contains(kTrainingFiles)) return;
+  const json known = before.value(kTrainingFiles, json());
+  if (known.is_null()) {
+    throw input_error(
+        checkpoint.string(),
+        "expected the hashes of the files that the run began from, got a checkpoint of an earlier "
+        "version, which has none: that they are the same cannot be shown; begin anew in another "
+        "directory");
+  }
+  const JsonSource state{checkpoint.string(), "delete this checkpoint"};
+  const std::string difference =
+      difference_of(read_file_hashes(known, state), read_file_hashes(now.at(kTrainingFiles), state));
+  if (difference.empty()) return;
+  throw input_error(
+      checkpoint.string(),
+      "expected the files that the run began from, got others: {}; bring them back, or choose another "
+      "directory",
+      difference);
+}
+
 // Copies the tensors of a checkpoint's file into their places.
 void restore(const std::filesystem::path& path, const std::vector<NamedTensor>& places) {
   WeightMap map;
@@ -112,9 +136,10 @@ Trainer::Trainer(const TrainingModel& model, const TrainerOptions& options, std:
 
 void Trainer::resume(const std::filesystem::path& checkpoint) {
   RunState state = read_state(checkpoint);
+  expect_same_files(state.settings, state_.settings, checkpoint);
   for (const auto& [key, value] : state_.settings.items()) {
     const json before = state.settings.value(key, json());
-    if (before != value) {
+    if (key != kTrainingFiles && before != value) {
       throw input_error(checkpoint.string(),
                         "expected the settings of the run, got {} {} where it has {}; repeat its command, or "
                         "choose another directory",
@@ -221,8 +246,8 @@ void Trainer::narrow_tensor(NamedTensor& tensor, std::vector<std::byte>& bytes) 
   } catch (const QuantizeError& e) {
     const auto kept = directory_.last_checkpoint();
     throw input_error(directory_.path().string(),
-                      "{}, a value of {}; use {}, which has float32, or train with "
-                      "--type bf16",
+                      "{}, a value of {}; repeat the command with --resume and another --type, such as f32, "
+                      "or use {}, which has float32",
                       e.what(), tensor.name, kept ? kept->string() : "a checkpoint");
   }
   tensor.view.dtype = options_.output_type;

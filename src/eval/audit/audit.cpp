@@ -12,6 +12,7 @@
 #include "eval/journal/run_directory.h"
 #include "eval/score/arm_report.h"
 #include "eval/score/finished_run.h"
+#include "eval/task/ending.h"
 #include "eval/task/file_names.h"
 #include "eval/task/task_kind.h"
 
@@ -177,6 +178,7 @@ std::vector<TaskAnswers> judged_by(const AuditedArm& arm, ExtractionRules rules)
       answer.response = read.response;
       answer.extraction = read.verdict != nullptr ? manual_extraction(*read.verdict) : read.by(rules);
       if (read.item->label) answer.correct = answer.extraction.letter == read.item->label;
+      answer.unfinished = is_unfinished(read.response, answer.extraction);
     }
   }
   return tasks;

@@ -1,5 +1,7 @@
 #include "eval/extract/extraction.h"
 
+#include <algorithm>
+#include <array>
 #include <istream>
 #include <nlohmann/json.hpp>
 #include <ostream>
@@ -7,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/json_reader.h"
+#include "base/text_file.h"
 #include "eval/extract/extract_anchored.h"
 #include "eval/extract/extract_published.h"
 #include "eval/task/task_kind.h"
@@ -58,12 +61,20 @@ Extraction extract(ExtractionRules rules, std::span<const std::string> choices, 
                                               : extract_anchored(choices, response);
 }
 
+bool is_weak_rule(std::string_view rule) {
+  static constexpr std::array<std::string_view, 10> weak = {
+      "verdict",      "option_verdict", "only_mention",       "only_text",    "opening",
+      "opening_text", "closing",        "unfinished_thought", "first_letter", "most_similar"};
+  return std::ranges::find(weak, rule) != weak.end();
+}
+
 void extract_lines(std::istream& in, std::ostream& out, std::string_view task, ExtractionRules rules,
                    std::string_view where) {
   const int choices = task_kind(task).choices;
   std::string text;
   int first_blank = 0;
   for (int number = 1; std::getline(in, text); ++number) {
+    if (number == 1) text = std::string(without_byte_order_mark(text, std::string(where)));
     if (is_blank_line(text)) {
       if (first_blank == 0) first_blank = number;
       continue;
@@ -72,7 +83,9 @@ void extract_lines(std::istream& in, std::ostream& out, std::string_view task, E
       throw input_error(fmt::format("{}:{}", where, first_blank),
                         "expected a JSON object, got a blank line; remove it");
     }
-    const Line line = parse_line(text, choices, fmt::format("{}:{}", where, number));
+    const std::string at = fmt::format("{}:{}", where, number);
+    check_no_byte_order_mark(text, at);
+    const Line line = parse_line(text, choices, at);
     const Extraction found = extract(rules, line.choices, line.response);
     nlohmann::ordered_json result;
     result["answer"] = found.letter ? nlohmann::ordered_json(std::string(1, *found.letter)) : nullptr;

@@ -8,6 +8,7 @@
 #include "base/json_reader.h"
 #include "base/made_directories.h"
 #include "base/text_file.h"
+#include "eval/journal/fingerprint.h"
 #include "eval/task/file_names.h"
 
 namespace refocus {
@@ -91,6 +92,12 @@ void write_record(const fs::path& path, const RunRecord& record) {
 // As it will be read back: what JSON cannot hold (bad UTF-8, NaN) must not look like a difference.
 ordered_json normalised(const ordered_json& value) {
   return value.is_object() ? parse_ordered_json(dump(value), {"settings"}) : ordered_json::object();
+}
+
+// All but the model's files, which have a comparison of their own.
+ordered_json without_model(ordered_json identity) {
+  identity.erase(kModelFiles);
+  return identity;
 }
 
 ordered_json parse_bounded(const fs::path& path) {
@@ -181,7 +188,9 @@ RunDirectory RunDirectory::open(const fs::path& path, const RunSettings& setting
     record.identity = normalised(settings.identity);
     if (inspect(path) == State::kRun) {  // anew: another process may have begun it before we had the lock
       RunRecord kept = read_run_record(path);
-      if (const auto difference = first_difference(kept.identity, record.identity)) {
+      expect_same_model(kept.identity, record.identity, path.string());
+      if (const auto difference =
+              first_difference(without_model(kept.identity), without_model(record.identity))) {
         throw input_error(
             path.string(),
             "expected {} to be {} as in its run.json, got {}; choose another -o directory, or repeat "

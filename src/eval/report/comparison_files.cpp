@@ -56,6 +56,11 @@ ordered_json arm_entry(const Tally& tally) {
   e["unparsed_rate"] = or_null(rate(tally.unparsed, tally));
   e["truncated"] = tally.truncated;
   e["truncated_rate"] = or_null(rate(tally.truncated, tally));
+  e["stopped"] = tally.stopped;
+  e["stopped_rate"] = or_null(rate(tally.stopped, tally));
+  e["read_unfinished"] = tally.read_unfinished;
+  e["read_unfinished_correct"] =
+      tally.labelled > 0 ? ordered_json(tally.read_unfinished_correct) : ordered_json();
   e["mean_generated_tokens"] = or_null(tally.mean_generated_tokens());
   e["mean_response_characters"] = or_null(tally.mean_characters());
   return e;
@@ -103,6 +108,10 @@ ordered_json pair_entry(const TaskComparison& task, const PairComparison& pair, 
                         {"difference_interval", or_null(numbers.interval)},
                         {"p", or_null(numbers.p)}};
     if (numbers.differing) set["differing"] = *numbers.differing;
+    if (numbers.f1_difference) {
+      set["f1_difference"] = *numbers.f1_difference;
+      set["f1_difference_interval"] = or_null(numbers.f1_interval);
+    }
     if (task.sets[s].kind == ItemSet::Kind::kSubject) set["p_holm"] = or_null(numbers.p_holm);
     e["sets"].push_back(std::move(set));
   }
@@ -129,6 +138,12 @@ void append_tally(std::vector<std::string>& row, const Tally& tally) {
   row.push_back(text_of(tally.mean_characters()));
 }
 
+void append_endings(std::vector<std::string>& row, const Tally& tally) {
+  row.push_back(text_of(rate(tally.stopped, tally)));
+  row.push_back(std::to_string(tally.read_unfinished));
+  row.push_back(tally.labelled > 0 ? std::to_string(tally.read_unfinished_correct) : "");
+}
+
 void append_row(std::string& out, const std::vector<std::string>& row) {
   append_csv_row(out, std::vector<std::string_view>(row.begin(), row.end()));
 }
@@ -145,6 +160,7 @@ ordered_json comparison_json(const Comparison& comparison, const ComparisonFileO
   file["format"] = "refocus-comparison";
   file["version"] = kVersion;
   file["confidence"] = kConfidence;
+  file["difference_interval"] = kDifferenceInterval;
   file["resamples"] = comparison.resamples;
   file["seed"] = comparison.seed;
   if (!options.runs.empty()) file["runs"] = options.runs;
@@ -177,8 +193,12 @@ std::string comparison_csv(const Comparison& comparison) {
       row.push_back(arm + "_" + field);
     }
   }
-  row.insert(row.end(),
-             {"fixed", "broken", "difference", "difference_low", "difference_high", "p", "p_holm"});
+  row.insert(row.end(), {"fixed", "broken", "difference", "difference_low", "difference_high", "p", "p_holm",
+                         "f1_difference", "f1_difference_low", "f1_difference_high"});
+  for (const std::string arm : {"baseline", "arm"}) {
+    for (const char* field : {"stopped_rate", "read_unfinished", "read_unfinished_correct"})
+      row.push_back(arm + "_" + field);
+  }
   std::string out;
   append_row(out, row);
   for (const TaskComparison& task : comparison.tasks) {
@@ -200,6 +220,10 @@ std::string comparison_csv(const Comparison& comparison) {
         append_interval(row, numbers.interval);
         row.push_back(text_of(numbers.p));
         row.push_back(text_of(numbers.p_holm));
+        row.push_back(text_of(numbers.f1_difference));
+        append_interval(row, numbers.f1_interval);
+        append_endings(row, task.tallies[pair.pair.baseline][s]);
+        append_endings(row, task.tallies[pair.pair.arm][s]);
         append_row(out, row);
       }
     }

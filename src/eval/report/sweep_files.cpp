@@ -4,6 +4,7 @@
 
 #include "base/json_reader.h"
 #include "base/text_file.h"
+#include "eval/report/comparison_files.h"
 #include "eval/report/sweep_figure.h"
 #include "eval/score/held_out.h"
 #include "stats/interval.h"
@@ -120,8 +121,7 @@ ordered_json sweep_json(const SweepReport& report) {
   file["format"] = "refocus-sweep";
   file["version"] = kVersion;
   file["confidence"] = kConfidence;
-  file["resamples"] = report.resamples;
-  file["seed"] = report.seed;
+  file["difference_interval"] = kDifferenceInterval;
   file["held_out_seed"] = kHeldOutSeed;
   file["extraction"] = report.extraction;
   file["axes"] = ordered_json::array();

@@ -14,6 +14,7 @@
 #include "eval/journal/likelihood_answer.h"
 #include "eval/journal/run_directory.h"
 #include "eval/score/arm_report.h"
+#include "eval/task/ending.h"
 #include "eval/task/file_names.h"
 #include "eval/task/task_kind.h"
 
@@ -111,6 +112,7 @@ class SamplesReader {
     if (loglikelihood_) {
       read_likelihoods(fields["filtered_resps"].get_array(), answer);
     } else {
+      answer.response.prompt = text_of(fields["arguments"]["gen_args_0"]["arg_0"]);
       for (simdjson::ondemand::value texts : fields["resps"].get_array()) {
         for (simdjson::ondemand::value text : texts.get_array()) answer.response.text = text_of(text);
       }
@@ -128,6 +130,11 @@ class SamplesReader {
     answer.response.finish_reason = text_of(fields["finish_reason"]);
     answer.response.prompt_tokens = fields["prompt_tokens"].get_int64();
     answer.response.generated_tokens = fields["generated_tokens"].get_int64();
+    // Made anew, since files of older versions do not say it.
+    answer.unfinished =
+        !loglikelihood_ && !answer.open_ended && is_unfinished(answer.response, answer.extraction);
+    answer.response.prompt.clear();
+    answer.response.prompt.shrink_to_fit();
     answer.response.subject = subject;
     answer.response.index = item.index;
     task.items.push_back(std::move(item));

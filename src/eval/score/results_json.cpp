@@ -42,6 +42,12 @@ ordered_json entry(const TaskKind& kind, const Tally& tally, const std::string& 
   if (loglikelihood) return e;
   if (kind.type != AnswerType::kTranscript) e["unparsed"] = tally.unparsed;
   e["truncated"] = tally.truncated;
+  e["stopped"] = tally.stopped;
+  if (kind.type != AnswerType::kTranscript) {
+    e["read_unfinished"] = tally.read_unfinished;
+    e["read_unfinished_correct"] =
+        tally.labelled > 0 ? ordered_json(tally.read_unfinished_correct) : ordered_json();
+  }
   e["empty"] = tally.empty;
   e["manual"] = tally.manual;
   e["generated_tokens"] = tally.generated_tokens;

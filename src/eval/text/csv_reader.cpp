@@ -69,8 +69,7 @@ void read_csv(std::string_view text, const std::string& where, char delimiter,
                         csv_strerror(csv_error(&parser)));
     }
   };
-  std::size_t at = text.starts_with("\xEF\xBB\xBF") ? 3 : 0;
-  for (; at < text.size(); ++line) {
+  for (std::size_t at = 0; at < text.size(); ++line) {
     std::size_t end = text.find('\n', at);
     end = end == std::string_view::npos ? text.size() : end + 1;
     if (!reading.row_begun && text.find_first_not_of("\r\n", at) < end) {

@@ -111,7 +111,8 @@ TEST_F(AuditRun, ReportsAndComparisonsHaveTheVerdicts) {
   write_reports(run);
   const auto correct = [&] {
     std::int64_t right = 0;
-    for (const Answer& a : read_finished_run(run)[0].tasks[0].answers.answers) right += *a.correct ? 1 : 0;
+    const std::vector<FinishedArm> arms = read_finished_run(run);
+    for (const Answer& a : arms[0].tasks[0].answers.answers) right += *a.correct ? 1 : 0;
     return right;
   };
   EXPECT_EQ(correct(), 2);
@@ -195,6 +196,12 @@ class AuditFile : public ::testing::Test {
   static const AuditedAnswer& only(const Audit& audit) { return audit.arms.at(0).tasks.at(0).answers.at(0); }
   TempDir dir;
 };
+
+TEST_F(AuditFile, AByteOrderMarkStandsAtTheStartOnly) {
+  const std::string mark = "\xEF\xBB\xBF", line = "{\"choices\":[\"x\",\"y\"],\"response\":\"B\"}\n";
+  EXPECT_EQ(agreement_of(audit_file(written("x.jsonl", mark + line)).arms[0]).rules.responses, 1);
+  EXPECT_THAT(refused(line + mark + line), HasSubstr("x.jsonl:2] expected JSON, got a byte order mark"));
+}
 
 TEST_F(AuditFile, ReadsTheLinesOfExtract) {
   const Audit audit = audit_file(written(

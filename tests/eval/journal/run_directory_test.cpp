@@ -116,6 +116,39 @@ TEST(RunDirectory, RefusesAnyOtherIdentity) {
   EXPECT_EQ(read_text_file(path / "run.json"), before);
 }
 
+TEST(RunDirectory, OfAnotherModelNamesTheFilesAndAnotherNameOfWeightsIsTheSameModel) {
+  TempDir dir;
+  const auto with = [](const ordered_json& files) {
+    RunSettings out = settings();
+    out.identity["model_files"] = files;
+    return out;
+  };
+  const ordered_json files = {{"tokenizer", {{"tokenizer.model", "aa"}}},
+                              {"weights", {{"a.safetensors", "bb"}}}};
+  { RunDirectory::open(dir / "run", with(files)); }
+  EXPECT_THAT(
+      error_of([&] {
+        RunDirectory::open(dir / "run", with({{"weights", {{"a.safetensors", "bc"}}}}));
+      }),
+      HasSubstr("got another: tokenizer.model is gone, a.safetensors differs; choose another -o directory"));
+  const ordered_json renamed = {{"weights", {{"b.safetensors", "bb"}}},
+                                {"tokenizer", {{"tokenizer.model", "aa"}}}};
+  const RunDirectory run = RunDirectory::open(dir / "run", with(renamed));
+  EXPECT_TRUE(run.resumed());
+  EXPECT_EQ(run.record().identity["model_files"], files);
+}
+
+TEST(RunDirectory, OfAnEarlierVersionIsNotResumed) {
+  TempDir dir;
+  RunSettings old = settings(), now = settings();
+  old.identity["model_fingerprint"] = "0123";
+  now.identity["model_files"] = {{"weights", {{"a.safetensors", "bb"}}}};
+  { RunDirectory::open(dir / "run", old); }
+  EXPECT_THAT(error_of([&] { RunDirectory::open(dir / "run", now); }),
+              HasSubstr("a run of an earlier version"));
+  EXPECT_EQ(read_run_record(dir / "run").identity, old.identity);
+}
+
 TEST(RunDirectory, RefusesADirectoryOfSomethingElse) {
   TempDir dir;
   std::ofstream(dir / "thesis.tex") << "text";
