@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/utf8.h"
 #include "eval/extract/extraction.h"
+#include "eval/task/ending.h"
 #include "eval/text/code_points.h"
 
 namespace refocus {
@@ -110,7 +111,7 @@ std::optional<Part> answer_part(const ShortAnswerRules& rules, std::string_view 
   if (!rules.pattern.empty()) {
     const std::optional<Span> found = last_match(compiled(rules.pattern), response);
     if (!found) return std::nullopt;
-    return Part{trimmed(response, *found), "answer_pattern"};
+    return Part{trimmed(response, *found), kPatternRule};
   }
   const std::size_t header = response.rfind(kHeader);
   if (header == std::string_view::npos) return Part{trimmed(response, {0, response.size()}), "whole"};
@@ -234,8 +235,9 @@ Answer judge_text(const Task& task, const Item& item, Response response, Extract
       break;
     case AnswerType::kTranscript:
       answer.open_ended = true;
-      break;
+      return answer;
   }
+  answer.unfinished = is_unfinished(answer.response, answer.extraction);
   return answer;
 }
 

@@ -136,13 +136,21 @@ TEST_F(Filter, WritesALineForEachLine) {
   EXPECT_THAT(run(lines, ExtractionRules::kPublished), ::testing::HasSubstr("\"rule\":\"most_similar\""));
 }
 
+TEST_F(Filter, AByteOrderMarkStandsAtTheStartOnly) {
+  const std::string mark = "\xEF\xBB\xBF", line = R"({"choices":["x","y","z"],"response":"Response: C"})";
+  EXPECT_EQ(run(mark + line), run(line));
+  EXPECT_THAT(testing::error_of([&] { run(line + "\n" + mark + line); }),
+              ::testing::HasSubstr("[in.jsonl:2] expected JSON, got a byte order mark"));
+}
+
 TEST_F(Filter, NamesTheLineThatIsWrong) {
   const std::string good = R"({"choices":["x","y","z"],"response":"C"})"
                            "\n";
   const auto error = [&](const std::string& line) {
     return testing::error_of([&] { run(good + line + "\n" + good); });
   };
-  EXPECT_THAT(error("{"), ::testing::StartsWith("[in.jsonl:2] expected a JSON object"));
+  EXPECT_THAT(error("{"),
+              ::testing::StartsWith("[in.jsonl:2] expected JSON with a key in quotes or '}' at column 2"));
   EXPECT_THAT(error(""), ::testing::StartsWith("[in.jsonl:2] expected a JSON object, got a blank line"));
   EXPECT_THAT(error("{\"choices\":[\"x\",\"y\",\"z\"],\"response\":\"\xFF\"}"),
               ::testing::HasSubstr("in UTF-8"));
