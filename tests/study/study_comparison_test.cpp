@@ -76,7 +76,8 @@ TEST(StudyComparison, PairsItemsOfTwoArms) {
   const StudyComparison& models = find(study, all, "before_after-direct-none");
   EXPECT_DOUBLE_EQ(models.rows[0].first_mean + 3, models.rows[0].second_mean);
   EXPECT_DOUBLE_EQ(models.rows[0].difference.difference, 3);
-  // Every pair differs by the same, so nothing says how far chance may reach; between unpaired texts it would.
+  // Every pair differs by the same, so nothing says how far chance may reach; between unpaired texts it
+  // would.
   EXPECT_FALSE(models.rows[0].difference.interval.has_value());
   EXPECT_NEAR(models.rows[0].difference.p, std::exp2(1 - models.rows[0].first_texts), 1e-15);
 }
