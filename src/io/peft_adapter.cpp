@@ -61,7 +61,7 @@ LowRank make_low_rank(const PeftFactors& factors, const PeftChange& change, cons
 }
 
 // adapter_model.safetensors or, without it, adapter_model.bin.
-fs::path read_weights(const fs::path& directory, WeightMap& tensors) {
+fs::path read_factors(const fs::path& directory, WeightMap& tensors) {
   const fs::path weights = directory / kAdapterWeightsName, torch = directory / kTorchName;
   if (fs::exists(weights)) {
     read_safetensors(weights, tensors);
@@ -93,7 +93,7 @@ Adapter read_peft_adapter(const fs::path& directory, const AdapterBase& base) {
   PeftSettings settings = read_peft_settings(read_text_file(config), where_of(config));
   const std::map<std::string, PeftChange> changes = peft_changes(settings, base);
   WeightMap tensors;
-  const std::string where = where_of(read_weights(directory, tensors));
+  const std::string where = where_of(read_factors(directory, tensors));
   Adapter out;
   out.source = directory.string();
   out.base_model = settings.base_model;
