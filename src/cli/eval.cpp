@@ -53,13 +53,13 @@ void add_examples(const EvalOptions& options, EvalSettings& settings) {
   }
 }
 
-EvalSettings settings_of(const EvalOptions& options) {
+EvalSettings settings_of(const EvalOptions& options, AskedInterventions& interventions) {
   EvalSettings settings;
   if (!options.sweeps.empty()) {
     settings.sweep = parse_sweep(options.sweeps);
-    settings.interventions = expand_sweep(*settings.sweep, options.interventions);
+    interventions = AskedInterventions(expand_sweep(*settings.sweep, options.interventions));
   } else {
-    settings.interventions = parse_interventions(options.interventions);
+    interventions = parse_interventions(options.interventions);
   }
   settings.profile = profile_of(options.profile);
   settings.rules = rules_of(options.rules, settings.profile);
@@ -105,9 +105,11 @@ void print_sweep(const SweepReport& sweep, const fs::path& run) {
 }
 
 void run(const EvalOptions& options) {
-  EvalSettings settings = settings_of(options);
+  AskedInterventions interventions;
+  EvalSettings settings = settings_of(options, interventions);
   RunningModel model(options.model);
   const LlamaConfig& config = model.files.config;
+  settings.interventions = interventions.for_model(config.num_hidden_layers);
   settings.context = options.model.context_for(config);
   settings.kv_bytes = kv_budget(options.model, config, options.batch, settings.context);
   const EvalModel asked = eval_model(model, "download the model's tokenizer files");
@@ -183,8 +185,10 @@ Action add_eval(CLI::App& command) {
       ->capture_default_str()
       ->check(whole_number(1, 1 << 24));
   command.add_option("--profile", options->profile, "JSON file of prompts (default: Refocus' own)")
+      ->check(not_empty())
       ->type_name("FILE");
-  command.add_option("--rules", options->rules, "How letters are read: anchored (default) or published");
+  command.add_option("--rules", options->rules, "How letters are read: anchored (default) or published")
+      ->check(not_empty());
   for (const char* text_only : {"--cot", "--direct", "--max-new-tokens", "--profile", "--rules"}) {
     loglikelihood->excludes(command.get_option(text_only));
   }

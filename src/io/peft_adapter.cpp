@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "base/error.h"
+#include "base/file_kind.h"
 #include "base/text_file.h"
 #include "io/peft_config.h"
 #include "io/peft_targets.h"
@@ -61,13 +62,15 @@ LowRank make_low_rank(const PeftFactors& factors, const PeftChange& change, cons
 }
 
 // adapter_model.safetensors or, without it, adapter_model.bin.
-fs::path read_factors(const fs::path& directory, WeightMap& tensors) {
+fs::path read_factors(const fs::path& directory, WeightMap& tensors, std::vector<UsedFile>& files) {
   const fs::path weights = directory / kAdapterWeightsName, torch = directory / kTorchName;
   if (fs::exists(weights)) {
+    files.push_back(used_file("adapter", weights));
     read_safetensors(weights, tensors);
     return weights;
   }
   if (fs::exists(torch)) {
+    files.push_back(used_file("adapter", torch));
     read_torch_checkpoint(torch, tensors);
     return torch;
   }
@@ -90,13 +93,16 @@ Adapter read_peft_adapter(const fs::path& directory, const AdapterBase& base) {
                       fs::exists(directory) ? "one without the former" : "nothing");
   }
   const fs::path config = directory / kAdapterConfigName;
+  refuse_other_format(config, "JSON", FileFormat::kJson);
+  std::vector<UsedFile> files = {used_file("adapter", config)};
   PeftSettings settings = read_peft_settings(read_text_file(config), where_of(config));
   const std::map<std::string, PeftChange> changes = peft_changes(settings, base);
   WeightMap tensors;
-  const std::string where = where_of(read_factors(directory, tensors));
+  const std::string where = where_of(read_factors(directory, tensors, files));
   Adapter out;
   out.source = directory.string();
   out.base_model = settings.base_model;
+  out.files = std::move(files);
   for (const auto& [matrix, factors] : sort_peft_tensors(tensors, where, base, changes, settings.warnings)) {
     out.matrices.emplace(matrix, make_low_rank(factors, changes.at(matrix), settings, where));
   }

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "io/strict_json.h"
+#include "base/json_reader.h"
 
 namespace refocus {
 
@@ -80,7 +80,7 @@ constexpr std::array kKeys = {
 // Ways to begin training that leave the base model's weights as they are.
 constexpr std::array kPlainInitialisations = {"eva", "orthogonal"};
 
-std::string short_text(const json& value) { return printable(value.dump(), 60); }
+std::string short_text(const json& value) { return printable(json_text(value), 60); }
 
 bool is_of(Type type, const json& value) {
   switch (type) {
@@ -187,7 +187,7 @@ class Reader {
     if (known == kKeys.end()) {
       if (is_off({name, Type::kAny, Effect::kNone}, value)) return;
       if (name.starts_with("use_")) {  // a method of a later version
-        out_.unsupported.push_back({name, value.dump(), false});
+        out_.unsupported.push_back({name, json_text(value), false});
       } else {
         warn(
             "expected keys of PEFT's LoRA configuration, got {}, which has no effect, in PEFT either; "
@@ -202,7 +202,7 @@ class Reader {
     }
     const bool feature = known->effect == Effect::kFeature || known->effect == Effect::kUnmergedFeature;
     if (feature && !is_off(*known, value)) {
-      out_.unsupported.push_back({name, value.dump(), known->effect == Effect::kFeature});
+      out_.unsupported.push_back({name, json_text(value), known->effect == Effect::kFeature});
     }
   }
 
@@ -281,7 +281,7 @@ class Reader {
     if (name == "gaussian") return;
     // Of these PEFT makes the changed base anew when it loads the adapter; of others it cannot.
     const bool anew = name.starts_with("pissa") || name == "olora" || name == "mica";
-    out_.unsupported.push_back({"init_lora_weights", start->dump(), anew});
+    out_.unsupported.push_back({"init_lora_weights", json_text(*start), anew});
   }
 
   const json& config_;
@@ -293,7 +293,7 @@ class Reader {
 PeftSettings read_peft_settings(std::string_view text, const std::string& where) {
   PeftSettings out;
   out.where = where;
-  const json config = parse_strict_ordered_json_object(text, where, "the file", 16);
+  const json config = parse_ordered_json_object(text, {where, "download it again"});
   Reader(config, out).read();
   return out;
 }
@@ -327,7 +327,7 @@ std::string peft_config_json(const PeftConfig& c) {
                     {"task_type", "CAUSAL_LM"},
                     {"use_dora", false},
                     {"use_rslora", false}};
-  return out.dump(2) + "\n";
+  return json_text(out, 2) + "\n";
 }
 
 }  // namespace refocus

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/used_file.h"
 #include "tensor/weight_map.h"
 
 namespace refocus {
@@ -23,8 +24,9 @@ struct Adapter {
   std::string source;      // the directory that it came from
   std::string base_model;  // the name of the model that it was trained on, as far as it is known
   std::map<std::string, LowRank, std::less<>> matrices;  // by name: "model.layers.0.self_attn.q_proj"
+  std::vector<UsedFile> files = {};                      // that it was read from, in the part "adapter"
   // What its files say without effect, each `[where] ...` on one line, for whoever asked for the adapter.
-  std::vector<std::string> warnings;
+  std::vector<std::string> warnings = {};
 };
 
 // A part of a model by the name that it has in PyTorch: "model.layers.0.self_attn.q_proj".

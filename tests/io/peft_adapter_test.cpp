@@ -8,6 +8,7 @@
 #include "io/peft_config.h"
 #include "io/peft_tensors.h"
 #include "io/safetensors.h"
+#include "opened_files.h"
 #include "support.h"
 #include "tensor/half.h"
 
@@ -101,6 +102,17 @@ TEST_F(PeftAdapter, HalfPrecisionTensorsAndTheScaleAreRead) {
   EXPECT_EQ(q.a, (std::vector<float>{0.5, 1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5}));
   EXPECT_EQ(q.b[3], 3.5f * 3);  // alpha / r
   EXPECT_EQ(a.matrices.at(kDown).b[7], 7.5f * 3);
+}
+
+TEST_F(PeftAdapter, ListsTheFilesThatItReads) {
+  write();
+  Adapter adapter;
+  const auto opened =
+      testing::opened_files(dir.path(), [&] { adapter = read_peft_adapter(dir.path(), base); });
+  EXPECT_EQ(testing::names_of(adapter.files), opened);
+  ASSERT_EQ(adapter.files.size(), 2u);
+  EXPECT_EQ(adapter.files[0], used_file("adapter", dir / "adapter_config.json"));
+  EXPECT_EQ(adapter.files[1], used_file("adapter", dir / "adapter_model.safetensors"));
 }
 
 TEST_F(PeftAdapter, RankStabilisedScalesAndPatternsAreRead) {

@@ -90,6 +90,44 @@ TEST(StudyComparison, AGroupOfFewerThanTenIsNotCompared) {
   EXPECT_EQ(find(study, all, "wrong_right-cot-rebalance").first.texts.size(), 15u) << "unlabelled: left out";
 }
 
+TEST(StudyComparison, WhatTooFewTextsHaveIsCountedAndNotTested) {
+  Study study = testing::study_by_hand(false);
+  for (std::size_t i = 0; i < 40;
+       ++i) {  // of the second arm 9 texts keep their entropy at layer 1, and none at 0
+    std::vector<double>& values = study.arms[1].texts[i].attention.values;
+    values[0] = NAN;
+    if (i >= 9) values[9] = NAN;
+  }
+  const std::vector<StudyComparison> all = compare_texts(study);
+  const StudyComparison& comparison = find(study, all, "intervention-cot-rebalance");
+  ASSERT_EQ(comparison.rows.size(), 16u);
+  ASSERT_EQ(comparison.missing.size(), 2u);
+  EXPECT_EQ(comparison.missing[0].layer, 0);
+  EXPECT_EQ(comparison.missing[0].first_texts, 0) << "pairs that both have";
+  EXPECT_EQ(comparison.missing[1].layer, 1);
+  EXPECT_EQ(comparison.missing[1].second_texts, 9);
+  std::vector<double> p;
+  for (const StatisticDifference& row : comparison.rows) {
+    EXPECT_TRUE(std::isfinite(row.difference.p) && std::isfinite(row.difference.difference));
+    p.push_back(row.difference.p);
+  }
+  for (std::size_t i = 0; i < p.size(); ++i) EXPECT_EQ(comparison.rows[i].p_holm, holm_adjusted(p)[i]);
+  const ArmSummary summary = summarise(study, 1);
+  EXPECT_EQ(summary.texts_with(study, 0, 0), 0);
+  EXPECT_EQ(summary.texts_with(study, 1, 0), 9);
+  EXPECT_TRUE(std::isnan(summary.mean(study, 0, 0)));
+}
+
+TEST(StudyComparison, TheShareOfNegativeWeightsIsShownAndNotTested) {
+  Study study = testing::study_by_hand(false);
+  study.statistics.back() = kMassNegativeName;
+  ASSERT_TRUE(study.has_negative());
+  for (const StudyComparison& comparison : compare_texts(study)) {
+    EXPECT_EQ(comparison.rows.size(), 16u) << "eight statistics of two layers";
+    for (const StatisticDifference& row : comparison.rows) EXPECT_NE(row.statistic, 8u);
+  }
+}
+
 TEST(StudySummary, MeansLeaveOutWhatHasNoValue) {
   const Study study = testing::study_by_hand(false);
   const ArmSummary summary = summarise(study, 2);
