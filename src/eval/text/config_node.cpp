@@ -1,6 +1,7 @@
 #include "eval/text/config_node.h"
 
 #include <fmt/format.h>
+#include <yaml-cpp/depthguard.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
@@ -96,6 +97,8 @@ ConfigNode parse_yaml(std::string_view text, const std::string& file) {
     }
     if (documents.empty()) return {ConfigNode::Kind::kNull, file + ":1", "", {}, {}};
     return YamlReader(file, text.size()).read(documents.front());
+  } catch (const YAML::DeepRecursion&) {
+    throw input_error(file, "expected a plain file, got one nested too deeply; simplify it");
   } catch (const YAML::Exception& e) {
     throw input_error(fmt::format("{}:{}:{}", file, e.mark.line + 1, e.mark.column + 1),
                       "expected YAML, got: {}; correct the file", printable(e.msg));
