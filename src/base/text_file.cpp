@@ -3,12 +3,12 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 
 #include "base/error.h"
+#include "base/file_kind.h"
 
 namespace refocus {
 
@@ -29,18 +29,44 @@ const char* write_remedy(int error) {
     case EPERM:
     case EROFS:
       return "check its permissions, or choose another place";
+    case ENAMETOOLONG:
+    case ELOOP:
+      return "choose another name";
+    case EINVAL:
+    case ENXIO:
+    case ESPIPE:
+      return "name a plain file, not a device";
+    case EMFILE:
+    case ENFILE:
+      return "allow more open files (ulimit -n)";
     default:
       return "free some space or choose another place";
   }
 }
 
 std::string read_binary_file(const std::filesystem::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in || std::filesystem::is_directory(path)) {
-    throw input_error(path.string(), "cannot be read: {}; check the path",
-                      std::strerror(errno != 0 ? errno : EISDIR));
+  const auto refuse = [&](int error) {
+    return input_error(path.string(), "cannot be read: {}; {}", std::strerror(error), read_remedy(error));
+  };
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) throw refuse(errno);
+  std::string text;
+  for (std::array<char, 1 << 16> part;;) {
+    const ssize_t n = ::read(fd, part.data(), part.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n > 0) {
+      text.append(part.data(), static_cast<std::size_t>(n));
+      continue;
+    }
+    const int error = n < 0 ? errno : 0;
+    ::close(fd);
+    if (error != 0) throw refuse(error);
+    if (text.size() < 1024 && text.starts_with("version https://git-lfs")) {
+      throw input_error(path.string(),
+                        "expected the file itself, got a Git LFS pointer; fetch it with 'git lfs pull'");
+    }
+    return text;
   }
-  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
 }
 
 std::string read_text_file(const std::filesystem::path& path) {

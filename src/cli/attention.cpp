@@ -237,6 +237,7 @@ void add_sources(CLI::App& command, AttentionOptions& options) {
       ->needs(task)
       ->check(whole_number(1, 1 << 30));
   command.add_option("--profile", options.profile, "JSON file of prompts (default: Refocus' own)")
+      ->check(not_empty())
       ->needs(task)
       ->type_name("FILE");
   CLI::Option* cot =

@@ -9,6 +9,7 @@
 #include "cli/command.h"
 #include "cli/model_options.h"
 #include "model/adapter.h"
+#include "train/parameters.h"
 
 namespace refocus::cli {
 
@@ -73,7 +74,8 @@ nlohmann::ordered_json describe(const OpenModel& model) {
   out["rope_theta"] = c.rope_theta;
   out["rope_scaling"] = scaling_name(c.rope_scaling.kind);
   out["rms_norm_eps"] = std::stod(fmt::format("{}", c.rms_norm_eps));  // 1e-05, not 9.99999974e-06
-  out["tie_word_embeddings"] = c.tie_word_embeddings;
+  // A head in the weights counts, whatever config.json says.
+  out["tie_word_embeddings"] = has_tied_embeddings(c, *model.weights);
   out["kv_cache_bytes_per_token"] = kv_bytes(c, kKeyBlock) / kKeyBlock;
   out["tokenizer_vocab_size"] =
       model.tokenizer ? nlohmann::json(model.tokenizer->vocab_size()) : nlohmann::json();

@@ -62,6 +62,7 @@ Action add_merge(CLI::App& command) {
   auto options = std::make_shared<MergeCommandOptions>();
   command
       .add_option("-m,--model", options->model, "The base: a Hugging Face model directory, or a GGUF file")
+      ->check(not_empty())
       ->required()
       ->type_name("MODEL");
   command.add_option("--adapter", options->adapter, "LoRA adapter: a PEFT directory")
@@ -79,6 +80,7 @@ Action add_merge(CLI::App& command) {
   command
       .add_option("--tokenizer", options->tokenizer,
                   "Directory with the tokenizer to copy (default: that of a base directory)")
+      ->check(not_empty())
       ->type_name("DIR");
   command
       .add_option("--threads", options->threads,

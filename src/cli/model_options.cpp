@@ -15,6 +15,7 @@
 #include "tokenizer/model_settings.h"
 #include "tokenizer/stored_tokenizer.h"
 #include "tokenizer/tokenizer_files.h"
+#include "tokenizer/tokenizer_kind.h"
 
 namespace refocus::cli {
 
@@ -66,11 +67,13 @@ void ModelOptions::add_running(CLI::App& command) {
 }
 
 const Tokenizer& OpenModel::need_tokenizer(std::string_view remedy) const {
-  if (!tokenizer) {
-    throw input_error(directory.string(), "expected tokenizer.model or tokenizer.json, got neither; {}",
+  if (tokenizer) return *tokenizer;
+  if (!fs::is_directory(directory)) {
+    throw input_error(directory.string(), "expected a GGUF file with a tokenizer, got one without; {}",
                       remedy);
   }
-  return *tokenizer;
+  throw input_error(directory.string(), "expected tokenizer.model or tokenizer.json, got {}; {}",
+                    other_tokenizer(directory), remedy);
 }
 
 std::string OpenModel::name() const {
@@ -101,7 +104,7 @@ OpenModel open_model(const ModelOptions& options, std::string_view option) {
   }
   if (checkpoint.vocabulary) {
     out.tokenizer = make_stored_tokenizer(path.string(), *checkpoint.vocabulary);
-  } else if (vocabulary_name(path)) {
+  } else if (has_tokenizer(path)) {
     out.tokenizer = load_tokenizer(path);
   }
   if (out.tokenizer) {
@@ -123,7 +126,9 @@ std::unique_ptr<Tokenizer> open_tokenizer(const fs::path& path) {
   if (fs::is_directory(path)) return load_tokenizer(path);
   const Checkpoint checkpoint = open_checkpoint(path);
   if (!checkpoint.vocabulary) {
-    throw input_error(path.string(), "expected a GGUF file with a tokenizer, got one without; use another");
+    throw input_error(path.string(),
+                      "expected a GGUF file with a tokenizer, got one without; use the file or directory "
+                      "that it was made from");
   }
   return make_stored_tokenizer(path.string(), *checkpoint.vocabulary);
 }

@@ -143,8 +143,10 @@ void add_asking(CLI::App& command, StudyOptions& options) {
       ->capture_default_str()
       ->check(whole_number(1, 1 << 24));
   command.add_option("--profile", options.profile, "JSON file of prompts (default: Refocus' own)")
+      ->check(not_empty())
       ->type_name("FILE");
-  command.add_option("--rules", options.rules, "How letters are read: anchored (default) or published");
+  command.add_option("--rules", options.rules, "How letters are read: anchored (default) or published")
+      ->check(not_empty());
 }
 
 }  // namespace

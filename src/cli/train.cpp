@@ -336,17 +336,22 @@ Action add_train(CLI::App& command) {
   options->trainer.validate_every = options->trainer.checkpoint_every = 100;
   command
       .add_option("--data", options->data, R"(JSONL: {"text": ..} or {"prompt": .., "response": ..} a line)")
+      ->check(not_empty())
       ->required()
       ->type_name("FILE");
   command.add_option("--validation", options->validation, "JSONL of the same kind, not trained on")
+      ->check(not_empty())
       ->type_name("FILE");
   command.add_option("--config", options->config, "config.json of a model to train from scratch")
+      ->check(not_empty())
       ->type_name("FILE");
   command
       .add_option("--from", options->from, "Model directory to train on; for an adapter, a GGUF file will do")
+      ->check(not_empty())
       ->type_name("MODEL");
   command
       .add_option("--tokenizer", options->tokenizer, "Directory with the tokenizer (default: that of --from)")
+      ->check(not_empty())
       ->type_name("DIR");
   command.add_option("-o,--output", options->output, "Directory of the run and the model")
       ->required()

@@ -73,6 +73,7 @@ void run(const TrainTokenizerOptions& o) {
 Action add_train_tokenizer(CLI::App& command) {
   auto o = std::make_shared<TrainTokenizerOptions>();
   command.add_option("--data", o->data, "JSONL files as refocus train reads them")
+      ->check(not_empty())
       ->required()
       ->type_name("FILE");
   command.add_option("--vocab-size", o->training.vocabulary_size, "Pieces, with all that are fixed")

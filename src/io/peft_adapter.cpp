@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "base/error.h"
+#include "base/file_kind.h"
 #include "base/text_file.h"
 #include "io/peft_config.h"
 #include "io/peft_targets.h"
@@ -92,6 +93,7 @@ Adapter read_peft_adapter(const fs::path& directory, const AdapterBase& base) {
                       fs::exists(directory) ? "one without the former" : "nothing");
   }
   const fs::path config = directory / kAdapterConfigName;
+  refuse_other_format(config, "JSON", FileFormat::kJson);
   std::vector<UsedFile> files = {used_file("adapter", config)};
   PeftSettings settings = read_peft_settings(read_text_file(config), where_of(config));
   const std::map<std::string, PeftChange> changes = peft_changes(settings, base);

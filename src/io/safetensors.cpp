@@ -161,13 +161,14 @@ void check_cover(std::vector<HeaderEntry>& entries, std::uint64_t header_end, st
 void read_safetensors(const std::filesystem::path& path, WeightMap& weights) {
   const auto file = MappedFile::open(path);
   const std::string where = where_of(path);
-  refuse_placeholder(file->bytes(), where);
+  refuse_other_format(path, file->bytes(), FileFormat::kSafetensors);
   ByteReader reader(file->bytes(), where, "the file");
   const auto header_bytes = reader.read<std::uint64_t>();
   if (header_bytes > kMaxHeaderBytes) {
-    throw input_error(
-        where, "expected a safetensors header of at most {} bytes, got a length of {}; is it another format?",
-        kMaxHeaderBytes, header_bytes);
+    throw input_error(where,
+                      "expected a safetensors header of at most {} bytes, got a length of {}; it is damaged "
+                      "or of another format, download it again",
+                      kMaxHeaderBytes, header_bytes);
   }
   if (header_bytes > reader.remaining()) {
     throw input_error(where, "expected at least {} bytes, got {}: the file is cut short; download it again",
@@ -175,7 +176,9 @@ void read_safetensors(const std::filesystem::path& path, WeightMap& weights) {
   }
   const std::string_view text = reader.take_text(header_bytes);
   if (!text.starts_with('{')) {
-    throw input_error(where, "expected the header to begin with '{{', got '{}'; is it another format?",
+    throw input_error(where,
+                      "expected the header to begin with '{{', got '{}'; it is damaged or of another format, "
+                      "download it again",
                       printable(text.substr(0, 8)));
   }
   const json header = parse_json_object(text, {where + ", header", "make the file again"});

@@ -1,6 +1,7 @@
 #include "tokenizer/json.h"
 
 #include "base/error.h"
+#include "base/file_kind.h"
 #include "base/json_reader.h"
 #include "base/text_file.h"
 
@@ -32,6 +33,7 @@ JsonFile::JsonFile(const std::filesystem::path& path) {
   if (!std::filesystem::is_regular_file(path)) {
     throw input_error(where, "expected a file, got none; check the model directory");
   }
+  refuse_other_format(path, "JSON", FileFormat::kJson);
   parse(where, read_text_file(path), "download it again");
 }
 

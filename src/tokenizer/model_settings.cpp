@@ -5,6 +5,7 @@
 #include <unordered_set>
 
 #include "base/error.h"
+#include "base/file_kind.h"
 #include "base/json_reader.h"
 #include "base/text_file.h"
 #include "tokenizer/token_table.h"
@@ -135,6 +136,7 @@ void read_file(const std::filesystem::path& directory, std::string_view name,
                void (*read)(const Section&, ModelSettings&), ModelSettings& settings) {
   const std::filesystem::path path = directory / name;
   if (!std::filesystem::exists(path)) return;
+  refuse_other_format(path, "JSON", FileFormat::kJson);
   const Json json = parse_json(read_text_file(path), {path.string(), "download it again"});
   read(Section(path.string(), json), settings);
 }

@@ -4,6 +4,7 @@
 #include <exception>
 
 #include "base/error.h"
+#include "base/file_kind.h"
 #include "base/text_file.h"
 #include "tokenizer/sentencepiece_model.h"
 #include "tokenizer/tokenizer.h"
@@ -118,6 +119,7 @@ std::unique_ptr<Tokenizer> make_sentencepiece_tokenizer(std::string where, const
 
 std::unique_ptr<Tokenizer> load_sentencepiece_tokenizer(const std::filesystem::path& model_directory) {
   const std::filesystem::path path = model_directory / kSentencePieceName;
+  refuse_other_format(path, "a SentencePiece model", FileFormat::kUnknown);
   return make_sentencepiece_tokenizer(path.string(), read_binary_file(path),
                                       read_model_settings(model_directory));
 }

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "tokenizer/streaming_decoder.h"
 #include "tokenizer/tokenizer_files.h"
+#include "tokenizer/tokenizer_kind.h"
 
 namespace refocus {
 namespace {
@@ -112,9 +113,7 @@ std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& model_dir
   const auto vocabulary = vocabulary_name(model_directory);
   if (vocabulary == kSentencePieceName) return load_sentencepiece_tokenizer(model_directory);
   if (vocabulary == kTokenizerJsonName) return load_json_tokenizer(model_directory);
-  throw input_error(
-      model_directory.string(),
-      "expected tokenizer.model or tokenizer.json, got neither; download the model's tokenizer files");
+  refuse_without_tokenizer(model_directory);
 }
 
 }  // namespace refocus

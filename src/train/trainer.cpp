@@ -246,8 +246,8 @@ void Trainer::narrow_tensor(NamedTensor& tensor, std::vector<std::byte>& bytes) 
   } catch (const QuantizeError& e) {
     const auto kept = directory_.last_checkpoint();
     throw input_error(directory_.path().string(),
-                      "{}, a value of {}; use {}, which has float32, or train with "
-                      "--type bf16",
+                      "{}, a value of {}; repeat the command with --resume and another --type, such as f32, "
+                      "or use {}, which has float32",
                       e.what(), tensor.name, kept ? kept->string() : "a checkpoint");
   }
   tensor.view.dtype = options_.output_type;

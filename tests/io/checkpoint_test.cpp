@@ -188,11 +188,13 @@ TEST(Checkpoint, SaysWhatIsMissing) {
   EXPECT_THAT(dir.error(),
               HasSubstr("beside 2 .safetensors files (a.safetensors, b.safetensors, ...), got none"));
   fs::remove(dir.path() / "config.json");
-  EXPECT_THAT(dir.error(), HasSubstr("expected config.json in the model directory, got none"));
-  EXPECT_THAT(error_of([&] { open_checkpoint(dir.path() / "absent"); }),
-              HasSubstr("expected a model directory or a GGUF file, got nothing"));
+  EXPECT_THAT(dir.error(),
+              HasSubstr("got weights (a.safetensors, b.safetensors) without config.json; download it too"));
+  EXPECT_THAT(
+      error_of([&] { open_checkpoint(dir.path() / "absent"); }),
+      HasSubstr("expected a model directory with config.json and weights, or a GGUF file, got nothing"));
   EXPECT_THAT(error_of([&] { open_checkpoint(dir.path() / "a.safetensors"); }),
-              HasSubstr("expected a GGUF file, got another format"));
+              HasSubstr("got a safetensors file; name the directory that has it beside its config.json"));
 }
 
 TEST(Checkpoint, OpensARealModel) {

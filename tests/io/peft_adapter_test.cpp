@@ -105,8 +105,10 @@ TEST_F(PeftAdapter, HalfPrecisionTensorsAndTheScaleAreRead) {
 }
 
 TEST_F(PeftAdapter, ListsTheFilesThatItReads) {
+  write();
   Adapter adapter;
-  const auto opened = testing::opened_files(dir.path(), [&] { adapter = read_peft_adapter(dir.path()); });
+  const auto opened =
+      testing::opened_files(dir.path(), [&] { adapter = read_peft_adapter(dir.path(), base); });
   EXPECT_EQ(testing::names_of(adapter.files), opened);
   ASSERT_EQ(adapter.files.size(), 2u);
   EXPECT_EQ(adapter.files[0], used_file("adapter", dir / "adapter_config.json"));

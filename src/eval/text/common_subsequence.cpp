@@ -99,7 +99,7 @@ std::size_t best_window(std::span<const Id> origins, std::size_t size) {
 }
 
 template <class Id>
-PartialCommon partial_common(Text shorter, Text longer) {
+PartialCommon common_by_strands(Text shorter, Text longer) {
   const std::size_t m = shorter.size();
   const Alphabet alphabet(shorter);
   Strands<Id> strands(alphabet, shorter);
@@ -161,8 +161,8 @@ std::size_t common_subsequence(Text a, Text b) {
 PartialCommon partial_common(Text shorter, Text longer) {
   REFOCUS_CHECK(shorter.size() <= longer.size());
   // Narrow strands go twice as many at once, but must be begun anew more often the longer the pattern is.
-  if (shorter.size() <= 8192) return partial_common<std::int16_t>(shorter, longer);
-  if (shorter.size() <= (std::size_t{1} << 30)) return partial_common<std::int32_t>(shorter, longer);
+  if (shorter.size() <= 8192) return common_by_strands<std::int16_t>(shorter, longer);
+  if (shorter.size() <= (std::size_t{1} << 30)) return common_by_strands<std::int32_t>(shorter, longer);
   throw input_error("extraction", "expected at most 2^30 characters of an option, got {}; shorten it",
                     shorter.size());
 }

@@ -152,6 +152,13 @@ TEST_F(FinishedRun, RefusesDamageWithFileAndLine) {
   error_of([&] { read_finished_run(run); });
   write_file_atomically(file, good);
   read_finished_run(run);
+  write_file_atomically(file, good.substr(0, second) + "{\"doc_id\":1}\n");
+  EXPECT_THAT(error_of([&] { read_finished_run(run); }),
+              HasSubstr("got one where a field is missing; repeat"));
+  write_file_atomically(file, good);
+  write_file_atomically(run / "arms/cot-none/results_refocus.json", "{\"config\":{\"prompt\":3}}");
+  EXPECT_THAT(error_of([&] { read_finished_run(run); }),
+              HasSubstr("results_refocus.json] expected a text as 'config.prompt', got a number 3; repeat"));
   for (const char* text : {"", "[]", "{}", "{\"config\":3}"}) {
     write_file_atomically(run / "arms/cot-none/results_refocus.json", text);
     EXPECT_THAT(error_of([&] { read_finished_run(run); }), HasSubstr("results_refocus.json")) << text;
