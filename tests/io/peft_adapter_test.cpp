@@ -279,7 +279,7 @@ TEST_F(PeftAdapter, MissingFilesAreNamed) {
               HasSubstr("expected adapter_model.safetensors"));
   std::filesystem::remove(dir / "adapter_config.json");
   EXPECT_THAT(error_of([&] { read_peft_adapter(dir.path(), base); }),
-              HasSubstr("got one without the former"));
+              HasSubstr("got weights without adapter_config.json; download it too"));
   EXPECT_THAT(error_of([&] { read_peft_adapter(dir / "none", base); }), HasSubstr("got nothing"));
 }
 
