@@ -50,7 +50,7 @@ class ArmMaps {
                      MapRows& out) const;
 
   std::filesystem::path directory_;
-  nlohmann::json names_;  // files of attention.json
+  std::map<std::string, std::string> names_;  // files of attention.json
   std::map<std::string, NpyFile> files_;
   std::vector<std::int64_t> queries_;
   std::int64_t layers_ = 0, heads_ = 0, keys_ = 0, kept_ = 0;

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "base/json_reader.h"
 #include "base/text_file.h"
 #include "tokenizer/streaming_decoder.h"
 
@@ -178,7 +179,7 @@ ordered_json tokens_json(const Tokenizer* tokenizer, std::span<const std::int32_
 }
 
 void write_json_file(const std::filesystem::path& path, const ordered_json& json) {
-  write_file_atomically(path, json.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
+  write_file_atomically(path, json_text(json) + "\n");
 }
 
 }  // namespace refocus

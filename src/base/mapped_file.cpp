@@ -12,6 +12,7 @@
 #include <mutex>
 
 #include "base/error.h"
+#include "base/file_kind.h"
 
 namespace refocus {
 
@@ -25,18 +26,22 @@ std::map<const std::byte*, std::size_t> mappings;
 
 std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) throw input_error(path.string(), "cannot be opened: {}", std::strerror(errno));
+  if (fd < 0)
+    throw input_error(path.string(), "cannot be opened: {}; {}", std::strerror(errno), read_remedy(errno));
   struct stat status {};
   if (::fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
     ::close(fd);
-    throw input_error(path.string(), "expected a regular file, got something else");
+    throw input_error(path.string(), "expected a file, got {}; check the path",
+                      S_ISDIR(status.st_mode) ? "a directory" : "a device or pipe");
   }
   const auto size = static_cast<std::size_t>(status.st_size);
   void* data = nullptr;
   if (size > 0) data = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd, 0);
   const int map_errno = errno;
   ::close(fd);
-  if (data == MAP_FAILED) throw input_error(path.string(), "cannot be mapped: {}", std::strerror(map_errno));
+  if (data == MAP_FAILED)
+    throw input_error(path.string(), "cannot be mapped: {}; copy it to a local disk",
+                      std::strerror(map_errno));
   if (size > 0) {
     const std::lock_guard lock(mappings_mutex);
     mappings[static_cast<const std::byte*>(data)] = size;

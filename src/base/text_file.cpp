@@ -3,14 +3,20 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 
 #include "base/error.h"
+#include "base/file_kind.h"
 
 namespace refocus {
+
+namespace {
+
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+
+}  // namespace
 
 const char* write_remedy(int error) {
   switch (error) {
@@ -23,18 +29,67 @@ const char* write_remedy(int error) {
     case EPERM:
     case EROFS:
       return "check its permissions, or choose another place";
+    case ENAMETOOLONG:
+    case ELOOP:
+      return "choose another name";
+    case EINVAL:
+    case ENXIO:
+    case ESPIPE:
+      return "name a plain file, not a device";
+    case EMFILE:
+    case ENFILE:
+      return "allow more open files (ulimit -n)";
     default:
       return "free some space or choose another place";
   }
 }
 
-std::string read_text_file(const std::filesystem::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in || std::filesystem::is_directory(path)) {
-    throw input_error(path.string(), "cannot be read: {}; check the path",
-                      std::strerror(errno != 0 ? errno : EISDIR));
+std::string read_binary_file(const std::filesystem::path& path) {
+  const auto refuse = [&](int error) {
+    return input_error(path.string(), "cannot be read: {}; {}", std::strerror(error), read_remedy(error));
+  };
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) throw refuse(errno);
+  std::string text;
+  for (std::array<char, 1 << 16> part;;) {
+    const ssize_t n = ::read(fd, part.data(), part.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n > 0) {
+      text.append(part.data(), static_cast<std::size_t>(n));
+      continue;
+    }
+    const int error = n < 0 ? errno : 0;
+    ::close(fd);
+    if (error != 0) throw refuse(error);
+    if (text.size() < 1024 && text.starts_with("version https://git-lfs")) {
+      throw input_error(path.string(),
+                        "expected the file itself, got a Git LFS pointer; fetch it with 'git lfs pull'");
+    }
+    return text;
   }
-  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+std::string read_text_file(const std::filesystem::path& path) {
+  std::string text = read_binary_file(path);
+  text.erase(0, text.size() - without_byte_order_mark(text, path.string()).size());
+  return text;
+}
+
+std::string_view without_byte_order_mark(std::string_view text, const std::string& where) {
+  if (text.starts_with(kByteOrderMark)) return text.substr(kByteOrderMark.size());
+  for (const std::string_view other : {"\xFF\xFE", "\xFE\xFF"}) {
+    if (!text.starts_with(other)) continue;
+    throw input_error(where,
+                      "expected UTF-8, got the byte order mark of UTF-16; convert the file, as with "
+                      "iconv -f UTF-16 -t UTF-8");
+  }
+  return text;
+}
+
+void check_no_byte_order_mark(std::string_view line, const std::string& where) {
+  if (!line.starts_with(kByteOrderMark)) return;
+  throw input_error(where,
+                    "expected JSON, got a byte order mark before it, as where files were joined; remove it");
 }
 
 namespace {

@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "cli/bundled.h"
-#include "eval/journal/fingerprint.h"
+#include "cli/model_hashes.h"
 
 namespace refocus::cli {
 
@@ -74,7 +74,8 @@ EvalModel eval_model(RunningModel& model, std::string_view remedy) {
           files.eos_ids,
           files.name(),
           name_of_model(files.directory),
-          model_fingerprint(files.directory, files.config_json, *files.weights, files.adapter.get())};
+          files.files,
+          hash_model_files(files.files, model.pool)};
 }
 
 }  // namespace refocus::cli

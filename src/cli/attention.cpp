@@ -9,6 +9,7 @@
 #include "analyze/attention_run.h"
 #include "analyze/explorer_page.h"
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "cli/asking_options.h"
 #include "cli/attention_output.h"
 #include "cli/bundled.h"
@@ -207,8 +208,7 @@ void run(const AttentionOptions& options) {
   if (!options.no_page) write_explorer_page(directory.path());
   directory.commit();
   if (options.json) {
-    fmt::print("{}\n", attention_summary(report, options.output)
-                           .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    fmt::print("{}\n", json_text(attention_summary(report, options.output)));
   } else {
     fmt::print(
         "{}{}: {}\n", attention_tables(report),
@@ -237,6 +237,7 @@ void add_sources(CLI::App& command, AttentionOptions& options) {
       ->needs(task)
       ->check(whole_number(1, 1 << 30));
   command.add_option("--profile", options.profile, "JSON file of prompts (default: Refocus' own)")
+      ->check(not_empty())
       ->needs(task)
       ->type_name("FILE");
   CLI::Option* cot =

@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/json_reader.h"
+#include "cli/checks.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
 #include "generate/benchmark.h"
@@ -72,7 +74,7 @@ nlohmann::ordered_json measure(const BenchOptions& options) {
 void run(const BenchOptions& options) {
   const nlohmann::ordered_json out = measure(options);
   if (options.json) {
-    fmt::print("{}\n", out.dump());
+    fmt::print("{}\n", json_text(out));
     return;
   }
   const auto value = [&](const char* key) { return out.at(key).get<double>(); };
@@ -101,7 +103,7 @@ Action add_bench(CLI::App& command) {
   options->model.add_model(command);
   command.add_option("--repeats", options->repeats, "Counted runs; medians are printed")
       ->capture_default_str()
-      ->check(CLI::Range(1, 1000));
+      ->check(whole_number(1, 1000));
   command.add_flag("--json", options->json, "Print one JSON object");
   options->model.add_threads(command);
   options->model.add_kv_type(command);

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "cli/bundled.h"
+#include "cli/checks.h"
 #include "cli/command.h"
 #include "convert/convert.h"
 #include "io/checkpoint.h"
@@ -60,16 +61,20 @@ Action add_convert(CLI::App& command) {
   command
       .add_option("-m,--model", options->model,
                   "Hugging Face model directory, GGUF file, or name of a bundled model")
+      ->check(not_empty())
       ->required()
       ->type_name("MODEL");
-  command.add_option("-o,--output", options->output, "The GGUF file to write")->required()->type_name("FILE");
+  command.add_option("-o,--output", options->output, "The GGUF file to write")
+      ->check(not_empty())
+      ->required()
+      ->type_name("FILE");
   command.add_option("--type", options->type, "Type of the weights: f32, f16, bf16, q8_0, q4_0 or q4_k")
       ->required()
       ->check(CLI::IsMember({"f32", "f16", "bf16", "q8_0", "q4_0", "q4_k"}));
   command
       .add_option("--threads", options->threads,
                   "Threads to compute with (default: as many as there are processors)")
-      ->check(CLI::Range(1, 1024));
+      ->check(whole_number(1, 1024));
   return [options] { run(*options); };
 }
 

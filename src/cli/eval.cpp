@@ -185,8 +185,10 @@ Action add_eval(CLI::App& command) {
       ->capture_default_str()
       ->check(whole_number(1, 1 << 24));
   command.add_option("--profile", options->profile, "JSON file of prompts (default: Refocus' own)")
+      ->check(not_empty())
       ->type_name("FILE");
-  command.add_option("--rules", options->rules, "How letters are read: anchored (default) or published");
+  command.add_option("--rules", options->rules, "How letters are read: anchored (default) or published")
+      ->check(not_empty());
   for (const char* text_only : {"--cot", "--direct", "--max-new-tokens", "--profile", "--rules"}) {
     loglikelihood->excludes(command.get_option(text_only));
   }

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "cli/asking_options.h"
 #include "cli/checks.h"
 #include "cli/command.h"
@@ -44,7 +45,7 @@ void print_json(const OpenModel& model, const GenerationRequest& request, const 
   out["intervention"] = request.intervention.canonical(model.config.num_hidden_layers);
   out["timing"] = {{"prefill_tps", rate(stats.prefill_tokens, stats.prefill_seconds)},
                    {"decode_tps", rate(stats.decode_tokens, stats.decode_seconds)}};
-  fmt::print("{}\n", out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  fmt::print("{}\n", json_text(out));
 }
 
 void run(const GenerateOptions& options) {

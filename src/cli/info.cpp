@@ -5,9 +5,11 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "base/json_reader.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
 #include "model/adapter.h"
+#include "train/parameters.h"
 
 namespace refocus::cli {
 
@@ -72,7 +74,8 @@ nlohmann::ordered_json describe(const OpenModel& model) {
   out["rope_theta"] = c.rope_theta;
   out["rope_scaling"] = scaling_name(c.rope_scaling.kind);
   out["rms_norm_eps"] = std::stod(fmt::format("{}", c.rms_norm_eps));  // 1e-05, not 9.99999974e-06
-  out["tie_word_embeddings"] = c.tie_word_embeddings;
+  // A head in the weights counts, whatever config.json says.
+  out["tie_word_embeddings"] = has_tied_embeddings(c, *model.weights);
   out["kv_cache_bytes_per_token"] = kv_bytes(c, kKeyBlock) / kKeyBlock;
   out["tokenizer_vocab_size"] =
       model.tokenizer ? nlohmann::json(model.tokenizer->vocab_size()) : nlohmann::json();
@@ -91,11 +94,11 @@ void run(const InfoOptions& options) {
   if (model.adapter) attach_adapter(*model.adapter, model.directory.string(), weights);
   const nlohmann::ordered_json out = describe(model);
   if (options.json) {
-    fmt::print("{}\n", out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    fmt::print("{}\n", json_text(out));
     return;
   }
   for (const auto& [key, value] : out.items()) {
-    fmt::print("{:<26} {}\n", key, value.is_string() ? value.get<std::string>() : value.dump());
+    fmt::print("{:<26} {}\n", key, value.is_string() ? value.get<std::string>() : json_text(value));
   }
 }
 

@@ -8,12 +8,15 @@
 
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <map>
 #include <new>
 
 #include "base/error.h"
+#include "base/file_kind.h"
 #include "cli/command.h"
 #include "cli/command_line.h"
+#include "cli/terminal.h"
 
 namespace {
 
@@ -62,9 +65,11 @@ constexpr Entry kCommands[] = {
      refocus::cli::add_merge},
 };
 
+// One line, whatever the names of files and the texts in it hold.
 int fail(const std::string& message, int status) {
+  constexpr std::size_t kMostShown = 8000;
   std::fflush(stdout);
-  std::fprintf(stderr, "refocus: %s\n", message.c_str());
+  std::fprintf(stderr, "refocus: %s\n", refocus::printable(message, kMostShown).c_str());
   return status;
 }
 
@@ -143,7 +148,9 @@ int main(int argc, char** argv) {
   keep_standard_streams();
   refocus::cli::keep_command_line(argc, argv);
   std::signal(SIGXFSZ, SIG_IGN);  // a file-size limit is then a failed write with a message
-  spdlog::set_default_logger(spdlog::stderr_color_mt("refocus"));
+  const auto colours =
+      refocus::cli::wants_colours() ? spdlog::color_mode::automatic : spdlog::color_mode::never;
+  spdlog::set_default_logger(spdlog::stderr_color_mt("refocus", colours));
   spdlog::set_pattern("%^%l%$: %v");
   try {
     return run(argc, argv);
@@ -153,7 +160,16 @@ int main(int argc, char** argv) {
     return fail(e.what(), 1);
   } catch (const std::bad_alloc&) {
     return fail("[memory] not enough memory; use a smaller --context, --batch or --kv-memory", 1);
+  } catch (const std::filesystem::filesystem_error& e) {
+    return fail(fmt::format("[{}] cannot be looked at: {}; {}", e.path1().string(), e.code().message(),
+                            refocus::read_remedy(e.code().value())),
+                1);
   } catch (const std::exception& e) {
-    return fail(first_line(e.what()), 1);
+    const std::string message = first_line(e.what());
+    // A value of the JSON library was not what the code took it for: the message is in the library's terms.
+    if (message.starts_with("[json.exception")) {
+      return fail("[internal error] a JSON value is not of the expected kind; please report the command", 1);
+    }
+    return fail(message, 1);
   }
 }

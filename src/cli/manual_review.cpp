@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <iostream>
 
 #include "base/error.h"
@@ -122,11 +121,6 @@ class Reviewer {
   bool help_ = false, done_ = false, moved_ = false;
   std::string message_;
 };
-
-bool wants_colours() {
-  const char* no_colour = std::getenv("NO_COLOR");  // no-color.org: any text but an empty one
-  return no_colour == nullptr || *no_colour == 0;
-}
 
 // The page in a window: scrolled where it is longer, with what the keys do in the last line.
 class Window {

@@ -4,9 +4,10 @@
 #include "base/error.h"
 #include "cli/checks.h"
 #include "cli/command.h"
+#include "cli/model_options.h"
 #include "convert/merge.h"
 #include "io/gguf_model.h"
-#include "io/peft_adapter.h"
+#include "model/adapter.h"
 
 namespace refocus::cli {
 
@@ -34,7 +35,9 @@ fs::path tokenizer_directory(const MergeCommandOptions& options, const Checkpoin
 
 void run(const MergeCommandOptions& options) {
   const Checkpoint base = open_checkpoint(options.model);
-  const Adapter adapter = read_peft_adapter(options.adapter);
+  const LlamaConfig config = parse_config(base.config_json, base.config_source);
+  const Adapter adapter =
+      open_adapter(options.adapter, adapter_base(config, base.weights, base.path.string()));
   MergeOptions wanted;
   wanted.output = options.output;
   wanted.tokenizer_directory = tokenizer_directory(options, base);
@@ -59,6 +62,7 @@ Action add_merge(CLI::App& command) {
   auto options = std::make_shared<MergeCommandOptions>();
   command
       .add_option("-m,--model", options->model, "The base: a Hugging Face model directory, or a GGUF file")
+      ->check(not_empty())
       ->required()
       ->type_name("MODEL");
   command.add_option("--adapter", options->adapter, "LoRA adapter: a PEFT directory")
@@ -76,6 +80,7 @@ Action add_merge(CLI::App& command) {
   command
       .add_option("--tokenizer", options->tokenizer,
                   "Directory with the tokenizer to copy (default: that of a base directory)")
+      ->check(not_empty())
       ->type_name("DIR");
   command
       .add_option("--threads", options->threads,

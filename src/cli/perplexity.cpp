@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "cli/asking_options.h"
 #include "cli/checks.h"
 #include "cli/command.h"
@@ -131,6 +132,8 @@ PerplexityReport measure(const PerplexityOptions& options) {
     Progress progress("windows", report.windows, 0);
     scores = score_tokens(arms, tokens, windows, [&](std::int64_t count) { progress.advance(count); });
   }
+  expect_not_overwritten(model.files.files);
+  if (other) expect_not_overwritten(other->files.files);
   for (std::size_t i = 0; i < arms.size(); ++i) {
     report.arms[i].perplexity = summarize_perplexity(scores[i]);
     if (i > 0) report.arms[i].divergence = summarize_divergence(scores[0], scores[i]);
@@ -141,8 +144,7 @@ PerplexityReport measure(const PerplexityOptions& options) {
 void run(const PerplexityOptions& options) {
   const PerplexityReport report = measure(options);
   if (options.json) {
-    fmt::print("{}\n",
-               perplexity_json(report).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    fmt::print("{}\n", json_text(perplexity_json(report)));
   } else {
     fmt::print("{}", perplexity_table(report));
   }

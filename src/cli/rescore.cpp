@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "base/text_file.h"
 #include "cli/checks.h"
 #include "cli/command.h"
@@ -73,8 +74,7 @@ void write_reports(const RunDirectory& run, const Audit& audit, ExtractionRules 
 void show(const RescoreOptions& options, const Audit& audit, std::optional<ExtractionRules> rules) {
   if (options.json) {
     const AuditJsonOptions what{options.list, options.write ? rules : std::nullopt};
-    constexpr auto kReplace = nlohmann::ordered_json::error_handler_t::replace;
-    fmt::print("{}\n", audit_json(audit, what).dump(-1, ' ', false, kReplace));
+    fmt::print("{}\n", json_text(audit_json(audit, what)));
     return;
   }
   if (!audit.finished()) {
@@ -181,9 +181,13 @@ void add_manual(CLI::App& command, RescoreOptions& options) {
                    .add_option("--only", options.only,
                                "Which responses: unparsed by one of the rule sets, disagree, both, or all")
                    ->capture_default_str());
-  needs_manual(command.add_option("--arm", options.review.arm, "Of this arm alone")->type_name("ARM"));
-  needs_manual(command.add_option("--subject", options.review.subject, "Of this subject alone"));
+  needs_manual(command.add_option("--arm", options.review.arm, "Of this arm alone")
+                   ->check(not_empty())
+                   ->type_name("ARM"));
+  needs_manual(
+      command.add_option("--subject", options.review.subject, "Of this subject alone")->check(not_empty()));
   needs_manual(command.add_option("--reviewer", options.review.reviewer, "Your name (default: your login)")
+                   ->check(not_empty())
                    ->type_name("NAME"));
   needs_manual(command.add_option("--seed", options.review.seed, "Seed of the order, in which arms mix")
                    ->capture_default_str()
@@ -203,8 +207,10 @@ Action add_rescore(CLI::App& command) {
       ->required()
       ->check(not_empty())
       ->type_name("RUN_DIR|FILE");
-  command.add_option("--rules", options->rules, "Show the scores by these too: anchored or published");
+  command.add_option("--rules", options->rules, "Show the scores by these too: anchored or published")
+      ->check(not_empty());
   command.add_option("--profile", options->profile, "The same with the rules that a prompt profile asks for")
+      ->check(not_empty())
       ->type_name("FILE");
   command.add_flag("--write", options->write,
                    "Write the run's reports anew, by --rules (default: by those they were written by)");

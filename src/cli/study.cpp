@@ -6,13 +6,14 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "cli/asking_options.h"
 #include "cli/bundled.h"
 #include "cli/checks.h"
 #include "cli/command.h"
+#include "cli/model_hashes.h"
 #include "cli/model_options.h"
 #include "cli/task_arguments.h"
-#include "eval/journal/fingerprint.h"
 #include "eval/task/profile.h"
 #include "eval/task/task_kind.h"
 #include "eval/tasks/task_data.h"
@@ -65,20 +66,18 @@ StudySettings settings_of(const StudyOptions& options, const OpenModel& model) {
 }
 
 nlohmann::ordered_json settings_json(const StudyOptions& options, const EvalModel& model,
-                                     const StudySettings& settings) {
+                                     const StudySettings& settings, const Study& study) {
   nlohmann::ordered_json out = {{"refocus", REFOCUS_VERSION},
                                 {"model", model.path},
-                                {"model_fingerprint", model.fingerprint},
                                 {"task", options.task},
-                                {"data_fingerprint", data_fingerprint(settings.eval.tasks)},
                                 {"limit", options.limit},
                                 {"profile", settings.eval.profile.name},
                                 {"extraction", rules_name(settings.eval.rules)},
                                 {"max_new_tokens", options.max_new_tokens},
                                 {"rows", options.rows},
                                 {"window", options.window},
-                                {"threshold", options.threshold}};
-  if (!options.before.empty()) out["before"] = options.before;
+                                {"threshold", options.threshold},
+                                {"identity", study.identity}};
   return out;
 }
 
@@ -98,12 +97,18 @@ void run(const StudyOptions& options) {
   const EvalModel asked = eval_model(model, "use a model that has one");
   const Study study = run_study(asked, settings, before ? &before->transformer : nullptr);
   const std::vector<StudyComparison> comparisons = compare_texts(study);
-  const nlohmann::ordered_json numbers =
-      study_json(study, comparisons, settings_json(options, asked, settings));
+  nlohmann::ordered_json about = settings_json(options, asked, settings, study);
+  expect_not_overwritten(asked.files);
+  if (before) {
+    about["before"] = options.before;
+    about["before_files"] = hash_model_files(before->files.files, before->pool);
+    expect_not_overwritten(before->files.files);
+  }
+  const nlohmann::ordered_json numbers = study_json(study, comparisons, about);
   write_study(study, comparisons, numbers, directory.path());
   directory.commit();
   if (options.json) {
-    fmt::print("{}\n", numbers.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    fmt::print("{}\n", json_text(numbers));
   } else {
     fmt::print("{}Texts, numbers and pictures: {}\n", study_table(study, comparisons), options.output);
   }
@@ -138,8 +143,10 @@ void add_asking(CLI::App& command, StudyOptions& options) {
       ->capture_default_str()
       ->check(whole_number(1, 1 << 24));
   command.add_option("--profile", options.profile, "JSON file of prompts (default: Refocus' own)")
+      ->check(not_empty())
       ->type_name("FILE");
-  command.add_option("--rules", options.rules, "How letters are read: anchored (default) or published");
+  command.add_option("--rules", options.rules, "How letters are read: anchored (default) or published")
+      ->check(not_empty());
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 
 #include "base/error.h"
@@ -18,13 +19,14 @@ namespace {
 
 // The terminal's other screen, without a cursor; and back.
 constexpr std::string_view kEnter = "\x1b[?1049h\x1b[?25l";
-constexpr std::string_view kLeave = "\x1b[0m\x1b[?25h\x1b[?1049l";
+constexpr std::string_view kLeave = "\x1b[?25h\x1b[?1049l";
+constexpr std::string_view kPlain = "\x1b[0m";
 
 constexpr std::array kEnding = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 
 // What the signal handlers need; set before they are.
 termios found, raw;
-volatile std::sig_atomic_t redraw = 0;
+volatile std::sig_atomic_t redraw = 0, coloured = 0;
 
 void write_all(std::string_view text) {
   while (!text.empty()) {
@@ -37,6 +39,7 @@ void write_all(std::string_view text) {
 
 // Only calls that are safe in a signal handler.
 void leave() {
+  if (coloured != 0) write_all(kPlain);
   write_all(kLeave);
   ::tcsetattr(STDIN_FILENO, TCSANOW, &found);
 }
@@ -108,6 +111,11 @@ Key escaped_key() {
 
 }  // namespace
 
+bool wants_colours() {
+  const char* no_colour = std::getenv("NO_COLOR");
+  return no_colour == nullptr || *no_colour == '\0';
+}
+
 bool is_terminal() { return ::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1; }
 
 Terminal::Terminal() {
@@ -115,6 +123,7 @@ Terminal::Terminal() {
     throw input_error("terminal", "cannot be set up: {}; give the keys on a pipe, one a line",
                       std::strerror(errno));
   }
+  coloured = wants_colours() ? 1 : 0;
   raw = found;
   raw.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO);
   raw.c_cc[VMIN] = 1;

@@ -30,6 +30,10 @@ struct Key {
 // Whether both standard input and output are terminals.
 bool is_terminal();
 
+// Whether colours may be printed at all: unless NO_COLOR is any text but an empty one (no-color.org). Where
+// the output is no terminal, nothing is coloured anyway.
+bool wants_colours();
+
 // One at a time in a process. While it lives, the terminal shows another screen and passes on each key at
 // once, unseen; keys that send signals still do. InputError where the terminal refuses.
 class Terminal {

@@ -1,15 +1,18 @@
 #include "io/checkpoint.h"
 
 #include <algorithm>
+#include <charconv>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "base/error.h"
+#include "base/file_kind.h"
+#include "base/json_reader.h"
 #include "base/text_file.h"
 #include "io/gguf_model.h"
-#include "io/peft_adapter.h"
+#include "io/model_kind.h"
 #include "io/safetensors.h"
-#include "io/strict_json.h"
 #include "io/torch_checkpoint.h"
 #include "io/weight_file.h"
 
@@ -30,6 +33,7 @@ bool is_file(const fs::path& path) {
 }
 
 std::string read_bounded(const fs::path& path, std::uintmax_t limit) {
+  refuse_other_format(path, "JSON", FileFormat::kJson);
   std::error_code failed;
   const std::uintmax_t bytes = fs::file_size(path, failed);
   if (!failed && bytes > limit) {
@@ -51,7 +55,8 @@ void check_shard_name(const std::string& shard, std::string_view extension, std:
 // The weights that each shard must hold, from `{"metadata": ..., "weight_map": {weight: shard}}`.
 std::map<std::string, std::vector<std::string>> read_index(const fs::path& path, std::string_view extension) {
   const std::string where = where_of(path);
-  const auto index = parse_strict_json_object(read_bounded(path, kMaxIndexBytes), where, "the index", 16);
+  const auto index =
+      parse_json_object(read_bounded(path, kMaxIndexBytes), {where, "download the index again"});
   const auto weight_map = index.find("weight_map");
   if (weight_map == index.end() || !weight_map->is_object() || weight_map->empty()) {
     throw input_error(where,
@@ -70,18 +75,24 @@ std::map<std::string, std::vector<std::string>> read_index(const fs::path& path,
   return shards;
 }
 
-void read_sharded(const fs::path& index, std::string_view extension, Read read, WeightMap& weights) {
+void read_file(const fs::path& path, Read read, Checkpoint& checkpoint) {
+  checkpoint.files.push_back(used_file("weights", path));
+  read(path, checkpoint.weights);
+}
+
+void read_sharded(const fs::path& index, std::string_view extension, Read read, Checkpoint& checkpoint) {
   const std::string where = where_of(index);
+  checkpoint.files.push_back(used_file("weights", index));
   for (const auto& [shard, names] : read_index(index, extension)) {
     const fs::path path = index.parent_path() / shard;
     if (!is_file(path)) {
       throw input_error(where, "expected the file '{}' beside the index, got none; download it",
                         printable(shard));
     }
-    read(path, weights);
+    read_file(path, read, checkpoint);
     const std::string source = where_of(path);
     for (const std::string& name : names) {
-      const WeightMap::Entry* entry = weights.find(name);
+      const WeightMap::Entry* entry = checkpoint.weights.find(name);
       if ((entry == nullptr && is_known_buffer(name)) || (entry != nullptr && entry->source == source))
         continue;
       throw input_error(where, "expected weight '{}' in '{}', got {}; download both files again",
@@ -105,18 +116,37 @@ std::vector<fs::path> other_safetensors(const fs::path& directory) {
   return found;
 }
 
-void read_weights(const fs::path& directory, WeightMap& weights) {
+// One shard of several, by its name: NAME-00001-of-00002.safetensors.
+void refuse_lone_shard(const fs::path& path) {
+  const std::string stem = path.stem().string();
+  const std::size_t of = stem.rfind("-of-");
+  if (of == std::string::npos || of < 5) return;
+  int number = 0, count = 0;
+  std::from_chars(stem.data() + of - 5, stem.data() + of, number);
+  std::from_chars(stem.data() + of + 4, stem.data() + stem.size(), count);
+  if (count < 2 || number < 1 || number > count) return;
+  throw input_error(
+      where_of(path),
+      "expected all {} shards with their index beside them, got shard {} alone; download the others "
+      "and model.safetensors.index.json",
+      count, number);
+}
+
+void read_weights(const fs::path& directory, Checkpoint& out) {
   const fs::path safetensors_index = directory / "model.safetensors.index.json";
   const fs::path safetensors = directory / "model.safetensors";
   const fs::path torch_index = directory / "pytorch_model.bin.index.json";
   const fs::path torch = directory / "pytorch_model.bin";
   if (is_file(safetensors_index))
-    return read_sharded(safetensors_index, ".safetensors", read_safetensors, weights);
-  if (is_file(safetensors)) return read_safetensors(safetensors, weights);
+    return read_sharded(safetensors_index, ".safetensors", read_safetensors, out);
+  if (is_file(safetensors)) return read_file(safetensors, read_safetensors, out);
   const std::vector<fs::path> others = other_safetensors(directory);
-  if (others.size() == 1) return read_safetensors(others.front(), weights);
-  if (is_file(torch_index)) return read_sharded(torch_index, ".bin", read_torch_checkpoint, weights);
-  if (is_file(torch)) return read_torch_checkpoint(torch, weights);
+  if (others.size() == 1) {
+    refuse_lone_shard(others.front());
+    return read_file(others.front(), read_safetensors, out);
+  }
+  if (is_file(torch_index)) return read_sharded(torch_index, ".bin", read_torch_checkpoint, out);
+  if (is_file(torch)) return read_file(torch, read_torch_checkpoint, out);
   if (others.size() > 1) {
     throw input_error(
         where_of(directory),
@@ -124,37 +154,65 @@ void read_weights(const fs::path& directory, WeightMap& weights) {
         "download the index too",
         others.size(), printable(others[0].filename().string()), printable(others[1].filename().string()));
   }
-  throw input_error(
-      where_of(directory),
-      "expected weights (model.safetensors.index.json, model.safetensors, one *.safetensors, "
-      "pytorch_model.bin.index.json or pytorch_model.bin), got none; download the model's weights");
+  refuse_missing_weights(directory);
+}
+
+// The weights of a directory, found to be those of a language model in plain numbers.
+void read_language_model(const fs::path& directory, const nlohmann::json& config, Checkpoint& checkpoint) {
+  const auto quantised = quantised_kind(config, directory);
+  const auto refuse_quantised = [&] {
+    throw input_error(checkpoint.config_source, "expected weights in F32, F16 or BF16, got {}; {}",
+                      quantised->name, quantised->remedy);
+  };
+  try {
+    read_weights(directory, checkpoint);
+  } catch (const InputError&) {
+    if (quantised) refuse_quantised();  // whatever else the readers say follows from it
+    throw;
+  }
+  for (const auto& [name, entry] : checkpoint.weights.entries()) {
+    const auto kind = quantised_tensor(name, name_of(entry.view.dtype));
+    if (kind && quantised) refuse_quantised();
+    if (!kind) continue;
+    throw input_error(entry.source, "expected weights in F32, F16 or BF16, got {}; {}", kind->name,
+                      kind->remedy);
+  }
+  if (quantised) {
+    throw input_error(
+        checkpoint.config_source,
+        "expected weights that are used as they are, got {}, which quantises plain weights while "
+        "loading; remove that to run them as they are",
+        quantised->name);
+  }
+  if (const auto other = other_task(config, checkpoint.weights)) {
+    throw input_error(checkpoint.config_source, "expected a model that writes text, got {}; {}", other->name,
+                      other->remedy);
+  }
+  add_missing_prefix(checkpoint.weights, where_of(directory));
 }
 
 }  // namespace
 
 Checkpoint open_checkpoint(const fs::path& directory) {
-  if (is_file(directory)) return read_gguf(directory);
-  std::error_code failed;
-  if (!fs::is_directory(directory, failed)) {
-    throw input_error(where_of(directory),
-                      "expected a model directory or a GGUF file, got {}; check the path",
-                      fs::exists(directory, failed) ? "something else" : "nothing");
+  if (is_file(directory)) {
+    const FileFormat format = kind_of_file(directory).format;
+    if (format == FileFormat::kGguf || format == FileFormat::kOtherGguf) {
+      const UsedFile file = used_file("gguf", directory);
+      Checkpoint checkpoint = read_gguf(directory);
+      checkpoint.files = {file};
+      return checkpoint;
+    }
   }
   const fs::path config = directory / "config.json";
-  if (!is_file(config) && is_peft_adapter(directory)) {
-    throw input_error(where_of(directory),
-                      "expected a model, got a LoRA adapter; name its base model here, and the adapter with "
-                      "--adapter");
-  }
-  if (!is_file(config)) {
-    throw input_error(where_of(directory),
-                      "expected config.json in the model directory, got none; download it");
-  }
+  if (!is_file(config)) refuse_model_path(directory);
   Checkpoint checkpoint;
   checkpoint.path = directory;
   checkpoint.config_source = where_of(config);
+  checkpoint.files.push_back(used_file("config", config));
   checkpoint.config_json = read_bounded(config, kMaxConfigBytes);
-  read_weights(directory, checkpoint.weights);
+  const auto parsed =
+      parse_json_object(checkpoint.config_json, {checkpoint.config_source, "download it again"});
+  read_language_model(directory, parsed, checkpoint);
   return checkpoint;
 }
 

@@ -236,18 +236,12 @@ void check_places(std::vector<TensorInfo>& tensors, std::uint64_t alignment, std
   }
 }
 
-std::uint32_t read_head(ByteReader& reader, const std::string& where) {
-  if (reader.remaining() < 4 || reader.take_text(4) != "GGUF") {
-    throw input_error(where, "expected a GGUF file, got another format; check the path");
+void read_head(ByteReader& reader, const std::string& where) {
+  if (reader.remaining() < 8 || reader.take_text(4) != "GGUF") {
+    throw input_error(where, "expected a whole GGUF file, got {} bytes; download it again",
+                      reader.remaining());
   }
-  const auto version = reader.read<std::uint32_t>();
-  if (version == std::uint32_t{2} << 24 || version == std::uint32_t{3} << 24) {
-    throw input_error(where, "expected a little-endian GGUF file, got a big-endian one; convert it again");
-  }
-  if (version != 2 && version != 3) {
-    throw input_error(where, "expected GGUF version 2 or 3, got {}; convert the model again", version);
-  }
-  return version;
+  reader.read<std::uint32_t>();  // the version, which refuse_other_format has looked at
 }
 
 }  // namespace
@@ -279,7 +273,7 @@ GgufFile GgufFile::open(const std::filesystem::path& path) {
   out.where_ = where_of(path);
   out.file_ = MappedFile::open(path);
   const auto bytes = out.file_->bytes();
-  refuse_placeholder(bytes, out.where_);
+  refuse_other_format(path, bytes, FileFormat::kGguf);
   Parser parser(bytes, out.where_);
   ByteReader& reader = parser.reader();
   read_head(reader, out.where_);

@@ -7,6 +7,8 @@
 
 #include "base/aligned_buffer.h"
 #include "base/error.h"
+#include "base/json_reader.h"
+#include "io/model_kind.h"
 
 namespace refocus {
 
@@ -54,7 +56,8 @@ class Keys {
   std::optional<std::string_view> text(const std::string& key) const { return file_.text(full(key)); }
 
   [[noreturn]] void refuse(const std::string& key, std::string_view expected, std::string_view got) const {
-    throw input_error(file_.where(), "expected {} as metadata '{}', got {}; this model is not supported",
+    throw input_error(file_.where(),
+                      "expected {} as metadata '{}', got {}; the engine computes no other, use another model",
                       expected, full(key), printable(got));
   }
 
@@ -64,24 +67,42 @@ class Keys {
   const GgufFile& file_;
 };
 
+// Files that are GGUF and no model, or one part of one.
+void refuse_other_gguf(const GgufFile& file, const std::filesystem::path& path) {
+  const auto named = gguf_part(path);
+  const std::int64_t count = file.integer("split.count").value_or(0);
+  if (count > 1) refuse_gguf_part(path, file.integer("split.no").value_or(0) + 1, count);
+  const std::string_view architecture = file.text("general.architecture").value_or("");
+  if (architecture.empty() && named && named->count > 1) refuse_gguf_part(path, named->number, named->count);
+  const auto refuse = [&](std::string_view got, std::string_view remedy) {
+    throw input_error(file.where(), "expected a language model, got {}; {}", got, remedy);
+  };
+  const std::string_view type = file.text("general.type").value_or("");
+  if (type == "adapter") {
+    refuse("a LoRA adapter", "give the PEFT directory that it was made from with --adapter");
+  }
+  if (type == "mmproj" || architecture == "clip") {
+    refuse("the part that turns images or sound into embeddings (mmproj)",
+           "name the language model's own GGUF file");
+  }
+  if (type == "imatrix") refuse("an importance matrix", "name the model that it is for");
+  if (file.tensors().empty()) refuse("a file without tensors", "name the model's own GGUF file");
+}
+
 void check_architecture(const GgufFile& file, const Keys& keys) {
   const auto architecture = file.text("general.architecture");
   if (!architecture) {
     throw input_error(file.where(), "expected general.architecture llama, got none; convert the model again");
   }
   if (*architecture != "llama") {
-    throw input_error(file.where(),
-                      "expected general.architecture llama, got {}; this architecture is not supported",
-                      printable(*architecture));
+    throw input_error(
+        file.where(),
+        "expected general.architecture llama, got {}, which is not supported; use a model of the "
+        "LLaMA family",
+        printable(*architecture));
   }
   if (file.has("llama.expert_count") && *file.integer("llama.expert_count") != 0) {
     keys.refuse("expert_count", "no experts", std::to_string(*file.integer("llama.expert_count")));
-  }
-  if (const auto count = file.integer("split.count"); count && *count > 1) {
-    throw input_error(file.where(),
-                      "expected a model in one file, got the first of {}; merge them with "
-                      "llama-gguf-split --merge",
-                      *count);
   }
 }
 
@@ -220,11 +241,12 @@ std::shared_ptr<const void> permute_rope_rows(TensorView& view, std::int64_t hea
 
 Checkpoint read_gguf(const std::filesystem::path& path) {
   const GgufFile file = GgufFile::open(path);
+  refuse_other_gguf(file, path);
   Checkpoint checkpoint;
   checkpoint.path = path;
   checkpoint.vocabulary = vocabulary_of(file);
   const ordered_json config = config_of(file, checkpoint.vocabulary ? &*checkpoint.vocabulary : nullptr);
-  checkpoint.config_json = config.dump(1);
+  checkpoint.config_json = json_text(config, 1);
   checkpoint.config_source = file.where();
   const std::int64_t head_dim = config["head_dim"];
   for (const auto& [stored_name, stored] : file.tensors()) {

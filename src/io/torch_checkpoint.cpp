@@ -195,15 +195,11 @@ class TensorReader {
   std::string_view name_;
 };
 
-void refuse_other_formats(std::span<const std::byte> file, std::string_view where) {
-  refuse_placeholder(file, where);
+void refuse_other_formats(const std::filesystem::path& path, std::span<const std::byte> file,
+                          std::string_view where) {
+  refuse_other_format(path, file, FileFormat::kTorchZip);
   const std::string_view text = ByteReader::as_text(file);
   if (text.starts_with("PK")) return;
-  if (text.starts_with("\x80\x02\x8a\x0a")) {  // the magic number of torch.save before 1.6
-    throw input_error(where,
-                      "is in the format of PyTorch before 1.6; load it with PyTorch 1.6 or later and save it "
-                      "again with torch.save");
-  }
   throw input_error(
       where,
       "expected a zip archive as torch.save writes it, got a file that begins with '{}'; download "
@@ -222,8 +218,10 @@ std::string find_prefix(const ZipDirectory& archive, std::string_view where) {
     prefix = name.substr(0, name.size() - kPickle.size() + 1);
   }
   if (!prefix) {
-    throw input_error(
-        where, "expected <name>/data.pkl in the archive, got none; is it a file that torch.save wrote?");
+    throw input_error(where,
+                      "expected <name>/data.pkl in the archive, got none: torch.save did not write it; give "
+                      "the model's own "
+                      "file");
   }
   return *prefix;
 }
@@ -245,7 +243,7 @@ void check_byte_order(const ZipDirectory& archive, const std::string& prefix, st
 void read_torch_checkpoint(const std::filesystem::path& path, WeightMap& weights) {
   const auto file = MappedFile::open(path);
   const std::string where = where_of(path);
-  refuse_other_formats(file->bytes(), where);
+  refuse_other_formats(path, file->bytes(), where);
   const ZipDirectory archive = read_zip_directory(file->bytes(), where);
   const std::string prefix = find_prefix(archive, where);
   check_byte_order(archive, prefix, where);

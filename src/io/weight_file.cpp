@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "io/byte_reader.h"
+#include "io/model_kind.h"
 
 namespace refocus {
 
@@ -33,18 +34,31 @@ bool is_known_buffer(std::string_view name) {
 }
 
 void refuse_dtype(std::string_view where, std::string_view tensor, std::string_view dtype) {
+  if (const auto kind = quantised_tensor(tensor, dtype)) {
+    throw input_error(where, "expected weights in F32, F16 or BF16, got {}; {}", kind->name, kind->remedy);
+  }
   throw input_error(
-      where, "expected tensor '{}' to be F32, F16 or BF16, got {}; convert the checkpoint to one of these",
+      where,
+      "expected tensor '{}' to be F32, F16 or BF16, got {}; load the model in PyTorch and save it "
+      "again in one of these",
       printable(tensor), printable(dtype));
 }
 
-void refuse_placeholder(std::span<const std::byte> file, std::string_view where) {
-  if (file.empty()) throw input_error(where, "expected weights, got an empty file; download it again");
-  if (ByteReader::as_text(file).starts_with("version https://git-lfs")) {
-    throw input_error(
-        where, "expected weights, got a Git LFS pointer of {} bytes; fetch the file with 'git lfs pull'",
-        file.size());
-  }
+void refuse_other_format(const std::filesystem::path& path, std::span<const std::byte> file,
+                         FileFormat expected) {
+  const FileKind kind = kind_of_file(path, ByteReader::as_text(file).substr(0, kFileHeadBytes), file.size());
+  if (kind.format == expected || kind.format == FileFormat::kUnknown) return;
+  const bool torch = expected == FileFormat::kTorchZip;
+  // Torch files may have their parts in any order, so that a zip archive may be one.
+  if (torch && ByteReader::as_text(file).starts_with("PK\x03\x04")) return;
+  std::string_view remedy = kind.remedy;
+  if (kind.format == FileFormat::kSafetensors) remedy = "rename it to model.safetensors";
+  if (kind.format == FileFormat::kTorchZip) remedy = "rename it to pytorch_model.bin";
+  throw input_error(where_of(path), "expected {}, got {}; {}",
+                    torch                           ? "a PyTorch file (torch.save)"
+                    : expected == FileFormat::kGguf ? "a GGUF file"
+                                                    : "a safetensors file",
+                    kind.name, remedy);
 }
 
 }  // namespace refocus

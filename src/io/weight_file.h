@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/file_kind.h"
+
 namespace refocus {
 
 // The file as it is named in messages.
@@ -28,7 +30,9 @@ bool is_known_buffer(std::string_view name);
 // Refuses, with what to do about it, a tensor of an element type that the program does not read.
 [[noreturn]] void refuse_dtype(std::string_view where, std::string_view tensor, std::string_view dtype);
 
-// InputError where the file is empty or is the small text that Git keeps in place of a large file.
-void refuse_placeholder(std::span<const std::byte> file, std::string_view where);
+// InputError where the file is of another format that the program can name (base/file_kind.h): empty, a Git
+// LFS pointer, a web page, ... A file of no known format passes, for the reader to say what is wrong in it.
+void refuse_other_format(const std::filesystem::path& path, std::span<const std::byte> file,
+                         FileFormat expected);
 
 }  // namespace refocus

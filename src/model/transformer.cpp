@@ -1,6 +1,7 @@
 #include "model/transformer.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstring>
 
@@ -15,6 +16,23 @@
 namespace refocus {
 
 namespace {
+
+// A key or value that is NaN or infinite before it is stored has another cause, which the logits tell.
+void refuse_half_overflow(const std::string& name, std::int64_t layer, std::span<const float> keys,
+                          std::span<const float> values) {
+  for (const auto& [what, numbers] : {std::pair{"keys", keys}, std::pair{"values", values}}) {
+    float largest = 0;
+    for (const float number : numbers) {
+      if (std::isfinite(number)) largest = std::max(largest, std::abs(number));
+    }
+    if (largest < kHalfOverflow) continue;
+    throw input_error(
+        name,
+        "expected {} of up to 65504, the most that a cache of F16 holds, got {} in layer {}; use "
+        "--kv-type f32",
+        what, largest, layer);
+  }
+}
 
 std::size_t floats(std::int64_t rows, std::int64_t stride) { return static_cast<std::size_t>(rows * stride); }
 
@@ -113,6 +131,7 @@ void Transformer::normed_products(const std::vector<float>& norm, std::span<cons
 
 void Transformer::store_keys_and_values(std::span<const SequenceInput> sequences, std::int64_t layer) {
   const std::int64_t dim = config_.head_dim, half = dim / 2, kv_heads = config_.num_key_value_heads;
+  std::atomic<bool> fit = true;
   pool_.parallel_for(static_cast<std::int64_t>(rows_.size()), [&](std::int64_t r, int) {
     const Row& row = rows_[static_cast<std::size_t>(r)];
     const float* cosines = cosines_.data() + r * half;
@@ -122,12 +141,17 @@ void Transformer::store_keys_and_values(std::span<const SequenceInput> sequences
     rope(q_.data() + r * config_.num_attention_heads * dim, config_.num_attention_heads, dim, cosines, sines);
     rope(k, kv_heads, dim, cosines, sines);
     KvSequence& cache = *sequences[row.sequence].cache;
+    if (cache.type() == DType::kF16 && !(fits_half(k, kv_heads * dim) && fits_half(v, kv_heads * dim))) {
+      fit.store(false, std::memory_order_relaxed);
+    }
     const std::int64_t layer_bytes = kv_layer_bytes(config_, cache.type());
     std::byte* block = cache.block(row.position / kKeyBlock) + layer * layer_bytes;
     for (std::int64_t head = 0; head < kv_heads; ++head, block += layer_bytes / kv_heads) {
       store_key_and_value(cache.type(), block, dim, row.position % kKeyBlock, k + head * dim, v + head * dim);
     }
   });
+  const std::size_t stored = floats(static_cast<std::int64_t>(rows_.size()), kv_heads * dim);
+  if (!fit) refuse_half_overflow(name_, layer, {k_.data(), stored}, {v_.data(), stored});
 }
 
 void Transformer::attend(std::span<const SequenceInput> sequences, std::int64_t layer) {
@@ -218,10 +242,14 @@ void Transformer::refuse_non_finite() const {
     throw input_error(
         name_, "expected finite weights, got NaN or infinity in {}; download the checkpoint again", *culprit);
   }
+  const bool intervened =
+      std::ranges::any_of(attention_, [](const AttentionSequence& s) { return s.hooks.rewrite != nullptr; });
   throw input_error(
       name_,
-      "expected finite logits, got NaN or infinity although all weights are finite; the model's "
-      "activations overflow float32, check config.json against the weights");
+      "expected finite logits, got NaN or infinity although all weights are finite: activations overflow "
+      "float32; check {}{}config.json against the weights",
+      intervened ? "--intervene's alpha, " : "",
+      adapter_ != nullptr ? "whether the adapter is this model's, " : "");
 }
 
 }  // namespace refocus

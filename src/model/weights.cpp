@@ -1,6 +1,7 @@
 #include "model/weights.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <set>
 
@@ -17,16 +18,12 @@ class Binder {
 
   const TensorView& take(const std::string& name, const std::vector<std::int64_t>& shape) {
     const WeightMap::Entry* entry = map_.find(name);
-    if (entry == nullptr) {
-      throw input_error(where_,
-                        "expected tensor {} {}, got none; the checkpoint is incomplete, download it again",
-                        name, shape_text(shape));
-    }
+    if (entry == nullptr) refuse_missing(name, shape);
     if (entry->view.shape != shape) {
-      throw input_error(entry->source,
-                        "expected tensor {} of shape {} as config.json says, got {}; the two files belong to "
-                        "different models",
-                        name, shape_text(shape), shape_text(entry->view.shape));
+      throw input_error(entry->source, "expected tensor {} of shape {} as {} says, got {}; {}", name,
+                        shape_text(shape), settings(*entry), shape_text(entry->view.shape),
+                        one_file(*entry) ? "the file contradicts itself, convert the model again"
+                                         : "the two files belong to different models, download both again");
     }
     taken_.insert(name);
     return entry->view;
@@ -44,20 +41,67 @@ class Binder {
 
   bool has(const std::string& name) const { return map_.find(name) != nullptr; }
 
-  void refuse_others() const {
+  void refuse_others(std::int64_t layers) const {
     for (const auto& [name, entry] : map_.entries()) {
       const bool buffer = name.ends_with("rotary_emb.inv_freq") || name.ends_with("rotary_emb.cos_cached") ||
                           name.ends_with("rotary_emb.sin_cached");
-      if (!buffer && !taken_.contains(name) && name != "lm_head.weight") {
-        throw input_error(
-            entry.source,
-            "tensor {} is no part of a LLaMA model of this config; this architecture is not supported",
-            printable(name));
+      if (buffer || taken_.contains(name) || name == "lm_head.weight") continue;
+      if (layer_of(name) >= layers) {
+        throw input_error(entry.source, "expected {} layers as {} says, got tensor {}; {}", layers,
+                          settings(entry), printable(name), kOtherConfig);
       }
+      throw input_error(
+          entry.source,
+          "expected the tensors of a LLaMA model, got {} too, which would be left out; use a model "
+          "of the LLaMA family",
+          printable(name, 160));
     }
   }
 
  private:
+  static constexpr const char* kOtherConfig =
+      "weights and settings belong to different models, or one of them was changed; download both again";
+
+  // A GGUF file has its settings in itself.
+  bool one_file(const WeightMap::Entry& entry) const { return entry.source == where_; }
+  const char* settings(const WeightMap::Entry& entry) const {
+    return one_file(entry) ? "its metadata" : "config.json";
+  }
+
+  // The number of the layer that a tensor is in, or -1.
+  static std::int64_t layer_of(std::string_view name) {
+    constexpr std::string_view kLayers = "model.layers.";
+    std::int64_t layer = -1;
+    if (!name.starts_with(kLayers)) return layer;
+    std::from_chars(name.data() + kLayers.size(), name.data() + name.size(), layer);
+    return layer;
+  }
+
+  [[noreturn]] void refuse_missing(const std::string& name, const std::vector<std::int64_t>& shape) const {
+    const std::string shown = fmt::format("{} {}", name, shape_text(shape));
+    if (map_.entries().empty()) {
+      throw input_error(where_, "expected tensor {}, got no tensors at all; download the weights again",
+                        shown);
+    }
+    if (name == "lm_head.weight") {
+      throw input_error(
+          where_,
+          "expected tensor {}, or tie_word_embeddings true in config.json, got neither; download "
+          "the model with its output matrix (LlamaForCausalLM), or set tie_word_embeddings if the "
+          "embeddings are its output matrix too",
+          shown);
+    }
+    std::int64_t layers = 0;
+    for (const auto& [other, entry] : map_.entries()) layers = std::max(layers, layer_of(other) + 1);
+    const WeightMap::Entry& any = map_.entries().begin()->second;
+    if (const std::int64_t layer = layer_of(name); layers > 0 && layer >= layers) {
+      throw input_error(where_, "expected tensor {}, since {} says more layers, got {} layers; {}", shown,
+                        settings(any), layers, kOtherConfig);
+    }
+    throw input_error(where_, "expected tensor {}, got none; the weights are incomplete, download them again",
+                      shown);
+  }
+
   const WeightMap& map_;
   std::string where_;
   std::set<std::string, std::less<>> taken_;
@@ -107,7 +151,7 @@ LlamaWeights bind_weights(const LlamaConfig& config, const WeightMap& map, const
   const bool tied = config.tie_word_embeddings && !bind.has("lm_head.weight");
   w.lm_head = tied ? w.embed_tokens : bind.linear("lm_head", config.vocab_size, config.hidden_size);
   w.rope_factors = bind_rope_factors(bind, config, where);
-  bind.refuse_others();
+  bind.refuse_others(config.num_hidden_layers);
   return w;
 }
 

@@ -203,6 +203,7 @@ Study run_study(const EvalModel& model, const StudySettings& settings, Transform
   Study study;
   study.layers = model.transformer.config().num_hidden_layers;
   study.has_before = before != nullptr;
+  study.identity = run_identity(model, settings.eval, plan);
   for (const PlannedArm& arm : plan.arms) {
     study.arms.push_back({arm.name, std::string(prompt_kind_name(arm.arm.prompt)), arm.arm.intervention, {}});
   }

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "analyze/row_statistics.h"
+#include "base/json_reader.h"
 #include "base/text_file.h"
 #include "eval/text/csv_writer.h"
 #include "study/study_figures.h"
@@ -85,6 +86,7 @@ constexpr const char* kQuestions[] = {"right_or_wrong", "prompts", "intervention
 ordered_json comparison_json(const Study& study, const StudyComparison& comparison) {
   ordered_json rows = ordered_json::array();
   for (const StatisticDifference& row : comparison.rows) {
+    const std::optional<Interval>& interval = row.difference.interval;
     rows.push_back({{"layer", row.layer},
                     {"statistic", study.statistics[row.statistic]},
                     {"first_texts", row.first_texts},
@@ -92,8 +94,8 @@ ordered_json comparison_json(const Study& study, const StudyComparison& comparis
                     {"first_mean", row.first_mean},
                     {"second_mean", row.second_mean},
                     {"difference", row.difference.difference},
-                    {"low", row.difference.interval.low},
-                    {"high", row.difference.interval.high},
+                    {"low", interval ? ordered_json(interval->low) : ordered_json()},
+                    {"high", interval ? ordered_json(interval->high) : ordered_json()},
                     {"p", row.difference.p},
                     {"p_holm", row.p_holm}});
   }
@@ -142,8 +144,7 @@ ordered_json study_json(const Study& study, std::span<const StudyComparison> com
 
 void write_study(const Study& study, std::span<const StudyComparison> comparisons,
                  const ordered_json& numbers, const std::filesystem::path& directory) {
-  write_file_atomically(directory / "study.json",
-                        numbers.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
+  write_file_atomically(directory / "study.json", json_text(numbers, 1) + "\n");
   write_file_atomically(directory / "texts.csv", study_csv(study));
   write_file_atomically(directory / "arms.svg", arms_svg(study));
   for (const StudyComparison& comparison : comparisons) {

@@ -98,10 +98,11 @@ void add_comparison(const Study& study, const StudyComparison& comparison, TextL
   for (const StatisticDifference& row : comparison.rows) {
     if (row.p_holm < 0.05) clear.push_back(&row);
   }
-  // The clearest by the distance from 0 in half-widths of the interval, which orders as p does.
+  // The clearest by the distance from 0 in half-widths of the interval, which orders as p does. Those without
+  // an interval come last.
   const auto clearness = [](const StatisticDifference* row) {
-    const double half = row->difference.interval.high - row->difference.difference;
-    return half > 0 ? std::fabs(row->difference.difference) / half : INFINITY;
+    const MeanDifference& d = row->difference;
+    return d.interval ? std::fabs(d.difference) / (d.interval->high - d.difference) : 0.0;
   };
   std::ranges::stable_sort(clear, std::greater(), clearness);
   out.line(fmt::format("  {} of {} statistics and layers differ by more than chance (Holm's p < 0.05){}",
@@ -118,11 +119,12 @@ void add_comparison(const Study& study, const StudyComparison& comparison, TextL
   for (std::size_t i = 0; i < std::min(kMost, clear.size()); ++i) {
     const StatisticDifference& row = *clear[i];
     const MeanDifference& d = row.difference;
-    out.line(
-        "  " + left(study.statistics[row.statistic], 30) + right(std::to_string(row.layer), 6) +
-        right(shown(row.first_mean), 10) + right(shown(row.second_mean), 10) +
-        right(fmt::format("{:+.3f} [{:+.3f}, {:+.3f}]", d.difference, d.interval.low, d.interval.high), 30) +
-        right(row.p_holm < 1e-4 ? "<.0001" : fmt::format("{:.4f}", row.p_holm), 9));
+    const std::string interval =
+        d.interval ? fmt::format("[{:+.3f}, {:+.3f}]", d.interval->low, d.interval->high) : "(no spread)";
+    out.line("  " + left(study.statistics[row.statistic], 30) + right(std::to_string(row.layer), 6) +
+             right(shown(row.first_mean), 10) + right(shown(row.second_mean), 10) +
+             right(fmt::format("{:+.3f} {}", d.difference, interval), 30) +
+             right(row.p_holm < 1e-4 ? "<.0001" : fmt::format("{:.4f}", row.p_holm), 9));
   }
   out.line();
 }

@@ -2,6 +2,8 @@
 
 #include "base/error.h"
 #include "tokenizer/streaming_decoder.h"
+#include "tokenizer/tokenizer_files.h"
+#include "tokenizer/tokenizer_kind.h"
 
 namespace refocus {
 namespace {
@@ -108,14 +110,10 @@ void Tokenizer::apply_settings(const std::string& where, const ModelSettings& se
 }
 
 std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& model_directory) {
-  if (std::filesystem::exists(model_directory / "tokenizer.model")) {
-    return load_sentencepiece_tokenizer(model_directory);
-  }
-  if (std::filesystem::exists(model_directory / "tokenizer.json"))
-    return load_json_tokenizer(model_directory);
-  throw input_error(
-      model_directory.string(),
-      "expected tokenizer.model or tokenizer.json, got neither; download the model's tokenizer files");
+  const auto vocabulary = vocabulary_name(model_directory);
+  if (vocabulary == kSentencePieceName) return load_sentencepiece_tokenizer(model_directory);
+  if (vocabulary == kTokenizerJsonName) return load_json_tokenizer(model_directory);
+  refuse_without_tokenizer(model_directory);
 }
 
 }  // namespace refocus

@@ -45,7 +45,7 @@ TEST(BadModel, IsAbsent) {
   const TempDir dir;
   expect_refused(dir.path(), {"config.json", "download it"});
   write_file(dir / "file", "x");
-  expect_refused(dir / "file", {"expected a GGUF file, got another format"});
+  expect_refused(dir / "file", {"or a GGUF file, got the text 'x'", "check the path"});
 }
 
 TEST(BadModel, HasNoWeights) {
@@ -84,7 +84,7 @@ TEST(BadModel, DoesNotFitItsConfig) {
   testing::edit_json(model / "config.json",
                      {{"intermediate_size", right["intermediate_size"]},
                       {"num_hidden_layers", right["num_hidden_layers"].get<int>() + 1}});
-  expect_refused(model, {"got none", "incomplete"});
+  expect_refused(model, {"config.json says more layers", "different models"});
   testing::edit_json(model / "config.json", {{"model_type", "gpt2"}, {"architectures", {"GPT2LMHeadModel"}}});
   expect_refused(model, {"config.json"});
   write_file(model / "config.json", "{\"hidden_size\": ");
@@ -132,6 +132,81 @@ TEST(BadModel, HasAnotherModelsTokenizer) {
   const fs::path model = copy_model("mha-f32", dir / "m");  // 101 tokens; the tokenizer has 512
   fs::copy_file(testing::small_model() + "/tokenizer.model", model / "tokenizer.model");
   expect_refused(model, {"at most 101 tokens", "512", "copy the model's own"});
+}
+
+TEST(BadModel, IsOfAnotherKind) {
+  const TempDir dir;
+  const fs::path model = copy_model("mha-f32", dir / "m");
+  const std::string weights = file_text(model / "model.safetensors");
+  testing::edit_json(model / "config.json",
+                     {{"quantization_config", {{"quant_method", "awq"}, {"bits", 4}}}});
+  expect_refused(model, {"config.json] expected weights", "AWQ to 4 bits", "remove that"});
+  testing::edit_json(model / "config.json", {{"quantization_config", nullptr}});
+  write_file(model / "model.safetensors", "<!DOCTYPE html><html>");
+  expect_refused(
+      model, {"model.safetensors] expected a safetensors file, got a web page", "download the file itself"});
+  write_file(model / "model.safetensors",
+             "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n");
+  expect_refused(model, {"model.safetensors]", "got a Git LFS pointer", "git lfs pull"});
+  fs::remove(model / "model.safetensors");
+  write_file(model / "pytorch_model.bin", weights);
+  expect_refused(model, {"pytorch_model.bin]", "got a safetensors file", "rename it to model.safetensors"});
+  fs::remove(model / "pytorch_model.bin");
+  write_file(model / "m-00002-of-00003.gguf", "GGUF");
+  expect_refused(
+      model, {"a split GGUF file (m-00002-of-00003.gguf)", "llama-gguf-split --merge m-00001-of-00003.gguf"});
+}
+
+TEST(BadModel, LacksItsOutputMatrixButDoesNotTieIt) {
+  const TempDir dir;
+  const fs::path model = copy_model("mha-f32", dir / "m");
+  std::string file = file_text(model / "model.safetensors");
+  const std::size_t at = file.find("\"lm_head.weight\"");
+  ASSERT_NE(at, std::string::npos);
+  file.replace(at, 16, "\"rotary_emb.inv\"");  // a tensor of another name, of the same length
+  write_file(model / "model.safetensors", file);
+  const std::vector<std::string> parts = {"expected tensor lm_head.weight [101, 48]",
+                                          "or tie_word_embeddings true in config.json, got neither"};
+  expect_refused(model, parts);
+  testing::edit_json(model / "config.json", {{"tie_word_embeddings", "yes"}});
+  expect_refused(model,
+                 {"config.json] expected true or false for tie_word_embeddings, got \"yes\"; correct"});
+}
+
+TEST(BadModel, OverflowsAHalfPrecisionCache) {
+  const TempDir dir;
+  const fs::path model = copy_model("mha-f32", dir / "m");
+  put_float(model / "model.safetensors", "model.layers.1.self_attn.k_proj.weight", 5, 1e9f);
+  const Arguments logits = {"logits", "-m", model.string(),          "--tokens",
+                            "1,2,3",  "-o", (dir / "a.npy").string()};
+  expect_failure(testing::refocus(plus(logits, {"--kv-type", "f16"})), 1,
+                 {"expected keys of up to 65504", "in layer 1", "use --kv-type f32"});
+  EXPECT_FALSE(fs::exists(dir / "a.npy"));
+  EXPECT_EQ(testing::refocus(plus(logits, {"--kv-type", "f32"})).status, 0);  // the remedy
+}
+
+TEST(BadModel, HasATokenizerOfAnotherKind) {
+  const TempDir dir;
+  const fs::path model = copy_model("mha-f32", dir / "m");
+  const auto expect = [&](const std::vector<std::string>& parts) {
+    expect_failure(testing::refocus({"tokenize", "-m", model.string(), "-p", "x"}), 1, parts);
+  };
+  expect({"expected tokenizer.model or tokenizer.json, got neither; download"});
+  write_file(model / "vocab.txt", "[PAD]\n");
+  expect({"got vocab.txt (WordPiece, of BERT models); make a tokenizer.json with transformers"});
+  write_file(model / "tokenizer.json", R"({"model":{"type":"Unigram"},"decoder":{"type":"Fuse"}})");
+  expect({"tokenizer.json] expected a model of type BPE, got 'Unigram'"});
+  write_file(model / "tokenizer.model", "IQ== 0\nIg== 1\n");
+  expect(
+      {"tokenizer.model] expected a SentencePiece model, got a tiktoken vocabulary; use the model's "
+       "tokenizer.json"});
+  write_file(model / "tokenizer.model", "");
+  expect({"tokenizer.model] expected a SentencePiece model, got an empty file; download it again"});
+  write_file(model / "tokenizer.model", "<html>");
+  expect({"tokenizer.model] expected a SentencePiece model, got a web page"});
+  fs::remove(model / "tokenizer.model");
+  write_file(model / "tokenizer.json", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n");
+  expect({"tokenizer.json] expected JSON, got a Git LFS pointer"});
 }
 
 TEST(BadModel, IsFoundOutBeforeAnEvaluationWritesAnything) {

@@ -39,6 +39,16 @@ TEST(Info, DescribesAModelWithoutATokenizer) {
   EXPECT_THAT(plain.out, HasSubstr("hidden_size"));
 }
 
+TEST(Info, SaysThatAHeadInTheWeightsIsNotTied) {
+  const testing::TempDir dir;
+  const std::filesystem::path model = testing::copy_model("mha-f32", dir / "m");
+  for (const bool said : {true, false}) {
+    testing::edit_json(model / "config.json", {{"tie_word_embeddings", said}});
+    const Json out = one_json_line(testing::refocus({"info", "-m", model.string(), "--json"}));
+    EXPECT_EQ(out["tie_word_embeddings"], false);
+  }
+}
+
 TEST(Extract, PrintsOneObjectALine) {
   const std::string lines = R"({"choices":["ice","fire"],"response":"Analysis: A looks cold.\nResponse: B"})"
                             "\n"
@@ -77,7 +87,8 @@ TEST(Extract, NamesTheBadLine) {
   const auto run = [&](const std::string& line) {
     return testing::refocus({"extract", "--task", "piqa", "-"}, {.input = good + line + "\n"});
   };
-  EXPECT_THAT(run("{\"choices\":[").err, HasSubstr("refocus: [standard input:2] expected a JSON object"));
+  EXPECT_THAT(run("{\"choices\":[").err,
+              HasSubstr("refocus: [standard input:2] expected JSON with a value at column 13"));
   EXPECT_THAT(run("[1]").err, HasSubstr("[standard input:2] expected a JSON object"));
   EXPECT_THAT(run(R"({"choices":["a","b"]})").err,
               HasSubstr("[standard input:2] expected a text 'response'"));

@@ -107,12 +107,14 @@ TEST(GgufFile, TensorsAreViewsOutermostFirst) {
 }
 
 TEST(GgufFile, RefusesOtherFormatsAndVersions) {
-  EXPECT_THAT(error_of_bytes("PK\3\4"), HasSubstr("expected a GGUF file, got another format"));
+  EXPECT_THAT(error_of_bytes("PK\3\4"),
+              HasSubstr("expected a GGUF file, got a zip archive; unpack it first"));
   EXPECT_THAT(error_of_bytes(""), HasSubstr("empty file"));
   GgufBytes file;
   for (const std::uint32_t version : {0U, 1U, 4U}) {
     file.version = version;
-    EXPECT_THAT(error_of_file(file), HasSubstr(fmt::format("expected GGUF version 2 or 3, got {}", version)));
+    EXPECT_THAT(error_of_file(file),
+                HasSubstr(fmt::format("got a GGUF file of version {} rather than 2 or 3", version)));
   }
   file.version = 3U << 24;
   EXPECT_THAT(error_of_file(file), HasSubstr("big-endian"));

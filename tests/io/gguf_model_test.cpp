@@ -125,7 +125,8 @@ TEST(GgufModel, RefusesWhatTheEngineDoesNotCompute) {
   EXPECT_THAT(
       error("llama.attention.head_count_kv", gguf_array("llama.attention.head_count_kv", 5, 2, mixed)),
       HasSubstr("expected one size for all layers"));
-  EXPECT_THAT(error("split.count", gguf_u32("split.count", 3)), HasSubstr("the first of 3"));
+  EXPECT_THAT(error("split.count", gguf_u32("split.count", 3)),
+              HasSubstr("got part 1 of 3; give its parts the names NAME-00001-of-00003.gguf"));
   for (const char* key :
        {"llama.context_length", "llama.embedding_length", "llama.block_count", "llama.feed_forward_length",
         "llama.attention.head_count", "llama.attention.layer_norm_rms_epsilon"}) {
@@ -151,6 +152,8 @@ TEST(GgufModel, RefusesWhatTheEngineDoesNotCompute) {
 TEST(GgufModel, QueryAndKeyRowsAreReordered) {
   const GgufOnDisk on_disk(small_gguf_model());
   const Checkpoint checkpoint = open_checkpoint(on_disk.path);
+  ASSERT_EQ(checkpoint.files.size(), 1u);
+  EXPECT_EQ(checkpoint.files[0], used_file("gguf", on_disk.path));
   EXPECT_EQ(checkpoint.path, on_disk.path);
   const auto q = to_f32(checkpoint.weights.find("model.layers.0.self_attn.q_proj.weight")->view);
   const int source[] = {0, 2, 1, 3, 4, 6, 5, 7};

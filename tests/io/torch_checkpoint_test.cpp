@@ -113,13 +113,16 @@ TEST(TorchCheckpoint, RefusesWhatIsNoStateDict) {
 
 TEST(TorchCheckpoint, RefusesOtherFormats) {
   EXPECT_THAT(error_of_golden("legacy.bin"),
-              HasSubstr("is in the format of PyTorch before 1.6; load it with PyTorch 1.6 or later"));
+              HasSubstr("expected a PyTorch file (torch.save), got a PyTorch file of before version 1.6; "
+                        "load it with PyTorch 1.6 or "
+                        "later and save it again with torch.save"));
   EXPECT_THAT(error_of_golden("byteorder_big.bin"), HasSubstr("expected byte order 'little', got 'big'"));
   EXPECT_THAT(error_of_golden("deflated.bin"), AllOf(HasSubstr("data.pkl' is compressed (method 8)"),
                                                      HasSubstr("save the checkpoint again with torch.save")));
   const testing::TempDir dir;
   write_file_atomically(dir / "a.bin", "<html>");
-  EXPECT_THAT(error_of([&] { read(dir / "a.bin"); }), HasSubstr("got a file that begins with '<html>'"));
+  EXPECT_THAT(error_of([&] { read(dir / "a.bin"); }),
+              HasSubstr("got a web page (HTML or XML); download the file itself"));
   write_file_atomically(dir / "a.bin", "");
   EXPECT_THAT(error_of([&] { read(dir / "a.bin"); }), HasSubstr("got an empty file"));
   write_file_atomically(dir / "a.bin", "version https://git-lfs.github.com/spec/v1\n");

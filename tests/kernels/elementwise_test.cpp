@@ -6,6 +6,7 @@
 #include "kernels/rope.h"
 #include "kernels/swiglu.h"
 #include "kernels/targets.h"
+#include "tensor/half.h"
 
 namespace refocus {
 namespace {
@@ -77,6 +78,23 @@ TEST_P(Elementwise, ArgmaxTakesTheFirstOfEqualsAndRefusesWhatIsNotFinite) {
         const float before = std::exchange(x[i], bad);
         EXPECT_EQ(argmax(x.data(), n), -1);
         EXPECT_FALSE(all_finite(x.data(), n));
+        x[i] = before;
+      }
+    }
+  }
+}
+
+TEST_P(Elementwise, FitsHalfIsWhetherRoundingToF16StaysFinite) {
+  for (const std::size_t size : {0U, 1U, 3U, 8U, 17U, 64U, 70U}) {
+    std::vector<float> x(size, -65504.0f);
+    const auto n = static_cast<std::int64_t>(size);
+    EXPECT_TRUE(fits_half(x.data(), n));
+    for (std::size_t i = 0; i < size; ++i) {
+      for (const float value :
+           {65519.996f, 65520.0f, -65519.996f, -65520.0f, 1e-30f, 1e30f, kInfinity, kNaN}) {
+        const float before = std::exchange(x[i], value);
+        EXPECT_EQ(fits_half(x.data(), n), std::isfinite(f16_to_f32(f32_to_f16(value))))
+            << value << " at " << i;
         x[i] = before;
       }
     }

@@ -1,5 +1,9 @@
 #include "model/config.h"
 
+#include <algorithm>
+#include <utility>
+#include <vector>
+
 #include "support.h"
 
 namespace refocus {
@@ -11,6 +15,15 @@ const std::string kSizes =
     R"("vocab_size":10,"hidden_size":8,"intermediate_size":16,"num_hidden_layers":2,"num_attention_heads":4)";
 
 LlamaConfig parse(const std::string& more) { return parse_config("{" + kSizes + more + "}", "config.json"); }
+// The sizes with one key replaced or added.
+std::string with(const std::string& key, const std::string& value) {
+  std::string text = "{" + kSizes + "}";
+  const std::size_t at = text.find("\"" + key + "\":");
+  if (at == std::string::npos)
+    return text.substr(0, text.size() - 1) + fmt::format(",\"{}\":{}}}", key, value);
+  const std::size_t begin = at + key.size() + 3;
+  return text.replace(begin, text.find_first_of(",}", begin) - begin, value);
+}
 std::string error(const std::string& more) {
   return testing::error_of([&] { parse(more); });
 }
@@ -43,20 +56,73 @@ TEST(LlamaConfig, ReadsRopeScalingUnderEveryName) {
 }
 
 TEST(LlamaConfig, RefusesWhatItWouldComputeWrongly) {
-  EXPECT_THAT(error(R"(,"model_type":"qwen3")"),
-              HasSubstr("[config.json] expected model_type llama, got qwen3"));
-  EXPECT_THAT(error(R"(,"model_type":"mistral","sliding_window":4096)"), HasSubstr("got mistral"));
+  EXPECT_THAT(
+      error(R"(,"model_type":"qwen3")"),
+      HasSubstr(
+          R"([config.json] expected llama or mistral for model_type, got "qwen3"; use a model of the LLaMA)"));
+  EXPECT_THAT(error(R"(,"model_type":"mistral","sliding_window":4096)"),
+              HasSubstr("expected null for sliding_window, since attention within a window is not computed "
+                        "here, got 4096; set it "
+                        "to null and max_position_embeddings to 4096"));
   EXPECT_NO_THROW(parse(R"(,"model_type":"mistral","sliding_window":null)"));
-  EXPECT_THAT(error(R"(,"hidden_act":"gelu")"), HasSubstr("hidden_act silu, got gelu"));
-  EXPECT_THAT(error(R"(,"rope_scaling":{"type":"yarn","factor":4})"), HasSubstr("got yarn"));
+  EXPECT_THAT(error(R"(,"hidden_act":"gelu")"), HasSubstr(R"(expected silu for hidden_act, got "gelu")"));
+  EXPECT_THAT(error(R"(,"rope_scaling":{"type":"yarn","factor":4})"),
+              HasSubstr(R"(llama3 for rope_scaling.type, got "yarn")"));
   EXPECT_THAT(error(R"(,"rope_scaling":{"type":"linear"})"), HasSubstr("factor"));
-  EXPECT_THAT(error(R"(,"num_key_value_heads":3)"), HasSubstr("multiple of num_key_value_heads"));
+  EXPECT_THAT(error(R"(,"num_key_value_heads":3)"),
+              HasSubstr("expected a divisor of num_attention_heads (4) for num_key_value_heads, got 3"));
   EXPECT_THAT(error(R"(,"head_dim":3)"), HasSubstr("even head_dim"));
   EXPECT_THAT(error(R"(,"rms_norm_eps":-1)"), HasSubstr("positive number for rms_norm_eps"));
   EXPECT_THAT(error(R"(,"num_key_value_heads":0)"), HasSubstr("positive integer"));
   EXPECT_THAT(testing::error_of([] { parse_config("[1]", "x"); }), HasSubstr("[x] expected a JSON object"));
-  EXPECT_THAT(testing::error_of([] { parse_config("{", "x"); }), HasSubstr("JSON object"));
+  EXPECT_THAT(testing::error_of([] { parse_config("{", "x"); }),
+              HasSubstr("[x] expected JSON with a key in quotes or '}' at line 1, column 2, got the end"));
+  EXPECT_THAT(testing::error_of([] { parse_config(std::string(200'000, '['), "x"); }),
+              HasSubstr("[x] expected JSON of at most 64 levels"));
   EXPECT_THAT(testing::error_of([] { parse_config("{}", "x"); }), HasSubstr("vocab_size, got none"));
+}
+
+TEST(LlamaConfig, NamesKeyExpectationAndValueOfAWrongType) {
+  const std::vector<std::pair<std::string, std::vector<std::string>>> wrong = {
+      {"a positive integer",
+       {"\"8\"", "8.5", "-8", "0", "true", "[8]", "{}", "1e99", "18446744073709551615"}},
+      {"a positive number", {"\"1\"", "-1", "0", "false", "[1]", "{}"}},
+      {"a string", {"1", "true", "[\"a\"]", "{}"}},
+      {"true or false", {"\"true\"", "1", "0", "[]", "{}"}},
+      {"an object or null", {"\"linear\"", "1", "true", "[1]"}}};
+  const std::vector<std::pair<std::string, std::vector<std::string>>> keys = {
+      {"a positive integer",
+       {"vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+        "num_key_value_heads", "head_dim", "max_position_embeddings"}},
+      {"a positive number", {"rms_norm_eps", "rope_theta"}},
+      {"a string", {"model_type", "hidden_act"}},
+      {"true or false", {"tie_word_embeddings"}},
+      {"an object or null", {"rope_scaling", "rope_parameters"}}};
+  const auto values = [&](const std::string& expected) {
+    return std::find_if(wrong.begin(), wrong.end(), [&](const auto& w) { return w.first == expected; })
+        ->second;
+  };
+  for (const auto& [expected, names] : keys) {
+    for (const std::string& key : names) {
+      for (const std::string& value : values(expected)) {
+        const std::string text = with(key, value);
+        EXPECT_THAT(testing::error_of([&] { parse_config(text, "c.json"); }),
+                    HasSubstr(fmt::format("[c.json] expected {} for {}, got ", expected, key)))
+            << text;
+      }
+    }
+  }
+  for (const char* inside :
+       {"factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"}) {
+    const std::string other = std::string(inside) == "factor" ? "" : R"("factor":2,)";
+    EXPECT_THAT(
+        error(fmt::format(R"(,"rope_scaling":{{"type":"llama3",{}"{}":"x"}})", other, inside)),
+        HasSubstr(fmt::format("a positive number for rope_scaling.{}, got \"x\"; correct the file", inside)));
+  }
+  EXPECT_THAT(error(R"(,"rope_parameters":{"rope_type":1})"),
+              HasSubstr("expected a string for rope_parameters.rope_type, got 1"));
+  EXPECT_THAT(error(R"(,"rope_parameters":{"rope_theta":"x"})"),
+              HasSubstr("a positive number for rope_parameters.rope_theta, got \"x\""));
 }
 
 }  // namespace

@@ -37,12 +37,40 @@ TEST(Weights, AMissingTensorIsNamed) {
   Altered altered;
   altered.entries.erase("model.layers.2.mlp.up_proj.weight");
   EXPECT_THAT(altered.error(), HasSubstr("[model] expected tensor model.layers.2.mlp.up_proj.weight ["));
+  EXPECT_THAT(altered.error(), HasSubstr("got none; the weights are incomplete, download them again"));
+  altered.entries.clear();
+  EXPECT_THAT(altered.error(), HasSubstr("got no tensors at all"));
+}
+
+TEST(Weights, AnotherCountOfLayersIsNoIncompleteDownload) {
+  Altered altered;
+  const std::int64_t layers = altered.config.num_hidden_layers;
+  altered.config.num_hidden_layers = layers + 2;
+  EXPECT_THAT(altered.error(), HasSubstr(fmt::format("model.layers.{}.input_layernorm.weight", layers)));
+  EXPECT_THAT(altered.error(),
+              HasSubstr(fmt::format("since config.json says more layers, got {} layers; weights and settings",
+                                    layers)));
+  altered.config.num_hidden_layers = layers - 1;
+  EXPECT_THAT(altered.error(), HasSubstr(fmt::format("expected {} layers as config.json says, got tensor "
+                                                     "model.layers.{}.",
+                                                     layers - 1, layers - 1)));
+}
+
+TEST(Weights, AFileWithItsOwnSettingsIsNotBlamedOnAConfigFile) {
+  Altered altered;
+  for (auto& [name, entry] : altered.entries) entry.source = "model";
+  altered.config.intermediate_size += 1;
+  EXPECT_THAT(altered.error(), HasSubstr("as its metadata says, got ["));
 }
 
 TEST(Weights, AMissingHeadIsAnErrorUnlessTied) {
   Altered altered;
   altered.entries.erase("lm_head.weight");
-  EXPECT_THAT(altered.error(), HasSubstr("lm_head.weight"));
+  EXPECT_THAT(
+      altered.error(),
+      HasSubstr(
+          "[model] expected tensor lm_head.weight [101, 48], or tie_word_embeddings true in config.json, got "
+          "neither; download the model with its output matrix"));
   altered.config.tie_word_embeddings = true;
   const LlamaWeights tied = bind_weights(altered.config, *altered.map(), "model");
   EXPECT_EQ(tied.lm_head.data, tied.embed_tokens.data);
@@ -60,7 +88,8 @@ TEST(Weights, ATensorOfAnotherArchitectureIsRefused) {
   altered.entries["model.layers.0.self_attn.rotary_emb.inv_freq"] = norm;
   EXPECT_NO_THROW(bind_weights(altered.config, *altered.map(), "model"));
   altered.entries["model.layers.0.self_attn.q_norm.weight"] = norm;
-  EXPECT_THAT(altered.error(), HasSubstr("q_norm.weight is no part of a LLaMA model"));
+  EXPECT_THAT(altered.error(),
+              HasSubstr("got model.layers.0.self_attn.q_norm.weight too, which would be left out"));
 }
 
 TEST(Weights, NaNIsFoundAndNamed) {
@@ -83,6 +112,44 @@ TEST(Weights, NaNIsFoundAndNamed) {
                   HasSubstr(std::string("expected finite weights, got NaN or infinity in ") + name));
     }
   }
+}
+
+// What a forward pass over nine tokens says, with keys and values cached in this type.
+std::string forward_error(const Altered& altered, DType kv_type) {
+  ThreadPool pool(2);
+  Transformer model(altered.config, altered.map(), "model", pool, 16, kv_type);
+  KvPool cache(altered.config, kv_bytes(altered.config, 100, kv_type), kv_type);
+  KvSequence sequence(cache);
+  EXPECT_TRUE(sequence.reserve(9));
+  const std::vector<std::int32_t> tokens = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+  const SequenceInput input{&sequence, tokens, 9, nullptr, LogitRows::kNone};
+  try {
+    model.forward({&input, 1});
+  } catch (const InputError& e) {
+    return e.what();
+  }
+  return "";
+}
+
+TEST(Weights, KeysAndValuesBeyondAHalfPrecisionCacheAreNamedByLayer) {
+  for (const auto& [matrix, what] : {std::pair{"k_proj", "keys"}, std::pair{"v_proj", "values"}}) {
+    Altered altered;
+    altered.replace(fmt::format("model.layers.2.self_attn.{}.weight", matrix), 1e8f, 5);
+    const std::string error = forward_error(altered, DType::kF16);
+    EXPECT_THAT(error, HasSubstr(fmt::format(
+                           "[model] expected {} of up to 65504, the most that a cache of F16 holds, "
+                           "got ",
+                           what)));
+    EXPECT_THAT(error, HasSubstr("in layer 2; use --kv-type f32"));
+    EXPECT_EQ(forward_error(altered, DType::kF32), "");
+  }
+  EXPECT_EQ(forward_error(Altered(), DType::kF16), "");
+}
+
+TEST(Weights, NaNIsNotBlamedOnAHalfPrecisionCache) {
+  Altered altered;
+  altered.replace("model.layers.2.self_attn.k_proj.weight", std::nanf(""), 5);
+  EXPECT_EQ(forward_error(altered, DType::kF16), "");  // the logits, which are not wanted here, would tell
 }
 
 TEST(Weights, RopeFactorsAreOptionalPositiveAndInsteadOfScaling) {

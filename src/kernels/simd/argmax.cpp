@@ -26,6 +26,20 @@ bool all_finite(const float* x, std::int64_t size) {
   return finite;
 }
 
+bool fits_half(const float* x, std::int64_t size) {
+  const hn::CappedTag<float, 16> d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const auto limit = hn::Set(d, kHalfOverflow);
+  auto within = hn::Lt(hn::Zero(d), limit);  // by lane; NaN is below nothing
+  std::int64_t i = 0;
+  for (; i + lanes <= size; i += lanes) {
+    within = hn::And(within, hn::Lt(hn::Abs(hn::LoadU(d, x + i)), limit));
+  }
+  bool fits = hn::AllTrue(d, within);
+  for (; i < size; ++i) fits = fits && std::abs(x[i]) < kHalfOverflow;
+  return fits;
+}
+
 // Two sweeps: the largest value, then its first place. The second one stops early and reads the cache.
 std::int64_t argmax(const float* x, std::int64_t size) {
   if (size <= 0 || !all_finite(x, size)) return -1;
@@ -50,8 +64,10 @@ namespace refocus {
 namespace {
 HWY_EXPORT(argmax);
 HWY_EXPORT(all_finite);
+HWY_EXPORT(fits_half);
 }  // namespace
 std::int64_t argmax(const float* x, std::int64_t size) { return HWY_DYNAMIC_DISPATCH(argmax)(x, size); }
 bool all_finite(const float* x, std::int64_t size) { return HWY_DYNAMIC_DISPATCH(all_finite)(x, size); }
+bool fits_half(const float* x, std::int64_t size) { return HWY_DYNAMIC_DISPATCH(fits_half)(x, size); }
 }  // namespace refocus
 #endif
