@@ -214,7 +214,7 @@ TEST_F(NegativeWeights, AStudyTestsOnlyNumbersThatExist) {
   int compared = 0, left_out = 0;
   for (const Json& comparison : study["comparisons"]) {
     for (const Json& row : comparison["differences"]) {
-      for (const char* number : {"first_mean", "second_mean", "difference", "low", "high", "p", "p_holm"}) {
+      for (const char* number : {"first_mean", "second_mean", "difference", "p", "p_holm"}) {
         ASSERT_TRUE(row[number].is_number()) << row.dump();
       }
       EXPECT_NE(row["statistic"], "mass_negative");
