@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/file_kind.h"
 #include "base/text_file.h"
+#include "io/model_kind.h"
 #include "io/safetensors.h"
 #include "io/strict_json.h"
 #include "io/torch_checkpoint.h"
@@ -204,12 +205,7 @@ bool is_peft_adapter(const fs::path& directory) {
 }
 
 Adapter read_peft_adapter(const fs::path& directory) {
-  if (!is_peft_adapter(directory)) {
-    throw input_error(where_of(directory),
-                      "expected a PEFT adapter directory with {} and {}, got {}; check the path",
-                      kAdapterConfigName, kAdapterWeightsName,
-                      fs::exists(directory) ? "one without the former" : "nothing");
-  }
+  if (!is_peft_adapter(directory)) refuse_adapter_path(directory);
   const fs::path config_path = directory / kAdapterConfigName;
   const std::string config_where = where_of(config_path);
   refuse_other_format(config_path, "JSON", FileFormat::kJson);

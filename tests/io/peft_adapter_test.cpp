@@ -154,7 +154,8 @@ TEST_F(PeftAdapter, MissingFilesAreNamed) {
   EXPECT_THAT(error_of([&] { read_peft_adapter(dir.path()); }),
               HasSubstr("expected adapter_model.safetensors"));
   std::filesystem::remove(dir / "adapter_config.json");
-  EXPECT_THAT(error_of([&] { read_peft_adapter(dir.path()); }), HasSubstr("got one without the former"));
+  EXPECT_THAT(error_of([&] { read_peft_adapter(dir.path()); }),
+              HasSubstr("got weights without adapter_config.json; download it too"));
   EXPECT_THAT(error_of([&] { read_peft_adapter(dir / "none"); }), HasSubstr("got nothing"));
 }
 

@@ -69,7 +69,7 @@ std::vector<BadFile> bad_structures() {
   const std::string data(16, 'x');
   return {
       {"empty file", "", {"empty file"}},
-      {"shorter than a length", "abc", {"expected 8 more bytes at byte 0"}},
+      {"shorter than a length", std::string("\x40\0\0", 3), {"expected 8 more bytes at byte 0"}},
       {"LFS pointer",
        "version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 9\n",
        {"git lfs pull"}},
