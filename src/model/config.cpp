@@ -112,7 +112,7 @@ void check_architecture(const Fields& fields) {
   if (type == "mistral" && fields.has("sliding_window")) {
     const std::int64_t window = fields.size("sliding_window");
     fields.refuse(
-        "sliding_window", "null, since attention within a window is not computed here",
+        "sliding_window", "null",
         fmt::format("set it to null and max_position_embeddings to {}, which computes the same up to so "
                     "many tokens",
                     window));

@@ -92,7 +92,7 @@ TEST_F(SameModel, ALaterStartIsRefusedForAnyByteThatDecidesAnAnswer) {
   }
   fs::remove(model / "tokenizer_config.json");
   write_file(model / "added_tokens.json", "{}");
-  expect_refused(model, "added_tokens.json is new, tokenizer_config.json is gone");
+  expect_refused(model, "tokenizer_config.json is gone, added_tokens.json is new");
 }
 
 TEST_F(SameModel, WhatDecidesNothingMayChange) {

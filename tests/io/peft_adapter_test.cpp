@@ -280,7 +280,7 @@ TEST_F(PeftAdapter, MissingFilesAreNamed) {
               HasSubstr("expected adapter_model.safetensors"));
   std::filesystem::remove(dir / "adapter_config.json");
   EXPECT_THAT(error_of([&] { read_peft_adapter(dir.path(), base); }),
-              HasSubstr("got weights without adapter_config.json; download it too"));
+              HasSubstr("got a directory without adapter_config.json; check the path"));
   EXPECT_THAT(error_of([&] { read_peft_adapter(dir / "none", base); }), HasSubstr("got nothing"));
 }
 

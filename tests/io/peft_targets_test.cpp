@@ -106,12 +106,12 @@ TEST_F(Warnings, EntriesWithoutEffectAreNamed) {
               ElementsAre(AllOf(HasSubstr("[c.json] target_modules 'k_porj': names no matrix"),
                                 HasSubstr("no effect"))));
   EXPECT_THAT(of({{"exclude_modules", {"q_proj", "up_porj"}}}),
-              ElementsAre(HasSubstr("exclude_modules 'up_porj'")));
+              ElementsAre(HasSubstr("target_modules 'q_proj'"), HasSubstr("exclude_modules 'up_porj'")));
   EXPECT_THAT(of({{"exclude_modules", "q_proj"}}), ElementsAre(HasSubstr("exclude_modules 'q_proj'")));
   EXPECT_THAT(of({{"layers_to_transform", {0, 99}}}), ElementsAre(HasSubstr("layers_to_transform '99'")));
   EXPECT_THAT(of({{"lora_aplha", 64}}), ElementsAre(HasSubstr("got lora_aplha, which has no effect")));
   EXPECT_THAT(of({{"fan_in_fan_out", true}}), ElementsAre(HasSubstr("fan_in_fan_out")));
-  EXPECT_THAT(of({{"bias", "all"}}), ElementsAre(HasSubstr("bias has no effect")));
+  EXPECT_THAT(of({{"bias", "all"}}), ElementsAre(HasSubstr("bias other than none has no effect")));
   EXPECT_THAT(of({{"ensure_weight_tying", true}}), ElementsAre(HasSubstr("ensure_weight_tying")));
   EXPECT_THAT(of({{"a", nullptr}, {"b", false}, {"c", json::array()}}), IsEmpty());
   EXPECT_THAT(of({{"alpha_pattern", {{"a1", 1}, {"a2", 1}, {"a3", 1}, {"a4", 1}, {"a5", 1}}}}),

@@ -158,12 +158,11 @@ TEST(Weights, AnOverflowNamesTheInterventionOnlyWhereThereIsOne) {
     const SequenceInput input{&sequence, tokens, 9, intervention.hooks(), LogitRows::kLast};
     return testing::error_of([&] { model.forward({&input, 1}); });
   };
-  const auto with = [&](const char* spec) {
-    return Intervention(parse_intervention(spec), altered.config.num_hidden_layers,
-                        altered.config.num_attention_heads, 16);
-  };
-  EXPECT_THAT(error(with("rebalance:alpha=1e38,threshold=0")),
-              HasSubstr("check --intervene's alpha, config.json against"));
+  InterventionSpec spec;  // beyond what the grammar takes
+  spec.rebalance = RebalanceSpec{.alpha = 1e38, .threshold = 0, .depth = {}};
+  EXPECT_THAT(
+      error(Intervention(spec, altered.config.num_hidden_layers, altered.config.num_attention_heads, 16)),
+      HasSubstr("check --intervene's alpha, config.json against"));
   altered.replace("model.norm.weight", 3e38f, 5);
   Transformer large(altered.config, altered.map(), "model", pool, 16);
   KvPool cache(altered.config, kv_bytes(altered.config, 100));
