@@ -23,6 +23,10 @@ struct Altered {
     values[static_cast<std::size_t>(at)] = value;
     entry.view = {reinterpret_cast<const std::byte*>(values.data()), DType::kF32, entry.view.shape};
   }
+  void fill(const std::string& name, float value) {
+    replace(name, value, 0);
+    std::fill(values.begin(), values.end(), value);
+  }
   std::shared_ptr<WeightMap> map() const {
     auto out = std::make_shared<WeightMap>();
     for (const auto& [name, entry] : entries) out->insert(name, entry.view, entry.source, nullptr);
@@ -159,11 +163,11 @@ TEST(Weights, AnOverflowNamesTheInterventionOnlyWhereThereIsOne) {
     return testing::error_of([&] { model.forward({&input, 1}); });
   };
   InterventionSpec spec;  // beyond what the grammar takes
-  spec.rebalance = RebalanceSpec{.alpha = 1e38, .threshold = 0, .depth = {}};
+  spec.rebalance = RebalanceSpec{.alpha = 1e39, .threshold = 0, .depth = {}};
   EXPECT_THAT(
       error(Intervention(spec, altered.config.num_hidden_layers, altered.config.num_attention_heads, 16)),
       HasSubstr("check --intervene's alpha, config.json against"));
-  altered.replace("model.norm.weight", 3e38f, 5);
+  altered.fill("model.norm.weight", 3e38f);
   Transformer large(altered.config, altered.map(), "model", pool, 16);
   KvPool cache(altered.config, kv_bytes(altered.config, 100));
   KvSequence sequence(cache);
