@@ -81,6 +81,8 @@ struct Anchors {
   Pattern verdict = make(std::string(R"([*_"'`)\]}.:]* ,? \s+ )") + kFirmVerdict);
   Pattern is_it = make(R"([*_"'`)\]}]* \s+ (?:is|does|was) (?= \s*[.,;!] | \s*\z ))");
   Pattern condition = make(R"(\s+(?:if|only\s+if|when|were)\b)");
+  Pattern contrast = make(
+      R"(\b(?:not|no|nor|neither|than|over|wrong|incorrect|unlike|against|beats|except|and|or|because|since|as|if|with|from|between|in|of|for|to|is|was|are|would|could|might|may|my|his|her|choos\w*|chose|think\w*|say\w*|said|believ\w*|answer\w*|pick\w*)\b|n't\b|[?=%])");
   Pattern denied_before = make(R"(\b(?:not|neither|nor|wrong|incorrect)\b|n't\b)");
 };
 
@@ -95,8 +97,15 @@ struct Gap {
             with_letters(
                 R"((?<![A-Za-z0-9'])({L})(?![A-Za-z0-9'-])|(?<=[Oo]ption |[Cc]hoice )({l})(?![A-Za-z0-9'-]))",
                 last),
-            Pattern::Text::kBytes) {}
+            Pattern::Text::kBytes),
+        afterthought(
+            with_letters(
+                R"([*_"'`)\]}$]* [.,;:!]* [ \t]* (?:\xE2\x80[\x93\x94\xA6])? \s? [^.!?\n]{0,40}? (?<![A-Za-z0-9_'-]) [*_("'`]* (?-i:({L})) [*_"'`)\]}$]* [.!]? [ \t]* (?=\n|\z))",
+                last),
+            Pattern::Text::kBytes, true, true) {}
   Pattern label;  // group 1 or 2
+  // A few words and a letter at a line's end: "Answer: B. Better: D."
+  Pattern afterthought;
 };
 
 // Of anything that a reply says very often, the last 200 times count: later statements take back earlier
@@ -331,6 +340,16 @@ class Finder {
     }
   }
 
+  // "Answer: B. Better: D.": another letter ends the next few words, and nothing says that it is no answer.
+  bool has_afterthought(const Statement& s) const {
+    const auto match = for_letters<Gap>(reply_.count).afterthought.match_at(reply_.text, s.end);
+    if (!match || reply_.text[(*match)[1]->begin] == s.reading.letter) return false;
+    const Span letter = *(*match)[1];
+    const std::string_view words = reply_.text.substr(s.end, letter.begin - s.end);
+    return !reply_.quoted(letter.begin, letter.end) && !ends_name(reply_, letter) &&
+           !anchors().contrast.search(words);
+  }
+
   void retractions() {
     std::vector<Statement> taken_back;
     const auto note = [&](std::size_t place, std::size_t end) {
@@ -341,7 +360,11 @@ class Finder {
     };
     for (const Statement& s : found_.list) {
       if (!s.reading.chosen()) continue;
-      if (const auto end = taken_back_at(reply_.text, s.end)) note(*end - 1, *end);
+      if (const auto end = taken_back_at(reply_.text, s.end)) {
+        note(*end - 1, *end);
+      } else if (has_afterthought(s)) {
+        taken_back.push_back({s.end, {}, "", s.end, false, true});
+      }
     }
     std::deque<std::size_t> last;  // where the last retractions begin
     for (auto words = next_retraction(reply_.text, 0); words;
