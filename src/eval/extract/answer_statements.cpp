@@ -6,98 +6,11 @@
 #include <string>
 
 #include "eval/extract/stance.h"
+#include "eval/extract/statement_patterns.h"
 
 namespace refocus {
 
 namespace {
-
-// Words that make "option", "one", ... mean the answer.
-#define REFOCUS_QUALIFIER                                                                                          \
-  R"((?:correct|right|best|final|appropriate|accurate|proper|logical|chosen|ideal|closest|most\s+\w+|only\s+\w+|)" \
-  R"(my|our|selected|suitable|plausible|likely|remaining|preferred|better))"
-
-constexpr const char* kHead =
-    R"((\b(?:if|whether|which|what|each|any|no|neither|every|another)\s+(?:of\s+)?(?:the\s+|an?\s+)?(?:)" REFOCUS_QUALIFIER
-    R"(\s+)*)?
-       (\b(?:incorrect|wrong|worst|false|invalid|least\s+\w+|less\s+\w+)\s+)?
-       (?: (?:\b|(?<=_))(?:answer|choice)s?\b
-         | (?: \A | (?<=[\n.!?:;*\#>"(\[\x80-\xBF-]) | (?<=[\n.!?:;*\#>"(\[\x80-\xBF-]\s) )
-           (?: (?:response|verdict|solution|decision|selection|conclusion)\b
-             | (?:final|ans|letter|option|assistant|result)(?=[*_]*\.?\s*[:=]) )
-         | \b)" REFOCUS_QUALIFIER
-    R"(\s+(?:response|option|one|statement|alternative|solution|letter|selection|decision|pick|candidate|match|fit
-                 |explanation|description|definition|interpretation|conclusion)s?\b
-         | \b(?:option|statement|one|alternative)\s+(?:that|which)\s+(?:is\s+)?(?:the\s+)?
-           (?:best|correctly|most|correct|right)\b ))";
-
-// Group 1: with a denial; group 2: the end of a header's line; group 3: a colon or sign.
-constexpr const char* kCopula =
-    R"(\b(?:is|was|are)(n't) \b
-       | ([*_\#]*[ \t]*\n)
-       | ([:=] | -> | \xE2\x86\x92 | (?<=\s)-(?=\s) | \xE2\x80[\x93\x94] | (?<=answer)>)
-       | \b(?:is|was|be|are|becomes|remains|being)\b | 's\b)";
-
-constexpr const char* kChoose =
-    R"(\b(?:I|we) (?: , [^,.!?\n]{1,30} , )? (?: '(?:d|ll|m|ve|re) | \s+(?:would|will|am|have|must|should|can|shall|had|do|are) )*
-       (?:\s+(?:therefore|thus|also|to|then|still|confidently|definitely|probably|ultimately|personally|going|be|hence
-              |rather|now|hereby|strongly|firmly|finally))*
-       \s+(?:choose|chose|chosen|choosing|pick(?:ed|ing)?|select(?:ed|ing)?|go(?:ing)?\s+(?:with|for)|went\s+with
-            |opt(?:ed|ing)?\s+for|settled?\s+on|vote(?:\s+for)?|lean(?:ing)?\s+towards?|say|guess|answer|conclude|think|believe|take|prefer
-            |bet\s+on|stick(?:ing)?\s+with|switch(?:ed|ing)?\s+to|chang(?:e|ed|ing)\s+(?:(?:my\s+)?(?:answer|choice|mind)\s+)?(?:from\s+\S{1,12}\s+)?to)\b
-       | (?: \A | (?<=[\n.!?:;,*]) | (?<=[\n.!?:;,*]\s) | (?<=\bso\s) | (?<=\btherefore\s) )
-         (?:choose|choosing|pick|select|selecting|go(?:ing)?\s+with|mark|chang(?:ed|ing)\s+my\s+(?:answer|choice)\s+(?:from\s+\S{1,12}\s+)?to)\b)";
-
-constexpr const char* kItIs =
-    R"(\b(?: it's | it\s+(?:is|was|must\s+be|has\s+to\s+be|should\s+be|would\s+be|can\s+only\s+be)
-         | (?:that\s+)?leav(?:es|ing)(?:\s+(?:us|me))?(?:\s+(?:only|with))* )(?=\W))";
-
-constexpr const char* kTherefore =
-    R"((?: \A | (?<=[\n.!?;,:]) | (?<=[\n.!?;,:]\s) )
-       (?:therefore|thus|hence|so|consequently|in\s+conclusion|overall|in\s+summary|ultimately|finally|to\s+conclude
-                |actually|correction|i\s+mean|on\s+balance)\b
-       | \\(?:boxed|fbox)(?=\{) )";
-
-struct Anchors {
-  static Pattern make(const std::string& regex) { return Pattern(regex, Pattern::Text::kBytes, true, true); }
-
-  Pattern head = make(kHead);
-  Pattern copula = make(kCopula);
-  Pattern choose = make(kChoose);
-  Pattern it_is = make(kItIs);
-  Pattern therefore_ = make(kTherefore);
-  Pattern header_line = make(R"((?:\A|\n)[\s*_\#>(\d.]*(?:(?:the|my|final|correct|best)\s+)*\z)");
-  Pattern markup = make(R"([*_"'`)\s]*\z)");
-  Pattern denial = make(R"(\b(?:not|never|cannot)\b|n't\b)");
-  // Between "answer" and "is": what makes it no statement of this answer.
-  Pattern unsure = make(R"(\b(?:could|may|might|can)\s*(?:\w+\s+)?\z | ^\s+to\s*\z
-                           | \bto\s+(?:another|an?\s+\w+|the\s+(?:last|previous|next|other|first|second|third|preceding))\b)");
-  Pattern supposed = make(R"(\bfor\s+(?:the\s+|an?\s+)?(?:\w+\s+)?\z)");
-  Pattern wrong = make(R"(\b(?:incorrect|wrong|worst|false|invalid|least|less)\b)");
-  Pattern bad = make(
-      R"(\b(?:bad|poor|terrible|unsuitable|unlikely|improper|inappropriate|weak|worse|weakest|poorest)\s+(?:\w+\s+)?\z)");
-  Pattern also = make(R"(\balso\b)");
-  Pattern too = make(R"(\s*,?\s+(?:too|as\s+well|also|likewise)\b)");
-  Pattern conditional = make(R"(\A[\s\W]*(?:if|for|when|in\s+case|assuming|given)\b)");
-  Pattern verdict = make(std::string(R"([*_"'`)\]}.:]* ,? \s+ )") + kFirmVerdict);
-  Pattern is_it = make(R"([*_"'`)\]}]* \s+ (?:is|does|was) (?= \s*[.,;!] | \s*\z ))");
-  Pattern condition = make(R"(\s+(?:if|only\s+if|when|were)\b)");
-  Pattern denied_before = make(R"(\b(?:not|neither|nor|wrong|incorrect)\b|n't\b)");
-};
-
-const Anchors& anchors() {
-  static const Anchors made;
-  return made;
-}
-
-struct Gap {
-  explicit Gap(char last)
-      : label(
-            with_letters(
-                R"((?<![A-Za-z0-9'])({L})(?![A-Za-z0-9'-])|(?<=[Oo]ption |[Cc]hoice )({l})(?![A-Za-z0-9'-]))",
-                last),
-            Pattern::Text::kBytes) {}
-  Pattern label;  // group 1 or 2
-};
 
 // Of anything that a reply says very often, the last 200 times count: later statements take back earlier
 // ones, and what a reply costs is bounded.
@@ -116,7 +29,7 @@ std::deque<Match> last_matches(const Pattern& pattern, std::string_view text) {
 
 // The next words at or after `from` that take everything back and do not come to the same result again.
 std::optional<Span> retraction_after(const Reply& reply, std::size_t from) {
-  const Pattern& label = for_letters<Gap>(reply.count).label;
+  const Pattern& label = for_letters<LetterPlaces>(reply.count).label;
   while (const auto words = next_retraction(reply.text, from)) {
     from = std::max(words->end, from + 1);
     if (reply.quoted(words->begin, words->end)) continue;
@@ -216,7 +129,7 @@ class Finder {
       const Span is = *(*copula)[0];
       const std::string_view gap = reply_.text.substr(head.end, is.begin - head.end);
       if (gap.find_first_of(".?!;\n") != std::string_view::npos) return;
-      if (for_letters<Gap>(reply_.count).label.search(gap)) return;
+      if (for_letters<LetterPlaces>(reply_.count).label.search(gap)) return;
       if (unsure(head, gap, reply_.text.substr(is.begin, is.size()))) return;
       from = is.end;
       if (reply_.quoted(head.begin, is.end)) continue;
@@ -264,7 +177,7 @@ class Finder {
       last.emplace_back(reading, end);
       if (last.size() > kMost) last.pop_front();
     };
-    const Pattern& label = for_letters<Gap>(reply_.count).label;
+    const Pattern& label = for_letters<LetterPlaces>(reply_.count).label;
     std::size_t from = 0;
     while (const auto match = label.search(reply_.text, from)) {
       const Span span = *(*match)[(*match)[1] ? 1 : 2];
@@ -312,7 +225,7 @@ class Finder {
       if (s.reading.chosen()) chosen |= std::uint32_t{1} << (s.reading.letter - 'A');
     }
     if (chosen == 0) return;
-    const Pattern& label = for_letters<Gap>(reply_.count).label;
+    const Pattern& label = for_letters<LetterPlaces>(reply_.count).label;
     std::deque<Span> last;
     std::size_t from = 0;
     while (const auto match = label.search(reply_.text, from)) {
@@ -331,6 +244,16 @@ class Finder {
     }
   }
 
+  // "Answer: B. Better: D.": another letter ends the next few words, and nothing says that it is no answer.
+  bool has_afterthought(const Statement& s) const {
+    const auto match = for_letters<LetterPlaces>(reply_.count).afterthought.match_at(reply_.text, s.end);
+    if (!match || reply_.text[(*match)[1]->begin] == s.reading.letter) return false;
+    const Span letter = *(*match)[1];
+    const std::string_view words = reply_.text.substr(s.end, letter.begin - s.end);
+    return !reply_.quoted(letter.begin, letter.end) && !ends_name(reply_, letter) &&
+           !anchors().contrast.search(words);
+  }
+
   void retractions() {
     std::vector<Statement> taken_back;
     const auto note = [&](std::size_t place, std::size_t end) {
@@ -341,7 +264,11 @@ class Finder {
     };
     for (const Statement& s : found_.list) {
       if (!s.reading.chosen()) continue;
-      if (const auto end = taken_back_at(reply_.text, s.end)) note(*end - 1, *end);
+      if (const auto end = taken_back_at(reply_.text, s.end)) {
+        note(*end - 1, *end);
+      } else if (has_afterthought(s)) {
+        taken_back.push_back({s.end, {}, "", s.end, false, true});
+      }
     }
     std::deque<std::size_t> last;  // where the last retractions begin
     for (auto words = next_retraction(reply_.text, 0); words;

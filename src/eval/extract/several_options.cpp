@@ -27,9 +27,9 @@ struct Joins {
 };
 
 // A sign or words that join two options.
-#define REFOCUS_JOIN                                                                                          \
-  R"((?: [,;/&|+] | \\(?:lor|land|vee|wedge|cup|cap|boxed)\b \s* \{? | \b(?:or|and|vs|versus|plus|nor|)"      \
-  R"(through|to|as\s+well\s+as|along\s+with|together\s+with|alternatively|maybe|possibly|perhaps|also|even|)" \
+#define REFOCUS_JOIN                                                                                                    \
+  R"((?: [,;/&|+] | \\(?:lor|land|vee|wedge|cup|cap|boxed)\b \s* \{? | \b(?:or|and|vs|versus|plus|nor|)"                \
+  R"(through|to|as\s+well\s+as|along\s+with|together\s+with|alternatively|otherwise|maybe|possibly|perhaps|also|even|)" \
   R"(either|else|both|then|so\s+(?:is|does)|followed\s+by|but\s+(?:maybe|possibly|perhaps|also))\b \.? ))"
 
 struct Words {

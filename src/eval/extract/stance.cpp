@@ -8,14 +8,14 @@ namespace refocus {
 namespace {
 
 // People and books that have answers of their own.
-#define REFOCUS_PERSON                                                                                                                                     \
-  R"((?:friends?|colleagues?|co-?workers?|teachers?|professors?|instructors?|tutors?|lecturers?|brothers?|)"                                               \
-  R"(sisters?|mothers?|fathers?|mom|mum|dad|uncle|aunt|cousin|wife|husband|neighbou?rs?|boss|classmates?|)"                                                \
-  R"(roommates?|partner|authors?|writers?|lawyers?|students?|pupils?|learners?|beginners?|novices?|amateurs?|readers?|experts?|critics?|)"                 \
-  R"(scholars?|guessers?|test-?takers?|examiners?|candidates?|participants?|respondents?|textbooks?|books?|)"                                              \
-  R"(manual|(?:answer|solution|marking)\s+(?:key|sheet|manual)|key(?=\s+(?:says?|said|states?|lists?))|websites?|forums?|internet|wikipedia|google|bing|)" \
-  R"(chat-?gpt|gpt\S*|claude|gemini|llama|siri|alexa|bot|ai|(?:another|other|previous|smaller|larger|first|)"                                              \
-  R"(second|reference|weaker|stronger)\s+(?:models?|assistants?|systems?)|user|people|persons?|folks|men|women|)"                                          \
+#define REFOCUS_PERSON                                                                                                                                                    \
+  R"((?:friends?|colleagues?|co-?workers?|teachers?|professors?|instructors?|tutors?|lecturers?|brothers?|)"                                                              \
+  R"(sisters?|mothers?|fathers?|mom|mum|dad|uncle|aunt|cousin|wife|husband|neighbou?rs?|boss|classmates?|)"                                                               \
+  R"(roommates?|partner|authors?|writers?|lawyers?|students?|pupils?|learners?|beginners?|novices?|amateurs?|readers?|experts?|critics?|)"                                \
+  R"(scholars?|guessers?|test-?takers?|examiners?|candidates?|participants?|respondents?|textbooks?|books?|)"                                                             \
+  R"(manual|(?:answer|solution|marking)\s+(?:key|sheet|manual)|key(?=\s+(?:says?|said|states?|lists?))|websites?|forums?|blogs?|videos?|internet|wikipedia|google|bing|)" \
+  R"(chat-?gpt|gpt\S*|claude|gemini|llama|siri|alexa|bot|ai|(?:another|other|previous|smaller|larger|first|)"                                                             \
+  R"(second|reference|weaker|stronger)\s+(?:models?|assistants?|systems?)|user|people|persons?|folks|men|women|)"                                                         \
   R"(kids|children|majority|crowd|public|audience|others))"
 
 // One of them, or somebody unnamed, as the subject right before a verb.
@@ -57,7 +57,7 @@ struct Attribution {
          | [,:]\s*(?:and\s+)?(?:the\s+)?(?:correct|right|real|true|actual|best|final|proper)\s+\z)");
   Pattern others = make(
       R"((?: \b)" REFOCUS_PERSON R"( \b [^.;!?\n]{0,25}? (?<!\w) )" REFOCUS_ADVERB "*" REFOCUS_SAY
-      R"(  | (?<![\w'-]) )" REFOCUS_SOMEBODY R"( \b (?:\s+of\s+\w+)? (?:\s+)" REFOCUS_PERSON
+      R"(  | (?<![\w'-]) )" REFOCUS_SOMEBODY R"( \b (?:\s+(?:of\s+\w+|all|both))? (?:\s+)" REFOCUS_PERSON
       R"()? \s+ )" REFOCUS_ADVERB "*" REFOCUS_SAY
       R"(  | \b(?:one|you)(?:\s+(?:might|could|may|would)|'d)\s+(?:\w+\s+){0,3}? )" REFOCUS_SAY
       R"(  | \byou(?:'ve|\s+have)?\s+(?:just\s+|first\s+)?(?:said|chose|picked|selected|answered|suggested|thought|claimed|proposed|gave|mentioned)\b
@@ -67,6 +67,7 @@ struct Attribution {
                 |answered|claims|claimed|guessed|insists|insisted|argues|argued|opted|went\s+with|goes\s+with|told|replied|wrote)\b
            | \bit(?:'s|\s+(?:is|was|has\s+been|can\s+be|could\s+be|might\s+be|may\s+be))\s+(?:\w+ly\s+|often\s+|sometimes\s+)*
                 (?:believed|claimed|said|argued|thought|assumed|asserted|alleged|suggested|supposed|rumou?red|held|tempting)\b
+           | \bI(?:'ve|\s+have)?\s+(?:was\s+told|am\s+told|been\s+told|heard|once\s+read|read\s+(?:somewhere|once|that))\b
            | \b(?:tradition|rumou?r|legend|gossip|word)\s+has\s+it
            | \b(?:mistakes?|errors?|pitfalls?|traps?|misconceptions?|fallacy|distractors?|myths?)\s*(?::|\b(?:is|was|would\s+be)\b)
          ) (?:\s*,\s*that\b)? [^,.;!?\n]{0,80} \z
@@ -74,6 +75,8 @@ struct Attribution {
            | \b(?:in|by)\s+(?:the\s+)?(?:opinion|view|eyes|words)\s+of\b
            | \bin\s+[^,.;!?\n]{0,20}?\b )" REFOCUS_PERSON R"( (?:'s|s'|')\s+(?:opinion|view|eyes|words)\b
            | \bas\b [^,.;!?\n]{0,40}? \b )" REFOCUS_PERSON R"( \b [^,.;!?\n]{0,20}? )" REFOCUS_SAY R"( \s*,
+           | \bif\s+(?:you|we|one)\s+(?:believe|trust|follow|ask|listen\s+to)\s+[^,.;!?\n]{0,20}?\b)" REFOCUS_PERSON
+      R"( \b
            | \b(?:hypothetically|for\s+the\s+sake\s+of\s+argument|in\s+a\s+world\s+where)\b | \b(?:last\s+time|previously|in\s+the\s+past|formerly|in\s+the\s+previous\s+question)\b
          ) [^.;!?\n]{0,80} \z)");
   // Whose answer it is, or which: "my teacher's answer", "a common wrong answer".
@@ -81,10 +84,10 @@ struct Attribution {
       make(R"((?: \b)" REFOCUS_PERSON
            R"( (?:'s|s'|') \s+ | \b(?:his|her|their|your|whose|somebody's|someone's|everyone's|others')\s+
             | \b(?-i:(?!Let|It|That|Here|There|Today|What|Question|This)[A-Z][a-z]+)'s \s+
-            | \b(?:naive|na\xC3\xAFve|tempting|intuitive|popular|knee-jerk|common|usual|initial|original|previous|earlier|former
+            | \b(?:naive|na\xC3\xAFve|so-called|supposed|tempting|intuitive|popular|knee-jerk|common|usual|initial|original|previous|earlier|former
                  |outdated|mistaken|careless|superficial|hasty|stereotypical|rejected|second-best|frequent
                  |(?:first|last|second)(?=\s+(?:\w+\s+)?(?:answer|choice|guess|thought|instinct|impression)\s+(?:was|had|would\s+have)))\s+
-         ) (?:\w+\s+){0,2} (?:answers?|choice|option|guess|response|solution|pick|statement|selection|opinion|idea|reaction|instinct|vote)\b
+         ) (?:\w+\s+){0,2} (?:answers?|choice|option|guess|response|solution|pick|statement|selection|opinion|view|claim|belief|idea|reaction|instinct|vote)\b
          | \b)" REFOCUS_PERSON R"( (?<=[se]) \s+ )" REFOCUS_ADVERB R"(* answer\b)");
   // Between "answer" and "is": "that most people give", "in the back of the book".
   Pattern by_others =
@@ -114,7 +117,8 @@ struct Doubt {
   Pattern doubt = make(
       R"(\bdoubt(?:s|ed|ful|fully|ing)?\b | \b(?:unlikely|improbable|implausible|impossible|inconceivable|absurd|unthinkable|untrue)\b
          | \bno\s+(?:way|reason|evidence|proof|grounds|indication|sign|chance|basis|guarantee|point|case|world)\b
-         | \b(?:nothing|nobody|no\s+one|rarely|seldom|hardly|scarcely|barely|never|neither|nor|without|almost|nearly|tempt(?:ed|ing))\b | \bfalse\s+(?:that|to)\b
+         | \b(?:nothing|nobody|no\s+one|rarely|seldom|hardly|scarcely|barely|never|neither|nor|without|almost|nearly|tempt(?:ed|ing))\b | \bfalse\s+(?:that|to)\b | \b(?:little|small|slim|low|no)\s+(?:chance|reason|evidence|probability|likelihood|hope)\b
+         | \bhard\s+to\s+(?:believe|accept|imagine|see)\b
          | \b(?:wrong|incorrect|mistaken|misleading|foolish|silly|premature|rash|risky|naive|error|mistake|wrongly|incorrectly|falsely)
            (?:\s+(?:to|that|for|in)\b | \s+(?:\w+ing)\b)
          | \b(?:disagree|den(?:y|ies|ied)|refus(?:e|ed|es|ing)|reject(?:s|ed|ing)?|declin(?:e|ed|es|ing)|hesitat(?:e|ed|ing)|dismiss(?:ed|ing)?
@@ -149,7 +153,7 @@ struct After {
          | \s*[,(]?\s*(?:or\s+so\s+)?(?:as\s+)?(?:says?|said|claims?|thinks?|believes?|argues?|according\s+to|in\s+the\s+(?:opinion|view|eyes)\s+of)\s+[^,.;!?\n]{0,30}?\b )" REFOCUS_PERSON
       R"( \b
          | \s*,?\s*according\s+to\s+(?:some|many|most|others|him|her|them|[A-Z][a-z]+(?=[.,]|\s*\z))\b
-         | \s+only\s+(?:if|when|in|for|where|under|with|by)\b | \s+(?:had|were)\s+
+         | \s+(?:until|before)\b | \s+only\s+(?:if|when|in|for|where|under|with|by)\b | \s+(?:had|were)\s+
          | \s*[,.!]?["']\s*,?\s*(?: (?:my|the|our|his|her)\s+\w+ | he | she | they | I'm\s+told | (?-i:[A-Z][a-z]+) )\s+)" REFOCUS_SAY
       R"(
          | \s+(?:is|was)\s+what\s+(?:\w+\s+){0,2}?(?:)" REFOCUS_PERSON "|" REFOCUS_SOMEBODY
@@ -168,7 +172,7 @@ struct After {
 struct Retraction {
   Pattern gap = make(R"((?: [\s*_"'`)\]}$.,;:!(>-] | \xE2\x80[\x93\x94\xA6] | </\w+> )*)");
   Pattern next = make(REFOCUS_FILLER R"((?:
-        no (?= [,.;:!] | \s*-{1,2}\s | \s*\xE2\x80 | \s+(?:wait|it|that|the\s+answer|sorry)\b | \s*\z )
+        no (?:\s*,?\s*no\b)* (?= [,.;:!] | \s*-{1,2}\s | \s*\xE2\x80 | \s+(?:wait|it|that|the\s+answer|sorry)\b | \s*\z )
       | no\s+(?:way|chance)\b | never(?= [.!,] | \s*\z ) | (?:certainly|definitely|absolutely|of\s+course|surely|obviously)\s+not(?= [.!,] | \s*\z ) | (?:nope|nah|not)(?= [.!] | \s*\z ) | (?:wrong|incorrect|false|untrue)(?= [.!,] | \s*\z ) | sorry\b | oops\b | whoops\b | (?:just\s+)?kidding\b | jk\b
       | (?:that|this|it|the\s+above)\s* (?:'s|is|was|seems|must\s+be|turns\s+out\s+to\s+be) \s+ (?:\w+\s+){0,2}? )" REFOCUS_WRONG
                                      R"( (?!\s+(?:that|to|about|if|for)\b)
@@ -180,8 +184,8 @@ struct Retraction {
   Pattern anywhere = make(
       R"((?: \A | (?<=[\n.!?:;,(\[*\x94\x93\xA6-]) | (?<=[\n.!?:;,(\[*\x94\x93\xA6-]\s) | (?<=\bbut\s) | (?<=\bno\s) | (?<=\boh\s) )
          (?: wait (?= \s*[,.!:;*-] | \s*\xE2\x80 | \s+(?:a|no|I|that|let|actually|it|the\s+(?:question|answer))\b | \s*\z ) | hold\s+on\b | hang\s+on\b
-           | (?:scratch|strike|forget|ignore|disregard|cancel|undo)\s+(?:that|this|the\s+above|my)\b | (?:I|we)\s+(?:take|took)\s+(?:that|it|this)\s+back\b | I\s+(?:retract|withdraw)\b
-           | never\s*mind\b | on\s+second\s+thoughts?\b | then\s+again\b | come\s+to\s+think\s+of\s+it\b | re-?considering\b | pardon\b | on\s+(?:further\s+|closer\s+)?(?:reflection|inspection|examination)\b
+           | (?:please\s+)?(?:scratch|strike|forget|ignore|disregard|cancel|undo)\s+(?:that|this|the\s+above|my)\b | (?:I|we)\s+(?:take|took)\s+(?:that|it|this)\s+back\b | I\s+(?:retract|withdraw)\b
+           | never\s*mind\b | I\s+(?:(?:have|need|must|want|would\s+like)\s+(?:to\s+)?)?(?:revise|correct|rectify)\s+(?:that|this|it|myself)\b | I\s+stand\s+corrected\b | on\s+second\s+thoughts?\b | then\s+again\b | come\s+to\s+think\s+of\s+it\b | re-?considering\b | pardon\b | on\s+(?:further\s+|closer\s+)?(?:reflection|inspection|examination)\b
            | (?:up)?on\s+(?:further|closer|second|more|re-?\w+|careful)\b (?:\s+(?:thought|reflection|consideration|inspection|examination|look|reading|review|analysis|the\s+question))?
            | thinking\s+(?:about\s+(?:it|this)\s+)?(?:again|twice)\b | having\s+(?:thought|looked)\s+again\b
            | let\s+(?:me|us|'s)\s+(?:re-?consider|re-?check|re-?think|re-?evaluate|re-?examine|re-?calculate|re-?compute|re-?do|revise|re-?try|re-?read|re-?assess|re-?analy[sz]e
