@@ -48,8 +48,10 @@ endfunction()
 
 # refocus_test(NAME SOURCES a_test.cpp ... DEPS base ... [LIBS ...] [LABELS slow])
 # makes the test program NAME_test and registers each of its cases with CTest.
+# The label parsers is for readers of bytes that others made; the target of that name builds them all.
 # Tests see three places: REFOCUS_GOLDEN (tests/golden), REFOCUS_SHARED (optional data beside
 # the checkout; tests skip where it is absent) and REFOCUS_SOURCE (the checkout).
+add_custom_target(parsers)
 function(refocus_test name)
   cmake_parse_arguments(arg "" "" "SOURCES;DEPS;LIBS;LABELS" ${ARGN})
   list(TRANSFORM arg_DEPS PREPEND refocus_)
@@ -62,9 +64,12 @@ function(refocus_test name)
     REFOCUS_GOLDEN="${CMAKE_SOURCE_DIR}/tests/golden"
     REFOCUS_SHARED="${CMAKE_SOURCE_DIR}/../shared"
     REFOCUS_SOURCE="${CMAKE_SOURCE_DIR}")
-  set(properties TIMEOUT 600)
+  set(properties TIMEOUT 1200)  # no limit of speed: machines may be busy
   if(arg_LABELS)
     list(APPEND properties LABELS ${arg_LABELS})
+  endif()
+  if("parsers" IN_LIST arg_LABELS)
+    add_dependencies(parsers ${name}_test)
   endif()
   gtest_discover_tests(${name}_test DISCOVERY_TIMEOUT 60 PROPERTIES ${properties})
 endfunction()

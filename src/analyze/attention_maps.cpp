@@ -1,9 +1,11 @@
 #include "analyze/attention_maps.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "base/error.h"
+#include "base/json_node.h"
 #include "io/weight_file.h"
 #include "tensor/tensor_view.h"
 
@@ -30,14 +32,23 @@ void add_row(std::vector<std::pair<std::int32_t, float>>& entries, float rest, M
 
 ArmMaps::ArmMaps(const std::filesystem::path& directory, const nlohmann::json& arm,
                  const nlohmann::json& capture)
-    : directory_(directory), names_(arm.at("files")) {
-  const auto own = [&](const char* name) { return arm.contains(name) ? arm.at(name) : capture.at(name); };
-  queries_ = own("queries").get<std::vector<std::int64_t>>();
-  keys_ = own("keys").get<std::int64_t>();
-  layers_ = length(capture.at("layers"));
-  heads_ = length(capture.at("heads"));
-  dense_ = capture.at("kind") == "dense";
-  before_ = capture.at("before").get<bool>();
+    : directory_(directory) {
+  using Node = JsonNode<nlohmann::json>;
+  const JsonSource source{where_of(directory / "attention.json"), "capture again"};
+  const Node whole(capture, source), one(arm, source);
+  const auto own = [&](const char* name) {
+    const auto found = one.find(name);
+    return found ? *found : whole.at(name);
+  };
+  for (const auto& member : one.at("files").object().items()) {
+    names_[member.key()] = one.at("files").at(member.key()).text();
+  }
+  for (const Node& query : own("queries").items()) queries_.push_back(query.whole());
+  keys_ = own("keys").whole();
+  layers_ = length(whole.at("layers").items());
+  heads_ = length(whole.at("heads").items());
+  dense_ = whole.at("kind").text() == "dense";
+  before_ = whole.at("before").flag();
   for (const std::int64_t query : queries_) {
     if (query < 0 || query >= keys_) {
       throw input_error(where_of(directory / "attention.json"),
@@ -45,7 +56,7 @@ ArmMaps::ArmMaps(const std::filesystem::path& directory, const nlohmann::json& a
     }
   }
   const std::int64_t queries = length(queries_);
-  kept_ = dense_ ? keys_ : std::min(capture.at("top_k").get<std::int64_t>(), keys_);
+  kept_ = dense_ ? keys_ : std::min(whole.at("top_k").whole(), keys_);
   for (const std::string& end :
        before_ ? std::vector<std::string>{"", "_before"} : std::vector<std::string>{""}) {
     if (dense_) {
@@ -63,7 +74,12 @@ ArmMaps::ArmMaps(const std::filesystem::path& directory, const nlohmann::json& a
 
 // Opens the file of that name; a negative size is any.
 void ArmMaps::expect_shape(const std::string& name, std::vector<std::int64_t> shape, bool f32) {
-  const std::filesystem::path path = directory_ / names_.at(name).get<std::string>();
+  const auto named = names_.find(name);
+  if (named == names_.end()) {
+    throw input_error(where_of(directory_ / "attention.json"),
+                      "expected '{}' among the files, got none; capture again", name);
+  }
+  const std::filesystem::path path = directory_ / named->second;
   const NpyFile& opened = files_.try_emplace(name, path).first->second;
   bool same = opened.shape().size() == shape.size() && opened.is_f32() == f32;
   for (std::size_t i = 0; same && i < shape.size(); ++i) same = shape[i] < 0 || shape[i] == opened.shape()[i];
@@ -96,7 +112,7 @@ MapRows ArmMaps::rows(bool before, std::int64_t layer, std::int64_t head, std::i
       const auto at = static_cast<std::size_t>(r * kept_ + k);
       if (indices[at] == -1) break;
       if (indices[at] < 0 || indices[at] > query) {
-        throw input_error(where_of(directory_ / names_.at("top_indices" + end).get<std::string>()),
+        throw input_error(where_of(directory_ / names_.at("top_indices" + end)),
                           "expected keys up to {} for query {}, got {}; capture again", query, query,
                           indices[at]);
       }
@@ -117,7 +133,8 @@ void ArmMaps::add_dense_row(const std::vector<float>& row, std::int64_t query, s
   std::iota(order.begin(), order.end(), 0);
   const auto kept = static_cast<std::ptrdiff_t>(std::min<std::int64_t>(most, query + 1));
   const auto larger = [&](std::int32_t a, std::int32_t b) {
-    const float x = row[static_cast<std::size_t>(a)], y = row[static_cast<std::size_t>(b)];
+    const float x = std::abs(row[static_cast<std::size_t>(a)]),
+                y = std::abs(row[static_cast<std::size_t>(b)]);
     return x != y ? x > y : a < b;
   };
   if (kept < length(order)) std::ranges::nth_element(order, order.begin() + kept, larger);
@@ -135,7 +152,7 @@ void ArmMaps::add_dense_row(const std::vector<float>& row, std::int64_t query, s
 }
 
 MapRows ArmMaps::mask(std::int64_t head) const {
-  const std::string where = where_of(directory_ / names_.at("mask_offsets").get<std::string>());
+  const std::string where = where_of(directory_ / names_.at("mask_offsets"));
   MapRows out;
   for (std::int64_t r = 0; r < length(queries_); ++r) {
     const auto range = file("mask_offsets").i64(r * heads_ + head, 2);

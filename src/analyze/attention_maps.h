@@ -34,7 +34,7 @@ class ArmMaps {
   // The most weights that the files have of a row.
   std::int64_t kept() const { return kept_; }
 
-  // By places in layers and heads: each row's `most` largest weights, by falling weight, then rising key.
+  // By places in layers and heads: each row's `most` weights that are largest in size.
   // InputError for a key that is none of the row's.
   MapRows rows(bool before, std::int64_t layer, std::int64_t head, std::int64_t most) const;
   // M of every query: keys, without weights.
@@ -50,7 +50,7 @@ class ArmMaps {
                      MapRows& out) const;
 
   std::filesystem::path directory_;
-  nlohmann::json names_;  // files of attention.json
+  std::map<std::string, std::string> names_;  // files of attention.json
   std::map<std::string, NpyFile> files_;
   std::vector<std::int64_t> queries_;
   std::int64_t layers_ = 0, heads_ = 0, keys_ = 0, kept_ = 0;

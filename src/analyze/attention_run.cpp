@@ -77,6 +77,8 @@ void take_statistics(const AttentionStatistics& statistics, AttentionResult& res
   result.grids = statistics.grids();
   result.queries = statistics.queries();
   result.keys = statistics.keys();
+  result.negative_rows = statistics.negative_rows();
+  result.zero_rows = statistics.zero_rows();
 }
 
 using Clock = std::chrono::steady_clock;
@@ -90,8 +92,11 @@ CaptureSize size_of(Transformer& model, std::int64_t max_rows, std::int64_t keys
           model.pool().size()};
 }
 
-RowSettings row_settings(const AttentionSettings& settings, const AttentionArm& arm) {
-  return {settings.window, static_cast<float>(arm.threshold)};
+RowSettings row_settings(const Transformer& model, const AttentionSettings& settings,
+                         const AttentionArm& arm) {
+  const std::optional<RebalanceSpec>& rebalance = arm.intervention.rebalance;
+  return {settings.window, static_cast<float>(arm.threshold),
+          rebalance ? rebalance->largest_factor(model.config().num_hidden_layers) : 1};
 }
 
 Intervention intervention_of(const Transformer& model, const AttentionArm& arm) {
@@ -128,7 +133,7 @@ AttentionResult capture_text(Transformer& model, const AttentionSettings& settin
   const std::int64_t max_rows = rows_of_a_call(model, settings, keys, true);
   const Intervention intervention = intervention_of(model, arm);
   const auto layers = std::ssize(settings.layers), heads = std::ssize(settings.heads);
-  AttentionStatistics statistics(layers, heads, max_rows, keys, row_settings(settings, arm));
+  AttentionStatistics statistics(layers, heads, max_rows, keys, row_settings(model, settings, arm));
   MapFiles files(folder, settings.maps,
                  {layers, heads, std::ssize(text.queries), keys, max_rows, model.pool().size()});
   Capture capture(intervention.hooks(), size_of(model, max_rows, keys),
@@ -165,7 +170,7 @@ AttentionResult measure_text(Transformer& model, const AttentionSettings& settin
   const std::int64_t max_rows = rows_of_a_call(model, settings, keys, false);
   const Intervention intervention = intervention_of(model, arm);
   AttentionStatistics statistics(std::ssize(settings.layers), std::ssize(settings.heads), max_rows, keys,
-                                 row_settings(settings, arm));
+                                 row_settings(model, settings, arm));
   Capture capture(intervention.hooks(), size_of(model, max_rows, keys),
                   {settings.layers, settings.heads, text.queries}, static_cast<float>(arm.threshold),
                   {&statistics});
@@ -187,7 +192,7 @@ AttentionResult measure_prompts(Transformer& model, const AttentionSettings& set
   const std::int64_t max_rows = rows_of_a_call(model, settings, keys, false);
   const Intervention intervention = intervention_of(model, arm);
   AttentionStatistics statistics(std::ssize(settings.layers), std::ssize(settings.heads), max_rows, keys,
-                                 row_settings(settings, arm));
+                                 row_settings(model, settings, arm));
   std::vector<std::int64_t> queries;  // of the longest text: all its positions
   for (std::int64_t i = 0; i < keys; ++i) queries.push_back(i);
   Capture capture(intervention.hooks(), size_of(model, max_rows, keys),

@@ -1,6 +1,7 @@
 // Texts through the model with their attention captured: the passes behind `refocus attention`.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -43,12 +44,18 @@ struct AttentionText {
 struct AttentionResult {
   std::vector<StatisticGrid> grids;
   ClassCounts queries = {}, keys = {};
+  std::vector<std::int64_t> negative_rows, zero_rows;  // [layers, heads]
   std::vector<LayerHeadOutlier> outliers;
   std::vector<LensPosition> lens;
   std::vector<std::string> files;  // names in the arm's folder without their ending
   std::int64_t tokens = 0;
   double seconds = 0;  // in the forward pass with its capture
 };
+
+// Whether any layer and head has such rows.
+inline bool any_rows(std::span<const std::int64_t> rows) {
+  return std::ranges::any_of(rows, [](std::int64_t count) { return count > 0; });
+}
 
 // Greedy continuation of a prompt, as `refocus generate` makes it, stop token included.
 struct Continuation {

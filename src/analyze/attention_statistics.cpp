@@ -19,6 +19,13 @@ std::size_t cells_of(std::int64_t layers, std::int64_t heads, std::int64_t each)
   return static_cast<std::size_t>(layers * heads * each);
 }
 
+// A unit in which sums of `keys` weights of up to `factor` in size are exact (add_exactly).
+double unit_for(double factor, std::int64_t keys) {
+  double unit = 1;
+  while (factor > 0x1p15 * unit || factor * static_cast<double>(keys) > 0x1p17 * unit) unit *= 2;
+  return unit;
+}
+
 // Held for a microsecond or two; rows of one head rarely meet.
 class SpinLock {
  public:
@@ -45,11 +52,13 @@ AttentionStatistics::AttentionStatistics(std::int64_t layers, std::int64_t heads
       max_rows_(max_rows),
       stride_(padded(max_keys)),
       settings_(settings),
+      unit_(unit_for(settings.largest_factor, max_keys)),
       cells_(cells_of(layers, heads, 1)),
       rows_(cells_of(layers, heads, max_rows)),
       layer0_(cells_of(1, heads, max_rows)),
       sums_(cells_of(layers, heads, stride_)),
       own_(cells_of(layers, heads, stride_)),
+      below_(static_cast<std::size_t>(heads)),
       locks_(std::make_unique<std::atomic_flag[]>(static_cast<std::size_t>(heads))),
       classes_(static_cast<std::size_t>(stride_)) {}
 
@@ -58,6 +67,7 @@ void AttentionStatistics::begin_text(std::span<const TokenClass> classes,
   REFOCUS_CHECK(static_cast<std::int64_t>(classes.size()) <= stride_);
   std::fill_n(sums_.data(), sums_.size(), 0.0);
   std::fill_n(own_.data(), own_.size(), 0.0);
+  for (AlignedBuffer<double>& below : below_) std::fill_n(below.data(), below.size(), 0.0);
   std::fill_n(classes_.data(), classes_.size(), 0);
   for (std::size_t i = 0; i < classes.size(); ++i) classes_[i] = static_cast<std::int32_t>(classes[i]);
   key_classes_ = prepare_classes(classes_.data(), std::ssize(classes));
@@ -77,13 +87,28 @@ void AttentionStatistics::begin_text(std::span<const TokenClass> classes,
 
 void AttentionStatistics::take(const CapturedRow& row) {
   Layer0Row& layer0 = layer0_[static_cast<std::size_t>(row.head_place * max_rows_ + row.row)];
-  const RowValues values = measure_row(row, settings_, key_classes_, layer0);
+  thread_local SignedRow parts;
+  if (row.negative) parts.split(row.after, row.position + 1);
+  const RowValues values = measure_row(row, settings_, key_classes_, parts, layer0);
   if (row.layer_place < 0) return;
   const std::int64_t at = row.layer_place * heads_ + row.head_place;
   rows_[static_cast<std::size_t>(at * max_rows_ + row.row)] = values;
   own_[static_cast<std::size_t>(at * stride_ + row.position)] = double{row.after[row.position]};
   const SpinLock lock(locks_[static_cast<std::size_t>(row.head_place)]);
-  add_exactly(row.after, row.position + 1, sums_.data() + at * stride_);
+  add_exactly(row.after, row.position + 1, sums_.data() + at * stride_, unit_);
+  if (row.negative) add_negative(row, parts);
+}
+
+// Under the head's lock.
+void AttentionStatistics::add_negative(const CapturedRow& row, const SignedRow& parts) {
+  AlignedBuffer<double>& below = below_[static_cast<std::size_t>(row.head_place)];
+  if (below.size() == 0) below = AlignedBuffer<double>(static_cast<std::size_t>(layers_ * stride_));
+  add_exactly(parts.below.data(), row.position + 1, below.data() + row.layer_place * stride_, unit_);
+}
+
+double AttentionStatistics::below(std::int64_t index, std::size_t key) const {
+  const AlignedBuffer<double>& of_head = below_[static_cast<std::size_t>(index % heads_)];
+  return of_head.size() == 0 ? 0 : of_head[static_cast<std::size_t>(index / heads_ * stride_) + key];
 }
 
 void AttentionStatistics::end_call(ThreadPool& pool, std::int64_t first_position, std::int64_t rows) {
@@ -93,8 +118,13 @@ void AttentionStatistics::end_call(ThreadPool& pool, std::int64_t first_position
       const auto position = static_cast<std::size_t>(first_position + r);
       if (!kept_[position]) continue;
       const RowValues& values = rows_[static_cast<std::size_t>(index * max_rows_ + r)];
+      const bool zeros = std::isnan(values[kEntropy]);
       for (const std::size_t c : {static_cast<std::size_t>(classes_[position]), kAllClasses}) {
-        for (std::size_t s = 0; s < kRowStatistics; ++s) to.rows[c][s] += values[s];
+        to.zero_rows[c] += zeros;
+        to.negative_rows[c] += values[kMassNegative] > 0;
+        for (std::size_t s = 0; s < kRowStatistics; ++s) {
+          if (!zeros || !is_of_shares(s)) to.rows[c][s] += values[s];
+        }
       }
     }
   });
@@ -108,7 +138,9 @@ void AttentionStatistics::end_text_of(std::int64_t index) {
   std::vector<double> later(keys);
   for (std::size_t j = 0; j < keys; ++j) {
     const auto key = static_cast<std::int64_t>(j);
-    later[j] = std::max(0.0, sums[j] - own_[static_cast<std::size_t>(index * stride_) + j]);
+    // Of sizes: what is above 0, and what is below it once more.
+    const double size = sums[j] + 2 * below(index, j);
+    later[j] = std::max(0.0, size - std::abs(own_[static_cast<std::size_t>(index * stride_) + j]));
     if (counts_->later(key) == 0) later[j] = 0;  // exactly, whatever was rounded
     if (counts_->seen(key) == 0) continue;
     for (const std::size_t c : {static_cast<std::size_t>(classes_[j]), kAllClasses}) {
@@ -152,13 +184,28 @@ StatisticGrid& AttentionStatistics::add_grid(std::vector<StatisticGrid>& out, st
   return grid;
 }
 
+std::vector<std::int64_t> AttentionStatistics::negative_rows() const {
+  std::vector<std::int64_t> out;
+  for (const Cell& cell : cells_) out.push_back(cell.negative_rows[kAllClasses]);
+  return out;
+}
+
+std::vector<std::int64_t> AttentionStatistics::zero_rows() const {
+  std::vector<std::int64_t> out;
+  for (const Cell& cell : cells_) out.push_back(cell.zero_rows[kAllClasses]);
+  return out;
+}
+
 void AttentionStatistics::add_query_grids(std::vector<StatisticGrid>& out) const {
+  const bool any_negative =
+      std::ranges::any_of(cells_, [](const Cell& cell) { return cell.negative_rows[kAllClasses] > 0; });
   for (std::size_t s = 0; s < kRowStatistics; ++s) {
+    if (s == kMassNegative && !any_negative) continue;
     StatisticGrid& grid = add_grid(out, std::string(row_statistic_name(s)));
     for (std::size_t c = 0; c < kClassRows; ++c) {
-      if (query_counts_[c] == 0) continue;
       for (std::size_t i = 0; i < cells_.size(); ++i) {
-        grid.values[c][i] = cells_[i].rows[c][s] / static_cast<double>(query_counts_[c]);
+        const std::int64_t rows = query_counts_[c] - (is_of_shares(s) ? cells_[i].zero_rows[c] : 0);
+        if (rows > 0) grid.values[c][i] = cells_[i].rows[c][s] / static_cast<double>(rows);
       }
     }
   }

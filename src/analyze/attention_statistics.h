@@ -24,7 +24,8 @@ inline constexpr std::size_t kAllClasses = kTokenClasses, kClassRows = kTokenCla
 std::string_view class_row_name(std::size_t class_row);  // "special", ..., "all"
 using ClassCounts = std::array<std::int64_t, kClassRows>;
 
-// One statistic: for each class [layers, heads], NaN where there is nothing to take a mean of.
+// One statistic: for each class [layers, heads], NaN where there is nothing to take a mean of: no row or key
+// of the class, or only rows of zeros, which have no shares.
 struct StatisticGrid {
   std::string name;
   std::array<std::vector<double>, kClassRows> values;
@@ -49,8 +50,12 @@ class AttentionStatistics : public CaptureSink {
   void end_call(ThreadPool& pool, std::int64_t first_position, std::int64_t rows);
   void end_text(ThreadPool& pool);
 
-  // Of all texts so far, those of queries first, then those of keys.
+  // Of all texts so far, those of queries first, then those of keys. mass_negative is among them only where a
+  // weight was negative.
   std::vector<StatisticGrid> grids() const;
+  // Rows with negative weights, and rows of zeros: [layers, heads].
+  std::vector<std::int64_t> negative_rows() const;
+  std::vector<std::int64_t> zero_rows() const;
   const ClassCounts& queries() const { return query_counts_; }  // rows that were kept
   const ClassCounts& keys() const { return key_counts_; }       // keys that a kept query sees
 
@@ -66,6 +71,7 @@ class AttentionStatistics : public CaptureSink {
   };
   struct Cell {
     std::array<RowValues, kClassRows> rows = {};  // sums
+    ClassCounts negative_rows = {}, zero_rows = {};
     KeySums keys;
     std::vector<OutlierKey> outliers;  // of the last text
   };
@@ -73,6 +79,8 @@ class AttentionStatistics : public CaptureSink {
   Cell& cell(std::int64_t layer, std::int64_t head) {
     return cells_[static_cast<std::size_t>(layer * heads_ + head)];
   }
+  void add_negative(const CapturedRow& row, const SignedRow& parts);
+  double below(std::int64_t index, std::size_t key) const;
   void end_text_of(std::int64_t index);
   void add_query_grids(std::vector<StatisticGrid>& out) const;
   void add_key_grids(std::vector<StatisticGrid>& out) const;
@@ -80,12 +88,15 @@ class AttentionStatistics : public CaptureSink {
 
   std::int64_t layers_, heads_, max_rows_, stride_;
   RowSettings settings_;
+  double unit_;                    // of exact sums, see add_exactly
   std::vector<Cell> cells_;        // [layers, heads]
   std::vector<RowValues> rows_;    // [layers, heads, max_rows], of the current call
   std::vector<Layer0Row> layer0_;  // [heads, max_rows]
   AlignedBuffer<double> sums_;     // [layers, heads, stride]: of the weights that each key receives
   AlignedBuffer<double> own_;      // [layers, heads, stride]: of these its own
-  std::unique_ptr<std::atomic_flag[]> locks_;  // [heads], on sums_ of the layer at work
+  // [heads]: [layers, stride] of the sizes of the negative weights among sums_; empty where there were none.
+  std::vector<AlignedBuffer<double>> below_;
+  std::unique_ptr<std::atomic_flag[]> locks_;  // [heads], on sums_ of the layer at work, and on below_
   AlignedBuffer<std::int32_t> classes_;        // [stride], of the text's tokens
   KeyClasses key_classes_;                     // the same, prepared
   std::vector<bool> kept_;                     // by position

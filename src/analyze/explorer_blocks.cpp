@@ -27,7 +27,9 @@ void append_floats(std::span<const float> numbers, int bytes, std::string& out) 
   append_planes(
       numbers.size(), bytes,
       [&](std::size_t i) {
-        return bytes == 2 ? std::uint32_t{f32_to_f16(numbers[i])} : std::bit_cast<std::uint32_t>(numbers[i]);
+        constexpr float kLargest = 65504;  // of float16
+        return bytes == 2 ? std::uint32_t{f32_to_f16(std::clamp(numbers[i], -kLargest, kLargest))}
+                          : std::bit_cast<std::uint32_t>(numbers[i]);
       },
       out);
 }
@@ -101,6 +103,26 @@ MapRows difference(const MapRows& map, const MapRows& base) {
 
 std::string as_bytes(const std::vector<std::uint8_t>& cells) { return {cells.begin(), cells.end()}; }
 
+// The part of the scale from 0.0001 to 1 that a size, above 0, reaches.
+float logarithmic_part(float size) { return std::clamp((4 + std::log10(size)) / 4, 0.0f, 1.0f); }
+
+// A cell has the entry that is largest in size, `part` of it above or below the middle.
+template <class Part>
+std::string diverging_thumbnail(const MapRows& map, std::span<const std::int64_t> queries,
+                                const ThumbnailShape& shape, const Part& part) {
+  std::vector<std::uint8_t> cells = causal_cells(queries, shape);
+  std::vector<float> largest(cells.size());
+  for_each_entry(map, shape, [&](std::size_t cell, std::size_t i) {
+    if (std::abs(map.weights[i]) > std::abs(largest[cell])) largest[cell] = map.weights[i];
+  });
+  for (std::size_t c = 0; c < cells.size(); ++c) {
+    if (cells[c] == 0) continue;
+    const float signed_part = std::copysign(part(std::abs(largest[c])), largest[c]);
+    cells[c] = static_cast<std::uint8_t>(128 + std::lround(127 * signed_part));
+  }
+  return as_bytes(cells);
+}
+
 }  // namespace
 
 std::string rows_block(const MapRows& rows, const BlockFormat& format) {
@@ -132,26 +154,20 @@ std::string thumbnail(const MapRows& map, std::span<const std::int64_t> queries,
   });
   for (std::size_t c = 0; c < cells.size(); ++c) {
     if (largest[c] <= 0) continue;
-    const float part = std::clamp((4 + std::log10(largest[c])) / 4, 0.0f, 1.0f);
-    cells[c] = static_cast<std::uint8_t>(1 + std::lround(254 * part));
+    cells[c] = static_cast<std::uint8_t>(1 + std::lround(254 * logarithmic_part(largest[c])));
   }
   return as_bytes(cells);
 }
 
+std::string signed_thumbnail(const MapRows& map, std::span<const std::int64_t> queries,
+                             const ThumbnailShape& shape) {
+  return diverging_thumbnail(map, queries, shape, logarithmic_part);
+}
+
 std::string difference_thumbnail(const MapRows& map, const MapRows& base,
                                  std::span<const std::int64_t> queries, const ThumbnailShape& shape) {
-  std::vector<std::uint8_t> cells = causal_cells(queries, shape);
-  std::vector<float> largest(cells.size());
-  const MapRows both = difference(map, base);
-  for_each_entry(both, shape, [&](std::size_t cell, std::size_t i) {
-    if (std::abs(both.weights[i]) > std::abs(largest[cell])) largest[cell] = both.weights[i];
-  });
-  for (std::size_t c = 0; c < cells.size(); ++c) {
-    if (cells[c] == 0) continue;
-    const float root = std::sqrt(std::min(std::abs(largest[c]), 1.0f));
-    cells[c] = static_cast<std::uint8_t>(128 + std::lround(127 * std::copysign(root, largest[c])));
-  }
-  return as_bytes(cells);
+  return diverging_thumbnail(difference(map, base), queries, shape,
+                             [](float size) { return std::sqrt(std::min(size, 1.0f)); });
 }
 
 }  // namespace refocus

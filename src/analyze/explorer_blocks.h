@@ -32,6 +32,10 @@ struct ThumbnailShape {
 };
 inline constexpr std::int64_t kThumbnail = 48;
 std::string thumbnail(const MapRows& map, std::span<const std::int64_t> queries, const ThumbnailShape& shape);
+// The same where weights may be negative: 0 as above, otherwise 128 + 127 sign(w) (4 + log10 |w|) / 4 of the
+// largest |w|, 128 below 0.0001.
+std::string signed_thumbnail(const MapRows& map, std::span<const std::int64_t> queries,
+                             const ThumbnailShape& shape);
 // Of `map` less `base`, of the same queries: 0 as above, otherwise 128 + 127 sign(d) sqrt |d| of the largest
 // |d|.
 std::string difference_thumbnail(const MapRows& map, const MapRows& base,

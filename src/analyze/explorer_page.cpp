@@ -8,10 +8,10 @@
 #include "analyze/attention_maps.h"
 #include "analyze/explorer_blocks.h"
 #include "base/error.h"
+#include "base/json_node.h"
 #include "base/text_file.h"
 #include "base/thread_pool.h"
 #include "io/atomic_file.h"
-#include "io/strict_json.h"
 #include "io/weight_file.h"
 #include "web/page.h"
 
@@ -30,13 +30,12 @@ void dump_short(const json& value, std::string& out) {
     for (const auto& item : value.items()) {
       if (!first) out += ',';
       first = false;
-      if (value.is_object())
-        out += json(item.key()).dump(-1, ' ', false, json::error_handler_t::replace) + ':';
+      if (value.is_object()) out += json_text(json(item.key())) + ':';
       dump_short(item.value(), out);
     }
     out += value.is_array() ? ']' : '}';
   } else {
-    out += value.dump(-1, ' ', false, json::error_handler_t::replace);
+    out += json_text(value);
   }
 }
 
@@ -50,23 +49,32 @@ class ExplorerWriter {
  public:
   ExplorerWriter(const std::filesystem::path& directory, const ExplorerSettings& settings)
       : directory_(directory), settings_(settings), capture_(read("attention.json")) {
-    if (capture_.value("format", "") != "refocus-attention" || capture_.value("version", 0) != 1) {
+    const json format = capture_.value("format", json()), version = capture_.value("version", json());
+    if (format != "refocus-attention" || version != 1) {
       throw input_error(where_of(directory / "attention.json"),
                         "expected refocus-attention version 1, got {} {}; capture again with this program",
-                        printable(capture_.value("format", "another format")), capture_.value("version", 0));
+                        printable(format.is_null() ? "another format" : json_text(format)),
+                        printable(json_text(version)));
     }
-    layers_ = static_cast<std::int64_t>(capture_.at("layers").size());
-    heads_ = static_cast<std::int64_t>(capture_.at("heads").size());
+    const Node capture(capture_, source("attention.json"));
+    layers_ = static_cast<std::int64_t>(capture.at("layers").items().size());
+    heads_ = static_cast<std::int64_t>(capture.at("heads").items().size());
+    if (const auto path = capture.at("model").find("path")) model_ = path->text();
     if (!capture_.contains("kind")) return;  // a task: statistics alone
-    for (const json& arm : capture_.at("arms")) maps_.emplace_back(directory, arm, capture_);
+    for (const Node& arm : capture.at("arms").items()) {
+      maps_.emplace_back(directory, arm.json(), capture_);
+      (arm.find("tokens") ? arm : capture).at("tokens").items();
+    }
   }
 
   ExplorerSize write();
 
  private:
+  using Node = JsonNode<json>;
+
+  JsonSource source(const std::string& name) const { return {where_of(directory_ / name), "capture again"}; }
   json read(const std::string& name) const {
-    const auto path = directory_ / name;
-    return parse_strict_json_object(read_text_file(path), where_of(path), name, 12);
+    return parse_json_object(read_text_file(directory_ / name), source(name));
   }
 
   std::string title() const;
@@ -78,6 +86,7 @@ class ExplorerWriter {
   json description() const;
   bool comparable(std::size_t arm) const;
   ThumbnailShape thumbnail_shape(const ArmMaps& maps) const;
+  void find_negative(const json& statistics);
   void write_statistics(AtomicFile& file);
   void write_layer(AtomicFile& file, std::int64_t layer);
   void write_received(AtomicFile& file);
@@ -87,15 +96,15 @@ class ExplorerWriter {
   std::filesystem::path directory_;
   ExplorerSettings settings_;
   json capture_;
+  std::string model_ = "a model";
   std::vector<ArmMaps> maps_;
+  std::vector<bool> negative_;  // by arm: whether any weight is below 0
   std::int64_t layers_ = 0, heads_ = 0, bytes_ = 0;
   BlockFormat format_;
   ThreadPool pool_{available_threads()};
 };
 
-std::string ExplorerWriter::title() const {
-  return fmt::format("Attention of {}", capture_.at("model").value("path", "a model"));
-}
+std::string ExplorerWriter::title() const { return "Attention of " + model_; }
 
 std::string ExplorerWriter::body() const {
   return fmt::format(
@@ -199,6 +208,7 @@ json ExplorerWriter::description() const {
     const ThumbnailShape shape = thumbnail_shape(maps_[a]);
     arms.push_back({{"thumbnail_rows", shape.rows},
                     {"thumbnail_columns", shape.columns},
+                    {"negative", bool{negative_[a]}},
                     {"comparable", comparable(a)}});
     kept = std::max(kept, maps_[a].kept());
   }
@@ -223,9 +233,22 @@ void ExplorerWriter::write_blocks(AtomicFile& file, std::vector<PageBlock>& bloc
   blocks.clear();
 }
 
+// The maps' own signs need not be looked at: a statistic counts them.
+void ExplorerWriter::find_negative(const json& statistics) {
+  for (const json& arm : statistics.at("arms")) {
+    negative_.push_back(arm.at("statistics").contains("mass_negative"));
+  }
+  negative_.resize(std::max(negative_.size(), maps_.size()));
+}
+
 // Statistics of all tokens apart from those of classes, which are most of the bytes and seldom looked at.
 void ExplorerWriter::write_statistics(AtomicFile& file) {
   json all = read("statistics.json");
+  for (const Node& arm : Node(all, source("statistics.json")).at("arms").items()) {
+    const Node statistics = arm.at("statistics");
+    for (const auto& member : statistics.object().items()) statistics.at(member.key()).object();
+  }
+  find_negative(all);
   json classes = json::array();
   for (json& arm : all.at("arms")) {
     json rest = json::object();
@@ -292,7 +315,8 @@ void ExplorerWriter::write_layer(AtomicFile& file, std::int64_t layer) {
     pool_.parallel_for(heads_, [&](std::int64_t head, int) {
       const auto h = static_cast<std::size_t>(head);
       rows[h] = maps.rows(false, layer, head, format_.entries);
-      small[h] = thumbnail(rows[h], maps.queries(), shape);
+      small[h] = negative_[a] ? signed_thumbnail(rows[h], maps.queries(), shape)
+                              : thumbnail(rows[h], maps.queries(), shape);
       if (subtract) differences[h] = difference_thumbnail(rows[h], base[h], maps.queries(), shape);
       whole[h] = rows_block(rows[h], format_);
       if (maps.has_before()) before[h] = rows_block(maps.rows(true, layer, head, format_.entries), format_);
@@ -339,13 +363,7 @@ ExplorerSize ExplorerWriter::write() {
 }  // namespace
 
 ExplorerSize write_explorer_page(const std::filesystem::path& directory, const ExplorerSettings& settings) {
-  try {
-    return ExplorerWriter(directory, settings).write();
-  } catch (const nlohmann::json::exception& e) {
-    throw input_error(where_of(directory / "attention.json"),
-                      "expected the format of docs/attention.md, got other content ({}); capture again",
-                      printable(e.what()));
-  }
+  return ExplorerWriter(directory, settings).write();
 }
 
 }  // namespace refocus

@@ -53,8 +53,8 @@ class MapFiles::Map {
     std::fill(indices + count, indices + k_, -1);
     std::fill(top + count, top + k_, 0.0f);
     double rest = 0;
-    if (keys > k_)
-      rest = std::max(0.0, sum_of_weights(weights, keys) - std::accumulate(top, top + count, 0.0));
+    if (keys > k_) rest = sum_of_weights(weights, keys) - std::accumulate(top, top + count, 0.0);
+    if (!row.negative || weights != row.after) rest = std::max(0.0, rest);
     row_rests_[static_cast<std::size_t>(at)] = static_cast<float>(rest);
   }
 

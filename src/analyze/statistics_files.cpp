@@ -3,6 +3,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "base/json_reader.h"
 #include "base/text_file.h"
 #include "tokenizer/streaming_decoder.h"
 
@@ -37,6 +38,16 @@ ordered_json grid_json(const std::vector<double>& values, std::size_t heads) {
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (i % heads == 0) layers.push_back(ordered_json::array());
     layers.back().push_back(std::isnan(values[i]) ? ordered_json() : ordered_json(values[i]));
+  }
+  return layers;
+}
+
+// Numbers of rows by layer and head.
+ordered_json rows_json(const std::vector<std::int64_t>& rows, std::size_t heads) {
+  ordered_json layers = ordered_json::array();
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (i % heads == 0) layers.push_back(ordered_json::array());
+    layers.back().push_back(rows[i]);
   }
   return layers;
 }
@@ -92,6 +103,9 @@ ordered_json statistics_json(const AttentionSettings& settings, std::span<const 
                         {"queries", counts_json(result.queries)},
                         {"keys", counts_json(result.keys)},
                         {"statistics", std::move(statistics)}};
+    if (any_rows(result.negative_rows))
+      arm["negative_rows"] = rows_json(result.negative_rows, settings.heads.size());
+    if (any_rows(result.zero_rows)) arm["zero_rows"] = rows_json(result.zero_rows, settings.heads.size());
     if (one_text) arm["outliers"] = outliers_json(settings, result.outliers);
     out["arms"].push_back(std::move(arm));
   }
@@ -165,7 +179,7 @@ ordered_json tokens_json(const Tokenizer* tokenizer, std::span<const std::int32_
 }
 
 void write_json_file(const std::filesystem::path& path, const ordered_json& json) {
-  write_file_atomically(path, json.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
+  write_file_atomically(path, json_text(json) + "\n");
 }
 
 }  // namespace refocus

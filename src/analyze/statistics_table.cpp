@@ -31,6 +31,7 @@ constexpr Column kColumns[] = {
     {"M before %", "mass_mask_before", 1, 100},
     {"M after %", "mass_mask_after", 1, 100},
     {"row sum", "row_sum", 3},
+    {"negative %", "mass_negative", 1, 100},  // the last, since it is there only where a weight is negative
 };
 
 // The mean of the values that are there; NaN where none is.
@@ -60,15 +61,31 @@ std::string cell(double value, const Column& column) {
   return fmt::format("{:>{}}", text, column.heading.size() + 2);
 }
 
+// "Rows ... (layer 1: 20 of 110, layer 2: 5 of 110): ...", over heads; empty where there is no such row.
+std::string rows_line(const AttentionSettings& settings, const AttentionResult& result,
+                      const std::vector<std::int64_t>& rows, std::string_view which, std::string_view what) {
+  std::string layers;
+  const std::size_t heads = settings.heads.size();
+  const std::int64_t all = result.queries[kAllClasses] * std::ssize(settings.heads);
+  for (std::size_t l = 0; l < settings.layers.size(); ++l) {
+    std::int64_t count = 0;
+    for (const std::int64_t of_head : std::span(rows).subspan(l * heads, heads)) count += of_head;
+    if (count == 0) continue;
+    layers += fmt::format("{}layer {}: {} of {}", layers.empty() ? "" : ", ", settings.layers[l], count, all);
+  }
+  return layers.empty() ? "" : fmt::format("Rows {} ({}): {}\n", which, layers, what);
+}
+
 }  // namespace
 
 std::string statistics_table(const AttentionSettings& settings, const AttentionResult& result) {
   std::vector<std::vector<double>> columns;
   std::string heading = "layer";
   for (const Column& column : kColumns) {
-    heading += fmt::format("  {}", column.heading);
     const auto grid = std::find_if(result.grids.begin(), result.grids.end(),
                                    [&](const StatisticGrid& g) { return g.name == column.statistic; });
+    if (grid == result.grids.end()) continue;
+    heading += fmt::format("  {}", column.heading);
     columns.push_back(layer_means(settings, *grid));
   }
   std::string out = heading + "\n";
@@ -82,7 +99,11 @@ std::string statistics_table(const AttentionSettings& settings, const AttentionR
     for (std::size_t c = 0; c < columns.size(); ++c) out += cell(mean(columns[c]), kColumns[c]);
     out += "\n";
   }
-  return out;
+  return out +
+         rows_line(settings, result, result.negative_rows, "with negative weights",
+                   "shares, entropy and outliers are of sizes") +
+         rows_line(settings, result, result.zero_rows, "of zeros",
+                   "left out of shares, entropy, and comparisons with layer 0");
 }
 
 nlohmann::ordered_json layer_means_json(const AttentionSettings& settings, const AttentionResult& result) {

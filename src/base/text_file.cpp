@@ -12,6 +12,12 @@
 
 namespace refocus {
 
+namespace {
+
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+
+}  // namespace
+
 const char* write_remedy(int error) {
   switch (error) {
     case ENOENT:
@@ -38,7 +44,7 @@ const char* write_remedy(int error) {
   }
 }
 
-std::string read_text_file(const std::filesystem::path& path) {
+std::string read_binary_file(const std::filesystem::path& path) {
   const auto refuse = [&](int error) {
     return input_error(path.string(), "cannot be read: {}; {}", std::strerror(error), read_remedy(error));
   };
@@ -61,6 +67,29 @@ std::string read_text_file(const std::filesystem::path& path) {
     }
     return text;
   }
+}
+
+std::string read_text_file(const std::filesystem::path& path) {
+  std::string text = read_binary_file(path);
+  text.erase(0, text.size() - without_byte_order_mark(text, path.string()).size());
+  return text;
+}
+
+std::string_view without_byte_order_mark(std::string_view text, const std::string& where) {
+  if (text.starts_with(kByteOrderMark)) return text.substr(kByteOrderMark.size());
+  for (const std::string_view other : {"\xFF\xFE", "\xFE\xFF"}) {
+    if (!text.starts_with(other)) continue;
+    throw input_error(where,
+                      "expected UTF-8, got the byte order mark of UTF-16; convert the file, as with "
+                      "iconv -f UTF-16 -t UTF-8");
+  }
+  return text;
+}
+
+void check_no_byte_order_mark(std::string_view line, const std::string& where) {
+  if (!line.starts_with(kByteOrderMark)) return;
+  throw input_error(where,
+                    "expected JSON, got a byte order mark before it, as where files were joined; remove it");
 }
 
 namespace {

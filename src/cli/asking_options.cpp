@@ -1,25 +1,64 @@
 #include "cli/asking_options.h"
 
+#include <spdlog/spdlog.h>
+
+#include "base/error.h"
 #include "cli/bundled.h"
-#include "eval/journal/fingerprint.h"
+#include "cli/model_hashes.h"
 
 namespace refocus::cli {
 
+namespace {
+
+constexpr const char* kGrammar = "none, or rebalance[:alpha=0.2,threshold=0.01,depth=LAST,mode=mask|self]";
+
+std::string negative_text(const InterventionSpec& spec, std::int64_t layer, std::int64_t layers) {
+  return fmt::format(
+      "{} makes attention weights negative, first in layer {}, by a factor of {:.4g} (1 + alpha (1 - {} / "
+      "{}))",
+      spec.canonical(layers), layer, spec.rebalance->factor(layer, layers), layer,
+      spec.rebalance->depth.value_or(layers - 1));
+}
+
+}  // namespace
+
+void add_intervention(CLI::App& command, std::string& intervention) {
+  command.add_option("--intervene", intervention, kGrammar)->capture_default_str()->type_name("SPEC");
+}
+
 CLI::Option* add_interventions(CLI::App& command, std::vector<std::string>& interventions) {
   return command
-      .add_option("--intervene", interventions,
-                  "none, or rebalance[:alpha=0.2,threshold=0.01,depth=LAST,mode=mask|self]; several times: "
-                  "several arms")
+      .add_option("--intervene", interventions, fmt::format("{}; several times: several arms", kGrammar))
       ->type_name("SPEC")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 
-std::vector<InterventionSpec> parse_interventions(const std::vector<std::string>& interventions) {
+AskedInterventions parse_interventions(const std::vector<std::string>& interventions) {
   std::vector<InterventionSpec> out;
   for (const std::string& text : interventions) out.push_back(parse_intervention(text));
   if (out.empty()) out.emplace_back();
-  return out;
+  return AskedInterventions(std::move(out));
+}
+
+std::vector<InterventionSpec> AskedInterventions::for_model(std::int64_t layers) const {
+  std::string first;
+  std::size_t negative = 0;
+  for (const InterventionSpec& spec : specs_) {
+    if (!spec.rebalance) continue;
+    if (layers < 2) {
+      throw input_error(
+          "--intervene",
+          "expected a model of at least two layers, got one of one: re-balancing takes its mask from "
+          "layer 0 and changes the later ones; use another model, or --intervene none");
+    }
+    const std::optional<std::int64_t> layer = spec.rebalance->first_negative_layer(layers);
+    if (layer && ++negative == 1) first = negative_text(spec, *layer, layers);
+  }
+  if (negative > 0) {
+    spdlog::warn("{}{}", first, negative > 1 ? fmt::format("; {} interventions do so in all", negative) : "");
+  }
+  return specs_;
 }
 
 Profile profile_of(const std::string& file) { return file.empty() ? default_profile() : load_profile(file); }
@@ -35,7 +74,8 @@ EvalModel eval_model(RunningModel& model, std::string_view remedy) {
           files.eos_ids,
           files.name(),
           name_of_model(files.directory),
-          model_fingerprint(files.directory, files.config_json, *files.weights, files.adapter.get())};
+          files.files,
+          hash_model_files(files.files, model.pool)};
 }
 
 }  // namespace refocus::cli

@@ -15,8 +15,25 @@ namespace refocus::cli {
 // --intervene, which may be given several times.
 CLI::Option* add_interventions(CLI::App& command, std::vector<std::string>& interventions);
 
+// --intervene where it may be given once.
+void add_intervention(CLI::App& command, std::string& intervention);
+
+// Interventions that were asked for, before a model is open: what they do depends on how many layers it has.
+class AskedInterventions {
+ public:
+  AskedInterventions() = default;
+  explicit AskedInterventions(std::vector<InterventionSpec> specs) : specs_(std::move(specs)) {}
+
+  // Those of a model of so many layers. InputError where it has too few for them. Warns, in one line whatever
+  // their number, where weights of a later layer become negative.
+  std::vector<InterventionSpec> for_model(std::int64_t layers) const;
+
+ private:
+  std::vector<InterventionSpec> specs_;
+};
+
 // In the order given; without any it is one arm without intervention. UsageError for what is no intervention.
-std::vector<InterventionSpec> parse_interventions(const std::vector<std::string>& interventions);
+AskedInterventions parse_interventions(const std::vector<std::string>& interventions);
 
 // The file of --profile, or the default prompts.
 Profile profile_of(const std::string& file);

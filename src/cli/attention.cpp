@@ -9,6 +9,7 @@
 #include "analyze/attention_run.h"
 #include "analyze/explorer_page.h"
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "cli/asking_options.h"
 #include "cli/attention_output.h"
 #include "cli/bundled.h"
@@ -61,12 +62,6 @@ std::vector<CapturedArm> arms_of(const AttentionOptions& options, std::span<cons
   std::vector<CapturedArm> arms;
   std::set<std::string> names;
   for (const InterventionSpec& spec : specs) {
-    if (spec.rebalance && config.num_hidden_layers < 2) {
-      throw input_error(
-          "--intervene",
-          "expected a model of at least two layers, got one of one: re-balancing takes its mask from "
-          "layer 0 and changes the later ones; use another model, or --intervene none");
-    }
     CapturedArm done;
     done.intervention = spec.canonical(config.num_hidden_layers);
     // The name of an evaluation's arm, without the kind of prompt.
@@ -194,7 +189,7 @@ void run_task(const AttentionOptions& options, RunningModel& model, AttentionRep
 }
 
 void run(const AttentionOptions& options) {
-  const std::vector<InterventionSpec> specs = parse_interventions(options.interventions);
+  const AskedInterventions asked = parse_interventions(options.interventions);
   AtomicDirectory directory(
       options.output, options.force ? "attention.json" : "",
       options.force ? "choose another with -o" : "choose another with -o, or replace it with --force");
@@ -203,7 +198,7 @@ void run(const AttentionOptions& options) {
   AttentionReport report;
   report.model = &model.files;
   report.settings = &settings;
-  report.arms = arms_of(options, specs, model.files.config);
+  report.arms = arms_of(options, asked.for_model(model.files.config.num_hidden_layers), model.files.config);
   if (options.task.empty()) {
     run_prompt(options, model, report, directory.path());
   } else {
@@ -213,8 +208,7 @@ void run(const AttentionOptions& options) {
   if (!options.no_page) write_explorer_page(directory.path());
   directory.commit();
   if (options.json) {
-    fmt::print("{}\n", attention_summary(report, options.output)
-                           .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    fmt::print("{}\n", json_text(attention_summary(report, options.output)));
   } else {
     fmt::print(
         "{}{}: {}\n", attention_tables(report),

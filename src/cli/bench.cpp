@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/json_reader.h"
 #include "cli/checks.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
@@ -73,7 +74,7 @@ nlohmann::ordered_json measure(const BenchOptions& options) {
 void run(const BenchOptions& options) {
   const nlohmann::ordered_json out = measure(options);
   if (options.json) {
-    fmt::print("{}\n", out.dump());
+    fmt::print("{}\n", json_text(out));
     return;
   }
   const auto value = [&](const char* key) { return out.at(key).get<double>(); };

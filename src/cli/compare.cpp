@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "base/text_file.h"
 #include "cli/checks.h"
 #include "cli/command.h"
@@ -35,7 +36,7 @@ void run(const CompareOptions& options) {
   if (!options.csv.empty()) write_file_atomically(options.csv, comparison_csv(comparison));
   if (options.json) {
     const auto file = comparison_json(comparison, {runs, options.responses});
-    fmt::print("{}\n", file.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+    fmt::print("{}\n", json_text(file));
     return;
   }
   fmt::print("{}", comparison_table(comparison, {.runs = runs}));
@@ -58,7 +59,9 @@ Action add_compare(CLI::App& command) {
       ->type_name("ARM");
   command.add_flag("--flips", options->flips, "List the items whose correctness changed");
   command.add_flag("--responses", options->responses, "List them with both responses");
-  command.add_option("--seed", options->comparison.seed, "Seed of the bootstrap")
+  command
+      .add_option("--seed", options->comparison.seed,
+                  "Seed of the bootstrap, which makes the intervals of F1")
       ->capture_default_str()
       ->check(whole_number<std::uint64_t>(0, std::numeric_limits<std::uint64_t>::max()));
   command.add_option("--csv", options->csv, "Also write a row for each pair and set of items")

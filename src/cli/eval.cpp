@@ -53,13 +53,13 @@ void add_examples(const EvalOptions& options, EvalSettings& settings) {
   }
 }
 
-EvalSettings settings_of(const EvalOptions& options) {
+EvalSettings settings_of(const EvalOptions& options, AskedInterventions& interventions) {
   EvalSettings settings;
   if (!options.sweeps.empty()) {
     settings.sweep = parse_sweep(options.sweeps);
-    settings.interventions = expand_sweep(*settings.sweep, options.interventions);
+    interventions = AskedInterventions(expand_sweep(*settings.sweep, options.interventions));
   } else {
-    settings.interventions = parse_interventions(options.interventions);
+    interventions = parse_interventions(options.interventions);
   }
   settings.profile = profile_of(options.profile);
   settings.rules = rules_of(options.rules, settings.profile);
@@ -105,9 +105,11 @@ void print_sweep(const SweepReport& sweep, const fs::path& run) {
 }
 
 void run(const EvalOptions& options) {
-  EvalSettings settings = settings_of(options);
+  AskedInterventions interventions;
+  EvalSettings settings = settings_of(options, interventions);
   RunningModel model(options.model);
   const LlamaConfig& config = model.files.config;
+  settings.interventions = interventions.for_model(config.num_hidden_layers);
   settings.context = options.model.context_for(config);
   settings.kv_bytes = kv_budget(options.model, config, options.batch, settings.context);
   const EvalModel asked = eval_model(model, "download the model's tokenizer files");

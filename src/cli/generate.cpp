@@ -7,6 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json_reader.h"
+#include "cli/asking_options.h"
 #include "cli/checks.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
@@ -31,8 +33,8 @@ double rate(std::int64_t tokens, double seconds) {
   return seconds > 0 ? static_cast<double>(tokens) / seconds : 0;
 }
 
-void print_json(const GenerateOptions& options, const OpenModel& model, const GenerationRequest& request,
-                const GenerationResult& result, const SchedulerStats& stats) {
+void print_json(const OpenModel& model, const GenerationRequest& request, const GenerationResult& result,
+                const SchedulerStats& stats) {
   std::vector<std::int32_t> text_ids = result.tokens;
   if (result.stopped) text_ids.pop_back();
   nlohmann::ordered_json out;
@@ -40,19 +42,19 @@ void print_json(const GenerateOptions& options, const OpenModel& model, const Ge
   out["tokens"] = result.tokens;
   out["text"] = model.tokenizer ? model.tokenizer->decode(text_ids) : "";
   out["finish_reason"] = result.stopped ? "eos" : "length";
-  out["intervention"] = parse_intervention(options.intervene).canonical(model.config.num_hidden_layers);
+  out["intervention"] = request.intervention.canonical(model.config.num_hidden_layers);
   out["timing"] = {{"prefill_tps", rate(stats.prefill_tokens, stats.prefill_seconds)},
                    {"decode_tps", rate(stats.decode_tokens, stats.decode_seconds)}};
-  fmt::print("{}\n", out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  fmt::print("{}\n", json_text(out));
 }
 
 void run(const GenerateOptions& options) {
-  const InterventionSpec spec = parse_intervention(options.intervene);
+  const AskedInterventions asked = parse_interventions({options.intervene});
   RunningModel model(options.model);
   GenerationRequest request;
   request.prompt = options.prompt.tokens(model.files);
   request.max_new_tokens = options.max_new_tokens;
-  request.intervention = spec;
+  request.intervention = asked.for_model(model.files.config.num_hidden_layers).front();
   request.sampling = options.sampling;
   if (!options.ignore_eos) request.stop_tokens = model.files.eos_ids;
   const std::int64_t context = options.model.context_for(model.files.config);
@@ -81,7 +83,7 @@ void run(const GenerateOptions& options) {
   if (stream) {
     fmt::print("{}\n", decoder->finish());
   } else {
-    print_json(options, model.files, request, result, scheduler.stats());
+    print_json(model.files, request, result, scheduler.stats());
   }
 }
 
@@ -94,11 +96,7 @@ Action add_generate(CLI::App& command) {
   command.add_option("-n,--max-new-tokens", options->max_new_tokens, "Most tokens to generate")
       ->capture_default_str()
       ->check(whole_number(1, 1 << 24));
-  command
-      .add_option("--intervene", options->intervene,
-                  "none, or rebalance[:alpha=0.2,threshold=0.01,depth=LAST,mode=mask|self]")
-      ->capture_default_str()
-      ->type_name("SPEC");
+  add_intervention(command, options->intervene);
   SamplingOptions& sampling = options->sampling;
   command.add_option("--temperature", sampling.temperature, "0: greedy; above: sampled")
       ->capture_default_str()

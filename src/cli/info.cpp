@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "base/json_reader.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
 #include "model/adapter.h"
@@ -93,11 +94,11 @@ void run(const InfoOptions& options) {
   if (model.adapter) attach_adapter(*model.adapter, model.directory.string(), weights);
   const nlohmann::ordered_json out = describe(model);
   if (options.json) {
-    fmt::print("{}\n", out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    fmt::print("{}\n", json_text(out));
     return;
   }
   for (const auto& [key, value] : out.items()) {
-    fmt::print("{:<26} {}\n", key, value.is_string() ? value.get<std::string>() : value.dump());
+    fmt::print("{:<26} {}\n", key, value.is_string() ? value.get<std::string>() : json_text(value));
   }
 }
 

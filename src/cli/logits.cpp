@@ -1,5 +1,6 @@
 // refocus logits: the logits of every token of a prompt, float32 [tokens, vocab], as a .npy file.
 #include "base/error.h"
+#include "cli/asking_options.h"
 #include "cli/checks.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
@@ -19,7 +20,7 @@ struct LogitsOptions {
 
 void run(const LogitsOptions& options) {
   constexpr std::int64_t kRows = 128;  // at a time: bounds the memory for logits
-  const InterventionSpec spec = parse_intervention(options.intervene);
+  const AskedInterventions asked = parse_interventions({options.intervene});
   RunningModel model(options.model, kRows);
   const LlamaConfig& config = model.files.config;
   const std::vector<std::int32_t> tokens = options.prompt.tokens(model.files);
@@ -33,7 +34,8 @@ void run(const LogitsOptions& options) {
   KvSequence sequence(pool);
   if (!sequence.reserve(count))
     throw input_error("cache", "expected memory for {} tokens, got too little", count);
-  const Intervention intervention(spec, config.num_hidden_layers, config.num_attention_heads, kRows);
+  const Intervention intervention(asked.for_model(config.num_hidden_layers).front(), config.num_hidden_layers,
+                                  config.num_attention_heads, kRows);
   NpyWriter out(options.output, {count, config.vocab_size});
   for (std::int64_t first = 0; first < count; first += kRows) {
     const auto now = std::span(tokens).subspan(static_cast<std::size_t>(first),
@@ -50,11 +52,7 @@ Action add_logits(CLI::App& command) {
   auto options = std::make_shared<LogitsOptions>();
   options->model.add_model(command);
   options->prompt.add(command);
-  command
-      .add_option("--intervene", options->intervene,
-                  "none, or rebalance[:alpha=0.2,threshold=0.01,depth=LAST,mode=mask|self]")
-      ->capture_default_str()
-      ->type_name("SPEC");
+  add_intervention(command, options->intervene);
   command.add_option("-o,--output", options->output, "The .npy file to write")
       ->required()
       ->check(not_empty())

@@ -166,6 +166,11 @@ int main(int argc, char** argv) {
                             refocus::read_remedy(e.code().value())),
                 1);
   } catch (const std::exception& e) {
-    return fail(first_line(e.what()), 1);
+    const std::string message = first_line(e.what());
+    // A value of the JSON library was not what the code took it for: the message is in the library's terms.
+    if (message.starts_with("[json.exception")) {
+      return fail("[internal error] a JSON value is not of the expected kind; please report the command", 1);
+    }
+    return fail(message, 1);
   }
 }

@@ -4,9 +4,10 @@
 #include "base/error.h"
 #include "cli/checks.h"
 #include "cli/command.h"
+#include "cli/model_options.h"
 #include "convert/merge.h"
 #include "io/gguf_model.h"
-#include "io/peft_adapter.h"
+#include "model/adapter.h"
 
 namespace refocus::cli {
 
@@ -34,7 +35,9 @@ fs::path tokenizer_directory(const MergeCommandOptions& options, const Checkpoin
 
 void run(const MergeCommandOptions& options) {
   const Checkpoint base = open_checkpoint(options.model);
-  const Adapter adapter = read_peft_adapter(options.adapter);
+  const LlamaConfig config = parse_config(base.config_json, base.config_source);
+  const Adapter adapter =
+      open_adapter(options.adapter, adapter_base(config, base.weights, base.path.string()));
   MergeOptions wanted;
   wanted.output = options.output;
   wanted.tokenizer_directory = tokenizer_directory(options, base);

@@ -1,5 +1,6 @@
 #include "cli/model_options.h"
 
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,8 +11,10 @@
 #include "cli/checks.h"
 #include "io/checkpoint.h"
 #include "io/peft_adapter.h"
+#include "model/adapter.h"
 #include "tokenizer/model_settings.h"
 #include "tokenizer/stored_tokenizer.h"
+#include "tokenizer/tokenizer_files.h"
 #include "tokenizer/tokenizer_kind.h"
 
 namespace refocus::cli {
@@ -77,15 +80,28 @@ std::string OpenModel::name() const {
   return adapter ? directory.string() + " with " + adapter->source : directory.string();
 }
 
+Adapter open_adapter(const fs::path& directory, const AdapterBase& base) {
+  Adapter out = read_peft_adapter(directory, base);
+  for (const std::string& warning : out.warnings) spdlog::warn("{}", warning);
+  return out;
+}
+
 OpenModel open_model(const ModelOptions& options, std::string_view option) {
   const fs::path path = resolve_model(options.model, option);
   Checkpoint checkpoint = open_checkpoint(path);
   OpenModel out;
   out.directory = path;
-  if (!options.adapter.empty()) out.adapter = std::make_shared<Adapter>(read_peft_adapter(options.adapter));
+  out.files = std::move(checkpoint.files);
+  const std::vector<UsedFile> tokenizer_before = tokenizer_files(path);
+  out.files.insert(out.files.end(), tokenizer_before.begin(), tokenizer_before.end());
   out.config = parse_config(checkpoint.config_json, checkpoint.config_source);
   out.config_json = std::move(checkpoint.config_json);
   out.weights = std::make_shared<const WeightMap>(std::move(checkpoint.weights));
+  if (!options.adapter.empty()) {
+    out.adapter = std::make_shared<Adapter>(
+        open_adapter(options.adapter, adapter_base(out.config, *out.weights, path.string())));
+    out.files.insert(out.files.end(), out.adapter->files.begin(), out.adapter->files.end());
+  }
   if (checkpoint.vocabulary) {
     out.tokenizer = make_stored_tokenizer(path.string(), *checkpoint.vocabulary);
   } else if (has_tokenizer(path)) {
@@ -102,6 +118,7 @@ OpenModel open_model(const ModelOptions& options, std::string_view option) {
   } else if (fs::is_directory(path)) {
     out.eos_ids = read_model_settings(path).eos_ids;
   }
+  expect_same_files(tokenizer_before, path);
   return out;
 }
 
@@ -114,6 +131,10 @@ std::unique_ptr<Tokenizer> open_tokenizer(const fs::path& path) {
                       "that it was made from");
   }
   return make_stored_tokenizer(path.string(), *checkpoint.vocabulary);
+}
+
+void expect_same_files(const std::vector<UsedFile>& before, const fs::path& path) {
+  if (tokenizer_files(path) != before) refuse_changed_file(path);
 }
 
 RunningModel::RunningModel(const ModelOptions& options, std::int64_t max_rows)

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/thread_pool.h"
+#include "base/used_file.h"
 #include "model/transformer.h"
 #include "tensor/weight_map.h"
 #include "tokenizer/tokenizer.h"
@@ -50,6 +51,7 @@ struct OpenModel {
   std::unique_ptr<Tokenizer> tokenizer;  // null where the model has none
   std::vector<std::int32_t> eos_ids;
   std::shared_ptr<const Adapter> adapter;  // null where none was given
+  std::vector<UsedFile> files;             // all that was read: of the model, its tokenizer, and the adapter
 
   // For records and tables: the model's path, and the adapter's where there is one.
   std::string name() const;
@@ -58,11 +60,17 @@ struct OpenModel {
   const Tokenizer& need_tokenizer(std::string_view remedy) const;
 };
 
+// Reads an adapter for the model, and prints its warnings.
+Adapter open_adapter(const std::filesystem::path& directory, const AdapterBase& base);
+
 // `option` is the one that named the model, for messages.
 OpenModel open_model(const ModelOptions& options, std::string_view option = "--model");
 
 // The tokenizer of a model directory or a GGUF file alone. InputError where it has none.
 std::unique_ptr<Tokenizer> open_tokenizer(const std::filesystem::path& path);
+
+// The list of tokenizer_files as it was before the tokenizer was read. InputError where it is another now.
+void expect_same_files(const std::vector<UsedFile>& before, const std::filesystem::path& path);
 
 // A model ready to compute.
 struct RunningModel {

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "cli/asking_options.h"
 #include "cli/checks.h"
 #include "cli/command.h"
@@ -39,8 +40,7 @@ struct OtherModel {
 };
 
 // The interventions of -m's arms. Without --against one without intervention comes first, as the reference.
-std::vector<InterventionSpec> arms_of(const PerplexityOptions& options) {
-  std::vector<InterventionSpec> out = parse_interventions(options.interventions);
+std::vector<InterventionSpec> arms_of(const PerplexityOptions& options, std::vector<InterventionSpec> out) {
   if (!options.against.empty()) return out;
   const auto none = std::find_if(out.begin(), out.end(), [](const auto& spec) { return !spec.rebalance; });
   if (none == out.end()) {
@@ -89,7 +89,7 @@ void check_memory(const PerplexityOptions& options, std::span<const PerplexityAr
 }
 
 PerplexityReport measure(const PerplexityOptions& options) {
-  const std::vector<InterventionSpec> specs = arms_of(options);
+  const AskedInterventions asked = parse_interventions(options.interventions);
   PerplexityReport report;
   report.file = options.file;
   const std::string text = read_perplexity_text(options.file);
@@ -98,6 +98,7 @@ PerplexityReport measure(const PerplexityOptions& options) {
   if (!options.against.empty())
     other = std::make_unique<OtherModel>(options.against, model.pool, options.model.kv());
   const LlamaConfig& config = model.files.config;
+  const std::vector<InterventionSpec> specs = arms_of(options, asked.for_model(config.num_hidden_layers));
   const Tokenizer& tokenizer = model.files.need_tokenizer("download the model's tokenizer files");
   const std::vector<std::int32_t> tokens = perplexity_tokens(options.file, text, tokenizer);
   if (other) check_against(options, model.files, other->files, text, tokens);
@@ -131,6 +132,8 @@ PerplexityReport measure(const PerplexityOptions& options) {
     Progress progress("windows", report.windows, 0);
     scores = score_tokens(arms, tokens, windows, [&](std::int64_t count) { progress.advance(count); });
   }
+  expect_not_overwritten(model.files.files);
+  if (other) expect_not_overwritten(other->files.files);
   for (std::size_t i = 0; i < arms.size(); ++i) {
     report.arms[i].perplexity = summarize_perplexity(scores[i]);
     if (i > 0) report.arms[i].divergence = summarize_divergence(scores[0], scores[i]);
@@ -141,8 +144,7 @@ PerplexityReport measure(const PerplexityOptions& options) {
 void run(const PerplexityOptions& options) {
   const PerplexityReport report = measure(options);
   if (options.json) {
-    fmt::print("{}\n",
-               perplexity_json(report).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    fmt::print("{}\n", json_text(perplexity_json(report)));
   } else {
     fmt::print("{}", perplexity_table(report));
   }

@@ -57,7 +57,9 @@ Action add_report(CLI::App& command) {
                   "Compare all others with this arm (default: the first of each kind of prompt)")
       ->check(not_empty())
       ->type_name("ARM");
-  command.add_option("--seed", options->comparison.seed, "Seed of the bootstrap")
+  command
+      .add_option("--seed", options->comparison.seed,
+                  "Seed of the bootstrap, which makes the intervals of F1")
       ->capture_default_str()
       ->check(whole_number<std::uint64_t>(0, std::numeric_limits<std::uint64_t>::max()));
   return [options] { run(*options); };

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "base/text_file.h"
 #include "cli/checks.h"
 #include "cli/command.h"
@@ -73,8 +74,7 @@ void write_reports(const RunDirectory& run, const Audit& audit, ExtractionRules 
 void show(const RescoreOptions& options, const Audit& audit, std::optional<ExtractionRules> rules) {
   if (options.json) {
     const AuditJsonOptions what{options.list, options.write ? rules : std::nullopt};
-    constexpr auto kReplace = nlohmann::ordered_json::error_handler_t::replace;
-    fmt::print("{}\n", audit_json(audit, what).dump(-1, ' ', false, kReplace));
+    fmt::print("{}\n", json_text(audit_json(audit, what)));
     return;
   }
   if (!audit.finished()) {

@@ -6,13 +6,14 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "cli/asking_options.h"
 #include "cli/bundled.h"
 #include "cli/checks.h"
 #include "cli/command.h"
+#include "cli/model_hashes.h"
 #include "cli/model_options.h"
 #include "cli/task_arguments.h"
-#include "eval/journal/fingerprint.h"
 #include "eval/task/profile.h"
 #include "eval/task/task_kind.h"
 #include "eval/tasks/task_data.h"
@@ -39,7 +40,8 @@ const std::map<std::string, TextRows> kRows = {
 
 StudySettings settings_of(const StudyOptions& options, const OpenModel& model) {
   StudySettings out;
-  out.eval.interventions = parse_interventions(options.interventions);
+  out.eval.interventions =
+      parse_interventions(options.interventions).for_model(model.config.num_hidden_layers);
   out.eval.profile = profile_of(options.profile);
   out.eval.rules = rules_of(options.rules, out.eval.profile);
   const std::vector<AskedTask> tasks = read_task_arguments({options.task});
@@ -64,20 +66,18 @@ StudySettings settings_of(const StudyOptions& options, const OpenModel& model) {
 }
 
 nlohmann::ordered_json settings_json(const StudyOptions& options, const EvalModel& model,
-                                     const StudySettings& settings) {
+                                     const StudySettings& settings, const Study& study) {
   nlohmann::ordered_json out = {{"refocus", REFOCUS_VERSION},
                                 {"model", model.path},
-                                {"model_fingerprint", model.fingerprint},
                                 {"task", options.task},
-                                {"data_fingerprint", data_fingerprint(settings.eval.tasks)},
                                 {"limit", options.limit},
                                 {"profile", settings.eval.profile.name},
                                 {"extraction", rules_name(settings.eval.rules)},
                                 {"max_new_tokens", options.max_new_tokens},
                                 {"rows", options.rows},
                                 {"window", options.window},
-                                {"threshold", options.threshold}};
-  if (!options.before.empty()) out["before"] = options.before;
+                                {"threshold", options.threshold},
+                                {"identity", study.identity}};
   return out;
 }
 
@@ -97,12 +97,18 @@ void run(const StudyOptions& options) {
   const EvalModel asked = eval_model(model, "use a model that has one");
   const Study study = run_study(asked, settings, before ? &before->transformer : nullptr);
   const std::vector<StudyComparison> comparisons = compare_texts(study);
-  const nlohmann::ordered_json numbers =
-      study_json(study, comparisons, settings_json(options, asked, settings));
+  nlohmann::ordered_json about = settings_json(options, asked, settings, study);
+  expect_not_overwritten(asked.files);
+  if (before) {
+    about["before"] = options.before;
+    about["before_files"] = hash_model_files(before->files.files, before->pool);
+    expect_not_overwritten(before->files.files);
+  }
+  const nlohmann::ordered_json numbers = study_json(study, comparisons, about);
   write_study(study, comparisons, numbers, directory.path());
   directory.commit();
   if (options.json) {
-    fmt::print("{}\n", numbers.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    fmt::print("{}\n", json_text(numbers));
   } else {
     fmt::print("{}Texts, numbers and pictures: {}\n", study_table(study, comparisons), options.output);
   }

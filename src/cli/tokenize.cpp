@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "cli/bundled.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
@@ -24,7 +25,7 @@ void run(const TokenizeOptions& options) {
   if (options.json) {
     nlohmann::ordered_json out{{"tokens", ids}, {"pieces", nlohmann::json::array()}};
     for (const std::int32_t id : ids) out["pieces"].push_back(tokenizer->piece(id));
-    fmt::print("{}\n", out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    fmt::print("{}\n", json_text(out));
     return;
   }
   fmt::print("{}\n", fmt::join(ids, ","));

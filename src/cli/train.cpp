@@ -7,16 +7,18 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/json_reader.h"
+#include "base/made_directories.h"
 #include "base/text_file.h"
 #include "cli/bundled.h"
 #include "cli/checks.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
+#include "cli/model_hashes.h"
 #include "cli/model_options.h"
 #include "eval/journal/directory_lock.h"
-#include "eval/journal/fingerprint.h"
 #include "io/checkpoint.h"
-#include "io/strict_json.h"
+#include "tokenizer/tokenizer_files.h"
 #include "train/trainer.h"
 
 namespace refocus::cli {
@@ -85,6 +87,7 @@ std::optional<LoraOptions> lora_options(const TrainOptions& o) {
 struct Opened {
   TrainingModel model;
   std::unique_ptr<Tokenizer> tokenizer;
+  std::vector<UsedFile> files;  // that both were read from
 };
 
 Opened open(const TrainOptions& o) {
@@ -104,7 +107,10 @@ Opened open(const TrainOptions& o) {
   }
   const fs::path tokenizer = o.tokenizer.empty() ? fs::path(o.from) : tokenizer_directory(o.tokenizer);
   out.model.files.tokenizer_directory = tokenizer;
+  out.files = tokenizer_files(tokenizer);
+  const std::vector<UsedFile> tokenizer_before = out.files;
   out.tokenizer = open_tokenizer(tokenizer);
+  expect_same_files(tokenizer_before, tokenizer);
   std::string text, where = o.config;
   if (o.from.empty()) {
     text = read_text_file(o.config);
@@ -114,23 +120,23 @@ Opened open(const TrainOptions& o) {
     where = checkpoint.config_source;
     out.model.base = std::make_shared<const WeightMap>(std::move(checkpoint.weights));
     out.model.base_name = o.from;
+    out.files.insert(out.files.end(), checkpoint.files.begin(), checkpoint.files.end());
   }
-  const json config =
-      completed_config(parse_strict_json_object(text, where, "the file", 16), *out.tokenizer, o.type);
-  out.model.files.config_json = config.dump(2) + "\n";
+  const json config = completed_config(parse_json_object(text, {where}), *out.tokenizer, o.type);
+  out.model.files.config_json = json_text(config, 2) + "\n";
   out.model.config = parse_config(out.model.files.config_json, where);
   out.model.tied = out.model.base ? has_tied_embeddings(out.model.config, *out.model.base)
                                   : out.model.config.tie_word_embeddings;
   const json deviation = config.value("initializer_range", json(0.02));
   if (!deviation.is_number() || !(deviation.get<double>() > 0)) {
     throw input_error(where, "expected a positive number for initializer_range, got {}",
-                      printable(deviation.dump()));
+                      printable(json_text(deviation)));
   }
   out.model.initial_deviation = deviation.get<double>();
   const json mean = config.value("initializer_embedding_mean", json(0));
   if (!mean.is_number() || !(mean.get<double>() >= 0)) {
     throw input_error(where, "expected 0 or a positive number for initializer_embedding_mean, got {}",
-                      printable(mean.dump()));
+                      printable(json_text(mean)));
   }
   out.model.initial_embedding_mean = mean.get<double>();
   if (out.tokenizer->vocab_size() > out.model.config.vocab_size) {
@@ -187,41 +193,17 @@ class Progress {
   std::chrono::steady_clock::time_point next_;
 };
 
-void run(TrainOptions o) {
-  if (!o.from.empty() && !fs::exists(o.from)) o.from = find_bundled_model(o.from).value_or(o.from).string();
-  OptimizerOptions& optimizer = o.trainer.optimizer;
-  optimizer.min_learning_rate = o.min_learning_rate.value_or(optimizer.learning_rate / 10);
-  optimizer.warmup = o.warmup.value_or(optimizer.steps / 20);
-  o.trainer.shuffle = o.order == "shuffled";
-  o.trainer.output_type = o.type == "f16" ? DType::kF16 : o.type == "bf16" ? DType::kBF16 : DType::kF32;
-  const Opened opened = open(o);
-  const std::int64_t context = checked_context(o, opened.model.config);
+// A directory that holds a run is gone on with, or refused.
+void refuse_run(const TrainOptions& o, const TrainingDirectory& directory) {
+  if (o.resume || !directory.holds_a_run()) return;
+  throw input_error(o.output,
+                    "expected a directory without a run, got one; add --resume to go on with it, or "
+                    "choose another");
+}
 
-  const TrainingDirectory directory(o.output);
-  if (!o.resume && directory.holds_a_run()) {
-    throw input_error(o.output,
-                      "expected a directory without a run, got one; add --resume to go on with it, or "
-                      "choose another");
-  }
-  directory.create();
-  const DirectoryLock lock(o.output);
-  directory.clean();
-  ThreadPool pool(o.threads > 0 ? o.threads : available_threads());
-  const TrainingSet training = load(o.data, *opened.tokenizer, context, pool);
-  std::optional<TrainingSet> validation;
-  if (!o.validation.empty()) validation = load(o.validation, *opened.tokenizer, context, pool);
-
-  json base;  // what an adapter stands beside
-  if (opened.model.lora) {
-    base = model_fingerprint(o.from, opened.model.files.config_json, *opened.model.base);
-  }
-  json settings = {{"base", base},
-                   {"data", training.fingerprint()},
-                   {"config", opened.model.files.config_json},
-                   {"from", o.from},
-                   {"validation", validation ? json(validation->fingerprint()) : json()}};
-  Trainer trainer(opened.model, o.trainer, context, training, validation ? &*validation : nullptr,
-                  std::move(settings), directory, pool);
+// Trains from where the directory is to the last step.
+void train(const TrainOptions& o, const Opened& opened, const TrainingDirectory& directory, Trainer& trainer,
+           const ThreadPool& pool) {
   if (opened.model.lora) {
     spdlog::info("{} parameters beside {} that stay, {} threads", trainer.trained(), trainer.frozen(),
                  pool.size());
@@ -234,8 +216,51 @@ void run(TrainOptions o) {
     spdlog::info("going on after step {}{}", trainer.step(), checkpoint ? "" : " (no checkpoint yet)");
   }
   tell_how_to_resume("stopped; --resume goes on from the last checkpoint");
-  trainer.run(Progress(optimizer.steps));
+  trainer.run(Progress(o.trainer.optimizer.steps));
+  if (opened.model.lora) expect_not_overwritten(opened.files);  // all other weights were copied
   spdlog::info("the {} is in {}", opened.model.lora ? "adapter" : "model", o.output);
+}
+
+void run(TrainOptions o) {
+  if (!o.from.empty() && !fs::exists(o.from)) o.from = find_bundled_model(o.from).value_or(o.from).string();
+  OptimizerOptions& optimizer = o.trainer.optimizer;
+  optimizer.min_learning_rate = o.min_learning_rate.value_or(optimizer.learning_rate / 10);
+  optimizer.warmup = o.warmup.value_or(optimizer.steps / 20);
+  o.trainer.shuffle = o.order == "shuffled";
+  o.trainer.output_type = o.type == "f16" ? DType::kF16 : o.type == "bf16" ? DType::kBF16 : DType::kF32;
+  const Opened opened = open(o);
+  const std::int64_t context = checked_context(o, opened.model.config);
+
+  const TrainingDirectory directory(o.output);
+  refuse_run(o, directory);
+  ThreadPool pool(o.threads > 0 ? o.threads : available_threads());
+  const TrainingSet training = load(o.data, *opened.tokenizer, context, pool);
+  std::optional<TrainingSet> validation;
+  if (!o.validation.empty()) validation = load(o.validation, *opened.tokenizer, context, pool);
+
+  json settings = {{kTrainingFiles, hash_model_files(opened.files, pool)},
+                   {"data", training.fingerprint()},
+                   {"config", opened.model.files.config_json},
+                   {"validation", validation ? json(validation->fingerprint()) : json()}};
+  Trainer trainer(opened.model, o.trainer, context, training, validation ? &*validation : nullptr,
+                  std::move(settings), directory, pool);
+  // Whatever is wrong with the inputs has been said by now: from here on there is a directory.
+  MadeDirectories made(fs::path(o.output) / "checkpoints",
+                       "check its permissions or choose another -o directory");
+  std::optional<DirectoryLock> lock;
+  try {
+    lock.emplace(o.output);
+    refuse_run(o, directory);  // anew: another process may have begun one before we had the lock
+    directory.clean();
+    train(o, opened, directory, trainer, pool);
+  } catch (...) {
+    std::error_code ignored;
+    if (!directory.holds_a_run()) {  // the first step failed
+      if (lock && lock->created()) fs::remove(fs::path(o.output) / DirectoryLock::kFileName, ignored);
+      made.undo();
+    }
+    throw;
+  }
 }
 
 void add_lora(CLI::App& command, TrainOptions& o) {

@@ -4,10 +4,10 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "base/text_file.h"
 #include "cli/checks.h"
 #include "cli/command.h"
-#include "io/strict_json.h"
 #include "tokenizer/sentencepiece_training.h"
 
 namespace refocus::cli {
@@ -23,8 +23,8 @@ struct TrainTokenizerOptions {
 };
 
 // The line's text, or its prompt and response.
-std::string text_of(const std::string& line, const std::string& where) {
-  const nlohmann::json object = parse_strict_json_object(line, where, "the line", 8);
+std::string text_of(std::string_view line, const std::string& where) {
+  const nlohmann::json object = parse_json_object(line, {where, "correct the line", true});
   std::string out;
   for (const char* key : {"text", "prompt", "response"}) {
     if (!object.contains(key)) continue;
@@ -42,13 +42,8 @@ std::string text_of(const std::string& line, const std::string& where) {
 
 void read_texts(const std::string& path, std::vector<std::string>& texts) {
   const std::string file = read_text_file(path);
-  int number = 1;
-  for (std::size_t at = 0; at < file.size(); ++number) {
-    const std::size_t end = std::min(file.find('\n', at), file.size());
-    const std::string line = file.substr(at, end - at);
-    at = end + 1;
-    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-    texts.push_back(text_of(line, fmt::format("{} line {}", path, number)));
+  for (const JsonLine& line : json_lines(file, path, BlankLines::kSkip)) {
+    texts.push_back(text_of(line.text, fmt::format("{} line {}", path, line.number)));
   }
 }
 

@@ -14,6 +14,7 @@
 #include "model/weights.h"
 #include "tensor/block_formats.h"
 #include "tokenizer/stored_tokenizer.h"
+#include "tokenizer/tokenizer_files.h"
 
 namespace refocus {
 
@@ -136,12 +137,7 @@ class TensorWriter {
       const std::byte* from = plan.source.data + static_cast<std::size_t>(row) * from_bytes;
       std::byte* to = slab_.data() + static_cast<std::size_t>(i) * to_bytes;
       if (plan.source.dtype == plan.info.dtype) {
-        if (const std::int64_t at = first_non_finite(plan.source.dtype, from, columns); at >= 0) {
-          throw input_error(where_,
-                            "expected finite weights, got NaN or infinity in {} [{}, {}]; download the "
-                            "model again",
-                            printable(plan.source_name), row, at);
-        }
+        refuse_non_finite(plan, row, columns, from);
         std::copy_n(from, to_bytes, to);
         return;
       }
@@ -151,6 +147,15 @@ class TensorWriter {
       quantize(plan, row, columns, values, to);
     });
     writer_.write(slab_);
+  }
+
+  void refuse_non_finite(const Plan& plan, std::int64_t row, std::int64_t columns,
+                         const std::byte* from) const {
+    const std::int64_t at = first_non_finite(plan.source.dtype, from, columns);
+    if (at < 0) return;
+    throw input_error(
+        where_, "expected finite weights, got NaN or infinity in {} at [{}, {}]; download the model again",
+        printable(plan.source_name), row, at);
   }
 
   void quantize(const Plan& plan, std::int64_t row, std::int64_t columns, const std::vector<float>& values,
@@ -201,8 +206,7 @@ DType stored_dtype(ConvertType type, std::string_view gguf_name, const std::vect
 
 std::optional<StoredVocabulary> vocabulary_of(const Checkpoint& checkpoint, const LlamaConfig& config) {
   std::optional<StoredVocabulary> out = checkpoint.vocabulary;
-  const auto has = [&](const char* name) { return std::filesystem::exists(checkpoint.path / name); };
-  if (!out && (has("tokenizer.model") || has("tokenizer.json"))) {
+  if (!out && vocabulary_name(checkpoint.path)) {
     out = stored_vocabulary(checkpoint.path, config.vocab_size);
   }
   if (out && static_cast<std::int64_t>(out->tokens.size()) > config.vocab_size) {

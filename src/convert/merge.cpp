@@ -8,13 +8,14 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/json_reader.h"
+#include "base/made_directories.h"
 #include "base/text_file.h"
-#include "io/model_files.h"
 #include "io/safetensors.h"
-#include "io/strict_json.h"
 #include "io/weight_file.h"
 #include "model/adapter.h"
 #include "tensor/block_formats.h"
+#include "tokenizer/tokenizer_files.h"
 
 namespace refocus {
 
@@ -115,13 +116,13 @@ DType chosen_type(const Checkpoint& base, const MergeOptions& options) {
 }
 
 std::string merged_config(const Checkpoint& base, DType type, bool untied) {
-  auto config = parse_strict_json_object(base.config_json, base.config_source, "the file", 16);
+  auto config = parse_json_object(base.config_json, {base.config_source});
   if (!config.contains("architectures")) config["architectures"] = {"LlamaForCausalLM"};
   if (!config.contains("model_type")) config["model_type"] = "llama";
   if (!config.contains("hidden_act")) config["hidden_act"] = "silu";
   config["torch_dtype"] = type == DType::kF16 ? "float16" : type == DType::kBF16 ? "bfloat16" : "float32";
   if (untied) config["tie_word_embeddings"] = false;
-  return config.dump(2) + "\n";
+  return json_text(config, 2) + "\n";
 }
 
 void flush_directory(const fs::path& directory) {
@@ -149,8 +150,9 @@ void merge_adapter(const Checkpoint& base, const Adapter& adapter, const MergeOp
   fs::path unfinished = output;
   unfinished += fmt::format(".unfinished-{}", ::getpid());
   std::error_code ignored;
+  MadeDirectories made(fs::absolute(output).parent_path(), "choose another place");
   try {
-    fs::create_directories(unfinished);
+    fs::create_directory(unfinished);
     write_safetensors(unfinished / "model.safetensors", merged.tensors(), {{"format", "pt"}},
                       [&](const NamedTensor& tensor, AtomicFile& out) {
                         merged.write(tensor, out, pool);
@@ -163,10 +165,12 @@ void merge_adapter(const Checkpoint& base, const Adapter& adapter, const MergeOp
     fs::rename(unfinished, output);
   } catch (const fs::filesystem_error& e) {
     fs::remove_all(unfinished, ignored);
+    made.undo();
     throw input_error(output.string(), "cannot be written: {}; {}", e.code().message(),
                       write_remedy(e.code().value()));
   } catch (...) {
     fs::remove_all(unfinished, ignored);
+    made.undo();
     throw;
   }
   flush_directory(fs::absolute(output).parent_path());

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "base/text_file.h"
 #include "dataset/world_data.h"
 
@@ -66,7 +67,7 @@ void write_world_benchmark(const std::filesystem::path& directory,
   for (const auto& [subject, text] : files) {
     write_file_atomically(directory / "test" / (subject + "_test.csv"), text);
   }
-  write_file_atomically(directory / "categories.json", categories.dump(2) + "\n");
+  write_file_atomically(directory / "categories.json", json_text(categories, 2) + "\n");
 }
 
 }  // namespace refocus

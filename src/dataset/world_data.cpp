@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 
 namespace refocus {
 
@@ -18,7 +19,7 @@ std::uint64_t stream_seed(std::uint64_t seed, WorldSplit split) {
   return SplitMix64(seed ^ static_cast<std::uint64_t>(split) << 56).next();
 }
 
-std::string line_of(const json& value) { return value.dump() + "\n"; }
+std::string line_of(const json& value) { return json_text(value) + "\n"; }
 
 }  // namespace
 

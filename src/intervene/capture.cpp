@@ -91,7 +91,10 @@ void Capture::capture(const Layer& layer, const SoftmaxRow& row, const RowRewrit
   float* const before = layer.layer == 0 && !out.rewritten ? layer0 : scratch;
   float* const after = !out.rewritten ? before : layer.layer == 0 ? layer0 : scratch + stride_;
   normalise_weights(row.weights.data(), row.sum, keys, before);
-  if (out.rewritten) apply(rewrite, before, keys, after);
+  if (out.rewritten) {
+    apply(rewrite, before, keys, after);
+    out.negative = any_negative(after, keys);
+  }
   if (layer.layer == 0) find_mask(before, out.position, masks_[slot]);
   out.before = before;
   out.after = after;

@@ -29,6 +29,7 @@ struct CapturedRow {
   std::int64_t row = 0;                // among the rows of this call
   int thread = 0;                      // of the pool, for scratch memory
   bool rewritten = false;              // whether an intervention asked for a change
+  bool negative = false;               // whether that made a weight of `after` negative
   const float* before = nullptr;       // after softmax alone: sums to 1
   const float* after = nullptr;        // what multiplies the values; `before` itself unless rewritten
   const float* layer0 = nullptr;       // `after` of layer 0, same head and query

@@ -1,5 +1,6 @@
 #include "intervene/spec.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <functional>
@@ -19,11 +20,15 @@ double parse_number(std::string_view where, std::string_view key, std::string_vi
   if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) {
     throw usage_error(where, "expected a number for {}, got '{}'", key, printable(text));
   }
-  return value;
+  return value + 0.0;  // -0 becomes 0
 }
 
 void set_alpha(RebalanceSpec& spec, std::string_view where, std::string_view text) {
   spec.alpha = parse_number(where, "alpha", text);
+  if (std::abs(spec.alpha) > kLargestAlpha) {
+    throw usage_error(where, "expected an alpha from -{:.0f} to {:.0f}, got '{}'", kLargestAlpha,
+                      kLargestAlpha, printable(text));
+  }
 }
 
 void set_threshold(RebalanceSpec& spec, std::string_view where, std::string_view text) {
@@ -37,9 +42,13 @@ void set_depth(RebalanceSpec& spec, std::string_view where, std::string_view tex
   if (text == "LAST") return;
   std::int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value < 1 || value > 1'000'000) {
+  if (error != std::errc() || end != text.data() + text.size() || value < 1) {
     throw usage_error(where, "expected a positive integer for depth (the last layer's index), got '{}'",
                       printable(text));
+  }
+  if (value > kLargestDepth) {
+    throw usage_error(where, "expected a depth of at most {} (the last layer's index), got '{}'",
+                      kLargestDepth, printable(text));
   }
   spec.depth = value;
 }
@@ -86,6 +95,25 @@ RebalanceSpec parse_rebalance(std::string_view parameters, std::string_view wher
 double RebalanceSpec::excess(std::int64_t layer, std::int64_t layers) const {
   const auto last = static_cast<double>(depth.value_or(layers - 1));
   return alpha * (1.0 - static_cast<double>(layer) / last);
+}
+
+float RebalanceSpec::factor(std::int64_t layer, std::int64_t layers) const {
+  return layer == 0 ? 1.0f : 1.0f + static_cast<float>(excess(layer, layers));
+}
+
+std::optional<std::int64_t> RebalanceSpec::first_negative_layer(std::int64_t layers) const {
+  for (std::int64_t layer = 1; layer < layers; ++layer) {
+    if (factor(layer, layers) < 0) return layer;
+  }
+  return std::nullopt;
+}
+
+double RebalanceSpec::largest_factor(std::int64_t layers) const {
+  double largest = 1;
+  for (std::int64_t layer = 1; layer < layers; ++layer) {
+    largest = std::max(largest, std::abs(double{factor(layer, layers)}));
+  }
+  return largest;
 }
 
 std::string InterventionSpec::canonical(std::int64_t layers) const {

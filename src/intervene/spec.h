@@ -17,7 +17,8 @@ namespace refocus {
 //   M(i, j) = A_0(i, j) > threshold  and  i != j                       per head; layer 0 itself is not
 //   changed A_l(i, j) *= 1 + alpha (1 - l / depth)   where M(i, j), l >= 1     rows are not normalised again
 //
-// mode=self scales every weight, M or not.
+// mode=self scales every weight, M or not. Where the factor is below 0 weights become negative: the layer
+// takes away what it gave.
 struct RebalanceSpec {
   enum class Mode { kMask, kSelf };
   double alpha = 0.2;
@@ -27,7 +28,17 @@ struct RebalanceSpec {
 
   // The factor's excess over 1 at a layer of a model with `layers` layers: alpha (1 - layer / depth).
   double excess(std::int64_t layer, std::int64_t layers) const;
+  // The factor as it is computed, in float32; 1 for layer 0.
+  float factor(std::int64_t layer, std::int64_t layers) const;
+  // The first layer whose factor is below 0, where there is one.
+  std::optional<std::int64_t> first_negative_layer(std::int64_t layers) const;
+  // The largest factor of any layer in size, at least 1.
+  double largest_factor(std::int64_t layers) const;
 };
+
+// Far beyond it float32 has no number for the factor.
+inline constexpr double kLargestAlpha = 1e6;
+inline constexpr std::int64_t kLargestDepth = 1'000'000;
 
 struct InterventionSpec {
   std::optional<RebalanceSpec> rebalance;  // none where empty

@@ -3,15 +3,16 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "base/error.h"
 #include "base/file_kind.h"
+#include "base/json_reader.h"
 #include "base/text_file.h"
 #include "io/gguf_model.h"
 #include "io/model_kind.h"
 #include "io/safetensors.h"
-#include "io/strict_json.h"
 #include "io/torch_checkpoint.h"
 #include "io/weight_file.h"
 
@@ -54,7 +55,8 @@ void check_shard_name(const std::string& shard, std::string_view extension, std:
 // The weights that each shard must hold, from `{"metadata": ..., "weight_map": {weight: shard}}`.
 std::map<std::string, std::vector<std::string>> read_index(const fs::path& path, std::string_view extension) {
   const std::string where = where_of(path);
-  const auto index = parse_strict_json_object(read_bounded(path, kMaxIndexBytes), where, "the index", 16);
+  const auto index =
+      parse_json_object(read_bounded(path, kMaxIndexBytes), {where, "download the index again"});
   const auto weight_map = index.find("weight_map");
   if (weight_map == index.end() || !weight_map->is_object() || weight_map->empty()) {
     throw input_error(where,
@@ -73,18 +75,24 @@ std::map<std::string, std::vector<std::string>> read_index(const fs::path& path,
   return shards;
 }
 
-void read_sharded(const fs::path& index, std::string_view extension, Read read, WeightMap& weights) {
+void read_file(const fs::path& path, Read read, Checkpoint& checkpoint) {
+  checkpoint.files.push_back(used_file("weights", path));
+  read(path, checkpoint.weights);
+}
+
+void read_sharded(const fs::path& index, std::string_view extension, Read read, Checkpoint& checkpoint) {
   const std::string where = where_of(index);
+  checkpoint.files.push_back(used_file("weights", index));
   for (const auto& [shard, names] : read_index(index, extension)) {
     const fs::path path = index.parent_path() / shard;
     if (!is_file(path)) {
       throw input_error(where, "expected the file '{}' beside the index, got none; download it",
                         printable(shard));
     }
-    read(path, weights);
+    read_file(path, read, checkpoint);
     const std::string source = where_of(path);
     for (const std::string& name : names) {
-      const WeightMap::Entry* entry = weights.find(name);
+      const WeightMap::Entry* entry = checkpoint.weights.find(name);
       if ((entry == nullptr && is_known_buffer(name)) || (entry != nullptr && entry->source == source))
         continue;
       throw input_error(where, "expected weight '{}' in '{}', got {}; download both files again",
@@ -124,21 +132,21 @@ void refuse_lone_shard(const fs::path& path) {
       count, number);
 }
 
-void read_weights(const fs::path& directory, WeightMap& weights) {
+void read_weights(const fs::path& directory, Checkpoint& out) {
   const fs::path safetensors_index = directory / "model.safetensors.index.json";
   const fs::path safetensors = directory / "model.safetensors";
   const fs::path torch_index = directory / "pytorch_model.bin.index.json";
   const fs::path torch = directory / "pytorch_model.bin";
   if (is_file(safetensors_index))
-    return read_sharded(safetensors_index, ".safetensors", read_safetensors, weights);
-  if (is_file(safetensors)) return read_safetensors(safetensors, weights);
+    return read_sharded(safetensors_index, ".safetensors", read_safetensors, out);
+  if (is_file(safetensors)) return read_file(safetensors, read_safetensors, out);
   const std::vector<fs::path> others = other_safetensors(directory);
   if (others.size() == 1) {
     refuse_lone_shard(others.front());
-    return read_safetensors(others.front(), weights);
+    return read_file(others.front(), read_safetensors, out);
   }
-  if (is_file(torch_index)) return read_sharded(torch_index, ".bin", read_torch_checkpoint, weights);
-  if (is_file(torch)) return read_torch_checkpoint(torch, weights);
+  if (is_file(torch_index)) return read_sharded(torch_index, ".bin", read_torch_checkpoint, out);
+  if (is_file(torch)) return read_file(torch, read_torch_checkpoint, out);
   if (others.size() > 1) {
     throw input_error(
         where_of(directory),
@@ -157,7 +165,7 @@ void read_language_model(const fs::path& directory, const nlohmann::json& config
                       quantised->name, quantised->remedy);
   };
   try {
-    read_weights(directory, checkpoint.weights);
+    read_weights(directory, checkpoint);
   } catch (const InputError&) {
     if (quantised) refuse_quantised();  // whatever else the readers say follows from it
     throw;
@@ -188,16 +196,22 @@ void read_language_model(const fs::path& directory, const nlohmann::json& config
 Checkpoint open_checkpoint(const fs::path& directory) {
   if (is_file(directory)) {
     const FileFormat format = kind_of_file(directory).format;
-    if (format == FileFormat::kGguf || format == FileFormat::kOtherGguf) return read_gguf(directory);
+    if (format == FileFormat::kGguf || format == FileFormat::kOtherGguf) {
+      const UsedFile file = used_file("gguf", directory);
+      Checkpoint checkpoint = read_gguf(directory);
+      checkpoint.files = {file};
+      return checkpoint;
+    }
   }
   const fs::path config = directory / "config.json";
   if (!is_file(config)) refuse_model_path(directory);
   Checkpoint checkpoint;
   checkpoint.path = directory;
   checkpoint.config_source = where_of(config);
+  checkpoint.files.push_back(used_file("config", config));
   checkpoint.config_json = read_bounded(config, kMaxConfigBytes);
   const auto parsed =
-      parse_strict_json_object(checkpoint.config_json, checkpoint.config_source, "the file", 64);
+      parse_json_object(checkpoint.config_json, {checkpoint.config_source, "download it again"});
   read_language_model(directory, parsed, checkpoint);
   return checkpoint;
 }

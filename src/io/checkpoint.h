@@ -5,8 +5,10 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/stored_vocabulary.h"
+#include "base/used_file.h"
 #include "tensor/weight_map.h"
 
 namespace refocus {
@@ -16,6 +18,7 @@ struct Checkpoint {
   std::string config_json;  // the text of config.json, not yet parsed; of a GGUF file, made from its metadata
   std::string config_source;  // the file that it is from, for messages
   WeightMap weights;
+  std::vector<UsedFile> files;  // all that was read, in the parts "config" and "weights", or "gguf"
   std::optional<StoredVocabulary> vocabulary;  // of a GGUF file that has one
 };
 

@@ -7,6 +7,7 @@
 
 #include "base/aligned_buffer.h"
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "io/model_kind.h"
 
 namespace refocus {
@@ -245,7 +246,7 @@ Checkpoint read_gguf(const std::filesystem::path& path) {
   checkpoint.path = path;
   checkpoint.vocabulary = vocabulary_of(file);
   const ordered_json config = config_of(file, checkpoint.vocabulary ? &*checkpoint.vocabulary : nullptr);
-  checkpoint.config_json = config.dump(1);
+  checkpoint.config_json = json_text(config, 1);
   checkpoint.config_source = file.where();
   const std::int64_t head_dim = config["head_dim"];
   for (const auto& [stored_name, stored] : file.tensors()) {

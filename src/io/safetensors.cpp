@@ -2,14 +2,16 @@
 
 #include <algorithm>
 #include <array>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <tuple>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "base/mapped_file.h"
+#include "base/utf8.h"
 #include "io/atomic_file.h"
 #include "io/byte_reader.h"
-#include "io/strict_json.h"
 #include "io/weight_file.h"
 
 namespace refocus {
@@ -89,11 +91,11 @@ HeaderEntry parse_entry(const std::string& name, const json& tensor, std::string
   if (!shape) {
     throw input_error(where,
                       "expected the shape of tensor '{}' to be a list of sizes, got {}; make the file again",
-                      shown, printable(tensor["shape"].dump()));
+                      shown, printable(json_text(tensor["shape"])));
   }
   if (!offsets || offsets->size() != 2 || (*offsets)[0] > (*offsets)[1]) {
     throw input_error(where, "expected data_offsets [begin, end] of tensor '{}', got {}; make the file again",
-                      shown, printable(tensor["data_offsets"].dump()));
+                      shown, printable(json_text(tensor["data_offsets"])));
   }
   const auto& text = dtype.get_ref<const std::string&>();
   const auto type =
@@ -179,7 +181,7 @@ void read_safetensors(const std::filesystem::path& path, WeightMap& weights) {
                       "download it again",
                       printable(text.substr(0, 8)));
   }
-  const json header = parse_strict_json_object(text, where, "the header", 3);
+  const json header = parse_json_object(text, {where + ", header", "make the file again"});
   std::vector<HeaderEntry> entries;
   for (const auto& [name, value] : header.items()) {
     if (name == kMetadataKey) {
@@ -238,6 +240,10 @@ void write_safetensors(const std::filesystem::path& path, std::span<const NamedT
       throw input_error(where, "cannot hold tensor '{}' {}; rename it", printable(tensor->name),
                         tensor->name == kMetadataKey ? "of that reserved name" : "twice");
     }
+    if (!is_valid_utf8(tensor->name)) {
+      throw input_error(where, "cannot hold tensor '{}', whose name is not UTF-8; rename it",
+                        printable(tensor->name));
+    }
     const std::uint64_t end = offset + tensor->view.bytes();
     nlohmann::ordered_json& entry = header[tensor->name];
     entry["dtype"] = name_of(tensor->view.dtype);
@@ -245,13 +251,7 @@ void write_safetensors(const std::filesystem::path& path, std::span<const NamedT
     entry["data_offsets"] = {offset, end};
     offset = end;
   }
-  std::string text;
-  try {
-    text = header.dump();
-  } catch (const json::exception& e) {
-    throw input_error(where, "cannot hold a name that is not UTF-8 ({}); rename the tensor",
-                      printable(e.what(), 160));
-  }
+  std::string text = json_text(header);
   text.append((8 - text.size() % 8) % 8, ' ');  // the data begins 8-byte aligned
   AtomicFile out(path);
   const std::uint64_t header_bytes = text.size();

@@ -1,8 +1,9 @@
 // What is computed from one row of attention weights: sums, entropies, the largest weights.
 //
-// Rows are float32 [n], not negative. "Padded" ones are readable to padded(n) (kernels/matmul.h), with zeros
-// beyond n, which add nothing to any sum. Products and logarithms are float32; sums of at most 256 terms a
-// lane are float32, and those of such sums float64, in an order that depends on n alone.
+// Rows are float32 [n]; those that logarithms are taken of (sum_weights, sum_of_mixture) are not negative.
+// "Padded" ones are readable to padded(n) (kernels/matmul.h), with zeros beyond n, which add nothing to any
+// sum. Products and logarithms are float32; sums of at most 256 terms a lane are float32, and those of such
+// sums float64, in an order that depends on n alone.
 #pragma once
 
 #include <array>
@@ -41,9 +42,17 @@ double sum_of_weights(const float* w, std::int64_t n);
 // sum m ln m for m = (a w + b v) / 2, of two padded rows.
 double sum_of_mixture(const float* w, float a, const float* v, float b, std::int64_t n);
 
-// sums[j] += w[j], w rounded to a multiple of 2^-36, padded. As long as a sum stays below 2^17 it is exact,
-// and so the same in whatever order rows are added.
-void add_exactly(const float* w, std::int64_t n, double* sums);
+// sums[j] += w[j], w rounded to a multiple of 2^-36 unit, padded; `unit` is a power of two. As long as w
+// stays below 2^15 units and a sum below 2^17, in size, it is exact, and so the same in whatever order rows
+// are added.
+void add_exactly(const float* w, std::int64_t n, double* sums, double unit = 1);
+
+// Whether any w is below 0.
+bool any_negative(const float* w, std::int64_t n);
+
+// What a row is made of, w = above - below, neither negative, padded: above[j] = max(w[j], 0), below[j] =
+// max(-w[j], 0), size[j] = |w[j]|.
+void split_signs(const float* w, std::int64_t n, float* above, float* below, float* size);
 
 // How many w exceed the bound.
 std::int64_t count_above(const float* w, std::int64_t n, float bound);
@@ -51,8 +60,8 @@ std::int64_t count_above(const float* w, std::int64_t n, float bound);
 // A size of the scratch memory of largest_weights that suffices for k.
 constexpr std::size_t largest_scratch(std::int64_t k) { return static_cast<std::size_t>(4 * k + 160); }
 
-// The k largest weights of a padded row, by falling weight, equal ones by rising key, with their keys.
-// Returns how many there are: k, or n where that is less. `scratch`: [largest_scratch(k)].
+// The k largest weights of a padded row in size (without sign), by falling size, equal ones by rising key,
+// with their keys. Returns how many there are: k, or n where that is less. `scratch`: [largest_scratch(k)].
 std::int64_t largest_weights(const float* w, std::int64_t n, std::int64_t k, std::uint64_t* scratch,
                              std::int32_t* keys, float* weights);
 

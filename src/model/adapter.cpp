@@ -28,33 +28,6 @@ Matrices matrices_of(LlamaWeights& weights) {
   return out;
 }
 
-bool names(std::string_view target, std::string_view matrix) {
-  return matrix == target || (matrix.size() > target.size() && matrix.ends_with(target) &&
-                              matrix[matrix.size() - target.size() - 1] == '.');
-}
-
-void check_targets(const Adapter& adapter, const std::string& model, const Matrices& matrices) {
-  for (const std::string& target : adapter.targets) {
-    bool known = false;
-    for (const auto& [name, linear] : matrices) {
-      if (!names(target, name)) continue;
-      known = true;
-      if (!adapter.matrices.contains(name)) {
-        throw input_error(
-            adapter.source,
-            "expected a change of {} [{}, {}], as its targets and {} want, got none; the adapter "
-            "is another model's, or incomplete",
-            name, linear->outputs, linear->inputs, printable(model, 200));
-      }
-    }
-    if (known) continue;
-    std::string all;
-    for (const char* t : kAdapterTargets) all += std::string(t) + ", ";
-    throw input_error(adapter.source, "expected target modules among {}lm_head, got {}; use another adapter",
-                      all, printable(target));
-  }
-}
-
 void check_shape(const Adapter& adapter, const LowRank& change, const std::string& matrix,
                  const Linear& linear) {
   const std::vector<std::int64_t> a = {change.rank, linear.inputs}, b = {linear.outputs, change.rank};
@@ -81,11 +54,36 @@ Matrices checked_matrices(const Adapter& adapter, const std::string& model, Llam
     }
     check_shape(adapter, change, name, *found->second);
   }
-  check_targets(adapter, model, matrices);
   return matrices;
 }
 
 }  // namespace
+
+AdapterBase adapter_base(const LlamaConfig& config, const WeightMap& weights, std::string name) {
+  using Kind = ModelModule::Kind;
+  AdapterBase out{std::move(name), {}, &weights};
+  const auto add = [&](std::string module, Kind kind) { out.modules.push_back({std::move(module), kind}); };
+  add("model", Kind::kOther);
+  add("model.embed_tokens", Kind::kEmbedding);
+  add("model.layers", Kind::kOther);
+  for (std::int64_t l = 0; l < config.num_hidden_layers; ++l) {
+    const std::string layer = fmt::format("model.layers.{}", l);
+    if (weights.find(layer + ".input_layernorm.weight") == nullptr) break;  // bind_weights will say so
+    for (const char* other :
+         {"", ".self_attn", ".mlp", ".mlp.act_fn", ".input_layernorm", ".post_attention_layernorm"}) {
+      add(layer + other, Kind::kOther);
+    }
+    for (const char* matrix : {".self_attn.q_proj", ".self_attn.k_proj", ".self_attn.v_proj",
+                               ".self_attn.o_proj", ".mlp.gate_proj", ".mlp.up_proj", ".mlp.down_proj"}) {
+      add(layer + matrix, Kind::kLinear);
+    }
+  }
+  add("model.norm", Kind::kOther);
+  add("model.rotary_emb", Kind::kOther);
+  add("lm_head", Kind::kLinear);
+  out.tied = config.tie_word_embeddings && weights.find("lm_head.weight") == nullptr;
+  return out;
+}
 
 void attach_adapter(const Adapter& adapter, const std::string& model, LlamaWeights& weights) {
   const Matrices matrices = checked_matrices(adapter, model, weights);

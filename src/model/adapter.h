@@ -14,9 +14,13 @@ namespace refocus {
 inline constexpr const char* kAdapterTargets[] = {"q_proj",    "k_proj",  "v_proj",   "o_proj",
                                                   "gate_proj", "up_proj", "down_proj"};
 
+// What an adapter is read for: the modules of the model by the names that they have in transformers, whether
+// an adapter can change them or not. `weights` must outlive the result.
+AdapterBase adapter_base(const LlamaConfig& config, const WeightMap& weights, std::string name);
+
 // Points the changed matrices of `weights` to their parts of `adapter`, which must outlive them. InputError
 // where the two do not belong together: the adapter has a matrix that the model lacks or that has other sizes
-// there, lacks one that its targets name, or has a target that no matrix of the model is called.
+// there.
 void attach_adapter(const Adapter& adapter, const std::string& model, LlamaWeights& weights);
 
 }  // namespace refocus

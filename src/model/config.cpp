@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 
 namespace refocus {
 
@@ -61,7 +62,7 @@ class Fields {
                            std::string_view remedy = "correct the file, or download it again") const {
     const json* v = find(key);
     throw input_error(where_, "expected {} for {}{}{}, got {}; {}", expected, inside_,
-                      inside_.empty() ? "" : ".", key, v == nullptr ? "none" : printable(v->dump(), 40),
+                      inside_.empty() ? "" : ".", key, v == nullptr ? "none" : printable(json_text(*v), 40),
                       remedy);
   }
 
@@ -145,10 +146,7 @@ std::int64_t LlamaConfig::context_length() const {
 }
 
 LlamaConfig parse_config(std::string_view text, const std::string& where) {
-  const json object = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!object.is_object()) {
-    throw input_error(where, "expected a JSON object, got something else; download the file again");
-  }
+  const json object = parse_json_object(text, {where, "download the file again"});
   const Fields fields(object, where);
   check_architecture(fields);
   LlamaConfig c;

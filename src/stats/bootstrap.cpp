@@ -18,18 +18,19 @@ std::uint64_t split_mix_word(std::uint64_t seed, std::uint64_t number) {
 
 }  // namespace
 
-std::vector<std::int64_t> bootstrap_sums(std::span<const std::int8_t> differences, std::int64_t resamples,
-                                         std::uint64_t seed) {
+std::vector<double> bootstrap_sums(std::span<const double> differences, std::int64_t resamples,
+                                   std::uint64_t seed) {
   const std::uint64_t n = differences.size();
   REFOCUS_CHECK(n >= 1 && n <= std::numeric_limits<std::uint32_t>::max() && resamples >= 1);
-  const std::int8_t* items = differences.data();
-  std::vector<std::int64_t> sums(static_cast<std::size_t>(resamples));
+  const double* items = differences.data();
+  std::vector<double> sums(static_cast<std::size_t>(resamples));
   std::uint64_t number = 0;
-  for (std::int64_t& sum : sums) {
-    std::int64_t total = 0;
+  for (double& sum : sums) {
+    double total = 0;
     for (std::uint64_t i = 0; i + 1 < n; i += 2) {
       const std::uint64_t word = split_mix_word(seed, number++);
-      total += items[(word & 0xFFFFFFFFu) * n >> 32] + items[(word >> 32) * n >> 32];
+      total += items[(word & 0xFFFFFFFFu) * n >> 32];
+      total += items[(word >> 32) * n >> 32];
     }
     if (n % 2 == 1) total += items[(split_mix_word(seed, number++) & 0xFFFFFFFFu) * n >> 32];
     sum = total;
@@ -37,21 +38,24 @@ std::vector<std::int64_t> bootstrap_sums(std::span<const std::int8_t> difference
   return sums;
 }
 
-double sorted_quantile(std::span<const std::int64_t> sorted, double q) {
+double sorted_quantile(std::span<const double> sorted, double q) {
   REFOCUS_CHECK(!sorted.empty() && q >= 0 && q <= 1);
   const double h = q * static_cast<double>(sorted.size() - 1);
   const auto below = static_cast<std::size_t>(h);
   const std::size_t above = std::min(below + 1, sorted.size() - 1);
-  const auto low = static_cast<double>(sorted[below]);
-  return low + (h - static_cast<double>(below)) * (static_cast<double>(sorted[above]) - low);
+  return sorted[below] + (h - static_cast<double>(below)) * (sorted[above] - sorted[below]);
 }
 
-Interval paired_bootstrap_interval(std::span<const std::int8_t> differences, std::int64_t resamples,
-                                   std::uint64_t seed, double confidence) {
-  std::vector<std::int64_t> sums = bootstrap_sums(differences, resamples, seed);
+std::optional<Interval> paired_bootstrap_interval(std::span<const double> differences, std::int64_t resamples,
+                                                  std::uint64_t seed, double confidence) {
+  REFOCUS_CHECK(!differences.empty());
+  const auto other = [&](double d) { return d != differences.front(); };
+  if (std::none_of(differences.begin(), differences.end(), other)) return std::nullopt;
+  std::vector<double> sums = bootstrap_sums(differences, resamples, seed);
   std::sort(sums.begin(), sums.end());
   const auto n = static_cast<double>(differences.size());
-  return {sorted_quantile(sums, (1 - confidence) / 2) / n, sorted_quantile(sums, (1 + confidence) / 2) / n};
+  return Interval{sorted_quantile(sums, (1 - confidence) / 2) / n,
+                  sorted_quantile(sums, (1 + confidence) / 2) / n};
 }
 
 }  // namespace refocus

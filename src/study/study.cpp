@@ -70,7 +70,7 @@ std::string name_by_class(const std::string& statistic, std::size_t class_row) {
 template <class OnValue>
 void for_each_value(const std::vector<StatisticGrid>& grids, const OnValue& on_value) {
   for (const StatisticGrid& grid : grids) {
-    if (grid.name.starts_with("received_ratio_at_")) continue;
+    if (grid.name.starts_with("received_ratio_at_") || grid.name == kMassNegativeName) continue;
     if (!is_by_class(grid.name)) {
       on_value(grid.name, grid.values[kAllClasses]);
       continue;
@@ -115,6 +115,11 @@ class Measurer {
       if (first) statistics.push_back(name);
       grids.emplace_back(values);
     });
+    // Last, and 0 where nothing is negative: then it has no grid.
+    const std::vector<double> none(result.negative_rows.size(), 0.0);
+    const auto negative = std::ranges::find(result.grids, kMassNegativeName, &StatisticGrid::name);
+    if (first) statistics.emplace_back(kMassNegativeName);
+    grids.emplace_back(negative == result.grids.end() ? none : negative->values[kAllClasses]);
     const std::size_t heads = settings_.heads.size();
     TextValues out;
     for (std::size_t l = 0; l < settings_.layers.size(); ++l) {
@@ -159,6 +164,29 @@ void judge_answer(const EvalSettings& settings, const Asked& asked, StudiedText&
   out.correct = answer.correct;
 }
 
+// Leaves out the last statistic where it is 0 everywhere.
+void drop_unused_negative(Study& study) {
+  const std::size_t width = study.statistics.size();
+  const auto each = [&](const auto& action) {
+    for (StudiedArm& arm : study.arms) {
+      for (StudiedText& text : arm.texts) {
+        action(text.attention.values);
+        if (text.before) action(text.before->values);
+      }
+    }
+  };
+  bool used = false;
+  each([&](const std::vector<double>& values) {
+    for (std::size_t i = width - 1; i < values.size(); i += width) used |= values[i] > 0;
+  });
+  if (used || width == 0) return;
+  study.statistics.pop_back();
+  each([&](std::vector<double>& values) {
+    std::size_t place = 0;
+    std::erase_if(values, [&](double) { return place++ % width == width - 1; });
+  });
+}
+
 }  // namespace
 
 std::size_t Study::place(std::string_view statistic) const {
@@ -175,6 +203,7 @@ Study run_study(const EvalModel& model, const StudySettings& settings, Transform
   Study study;
   study.layers = model.transformer.config().num_hidden_layers;
   study.has_before = before != nullptr;
+  study.identity = run_identity(model, settings.eval, plan);
   for (const PlannedArm& arm : plan.arms) {
     study.arms.push_back({arm.name, std::string(prompt_kind_name(arm.arm.prompt)), arm.arm.intervention, {}});
   }
@@ -195,6 +224,7 @@ Study run_study(const EvalModel& model, const StudySettings& settings, Transform
     study.arms[asked.arm].texts.push_back(std::move(text));
     progress.advance(std::ssize(asked.tokens));
   }
+  drop_unused_negative(study);
   return study;
 }
 

@@ -5,13 +5,18 @@
 
 #include <cstdint>
 #include <functional>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "eval/run/runner.h"
 
 namespace refocus {
+
+// What an intervention sets, not what it does: shown, and never compared.
+inline constexpr std::string_view kMassNegativeName = "mass_negative";
 
 // Which rows of a text are measured.
 enum class TextRows {
@@ -53,15 +58,19 @@ struct StudiedArm {
 
 struct Study {
   std::int64_t layers = 0;
-  std::vector<std::string> statistics;  // "entropy", ..., "received_ratio.content", ..., "outlier_keys.all"
+  // "entropy", ..., "received_ratio.content", ..., "outlier_keys.all"; and last, where an intervention makes
+  // weights negative in any text, kMassNegativeName.
+  std::vector<std::string> statistics;
   std::vector<StudiedArm> arms;
   bool has_before = false;
+  nlohmann::ordered_json identity = {};  // what decided the answers: run_identity
 
   // NaN where there is none. `statistic`: a place in `statistics`.
   double value(const TextValues& of, std::int64_t layer, std::size_t statistic) const {
     return of.values[static_cast<std::size_t>(layer) * statistics.size() + statistic];
   }
   std::size_t place(std::string_view statistic) const;  // it must exist
+  bool has_negative() const { return !statistics.empty() && statistics.back() == kMassNegativeName; }
 };
 
 // `before`: a model of the same vocabulary and number of layers, which reads the texts that the first one

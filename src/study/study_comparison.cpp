@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "analyze/row_statistics.h"
 #include "stats/holm.h"
 
 namespace refocus {
@@ -48,10 +49,19 @@ void gather(const Study& study, const StudyComparison& comparison, std::int64_t 
 
 void fill(const Study& study, StudyComparison& comparison) {
   std::vector<double> first, second, p;
+  const bool enough =
+      comparison.first.texts.size() >= kLeastTexts && comparison.second.texts.size() >= kLeastTexts;
   for (std::int64_t layer = 0; layer < study.layers; ++layer) {
     for (std::size_t s = 0; s < study.statistics.size(); ++s) {
+      if (study.statistics[s] == kMassNegativeName) continue;
       gather(study, comparison, layer, s, first, second);
-      if (first.size() < kLeastTexts || second.size() < kLeastTexts) continue;
+      if (first.size() < kLeastTexts || second.size() < kLeastTexts) {
+        // Statistics of keys are missing where texts have no such key, which is nothing to report.
+        if (enough && is_row_statistic(study.statistics[s])) {
+          comparison.missing.push_back({layer, s, std::ssize(first), std::ssize(second)});
+        }
+        continue;
+      }
       StatisticDifference row{layer, s, std::ssize(first), std::ssize(second), mean(first), mean(second),
                               {},    1};
       row.difference = (comparison.paired ? paired_difference : welch_difference)(first, second);

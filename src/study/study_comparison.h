@@ -31,11 +31,19 @@ struct StatisticDifference {
   double p_holm = 1;          // over all statistics and layers of the comparison
 };
 
+// A statistic of rows that too few texts of a group have a value of, at one layer: not compared.
+struct MissingDifference {
+  std::int64_t layer = 0;
+  std::size_t statistic = 0;
+  std::int64_t first_texts = 0, second_texts = 0;
+};
+
 struct StudyComparison {
   enum class Question { kRightOrWrong, kPrompts, kInterventions, kModels } question;
   TextGroup first, second;
-  bool paired = false;                    // by item: Student's t; otherwise Welch's
-  std::vector<StatisticDifference> rows;  // by layer; empty where a group has fewer than kLeastTexts
+  bool paired = false;                          // by item: Student's t; otherwise Welch's
+  std::vector<StatisticDifference> rows;        // by layer; empty where a group has fewer than kLeastTexts
+  std::vector<MissingDifference> missing = {};  // by layer; empty where nothing is compared
 };
 
 // In each arm wrong against right answers; with the same intervention direct answers against chain of

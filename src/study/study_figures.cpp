@@ -45,7 +45,8 @@ std::optional<Point> mean_point(const std::vector<double>& values) {
   if (values.size() < 2) return std::nullopt;
   const std::vector<double> zeros(values.size(), 0.0);
   const MeanDifference mean = paired_difference(zeros, values);
-  return Point{mean.difference, mean.interval};
+  // Texts that do not vary have no band.
+  return Point{mean.difference, mean.interval.value_or(Interval{mean.difference, mean.difference})};
 }
 
 Series series_of(const Study& study, const TextGroup& group, std::size_t statistic) {

@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
+#include "analyze/row_statistics.h"
+#include "base/json_reader.h"
 #include "base/text_file.h"
 #include "eval/text/csv_writer.h"
 #include "study/study_figures.h"
@@ -40,6 +43,20 @@ void append_rows(const Study& study, const StudiedArm& arm, const StudiedText& t
 
 ordered_json nullable(double value) { return std::isnan(value) ? ordered_json() : ordered_json(value); }
 
+// How many texts have no value of a statistic of rows, by layer; only statistics that some text lacks.
+ordered_json missing_json(const Study& study, std::size_t arm, const ArmSummary& summary) {
+  ordered_json out = ordered_json::object();
+  for (std::size_t s = 0; s < study.statistics.size(); ++s) {
+    if (!is_row_statistic(study.statistics[s])) continue;
+    std::vector<std::int64_t> layers;
+    for (std::int64_t l = 0; l < study.layers; ++l) {
+      layers.push_back(std::ssize(study.arms[arm].texts) - summary.texts_with(study, l, s));
+    }
+    if (std::ranges::count(layers, 0) < study.layers) out[study.statistics[s]] = layers;
+  }
+  return out;
+}
+
 ordered_json arm_json(const Study& study, std::size_t arm) {
   const StudiedArm& of = study.arms[arm];
   const ArmSummary summary = summarise(study, arm);
@@ -48,13 +65,16 @@ ordered_json arm_json(const Study& study, std::size_t arm) {
     ordered_json& layers = means[study.statistics[s]] = ordered_json::array();
     for (std::int64_t l = 0; l < study.layers; ++l) layers.push_back(nullable(summary.mean(study, l, s)));
   }
-  return {{"name", of.name},
-          {"prompt", of.prompt},
-          {"intervention", of.intervention},
-          {"texts", of.texts.size()},
-          {"labelled", summary.labelled},
-          {"right", summary.right},
-          {"means", means}};
+  ordered_json out = {{"name", of.name},
+                      {"prompt", of.prompt},
+                      {"intervention", of.intervention},
+                      {"texts", of.texts.size()},
+                      {"labelled", summary.labelled},
+                      {"right", summary.right},
+                      {"means", means}};
+  const ordered_json missing = missing_json(study, arm, summary);
+  if (!missing.empty()) out["texts_without_value"] = missing;
+  return out;
 }
 
 ordered_json group_json(const Study& study, const TextGroup& group) {
@@ -66,6 +86,7 @@ constexpr const char* kQuestions[] = {"right_or_wrong", "prompts", "intervention
 ordered_json comparison_json(const Study& study, const StudyComparison& comparison) {
   ordered_json rows = ordered_json::array();
   for (const StatisticDifference& row : comparison.rows) {
+    const std::optional<Interval>& interval = row.difference.interval;
     rows.push_back({{"layer", row.layer},
                     {"statistic", study.statistics[row.statistic]},
                     {"first_texts", row.first_texts},
@@ -73,17 +94,24 @@ ordered_json comparison_json(const Study& study, const StudyComparison& comparis
                     {"first_mean", row.first_mean},
                     {"second_mean", row.second_mean},
                     {"difference", row.difference.difference},
-                    {"low", row.difference.interval.low},
-                    {"high", row.difference.interval.high},
+                    {"low", interval ? ordered_json(interval->low) : ordered_json()},
+                    {"high", interval ? ordered_json(interval->high) : ordered_json()},
                     {"p", row.difference.p},
                     {"p_holm", row.p_holm}});
   }
-  return {{"name", comparison_name(study, comparison)},
-          {"question", kQuestions[static_cast<int>(comparison.question)]},
-          {"first", group_json(study, comparison.first)},
-          {"second", group_json(study, comparison.second)},
-          {"paired", comparison.paired},
-          {"differences", rows}};
+  ordered_json out = {{"name", comparison_name(study, comparison)},
+                      {"question", kQuestions[static_cast<int>(comparison.question)]},
+                      {"first", group_json(study, comparison.first)},
+                      {"second", group_json(study, comparison.second)},
+                      {"paired", comparison.paired},
+                      {"differences", rows}};
+  for (const MissingDifference& row : comparison.missing) {
+    out["not_compared"].push_back({{"layer", row.layer},
+                                   {"statistic", study.statistics[row.statistic]},
+                                   {"first_texts", row.first_texts},
+                                   {"second_texts", row.second_texts}});
+  }
+  return out;
 }
 
 }  // namespace
@@ -116,8 +144,7 @@ ordered_json study_json(const Study& study, std::span<const StudyComparison> com
 
 void write_study(const Study& study, std::span<const StudyComparison> comparisons,
                  const ordered_json& numbers, const std::filesystem::path& directory) {
-  write_file_atomically(directory / "study.json",
-                        numbers.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
+  write_file_atomically(directory / "study.json", json_text(numbers, 1) + "\n");
   write_file_atomically(directory / "texts.csv", study_csv(study));
   write_file_atomically(directory / "arms.svg", arms_svg(study));
   for (const StudyComparison& comparison : comparisons) {

@@ -1,6 +1,7 @@
 #include "study/study_summary.h"
 
 #include <cmath>
+#include <utility>
 
 namespace refocus {
 
@@ -24,6 +25,7 @@ ArmSummary summarise(const Study& study, std::size_t arm) {
   for (std::size_t i = 0; i < cells; ++i) {
     out.means[i] = counts[i] == 0 ? NAN : out.means[i] / static_cast<double>(counts[i]);
   }
+  out.texts = std::move(counts);
   return out;
 }
 

@@ -7,6 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "base/used_file.h"
+#include "tensor/weight_map.h"
+
 namespace refocus {
 
 struct LowRank {
@@ -21,9 +24,24 @@ struct Adapter {
   std::string source;      // the directory that it came from
   std::string base_model;  // the name of the model that it was trained on, as far as it is known
   std::map<std::string, LowRank, std::less<>> matrices;  // by name: "model.layers.0.self_attn.q_proj"
-  // Every matrix of the model that has one of these names, or ends in "." and one of them, must be among
-  // `matrices`. Empty: any may be missing.
-  std::vector<std::string> targets;
+  std::vector<UsedFile> files = {};                      // that it was read from, in the part "adapter"
+  // What its files say without effect, each `[where] ...` on one line, for whoever asked for the adapter.
+  std::vector<std::string> warnings = {};
+};
+
+// A part of a model by the name that it has in PyTorch: "model.layers.0.self_attn.q_proj".
+struct ModelModule {
+  enum class Kind { kLinear, kEmbedding, kOther };  // kOther: a norm, a whole layer, ...
+  std::string name;
+  Kind kind = Kind::kLinear;
+};
+
+// The model that an adapter is read for.
+struct AdapterBase {
+  std::string name;  // for messages
+  std::vector<ModelModule> modules;
+  const WeightMap* weights = nullptr;  // its tensors, NAME.weight for a module
+  bool tied = false;                   // the output matrix is the embedding table
 };
 
 }  // namespace refocus

@@ -2,6 +2,8 @@
 
 #include "base/error.h"
 #include "base/file_kind.h"
+#include "base/json_reader.h"
+#include "base/text_file.h"
 
 namespace refocus {
 namespace {
@@ -32,21 +34,21 @@ JsonFile::JsonFile(const std::filesystem::path& path) {
     throw input_error(where, "expected a file, got none; check the model directory");
   }
   refuse_other_format(path, "JSON", FileFormat::kJson);
-  JsonValue value;
-  if (const auto error = parser_.load(where).get(value)) {
-    throw input_error(where, "expected JSON, got a file that is not ({}); download it again",
-                      printable(simdjson::error_message(error), 200));
-  }
-  root_ = as_object(where, "the whole file", value);
+  parse(where, read_text_file(path), "download it again");
 }
 
 JsonFile::JsonFile(const std::string& where, const std::string& text) {
+  parse(where, text, "correct the text");
+}
+
+void JsonFile::parse(const std::string& where, std::string_view text, std::string_view remedy) {
+  check_json(text, {where, remedy});
   JsonValue value;
-  if (const auto error = parser_.parse(text).get(value)) {
-    throw input_error(where, "expected JSON, got a text that is not ({})",
-                      printable(simdjson::error_message(error), 200));
+  // What is left to refuse are numbers of more than 64 bits.
+  if (const auto error = parser_.parse(text.data(), text.size()).get(value)) {
+    throw input_error(where, "expected whole numbers of at most 64 bits, got a larger one; {}", remedy);
   }
-  root_ = as_object(where, "the whole text", value);
+  root_ = as_object(where, "the whole", value);
 }
 
 std::optional<JsonValue> json_value(JsonObject object, std::string_view key) {

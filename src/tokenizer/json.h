@@ -1,4 +1,5 @@
-// Reading a tokenizer.json: simdjson (the file may have ten megabytes) with the project's errors.
+// Reading a tokenizer.json: simdjson (the file may have ten megabytes) with the project's errors, those of
+// base/json_reader.h among them.
 //
 // Not for the small files beside it: they hold integers of more than 64 bits, which simdjson refuses. A JSON
 // null counts as absent throughout, as in Hugging Face's files.
@@ -21,13 +22,15 @@ using JsonArray = simdjson::dom::array;
 // A parsed file. Values point into it.
 class JsonFile {
  public:
-  // InputError where the file cannot be read, is no JSON or is no object.
+  // InputError where the file cannot be read, is no JSON as base/json_reader.h wants it, or is no object.
   explicit JsonFile(const std::filesystem::path& path);
   // The same of a text; `where` names it in messages.
   JsonFile(const std::string& where, const std::string& text);
   JsonObject root() const { return root_; }
 
  private:
+  void parse(const std::string& where, std::string_view text, std::string_view remedy);
+
   simdjson::dom::parser parser_;
   JsonObject root_;
 };

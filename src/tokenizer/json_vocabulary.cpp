@@ -4,52 +4,59 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json_node.h"
 #include "base/text_file.h"
 #include "tokenizer/byte_level_words.h"
 #include "tokenizer/stored_tokenizer.h"
+#include "tokenizer/tokenizer_files.h"
 
 namespace refocus {
 
 namespace {
 
 using nlohmann::json;
+using Node = JsonNode<json>;
 
 [[noreturn]] void refuse(const std::string& where, std::string_view what) {
   throw input_error(where, "has {}; GGUF files of LLaMA models cannot hold such a tokenizer", what);
 }
 
-// Steps of a normalizer or pre-tokenizer, sequences flattened. The file has been read by the tokenizer
-// before, so its structure is known to be sound.
-void flatten(const json& step, const char* list, std::vector<json>& out) {
-  if (!step.is_object()) return;
-  if (step.value("type", "") != "Sequence") {
+// Steps of a normalizer or pre-tokenizer, sequences flattened.
+void flatten(const Node& step, const char* list, std::vector<Node>& out) {
+  if (step.at("type").text() != "Sequence") {
     out.push_back(step);
     return;
   }
-  for (const json& part : step.at(list)) flatten(part, list, out);
+  for (const Node& part : step.at(list).items()) flatten(part, list, out);
 }
 
-std::vector<json> steps_of(const json& root, const char* key, const char* list) {
-  std::vector<json> out;
-  if (root.contains(key)) flatten(root.at(key), list, out);
+std::vector<Node> steps_of(const Node& root, const char* key, const char* list) {
+  std::vector<Node> out;
+  if (const auto step = root.find(key)) flatten(*step, list, out);
   return out;
 }
 
-bool flag(const json& object, const char* key, bool absent) {
-  const auto it = object.find(key);
-  return it != object.end() && it->is_boolean() ? it->get<bool>() : absent;
+bool flag(const Node& object, const char* key, bool absent) {
+  const auto member = object.find(key);
+  return member ? member->flag() : absent;
+}
+
+// A text member, or what an absent one means.
+std::string text_or(const Node& object, const char* key, const char* absent) {
+  const auto member = object.find(key);
+  return member ? member->text() : absent;
 }
 
 // The known way of cutting words that the file spells out.
-const ByteLevelWords& words_of(const json& root, const std::string& where) {
+const ByteLevelWords& words_of(const Node& root, const std::string& where) {
   const std::string_view gpt2 = find_byte_level_words("gpt-2")->patterns[0];
   std::vector<std::string> patterns;
   bool plain = true;
-  for (const json& step : steps_of(root, "pre_tokenizer", "pretokenizers")) {
-    const std::string type = step.at("type");
-    if (type == "Split" && step.at("behavior") == "Isolated" && step.at("pattern").contains("Regex") &&
+  for (const Node& step : steps_of(root, "pre_tokenizer", "pretokenizers")) {
+    const std::string& type = step.at("type").text();
+    if (type == "Split" && text_or(step, "behavior", "") == "Isolated" && step.at("pattern").find("Regex") &&
         !flag(step, "invert", false)) {
-      patterns.push_back(step.at("pattern").at("Regex"));
+      patterns.push_back(step.at("pattern").at("Regex").text());
     } else if (type == "Digits" && flag(step, "individual_digits", false)) {
       patterns.emplace_back(R"(\p{N})");
     } else if (type == "ByteLevel" && !flag(step, "add_prefix_space", true)) {
@@ -59,7 +66,7 @@ const ByteLevelWords& words_of(const json& root, const std::string& where) {
     }
   }
   const auto normalizers = steps_of(root, "normalizer", "normalizers");
-  const bool nfc = normalizers.size() == 1 && normalizers[0].at("type") == "NFC";
+  const bool nfc = normalizers.size() == 1 && normalizers[0].at("type").text() == "NFC";
   const bool ignore_merges = flag(root.at("model"), "ignore_merges", false);
   for (const ByteLevelWords& words : known_byte_level_words()) {
     const bool same =
@@ -72,15 +79,18 @@ const ByteLevelWords& words_of(const json& root, const std::string& where) {
   refuse(where, "a pre-tokenizer or normalizer that has no name in GGUF files");
 }
 
-std::vector<std::pair<std::string, std::string>> merges_of(const json& model) {
+std::vector<std::pair<std::string, std::string>> merges_of(const Node& model) {
   std::vector<std::pair<std::string, std::string>> merges;
-  for (const json& merge : model.at("merges")) {
-    if (merge.is_string()) {
-      const auto& text = merge.get_ref<const std::string&>();
+  for (const Node& merge : model.at("merges").items()) {
+    if (merge.json().is_string()) {
+      const std::string& text = merge.text();
       const std::size_t space = text.find(' ');
+      if (space == std::string::npos) merge.fail("two pieces with a blank between them");
       merges.emplace_back(text.substr(0, space), text.substr(space + 1));
     } else {
-      merges.emplace_back(merge.at(0), merge.at(1));
+      const std::vector<Node> pair = merge.items();
+      if (pair.size() != 2) merge.fail("two pieces");
+      merges.emplace_back(pair[0].text(), pair[1].text());
     }
   }
   return merges;
@@ -115,33 +125,33 @@ void check_same_as_scores(const Tokenizer& tokenizer,
 }
 
 // Whether the text is prefixed with a space; refuses anything but Llama-2's ways of writing spaces as U+2581.
-bool takes_space_prefix(const json& root, const std::string& where) {
+bool takes_space_prefix(const Node& root, const std::string& where) {
   bool prefix = false, spaces = false, known = true;
-  for (const json& step : steps_of(root, "normalizer", "normalizers")) {
-    const std::string type = step.at("type");
-    if (type == "Prepend" && step.at("prepend") == "▁") {
+  for (const Node& step : steps_of(root, "normalizer", "normalizers")) {
+    const std::string& type = step.at("type").text();
+    if (type == "Prepend" && text_or(step, "prepend", "") == "▁") {
       prefix = true;
-    } else if (type == "Replace" && step.at("pattern") == json{{"String", " "}} &&
-               step.at("content") == "▁") {
+    } else if (type == "Replace" && step.at("pattern").json() == json{{"String", " "}} &&
+               text_or(step, "content", "") == "▁") {
       spaces = true;
     } else {
       known = false;
     }
   }
-  for (const json& step : steps_of(root, "pre_tokenizer", "pretokenizers")) {
-    const bool metaspace =
-        step.at("type") == "Metaspace" && step.at("replacement") == "▁" && !flag(step, "split", true);
+  for (const Node& step : steps_of(root, "pre_tokenizer", "pretokenizers")) {
+    const bool metaspace = step.at("type").text() == "Metaspace" &&
+                           text_or(step, "replacement", "▁") == "▁" && !flag(step, "split", true);
     known = known && metaspace;
     spaces = true;
-    prefix = prefix || (step.value("prepend_scheme", "always") != "never");
+    prefix = prefix || text_or(step, "prepend_scheme", "always") != "never";
   }
   if (!known || !spaces) refuse(where, "a normalizer or pre-tokenizer other than Llama-2's");
   return prefix;
 }
 
-void take_scores(const json& root, const Tokenizer& tokenizer, const std::string& where,
+void take_scores(const Node& root, const Tokenizer& tokenizer, const std::string& where,
                  StoredVocabulary& out) {
-  const json& model = root.at("model");
+  const Node model = root.at("model");
   if (!flag(model, "byte_fallback", false)) refuse(where, "neither byte-level words nor byte fallback");
   out.add_space_prefix = takes_space_prefix(root, where);
   out.remove_extra_whitespaces = false;
@@ -155,8 +165,8 @@ void take_scores(const json& root, const Tokenizer& tokenizer, const std::string
     const auto it = scores.find(out.tokens[id]);
     out.scores.push_back(it != scores.end() ? it->second : -static_cast<float>(merges.size() + id));
   }
-  if (const auto it = model.find("unk_token"); it != model.end() && it->is_string()) {
-    if (const auto id = tokenizer.find(it->get<std::string>())) {
+  if (const auto unknown = model.find("unk_token")) {
+    if (const auto id = tokenizer.find(unknown->text())) {
       out.unknown_id = *id;
       out.types[static_cast<std::size_t>(*id)] = static_cast<std::int32_t>(StoredTokenType::kUnknown);
     }
@@ -166,21 +176,21 @@ void take_scores(const json& root, const Tokenizer& tokenizer, const std::string
 }  // namespace
 
 StoredVocabulary json_vocabulary(const std::filesystem::path& model_directory) {
-  const std::filesystem::path path = model_directory / "tokenizer.json";
+  const std::filesystem::path path = model_directory / kTokenizerJsonName;
   const std::string where = path.string();
   const auto tokenizer = load_json_tokenizer(model_directory);
-  const json root = json::parse(read_text_file(path), nullptr, /*allow_exceptions=*/false);
-  if (!root.is_object()) throw input_error(where, "expected a JSON object; download the file again");
+  const JsonSource source{where, "download the file again"};
+  const json file = parse_json_object(read_text_file(path), source);
+  const Node root(file, source);
   StoredVocabulary out;
   for (std::int32_t id = 0; id < tokenizer->vocab_size(); ++id) {
     const StoredTokenType type = stored_type(*tokenizer, id);
-    out.tokens.push_back(type == StoredTokenType::kUnused ? fmt::format("[PAD{}]", id)
-                                                          : tokenizer->piece(id));
+    out.tokens.push_back(type == StoredTokenType::kUnused ? placeholder(id) : tokenizer->piece(id));
     out.types.push_back(static_cast<std::int32_t>(type));
   }
   bool byte_level = false;
-  for (const json& step : steps_of(root, "pre_tokenizer", "pretokenizers")) {
-    byte_level = byte_level || step.at("type") == "ByteLevel";
+  for (const Node& step : steps_of(root, "pre_tokenizer", "pretokenizers")) {
+    byte_level = byte_level || step.at("type").text() == "ByteLevel";
   }
   if (!byte_level) {
     out.model = "llama";

@@ -6,8 +6,10 @@
 
 #include "base/error.h"
 #include "base/file_kind.h"
+#include "base/json_reader.h"
 #include "base/text_file.h"
 #include "tokenizer/token_table.h"
+#include "tokenizer/tokenizer_files.h"
 
 namespace refocus {
 namespace {
@@ -58,7 +60,7 @@ class Section {
  private:
   [[noreturn]] void refuse(std::string_view key, std::string_view expected, const Json& value) const {
     throw input_error(where_, "expected {} as \"{}\", got {}; correct the file", expected, printable(key),
-                      printable(value.dump(-1, ' ', true, Json::error_handler_t::replace), 60));
+                      printable(json_text(value), 60));
   }
 
   std::string where_;
@@ -130,15 +132,12 @@ void read_ids(const Section& file, ModelSettings& settings) {
 }
 
 // Reads the file `name` into the settings, where the directory has it.
-void read_file(const std::filesystem::path& directory, const char* name,
+void read_file(const std::filesystem::path& directory, std::string_view name,
                void (*read)(const Section&, ModelSettings&), ModelSettings& settings) {
   const std::filesystem::path path = directory / name;
   if (!std::filesystem::exists(path)) return;
   refuse_other_format(path, "JSON", FileFormat::kJson);
-  const Json json = Json::parse(read_text_file(path), nullptr, /*allow_exceptions=*/false);
-  if (json.is_discarded()) {
-    throw input_error(path.string(), "expected JSON, got a file that is not; download it again");
-  }
+  const Json json = parse_json(read_text_file(path), {path.string(), "download it again"});
   read(Section(path.string(), json), settings);
 }
 
@@ -146,11 +145,11 @@ void read_file(const std::filesystem::path& directory, const char* name,
 
 ModelSettings read_model_settings(const std::filesystem::path& model_directory) {
   ModelSettings settings;
-  read_file(model_directory, "tokenizer_config.json", read_tokenizer_config, settings);
-  read_file(model_directory, "special_tokens_map.json", read_special_tokens_map, settings);
-  read_file(model_directory, "added_tokens.json", read_added_tokens_file, settings);
-  read_file(model_directory, "generation_config.json", read_ids, settings);
-  read_file(model_directory, "config.json", read_ids, settings);
+  read_file(model_directory, kTokenizerConfigName, read_tokenizer_config, settings);
+  read_file(model_directory, kSpecialTokensName, read_special_tokens_map, settings);
+  read_file(model_directory, kAddedTokensName, read_added_tokens_file, settings);
+  read_file(model_directory, kGenerationConfigName, read_ids, settings);
+  read_file(model_directory, kConfigName, read_ids, settings);
   return settings;
 }
 

@@ -8,6 +8,7 @@
 #include "base/text_file.h"
 #include "tokenizer/sentencepiece_model.h"
 #include "tokenizer/tokenizer.h"
+#include "tokenizer/tokenizer_files.h"
 
 namespace refocus {
 namespace {
@@ -78,6 +79,7 @@ class SentencePieceTokenizer : public Tokenizer {
   void define_tokens() {
     for (int id = 0; id < processor_.GetPieceSize(); ++id) {
       const std::string& piece = processor_.IdToPiece(id);
+      if (processor_.IsUnused(id) && is_placeholder(piece, id)) continue;
       if (processor_.IsControl(id) || processor_.IsUnknown(id)) {
         AddedToken token;
         token.id = id;
@@ -116,9 +118,9 @@ std::unique_ptr<Tokenizer> make_sentencepiece_tokenizer(std::string where, const
 }
 
 std::unique_ptr<Tokenizer> load_sentencepiece_tokenizer(const std::filesystem::path& model_directory) {
-  const std::filesystem::path path = model_directory / "tokenizer.model";
+  const std::filesystem::path path = model_directory / kSentencePieceName;
   refuse_other_format(path, "a SentencePiece model", FileFormat::kUnknown);
-  return make_sentencepiece_tokenizer(path.string(), read_text_file(path),
+  return make_sentencepiece_tokenizer(path.string(), read_binary_file(path),
                                       read_model_settings(model_directory));
 }
 

@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 
 namespace refocus {
 
@@ -92,7 +93,7 @@ std::string sentencepiece_tokenizer_config() {
                                  {"clean_up_tokenization_spaces", false},
                                  {"legacy", true},
                                  {"sp_model_kwargs", nlohmann::json::object()}};
-  return config.dump(2) + "\n";
+  return json_text(config, 2) + "\n";
 }
 
 }  // namespace refocus

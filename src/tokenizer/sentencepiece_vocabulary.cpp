@@ -5,6 +5,7 @@
 #include "base/text_file.h"
 #include "tokenizer/sentencepiece_model.h"
 #include "tokenizer/stored_tokenizer.h"
+#include "tokenizer/tokenizer_files.h"
 
 namespace refocus {
 
@@ -21,8 +22,8 @@ StoredTokenType type_of(const sentencepiece::SentencePieceProcessor& processor, 
 }  // namespace
 
 StoredVocabulary sentencepiece_vocabulary(const std::filesystem::path& model_directory) {
-  const std::filesystem::path path = model_directory / "tokenizer.model";
-  const std::string where = path.string(), file = read_text_file(path);
+  const std::filesystem::path path = model_directory / kSentencePieceName;
+  const std::string where = path.string(), file = read_binary_file(path);
   const SentencePieceFacts facts = check_sentencepiece_model(where, file);
   if (!facts.bpe) {
     throw input_error(where,

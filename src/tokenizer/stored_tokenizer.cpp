@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "base/utf8.h"
 #include "tokenizer/byte_level_words.h"
 #include "tokenizer/json_tokenizer.h"
@@ -120,7 +121,7 @@ std::string sentencepiece_file(const StoredVocabulary& stored, const std::vector
     // The library refuses empty pieces; padding is sometimes written so.
     const bool empty = stored.tokens[id].empty();
     std::string piece;
-    append_bytes(piece, 1, empty ? fmt::format("<unused {}>", id) : stored.tokens[id]);
+    append_bytes(piece, 1, empty ? placeholder(static_cast<std::int64_t>(id)) : stored.tokens[id]);
     append_float(piece, 2, stored.scores[id]);
     append_number(piece, 3, static_cast<std::uint64_t>(empty ? StoredTokenType::kUnused : types[id]));
     append_bytes(file, 1, piece);
@@ -171,7 +172,9 @@ nlohmann::json tokenizer_json(const StoredVocabulary& stored, const std::vector<
   json vocab = json::object(), added = json::array(), splits = json::array();
   for (std::size_t id = 0; id < types.size(); ++id) {
     const std::string& token = stored.tokens[id];
-    if (token.empty()) continue;
+    if (token.empty() ||
+        (types[id] == StoredTokenType::kUnused && is_placeholder(token, static_cast<std::int64_t>(id))))
+      continue;
     if (types[id] == StoredTokenType::kControl || types[id] == StoredTokenType::kUserDefined) {
       added.push_back({{"id", id},
                        {"content", token},
@@ -214,7 +217,7 @@ std::unique_ptr<Tokenizer> make_gpt2(const std::string& where, const StoredVocab
     }
   }
   const std::vector<StoredTokenType> types = types_of(stored);
-  const std::string text = tokenizer_json(stored, types, *words, where).dump();
+  const std::string text = json_text(tokenizer_json(stored, types, *words, where));
   const JsonFile file(where, text);
   return std::make_unique<JsonTokenizer>(where, file.root(), settings_of(stored, types, words->add_bos));
 }

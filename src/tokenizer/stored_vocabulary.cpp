@@ -2,8 +2,10 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "base/text_file.h"
 #include "tokenizer/stored_tokenizer.h"
+#include "tokenizer/tokenizer_files.h"
 
 namespace refocus {
 
@@ -11,10 +13,9 @@ namespace {
 
 // The chat template of tokenizer_config.json, where it is one text.
 std::string chat_template(const std::filesystem::path& model_directory) {
-  const std::filesystem::path path = model_directory / "tokenizer_config.json";
+  const std::filesystem::path path = model_directory / kTokenizerConfigName;
   if (!std::filesystem::exists(path)) return "";
-  const auto json = nlohmann::json::parse(read_text_file(path), nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object()) return "";
+  const auto json = parse_json_object(read_text_file(path), {path.string(), "download it again"});
   const auto found = json.find("chat_template");
   return found != json.end() && found->is_string() ? found->get<std::string>() : "";
 }
@@ -51,14 +52,13 @@ StoredTokenType stored_type(const Tokenizer& tokenizer, std::int32_t id) {
 
 StoredVocabulary stored_vocabulary(const std::filesystem::path& model_directory, std::int64_t vocab_size) {
   const auto tokenizer = load_tokenizer(model_directory);
-  const bool sentencepiece = std::filesystem::exists(model_directory / "tokenizer.model");
+  const bool sentencepiece = vocabulary_name(model_directory) == kSentencePieceName;
   StoredVocabulary out =
       sentencepiece ? sentencepiece_vocabulary(model_directory) : json_vocabulary(model_directory);
   const std::int64_t count = std::max<std::int64_t>(vocab_size, tokenizer->vocab_size());
   for (auto id = static_cast<std::int32_t>(out.tokens.size()); id < count; ++id) {
     const StoredTokenType type = stored_type(*tokenizer, id);
-    out.tokens.push_back(type == StoredTokenType::kUnused ? fmt::format("[PAD{}]", id)
-                                                          : tokenizer->piece(id));
+    out.tokens.push_back(type == StoredTokenType::kUnused ? placeholder(id) : tokenizer->piece(id));
     out.types.push_back(static_cast<std::int32_t>(type));
     if (out.model == "llama") out.scores.push_back(-1000);
   }

@@ -8,6 +8,7 @@ StreamingDecoder::StreamingDecoder(const Tokenizer& tokenizer, DecodeOptions opt
     : tokenizer_(tokenizer), options_(options), assembler_(tokenizer.replacement_) {}
 
 std::string StreamingDecoder::push(std::int32_t id) {
+  if (!tokenizer_.table_.contains(id)) return "";
   const TokenTable::Entry& token = tokenizer_.table_.at(id);
   if (token.kind == TokenKind::kSpecial && options_.skip_special) return "";
   std::string_view bytes = token.bytes;

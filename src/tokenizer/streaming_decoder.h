@@ -15,8 +15,8 @@ class StreamingDecoder {
   // `tokenizer` must outlive the decoder.
   explicit StreamingDecoder(const Tokenizer& tokenizer, DecodeOptions options = {});
 
-  // The text that this token completes: valid UTF-8, possibly empty. InputError for an id that the vocabulary
-  // lacks; the decoder is then as before.
+  // The text that this token completes: valid UTF-8, possibly empty. An id that the vocabulary lacks
+  // completes none and changes nothing.
   std::string push(std::int32_t id);
   // What is left at the end: U+FFFD for a character that was never completed. The decoder is then as new.
   std::string finish();

@@ -4,6 +4,9 @@
 
 namespace refocus {
 
+std::string placeholder(std::int64_t id) { return fmt::format("[PAD{}]", id); }
+bool is_placeholder(std::string_view piece, std::int64_t id) { return piece == placeholder(id); }
+
 void TokenTable::reserve(std::size_t tokens) {
   entries_.reserve(tokens);
   ids_.reserve(tokens);

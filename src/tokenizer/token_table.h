@@ -25,6 +25,11 @@ struct StringHash {
 };
 using StringToId = std::unordered_map<std::string, std::int32_t, StringHash, std::equal_to<>>;
 
+// What stands for an id without a token in a file that cannot have holes, such as GGUF ("[PAD7]", as
+// llama.cpp's converter writes it). A token of that spelling and of type "unused" is none.
+std::string placeholder(std::int64_t id);
+bool is_placeholder(std::string_view piece, std::int64_t id);
+
 class TokenTable {
  public:
   // Ids beyond this are refused, so that a small file cannot ask for much memory: four times the largest

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "tokenizer/streaming_decoder.h"
+#include "tokenizer/tokenizer_files.h"
 #include "tokenizer/tokenizer_kind.h"
 
 namespace refocus {
@@ -109,11 +110,9 @@ void Tokenizer::apply_settings(const std::string& where, const ModelSettings& se
 }
 
 std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& model_directory) {
-  if (std::filesystem::exists(model_directory / "tokenizer.model")) {
-    return load_sentencepiece_tokenizer(model_directory);
-  }
-  if (std::filesystem::exists(model_directory / "tokenizer.json"))
-    return load_json_tokenizer(model_directory);
+  const auto vocabulary = vocabulary_name(model_directory);
+  if (vocabulary == kSentencePieceName) return load_sentencepiece_tokenizer(model_directory);
+  if (vocabulary == kTokenizerJsonName) return load_json_tokenizer(model_directory);
   refuse_without_tokenizer(model_directory);
 }
 

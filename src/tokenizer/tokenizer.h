@@ -73,11 +73,14 @@ class Tokenizer {
   std::vector<std::int32_t> encode_prompt(std::string_view text, EncodeOptions options = {}) const;
 
   // The text of `ids`: valid UTF-8; bytes that form no character become U+FFFD (Llama-2's kind: one for each
-  // byte, as SentencePiece does; byte-level: one for each maximal invalid sequence). InputError for ids that
-  // the vocabulary lacks. Hugging Face's clean_up_tokenization_spaces is not applied, since it changes text.
+  // byte, as SentencePiece does; byte-level: one for each maximal invalid sequence). Ids that the vocabulary
+  // lacks have no text, as in Hugging Face tokenizers: a model may have more rows than its tokenizer has
+  // tokens, and may choose one. Hugging Face's clean_up_tokenization_spaces is not applied, since it changes
+  // text.
   std::string decode(std::span<const std::int32_t> ids, DecodeOptions options = {}) const;
 
-  // The vocabulary's own spelling of a token ("▁the", "Ġthe", "<0x0A>"), for display. InputError as above.
+  // The vocabulary's own spelling of a token ("▁the", "Ġthe", "<0x0A>"), for display. InputError for an id
+  // that the vocabulary lacks.
   const std::string& piece(std::int32_t id) const { return table_.at(id).piece; }
   // The bytes a token decodes to, which may be part of a character. InputError as above.
   const std::string& token_bytes(std::int32_t id) const { return table_.at(id).bytes; }

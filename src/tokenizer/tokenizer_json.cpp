@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "tokenizer/json.h"
 #include "tokenizer/json_tokenizer.h"
+#include "tokenizer/tokenizer_files.h"
 
 namespace refocus {
 namespace {
@@ -270,7 +271,7 @@ void JsonTokenizer::read_added_tokens(JsonObject root) {
 }
 
 std::unique_ptr<Tokenizer> load_json_tokenizer(const std::filesystem::path& model_directory) {
-  const std::filesystem::path path = model_directory / "tokenizer.json";
+  const std::filesystem::path path = model_directory / kTokenizerJsonName;
   const JsonFile file(path);
   return std::make_unique<JsonTokenizer>(path.string(), file.root(), read_model_settings(model_directory));
 }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "tokenizer/tokenizer_files.h"
 
 namespace refocus {
 
@@ -18,9 +19,7 @@ bool has(const fs::path& directory, const char* file) {
 
 }  // namespace
 
-bool has_tokenizer(const fs::path& model_directory) {
-  return has(model_directory, "tokenizer.model") || has(model_directory, "tokenizer.json");
-}
+bool has_tokenizer(const fs::path& model_directory) { return vocabulary_name(model_directory).has_value(); }
 
 std::string other_tokenizer(const fs::path& model_directory) {
   constexpr std::array<std::pair<const char*, const char*>, 7> kFiles = {

@@ -6,9 +6,9 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "base/random.h"
 #include "base/text_file.h"
-#include "io/strict_json.h"
 
 namespace refocus {
 
@@ -26,18 +26,6 @@ const std::string& string_of(const json& line, const char* key, const std::strin
   }
   return value.get_ref<const std::string&>();
 }
-
-std::vector<std::string_view> lines_of(std::string_view text) {
-  std::vector<std::string_view> lines;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    lines.push_back(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return lines;
-}
-
-bool is_blank(std::string_view line) { return line.find_first_not_of(" \t\r") == std::string_view::npos; }
 
 }  // namespace
 
@@ -61,7 +49,7 @@ std::uint64_t TrainingSet::fingerprint() const {
 
 TrainingSet::Example TrainingSet::encode(const std::string& where, std::string_view text,
                                          const Tokenizer& tokenizer) {
-  const json line = parse_strict_json_object(text, where, "the line", 8);
+  const json line = parse_json_object(text, {where, "correct the line", true});
   const bool is_text = line.contains("text"), is_prompt = line.contains("prompt");
   if (is_text == is_prompt) {
     throw input_error(where, "expected {}, got {}; correct the line", kForms,
@@ -126,8 +114,15 @@ TrainingSet TrainingSet::load(const std::filesystem::path& path, const Tokenizer
                       "expected a tokenizer with an end-of-sequence token, got one without; name it in "
                       "tokenizer_config.json (eos_token)");
   }
+  if (!tokenizer.contains(tokenizer.eos_ids().front())) {
+    throw input_error(
+        path.string(),
+        "expected an end-of-sequence token of the tokenizer, got the id {}; correct eos_token_id in "
+        "generation_config.json or config.json",
+        tokenizer.eos_ids().front());
+  }
   const std::string text = read_text_file(path);
-  const std::vector<std::string_view> lines = lines_of(text);
+  const std::vector<JsonLine> lines = json_lines(text, path.string(), BlankLines::kSkip);
   TrainingSet out;
   constexpr std::size_t kTogether = 4096;  // lines whose tokens are kept apart for a moment
   std::vector<Example> examples;
@@ -137,10 +132,10 @@ TrainingSet TrainingSet::load(const std::filesystem::path& path, const Tokenizer
     std::vector<std::exception_ptr> failures(count);  // of which the first line's is told
     pool.parallel_for(static_cast<std::int64_t>(count), [&](std::int64_t task, int) {
       const auto i = static_cast<std::size_t>(task);
-      if (is_blank(lines[first + i])) return;
-      const std::string where = fmt::format("{} line {}", path.string(), first + i + 1);
+      const JsonLine& line = lines[first + i];
+      const std::string where = fmt::format("{} line {}", path.string(), line.number);
       try {
-        examples[i] = encode(where, lines[first + i], tokenizer);
+        examples[i] = encode(where, line.text, tokenizer);
       } catch (const InputError&) {
         failures[i] = std::current_exception();
       }

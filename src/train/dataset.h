@@ -73,6 +73,7 @@ class BatchPacker {
   // The same, but a batch ends where the epoch does.
   TrainingBatch next_of_epoch();
   DataPosition position() const { return position_; }
+  std::size_t sequences() const { return set_.size(); }  // of an epoch
   void seek(const DataPosition& position);
 
  private:

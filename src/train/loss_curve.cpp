@@ -6,6 +6,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "base/json_reader.h"
 #include "figure/svg.h"
 
 namespace refocus {
@@ -54,10 +55,11 @@ std::vector<LossPoint> loss_points(std::string_view log, const char* key) {
   std::vector<LossPoint> out;
   while (!log.empty()) {
     const std::size_t end = std::min(log.find('\n'), log.size());
-    const auto json = nlohmann::json::parse(log.substr(0, end), nullptr, /*allow_exceptions=*/false);
+    const auto line = json_or_nothing(log.substr(0, end));
     log.remove_prefix(std::min(end + 1, log.size()));
-    if (!json.is_object() || !json.contains("step") || !json.contains(key)) continue;
-    if (json["step"].is_number_integer() && json[key].is_number()) out.push_back({json["step"], json[key]});
+    if (!line || !line->is_object() || !line->contains("step") || !line->contains(key)) continue;
+    const nlohmann::json &step = line->at("step"), &loss = line->at(key);
+    if (step.is_number_integer() && loss.is_number()) out.push_back({step, loss});
   }
   return out;
 }

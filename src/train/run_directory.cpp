@@ -8,10 +8,11 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/json_node.h"
 #include "base/text_file.h"
-#include "io/model_files.h"
 #include "io/peft_adapter.h"
-#include "io/strict_json.h"
+#include "io/peft_config.h"
+#include "tokenizer/tokenizer_files.h"
 #include "train/loss_curve.h"
 
 namespace refocus {
@@ -52,14 +53,6 @@ void write_model_files(const ModelFiles& files, const fs::path& to) {
 
 const char* ModelFiles::weights_name() const {
   return adapter_config.empty() ? "model.safetensors" : kAdapterWeightsName;
-}
-
-void TrainingDirectory::create() const {
-  std::error_code error;
-  fs::create_directories(path_ / "checkpoints", error);
-  if (error) {
-    throw input_error(path_.string(), "cannot be made: {}; {}", error.message(), write_remedy(error.value()));
-  }
 }
 
 void TrainingDirectory::clean() const {
@@ -105,7 +98,7 @@ void TrainingDirectory::write_checkpoint(const RunState& state, const ModelFiles
                        {"epoch", state.data.epoch},
                        {"next", state.data.next},
                        {"settings", state.settings}};
-    write_file_atomically(unfinished / "state.json", text.dump(1) + "\n");
+    write_file_atomically(unfinished / "state.json", json_text(text, 1) + "\n");
     flush_directory(unfinished);
     fs::rename(unfinished, finished);
   } catch (const fs::filesystem_error& e) {
@@ -136,10 +129,9 @@ void TrainingDirectory::trim_log(std::int64_t step) const {
   for (std::size_t begin = 0; begin < text.size();) {
     const std::size_t end = text.find('\n', begin);
     if (end == std::string::npos) break;  // a line cut short
-    const json line = json::parse(text.substr(begin, end - begin), nullptr, /*allow_exceptions=*/false);
-    if (line.is_object() && line.value("step", std::int64_t{0}) <= step) {
-      kept += text.substr(begin, end + 1 - begin);
-    }
+    const auto line = json_or_nothing(std::string_view(text).substr(begin, end - begin));
+    const json at = line && line->is_object() ? line->value("step", json()) : json();
+    if (at.is_number_integer() && at <= step) kept += text.substr(begin, end + 1 - begin);
     begin = end + 1;
   }
   write_file_atomically(log_path(), kept);
@@ -153,23 +145,18 @@ void TrainingDirectory::write_loss_curve() const {
 
 RunState read_state(const fs::path& checkpoint) {
   const fs::path path = checkpoint / "state.json";
-  const json text = parse_strict_json_object(read_text_file(path), path.string(), "the file", 16);
-  const auto number = [&](const char* key) {
-    const auto it = text.find(key);
-    if (it == text.end() || !it->is_number_unsigned()) {
-      throw input_error(path.string(), "expected a whole number for {}, got {}; delete this checkpoint", key,
-                        it == text.end() ? "none" : printable(it->dump(), 40));
-    }
-    return it->get<std::uint64_t>();
-  };
+  const JsonSource source{path.string(), "delete this checkpoint"};
+  const json text = parse_json_object(read_text_file(path), source);
+  const JsonNode state(text, source);
+  const auto number = [&](const char* key) { return static_cast<std::uint64_t>(state.at(key).whole()); };
   if (number("format") != 1) {
     throw input_error(path.string(), "expected format 1, got {}; use the program that wrote it",
                       number("format"));
   }
-  return {static_cast<std::int64_t>(number("step")),
+  return {state.at("step").whole(),
           number("tokens"),
           {number("epoch"), number("next")},
-          text.value("settings", json::object())};
+          state.at("settings").object()};
 }
 
 }  // namespace refocus

@@ -45,13 +45,12 @@ struct RunState {
 
 class TrainingDirectory {
  public:
+  // `path`/checkpoints must be there before anything is cleaned or written.
   explicit TrainingDirectory(std::filesystem::path path) : path_(std::move(path)) {}
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path log_path() const { return path_ / "log.jsonl"; }
 
-  // Makes the directory. InputError where it cannot be made.
-  void create() const;
   // Removes what interrupted writes left behind; only while no other process writes.
   void clean() const;
   // The newest checkpoint, if there is one.

@@ -7,7 +7,11 @@
 #include <fstream>
 
 #include "base/error.h"
+#include "base/json_reader.h"
+#include "base/used_file.h"
 #include "io/peft_adapter.h"
+#include "io/peft_config.h"
+#include "model/weights.h"
 #include "tensor/block_formats.h"
 
 namespace refocus {
@@ -60,6 +64,28 @@ TrainingGraph graph_of(const LlamaConfig& config, const ParameterList& parameter
   return TrainingGraph(config, static_cast<const ParameterLayout&>(parameters), pool, context);
 }
 
+// Refuses to go on from other files than a run began with, or from files that it does not know.
+void expect_same_files(const json& before, const json& now, const std::filesystem::path& checkpoint) {
+  if (!now.contains(kTrainingFiles)) return;
+  const json known = before.value(kTrainingFiles, json());
+  if (known.is_null()) {
+    throw input_error(
+        checkpoint.string(),
+        "expected the hashes of the files that the run began from, got a checkpoint of an earlier "
+        "version, which has none: that they are the same cannot be shown; begin anew in another "
+        "directory");
+  }
+  const JsonSource state{checkpoint.string(), "delete this checkpoint"};
+  const std::string difference =
+      difference_of(read_file_hashes(known, state), read_file_hashes(now.at(kTrainingFiles), state));
+  if (difference.empty()) return;
+  throw input_error(
+      checkpoint.string(),
+      "expected the files that the run began from, got others: {}; bring them back, or choose another "
+      "directory",
+      difference);
+}
+
 // Copies the tensors of a checkpoint's file into their places.
 void restore(const std::filesystem::path& path, const std::vector<NamedTensor>& places) {
   WeightMap map;
@@ -110,14 +136,20 @@ Trainer::Trainer(const TrainingModel& model, const TrainerOptions& options, std:
 
 void Trainer::resume(const std::filesystem::path& checkpoint) {
   RunState state = read_state(checkpoint);
+  expect_same_files(state.settings, state_.settings, checkpoint);
   for (const auto& [key, value] : state_.settings.items()) {
     const json before = state.settings.value(key, json());
-    if (before != value) {
+    if (key != kTrainingFiles && before != value) {
       throw input_error(checkpoint.string(),
                         "expected the settings of the run, got {} {} where it has {}; repeat its command, or "
                         "choose another directory",
-                        key, printable(value.dump(), 40), printable(before.dump(), 40));
+                        key, printable(json_text(value), 40), printable(json_text(before), 40));
     }
+  }
+  if (state.data.next > packer_.sequences()) {
+    throw input_error(checkpoint.string(),
+                      "expected a place among {} sequences, got {}; delete this checkpoint",
+                      packer_.sequences(), state.data.next);
   }
   restore(checkpoint / model_.files.weights_name(), named_tensors(*parameters_, weights_.data()));
   std::vector<NamedTensor> moments = named_tensors(*parameters_, optimizer_.m(), "m.");
@@ -130,6 +162,11 @@ void Trainer::resume(const std::filesystem::path& checkpoint) {
 }
 
 void Trainer::refuse_non_finite(std::string_view what, std::int64_t step) const {
+  if (const auto culprit = model_.base ? find_non_finite(*model_.base) : std::nullopt) {
+    throw input_error(model_.base_name,
+                      "expected finite weights, got NaN or infinity in {}; download the checkpoint again",
+                      *culprit);
+  }
   const auto kept = directory_.last_checkpoint();
   std::string remedy = "begin again";
   if (kept && model_.lora) {
@@ -199,32 +236,36 @@ void Trainer::checkpoint() {
   directory_.write_checkpoint(state_, model_.files, named_tensors(*parameters_, weights_.data()), moments);
 }
 
+// Gives the tensor the type of the output; `bytes` holds its values.
+void Trainer::narrow_tensor(NamedTensor& tensor, std::vector<std::byte>& bytes) const {
+  const std::int64_t elements = tensor.view.elements();
+  bytes.resize(bytes_of(options_.output_type, elements));
+  try {
+    quantize_row(options_.output_type, reinterpret_cast<const float*>(tensor.view.data), bytes.data(),
+                 elements);
+  } catch (const QuantizeError& e) {
+    const auto kept = directory_.last_checkpoint();
+    throw input_error(directory_.path().string(),
+                      "{}, a value of {}; repeat the command with --resume and another --type, such as f32, "
+                      "or use {}, which has float32",
+                      e.what(), tensor.name, kept ? kept->string() : "a checkpoint");
+  }
+  tensor.view.dtype = options_.output_type;
+  tensor.view.data = bytes.data();
+}
+
 void Trainer::write_model() {
   std::vector<NamedTensor> tensors = named_tensors(*parameters_, weights_.data());
-  std::vector<std::byte> narrow;
-  if (const DType type = options_.output_type; type != DType::kF32) {
-    narrow.resize(weights_.size() * size_of(type));
-    for (NamedTensor& tensor : tensors) {
-      const auto* values = reinterpret_cast<const float*>(tensor.view.data);
-      std::byte* to = narrow.data() + static_cast<std::size_t>(values - weights_.data()) * size_of(type);
-      try {
-        quantize_row(type, values, to, tensor.view.elements());
-      } catch (const QuantizeError& e) {
-        throw input_error(
-            directory_.path().string(),
-            "{}, a value of {}; repeat the command with --resume and another --type, such as f32", e.what(),
-            tensor.name);
-      }
-      tensor.view.dtype = type;
-      tensor.view.data = to;
-    }
+  std::vector<std::vector<std::byte>> narrow;
+  if (options_.output_type != DType::kF32) {
+    for (NamedTensor& tensor : tensors) narrow_tensor(tensor, narrow.emplace_back());
   }
   directory_.write_model(model_.files, tensors);
 }
 
 void Trainer::log(const ordered_json& line) {
   std::ofstream out(directory_.log_path(), std::ios::app | std::ios::binary);
-  out << line.dump() << '\n';
+  out << json_text(line) << '\n';
   out.flush();
   if (!out) {
     throw input_error(directory_.log_path().string(), "cannot be written: free some space; --resume goes on");

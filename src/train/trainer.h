@@ -47,6 +47,9 @@ struct TrainingModel {
   std::optional<LoraOptions> lora;  // train adapters beside `base`, which must be given
 };
 
+// The setting that holds the FileHashes of the model that a run began from and of its tokenizer.
+inline constexpr const char* kTrainingFiles = "files";
+
 class Trainer {
  public:
   // `training` and `validation` (or null) must outlive the trainer. `settings` describes everything outside
@@ -56,7 +59,7 @@ class Trainer {
           TrainingDirectory directory, ThreadPool& pool);
 
   // Continues from the directory's last checkpoint. InputError where its settings differ (the message names
-  // the first one that does) or its files do not fit.
+  // the first one that does, or the files) or its files do not fit.
   void resume(const std::filesystem::path& checkpoint);
 
   // Trains the remaining steps and writes the model. InputError where a loss or gradient is not finite (the
@@ -72,6 +75,7 @@ class Trainer {
   double validation_loss();
   void checkpoint();
   void write_model();
+  void narrow_tensor(NamedTensor& tensor, std::vector<std::byte>& bytes) const;
   void log(const nlohmann::ordered_json& line);
   [[noreturn]] void refuse_non_finite(std::string_view what, std::int64_t step) const;
 

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "base/markup.h"
 #include "base/thread_pool.h"
 #include "web/built_pages.h"
@@ -116,7 +117,7 @@ std::string make_page(std::string_view name, const PageContents& contents) {
 }
 
 std::string make_page(std::string_view name, const std::string& title, const nlohmann::ordered_json& data) {
-  const std::string text = data.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  const std::string text = json_text(data);
   return make_page(name, {title, "", {{"data", text}}});
 }
 

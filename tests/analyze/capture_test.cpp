@@ -2,6 +2,7 @@
 // the results.
 #include "intervene/capture.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <mutex>
@@ -119,6 +120,43 @@ TEST(Capture, ChangesNoBitOfAnyResult) {
     EXPECT_TRUE(same_bits(run(engine, what, all, &kept), run(engine, what, all, nullptr))) << golden.name;
     EXPECT_EQ(kept.rows * kept.keys, std::ssize(kept.after)) << "every row once";
   }
+}
+
+// What is handed on is the weight times 1 + alpha (1 - l / depth), below 0 where that is.
+TEST(Capture, HandsOnNegativeWeights) {
+  const Engine engine("gqa-f32", read_text_file(testing::golden_engine() / "gqa-f32/config.json"), 2, 128);
+  struct Signs : CaptureSink {
+    std::mutex mutex;
+    std::vector<int> negative = std::vector<int>(4);
+    void take(const CapturedRow& row) override {
+      const std::lock_guard lock(mutex);
+      bool any = false;
+      for (std::int64_t j = 0; j <= row.position; ++j) {
+        const bool in_mask = std::ranges::count(row.mask, j) > 0;
+        const float factor =
+            row.layer == 0 || !in_mask ? 1.0f : 1 - 6 * (1 - static_cast<float>(row.layer) / 3);
+        EXPECT_NEAR(row.after[j], factor * row.before[j], 1e-6f);
+        any |= row.after[j] < 0;
+      }
+      EXPECT_EQ(row.negative, any);
+      negative[static_cast<std::size_t>(row.layer)] += any;
+    }
+  };
+  const CaptureSelection all = all_of(engine.model->config(), 40);
+  const Intervention intervention = engine.intervention("rebalance:alpha=-6");
+  Signs signs;
+  Capture capture(intervention.hooks(), {4, engine.model->config().num_attention_heads, 128, 40, 2}, all,
+                  0.01f, {&signs});
+  std::vector<std::int32_t> tokens;
+  for (int i = 0; i < 40; ++i) tokens.push_back(1 + i * 37 % 53);
+  KvSequence sequence(*engine.cache);
+  ASSERT_TRUE(sequence.reserve(40));
+  const SequenceInput input{&sequence, tokens, 40, capture.hooks(), LogitRows::kLast};
+  engine.model->forward({&input, 1});
+  EXPECT_EQ(signs.negative[0], 0);
+  EXPECT_GT(signs.negative[1], 100) << "times -3";
+  EXPECT_GT(signs.negative[2], 100) << "times -1";
+  EXPECT_EQ(signs.negative[3], 0);
 }
 
 class CaptureRuns : public ::testing::TestWithParam<const char*> {

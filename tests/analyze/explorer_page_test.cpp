@@ -40,7 +40,8 @@ struct Capture {
   json attention;
   std::vector<float> dense;
 
-  explicit Capture(bool whole) {
+  // `negative`: every fourth key's weights are.
+  explicit Capture(bool whole, bool negative = false) {
     std::filesystem::create_directory(dir / "none");
     std::mt19937 random(7);
     std::uniform_real_distribution<float> uniform(0.0f, 1.0f);
@@ -53,7 +54,9 @@ struct Capture {
     for (std::int64_t row = 0; row < kLayers * kHeads * kKeys; ++row) {
       const std::int64_t query = row % kKeys;
       float* values = &dense[static_cast<std::size_t>(row * kKeys)];
-      for (std::int64_t key = 0; key <= query; ++key) values[key] = std::pow(uniform(random), 9.0f) / 3;
+      for (std::int64_t key = 0; key <= query; ++key) {
+        values[key] = std::pow(uniform(random), 9.0f) / (negative && key % 4 == 1 ? -3.0f : 3.0f);
+      }
       add_top(values, query, indices, weights, rest);
     }
     if (whole) {
@@ -85,7 +88,8 @@ struct Capture {
                       std::vector<float>& weights, std::vector<float>& rest) {
     std::vector<std::int32_t> order;
     for (std::int64_t key = 0; key <= query; ++key) order.push_back(static_cast<std::int32_t>(key));
-    std::ranges::stable_sort(order, [&](std::int32_t a, std::int32_t b) { return values[a] > values[b]; });
+    std::ranges::stable_sort(
+        order, [&](std::int32_t a, std::int32_t b) { return std::abs(values[a]) > std::abs(values[b]); });
     double others = 0;
     for (std::size_t i = kTop; i < order.size(); ++i) others += values[order[i]];
     for (std::size_t i = 0; i < kTop; ++i) {
@@ -175,6 +179,29 @@ TEST_P(Maps, HaveTheLargestWeightsOfARowByKey) {
   }
 }
 
+TEST_P(Maps, KeepNegativeWeightsByTheirSize) {
+  const Capture capture(GetParam(), true);
+  const MapRows rows = capture.maps().rows(false, 1, 0, 3);
+  int negative = 0;
+  for (std::int64_t query = 0; query < kKeys; ++query) {
+    std::vector<float> sizes;
+    for (std::int64_t key = 0; key <= query; ++key)
+      sizes.push_back(std::abs(capture.weight(1, 0, query, key)));
+    std::ranges::sort(sizes, std::greater());
+    std::vector<float> kept;
+    for (auto i = static_cast<std::size_t>(rows.offsets[static_cast<std::size_t>(query)]);
+         i < static_cast<std::size_t>(rows.offsets[static_cast<std::size_t>(query) + 1]); ++i) {
+      EXPECT_EQ(rows.weights[i], capture.weight(1, 0, query, rows.keys[i])) << "with its sign";
+      kept.push_back(std::abs(rows.weights[i]));
+      negative += rows.weights[i] < 0;
+    }
+    std::ranges::sort(kept, std::greater());
+    sizes.resize(kept.size());
+    EXPECT_EQ(kept, sizes) << query;
+  }
+  EXPECT_GT(negative, 20);
+}
+
 TEST_P(Maps, BlocksReadBackAsTheyWere) {
   const Capture capture(GetParam());
   const MapRows rows = capture.maps().rows(false, 0, 1, 5);
@@ -242,6 +269,24 @@ TEST(Thumbnails, ShowTheLargestWeightOfTheirCells) {
   EXPECT_EQ(cell(less, 3), 128 - 32);
 }
 
+TEST(Thumbnails, HaveTwoSidesWhereWeightsMayBeNegative) {
+  MapRows map;
+  map.offsets = {0, 1, 2, 4, 5};
+  map.keys = {0, 1, 0, 2, 3};
+  map.weights = {-1.0f, 0.01f, 0.00001f, -0.01f, 0.001f};
+  const std::vector<std::int64_t> queries = {0, 1, 2, 3};
+  const std::string cells = signed_thumbnail(map, queries, {2, 2, 4});
+  const auto cell = [&](std::size_t i) { return int{static_cast<unsigned char>(cells[i])}; };
+  EXPECT_EQ(cell(0), 1);         // -1, which is larger than 0.01
+  EXPECT_EQ(cell(1), 0);         // keys after their queries
+  EXPECT_EQ(cell(2), 128);       // less than the scale begins with
+  EXPECT_EQ(cell(3), 128 - 64);  // half of the way from -0.0001 to -1
+  map.weights = {3.0f, 0, 0, 0.01f, -0.001f};
+  const std::string above = signed_thumbnail(map, queries, {2, 2, 4});
+  EXPECT_EQ(int{static_cast<unsigned char>(above[0])}, 255) << "no more than the scale has";
+  EXPECT_EQ(int{static_cast<unsigned char>(above[3])}, 128 + 64);
+}
+
 TEST(ExplorerPage, TakesTheMostExactFormatThatFits) {
   if (!has_page("attention")) GTEST_SKIP() << "the program was built without the pages of web/";
   const Capture capture(true);
@@ -278,10 +323,10 @@ TEST(ExplorerPage, SaysWhatIsWrongWithADirectoryAndLeavesNoPage) {
   };
   Capture other(false);
   other.attention["format"] = "something";
-  EXPECT_THAT(error(other), HasSubstr("expected refocus-attention version 1, got something 1"));
+  EXPECT_THAT(error(other), HasSubstr("expected refocus-attention version 1, got \"something\" 1"));
   Capture missing(false);
   missing.attention.erase("keys");
-  EXPECT_THAT(error(missing), HasSubstr("expected the format of docs/attention.md"));
+  EXPECT_THAT(error(missing), HasSubstr("expected 'keys', got none"));
   Capture shape(false);
   shape.attention["top_k"] = kTop + 1;
   EXPECT_THAT(

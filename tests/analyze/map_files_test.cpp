@@ -39,33 +39,34 @@ AttentionSettings settings(const MapSettings& maps) {
 }
 
 // Captures the text in calls of at most so many rows.
-AttentionResult capture(const fs::path& folder, const MapSettings& maps, std::int64_t max_rows = 512) {
+AttentionResult capture(const fs::path& folder, const MapSettings& maps, std::int64_t max_rows = 512,
+                        const char* intervention = "rebalance:alpha=0.8") {
   Engine engine("gqa-f32", read_text_file(testing::golden_engine() / "gqa-f32/config.json"), 2, max_rows);
   fs::create_directory(folder);
-  return capture_text(*engine.model, settings(maps), {"arm", parse_intervention("rebalance:alpha=0.8"), 0.01},
-                      text(), folder);
+  return capture_text(*engine.model, settings(maps), {"arm", parse_intervention(intervention), 0.01}, text(),
+                      folder);
 }
 
-TEST(MapFiles, SparseMapsAreTheDenseOnesLargest) {
-  const TempDir dir;
-  capture(dir / "dense", {true, 0, true});
-  capture(dir / "sparse", {false, 7, true});
+// The sparse maps of `dir` are those weights of the dense ones that are largest in size. Returns how many of
+// the kept weights are negative.
+int expect_largest(const TempDir& dir) {
+  int negative = 0;
   for (const std::string suffix : {"", "_before"}) {
     const NpyArray dense = read_npy(dir / ("dense/attention" + suffix + ".npy")),
                    indices = read_npy(dir / ("sparse/top_indices" + suffix + ".npy")),
                    weights = read_npy(dir / ("sparse/top_weights" + suffix + ".npy")),
                    rest = read_npy(dir / ("sparse/rest" + suffix + ".npy"));
-    ASSERT_EQ(dense.shape, (std::vector<std::int64_t>{3, 2, 55, kTokens}));
-    ASSERT_EQ(indices.shape, (std::vector<std::int64_t>{3, 2, 55, 7}));
-    ASSERT_EQ(rest.shape, (std::vector<std::int64_t>{3, 2, 55}));
+    EXPECT_EQ(dense.shape, (std::vector<std::int64_t>{3, 2, 55, kTokens}));
+    EXPECT_EQ(indices.shape, (std::vector<std::int64_t>{3, 2, 55, 7}));
+    EXPECT_EQ(rest.shape, (std::vector<std::int64_t>{3, 2, 55}));
     for (std::size_t row = 0; row < 3 * 2 * 55; ++row) {
       const std::size_t position = row % 55 + 5;
       const std::span<const float> all(dense.f32().data() + row * kTokens, kTokens);
-      for (std::size_t j = position + 1; j < all.size(); ++j) ASSERT_EQ(all[j], 0) << "causal";
+      for (std::size_t j = position + 1; j < all.size(); ++j) EXPECT_EQ(all[j], 0) << "causal";
       std::vector<std::int64_t> order(position + 1);
       std::iota(order.begin(), order.end(), 0);
       std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) {
-        return all[static_cast<std::size_t>(a)] > all[static_cast<std::size_t>(b)];
+        return std::abs(all[static_cast<std::size_t>(a)]) > std::abs(all[static_cast<std::size_t>(b)]);
       });
       double others = 0;
       for (std::size_t i = 0; i < order.size(); ++i) {
@@ -74,14 +75,32 @@ TEST(MapFiles, SparseMapsAreTheDenseOnesLargest) {
           others += weight;
           continue;
         }
-        ASSERT_EQ(indices.i64()[row * 7 + i], order[i]);
-        ASSERT_EQ(weights.f32()[row * 7 + i], weight);
+        EXPECT_EQ(indices.i64()[row * 7 + i], order[i]);
+        EXPECT_EQ(weights.f32()[row * 7 + i], weight);
+        negative += weight < 0;
       }
-      for (std::size_t i = order.size(); i < 7; ++i) ASSERT_EQ(indices.i64()[row * 7 + i], -1);
-      ASSERT_NEAR(rest.f32()[row], others, 1e-6);
+      for (std::size_t i = order.size(); i < 7; ++i) EXPECT_EQ(indices.i64()[row * 7 + i], -1);
+      EXPECT_NEAR(rest.f32()[row], others, 1e-6);
     }
   }
+  return negative;
+}
+
+TEST(MapFiles, SparseMapsAreTheDenseOnesLargest) {
+  const TempDir dir;
+  capture(dir / "dense", {true, 0, true});
+  capture(dir / "sparse", {false, 7, true});
+  EXPECT_EQ(expect_largest(dir), 0);
   EXPECT_NE(read_text_file(dir / "dense/attention.npy"), read_text_file(dir / "dense/attention_before.npy"));
+}
+
+TEST(MapFiles, SparseMapsKeepNegativeWeightsByTheirSize) {
+  for (const char* intervention : {"rebalance:alpha=-9", "rebalance:alpha=3,depth=1,mode=self"}) {
+    const TempDir dir;
+    capture(dir / "dense", {true, 0, true}, 512, intervention);
+    capture(dir / "sparse", {false, 7, true}, 512, intervention);
+    EXPECT_GT(expect_largest(dir), 200) << intervention;
+  }
 }
 
 TEST(MapFiles, MasksAreLayerZerosWeightsAboveTheThreshold) {
@@ -106,12 +125,15 @@ TEST(MapFiles, MasksAreLayerZerosWeightsAboveTheThreshold) {
 }
 
 TEST(MapFiles, NoFileDependsOnTheCalls) {
-  for (const MapSettings& maps : {MapSettings{true, 0, true}, MapSettings{false, 9, true}}) {
+  for (const auto& [maps, intervention] :
+       {std::pair{MapSettings{true, 0, true}, "rebalance:alpha=0.8"},
+        {MapSettings{false, 9, true}, "rebalance:alpha=0.8"},
+        {MapSettings{false, 9, true}, "rebalance:alpha=-900,threshold=0.001"}}) {
     const TempDir dir;
-    const AttentionResult whole = capture(dir / "whole", maps);
+    const AttentionResult whole = capture(dir / "whole", maps, 512, intervention);
     for (const std::int64_t rows : {1, 16, 33}) {
       const fs::path part = dir / std::to_string(rows);
-      const AttentionResult cut = capture(part, maps, rows);
+      const AttentionResult cut = capture(part, maps, rows, intervention);
       EXPECT_EQ(cut.files, whole.files);
       for (const std::string& name : whole.files) {
         EXPECT_EQ(read_text_file(part / (name + ".npy")), read_text_file(dir / ("whole/" + name + ".npy")))

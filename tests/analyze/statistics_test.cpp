@@ -11,6 +11,7 @@
 #include "base/text_file.h"
 #include "io/npy.h"
 #include "kernels/matmul.h"
+#include "kernels/weight_row.h"
 #include "support.h"
 
 namespace refocus {
@@ -81,6 +82,7 @@ void give_rows(const Text& text, float threshold, std::int64_t layer, const std:
       row.query_place = place;
       row.row = row.position - first;
       row.rewritten = before != after;
+      row.negative = any_negative(after.data(), text.keys());
       row.before = before.data();
       row.after = row.rewritten ? after.data() : before.data();
       row.layer0 = layer0.data();
@@ -145,10 +147,15 @@ TEST(AttentionStatistics, EqualNumPysOnDenseMaps) {
       for (const auto& [token_class, layers] : by_class.items()) {
         std::vector<json> expected;
         for (const json& layer : layers) expected.insert(expected.end(), layer.begin(), layer.end());
-        if (expected[0].is_null()) continue;
+        const bool known = std::ranges::any_of(expected, [](const json& v) { return !v.is_null(); });
+        if (!known) continue;
         const std::string what = one.at("name").get<std::string>() + " " + name + " " + token_class;
         ASSERT_TRUE(got.contains(name) && got[name].contains(token_class)) << what;
         for (std::size_t i = 0; i < expected.size(); ++i) {
+          if (expected[i].is_null()) {
+            ASSERT_TRUE(std::isnan(got[name][token_class][i].get<double>())) << what;
+            continue;
+          }
           const double want = expected[i].get<double>();
           ASSERT_NEAR(got[name][token_class][i].get<double>(), want, 1e-6 * std::max(0.1, std::abs(want)))
               << what;
@@ -158,7 +165,34 @@ TEST(AttentionStatistics, EqualNumPysOnDenseMaps) {
     }
     EXPECT_GE(compared, 100u);
     EXPECT_EQ(got.size(), one.at("statistics").size());
+    const AttentionStatistics statistics = statistics_of(one, {});
+    const auto rows = [&](const char* name) {
+      std::vector<std::int64_t> out;
+      for (const json& layer : one.at(name)) out.insert(out.end(), layer.begin(), layer.end());
+      return out;
+    };
+    EXPECT_EQ(statistics.negative_rows(), rows("negative_rows")) << one.at("name");
+    EXPECT_EQ(statistics.zero_rows(), rows("zero_rows")) << one.at("name");
   }
+}
+
+TEST(AttentionStatistics, NegativeWeightsAreAmongTheGoldens) {
+  std::int64_t negative = 0, zeros = 0, missing = 0;
+  for (const json& one : cases()) {
+    const AttentionStatistics statistics = statistics_of(one, {});
+    for (const std::int64_t rows : statistics.negative_rows()) negative += rows;
+    for (const std::int64_t rows : statistics.zero_rows()) zeros += rows;
+    for (const StatisticGrid& grid : statistics.grids()) {
+      if (grid.name == "entropy") {
+        missing += std::ranges::count_if(grid.values[kAllClasses], [](double v) { return std::isnan(v); });
+      }
+      const bool any = std::ranges::any_of(statistics.negative_rows(), [](auto rows) { return rows > 0; });
+      EXPECT_TRUE(any || grid.name != "mass_negative") << "else there is no such statistic";
+    }
+  }
+  EXPECT_GT(negative, 100);
+  EXPECT_EQ(zeros, 40);
+  EXPECT_EQ(missing, 2) << "of both heads of the layer of zeros";
 }
 
 TEST(AttentionStatistics, FindsNumPysOutliers) {

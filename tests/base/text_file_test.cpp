@@ -16,6 +16,35 @@ TEST(TextFile, RoundTripsBytes) {
   EXPECT_EQ(read_text_file(dir / "x"), content);
 }
 
+TEST(TextFile, AByteOrderMarkIsNoText) {
+  testing::TempDir dir;
+  const std::string mark = "\xEF\xBB\xBF";
+  write_file_atomically(dir / "x", mark + "text " + mark + "more");
+  EXPECT_EQ(read_text_file(dir / "x"), "text " + mark + "more");  // only at the start
+  EXPECT_EQ(read_binary_file(dir / "x"), mark + "text " + mark + "more");
+  write_file_atomically(dir / "x", mark);
+  EXPECT_EQ(read_text_file(dir / "x"), "");
+  write_file_atomically(dir / "x", "\xEF\xBB");
+  EXPECT_EQ(read_text_file(dir / "x"), "\xEF\xBB");
+}
+
+TEST(TextFile, RefusesTheMarksOfOtherEncodings) {
+  testing::TempDir dir;
+  for (const std::string& other : {std::string("\xFF\xFE{\0", 4), std::string("\xFE\xFF\0{", 4)}) {
+    write_file_atomically(dir / "x", other);
+    EXPECT_THAT(testing::error_of([&] { read_text_file(dir / "x"); }),
+                ::testing::HasSubstr("expected UTF-8, got the byte order mark of UTF-16; convert the file"));
+    EXPECT_EQ(read_binary_file(dir / "x"), other);
+  }
+}
+
+TEST(TextFile, RefusesAMarkBeforeALineOfJson) {
+  check_no_byte_order_mark("{\"a\": \"\xEF\xBB\xBF\"}", "f:1");
+  EXPECT_THAT(testing::error_of([] { check_no_byte_order_mark("\xEF\xBB\xBF{}", "f:2"); }),
+              ::testing::HasSubstr(
+                  "[f:2] expected JSON, got a byte order mark before it, as where files were joined"));
+}
+
 TEST(TextFile, AFailedWriteKeepsTheOldFileAndLeavesNoOther) {
   testing::TempDir dir;
   write_file_atomically(dir / "x", "old");

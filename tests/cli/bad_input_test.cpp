@@ -188,7 +188,7 @@ TEST_F(BadEval, Data) {
   write_file(csv, "");
   expect_refused({"mmlu"}, 1, {"anatomy_test.csv", "empty"});
   write_file(data / "piqa/dev.jsonl", R"({"goal":"To cool tea","sol1":)");
-  expect_refused({"piqa"}, 1, {"dev.jsonl:1]", "JSON object"});
+  expect_refused({"piqa"}, 1, {"dev.jsonl:1]", "JSON"});
   write_file(data / "siqa/dev-labels.lst", "1\n2\n4\n");
   expect_refused({"siqa"}, 1, {"dev-labels.lst:3]", "from 1 to 3", "'4'"});
   write_file(data / "siqa/dev-labels.lst", "1\n2\n");

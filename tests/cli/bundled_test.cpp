@@ -222,7 +222,7 @@ TEST_F(BundledEval, DataOfTheWorkingDirectoryComesFirst) {
 TEST_F(BundledEval, BadBenchmarks) {
   const fs::path categories = home / "data/worlds/categories.json";
   write_file(categories, "{");
-  expect_refused({}, 1, {"categories.json]", "got no JSON"});
+  expect_refused({}, 1, {"categories.json]", "expected JSON"});
   write_file(categories, R"({"keys":"stem"})");
   expect_refused({}, 1, {"categories.json]", "'keys_unseen', got none"});
   write_file(categories, R"({"keys":"stem","keys_unseen":"magic"})");

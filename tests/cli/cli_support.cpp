@@ -8,6 +8,10 @@ namespace refocus::testing {
 
 namespace fs = std::filesystem;
 
+fs::path bundled_model() {
+  return fs::path(REFOCUS_GOLDEN).parent_path().parent_path() / "models/small-worlds";
+}
+
 fs::path copy_model(const std::string& name, const fs::path& to) {
   fs::copy(golden("engine") / name, to);
   for (const auto& entry : fs::directory_iterator(to)) {

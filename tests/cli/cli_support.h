@@ -20,6 +20,9 @@ inline std::string golden_model(const std::string& name) { return (golden("engin
 inline constexpr const char* kSmallModel = "models/aidreams-260k";
 inline std::string small_model() { return shared(kSmallModel).string(); }
 
+// The model in the checkout, with its SentencePiece tokenizer of 1536 pieces.
+std::filesystem::path bundled_model();
+
 // A writable copy of a golden checkpoint, to be damaged.
 std::filesystem::path copy_model(const std::string& name, const std::filesystem::path& to);
 

@@ -87,7 +87,8 @@ TEST(Extract, NamesTheBadLine) {
   const auto run = [&](const std::string& line) {
     return testing::refocus({"extract", "--task", "piqa", "-"}, {.input = good + line + "\n"});
   };
-  EXPECT_THAT(run("{\"choices\":[").err, HasSubstr("refocus: [standard input:2] expected a JSON object"));
+  EXPECT_THAT(run("{\"choices\":[").err,
+              HasSubstr("refocus: [standard input:2] expected JSON with a value at column 13"));
   EXPECT_THAT(run("[1]").err, HasSubstr("[standard input:2] expected a JSON object"));
   EXPECT_THAT(run(R"({"choices":["a","b"]})").err,
               HasSubstr("[standard input:2] expected a text 'response'"));

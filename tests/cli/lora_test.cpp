@@ -189,7 +189,7 @@ TEST_F(Lora, KilledAtManyMomentsItEndsWithTheSameBytes) {
           "lora-rank 2");
   fs::rename(dir / "base", dir / "old");
   train_base("31");
-  refused(adapt("run", plus(settings, {"--resume"})), "got base ");
+  refused(adapt("run", plus(settings, {"--resume"})), "got others: model.safetensors differs");
 }
 
 TEST_F(Lora, RunsBesideEveryTypeAndMergesIntoOne) {
@@ -286,13 +286,51 @@ TEST_F(Lora, AnEvaluationDoesNotGoOnWithAnotherAdapter) {
   };
   ASSERT_EQ(eval({"--adapter", path("one")}).status, 0);
   EXPECT_EQ(eval({"--adapter", path("one")}).status, 0);
-  for (const Arguments& other : {Arguments{}, Arguments{"--adapter", path("two")}}) {
-    const ProcessResult result = eval(other);
-    EXPECT_EQ(result.status, 1);
-    EXPECT_THAT(result.err, ::testing::HasSubstr("model"));
-  }
+  expect_failure(eval({}), 1,
+                 {"adapter adapter_config.json is gone, adapter adapter_model.safetensors is gone;"});
+  expect_failure(eval({"--adapter", path("two")}), 1,
+                 {"got another: adapter adapter_model.safetensors differs;"});
   EXPECT_EQ(
       refocus({"generate", "-m", path("base"), "--adapter", path("one"), "-p", "tell", "-n", "3"}).status, 0);
+}
+
+TEST_F(Lora, WhatHasNoEffectIsAWarningAndChangesNothing) {
+  train_base("3");
+  train_adapter("adapter");
+  const std::vector<float> before = logits("base", "adapter");
+  const auto commands = [&](const std::string& output) {
+    const Arguments run = {"generate", "-m", path("base"), "--tokens",     "1,2",
+                           "-n",       "1",  "--adapter",  path("adapter")};
+    const Arguments merge = {"merge", "-m", path("base"), "--adapter", path("adapter"), "-o", path(output)};
+    return std::vector<ProcessResult>{refocus(run), refocus(merge)};
+  };
+  const auto warned = [](const ProcessResult& result) {
+    std::size_t count = 0;
+    for (std::size_t at = result.err.find("no effect"); at != std::string::npos; ++count) {
+      at = result.err.find("no effect", at + 1);
+    }
+    return count;
+  };
+  // What training writes has nothing to be warned of.
+  for (const ProcessResult& result : commands("plain")) {
+    EXPECT_EQ(result.status, 0) << result.err;
+    EXPECT_EQ(warned(result), 0u) << result.err;
+  }
+  testing::edit_json(dir / "adapter/adapter_config.json", {{"alpha_pattern", {{"q_porj", 64}}}});
+  for (const ProcessResult& result : commands("edited")) {
+    EXPECT_EQ(result.status, 0) << result.err;
+    EXPECT_EQ(warned(result), 1u) << result.err;
+    EXPECT_THAT(result.err, ::testing::HasSubstr("alpha_pattern 'q_porj': matches no matrix"));
+  }
+  EXPECT_EQ(logits("base", "adapter"), before);
+  EXPECT_EQ(file_text(dir / "plain/model.safetensors"), file_text(dir / "edited/model.safetensors"));
+  testing::edit_json(dir / "adapter/adapter_config.json", {{"alpha_pattern", {{"q_proj", 64}}}});
+  EXPECT_NE(logits("base", "adapter"), before);
+  testing::edit_json(dir / "adapter/adapter_config.json", {{"use_rslora", "true"}});
+  for (const ProcessResult& result : commands("refused")) {
+    expect_failure(result, 1, {"expected true or false for use_rslora"});
+  }
+  EXPECT_FALSE(fs::exists(dir / "refused"));
 }
 
 TEST_F(Lora, BadInputIsOneClearLine) {

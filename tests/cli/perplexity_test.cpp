@@ -84,6 +84,21 @@ TEST_F(Perplexity, CountsAllTokensAndBytesAfterABos) {
   EXPECT_NEAR(arm["perplexity"].get<double>(), std::exp(arm["mean_nll"].get<double>()), 1e-9);
 }
 
+TEST_F(Perplexity, AByteOrderMarkIsNoText) {
+  Json without = json({});
+  write_file(text, std::string("\xEF\xBB\xBF") + kText);
+  EXPECT_EQ(json({}), without);
+  write_file(text, "\xEF\xBB\xBF");
+  expect_failure(run({}), 1, {"expected a text, got an empty file"});
+  write_file(text, std::string("\xEF\xBB\xBF"
+                               "ab\xFF"));
+  expect_failure(run({}), 1, {"an invalid sequence at byte 5"});  // of the file
+  write_file(text, std::string("\xFF\xFE"
+                               "a\0b\0",
+                               6));
+  expect_failure(run({}), 1, {"the byte order mark of UTF-16", "iconv"});
+}
+
 TEST_F(Perplexity, LeavesOutWhatNothingStandsBefore) {
   model = model_with_tokenizer("mha-f32", dir / "bare", /*bos=*/false).string();
   const std::int64_t bytes = std::string(kText).size();

@@ -29,6 +29,7 @@ void prepare_child(const TempDir& files, const ProcessOptions& options) {
   if (!options.directory.empty() && ::chdir(options.directory.c_str()) != 0) _exit(123);
   ::unsetenv("REFOCUS_HOME");
   if (!options.home.empty()) ::setenv("REFOCUS_HOME", options.home.c_str(), 1);
+  ::setenv("XDG_CACHE_HOME", (options.cache.empty() ? files / "cache" : options.cache).c_str(), 1);
   if (options.file_size_limit) {
     const rlimit limit{*options.file_size_limit, *options.file_size_limit};
     if (::setrlimit(RLIMIT_FSIZE, &limit) != 0) _exit(121);

@@ -21,6 +21,7 @@ struct ProcessOptions {
   std::string program = REFOCUS_PROGRAM;
   std::filesystem::path directory = {};  // the working directory, if another
   std::string home = {};                 // REFOCUS_HOME, which is unset otherwise
+  std::filesystem::path cache = {};      // XDG_CACHE_HOME; an empty folder of its own otherwise
 };
 
 struct ProcessResult {

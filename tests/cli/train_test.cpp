@@ -2,6 +2,7 @@
 #include <chrono>
 #include <cmath>
 #include <csignal>
+#include <cstring>
 #include <random>
 #include <thread>
 
@@ -202,6 +203,9 @@ TEST_F(Train, BadInputIsOneClearLine) {
   expect_failure(testing::refocus(common("run", {"--data", path("bad.jsonl")})), 1,
                  {"bad.jsonl line 2]", "\"response\""});
   expect_failure(testing::refocus(common("run", {"--data", path("none.jsonl")})), 1, {"none.jsonl"});
+  testing::write_file(dir / "empty.jsonl", "\n");
+  expect_failure(testing::refocus(common("new/run", {"--data", path("empty.jsonl")})), 1, {"empty.jsonl"});
+  expect_late_failure(testing::refocus(texts("run", {"--validation", path("none.jsonl")})), {"none.jsonl"});
   expect_failure(testing::refocus(texts("run", {"--from", path("tokenizer")})), 2,
                  {"--config", "--from", "both"});
   expect_failure(testing::refocus({"train", "--data", "x", "-o", path("run")}), 2, {"neither"});
@@ -212,6 +216,37 @@ TEST_F(Train, BadInputIsOneClearLine) {
                  2, {"--batch-tokens", "at least the context"});
   lr = "nan";
   expect_failure(testing::refocus(texts("run", {})), 2, {"--lr"});
+  EXPECT_FALSE(fs::exists(dir / "run")) << "nothing is made before the inputs are known to be good";
+  EXPECT_FALSE(fs::exists(dir / "new"));
+}
+
+TEST_F(Train, AFirstStepThatFailsLeavesNothing) {
+  ASSERT_EQ(testing::refocus(texts("base", {"--steps", "1"})).status, 0);
+  std::string weights = file_text(dir / "base/model.safetensors");
+  const float bad = std::nanf("");
+  std::memcpy(weights.data() + weights.size() - 4, &bad, 4);
+  testing::write_file(dir / "base/model.safetensors", weights);
+  const Arguments train = {"train",          "--from", path("base"), "--data", path("texts.jsonl"),
+                           "--batch-tokens", "128",    "-o"};
+  expect_late_failure(testing::refocus(plus(train, {path("new/run")})),
+                      {path("base"), "expected finite weights, got NaN or infinity in "});
+  EXPECT_FALSE(fs::exists(dir / "new"));
+  fs::create_directories(dir / "there");
+  testing::write_file(dir / "there/notes.txt", "mine");
+  EXPECT_EQ(testing::refocus(plus(train, {path("there")})).status, 1);
+  EXPECT_EQ(testing::files_below(dir / "there"), std::vector<std::string>{"notes.txt"});
+  EXPECT_FALSE(fs::exists(dir / "there/checkpoints"));
+}
+
+TEST_F(Train, WeightsBeyondF16AreAnErrorNotInfinities) {
+  Json config = Json::parse(testing::tiny_config());
+  config["initializer_embedding_mean"] = 70000;
+  testing::write_file(dir / "config.json", config.dump());
+  expect_late_failure(
+      testing::refocus(texts("run", {"--steps", "1", "--type", "f16"})),
+      {"F16 cannot hold", "model.embed_tokens.weight", "step-00000001", "--resume and another --type"});
+  EXPECT_FALSE(fs::exists(dir / "run/model.safetensors"));
+  EXPECT_EQ(testing::refocus(texts("wide", {"--steps", "1", "--type", "bf16"})).status, 0);
 }
 
 TEST_F(Train, ARunIsNotOverwrittenAndResumesWithItsOwnSettingsOnly) {

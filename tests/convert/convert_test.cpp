@@ -310,10 +310,30 @@ TEST(Convert, AFailureKeepsTheOldFile) {
   EXPECT_THAT(error_of([&] { convert(model.open(), out / "m.gguf", ConvertType::kQ8_0); }),
               HasSubstr("Q8_0 cannot hold nan"));
   // Nor is a number copied that is none, where the types are the same.
-  EXPECT_THAT(error_of([&] { convert(model.open(), out / "a.gguf", ConvertType::kF32); }),
-              HasSubstr("expected finite weights, got NaN or infinity in lm_head.weight [0, 0]; download"));
+  EXPECT_THAT(
+      error_of([&] { convert(model.open(), out / "a.gguf", ConvertType::kF32); }),
+      HasSubstr("expected finite weights, got NaN or infinity in lm_head.weight at [0, 0]; download"));
   EXPECT_EQ(read_text_file(out / "m.gguf"), old);
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(out.path()), {}), 1);
+}
+
+// A copy of the same type looks at the values as well.
+TEST(Convert, NonFiniteWeightsAreNamedWhateverTheType) {
+  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    for (const ConvertType type : {ConvertType::kF32, ConvertType::kBF16, ConvertType::kQ4_K}) {
+      Model model;
+      const TempDir out;
+      model.values("model.layers.1.mlp.up_proj.weight")[64 * 5 + 3] = bad;
+      EXPECT_THAT(error_of([&] { convert(model.open(), out / "m.gguf", type); }),
+                  HasSubstr("model.layers.1.mlp.up_proj.weight at [5, 3]"));
+      EXPECT_TRUE(std::filesystem::is_empty(out.path()));
+    }
+    Model model;
+    const TempDir out;
+    model.values("model.norm.weight")[7] = bad;  // float32 in every file
+    EXPECT_THAT(error_of([&] { convert(model.open(), out / "m.gguf", ConvertType::kF16); }),
+                HasSubstr("got NaN or infinity in model.norm.weight at [0, 7]"));
+  }
 }
 
 // A limit on the file's size stands in for a full disk: write() fails after part of the bytes.

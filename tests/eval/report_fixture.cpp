@@ -135,6 +135,7 @@ void write_toy(const fs::path& directory) {
   set(40, "no letter here, zebra", answered("é ü zebra ", 'B'));
   set(82, answered("plain ", 'B'), answered("\xF0\x9D\x92\x9C\xF0\x9D\x92\x9C ", 'D', "\n\nTwo\nlines"));
   base.responses[5].finish_reason = "length";
+  base.responses[6].finish_reason = base.responses[7].finish_reason = "stop";
   write_run(directory, {task}, {std::move(base), std::move(changed)}, marked_answer);
 }
 

@@ -1,6 +1,7 @@
 #include "io/checkpoint.h"
 
 #include "io_support.h"
+#include "opened_files.h"
 
 namespace refocus {
 namespace {
@@ -72,6 +73,36 @@ TEST(Checkpoint, PrefersSafetensorsToPickles) {
   EXPECT_EQ(scalar(dir.open(), "w"), 3);
 }
 
+// Whatever the layout, the list of files is what was opened, in order of opening.
+TEST(Checkpoint, ListsTheFilesThatItReads) {
+  ModelDir dir;
+  dir.write("README.md", "text");
+  dir.write_scalars("adapter_model.safetensors", {"adapter"}, 9);
+  const auto expect_files = [&](const std::vector<std::string>& weights) {
+    Checkpoint checkpoint;
+    const auto opened = testing::opened_files(dir.path(), [&] { checkpoint = dir.open(); });
+    EXPECT_EQ(testing::names_of(checkpoint.files), opened);
+    ASSERT_EQ(checkpoint.files.size(), weights.size() + 1);
+    EXPECT_EQ(checkpoint.files[0], used_file("config", dir.path() / "config.json"));
+    for (std::size_t i = 0; i < weights.size(); ++i) {
+      EXPECT_EQ(checkpoint.files[i + 1], used_file("weights", dir.path() / weights[i]));
+    }
+  };
+  dir.copy_golden("tied.bin", "pytorch_model.bin");
+  expect_files({"pytorch_model.bin"});
+  dir.copy_golden("parameter.bin", "pytorch_model-1.bin");
+  dir.write("pytorch_model.bin.index.json", R"({"weight_map": {"weight": "pytorch_model-1.bin"}})");
+  expect_files({"pytorch_model.bin.index.json", "pytorch_model-1.bin"});
+  dir.write_scalars("other.safetensors", {"w"}, 1);
+  expect_files({"other.safetensors"});
+  dir.write_scalars("model.safetensors", {"w"}, 2);
+  expect_files({"model.safetensors"});
+  dir.write("model.safetensors.index.json",
+            R"({"weight_map": {"w": "model.safetensors", "v": "second.safetensors"}})");
+  dir.write_scalars("second.safetensors", {"v"}, 3);
+  expect_files({"model.safetensors.index.json", "model.safetensors", "second.safetensors"});
+}
+
 TEST(Checkpoint, ReadsEveryShard) {
   ModelDir dir;
   dir.write_scalars("model-1.safetensors", {"a", "b"}, 1);
@@ -139,10 +170,10 @@ TEST(Checkpoint, RefusesAMalformedIndex) {
               HasSubstr("expected a file name for weight 'a', got number"));
   EXPECT_THAT(error(R"({"weight_map": {}})"), HasSubstr("expected a weight_map"));
   EXPECT_THAT(error(R"({"metadata": {}})"), HasSubstr("expected a weight_map"));
-  EXPECT_THAT(error("[]"), HasSubstr("the index must be a JSON object, got array"));
-  EXPECT_THAT(error("{"), HasSubstr("the index is not valid JSON"));
+  EXPECT_THAT(error("[]"), HasSubstr("expected a JSON object, got a list; download the index again"));
+  EXPECT_THAT(error("{"), HasSubstr("expected JSON with a key in quotes"));
   EXPECT_THAT(error(R"({"weight_map": {"a": "model-1.safetensors", "a": "model-1.safetensors"}})"),
-              HasSubstr("has the key 'a' twice"));
+              HasSubstr("got 'a' twice"));
 }
 
 TEST(Checkpoint, SaysWhatIsMissing) {

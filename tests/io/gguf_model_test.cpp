@@ -152,6 +152,8 @@ TEST(GgufModel, RefusesWhatTheEngineDoesNotCompute) {
 TEST(GgufModel, QueryAndKeyRowsAreReordered) {
   const GgufOnDisk on_disk(small_gguf_model());
   const Checkpoint checkpoint = open_checkpoint(on_disk.path);
+  ASSERT_EQ(checkpoint.files.size(), 1u);
+  EXPECT_EQ(checkpoint.files[0], used_file("gguf", on_disk.path));
   EXPECT_EQ(checkpoint.path, on_disk.path);
   const auto q = to_f32(checkpoint.weights.find("model.layers.0.self_attn.q_proj.weight")->view);
   const int source[] = {0, 2, 1, 3, 4, 6, 5, 7};

@@ -130,7 +130,7 @@ TEST(ModelKind, NamesFilesGivenAsModels) {
 TEST(ModelKind, NamesWhatIsGivenAsAnAdapter) {
   Directory dir;
   const auto error = [&](const std::string& name) {
-    return error_of([&] { read_peft_adapter(dir.path() / name); });
+    return error_of([&] { read_peft_adapter(dir.path() / name, {}); });
   };
   EXPECT_THAT(error("absent"), HasSubstr("expected a PEFT adapter directory with adapter_config.json and "
                                          "adapter_model.safetensors, got nothing; check the path"));
@@ -146,7 +146,7 @@ TEST(ModelKind, NamesWhatIsGivenAsAnAdapter) {
               HasSubstr("got a safetensors file; name its directory, " + dir.path().string()));
   dir.write("sub/m.gguf", testing::small_gguf_model().bytes());
   EXPECT_THAT(error("sub/m.gguf"), HasSubstr("got a GGUF file; name a model with -m"));
-  EXPECT_THAT(error_of([] { read_peft_adapter("/dev/null"); }), HasSubstr("got a device or pipe"));
+  EXPECT_THAT(error_of([] { read_peft_adapter("/dev/null", {}); }), HasSubstr("got a device or pipe"));
 }
 
 TEST(ModelKind, NamesWhatIsQuantised) {

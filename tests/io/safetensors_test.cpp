@@ -78,18 +78,26 @@ std::vector<BadFile> bad_structures() {
        {"expected at least 58 bytes, got 10"}},
       {"huge length", little_endian<std::uint64_t>(~0ull) + "{}", {"got a length of 18446744073709551615"}},
       {"no object", safetensors_bytes("[1]", ""), {"expected the header to begin with '{', got '[1]'"}},
-      {"not JSON", safetensors_bytes("{\"a\":", ""), {"is not valid JSON"}},
-      {"not UTF-8", safetensors_bytes("{\"\xff\":1}", ""), {"is not valid JSON"}},
-      {"tail after the object", safetensors_bytes("{} {}", ""), {"is not valid JSON"}},
+      {"not JSON",
+       safetensors_bytes("{\"a\":", ""),
+       {", header] expected JSON with a value at line 1, column 6"}},
+      {"not UTF-8",
+       safetensors_bytes("{\"\xff\":1}", ""),
+       {", header] expected UTF-8, got other bytes at line 1, column 3"}},
+      {"tail after the object",
+       safetensors_bytes("{} {}", ""),
+       {"expected JSON with nothing more at line 1, column 4"}},
       {"duplicate tensor",
        safetensors_bytes(
            "{\"w\":" + entry("F32", "[4]", "[0,16]") + ",\"w\":" + entry("F32", "[4]", "[0,16]") + "}", data),
-       {"has the key 'w' twice"}},
+       {"got 'w' twice"}},
       {"duplicate field",
        safetensors_bytes("{\"w\":{\"dtype\":\"F32\",\"dtype\":\"F16\"}}", data),
        {"'dtype' twice"}},
-      {"deep", safetensors_bytes(one("F32", "[[[[1]]]]", "[0,16]"), data), {"nests deeper than 3"}},
-      {"very deep", safetensors_bytes("{\"w\":" + std::string(100000, '['), data), {"nests deeper than 3"}},
+      {"deep",
+       safetensors_bytes(one("F32", "[[[[1]]]]", "[0,16]"), data),
+       {"the shape of tensor 'w' to be a list of sizes"}},
+      {"very deep", safetensors_bytes("{\"w\":" + std::string(100000, '['), data), {"nested too deeply"}},
   };
 }
 
@@ -189,7 +197,7 @@ TEST(Safetensors, RefusesEveryBreachOfTheFormat) {
     write_file_atomically(dir / "bad.safetensors", bad.bytes);
     WeightMap weights;
     const std::string error = error_of([&] { read_safetensors(dir / "bad.safetensors", weights); });
-    EXPECT_THAT(error, HasSubstr("bad.safetensors]"));
+    EXPECT_THAT(error, HasSubstr("bad.safetensors"));
     for (const std::string& part : bad.says) EXPECT_THAT(error, HasSubstr(part));
     EXPECT_TRUE(weights.entries().empty());
   }

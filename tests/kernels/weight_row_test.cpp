@@ -93,6 +93,60 @@ TEST_P(WeightRow, FindsTheLargest) {
   }
 }
 
+TEST_P(WeightRow, FindsTheLargestInSizeWhateverTheSigns) {
+  for (const std::int64_t n : kSizes) {
+    for (const std::int64_t k : {1, 5, 40}) {
+      for (const int every : {1, 2, 3}) {  // 1: all negative
+        std::vector<float> w = softmax_row(n, 8, 2);
+        for (std::size_t j = 0; j < static_cast<std::size_t>(n); ++j) {
+          if (j % 5 == 4) w[j] = w[j / 2];  // ties, of different signs too
+          if (j % static_cast<std::size_t>(every) == 0) w[j] = -std::abs(w[j]);
+        }
+        std::vector<std::uint64_t> scratch(largest_scratch(k));
+        std::vector<std::int32_t> keys(static_cast<std::size_t>(k), -7), want_keys = keys;
+        std::vector<float> weights(static_cast<std::size_t>(k)), want = weights;
+        const std::int64_t count = reference::largest_weights(w.data(), n, k, want_keys.data(), want.data());
+        EXPECT_EQ(largest_weights(w.data(), n, k, scratch.data(), keys.data(), weights.data()), count);
+        EXPECT_EQ(keys, want_keys) << n << " " << k;
+        EXPECT_EQ(weights, want) << "with their signs";
+      }
+    }
+  }
+}
+
+TEST_P(WeightRow, TakesSignsApart) {
+  for (const std::int64_t n : kSizes) {
+    std::vector<float> w = softmax_row(n, 9, 2);
+    EXPECT_FALSE(any_negative(w.data(), n));
+    w[0] = -0.0f;
+    EXPECT_FALSE(any_negative(w.data(), n)) << "-0 is not below 0";
+    w[static_cast<std::size_t>(n - 1)] *= -1;
+    EXPECT_EQ(any_negative(w.data(), n), n > 1);
+    std::vector<float> above(w.size(), 9), below = above, size = above;
+    split_signs(w.data(), n, above.data(), below.data(), size.data());
+    for (std::size_t j = 0; j < w.size(); ++j) {
+      ASSERT_EQ(above[j], std::max(w[j], 0.0f));
+      ASSERT_EQ(below[j], std::max(-w[j], 0.0f));
+      ASSERT_EQ(size[j], std::abs(w[j]));
+    }
+  }
+}
+
+TEST_P(WeightRow, AddsLargeWeightsExactlyInLargerUnits) {
+  std::vector<float> w = testing::random_floats(static_cast<std::size_t>(padded(16)), 4, 1e5f);
+  std::vector<double> forward(w.size()), backward = forward;
+  const auto scaled = [&](int i) {
+    std::vector<float> out = w;
+    for (float& v : out) v *= std::exp(0.1f * static_cast<float>(i % 100) - 9);
+    return out;
+  };
+  for (int i = 0; i < 1000; ++i) {
+    add_exactly(scaled(i).data(), 16, forward.data(), 0x1p12);
+    add_exactly(scaled(999 - i).data(), 16, backward.data(), 0x1p12);
+  }
+  EXPECT_EQ(forward, backward);
+}
+
 TEST_P(WeightRow, FindsTheLargestOfRisingWeights) {  // each one displaces another
   std::vector<float> w(static_cast<std::size_t>(padded(5000)));
   for (std::size_t j = 0; j < 5000; ++j) w[j] = static_cast<float>(j);

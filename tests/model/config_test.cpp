@@ -76,7 +76,10 @@ TEST(LlamaConfig, RefusesWhatItWouldComputeWrongly) {
   EXPECT_THAT(error(R"(,"num_key_value_heads":0)"),
               HasSubstr("a whole number from 1 to 2147483648 for num_key_value_heads, got 0"));
   EXPECT_THAT(testing::error_of([] { parse_config("[1]", "x"); }), HasSubstr("[x] expected a JSON object"));
-  EXPECT_THAT(testing::error_of([] { parse_config("{", "x"); }), HasSubstr("JSON object"));
+  EXPECT_THAT(testing::error_of([] { parse_config("{", "x"); }),
+              HasSubstr("[x] expected JSON with a key in quotes or '}' at line 1, column 2, got the end"));
+  EXPECT_THAT(testing::error_of([] { parse_config(std::string(200'000, '['), "x"); }),
+              HasSubstr("[x] expected JSON of at most 64 levels"));
   EXPECT_THAT(testing::error_of([] { parse_config("{}", "x"); }), HasSubstr("vocab_size, got none"));
 }
 

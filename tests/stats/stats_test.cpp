@@ -42,8 +42,9 @@ TEST(Wilson, StaysWithinZeroAndOne) {
 
 void expect_difference(const MeanDifference& got, const Json& want) {
   EXPECT_NEAR(got.difference, want["difference"].get<double>(), kTolerance);
-  EXPECT_NEAR(got.interval.low, want["low"].get<double>(), kTolerance);
-  EXPECT_NEAR(got.interval.high, want["high"].get<double>(), kTolerance);
+  ASSERT_TRUE(got.interval);
+  EXPECT_NEAR(got.interval->low, want["low"].get<double>(), kTolerance);
+  EXPECT_NEAR(got.interval->high, want["high"].get<double>(), kTolerance);
   EXPECT_NEAR(got.p, want["p"].get<double>(), kTolerance);
 }
 
@@ -58,16 +59,20 @@ TEST(MeanDifference, EqualsScipy) {
 }
 
 TEST(MeanDifference, WithoutAnyVariation) {
-  const std::vector<double> ones(3, 1), twos(3, 2);
+  // Ten times 0.1 has a mean that is 0.1 but for a rounding: that is no spread.
+  const std::vector<double> low(10, 0.1), high(10, 0.3), more(12, 0.3);
   for (const auto& test : {paired_difference, welch_difference}) {
-    const MeanDifference apart = test(ones, twos), same = test(ones, ones);
-    EXPECT_EQ(apart.difference, 1);
-    EXPECT_EQ(apart.interval.low, 1);
-    EXPECT_EQ(apart.interval.high, 1);
-    EXPECT_EQ(apart.p, 0);
+    const MeanDifference apart = test(low, high), same = test(low, low);
+    EXPECT_DOUBLE_EQ(apart.difference, 0.2);
+    EXPECT_FALSE(apart.interval);
     EXPECT_EQ(same.difference, 0);
+    EXPECT_FALSE(same.interval);
     EXPECT_EQ(same.p, 1);
   }
+  EXPECT_DOUBLE_EQ(paired_difference(low, high).p, 2. / 1024);     // all ten signs one way or the other
+  EXPECT_NEAR(welch_difference(low, high).p, 2. / 184756, 1e-15);  // 20 choose 10
+  EXPECT_NEAR(welch_difference(low, more).p, 1. / 646646, 1e-15);  // 22 choose 10
+  EXPECT_TRUE(welch_difference(low, std::vector<double>{1, 2, 3}).interval);  // one of them varies
 }
 
 TEST(McNemar, EqualsStatsmodels) {
@@ -95,45 +100,57 @@ TEST(Holm, EqualsStatsmodels) {
   }
 }
 
-std::vector<std::int8_t> differences(const std::string& signs) {
-  std::vector<std::int8_t> out;
+std::vector<double> differences(const std::string& signs) {
+  std::vector<double> out;
   for (const char c : signs) out.push_back(c == '+' ? 1 : c == '-' ? -1 : 0);
   return out;
 }
 
 TEST(Bootstrap, EqualsItsDefinitionInNumPy) {
   for (const Json& c : golden_cases("bootstrap")) {
-    const std::vector<std::int8_t> d = differences(c["differences"]);
-    const std::vector<std::int64_t> first = c["first_sums"];
-    std::vector<std::int64_t> sums = bootstrap_sums(d, c["resamples"], c["seed"]);
+    const std::vector<double> d = differences(c["differences"]), first = c["first_sums"];
+    std::vector<double> sums = bootstrap_sums(d, c["resamples"], c["seed"]);
     ASSERT_EQ(static_cast<std::int64_t>(sums.size()), c["resamples"].get<std::int64_t>());
     sums.resize(first.size());
     EXPECT_EQ(sums, first);
-    const Interval interval = paired_bootstrap_interval(d, c["resamples"], c["seed"], c["confidence"]);
-    EXPECT_NEAR(interval.low, c["low"].get<double>(), kTolerance);
-    EXPECT_NEAR(interval.high, c["high"].get<double>(), kTolerance);
+    const auto interval = paired_bootstrap_interval(d, c["resamples"], c["seed"], c["confidence"]);
+    ASSERT_EQ(interval.has_value(), d.size() > 1);
+    if (!interval) continue;
+    EXPECT_NEAR(interval->low, c["low"].get<double>(), kTolerance);
+    EXPECT_NEAR(interval->high, c["high"].get<double>(), kTolerance);
   }
 }
 
 TEST(Bootstrap, SeedDecides) {
-  const std::vector<std::int8_t> d = differences("++--+000000000-0+00");
+  const std::vector<double> d = differences("++--+000000000-0+00");
   EXPECT_EQ(bootstrap_sums(d, 50, 3), bootstrap_sums(d, 50, 3));
   EXPECT_NE(bootstrap_sums(d, 50, 3), bootstrap_sums(d, 50, 4));
 }
 
 TEST(Bootstrap, HasTheWidthThatTheoryGives) {
   // 1000 items, 150 fixed and 100 broken: mean 0.05, variance of the mean (0.25 - 0.0025) / 1000.
-  const std::vector<std::int8_t> d =
+  const std::vector<double> d =
       differences(std::string(150, '+') + std::string(100, '-') + std::string(750, '0'));
   const double deviation = std::sqrt((0.25 - 0.0025) / 1000);
   const double slack = 0.05 * deviation + 0.001;  // chance, and a mean's step of 1/1000
-  const Interval interval = paired_bootstrap_interval(d, 20000, 1);
+  const Interval interval = paired_bootstrap_interval(d, 20000, 1).value();
   EXPECT_NEAR(interval.low, 0.05 - 1.96 * deviation, slack);
   EXPECT_NEAR(interval.high, 0.05 + 1.96 * deviation, slack);
 }
 
+TEST(Bootstrap, HasNoIntervalWhereAllDifferencesAreEqual) {
+  for (const double d : {0.0, 0.25, -1.0}) {
+    EXPECT_FALSE(paired_bootstrap_interval(std::vector<double>(20, d), 100, 0)) << d;
+  }
+  EXPECT_FALSE(paired_bootstrap_interval(std::vector<double>{0.5}, 100, 0));
+  std::vector<double> one(20, 0.25);
+  one.back() = 0.5;
+  const Interval interval = paired_bootstrap_interval(one, 100, 0).value();
+  EXPECT_LT(interval.low, interval.high);
+}
+
 TEST(Bootstrap, QuantilesLieBetweenNeighbours) {
-  const std::vector<std::int64_t> sorted = {0, 10, 20, 30, 40};
+  const std::vector<double> sorted = {0, 10, 20, 30, 40};
   EXPECT_DOUBLE_EQ(sorted_quantile(sorted, 0), 0);
   EXPECT_DOUBLE_EQ(sorted_quantile(sorted, 0.3), 12);
   EXPECT_DOUBLE_EQ(sorted_quantile(sorted, 1), 40);

@@ -51,8 +51,8 @@ TEST(StudyComparison, RightAgainstWrongByHand) {
   // Wrong are eight 5 and eight 6, right twelve 0 and twelve 1: variances 4/15 over 16 and 6/23 over 24, and
   // with so many degrees of freedom t(0.975) is a little above 2.
   const double error = std::sqrt(4.0 / 15 / 16 + 6.0 / 23 / 24);
-  EXPECT_GT(row.difference.interval.high, -5 + 2.0 * error);
-  EXPECT_LT(row.difference.interval.high, -5 + 2.1 * error);
+  EXPECT_GT(row.difference.interval->high, -5 + 2.0 * error);
+  EXPECT_LT(row.difference.interval->high, -5 + 2.1 * error);
   EXPECT_LT(row.difference.p, 1e-4);
   EXPECT_GE(row.p_holm, row.difference.p);
   std::vector<double> p;
@@ -76,9 +76,10 @@ TEST(StudyComparison, PairsItemsOfTwoArms) {
   const StudyComparison& models = find(study, all, "before_after-direct-none");
   EXPECT_DOUBLE_EQ(models.rows[0].first_mean + 3, models.rows[0].second_mean);
   EXPECT_DOUBLE_EQ(models.rows[0].difference.difference, 3);
-  // Every pair differs by the same, so nothing is uncertain; between unpaired texts it would be.
-  EXPECT_EQ(models.rows[0].difference.interval.low, 3);
-  EXPECT_EQ(models.rows[0].difference.interval.high, 3);
+  // Every pair differs by the same, so nothing says how far chance may reach; between unpaired texts it
+  // would.
+  EXPECT_FALSE(models.rows[0].difference.interval.has_value());
+  EXPECT_NEAR(models.rows[0].difference.p, std::exp2(1 - models.rows[0].first_texts), 1e-15);
 }
 
 TEST(StudyComparison, AGroupOfFewerThanTenIsNotCompared) {
@@ -88,6 +89,44 @@ TEST(StudyComparison, AGroupOfFewerThanTenIsNotCompared) {
   const std::vector<StudyComparison> all = compare_texts(study);
   EXPECT_TRUE(find(study, all, "wrong_right-cot-none").rows.empty());
   EXPECT_EQ(find(study, all, "wrong_right-cot-rebalance").first.texts.size(), 15u) << "unlabelled: left out";
+}
+
+TEST(StudyComparison, WhatTooFewTextsHaveIsCountedAndNotTested) {
+  Study study = testing::study_by_hand(false);
+  for (std::size_t i = 0; i < 40;
+       ++i) {  // of the second arm 9 texts keep their entropy at layer 1, and none at 0
+    std::vector<double>& values = study.arms[1].texts[i].attention.values;
+    values[0] = NAN;
+    if (i >= 9) values[9] = NAN;
+  }
+  const std::vector<StudyComparison> all = compare_texts(study);
+  const StudyComparison& comparison = find(study, all, "intervention-cot-rebalance");
+  ASSERT_EQ(comparison.rows.size(), 16u);
+  ASSERT_EQ(comparison.missing.size(), 2u);
+  EXPECT_EQ(comparison.missing[0].layer, 0);
+  EXPECT_EQ(comparison.missing[0].first_texts, 0) << "pairs that both have";
+  EXPECT_EQ(comparison.missing[1].layer, 1);
+  EXPECT_EQ(comparison.missing[1].second_texts, 9);
+  std::vector<double> p;
+  for (const StatisticDifference& row : comparison.rows) {
+    EXPECT_TRUE(std::isfinite(row.difference.p) && std::isfinite(row.difference.difference));
+    p.push_back(row.difference.p);
+  }
+  for (std::size_t i = 0; i < p.size(); ++i) EXPECT_EQ(comparison.rows[i].p_holm, holm_adjusted(p)[i]);
+  const ArmSummary summary = summarise(study, 1);
+  EXPECT_EQ(summary.texts_with(study, 0, 0), 0);
+  EXPECT_EQ(summary.texts_with(study, 1, 0), 9);
+  EXPECT_TRUE(std::isnan(summary.mean(study, 0, 0)));
+}
+
+TEST(StudyComparison, TheShareOfNegativeWeightsIsShownAndNotTested) {
+  Study study = testing::study_by_hand(false);
+  study.statistics.back() = kMassNegativeName;
+  ASSERT_TRUE(study.has_negative());
+  for (const StudyComparison& comparison : compare_texts(study)) {
+    EXPECT_EQ(comparison.rows.size(), 16u) << "eight statistics of two layers";
+    for (const StatisticDifference& row : comparison.rows) EXPECT_NE(row.statistic, 8u);
+  }
 }
 
 TEST(StudySummary, MeansLeaveOutWhatHasNoValue) {

@@ -121,6 +121,11 @@ TEST(StoredTokenizer, AddedTokensAndPadding) {
   EXPECT_THAT(made->encode("<tool>"), ElementsAre(280));
   EXPECT_THAT(made->encode("<|end|>", {.parse_special = true}), ElementsAre(281));
   EXPECT_TRUE(made->is_special(281));
+  // What pads the ids has no text, in the file as in the directory.
+  const std::vector<std::int32_t> ids = {280, 285, 289, 290, 280};
+  EXPECT_EQ(made->decode(ids), original->decode(ids));
+  EXPECT_EQ(made->decode(ids), "<tool><tool>");
+  EXPECT_FALSE(made->contains(285));
 }
 
 // A byte-level vocabulary: every byte, and digits and letters in some runs.

@@ -66,6 +66,13 @@ TEST_F(Dataset, LongPairsLoseTheirEndOrAreLeftOut) {
   EXPECT_EQ(set.left_out(), 1);
 }
 
+TEST_F(Dataset, AByteOrderMarkStandsAtTheStartOnly) {
+  const std::string mark = "\xEF\xBB\xBF", line = "{\"text\": \"pq\"}\n";
+  EXPECT_EQ(ids(load(mark + line), 0), (Ids{0, id('p'), id('q'), 1}));
+  EXPECT_THAT(error_of([&] { load(line + mark + line); }),
+              ::testing::HasSubstr("data.jsonl line 2] expected JSON, got a byte order mark"));
+}
+
 TEST_F(Dataset, BadLinesAreNamedByNumber) {
   const auto error = [&](const std::string& line) {
     return error_of([&] { load("{\"text\": \"p\"}\n" + line + "\n"); });

@@ -20,6 +20,7 @@ before(async () => {
   if (skip) return;
   captures.sparse = writeCapture(join(dir, "sparse"), { tokens: 24, layers: 3, heads: 4, topK: 6 });
   captures.dense = writeCapture(join(dir, "dense"), { tokens: 18, layers: 2, heads: 3, dense: true, before: true });
+  captures.negative = writeCapture(join(dir, "negative"), { tokens: 24, layers: 3, heads: 4, topK: 8, before: true, negative: true });
   for (const name in captures) execFileSync(process.env.REFOCUS, ["explore", join(dir, name)], { stdio: "pipe" });
   browser = await launch(chromium);
 });
@@ -150,6 +151,169 @@ test("the map of differences has the difference of two arms", { skip }, async ()
   const place = { layer: 1, head: 2, query: 17, key };
   const difference = weightInFiles("dense", place) - weightInFiles("dense", { ...place, arm: 1 });
   assert.ok(Math.abs(weight - difference) < 1e-5, `the bar of key ${key} has ${weight}, the files ${difference}`);
+  await finish(page);
+});
+
+// Colours of the middles of cells of the large map, as [red, green, blue].
+function coloursOf(page, cells) {
+  return page.evaluate((cells) => {
+    const overlay = document.querySelector("#map");
+    const canvas = overlay.parentElement.querySelector("canvas:not(#map)");
+    const [left, top, x, y, across, down] = overlay.dataset.plot.split(" ").map(Number);
+    const context = Object.assign(document.createElement("canvas"), { width: canvas.width, height: canvas.height }).getContext("2d", { willReadFrequently: true });
+    context.drawImage(canvas, 0, 0);
+    return cells.map(([query, key]) => [...context.getImageData(Math.round(left + (key + 0.5 - x) * across), Math.round(top + (query + 0.5 - y) * down), 1, 1).data.slice(0, 3)]);
+  }, cells);
+}
+
+const linear = (rgb) => rgb.map((c) => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4));
+
+// WCAG's relative luminance.
+function luminance(rgb) {
+  const [r, g, b] = linear(rgb);
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+}
+
+// What those see who lack a kind of cones (Machado, Oliveira and Fernandes, 2009): protanopia, deuteranopia.
+const blindness = [[[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+  [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]]];
+const seenBy = (matrix, rgb) => matrix.map((row) => row.reduce((sum, factor, i) => sum + factor * linear(rgb)[i], 0));
+
+// Of an arm with negative weights: cells [query, key] of layer 1, head 1 whose weights are below -0.02, above 0.02, and
+// not kept.
+function signedCells() {
+  const found = { below: [], above: [], absent: [] };
+  for (let query = 4; query < 24; query++) {
+    for (let key = 0; key <= query; key++) {
+      const weight = weightInFiles("negative", { arm: 1, layer: 1, head: 1, query, key });
+      if (weight === null) found.absent.push([query, key]);
+      else if (weight < -0.02) found.below.push([query, key]);
+      else if (weight > 0.02) found.above.push([query, key]);
+    }
+  }
+  assert.ok(found.below.length > 5 && found.above.length > 5 && found.absent.length > 5);
+  return found;
+}
+
+const negativeView = "arm=rebalance_alpha%3D-3&layer=1&head=1";
+
+test("negative weights are blue, positive ones orange, in light and dark, and the legend says so", { skip }, async () => {
+  const { below, above, absent } = signedCells();
+  for (const colorScheme of ["light", "dark"]) {
+    for (const scale of ["log", "linear"]) {
+      const page = await explorer("negative", { hash: `${negativeView}&scale=${scale}`, colorScheme });
+      const zero = (await coloursOf(page, absent))[0];
+      for (const rgb of await coloursOf(page, absent)) assert.deepEqual(rgb, zero, "what is not kept looks like zero");
+      for (const [cells, isBlue] of [[below, true], [above, false]]) {
+        for (const rgb of await coloursOf(page, cells)) {
+          assert.equal(rgb[2] > rgb[0], isBlue, `${rgb} is ${isBlue ? "blue" : "orange"}`);
+          for (const matrix of blindness) {
+            const [r, , b] = seenBy(matrix, rgb);
+            assert.equal(b > r, isBlue, `${rgb} stays so without one kind of cones`);
+          }
+        }
+      }
+      // The further from zero the further from the page's colour: in the dark lighter, in the light darker.
+      const away = (rgb) => (colorScheme === "dark" ? 1 : -1) * (luminance(rgb) - luminance(zero));
+      for (const rgb of await coloursOf(page, [...below, ...above])) assert.ok(away(rgb) > 0, `${rgb} against ${zero}`);
+      const ticks = await page.locator(".map-legend .ticks span").allTextContents();
+      assert.equal(ticks.length, 5);
+      if (scale === "log") assert.deepEqual(ticks.map((tick) => tick.replace(/^[≤≥] /, "")), ["−1", "−0.01", "±0.0001", "0.01", "1"]);
+      else assert.ok(ticks[0] === `−${ticks[4]}` && ticks[2] === "0", ticks.join(" "));
+      assert.match(await page.locator("#map-signs").textContent(), /Blue: negative weights; orange: positive/);
+      await finish(page);
+    }
+  }
+  // An arm without negative weights keeps its scale, and so do the weights before the intervention.
+  for (const hash of ["layer=1&head=1", `${negativeView}&view=before`]) {
+    const page = await explorer("negative", { hash });
+    assert.deepEqual(await page.locator(".map-legend .ticks span").allTextContents(), ["≤ 0.0001", "0.001", "0.01", "0.1", "1"]);
+    assert.equal(await page.locator("#map-signs").textContent(), "");
+    await finish(page);
+  }
+});
+
+test("cells, rows and received weights show negative numbers as the files have them", { skip }, async () => {
+  const page = await explorer("negative", { hash: negativeView });
+  const { below, absent } = signedCells();
+  const before = ([query, key]) => weightInFiles("negative", { arm: 1, layer: 1, head: 1, query, key, end: "_before" });
+  const [query, key] = below.findLast((place) => place[0] < 23 && before(place) !== null);
+  await page.mouse.move(...(await cell(page, query, key)));
+  const place = { arm: 1, layer: 1, head: 1, query, key };
+  close(await field(page, "weight"), weightInFiles("negative", place));
+  close(await field(page, "before"), before([query, key]));
+  assert.equal(await field(page, "mask"), "yes");
+  await page.mouse.move(...(await cell(page, ...absent.at(-1))));
+  const bound = (await field(page, "weight")).match(/^−([\d.e-]+) to ([\d.e-]+) \(not kept\)$/);
+  assert.ok(bound && bound[1] === bound[2] && Number(bound[1]) > 0, await field(page, "weight"));
+  // The bars are sorted by size, and their colours tell the sign.
+  await page.mouse.click(...(await cell(page, query, key)));
+  await eventually(() => page.url().includes(`query=${query}`), "the address has the cell");
+  const bars = await page.locator("#row-bars tbody tr").evaluateAll((rows) => rows.map((row) => ({
+    weight: Number(row.cells[1].textContent), colour: getComputedStyle(row.querySelector(".bar-cell span")).backgroundColor })));
+  const sizes = bars.map(({ weight }) => Math.abs(weight));
+  assert.deepEqual(sizes, [...sizes].sort((a, b) => b - a));
+  const colours = (sign) => new Set(bars.filter(({ weight }) => Math.sign(weight) === sign).map(({ colour }) => colour));
+  assert.ok(colours(1).size === 1 && colours(-1).size === 1 && ![...colours(1)].some((colour) => colours(-1).has(colour)));
+  // The text: no token loses its shade for being negative.
+  const shades = await page.locator("#row-text .token").evaluateAll((tokens) => tokens.map((token) => token.style.backgroundColor));
+  assert.ok(shades[key] !== "" && shades.every((shade) => !shade.includes("NaN")));
+  const received = readNpy(join(dir, "negative", captures.negative.arms[1].files.received)).data.subarray(5 * 24, 6 * 24);
+  const least = received.indexOf(Math.min(...received));
+  assert.ok(received[least] < 0);
+  await page.locator("#received-text .token").nth(least).hover();
+  const said = await page.locator("#text .readout").textContent();
+  assert.ok(Math.abs(Number(said.match(/receives (-[\d.e-]+)/)[1]) - received[least]) < 1e-6, said);
+  assert.notEqual(await page.locator("#received-text .token").nth(least).evaluate((token) => token.style.backgroundColor), "");
+  await finish(page);
+});
+
+test("small pictures and statistics of an arm with negative weights have two sides", { skip }, async () => {
+  const page = await explorer("negative", { hash: negativeView });
+  const hues = () => page.evaluate(() => {
+    const canvas = document.querySelector("#grid");
+    const copy = Object.assign(document.createElement("canvas"), { width: canvas.width, height: canvas.height }).getContext("2d", { willReadFrequently: true });
+    copy.drawImage(canvas, 0, 0);
+    const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
+    const seen = { blue: 0, orange: 0 };
+    for (let i = 0; i < data.length; i += 4) {
+      seen.blue += data[i + 2] > data[i] + 30;
+      seen.orange += data[i] > data[i + 2] + 30;
+    }
+    return seen;
+  });
+  await eventually(async () => (await hues()).blue > 50 && (await hues()).orange > 50, "the pictures have both colours");
+  const show = async (name) => {
+    await page.locator("#choose-show").selectOption(name);
+    await page.locator("#grid").focus();
+    await page.keyboard.press("Home");
+    await page.keyboard.press("ArrowDown");
+    return page.locator("#grid-readout").textContent();
+  };
+  const grids = JSON.parse(readFileSync(join(dir, "negative", "statistics.json"))).arms[1].statistics;
+  const share = Number((await show("mass_negative")).match(/negative ([\d.]+)$/)[1]);
+  assert.ok(share > 0 && Math.abs(share - grids.mass_negative.all[1][0]) < 1e-3);
+  const under = Number((await show("mass_mask_after")).match(/after (-[\d.]+)$/)[1]);
+  assert.ok(Math.abs(under - grids.mass_mask_after.all[1][0]) < 1e-3, "a sum below 0");
+  assert.ok((await hues()).blue > 50, "which is blue");
+  await page.locator("#choose-show").selectOption("mass_negative");
+  await page.locator("#choose-arm").selectOption("0");
+  await page.locator("#grid-readout", { hasText: "has no value" }).waitFor();
+  assert.match(await page.locator("#negative-note").textContent(), /negative/);
+  await finish(page);
+});
+
+test("a map with negative weights is saved with both colours and its legend", { skip }, async () => {
+  const page = await explorer("negative", { hash: negativeView });
+  const drawing = await saved(page, page.getByRole("button", { name: "Save the visible map as SVG" }));
+  const text = drawing.bytes.toString();
+  const fills = [...text.matchAll(/<rect x="[^"]*" y="[^"]*" width="[^"]*" height="[^"]*" fill="#(..)(..)(..)"\/>/g)].map((m) => m.slice(1).map((c) => parseInt(c, 16)));
+  const { below, above } = signedCells();
+  assert.ok(fills.filter(([r, , b]) => b > r).length >= below.length);
+  assert.ok(fills.filter(([r, , b]) => r > b).length >= above.length);
+  for (const tick of ["−0.01", "±0.0001", "0.01", "Blue: negative weights; orange: positive ones."]) assert.ok(text.includes(`>${tick}</text>`), tick);
+  const picture = await saved(page, page.getByRole("button", { name: "Save the visible map as PNG" }));
+  assert.equal(picture.bytes.subarray(1, 4).toString(), "PNG");
   await finish(page);
 });
 

@@ -1,10 +1,10 @@
 // Writes a directory in the format of `refocus attention` (docs/attention.md) without a model, for tests of its
 // explorer and to measure it at sizes that no small model has:
 //
-//   node attention_fixture.mjs DIR [--tokens 24] [--layers 3] [--heads 4] [--arms 2] [--top-k 6 | --dense] [--before]
+//   node attention_fixture.mjs DIR [--tokens 24] [--layers 3] [--heads 4] [--arms 2] [--top-k 6 | --dense] [--before] [--negative]
 //
 // Weights are made up (a first key, the token before, a hash of the places) but each row sums to 1, and arms differ
-// in the mask's keys.
+// in the mask's keys; with --negative the second arm's are negative there, in all layers but the first.
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -78,7 +78,7 @@ function statistic(grid) {
 
 const statisticNames = ["entropy", "mass_first", "mass_self", "mass_previous", "mass_window", "row_sum", "mass_special", "mass_punctuation",
   "mass_white_space", "mass_function_word", "mass_number", "mass_content", "jaccard_layer0", "divergence_layer0", "mass_mask_before",
-  "mass_mask_after"];
+  "mass_mask_after", "mass_negative"];
 
 // The arm's files, opened, by name.
 function openFiles(dir, arm, { layers, heads, tokens: n, k }, { dense, before }) {
@@ -110,7 +110,7 @@ class MapArrays {
       arrays[0].set(weights.subarray(0, query + 1), query * n);
       return;
     }
-    const order = Array.from({ length: query + 1 }, (_, key) => key).sort((a, b) => weights[b] - weights[a] || a - b);
+    const order = Array.from({ length: query + 1 }, (_, key) => key).sort((a, b) => Math.abs(weights[b]) - Math.abs(weights[a]) || a - b);
     for (let j = 0; j < k; j++) {
       arrays[0][query * k + j] = j <= query ? order[j] : -1;
       arrays[1][query * k + j] = j <= query ? weights[order[j]] : 0;
@@ -119,27 +119,32 @@ class MapArrays {
   }
 }
 
-function addStatistics(sums, { query, after, before, mask, layer, classOf }) {
+function addStatistics(sums, { query, after, before, mask, layer, classOf, negative }) {
   for (const key of mask) {
     sums.mass_mask_before += before[key];
     sums.mass_mask_after += after[key];
   }
+  let all = 0;
+  for (let key = 0; key <= query; key++) all += Math.abs(after[key]);
+  const share = (key) => (negative ? Math.abs(after[key]) / all : after[key]);
   for (let key = 0; key <= query; key++) {
-    sums.entropy -= after[key] > 0 ? after[key] * Math.log(after[key]) : 0;
+    const p = share(key);
+    sums.entropy -= p > 0 ? p * Math.log(p) : 0;
     sums.row_sum += after[key];
-    if (query - key < 8) sums.mass_window += after[key];
+    if (query - key < 8) sums.mass_window += p;
     const mass = `mass_${classOf[key]}`;
-    if (mass in sums) sums[mass] += after[key];
+    if (mass in sums) sums[mass] += p;
+    if (after[key] < 0) sums.mass_negative += p;
   }
-  sums.mass_first += after[0];
-  sums.mass_self += after[query];
-  if (query > 0) sums.mass_previous += after[query - 1];
+  sums.mass_first += share(0);
+  sums.mass_self += share(query);
+  if (query > 0) sums.mass_previous += share(query - 1);
   sums.jaccard_layer0 += 1 / (1 + layer);
   sums.divergence_layer0 += 0.1 * layer;
 }
 
 // One layer and head: writes its maps, fills layer 0's masks, and returns the sums of its statistics.
-function writeHead(open, { layer, head, masks, scale }, { tokens: n, k, classOf }, { dense, before: keepsBefore }) {
+function writeHead(open, { layer, head, masks, scale }, { tokens: n, k, classOf }, { dense, before: keepsBefore, negative }) {
   const [before, after] = [new Float32Array(n), new Float32Array(n)];
   const received = new Float64Array(n);
   const sums = Object.fromEntries(statisticNames.map((name) => [name, 0]));
@@ -150,9 +155,9 @@ function writeHead(open, { layer, head, masks, scale }, { tokens: n, k, classOf 
     after.set(before);
     const mask = masks[query][head];
     if (layer === 0) for (let key = 0; key < query; key++) if (before[key] > 0.01 && hash(head, query, key, 3) < 0.3) mask.push(key);
-    for (const key of mask) if (scale) after[key] = before[key] * (1 - scale);
+    for (const key of mask) if (scale && !(negative && layer === 0)) after[key] = before[key] * (1 - scale);
     for (let key = 0; key <= query; key++) received[key] += after[key];
-    addStatistics(sums, { query, after, before, mask, layer, classOf });
+    addStatistics(sums, { query, after, before, mask, layer, classOf, negative });
     for (const [, weights, map] of maps) map.add(query, weights);
   }
   for (const [end, , map] of maps) map.names.forEach((name, i) => open[`${name}${end}`].write(map.arrays[i]));
@@ -186,6 +191,7 @@ function writeArm(dir, arm, size, options) {
   }
   writeMasks(add, masks, heads);
   for (const name in open) open[name].close();
+  if (!grids.mass_negative.flat().some((value) => value > 0)) delete grids.mass_negative;
   arm.files = Object.fromEntries(Object.keys(open).map((name) => [name, `${arm.directory}/${name}.npy`]));
   return {
     arm: arm.name, intervention: arm.intervention, threshold: 0.01, queries: { all: n }, keys: { all: n },
@@ -212,8 +218,10 @@ export function writeCapture(dir, options) {
   size.classOf = tokens.map((token) => token.class);
   const range = (count) => Array.from({ length: count }, (_, i) => i);
   const arms = range(armCount).map((i) => {
-    const name = i === 0 ? "none" : `rebalance_alpha=0.${1 + i}`;
-    return { name, intervention: i === 0 ? "none" : `rebalance:alpha=0.${1 + i}`, threshold: 0.01, directory: name, scale: i === 0 ? 0 : 0.1 * (1 + i) };
+    if (i === 0) return { name: "none", intervention: "none", threshold: 0.01, directory: "none", scale: 0 };
+    const alpha = options.negative ? -3 * i : `0.${1 + i}`;
+    const name = `rebalance_alpha=${alpha}`;
+    return { name, intervention: `rebalance:alpha=${alpha}`, threshold: 0.01, directory: name, scale: options.negative ? 3 * i : 0.1 * (1 + i) };
   });
   mkdirSync(dir, { recursive: true });
   const statistics = arms.map((arm) => writeArm(dir, arm, size, options));
@@ -247,8 +255,8 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const number = { type: "string" };
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { tokens: number, layers: number, heads: number, arms: number, "top-k": number, dense: { type: "boolean" }, before: { type: "boolean" } },
+    options: { tokens: number, layers: number, heads: number, arms: number, "top-k": number, dense: { type: "boolean" }, before: { type: "boolean" }, negative: { type: "boolean" } },
   });
   const given = Object.fromEntries(["tokens", "layers", "heads", "arms"].filter((name) => values[name]).map((name) => [name, Number(values[name])]));
-  writeCapture(positionals[0], { ...given, topK: Number(values["top-k"] ?? 6), dense: values.dense, before: values.before });
+  writeCapture(positionals[0], { ...given, topK: Number(values["top-k"] ?? 6), dense: values.dense, before: values.before, negative: values.negative });
 }

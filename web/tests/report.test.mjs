@@ -71,6 +71,19 @@ test("shows exactly the known flips", { skip }, async (t) => {
   assert.match(finding, /rebalance alpha=0\.2 against none: \+0\.8 points \[.*McNemar p = 1\. No clear difference: 2 fixed, 1 broken of 120 questions\./);
 });
 
+test("filters by how answers ended", { skip }, async (t) => {
+  const page = await open(t, "toy");
+  const result = control(page, "#answer-list", "Result");
+  await result.selectOption({ label: "Cut off" });
+  await status(page, "#answer-list", "1 question of 120.");
+  await result.selectOption({ label: "Ended by until" });
+  await status(page, "#answer-list", "2 questions of 120.");
+  await result.selectOption({ label: "Read from an unfinished answer" });
+  await status(page, "#answer-list", "1 question of 120.");
+  const said = await page.locator("#answer-list .item .verdict").first().textContent();
+  assert.match(said, /right, cut off, read from an unfinished answer/);
+});
+
 test("filters by direction and subject", { skip }, async (t) => {
   const page = await open(t, "toy");
   await control(page, "#flip-list", "Change").selectOption("broken");

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "base/text_file.h"
 #include "base/thread_pool.h"
 #include "base/utf8.h"
@@ -11,6 +12,7 @@
 #include "eval/journal/run_directory.h"
 #include "eval/score/arm_report.h"
 #include "eval/score/finished_run.h"
+#include "eval/task/ending.h"
 #include "eval/task/file_names.h"
 #include "eval/task/task_kind.h"
 
@@ -49,8 +51,9 @@ Questions questions_of_reports(const fs::path& run) {
 void note_report(const fs::path& run, const AskedArm& arm, Audit& audit) {
   const fs::path path = run / "arms" / checked_file_name(arm.name) / "results_refocus.json";
   if (!fs::is_regular_file(path)) return;
-  const ordered_json results = ordered_json::parse(read_text_file(path), nullptr, false);
-  const ordered_json config = results.is_object() ? results.value("config", ordered_json()) : ordered_json();
+  const ordered_json results = parse_ordered_json_object(
+      read_text_file(path), {path.string(), "repeat the eval command, which writes it anew"});
+  const ordered_json config = results.value("config", ordered_json());
   if (!config.is_object()) return;
   const ordered_json rules = config.value("extraction", ordered_json());
   for (const auto known : {ExtractionRules::kAnchored, ExtractionRules::kPublished}) {
@@ -175,6 +178,7 @@ std::vector<TaskAnswers> judged_by(const AuditedArm& arm, ExtractionRules rules)
       answer.response = read.response;
       answer.extraction = read.verdict != nullptr ? manual_extraction(*read.verdict) : read.by(rules);
       if (read.item->label) answer.correct = answer.extraction.letter == read.item->label;
+      answer.unfinished = is_unfinished(read.response, answer.extraction);
     }
   }
   return tasks;

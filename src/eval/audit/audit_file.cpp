@@ -8,9 +8,11 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "base/text_file.h"
 #include "base/utf8.h"
 #include "eval/text/csv_reader.h"
+#include "eval/text/text_limit.h"
 
 namespace refocus {
 namespace {
@@ -48,7 +50,6 @@ class LineReader {
   LineReader(const ordered_json& line, std::string where) : line_(line), where_(std::move(where)) {}
 
   SavedAnswer read() {
-    if (!line_.is_object()) fail("a JSON object", "something else", "write one object a line");
     SavedAnswer answer;
     if (line_.contains("resps")) {
       read_sample(answer);
@@ -65,6 +66,11 @@ class LineReader {
     }
     const ordered_json question = line_.value("question", ordered_json());
     if (question.is_string()) answer.item.fields.emplace_back("question", question);
+    check_field_size(answer.response, where_, "the response");
+    for (const auto& [name, text] : answer.item.fields) {
+      check_field_size(text, where_, "field '" + printable(name) + "'");
+    }
+    for (const std::string& choice : answer.item.choices) check_field_size(choice, where_, "an option");
     return answer;
   }
 
@@ -98,7 +104,7 @@ class LineReader {
     if (at == line_.end() || at->is_null()) return;
     item.label = letter_of(*at, item.choices.size());
     if (!item.label) {
-      fail(fmt::format("the letter of an option in '{}'", key), "'" + printable(at->dump()) + "'",
+      fail(fmt::format("the letter of an option in '{}'", key), "'" + printable(json_text(*at)) + "'",
            "correct it, or leave it out");
     }
   }
@@ -137,21 +143,12 @@ class LineReader {
 std::vector<SavedAnswer> read_lines(const fs::path& path) {
   const std::string text = read_text_file(path);
   std::vector<SavedAnswer> answers;
-  int number = 1;
-  for (std::size_t at = 0; at < text.size(); ++number) {
-    const std::size_t end = std::min(text.find('\n', at), text.size());
-    const std::string_view line = std::string_view(text).substr(at, end - at);
-    at = end + 1;
-    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    const std::string where = fmt::format("{}:{}", path.string(), number);
-    const ordered_json json = ordered_json::parse(line, nullptr, false);
-    if (json.is_discarded()) {
-      throw input_error(where, "expected a JSON object in UTF-8, got '{}'; write one object a line",
-                        printable(line));
-    }
+  for (const JsonLine& line : json_lines(text, path.string(), BlankLines::kSkip)) {
+    const std::string where = fmt::format("{}:{}", path.string(), line.number);
+    const ordered_json json = parse_ordered_json_object(line.text, {where, "write one object a line", true});
     SavedAnswer answer = LineReader(json, where).read();
     const bool numbered = json.contains("doc_id") || json.contains("id") || json.contains("index");
-    if (!numbered) answer.item.index = number - 1;
+    if (!numbered) answer.item.index = line.number - 1;
     answers.push_back(std::move(answer));
   }
   return answers;

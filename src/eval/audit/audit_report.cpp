@@ -31,7 +31,7 @@ class AuditTable : public TextLines {
     line(fmt::format("{}{} response{}", is_run ? printable(arm.asked.name, 200) + ": " : "",
                      with_thousands(rules.responses), rules.responses == 1 ? "" : "s"));
     line("  " + left("rules", 11) + right("right", 9) + right("accuracy", 10) + right("95% interval", 16) +
-         right("no letter", 11) + (found.verdicts > 0 ? right("manual", 8) : ""));
+         right("no letter", 11) + right("unfinished", 12) + (found.verdicts > 0 ? right("manual", 8) : ""));
     row("anchored", found.anchored, found.verdicts > 0);
     row("published", found.published, found.verdicts > 0);
     if (found.recorded.answered > 0) row("recorded", found.recorded, false);
@@ -65,6 +65,7 @@ class AuditTable : public TextLines {
     line("  " + left(name, 11) + right(tally.labelled > 0 ? with_thousands(tally.correct) : "-", 9) +
          right(tally.labelled > 0 ? one_decimal(in_percent(tally.accuracy())) + "%" : "-", 10) +
          right(interval_text(tally), 16) + right(with_thousands(tally.unparsed), 11) +
+         right(with_thousands(tally.read_unfinished), 12) +
          (manual ? right(with_thousands(tally.manual), 8) : ""));
   }
   // A row for every two readings: how their letters agree, and which letters are right.
@@ -132,6 +133,7 @@ nlohmann::ordered_json tally_json(const Tally& tally) {
   e["accuracy_interval"] =
       interval ? nlohmann::ordered_json({interval->low, interval->high}) : nlohmann::ordered_json();
   e["unparsed"] = tally.unparsed;
+  e["read_unfinished"] = tally.read_unfinished;
   e["manual"] = tally.manual;
   return e;
 }

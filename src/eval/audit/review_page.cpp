@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/utf8.h"
 #include "eval/audit/response_text.h"
+#include "eval/task/ending.h"
 #include "eval/text/table_text.h"
 
 namespace refocus {
@@ -116,9 +117,11 @@ class PageWriter {
   }
 
   void response(const AuditedAnswer& answer, std::int64_t room) {
-    line(styled(
-        "Response" + std::string(answer.response.finish_reason == "length" ? " (cut off at the limit)" : ""),
-        "1"));
+    const std::string& finish = answer.response.finish_reason;
+    line(styled(finish == kFinishLength ? "Response (cut off at the limit)"
+                : finish == kFinishStop ? "Response (ended by a text of until)"
+                                        : "Response",
+                "1"));
     if (answer.response.text.empty()) return line(styled("  (no text at all)", "2"));
     // Without colours the marks around a place take up to eight columns.
     const int width = width_ - 2 - (options_.colours ? 0 : 8);

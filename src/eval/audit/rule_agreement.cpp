@@ -1,5 +1,7 @@
 #include "eval/audit/rule_agreement.h"
 
+#include "eval/task/ending.h"
+
 namespace refocus {
 
 void Agreement::add(std::optional<char> a, std::optional<char> b, std::optional<char> label) {
@@ -35,6 +37,7 @@ ArmAgreement agreement_of(const AuditedArm& arm) {
         Answer answer;
         answer.extraction = *read.recorded;
         answer.response = read.response;
+        answer.unfinished = is_unfinished(read.response, answer.extraction);
         if (label) answer.correct = answer.extraction.letter == label;
         out.recorded.add(answer);
         out.anchored_recorded.add(a, answer.extraction.letter, label);

@@ -43,6 +43,9 @@ struct Reading {
   bool chosen() const { return kind == Kind::kLetter || kind == Kind::kText; }
 };
 
+// The option that the letter at `span`, small or not, stands for.
+char letter_of(const Reply& reply, Span span);
+
 // Verdict phrases, for use inside an extended case-blind regex: "is the correct answer", and the weaker
 // "is correct", "fits best".
 extern const char* const kFirmVerdict;
@@ -65,6 +68,12 @@ Reading read_statement(const Reply& reply, std::size_t at, Reach reach);
 
 // What is stated after a denial ("the answer is not ..."): the letter after "but", or else the denied one.
 Reading read_denial(const Reply& reply, std::size_t at);
+
+// Whether what follows the letter at `span`, which stands alone, denies it ("C is wrong").
+bool is_denied(const Reply& reply, Span span);
+
+// Whether the letter at `span` ends a name: "vitamin C", "Plan B", "100 C".
+bool ends_name(const Reply& reply, Span span);
 
 // The end of option `letter`'s own text where it stands right after `at`, past punctuation.
 std::optional<std::size_t> own_text_after(const Reply& reply, char letter, std::size_t at);

@@ -5,6 +5,8 @@
 
 #include "base/error.h"
 #include "eval/extract/answer_statements.h"
+#include "eval/extract/option_verdicts.h"
+#include "eval/extract/plain_text.h"
 #include "eval/extract/weak_signs.h"
 
 namespace refocus {
@@ -22,66 +24,107 @@ bool denies(std::span<const Statement> statements, char letter) {
   });
 }
 
-// The last option chosen among `statements`; a later denial takes it back.
-Found last_statement(std::span<const Statement> statements) {
+// What the last outright statements leave.
+struct Outcome {
   Found found;
+  bool several = false;                     // the last names several options, or contradicts itself
+  std::optional<std::size_t> revoked = {};  // where the last choice is taken back, and none is made instead
+};
+
+Outcome outcome_of(std::span<const Statement> statements) {
+  Outcome outcome;
+  const Statement* last = nullptr;
+  std::size_t joined_end = 0;  // of several options named together, of which none is chosen
   for (const Statement& statement : statements) {
-    if (statement.reading.chosen()) {
-      found = {statement.reading, statement.rule};
-      if (statement.reading.kind == Reading::Kind::kText) found.rule += "_text";
-    } else if (found.reading.letter == statement.reading.letter) {
-      found = {};
+    if (statement.place < joined_end) continue;
+    const Reading& reading = statement.reading;
+    const bool chosen_now = outcome.found.reading.chosen();
+    if (statement.retracts) {
+      if (chosen_now) outcome = {{}, false, statement.end};
+    } else if (reading.kind == Reading::Kind::kAmbiguous) {
+      outcome = {{}, true, {}};
+      joined_end = reading.span.end;
+    } else if (reading.chosen()) {
+      // "If ..., the answer is A. If ..., the answer is C."
+      const bool either = statement.conditional && last != nullptr && last->conditional && chosen_now &&
+                          last->reading.letter != reading.letter;
+      const bool text = reading.kind == Reading::Kind::kText;
+      outcome = either ? Outcome{{}, true, {}}
+                       : Outcome{{reading, statement.rule + std::string(text ? "_text" : "")}};
+      last = &statement;
+    } else if (chosen_now && outcome.found.reading.letter == reading.letter) {
+      outcome = {{}, false, statement.end};
     }
   }
-  return found;
+  return outcome;
 }
 
-// Weaker signs after the header, in order; none that an outright statement denies.
-Found weak_after_header(const Reply& reply, std::size_t header, std::span<const Statement> statements) {
-  const std::array<std::pair<Reading, const char*>, 3> signs = {
-      {{read_verdicts(reply, header), "verdict"},
-       {read_only_mention(reply, header, Mention::kAny), "only_mention"},
-       {read_only_text(reply, header), "only_text"}}};
+using Sign = std::pair<Reading, const char*>;
+
+// The first of `signs` that no outright statement denies or doubts; or what corrects it, if anything.
+Found first_sign(const Reply& reply, std::span<const Sign> signs, const Statements& all,
+                 std::span<const Statement> statements) {
   for (const auto& [reading, rule] : signs) {
-    if (reading.chosen() && !denies(statements, reading.letter)) return {reading, rule};
+    if (!reading.chosen() || denies(statements, reading.letter)) continue;
+    const bool verdict = rule == std::string_view("verdict") || rule == std::string_view("option_verdict");
+    if (!verdict && (all.unsure >> (reading.letter - 'A') & 1) != 0) continue;
+    const auto instead = correction_of(reply, reading);
+    if (!instead) return {reading, rule};
+    return instead->chosen() ? Found{*instead, "correction"} : Found{};
   }
   return {};
+}
+
+// Weaker signs after the header, in order.
+Found weak_after_header(const Reply& reply, const Statements& all, std::span<const Statement> statements) {
+  const std::size_t header = *all.header;
+  const std::array<Sign, 3> signs = {{{read_verdicts(reply, header), "verdict"},
+                                      {read_only_mention(reply, header, Mention::kAny), "only_mention"},
+                                      {read_only_text(reply, header), "only_text"}}};
+  return first_sign(reply, signs, all, statements);
 }
 
 // Signs in a reply without any outright statement.
-Found weak_anywhere(const Reply& reply, std::span<const Statement> statements) {
-  if (const Reading opening = read_opening(reply); opening.chosen() && !denies(statements, opening.letter)) {
-    return {opening, opening.kind == Reading::Kind::kText ? "opening_text" : "opening"};
-  }
+Found weak_anywhere(const Reply& reply, const Statements& all) {
+  const Reading opening = read_opening(reply);
+  const std::array<Sign, 1> first = {
+      {{opening, opening.kind == Reading::Kind::kText ? "opening_text" : "opening"}}};
+  if (const Found found = first_sign(reply, first, all, all.list); found.reading.chosen()) return found;
   if (refuses(reply, 0)) return {};
-  const std::array<std::pair<Reading, const char*>, 4> signs = {
-      {{read_verdicts(reply, 0), "verdict"},
-       {read_option_verdicts(reply), "option_verdict"},
-       {read_closing(reply), "closing"},
-       {read_only_mention(reply, 0, Mention::kPointed), "only_mention"}}};
-  for (const auto& [reading, rule] : signs) {
-    if (reading.chosen() && !denies(statements, reading.letter)) return {reading, rule};
-  }
-  return {};
+  const Reading verdict = read_verdicts(reply, 0);
+  const bool several = verdict.kind == Reading::Kind::kAmbiguous;
+  const std::array<Sign, 4> signs = {{{verdict, "verdict"},
+                                      {several ? Reading{} : read_option_verdicts(reply), "option_verdict"},
+                                      {read_closing(reply), "closing"},
+                                      {read_only_mention(reply, 0, Mention::kPointed), "only_mention"}}};
+  return first_sign(reply, signs, all, all.list);
+}
+
+// What follows a choice that was taken back: nothing but a verdict makes up for it.
+Found after_retraction(const Reply& reply, const Statements& all, std::size_t at) {
+  const std::array<Sign, 1> signs = {{{read_verdicts(reply, at), "verdict"}}};
+  return first_sign(reply, signs, all, {});
 }
 
 Found decide(const Reply& reply) {
   const Statements statements = find_statements(reply);
   const std::span<const Statement> all = statements.list;
-  if (!statements.header) {
-    const Found found = last_statement(all);
-    return found.reading.chosen() ? found : weak_anywhere(reply, all);
+  const auto settled = [&](const Outcome& outcome) -> std::optional<Found> {
+    if (outcome.found.reading.chosen()) return outcome.found;
+    if (outcome.several) return Found{};
+    if (outcome.revoked) return after_retraction(reply, statements, *outcome.revoked);
+    return std::nullopt;
+  };
+  if (statements.header) {
+    const std::size_t header = *statements.header;
+    const auto split = std::ranges::lower_bound(all, header, {}, &Statement::place) - all.begin();
+    const auto after = all.subspan(static_cast<std::size_t>(split));
+    if (const auto found = settled(outcome_of(after))) return *found;
+    if (const Found found = weak_after_header(reply, statements, after); found.reading.chosen()) return found;
+    if (refuses(reply, header)) return {};
   }
-  const std::size_t header = *statements.header;
-  const auto split =
-      static_cast<std::size_t>(std::ranges::lower_bound(all, header, {}, &Statement::place) - all.begin());
-  if (const Found found = last_statement(all.subspan(split)); found.reading.chosen()) return found;
-  if (const Found found = weak_after_header(reply, header, all.subspan(split)); found.reading.chosen()) {
-    return found;
-  }
-  if (refuses(reply, header)) return {};
-  if (const Found found = last_statement(all); found.reading.chosen()) return found;
-  return weak_anywhere(reply, all);
+  if (const auto found = settled(outcome_of(all))) return *found;
+  return weak_anywhere(reply, statements);
 }
 
 // Where a model that was not stopped may have gone on to invent the next question: a "Question:" line, or a
@@ -111,22 +154,42 @@ std::size_t next_question(const Reply& reply) {
   return at;
 }
 
-Extraction to_extraction(const Found& found) {
+// Whether `at` is in reasoning that the response never ends: "<think>" without "</think>".
+bool in_unfinished_thought(std::string_view text, std::size_t at) {
+  static const Pattern mark(R"(<(/)?(?:think|thinking|thought|reasoning)>)", Pattern::Text::kBytes, true);
+  bool open = false;
+  std::size_t from = 0, opened = 0;
+  while (const auto found = mark.search(text, from)) {
+    open = !(*found)[1];
+    opened = (*found)[0]->begin;
+    from = (*found)[0]->end;
+  }
+  return open && opened < at;
+}
+
+Extraction to_extraction(const Found& found, const PlainText& plain) {
   if (!found.reading.chosen()) return {};
-  return {found.reading.letter, found.rule, static_cast<std::int64_t>(found.reading.span.begin),
-          static_cast<std::int64_t>(found.reading.span.end)};
+  const Span span = plain.original(found.reading.span);
+  const bool unfinished = in_unfinished_thought(plain.text(), found.reading.span.begin);
+  return {found.reading.letter, unfinished ? "unfinished_thought" : found.rule,
+          static_cast<std::int64_t>(span.begin), static_cast<std::int64_t>(span.end)};
 }
 
 }  // namespace
 
 Extraction extract_anchored(std::span<const std::string> choices, std::string_view response) {
   REFOCUS_CHECK(!choices.empty() && choices.size() <= 26);
-  const Reply reply(choices, response);
+  std::vector<std::string> options;
+  for (const std::string& choice : choices) options.push_back(PlainText(choice).text());
+  const PlainText plain(response);
+  const Reply reply(options, plain.text());
   if (const std::size_t end = next_question(reply); end != std::string_view::npos) {
-    const Found found = decide(Reply(choices, response.substr(0, end)));
-    if (found.rule.starts_with("header") || found.rule.starts_with("opening")) return to_extraction(found);
+    const Found found = decide(Reply(options, reply.text.substr(0, end)));
+    if (found.rule.starts_with("header") || found.rule.starts_with("opening")) {
+      return to_extraction(found, plain);
+    }
   }
-  return to_extraction(decide(reply));
+  return to_extraction(decide(reply), plain);
 }
 
 }  // namespace refocus

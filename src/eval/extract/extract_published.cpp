@@ -1,15 +1,13 @@
 #include "eval/extract/extract_published.h"
 
-#include <utf8proc.h>
-
 #include <algorithm>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
-#include "base/utf8.h"
 #include "eval/text/code_points.h"
-#include "eval/text/fuzzy_ratio.h"
+#include "eval/text/fuzzy_match.h"
 #include "eval/text/pattern.h"
 
 namespace refocus {
@@ -25,7 +23,7 @@ struct Rule {
 struct Rules {
   explicit Rules(char last) {
     const auto add = [&](const char* name, const char* regex) {
-      list.push_back({name, Pattern(with_letters(regex, last), Pattern::Text::kUtf8, false, true)});
+      list.push_back({name, Pattern(with_letters(regex, last), Pattern::Text::kBytes, false, true)});
     };
     add("answer", R"((?: [Cc]hoose
                        | (?:[Aa]nswer|[Cc]hoice) (?! {N}{0,20}? (?:n't|not))
@@ -40,42 +38,80 @@ struct Rules {
   std::vector<Rule> list;
 };
 
-// A text whose characters know where in the response they came from, and their lower-case twin.
+// How much of `text` both begins and ends its first i + 1 characters, for each i: Knuth, Morris and Pratt,
+// "Fast pattern matching in strings" (1977).
+std::vector<std::size_t> borders(std::u32string_view text) {
+  std::vector<std::size_t> out(text.size(), 0);
+  for (std::size_t i = 1, matched = 0; i < text.size(); ++i) {
+    while (matched > 0 && text[i] != text[matched]) matched = out[matched - 1];
+    matched += text[i] == text[matched];
+    out[i] = matched;
+  }
+  return out;
+}
+
+// A text whose characters know where in the response they came from, and what they match ignoring case.
 struct Traced {
   std::vector<CodePoint> chars;
-  std::u32string lower;
+  std::u32string folded;
 
-  explicit Traced(std::string_view text) : chars(decode_utf8(text)) {
-    for (const CodePoint& c : chars) lower += lower_case(c.code);
+  explicit Traced(std::string_view text) : chars(decode_utf8(text)) { fold(); }
+
+  void fold() {
+    folded.clear();
+    for (const CodePoint& c : chars) folded += fold_case(c.code);
   }
 
-  static char32_t lower_case(char32_t c) {
-    return static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c)));
-  }
-
-  // Puts `letter` in place of every occurrence of `text`, which is lower-case. As in Python's re.sub an empty
-  // text occurs before every character and at the end.
+  // Puts `letter` in place of every occurrence of `text`, which is folded. As in Python's re.sub an empty
+  // text occurs before every character and at the end. Time: the length of both.
   void replace(std::u32string_view text, char letter) {
-    if (!text.empty() && lower.find(text) == std::u32string::npos) return;
-    std::vector<CodePoint> out;
-    const auto put = [&](std::size_t begin, std::size_t end) {
-      out.push_back({static_cast<char32_t>(letter), begin, end});
-    };
-    for (std::size_t at = 0; at < chars.size();) {
-      if (text.empty()) {
-        put(chars[at].begin, chars[at].begin);
-        out.push_back(chars[at++]);
-      } else if (lower.compare(at, text.size(), text) == 0) {
-        put(chars[at].begin, chars[at + text.size() - 1].end);
-        at += text.size();
-      } else {
-        out.push_back(chars[at++]);
-      }
+    if (text.empty()) return insert_everywhere(letter);
+    const std::vector<std::size_t> border = borders(text);
+    std::size_t size = 0;  // what is kept so far; it overtakes nothing that is still to be read
+    for (std::size_t at = 0, matched = 0; at < chars.size(); ++at) {
+      while (matched > 0 && folded[at] != text[matched]) matched = border[matched - 1];
+      matched += folded[at] == text[matched];
+      chars[size] = chars[at];
+      folded[size++] = folded[at];
+      if (matched < text.size()) continue;
+      size -= text.size();
+      chars[size] = {static_cast<char32_t>(letter), chars[size].begin, chars[at].end};
+      folded[size++] = fold_case(static_cast<char32_t>(letter));
+      matched = 0;
     }
-    if (text.empty()) put(chars.empty() ? 0 : chars.back().end, chars.empty() ? 0 : chars.back().end);
+    chars.resize(size);
+    folded.resize(size);
+  }
+
+  void insert_everywhere(char letter) {
+    std::vector<CodePoint> out;
+    out.reserve(2 * chars.size() + 1);
+    const auto put = [&](std::size_t at) { out.push_back({static_cast<char32_t>(letter), at, at}); };
+    for (const CodePoint& c : chars) {
+      put(c.begin);
+      out.push_back(c);
+    }
+    put(chars.empty() ? 0 : chars.back().end);
     chars = std::move(out);
-    lower.clear();
-    for (const CodePoint& c : chars) lower += lower_case(c.code);
+    fold();
+  }
+
+  // The rules ask of a character beyond ASCII only whether it belongs to a word, by Python's definition: a
+  // byte for each says so.
+  std::string outline() const {
+    std::string out;
+    out.reserve(chars.size());
+    for (const CodePoint& c : chars) {
+      out += c.code < 0x80 ? static_cast<char>(c.code) : is_alphanumeric(c.code) ? '_' : '\x01';
+    }
+    return out;
+  }
+
+  std::u32string codes() const {
+    std::u32string out;
+    out.reserve(chars.size());
+    for (const CodePoint& c : chars) out += c.code;
+    return out;
   }
 };
 
@@ -88,7 +124,7 @@ Traced rewrite(const std::vector<std::u32string>& choices, std::string_view resp
   for (const std::size_t i : order) {
     std::u32string wanted = choices[i];
     while (wanted.ends_with(U'.')) wanted.pop_back();
-    for (char32_t& c : wanted) c = Traced::lower_case(c);
+    for (char32_t& c : wanted) c = fold_case(c);
     text.replace(wanted, static_cast<char>('A' + i));
   }
   return text;
@@ -101,30 +137,16 @@ Extraction extract_published(std::span<const std::string> choices, std::string_v
   std::vector<std::u32string> options;
   for (const std::string& choice : choices) options.push_back(code_points(choice));
   const Traced traced = rewrite(options, response);
-  std::string text;
-  std::vector<std::size_t> char_of_byte;
-  for (std::size_t i = 0; i < traced.chars.size(); ++i) {
-    append_utf8(traced.chars[i].code, text);
-    char_of_byte.resize(text.size(), i);
-  }
+  const std::string outline = traced.outline();
   for (const Rule& rule : for_letters<Rules>(choices.size()).list) {
-    const std::optional<Match> match = rule.pattern.search(text);
+    const std::optional<Match> match = rule.pattern.search(outline);
     if (!match) continue;
     const std::size_t at = (*match)[1]->begin;
-    const CodePoint& source = traced.chars[char_of_byte[at]];
-    return {text[at], rule.name, static_cast<std::int64_t>(source.begin),
+    const CodePoint& source = traced.chars[at];
+    return {outline[at], rule.name, static_cast<std::int64_t>(source.begin),
             static_cast<std::int64_t>(source.end)};
   }
-  const std::u32string rewritten = code_points(text);
-  std::size_t best = 0;
-  double best_score = -1;
-  for (std::size_t i = 0; i < options.size(); ++i) {
-    const double score = weighted_ratio(rewritten, options[i]);
-    if (score > best_score) {
-      best = i;
-      best_score = score;
-    }
-  }
+  const std::size_t best = most_similar(traced.codes(), options);
   return {static_cast<char>('A' + best), "most_similar", 0, static_cast<std::int64_t>(response.size())};
 }
 

@@ -1,11 +1,15 @@
 #include "eval/extract/extraction.h"
 
+#include <algorithm>
+#include <array>
 #include <istream>
 #include <nlohmann/json.hpp>
 #include <ostream>
 #include <vector>
 
 #include "base/error.h"
+#include "base/json_reader.h"
+#include "base/text_file.h"
 #include "eval/extract/extract_anchored.h"
 #include "eval/extract/extract_published.h"
 #include "eval/task/task_kind.h"
@@ -20,11 +24,7 @@ struct Line {
 };
 
 Line parse_line(const std::string& text, int expected_choices, const std::string& where) {
-  const auto json = nlohmann::json::parse(text, nullptr, false);
-  if (!json.is_object()) {
-    throw input_error(where, "expected a JSON object in UTF-8, got '{}'; write one object a line",
-                      printable(text));
-  }
+  const auto json = parse_json_object(text, {where, "write one object a line", true});
   Line line;
   const auto response = json.find("response");
   if (response == json.end() || !response->is_string()) {
@@ -61,13 +61,21 @@ Extraction extract(ExtractionRules rules, std::span<const std::string> choices, 
                                               : extract_anchored(choices, response);
 }
 
+bool is_weak_rule(std::string_view rule) {
+  static constexpr std::array<std::string_view, 10> weak = {
+      "verdict",      "option_verdict", "only_mention",       "only_text",    "opening",
+      "opening_text", "closing",        "unfinished_thought", "first_letter", "most_similar"};
+  return std::ranges::find(weak, rule) != weak.end();
+}
+
 void extract_lines(std::istream& in, std::ostream& out, std::string_view task, ExtractionRules rules,
                    std::string_view where) {
   const int choices = task_kind(task).choices;
   std::string text;
   int first_blank = 0;
   for (int number = 1; std::getline(in, text); ++number) {
-    if (text.find_first_not_of(" \t\r") == std::string::npos) {
+    if (number == 1) text = std::string(without_byte_order_mark(text, std::string(where)));
+    if (is_blank_line(text)) {
       if (first_blank == 0) first_blank = number;
       continue;
     }
@@ -75,13 +83,15 @@ void extract_lines(std::istream& in, std::ostream& out, std::string_view task, E
       throw input_error(fmt::format("{}:{}", where, first_blank),
                         "expected a JSON object, got a blank line; remove it");
     }
-    const Line line = parse_line(text, choices, fmt::format("{}:{}", where, number));
+    const std::string at = fmt::format("{}:{}", where, number);
+    check_no_byte_order_mark(text, at);
+    const Line line = parse_line(text, choices, at);
     const Extraction found = extract(rules, line.choices, line.response);
     nlohmann::ordered_json result;
     result["answer"] = found.letter ? nlohmann::ordered_json(std::string(1, *found.letter)) : nullptr;
     result["rule"] = found.rule;
     result["span"] = {found.span_begin, found.span_end};
-    out << result.dump() << '\n';
+    out << json_text(result) << '\n';
   }
 }
 

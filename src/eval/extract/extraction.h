@@ -16,6 +16,12 @@ namespace refocus {
 // rules.
 Extraction extract(ExtractionRules rules, std::span<const std::string> choices, std::string_view response);
 
+// Whether `rule` of either set read a letter from signs weaker than an outright statement: a label that opens
+// or closes the response, "C is correct", the only option mentioned, a statement in reasoning that was never
+// ended, the first letter, the most similar text. What such a rule finds in a response that was cut off may
+// not be what it would have come to.
+bool is_weak_rule(std::string_view rule);
+
 // Reads lines {"choices":[..],"response":".."} (other keys are ignored) and writes for each a line
 // {"answer":"B","rule":"..","span":[begin,end]}, or {"answer":null,"rule":"","span":[0,0]} where no letter
 // was found. `task` fixes the number of choices. `where` names the input in errors; a line that is no such

@@ -117,6 +117,10 @@ std::optional<Quote> OptionTexts::longest_at(std::string_view text, std::size_t 
   return best;
 }
 
+bool OptionTexts::mentions(int k, std::string_view word) const {
+  return folded_[static_cast<std::size_t>(k)].find(fold(word)) != std::string::npos;
+}
+
 std::vector<Quote> OptionTexts::all(std::string_view text) const {
   std::vector<Quote> quotes;
   for (std::size_t at = 0; at < text.size(); ++at) {

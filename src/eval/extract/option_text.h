@@ -32,6 +32,9 @@ class OptionTexts {
   // The end of option `k`'s text where it begins at `at`.
   std::optional<std::size_t> end_of(int k, std::string_view text, std::size_t at) const;
 
+  // Whether option `k`'s text has `word` in it, or part of a word of it.
+  bool mentions(int k, std::string_view word) const;
+
   // All quotes from left to right, without those inside a longer one.
   std::vector<Quote> all(std::string_view text) const;
 

@@ -1,7 +1,5 @@
 #include "eval/extract/short_answer.h"
 
-#include <utf8proc.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -10,6 +8,7 @@
 #include "base/error.h"
 #include "base/utf8.h"
 #include "eval/extract/extraction.h"
+#include "eval/task/ending.h"
 #include "eval/text/code_points.h"
 
 namespace refocus {
@@ -41,11 +40,9 @@ std::vector<std::string> words_of(std::string_view text) {
   return words;
 }
 
-std::string lower_case(std::string_view text) {
+std::string in_lower_case(std::string_view text) {
   std::string out;
-  for (const char32_t c : code_points(text)) {
-    append_utf8(static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c))), out);
-  }
+  for (const char32_t c : code_points(text)) append_utf8(lower_case(c), out);
   return out;
 }
 
@@ -69,17 +66,15 @@ std::string without_articles(const std::string& text) {
 }
 
 std::vector<std::string> normalised_words(std::string_view text) {
-  return words_of(without_articles(without_punctuation(lower_case(text))));
+  return words_of(without_articles(without_punctuation(in_lower_case(text))));
 }
 
 // Without white space around it.
 Span trimmed(std::string_view text, Span span) {
-  const std::vector<CodePoint> points = decode_utf8(text.substr(span.begin, span.size()));
-  const auto is_text = [](const CodePoint& c) { return !is_white_space(c.code); };
-  const auto first = std::find_if(points.begin(), points.end(), is_text);
-  if (first == points.end()) return {span.end, span.end};
-  const auto last = std::find_if(points.rbegin(), points.rend(), is_text);
-  return {span.begin + first->begin, span.begin + last->end};
+  const std::string_view inner = stripped(text.substr(span.begin, span.size()));
+  if (inner.empty()) return {span.end, span.end};
+  const auto begin = static_cast<std::size_t>(inner.data() - text.data());
+  return {begin, begin + inner.size()};
 }
 
 // The last match from left to right, its first group where the pattern has one.
@@ -116,7 +111,7 @@ std::optional<Part> answer_part(const ShortAnswerRules& rules, std::string_view 
   if (!rules.pattern.empty()) {
     const std::optional<Span> found = last_match(compiled(rules.pattern), response);
     if (!found) return std::nullopt;
-    return Part{trimmed(response, *found), "answer_pattern"};
+    return Part{trimmed(response, *found), kPatternRule};
   }
   const std::size_t header = response.rfind(kHeader);
   if (header == std::string_view::npos) return Part{trimmed(response, {0, response.size()}), "whole"};
@@ -240,8 +235,9 @@ Answer judge_text(const Task& task, const Item& item, Response response, Extract
       break;
     case AnswerType::kTranscript:
       answer.open_ended = true;
-      break;
+      return answer;
   }
+  answer.unfinished = is_unfinished(answer.response, answer.extraction);
   return answer;
 }
 

@@ -24,9 +24,6 @@ Reading read_only_text(const Reply& reply, std::size_t begin);
 // list the other options too.
 Reading read_opening(const Reply& reply);
 
-// "B. text: This is correct": the one option that a list of the options calls correct.
-Reading read_option_verdicts(const Reply& reply);
-
 // A label alone, or with its own text, on the last line; or alone as the last sentence.
 Reading read_closing(const Reply& reply);
 

@@ -7,8 +7,10 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <string>
+#include <thread>
 
 #include "base/error.h"
 
@@ -30,6 +32,16 @@ bool is_still_the_file(int fd, const std::filesystem::path& path) {
          ours.st_dev == theirs.st_dev;
 }
 
+// 0, or the errno of the failure. is_held() of another process holds the lock for an instant, which is no
+// use.
+int lock_patiently(int fd) {
+  for (int tries = 0;; ++tries) {
+    if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return 0;
+    if (errno != EWOULDBLOCK || tries == 5) return errno;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+}
+
 }  // namespace
 
 DirectoryLock::DirectoryLock(const std::filesystem::path& directory, const char* otherwise) {
@@ -46,8 +58,7 @@ DirectoryLock::DirectoryLock(const std::filesystem::path& directory, const char*
       throw input_error(directory.string(), "cannot be written: {}; check its permissions or {}",
                         std::strerror(errno), otherwise);
     }
-    if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
-      const int failure = errno;
+    if (const int failure = lock_patiently(fd_); failure != 0) {
       const std::string by = holder(fd_);
       ::close(fd_);
       if (failure == EWOULDBLOCK) {
@@ -63,6 +74,14 @@ DirectoryLock::DirectoryLock(const std::filesystem::path& directory, const char*
   // Who holds it is only for the message above, so a full disk does not matter here.
   const std::string pid = fmt::format("{}\n", ::getpid());
   if (::ftruncate(fd_, 0) == 0) static_cast<void>(::pwrite(fd_, pid.data(), pid.size(), 0) < 0);
+}
+
+bool DirectoryLock::is_held(const std::filesystem::path& directory) {
+  const int fd = ::open((directory / kFileName).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (fd < 0) return errno != ENOENT;
+  const bool held = ::flock(fd, LOCK_SH | LOCK_NB) != 0;
+  ::close(fd);
+  return held;
 }
 
 DirectoryLock::~DirectoryLock() { ::close(fd_); }

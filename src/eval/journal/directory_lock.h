@@ -20,6 +20,10 @@ class DirectoryLock {
   DirectoryLock(const DirectoryLock&) = delete;
   DirectoryLock& operator=(const DirectoryLock&) = delete;
 
+  // Whether a process (this one too) holds the lock of a directory, as far as can be told: where the lock
+  // cannot be tried it is said to be held. Writes nothing.
+  static bool is_held(const std::filesystem::path& directory);
+
   // Whether this object made the file.
   bool created() const { return created_; }
 

@@ -1,12 +1,14 @@
 #include "eval/journal/fingerprint.h"
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "base/text_file.h"
+#include "base/error.h"
+#include "base/json_reader.h"
 #include "eval/text/sha256.h"
 
 namespace refocus {
+
+using nlohmann::ordered_json;
 
 namespace {
 
@@ -23,36 +25,27 @@ class Accumulator {
 
 }  // namespace
 
-std::string model_fingerprint(const std::filesystem::path& directory, const std::string& config_json,
-                              const WeightMap& weights, const Adapter* adapter) {
-  constexpr std::size_t kSample = 4096;
-  Accumulator hash;
-  hash.add(config_json);
-  for (const char* name :
-       {"tokenizer.model", "tokenizer.json", "tokenizer_config.json", "generation_config.json"}) {
-    hash.add(name);
-    if (std::filesystem::exists(directory / name)) hash.add(read_text_file(directory / name));
+FileHashes model_files_of(const ordered_json& identity, const std::string& where) {
+  const auto found = identity.find(kModelFiles);
+  if (found == identity.end()) return {};
+  return read_file_hashes(*found, {where, "restore a copy of it"});
+}
+
+void expect_same_model(const ordered_json& before, const ordered_json& now, const std::string& where) {
+  if (!now.contains(kModelFiles)) return;
+  if (!before.contains(kModelFiles)) {
+    throw input_error(
+        where,
+        "expected the hashes of the model's files in run.json, got a run of an earlier version, which "
+        "looked at a part of the weights only: that the model is the same cannot be shown; begin anew "
+        "in another -o directory (compare, report and rescore work on this one)");
   }
-  for (const auto& [name, entry] : weights.entries()) {
-    hash.add(name);
-    hash.add(name_of(entry.view.dtype));
-    hash.add(shape_text(entry.view.shape));
-    const std::size_t bytes = entry.view.bytes(), sample = std::min(bytes, kSample);
-    const char* data = reinterpret_cast<const char*>(entry.view.data);
-    hash.add({data, sample});
-    hash.add({data + bytes - sample, sample});
-  }
-  const auto values = [](const std::vector<float>& v) {
-    return std::string_view(reinterpret_cast<const char*>(v.data()), v.size() * sizeof(float));
-  };
-  if (adapter != nullptr) {
-    for (const auto& [name, change] : adapter->matrices) {
-      hash.add(name + " " + shape_text({change.rank, change.inputs, change.outputs}));
-      hash.add(values(change.a));
-      hash.add(values(change.b));
-    }
-  }
-  return hash.hex().substr(0, 16);
+  const std::string difference = difference_of(model_files_of(before, where), model_files_of(now, where));
+  if (difference.empty()) return;
+  throw input_error(where,
+                    "expected the model that the run was begun with, got another: {}; choose another -o "
+                    "directory, or bring back the files to resume the run",
+                    difference);
 }
 
 std::string data_fingerprint(const std::vector<Task>& tasks) {
@@ -62,7 +55,7 @@ std::string data_fingerprint(const std::vector<Task>& tasks) {
     for (const Item& item : task.items) {
       const nlohmann::json line = {item.subject, item.index, item.fields, item.choices,
                                    item.label ? std::string(1, *item.label) : ""};
-      all += line.dump() + "\n";
+      all += json_text(line) + "\n";
     }
     hash.add(all);
   }

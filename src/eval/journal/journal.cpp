@@ -35,23 +35,29 @@ int item_index(const SqliteDatabase& database, std::int64_t value) {
   return static_cast<int>(value);
 }
 
+// The bytes of the file beside the journal whose name ends in `ending`; 0 where there is none.
+std::uintmax_t size_beside(const std::filesystem::path& path, const char* ending) {
+  std::filesystem::path file = path;
+  file += ending;
+  std::error_code error;
+  const std::uintmax_t size = std::filesystem::file_size(file, error);
+  return error ? 0 : size;
+}
+
+// A look leaves nothing behind. Only beside a program that has the journal open are its files shared with it:
+// an ordinary reader would make -wal and -shm where they are absent, and change them where a killed program
+// left them.
 SqliteDatabase open_for_reading(const std::filesystem::path& path) {
   if (!std::filesystem::is_regular_file(path)) {
     throw input_error(path.string(), "expected the journal of a run, got no such file; give a run directory");
   }
-  try {
-    SqliteDatabase database(path, SqliteDatabase::Mode::kReadOnly);
-    database.integer("PRAGMA schema_version");
-    return database;
-  } catch (const InputError&) {
-    // WAL needs a shared-memory file even for reading, which a read-only folder does not allow; where no log
-    // is left over, the file itself is complete.
-    std::filesystem::path log = path;
-    log += "-wal";
-    std::error_code ignored;
-    if (std::filesystem::exists(log, ignored)) throw;
-    return SqliteDatabase(path, SqliteDatabase::Mode::kImmutable);
+  const bool open_elsewhere = size_beside(path, "-shm") > 0 && DirectoryLock::is_held(path.parent_path());
+  const bool first_transaction_cut_short = size_beside(path, "-journal") > 0;  // SQLite's own business
+  if (open_elsewhere || first_transaction_cut_short) {
+    return SqliteDatabase(path, SqliteDatabase::Mode::kReadOnly);
   }
+  const bool log = size_beside(path, "-wal") > 0;
+  return SqliteDatabase(path, log ? SqliteDatabase::Mode::kWithLog : SqliteDatabase::Mode::kImmutable);
 }
 
 }  // namespace
@@ -96,12 +102,10 @@ void Journal::check_format() const {
                       kFormatVersion, version);
   }
   // SQLite reads a last page that is cut short as if zeros followed. Only a log may mend such a page.
-  std::filesystem::path log = database_->path();
-  log += "-wal";
   std::error_code error;
-  const bool no_log = !std::filesystem::exists(log, error) || std::filesystem::file_size(log, error) == 0;
   const auto page = static_cast<std::uintmax_t>(database_->integer("PRAGMA page_size"));
-  if (no_log && std::filesystem::file_size(database_->path(), error) % page != 0) {
+  if (size_beside(database_->path(), "-wal") == 0 &&
+      std::filesystem::file_size(database_->path(), error) % page != 0) {
     throw input_error(where, "is cut short; restore a copy of it, or choose another -o directory");
   }
   const std::string check = database_->text("PRAGMA quick_check(1)");
@@ -146,7 +150,9 @@ std::int64_t Journal::count() const { return database_->integer("SELECT count(*)
 std::int64_t Journal::count(const std::string& arm) const {
   SqliteStatement select(*database_, "SELECT count(*) FROM responses WHERE arm = ?1");
   select.bind(1, arm);
-  return select.step() ? select.integer(0) : 0;
+  const std::int64_t count = select.step() ? select.integer(0) : 0;
+  database_->check_unchanged();
+  return count;
 }
 
 std::vector<std::string> Journal::arms() const {

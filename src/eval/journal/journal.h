@@ -49,8 +49,9 @@ class Journal {
   // The journal of an open run, made where absent. Shares the run's lock, so this is the only writer.
   explicit Journal(const RunDirectory& run);
 
-  // The journal of a run directory for reading only: works beside a running evaluation, and on a read-only
-  // copy. InputError where there is none.
+  // The journal of a run directory for reading only: works beside a running evaluation, with what a killed
+  // one left in its log, and in a read-only directory. Makes and changes no file. InputError where there is
+  // none, and where an evaluation that began in the meantime has changed it under the reader.
   static Journal open_read_only(const std::filesystem::path& run_directory);
 
   // Keeps one answer. InputError where it cannot be written (then nothing of it is kept) or where its

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "base/utf8.h"
 #include "eval/journal/journal.h"
 #include "eval/task/task_kind.h"
@@ -74,10 +75,6 @@ void insert(SqliteStatement& statement) {
   statement.reset();
 }
 
-std::string json_text(const ordered_json& value) {
-  return value.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
-}
-
 void put_items(const SqliteDatabase& database, const Task& task) {
   SqliteStatement row(
       database, "INSERT INTO items (subject, item, fields, choices, label) VALUES (?1, ?2, ?3, ?4, ?5)");
@@ -87,7 +84,7 @@ void put_items(const SqliteDatabase& database, const Task& task) {
     row.bind(1, item.subject);
     row.bind(2, item.index);
     row.bind(3, json_text(fields));
-    row.bind(4, json_text(item.choices));
+    row.bind(4, json_text(ordered_json(item.choices)));
     bind_letter(row, 5, item.label);
     insert(row);
   }
@@ -115,7 +112,8 @@ class RowReader {
   }
   ordered_json json(int column, ordered_json::value_t type) const {
     const std::string text = rows_.text(column);
-    ordered_json value = ordered_json::parse(text, nullptr, false);
+    ordered_json value = parse_ordered_json(
+        text, {database_.path().string() + ", tables", "the file is damaged: restore a copy"});
     if (value.type() != type) damaged("JSON texts", text);
     for (const ordered_json& member : value) {
       if (!member.is_string()) damaged("JSON texts", text);

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "base/utf8.h"
 #include "eval/task/likelihood_prompt.h"
 #include "eval/text/code_points.h"
@@ -13,12 +14,12 @@ namespace refocus {
 std::string likelihoods_text(std::span<const OptionLikelihood> options) {
   nlohmann::json pairs = nlohmann::json::array();
   for (const OptionLikelihood& option : options) pairs.push_back({option.loglikelihood, option.is_greedy});
-  return pairs.dump();
+  return json_text(pairs);
 }
 
 std::vector<OptionLikelihood> parse_likelihoods(std::string_view text, std::size_t options,
                                                 const std::string& where) {
-  const nlohmann::json pairs = nlohmann::json::parse(text, nullptr, false);
+  const nlohmann::json pairs = parse_json(text, {where, "restore a copy of the run", true});
   const auto is_pair = [](const nlohmann::json& pair) {
     return pair.is_array() && pair.size() == 2 && pair[0].is_number() && pair[1].is_boolean();
   };

@@ -5,7 +5,10 @@
 #include <ctime>
 
 #include "base/error.h"
+#include "base/json_reader.h"
+#include "base/made_directories.h"
 #include "base/text_file.h"
+#include "eval/journal/fingerprint.h"
 #include "eval/task/file_names.h"
 
 namespace refocus {
@@ -18,9 +21,7 @@ constexpr const char* kRunFile = "run.json";
 constexpr const char* kFormat = "refocus-run";
 constexpr int kVersion = 1;
 
-std::string dump(const ordered_json& value, int indent = -1) {
-  return value.dump(indent, ' ', false, ordered_json::error_handler_t::replace);
-}
+std::string dump(const ordered_json& value, int indent = -1) { return json_text(value, indent); }
 
 bool is_temporary(const std::string& name, const std::string& of) {
   const std::size_t at = name.rfind(".tmp");
@@ -77,32 +78,6 @@ State inspect(const fs::path& path) {
   return State::kEmpty;
 }
 
-// Makes the folders of a path; undo() takes away again those that were absent, if nothing is in them.
-class MadeDirectories {
- public:
-  explicit MadeDirectories(const fs::path& path) {
-    std::error_code error;
-    const fs::path full = fs::absolute(path, error).lexically_normal();
-    for (fs::path at = full; !at.empty() && !fs::exists(at, error) && at != at.parent_path();
-         at = at.parent_path()) {
-      made_.push_back(at);
-    }
-    fs::create_directories(full, error);
-    if (error) {
-      undo();
-      unusable(path, error);
-    }
-  }
-  void undo() {
-    std::error_code ignored;
-    for (const fs::path& path : made_) fs::remove(path, ignored);
-    made_.clear();
-  }
-
- private:
-  std::vector<fs::path> made_;  // innermost first
-};
-
 std::string utc_now() { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr))); }
 
 void write_record(const fs::path& path, const RunRecord& record) {
@@ -116,28 +91,23 @@ void write_record(const fs::path& path, const RunRecord& record) {
 
 // As it will be read back: what JSON cannot hold (bad UTF-8, NaN) must not look like a difference.
 ordered_json normalised(const ordered_json& value) {
-  return value.is_object() ? ordered_json::parse(dump(value)) : ordered_json::object();
+  return value.is_object() ? parse_ordered_json(dump(value), {"settings"}) : ordered_json::object();
+}
+
+// All but the model's files, which have a comparison of their own.
+ordered_json without_model(ordered_json identity) {
+  identity.erase(kModelFiles);
+  return identity;
 }
 
 ordered_json parse_bounded(const fs::path& path) {
   constexpr std::uintmax_t kLargest = 64u << 20;
-  constexpr int kDeepest = 64;
   std::error_code error;
   if (fs::file_size(path, error) > kLargest && !error) {
     throw input_error(path.string(),
                       "expected the settings of a run, got more than 64 MiB; restore a copy of it");
   }
-  try {
-    return ordered_json::parse(
-        read_text_file(path), [&](int depth, ordered_json::parse_event_t, ordered_json&) {
-          if (depth > kDeepest)
-            throw input_error(path.string(), "expected a run.json, got deep nesting; restore a copy");
-          return true;
-        });
-  } catch (const ordered_json::exception& e) {
-    throw input_error(path.string(), "expected the settings of a run in JSON, got: {}; restore a copy of it",
-                      printable(e.what(), 160));
-  }
+  return parse_ordered_json(read_text_file(path), {path.string(), "restore a copy of the run"});
 }
 
 }  // namespace
@@ -210,7 +180,7 @@ std::optional<SettingDifference> first_difference(const ordered_json& before, co
 
 RunDirectory RunDirectory::open(const fs::path& path, const RunSettings& settings) {
   const bool new_run = inspect(path) != State::kRun;
-  MadeDirectories made(path);
+  MadeDirectories made(path, "check its permissions or choose another -o directory");
   std::shared_ptr<const DirectoryLock> lock;
   try {
     lock = std::make_shared<const DirectoryLock>(path);
@@ -218,7 +188,9 @@ RunDirectory RunDirectory::open(const fs::path& path, const RunSettings& setting
     record.identity = normalised(settings.identity);
     if (inspect(path) == State::kRun) {  // anew: another process may have begun it before we had the lock
       RunRecord kept = read_run_record(path);
-      if (const auto difference = first_difference(kept.identity, record.identity)) {
+      expect_same_model(kept.identity, record.identity, path.string());
+      if (const auto difference =
+              first_difference(without_model(kept.identity), without_model(record.identity))) {
         throw input_error(
             path.string(),
             "expected {} to be {} as in its run.json, got {}; choose another -o directory, or repeat "

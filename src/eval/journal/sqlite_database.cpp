@@ -1,6 +1,7 @@
 #include "eval/journal/sqlite_database.h"
 
 #include <sqlite3.h>
+#include <sys/stat.h>
 
 #include <cstring>
 
@@ -10,14 +11,15 @@
 namespace refocus {
 namespace {
 
-std::string uri_of(const std::filesystem::path& path) {
-  std::string uri = "file:";
+std::string uri_of(const std::filesystem::path& path, const char* query) {
+  std::string uri =
+      path.is_absolute() ? "file://" : "file:";  // the former, since a path may begin with two slashes
   for (const char c : path.string()) {
     const bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
                        std::string_view("/._-").find(c) != std::string_view::npos;
     uri += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
   }
-  return uri + "?immutable=1";
+  return uri + query;
 }
 
 }  // namespace
@@ -26,13 +28,15 @@ void SqliteStatement::Finalize::operator()(sqlite3_stmt* statement) const { ::sq
 void SqliteDatabase::Close::operator()(sqlite3* handle) const { ::sqlite3_close_v2(handle); }
 
 SqliteDatabase::SqliteDatabase(const std::filesystem::path& path, Mode mode) : path_(path) {
-  const bool immutable = mode == Mode::kImmutable;
+  const bool unwritten = mode == Mode::kImmutable || mode == Mode::kWithLog;
+  if (unwritten) opened_ = states();
   int flags = SQLITE_OPEN_EXRESCODE;
   flags |= mode == Mode::kReadWrite ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
-  if (immutable) flags |= SQLITE_OPEN_URI;
+  if (unwritten) flags |= SQLITE_OPEN_URI;
+  const char* query = mode == Mode::kImmutable ? "?immutable=1" : "?vfs=unix-none";
   sqlite3* handle = nullptr;
   const int code =
-      ::sqlite3_open_v2((immutable ? uri_of(path) : path.string()).c_str(), &handle, flags, nullptr);
+      ::sqlite3_open_v2((unwritten ? uri_of(path, query) : path.string()).c_str(), &handle, flags, nullptr);
   handle_.reset(handle);
   if (code != SQLITE_OK) fail(code);
   ::sqlite3_busy_timeout(handle, 5000);
@@ -41,6 +45,11 @@ SqliteDatabase::SqliteDatabase(const std::filesystem::path& path, Mode mode) : p
   ::sqlite3_db_config(handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
   ::sqlite3_db_config(handle, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, nullptr);
   ::sqlite3_db_config(handle, SQLITE_DBCONFIG_ENABLE_VIEW, 0, nullptr);
+  if (mode != Mode::kWithLog) return;
+  // An exclusive connection keeps the index of the log in its own memory, and closing must not write the log
+  // back.
+  ::sqlite3_db_config(handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  run("PRAGMA locking_mode = EXCLUSIVE");
 }
 
 void SqliteDatabase::run(const char* sql) const {
@@ -50,12 +59,37 @@ void SqliteDatabase::run(const char* sql) const {
 
 std::int64_t SqliteDatabase::integer(const char* sql) const {
   SqliteStatement statement(*this, sql);
-  return statement.step() ? statement.integer(0) : 0;
+  const std::int64_t value = statement.step() ? statement.integer(0) : 0;
+  check_unchanged();
+  return value;
 }
 
 std::string SqliteDatabase::text(const char* sql) const {
   SqliteStatement statement(*this, sql);
-  return statement.step() ? statement.text(0) : "";
+  std::string value = statement.step() ? statement.text(0) : "";
+  check_unchanged();
+  return value;
+}
+
+SqliteDatabase::FileState SqliteDatabase::state_of(const std::filesystem::path& file) {
+  struct stat state = {};
+  if (::stat(file.c_str(), &state) != 0) return std::nullopt;
+  return std::pair<std::int64_t, std::int64_t>{
+      state.st_size, std::int64_t{state.st_mtim.tv_sec} * 1'000'000'000 + state.st_mtim.tv_nsec};
+}
+
+std::array<SqliteDatabase::FileState, 2> SqliteDatabase::states() const {
+  std::filesystem::path log = path_;
+  log += "-wal";
+  FileState of_log = state_of(log);
+  if (of_log && of_log->first == 0) of_log.reset();  // an empty log is none
+  return {state_of(path_), of_log};
+}
+
+void SqliteDatabase::check_unchanged() const {
+  if (!opened_ || *opened_ == states()) return;
+  throw input_error(path_.string(),
+                    "was written to by another program while it was read; run the same command again");
 }
 
 void SqliteDatabase::fail(int code) const {
@@ -121,7 +155,10 @@ void SqliteStatement::bind(int parameter, std::string_view value) {
 bool SqliteStatement::step() {
   const int code = ::sqlite3_step(statement_.get());
   if (code == SQLITE_ROW) return true;
-  if (code == SQLITE_DONE) return false;
+  if (code == SQLITE_DONE) {
+    database_->check_unchanged();
+    return false;
+  }
   // The statement holds a lock until it is reset, and the caller may want to try again.
   try {
     database_->fail(code);

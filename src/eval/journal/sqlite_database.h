@@ -2,11 +2,14 @@
 // that say what to do. It knows no table of ours.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 struct sqlite3;
 struct sqlite3_stmt;
@@ -43,8 +46,11 @@ class SqliteDatabase {
  public:
   enum class Mode {
     kReadWrite,  // made where absent
-    kReadOnly,   // beside a writer if need be
-    kImmutable,  // read-only, from a medium that nobody writes to: takes no locks, makes no files
+    kReadOnly,   // beside a writer: shares the index of its log (-shm) with it
+    // Of a file that nobody writes to: take no locks, and make and change no files. Every finished query
+    // checks that the file is as it was when it was opened, and is an InputError where it is not.
+    kImmutable,  // the file as it stands
+    kWithLog,    // with what is in the log (-wal) that a killed program left
   };
 
   SqliteDatabase(const std::filesystem::path& path, Mode mode);
@@ -55,6 +61,9 @@ class SqliteDatabase {
 
   const std::filesystem::path& path() const { return path_; }
 
+  // InputError where somebody wrote to a file that was opened as one that nobody writes to.
+  void check_unchanged() const;
+
   // Throws the InputError that stands for SQLite's last result `code` on this connection.
   [[noreturn]] void fail(int code) const;
   sqlite3* handle() const { return handle_.get(); }
@@ -63,7 +72,13 @@ class SqliteDatabase {
   struct Close {
     void operator()(sqlite3* handle) const;
   };
+  // Of the file and its log: size and time of the last change, nothing where there is no such file.
+  using FileState = std::optional<std::pair<std::int64_t, std::int64_t>>;
+  static FileState state_of(const std::filesystem::path& file);
+  std::array<FileState, 2> states() const;
+
   std::filesystem::path path_;
+  std::optional<std::array<FileState, 2>> opened_;  // of a file that nobody writes to
   std::unique_ptr<sqlite3, Close> handle_;
 };
 

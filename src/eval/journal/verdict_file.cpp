@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "base/text_file.h"
 
 namespace refocus {
@@ -53,7 +54,7 @@ class VerdictReader {
  private:
   [[noreturn]] void fail(std::string_view expected) const {
     throw input_error(where_, "expected {}, got '{}'; give a file of --export-verdicts", expected,
-                      printable(line_.dump(-1, ' ', false, ordered_json::error_handler_t::replace)));
+                      printable(json_text(line_)));
   }
   std::string text(const char* key) const {
     const ordered_json value = line_.value(key, ordered_json());
@@ -111,7 +112,7 @@ std::string verdict_line(const Verdict& verdict) {
   line["reviewer"] = verdict.reviewer;
   line["time"] = verdict.time;
   line["response_hash"] = verdict.response_hash;
-  return line.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+  return json_text(line);
 }
 
 void export_verdicts(const Journal& journal, const std::filesystem::path& path) {
@@ -133,13 +134,9 @@ ImportedVerdicts import_verdicts(const std::filesystem::path& path, Journal& jou
   for (const Verdict& kept : journal.verdicts()) known_lines.insert(verdict_line(kept));
   std::vector<Verdict> added;
   ImportedVerdicts counts;
-  int number = 1;
-  for (std::size_t at = 0; at < text.size(); ++number) {
-    const std::size_t end = std::min(text.find('\n', at), text.size());
-    const std::string where = fmt::format("{}:{}", path.string(), number);
-    const auto json = ordered_json::parse(text.begin() + static_cast<std::ptrdiff_t>(at),
-                                          text.begin() + static_cast<std::ptrdiff_t>(end), nullptr, false);
-    at = end + 1;
+  for (const JsonLine& line : json_lines(text, path.string(), BlankLines::kAtEnd)) {
+    const std::string where = fmt::format("{}:{}", path.string(), line.number);
+    const auto json = parse_ordered_json(line.text, {where, "give a file of --export-verdicts", true});
     Verdict verdict = VerdictReader(json, where).read();
     const auto response = hashes.find({verdict.arm, verdict.subject, verdict.index});
     if (response == hashes.end() || response->second != verdict.response_hash) {

@@ -1,5 +1,6 @@
 #include "eval/report/comparison_files.h"
 
+#include "base/json_reader.h"
 #include "base/text_file.h"
 #include "eval/journal/run_directory.h"
 #include "eval/text/csv_writer.h"
@@ -55,6 +56,11 @@ ordered_json arm_entry(const Tally& tally) {
   e["unparsed_rate"] = or_null(rate(tally.unparsed, tally));
   e["truncated"] = tally.truncated;
   e["truncated_rate"] = or_null(rate(tally.truncated, tally));
+  e["stopped"] = tally.stopped;
+  e["stopped_rate"] = or_null(rate(tally.stopped, tally));
+  e["read_unfinished"] = tally.read_unfinished;
+  e["read_unfinished_correct"] =
+      tally.labelled > 0 ? ordered_json(tally.read_unfinished_correct) : ordered_json();
   e["mean_generated_tokens"] = or_null(tally.mean_generated_tokens());
   e["mean_response_characters"] = or_null(tally.mean_characters());
   return e;
@@ -102,6 +108,10 @@ ordered_json pair_entry(const TaskComparison& task, const PairComparison& pair, 
                         {"difference_interval", or_null(numbers.interval)},
                         {"p", or_null(numbers.p)}};
     if (numbers.differing) set["differing"] = *numbers.differing;
+    if (numbers.f1_difference) {
+      set["f1_difference"] = *numbers.f1_difference;
+      set["f1_difference_interval"] = or_null(numbers.f1_interval);
+    }
     if (task.sets[s].kind == ItemSet::Kind::kSubject) set["p_holm"] = or_null(numbers.p_holm);
     e["sets"].push_back(std::move(set));
   }
@@ -110,7 +120,9 @@ ordered_json pair_entry(const TaskComparison& task, const PairComparison& pair, 
   return e;
 }
 
-std::string text_of(const std::optional<double>& value) { return value ? ordered_json(*value).dump() : ""; }
+std::string text_of(const std::optional<double>& value) {
+  return value ? json_text(ordered_json(*value)) : "";
+}
 
 void append_interval(std::vector<std::string>& row, const std::optional<Interval>& interval) {
   row.push_back(interval ? text_of(interval->low) : "");
@@ -124,6 +136,12 @@ void append_tally(std::vector<std::string>& row, const Tally& tally) {
   row.push_back(text_of(rate(tally.truncated, tally)));
   row.push_back(text_of(tally.mean_generated_tokens()));
   row.push_back(text_of(tally.mean_characters()));
+}
+
+void append_endings(std::vector<std::string>& row, const Tally& tally) {
+  row.push_back(text_of(rate(tally.stopped, tally)));
+  row.push_back(std::to_string(tally.read_unfinished));
+  row.push_back(tally.labelled > 0 ? std::to_string(tally.read_unfinished_correct) : "");
 }
 
 void append_row(std::string& out, const std::vector<std::string>& row) {
@@ -142,6 +160,7 @@ ordered_json comparison_json(const Comparison& comparison, const ComparisonFileO
   file["format"] = "refocus-comparison";
   file["version"] = kVersion;
   file["confidence"] = kConfidence;
+  file["difference_interval"] = kDifferenceInterval;
   file["resamples"] = comparison.resamples;
   file["seed"] = comparison.seed;
   if (!options.runs.empty()) file["runs"] = options.runs;
@@ -174,8 +193,12 @@ std::string comparison_csv(const Comparison& comparison) {
       row.push_back(arm + "_" + field);
     }
   }
-  row.insert(row.end(),
-             {"fixed", "broken", "difference", "difference_low", "difference_high", "p", "p_holm"});
+  row.insert(row.end(), {"fixed", "broken", "difference", "difference_low", "difference_high", "p", "p_holm",
+                         "f1_difference", "f1_difference_low", "f1_difference_high"});
+  for (const std::string arm : {"baseline", "arm"}) {
+    for (const char* field : {"stopped_rate", "read_unfinished", "read_unfinished_correct"})
+      row.push_back(arm + "_" + field);
+  }
   std::string out;
   append_row(out, row);
   for (const TaskComparison& task : comparison.tasks) {
@@ -197,6 +220,10 @@ std::string comparison_csv(const Comparison& comparison) {
         append_interval(row, numbers.interval);
         row.push_back(text_of(numbers.p));
         row.push_back(text_of(numbers.p_holm));
+        row.push_back(text_of(numbers.f1_difference));
+        append_interval(row, numbers.f1_interval);
+        append_endings(row, task.tallies[pair.pair.baseline][s]);
+        append_endings(row, task.tallies[pair.pair.arm][s]);
         append_row(out, row);
       }
     }
@@ -207,8 +234,7 @@ std::string comparison_csv(const Comparison& comparison) {
 Comparison write_comparison(const std::filesystem::path& run_directory) {
   Comparison comparison = compare_runs(read_finished_run(run_directory, {.documents = true}), {}, {});
   const ordered_json file = comparison_json(comparison);
-  write_file_atomically(run_directory / RunDirectory::kComparisonFile,
-                        file.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
+  write_file_atomically(run_directory / RunDirectory::kComparisonFile, json_text(file, 1) + "\n");
   return comparison;
 }
 

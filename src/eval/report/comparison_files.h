@@ -10,6 +10,9 @@
 
 namespace refocus {
 
+// How intervals of differences of accuracies are made, as files say it (stats/tango.h).
+inline constexpr const char* kDifferenceInterval = "tango";
+
 struct ComparisonFileOptions {
   std::vector<std::string> runs;  // the paths of two compared runs; empty for one
   bool responses = false;         // both texts beside every flip

@@ -125,10 +125,22 @@ void write_arms(TextLines& table, const Comparison& comparison, const TaskCompar
     }
     if (!transcript) all("unparsed", [](const Tally& t) { return rate_text(t.unparsed, t); });
     all("truncated", [](const Tally& t) { return rate_text(t.truncated, t); });
+    if (in_any(task, &Tally::stopped)) {
+      all("stopped", [](const Tally& t) { return rate_text(t.stopped, t); });
+    }
+    if (in_any(task, &Tally::read_unfinished)) {
+      all("read, unfinished", [](const Tally& t) { return unfinished_text(t); });
+    }
     all("mean tokens", [](const Tally& t) { return one_decimal(t.mean_generated_tokens()); });
     all("mean characters", [](const Tally& t) { return one_decimal(t.mean_characters()); });
     table.line();
   }
+}
+
+// All questions' difference of F1, as a line below a pair.
+std::string f1_text(const PairedNumbers& all, std::uint64_t seed) {
+  return fmt::format("  F1: {} points with 95% interval (bootstrap, seed {})",
+                     points_with_interval(*all.f1_difference, all.f1_interval), seed);
 }
 
 void write_pair(TextLines& table, const Comparison& comparison, const TaskComparison& task,
@@ -157,6 +169,10 @@ void write_pair(TextLines& table, const Comparison& comparison, const TaskCompar
            right(p_text(numbers.p_holm), kValueWidth) + right(with_thousands(numbers.fixed), kFixedWidth) +
            right(with_thousands(numbers.broken), kBrokenWidth);
   });
+  if (pair.numbers.back().f1_difference) {
+    table.line();
+    table.line(f1_text(pair.numbers.back(), comparison.seed));
+  }
   table.line();
 }
 
@@ -195,11 +211,12 @@ std::string comparison_table(const Comparison& comparison, const ComparisonTable
       table.line();
       write_arms(table, comparison, task, rows, std::max(100, options.columns));
     }
-    table.line(transcript
-                   ? fmt::format("{}: turns whose texts differ", printable(task.task))
-                   : fmt::format("{}: paired differences in points with 95% interval (bootstrap, seed {}), "
-                                 "McNemar's exact p",
-                                 printable(task.task), comparison.seed));
+    table.line(
+        transcript
+            ? fmt::format("{}: turns whose texts differ", printable(task.task))
+            : fmt::format("{}: paired differences in points with 95% interval (Tango's score interval), "
+                          "McNemar's exact p",
+                          printable(task.task)));
     table.line();
     for (const PairComparison& pair : task.pairs) {
       write_pair(table, comparison, task, pair, rows, options.runs);

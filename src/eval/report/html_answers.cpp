@@ -4,7 +4,9 @@
 
 #include <algorithm>
 
+#include "base/json_reader.h"
 #include "eval/score/arm_labels.h"
+#include "eval/task/ending.h"
 #include "eval/text/html_text.h"
 #include "eval/text/table_text.h"
 
@@ -20,9 +22,7 @@ const std::vector<Answer>& answers_of(const ReportView& view, std::size_t arm, s
   return view.comparison.arms[arm].arm.tasks[task].answers.answers;
 }
 
-std::string dumped(const ordered_json& value) {
-  return value.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
-}
+std::string dumped(const ordered_json& value) { return json_text(value); }
 
 // A person's reading has no place in the text.
 bool found_in_text(const Answer& answer) {
@@ -81,15 +81,19 @@ char letter_column(const Answer& answer) {
 }
 
 ordered_json arm_columns(const std::vector<Answer>& answers) {
-  std::string letters, correct, cut;
+  std::string letters, correct, cut, unfinished;
   ordered_json found = ordered_json::array();
   for (const Answer& answer : answers) {
     letters += letter_column(answer);
     correct += !answer.correct ? '-' : *answer.correct ? '1' : '0';
-    cut += answer.response.finish_reason == "length" ? '1' : '0';
+    cut += answer.response.finish_reason == kFinishLength ? '1'
+           : answer.response.finish_reason == kFinishStop ? '2'
+                                                          : '0';
+    unfinished += is_read_unfinished(answer) ? '1' : '0';
     found.push_back(answer.extraction.text ? ordered_json(*answer.extraction.text) : ordered_json());
   }
-  ordered_json columns = {{"letters", letters}, {"correct", correct}, {"cut", cut}};
+  ordered_json columns = {
+      {"letters", letters}, {"correct", correct}, {"cut", cut}, {"unfinished", unfinished}};
   if (letters.find('*') != std::string::npos) columns["found"] = std::move(found);
   return columns;
 }
@@ -138,7 +142,10 @@ std::string likelihood_list(const Answer& answer) {
 }
 
 std::string answer_html(const std::string& label, const Answer& answer) {
-  const std::string verdict = answer.correct ? (*answer.correct ? ", right" : ", wrong") : "";
+  std::string verdict = answer.correct ? (*answer.correct ? ", right" : ", wrong") : "";
+  if (answer.response.finish_reason == kFinishLength) verdict += ", cut off";
+  if (answer.response.finish_reason == kFinishStop) verdict += ", ended by until";
+  if (is_read_unfinished(answer)) verdict += ", read from an unfinished answer";
   return "<div class=\"answer\"><h4>" + html_escape(label) + "</h4><p class=\"verdict\">" +
          html_escape(found_text(answer)) + verdict + "</p><div class=\"response\">" +
          (answer.likelihoods ? likelihood_list(answer) : marked_response(answer)) + "</div></div>\n";

@@ -16,7 +16,8 @@ namespace refocus {
 //   "index-T"      what lists and filters need of every item: {"subjects": [name], "groups": [[subject,
 //   items]],
 //                  "items": [doc_id], "labels": "BC-..", "arms": [{"letters": "A-..", "correct": "10-..",
-//                  "cut": "01.."}], "chunks": [first item of each]}; one character an item, "-" for none.
+//                  "cut": "012..", "unfinished": "01.."}], "chunks": [first item of each]}; one character an
+//                  item, "-" for none; "cut" 1 where it was cut off and 2 where a text of `until` ended it.
 //                  Of short answers also "targets" and each arm's "found": [text], where letters have "*"
 //   "answers-T-K"  the items of chunk K: [[question, [option], [answer of each arm]]], where an answer is
 //                  [text, begin, end, rule, tokens] with begin and end in UTF-16 units, as JavaScript counts,

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include "base/json_reader.h"
 #include "base/text_file.h"
 #include "eval/report/comparison_files.h"
 #include "eval/report/html_answers.h"
@@ -42,7 +43,7 @@ std::string report_block(const ReportView& view, const ordered_json& sweep) {
   report["labels"] = view.labels;
   report["loglikelihood"] = view.loglikelihood;
   report["sweep"] = sweep;
-  return report.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+  return json_text(report);
 }
 
 std::string contents_list(const std::string& body) {

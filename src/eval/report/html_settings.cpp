@@ -2,8 +2,10 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <vector>
 
+#include "base/json_reader.h"
 #include "eval/text/html_text.h"
 #include "web/page.h"
 
@@ -14,7 +16,7 @@ using nlohmann::ordered_json;
 
 std::string plain_text(const ordered_json& value) {
   if (value.is_string()) return value.get<std::string>();
-  return value.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+  return json_text(value);
 }
 
 // A list of plain values on one line; texts with line breaks keep them.
@@ -55,6 +57,14 @@ std::string command_html(const RunRecord& record) {
          "</pre>\n";
 }
 
+// Whether there is a difference of F1 in it.
+bool bootstrapped(const Comparison& comparison) {
+  return std::ranges::any_of(comparison.tasks, [](const TaskComparison& task) {
+    return std::ranges::any_of(
+        task.pairs, [](const PairComparison& pair) { return pair.numbers.back().f1_difference.has_value(); });
+  });
+}
+
 }  // namespace
 
 std::string html_settings(const ReportView& view) {
@@ -77,9 +87,11 @@ std::string html_settings(const ReportView& view) {
     html += "</details>\n";
   }
   html += fmt::format(
-      "<p class=\"note\">Differences have 95% intervals from {} paired bootstrap resamples with seed "
-      "{}.</p>\n",
-      view.comparison.resamples, view.comparison.seed);
+      "<p class=\"note\">Differences of accuracies have Tango’s 95% score intervals for pairs{}.</p>\n",
+      bootstrapped(view.comparison)
+          ? fmt::format(", those of F1 95% intervals from {} paired bootstrap resamples with seed {}",
+                        view.comparison.resamples, view.comparison.seed)
+          : "");
   return html + "</section>\n";
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "eval/report/comparison_text.h"
 #include "eval/score/arm_labels.h"
 #include "eval/text/html_text.h"
 #include "eval/text/table_text.h"
@@ -109,9 +110,12 @@ std::string arms_table(const ReportView& view, const TaskComparison& task) {
                      number_column_head("accuracy, %");
   if (by_length) head += number_column_head("by length, %");
   if (with_f1) head += number_column_head("F1, %");
+  const bool stopped = in_any(task, &Tally::stopped), unfinished = in_any(task, &Tally::read_unfinished);
   if (!view.loglikelihood) {
-    for (const char* name : {"no answer found", "cut off", "empty", "mean tokens"})
-      head += number_column_head(name);
+    head += number_column_head("no answer found") + number_column_head("cut off");
+    if (stopped) head += number_column_head("ended by until");
+    if (unfinished) head += number_column_head("read from an unfinished answer");
+    head += number_column_head("empty") + number_column_head("mean tokens");
   }
   std::string rows;
   for (std::size_t a = 0; a < view.labels.size(); ++a) {
@@ -123,8 +127,10 @@ std::string arms_table(const ReportView& view, const TaskComparison& task) {
     if (by_length) cells += number_cell(html_percent(all.accuracy_by_length()), all.accuracy_by_length());
     if (with_f1) cells += number_cell(html_percent(all.mean_f1()), all.mean_f1());
     if (!view.loglikelihood) {
-      cells += rate_cell(all.unparsed, all) + rate_cell(all.truncated, all) + rate_cell(all.empty, all) +
-               decimal_cell(all.mean_generated_tokens());
+      cells += rate_cell(all.unparsed, all) + rate_cell(all.truncated, all);
+      if (stopped) cells += rate_cell(all.stopped, all);
+      if (unfinished) cells += number_cell(unfinished_text(all), static_cast<double>(all.read_unfinished));
+      cells += rate_cell(all.empty, all) + decimal_cell(all.mean_generated_tokens());
     }
     rows += html_row(cells);
   }
@@ -132,26 +138,32 @@ std::string arms_table(const ReportView& view, const TaskComparison& task) {
                     "<tbody>\n" + rows + "</tbody>\n");
 }
 
+std::string points_cell(const std::optional<double>& difference, const std::optional<Interval>& interval) {
+  return number_cell(difference ? html_with_interval(html_points(*difference), html_points_interval(interval))
+                                : std::string(kMissing),
+                     difference);
+}
+
 std::string difference_cells(const PairedNumbers& numbers) {
-  const std::string difference =
-      numbers.difference
-          ? html_with_interval(html_points(*numbers.difference), html_points_interval(numbers.interval))
-          : std::string(kMissing);
-  return number_cell(difference, numbers.difference) + number_cell(html_p(numbers.p), numbers.p);
+  return points_cell(numbers.difference, numbers.interval) + number_cell(html_p(numbers.p), numbers.p);
 }
 
 std::string pairs_table(const ReportView& view, const TaskComparison& task) {
   std::string rows;
+  const bool with_f1 = std::ranges::any_of(
+      task.pairs, [](const PairComparison& pair) { return pair.numbers.back().f1_difference.has_value(); });
   for (const PairComparison& pair : task.pairs) {
     const PairedNumbers& all = pair.numbers.back();
     rows += html_row(row_head(view.labels[pair.pair.arm]) + text_cell(view.labels[pair.pair.baseline]) +
-                     difference_cells(all) + count_cell(all.fixed) + count_cell(all.broken));
+                     difference_cells(all) + count_cell(all.fixed) + count_cell(all.broken) +
+                     (with_f1 ? points_cell(all.f1_difference, all.f1_interval) : ""));
   }
   const std::string head = column_head("arm") + column_head("baseline") +
                            number_column_head("difference, points") + number_column_head("p") +
-                           number_column_head("fixed") + number_column_head("broken");
+                           number_column_head("fixed") + number_column_head("broken") +
+                           (with_f1 ? number_column_head("F1, points (bootstrap)") : "");
   return html_table(task.task +
-                        ": differences over all questions, with 95% interval (paired bootstrap) and "
+                        ": differences over all questions, with 95% interval (Tango) and "
                         "McNemar’s exact p",
                     head, "<tbody>\n" + rows + "</tbody>\n");
 }

@@ -2,7 +2,9 @@
 
 #include <set>
 
+#include "base/json_reader.h"
 #include "base/text_file.h"
+#include "eval/report/comparison_files.h"
 #include "eval/report/sweep_figure.h"
 #include "eval/score/held_out.h"
 #include "stats/interval.h"
@@ -119,8 +121,7 @@ ordered_json sweep_json(const SweepReport& report) {
   file["format"] = "refocus-sweep";
   file["version"] = kVersion;
   file["confidence"] = kConfidence;
-  file["resamples"] = report.resamples;
-  file["seed"] = report.seed;
+  file["difference_interval"] = kDifferenceInterval;
   file["held_out_seed"] = kHeldOutSeed;
   file["extraction"] = report.extraction;
   file["axes"] = ordered_json::array();
@@ -142,9 +143,7 @@ ordered_json sweep_json(const SweepReport& report) {
 void write_sweep(const std::filesystem::path& run_directory, const SweepReport& report) {
   const std::string figure = sweep_svg(report);
   if (!figure.empty()) write_file_atomically(run_directory / kSweepFigure, figure);
-  write_file_atomically(
-      run_directory / kSweepFile,
-      sweep_json(report).dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
+  write_file_atomically(run_directory / kSweepFile, json_text(sweep_json(report), 1) + "\n");
 }
 
 }  // namespace refocus

@@ -109,13 +109,6 @@ class TaskReporter {
     for (const std::size_t i : items) changes.push_back(change(answers_of(baseline)[i], answers_of(arm)[i]));
   }
 
-  PairedNumbers numbers(const std::vector<std::int8_t>& changes) const {
-    ComparisonOptions options;
-    options.resamples = comparison_.resamples;
-    options.seed = comparison_.seed;
-    return paired_numbers(changes, options);
-  }
-
   // The point with most right answers on that half: of several, the one with the smallest x in the first
   // curve that has it.
   HeldOutBest best_on(const std::vector<SweepCurve>& curves, const std::string& prompt,
@@ -156,12 +149,12 @@ class TaskReporter {
       best.baseline = tally_over(baseline, other);
       std::vector<std::int8_t> changes;
       append_changes(baseline, arm, other, changes);
-      best.difference = numbers(changes);
+      best.difference = paired_numbers(changes);
       all.insert(all.end(), changes.begin(), changes.end());
       out.crossed.add(best.reported_on);
       out.crossed_baseline.add(best.baseline);
     }
-    out.crossed_difference = numbers(all);
+    out.crossed_difference = paired_numbers(all);
     return out;
   }
 
@@ -178,8 +171,6 @@ SweepReport sweep_report(const Sweep& sweep, const Comparison& comparison) {
   out.sweep = sweep;
   for (const ComparedArm& arm : comparison.arms) out.arms.push_back(arm.arm.name);
   out.extraction = comparison.arms.front().arm.rules;
-  out.resamples = comparison.resamples;
-  out.seed = comparison.seed;
   for (std::size_t task = 0; task < comparison.tasks.size(); ++task) {
     out.tasks.push_back(TaskReporter(out, comparison, task).report());
   }

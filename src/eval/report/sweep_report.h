@@ -58,8 +58,6 @@ struct SweepReport {
   std::vector<std::string> arms;  // the names of the comparison's arms
   std::string extraction;         // how letters were read
   std::vector<SweepTask> tasks;
-  std::int64_t resamples = 0;  // of the bootstrap
-  std::uint64_t seed = 0;
 };
 
 // Of a run whose interventions expand_sweep made, compared without another baseline.

@@ -46,6 +46,19 @@ std::string counts(const Tally& tally) {
          right(rate_text(tally.truncated, tally), kTruncated);
 }
 
+// Below a curve, what few curves have: "read from unfinished answers: none 3 (1 right), 0.5 4 (0 right)".
+template <class TextOf>
+void write_note(TextLines& table, const SweepCurve& curve, const char* what, std::int64_t Tally::*count,
+                const TextOf& text_of) {
+  std::string list;
+  const auto add = [&](const std::string& name, const Tally& tally) {
+    if (tally.*count > 0) list += fmt::format("{} {} {}", list.empty() ? "" : ",", name, text_of(tally));
+  };
+  add("none", curve.baseline_tally);
+  for (const SweepPoint& point : curve.points) add(fmt::format("{}", point.x), point.tally);
+  if (!list.empty()) write_wrapped(table, fmt::format("{}:{}", what, list));
+}
+
 void write_curve(TextLines& table, const SweepCurve& curve, const std::string& axis) {
   const bool scored = curve.baseline_tally.scored > 0;
   table.line(right(axis, kValue) + right("accuracy", kAccuracy) + right("difference", kDifference) +
@@ -60,6 +73,9 @@ void write_curve(TextLines& table, const SweepCurve& curve, const std::string& a
                right(p_text(numbers.p_holm), kP) + right(with_thousands(numbers.fixed), kFixed) +
                right(with_thousands(numbers.broken), kBroken) + counts(point.tally));
   }
+  write_note(table, curve, "ended by a text of until", &Tally::stopped,
+             [](const Tally& tally) { return with_thousands(tally.stopped); });
+  write_note(table, curve, "read from unfinished answers", &Tally::read_unfinished, unfinished_text);
   table.line();
 }
 
@@ -110,11 +126,10 @@ void write_task(TextLines& table, const SweepReport& report, const SweepTask& ta
   table.line(fmt::format("{}: {} question{}, {} swept point{}", printable(task.task),
                          with_thousands(all.answered), all.answered == 1 ? "" : "s", points,
                          points == 1 ? "" : "s"));
-  write_wrapped(table,
-                fmt::format("accuracy in % with 95% interval (Wilson); difference to none in points with 95% "
-                            "interval (bootstrap, seed {}), McNemar's exact p, and p after Holm over the "
-                            "points of this table",
-                            report.seed));
+  write_wrapped(
+      table,
+      "accuracy in % with 95% interval (Wilson); difference to none in points with 95% interval "
+      "(Tango's score interval), McNemar's exact p, and p after Holm over the points of this table");
   table.line();
   for (const SweepCurve& curve : task.curves) {
     const RebalanceSpec& parameters = curve.points.front().parameters;

@@ -10,19 +10,15 @@
 #include "base/utf8.h"
 #include "eval/journal/likelihood_answer.h"
 #include "eval/run/likelihood_scorer.h"
+#include "eval/task/ending.h"
 #include "eval/task/transcript.h"
+#include "eval/text/code_points.h"
 #include "eval/text/progress.h"
 #include "tokenizer/streaming_decoder.h"
 
 namespace refocus {
 
 namespace {
-
-std::string stripped(const std::string& text) {
-  constexpr const char* kWhite = " \t\n\v\f\r";
-  const std::size_t begin = text.find_first_not_of(kWhite);
-  return begin == std::string::npos ? "" : text.substr(begin, text.find_last_not_of(kWhite) - begin + 1);
-}
 
 // A question in an arm. A later turn of a transcript has its prompt only once those before it are answered.
 struct Job {
@@ -91,10 +87,10 @@ Response to_response(const EvalModel& model, const std::vector<std::string>& unt
   response.generated_tokens = static_cast<std::int64_t>(result.tokens.size());
   if (result.stopped) result.tokens.pop_back();
   std::string text = model.tokenizer.decode(result.tokens);
-  response.finish_reason = result.stopped ? "eos" : "length";
+  response.finish_reason = result.stopped ? kFinishEos : kFinishLength;
   if (const std::size_t end = first_end(text, until); end != std::string::npos) {
     text.resize(end);
-    response.finish_reason = "stop";
+    response.finish_reason = kFinishStop;
   }
   response.text = stripped(text);
   return response;
@@ -108,7 +104,7 @@ void generate(const EvalModel& model, const EvalSettings& settings, const Plan& 
     // A turn that the turns before it leave no room for stays without an answer.
     for (; next < jobs.size() && std::ssize(jobs[next].asked().tokens) >= plan.context; ++next) {
       Response response;
-      response.finish_reason = "length";
+      response.finish_reason = kFinishLength;
       on_response(jobs[next], std::move(response), {});
     }
     if (next == jobs.size()) return std::nullopt;

@@ -11,7 +11,8 @@ namespace refocus {
 namespace fs = std::filesystem;
 
 std::string read_perplexity_text(const fs::path& file) {
-  std::string text = read_text_file(file);
+  const std::string bytes = read_binary_file(file);
+  std::string text(without_byte_order_mark(bytes, file.string()));
   if (text.empty()) throw input_error(file.string(), "expected a text, got an empty file; name another");
   for (std::string_view rest = text; !rest.empty();) {
     const Utf8Step step = utf8_step(rest);
@@ -19,7 +20,7 @@ std::string read_perplexity_text(const fs::path& file) {
       throw input_error(file.string(),
                         "expected UTF-8, got an invalid sequence at byte {}; convert the file, as with "
                         "iconv -f ENCODING -t UTF-8",
-                        text.size() - rest.size());
+                        bytes.size() - rest.size());
     }
     rest.remove_prefix(static_cast<std::size_t>(step.length));
   }

@@ -12,8 +12,8 @@
 
 namespace refocus {
 
-// A UTF-8 file, byte for byte: no line ending is changed and no byte order mark taken away. InputError where
-// it cannot be read, is empty, or is not valid UTF-8.
+// A UTF-8 file, byte for byte but for a byte order mark at its start: no line ending is changed. InputError
+// where it cannot be read, is empty, or is not valid UTF-8.
 std::string read_perplexity_text(const std::filesystem::path& file);
 
 // The text's tokens, with the BOS that the tokenizer's settings put before it, once, and the EOS if they put

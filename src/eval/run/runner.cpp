@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "eval/extract/short_answer.h"
 #include "eval/journal/fingerprint.h"
 #include "eval/journal/journal.h"
@@ -53,49 +54,9 @@ std::string examples_fingerprint(const EvalSettings& settings) {
   return data_fingerprint({all});
 }
 
-ordered_json identity_of(const EvalModel& model, const EvalSettings& settings, const Plan& plan) {
-  constexpr int kLikelihoodPrompts =
-      1;  // raised when src/eval/task/likelihood_prompt.cpp words them otherwise
-  ordered_json prompts, task_files, arm_names = ordered_json::array(), tasks = ordered_json::array(),
-                                    subjects = ordered_json::array();
-  std::int64_t items = 0;
-  const bool scored = is_scored(settings);
-  for (const Task& task : settings.tasks) {
-    tasks.push_back(task.name);
-    for (const std::string& subject : task.subjects) subjects.push_back(subject);
-    items += static_cast<std::int64_t>(task.items.size());
-    if (const TaskKind& kind = kind_of(task); kind.is_own()) {
-      task_files[task.name] = ordered_json::parse(kind.definition);
-    } else if (!scored) {
-      prompts[task.name] = profile_texts(settings, task);
-    }
-  }
-  for (const PlannedArm& arm : plan.arms) arm_names.push_back(arm.name);
-  ordered_json identity = {{"model_fingerprint", model.fingerprint},
-                           {"tasks", tasks},
-                           {"subjects", subjects},
-                           {"items", items},
-                           {"data_fingerprint", data_fingerprint(settings.tasks)}};
-  if (!prompts.is_null()) identity["prompts"] = prompts;
-  if (!task_files.is_null()) identity["task_files"] = task_files;
-  identity["arms"] = arm_names;
-  const char* how = scored ? "loglikelihood" : "generation";
-  if (scored) {
-    identity[how] = {{"prompts", kLikelihoodPrompts}, {"shots", settings.shots}};
-    if (settings.shots > 0) identity[how]["examples_fingerprint"] = examples_fingerprint(settings);
-  } else {
-    identity[how] = {
-        {"max_new_tokens", settings.max_new_tokens}, {"context", plan.context}, {"temperature", 0}};
-  }
-  if (const DType type = model.transformer.kv_type(); type != DType::kF32) {
-    identity[how]["kv_type"] = name_of(type);
-  }
-  return identity;
-}
-
 RunSettings run_settings(const EvalModel& model, const EvalSettings& settings, const Plan& plan) {
   RunSettings out;
-  out.identity = identity_of(model, settings, plan);
+  out.identity = run_identity(model, settings, plan);
   out.details = {{"version", settings.version}, {"model_path", model.path}};
   if (!is_scored(settings)) {
     out.details["profile"] = settings.profile.name;
@@ -142,18 +103,57 @@ void keep_questions(const EvalSettings& settings, const Plan& plan, Journal& jou
 
 }  // namespace
 
+ordered_json run_identity(const EvalModel& model, const EvalSettings& settings, const Plan& plan) {
+  constexpr int kLikelihoodPrompts =
+      1;  // raised when src/eval/task/likelihood_prompt.cpp words them otherwise
+  ordered_json prompts, task_files, arm_names = ordered_json::array(), tasks = ordered_json::array(),
+                                    subjects = ordered_json::array();
+  std::int64_t items = 0;
+  const bool scored = is_scored(settings);
+  for (const Task& task : settings.tasks) {
+    tasks.push_back(task.name);
+    for (const std::string& subject : task.subjects) subjects.push_back(subject);
+    items += static_cast<std::int64_t>(task.items.size());
+    if (const TaskKind& kind = kind_of(task); kind.is_own()) {
+      task_files[task.name] = parse_ordered_json(kind.definition, {task.name});
+    } else if (!scored) {
+      prompts[task.name] = profile_texts(settings, task);
+    }
+  }
+  for (const PlannedArm& arm : plan.arms) arm_names.push_back(arm.name);
+  ordered_json identity = {{kModelFiles, model.hashes},
+                           {"tasks", tasks},
+                           {"subjects", subjects},
+                           {"items", items},
+                           {"data_fingerprint", data_fingerprint(settings.tasks)}};
+  if (!prompts.is_null()) identity["prompts"] = prompts;
+  if (!task_files.is_null()) identity["task_files"] = task_files;
+  identity["arms"] = arm_names;
+  const char* how = scored ? "loglikelihood" : "generation";
+  if (scored) {
+    identity[how] = {{"prompts", kLikelihoodPrompts}, {"shots", settings.shots}};
+    if (settings.shots > 0) identity[how]["examples_fingerprint"] = examples_fingerprint(settings);
+  } else {
+    identity[how] = {
+        {"max_new_tokens", settings.max_new_tokens}, {"context", plan.context}, {"temperature", 0}};
+  }
+  if (const DType type = model.transformer.kv_type(); type != DType::kF32) {
+    identity[how]["kv_type"] = name_of(type);
+  }
+  return identity;
+}
+
 std::filesystem::path default_run_directory(const std::vector<std::string>& tasks, const std::string& model,
                                             const ordered_json& identity) {
-  constexpr auto kReplace = ordered_json::error_handler_t::replace;
   // Keys in alphabetical order: that of the fields must not matter.
-  const nlohmann::json sorted = nlohmann::json::parse(identity.dump(-1, ' ', false, kReplace));
+  const nlohmann::json sorted = parse_json(json_text(identity), {"settings"});
   std::string name;
   for (const std::string& task : tasks) name += task + "-";
   name += model.substr(0, 100);
   for (char& c : name) {
     if (!is_safe_file_name(std::string("x") + c)) c = '-';
   }
-  return std::filesystem::path("runs") / (name + "-" + sha256_hex(sorted.dump()).substr(0, 8));
+  return std::filesystem::path("runs") / (name + "-" + sha256_hex(json_text(sorted)).substr(0, 8));
 }
 
 EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings) {
@@ -174,6 +174,7 @@ EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings)
   tell_resumed(run, journal);
   keep_questions(settings, plan, journal);
   ask(model, settings, plan, journal);
+  expect_not_overwritten(model.files);
   EvalOutcome outcome{directory, {}, {}, {}};
   for (const PlannedArm& arm : plan.arms)
     outcome.scores.push_back(report(model, settings, run, arm, journal));

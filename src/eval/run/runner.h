@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/used_file.h"
 #include "eval/report/sweep_report.h"
 #include "eval/score/comparison.h"
 #include "eval/score/summary_table.h"
@@ -26,9 +27,10 @@ struct EvalModel {
   Transformer& transformer;
   const Tokenizer& tokenizer;
   std::vector<std::int32_t> eos_ids;
-  std::string path;         // for the record
-  std::string name;         // short: a default run directory is named after it
-  std::string fingerprint;  // see eval/journal/fingerprint.h
+  std::string path;             // for the record
+  std::string name;             // short: a default run directory is named after it
+  std::vector<UsedFile> files;  // that it was read from
+  FileHashes hashes;            // of them
 };
 
 struct EvalSettings {
@@ -50,6 +52,11 @@ struct EvalSettings {
   std::string version;                  // the program's, for the record
   std::string command;                  // the command line, for the record; may be empty
 };
+
+struct Plan;  // eval/run/plan.h
+
+// Everything that decides the answers, as run.json has it (docs/run-directory.md).
+nlohmann::ordered_json run_identity(const EvalModel& model, const EvalSettings& settings, const Plan& plan);
 
 // The name of a run's directory where none was chosen: runs/TASK-MODEL-HASH, with a hash of the run's
 // identity, so that the same experiment goes on in its own directory and another one never meets it. What is

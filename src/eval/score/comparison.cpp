@@ -9,6 +9,7 @@
 #include "stats/bootstrap.h"
 #include "stats/holm.h"
 #include "stats/mcnemar.h"
+#include "stats/tango.h"
 #include "stats/wilson.h"
 
 namespace refocus {
@@ -190,6 +191,21 @@ std::vector<std::int8_t> differences(const std::vector<Answer>& before, const st
   return out;
 }
 
+// The difference of the mean F1 of the members that have one, with its interval; nothing where none has.
+void add_f1(const std::vector<Answer>& before, const std::vector<Answer>& after,
+            const std::vector<std::size_t>& members, const ComparisonOptions& options, PairedNumbers& out) {
+  std::vector<double> changes;
+  double sum = 0;
+  for (const std::size_t i : members) {
+    if (!before[i].f1 || !after[i].f1) continue;
+    changes.push_back(*after[i].f1 - *before[i].f1);
+    sum += changes.back();
+  }
+  if (changes.empty()) return;
+  out.f1_difference = sum / static_cast<double>(changes.size());
+  out.f1_interval = paired_bootstrap_interval(changes, options.resamples, options.seed);
+}
+
 // How many of a transcript's turns have other words in the arm; nothing for a task that is scored.
 std::optional<std::int64_t> differing_turns(const std::vector<Answer>& before,
                                             const std::vector<Answer>& after,
@@ -232,7 +248,8 @@ TaskComparison compare_task(const Arms& arms, const std::vector<ArmPair>& pairs,
     const std::size_t p = static_cast<std::size_t>(job) / sets;
     const std::size_t s = sets - 1 - static_cast<std::size_t>(job) % sets;  // the largest sets first
     const std::vector<Answer>&before = answers(pairs[p].baseline), &after = answers(pairs[p].arm);
-    out.pairs[p].numbers[s] = paired_numbers(differences(before, after, grouping.members[s]), options);
+    out.pairs[p].numbers[s] = paired_numbers(differences(before, after, grouping.members[s]));
+    add_f1(before, after, grouping.members[s], options, out.pairs[p].numbers[s]);
     out.pairs[p].numbers[s].differing = differing_turns(before, after, grouping.members[s]);
   });
   for (PairComparison& pair : out.pairs) {
@@ -283,7 +300,7 @@ std::int8_t change(const Answer& before, const Answer& after) {
   return static_cast<std::int8_t>(int{*after.correct} - int{*before.correct});
 }
 
-PairedNumbers paired_numbers(const std::vector<std::int8_t>& changes, const ComparisonOptions& options) {
+PairedNumbers paired_numbers(const std::vector<std::int8_t>& changes) {
   PairedNumbers out;
   out.items = static_cast<std::int64_t>(changes.size());
   if (changes.empty()) return out;
@@ -291,8 +308,7 @@ PairedNumbers paired_numbers(const std::vector<std::int8_t>& changes, const Comp
   out.broken = std::count(changes.begin(), changes.end(), -1);
   out.difference = static_cast<double>(out.fixed - out.broken) / static_cast<double>(out.items);
   out.p = mcnemar_exact_p(out.fixed, out.broken);
-  const bool none = out.fixed == 0 && out.broken == 0;  // then every resample is the same
-  out.interval = none ? Interval{} : paired_bootstrap_interval(changes, options.resamples, options.seed);
+  out.interval = tango_interval(out.fixed, out.broken, out.items);
   return out;
 }
 

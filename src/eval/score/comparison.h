@@ -38,10 +38,14 @@ struct PairedNumbers {
   std::int64_t broken = 0;  // right in the baseline, wrong in the arm
   // Absent where there are no such items:
   std::optional<double> difference;       // (fixed - broken) / items
-  std::optional<Interval> interval;       // paired bootstrap
+  std::optional<Interval> interval;       // Tango's, of paired proportions
   std::optional<double> p;                // McNemar, exact
   std::optional<double> p_holm;           // subjects only, over the subjects of the task
   std::optional<std::int64_t> differing;  // transcripts only: turns whose texts are not the same
+  // Short answers with F1 only: the difference of its means, and its paired bootstrap interval, which is
+  // absent where the difference is the same in all items.
+  std::optional<double> f1_difference;
+  std::optional<Interval> f1_interval;
 };
 
 // An item whose correctness differs.
@@ -67,13 +71,13 @@ struct TaskComparison {
 struct Comparison {
   std::vector<ComparedArm> arms;  // owns the answers that flips point to
   std::vector<TaskComparison> tasks;
-  std::int64_t resamples = 0;
+  std::int64_t resamples = 0;  // of the bootstrap of F1
   std::uint64_t seed = 0;
 };
 
 struct ComparisonOptions {
   std::string baseline;  // an arm of the first run that all others are compared with; see plan_pairs
-  std::int64_t resamples = 10'000;
+  std::int64_t resamples = 10'000;  // of the bootstrap of F1
   std::uint64_t seed = 0;
   bool pairs_needed = true;  // whether arms that cannot be paired (a single one) are an error
 };
@@ -93,8 +97,8 @@ Comparison compare_runs(std::vector<FinishedArm> first, std::vector<FinishedArm>
 // What became of one item: 1 fixed, -1 broken, 0 the same. Both answers are judged.
 std::int8_t change(const Answer& before, const Answer& after);
 
-// The numbers of items with these changes, by the resamples and the seed of `options`.
-PairedNumbers paired_numbers(const std::vector<std::int8_t>& changes, const ComparisonOptions& options);
+// The numbers of items with these changes, without those of F1.
+PairedNumbers paired_numbers(const std::vector<std::int8_t>& changes);
 
 // The Wilson interval of an accuracy, absent where there is none.
 std::optional<Interval> accuracy_interval(const Tally& tally);

@@ -8,11 +8,13 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json_node.h"
 #include "base/text_file.h"
 #include "eval/journal/journal.h"
 #include "eval/journal/likelihood_answer.h"
 #include "eval/journal/run_directory.h"
 #include "eval/score/arm_report.h"
+#include "eval/task/ending.h"
 #include "eval/task/file_names.h"
 #include "eval/task/task_kind.h"
 
@@ -21,6 +23,9 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::ordered_json;
+using Node = JsonNode<ordered_json>;
+
+constexpr const char* kRemedy = "repeat the eval command, which writes the file anew";
 
 // Reads the lines of samples files; simdjson, since a run has hundreds of megabytes of them.
 class SamplesReader {
@@ -46,11 +51,12 @@ class SamplesReader {
       const std::size_t length =
           end == nullptr ? size - begin
                          : static_cast<std::size_t>(static_cast<const char*>(end) - text.data()) - begin;
+      check_json(std::string_view(text).substr(begin, length), {line_of(path, number + 1), kRemedy, true});
       try {
         sample(simdjson::padded_string_view(text.data() + begin, length, text.size() - begin), subject, task,
                out);
       } catch (const simdjson::simdjson_error& e) {
-        damaged(path, number + 1, e.what());
+        damaged(path, number + 1, fault_of(e.error()));
       }
       const std::int64_t index = task.items.back().index;
       if (index <= last) damaged(path, number + 1, "doc_id does not ascend");
@@ -60,11 +66,28 @@ class SamplesReader {
   }
 
  private:
+  static std::string line_of(const fs::path& path, std::int64_t line) {
+    return fmt::format("{}:{}", path.string(), line);
+  }
+
   [[noreturn]] static void damaged(const fs::path& path, std::int64_t line, const char* why) {
-    throw input_error(path.string(),
-                      "expected an answer as `refocus eval` writes it in line {}, got something else ({}); "
-                      "repeat the eval command, which writes the file anew",
-                      line, printable(why, 120));
+    throw input_error(line_of(path, line),
+                      "expected an answer as `refocus eval` writes it, got one where {}; {}", why, kRemedy);
+  }
+
+  // What is wrong with a line of JSON that reads without errors.
+  static const char* fault_of(simdjson::error_code error) {
+    switch (error) {
+      case simdjson::NO_SUCH_FIELD:
+        return "a field is missing";
+      case simdjson::INCORRECT_TYPE:
+        return "a field has another type";
+      case simdjson::INDEX_OUT_OF_BOUNDS:
+      case simdjson::EMPTY:
+        return "a list has another length";
+      default:
+        return "a number is out of its range";
+    }
   }
 
   static std::string text_of(simdjson::ondemand::value value) {
@@ -89,6 +112,7 @@ class SamplesReader {
     if (loglikelihood_) {
       read_likelihoods(fields["filtered_resps"].get_array(), answer);
     } else {
+      answer.response.prompt = text_of(fields["arguments"]["gen_args_0"]["arg_0"]);
       for (simdjson::ondemand::value texts : fields["resps"].get_array()) {
         for (simdjson::ondemand::value text : texts.get_array()) answer.response.text = text_of(text);
       }
@@ -106,6 +130,11 @@ class SamplesReader {
     answer.response.finish_reason = text_of(fields["finish_reason"]);
     answer.response.prompt_tokens = fields["prompt_tokens"].get_int64();
     answer.response.generated_tokens = fields["generated_tokens"].get_int64();
+    // Made anew, since files of older versions do not say it.
+    answer.unfinished =
+        !loglikelihood_ && !answer.open_ended && is_unfinished(answer.response, answer.extraction);
+    answer.response.prompt.clear();
+    answer.response.prompt.shrink_to_fit();
     answer.response.subject = subject;
     answer.response.index = item.index;
     task.items.push_back(std::move(item));
@@ -193,16 +222,17 @@ class SamplesReader {
 };
 
 // What the results say of a task of a user's file; null where it is a built-in one.
-std::shared_ptr<const TaskKind> own_kind(const std::string& name, const ordered_json& config) {
+std::shared_ptr<const TaskKind> own_kind(const std::string& name, const Node& config) {
   const auto type = config.at("metadata").find("type");
-  if (type == config.at("metadata").end()) return nullptr;
+  if (!type) return nullptr;
   TaskKind kind;
   kind.name = name;
-  kind.type = parse_type(type->get<std::string>()).value_or(AnswerType::kChoice);
-  kind.has_subjects = config.at("task") != name;
-  for (const ordered_json& metric : config.at("metric_list")) {
-    if (metric.at("metric") == "numeric") kind.short_answer.metric = ShortMetric::kNumeric;
-    if (metric.at("metric") == "f1") kind.short_answer.metric = ShortMetric::kF1;
+  kind.type = parse_type(type->text()).value_or(AnswerType::kChoice);
+  kind.has_subjects = config.at("task").text() != name;
+  for (const Node& metric : config.at("metric_list").items()) {
+    const std::string& called = metric.at("metric").text();
+    if (called == "numeric") kind.short_answer.metric = ShortMetric::kNumeric;
+    if (called == "f1") kind.short_answer.metric = ShortMetric::kF1;
   }
   kind.definition = "{}";
   return std::make_shared<const TaskKind>(std::move(kind));
@@ -215,44 +245,35 @@ ordered_json parse_results(const fs::path& path, const fs::path& run) {
                       "{} to finish it",
                       printable(run.string(), 200));
   }
-  ordered_json results = ordered_json::parse(read_text_file(path), nullptr, false);
-  if (!results.is_object()) {
-    throw input_error(path.string(),
-                      "expected a JSON object, got something else; repeat the eval command of {}",
-                      printable(run.string(), 200));
-  }
-  return results;
+  return parse_ordered_json_object(read_text_file(path), {path.string(), kRemedy});
 }
 
-// What is needed of run.json and results_refocus.json; JSON of another shape is an exception of its library.
+// What is needed of run.json and results_refocus.json.
 class ArmReader {
  public:
-  ArmReader(const fs::path& run, const ordered_json& identity, SamplesReader& samples)
+  ArmReader(const fs::path& run, const Node& identity, SamplesReader& samples)
       : run_(run), identity_(identity), samples_(samples) {}
 
   FinishedArm read(const std::string& name) {
     const fs::path directory = run_ / "arms" / checked_file_name(name);
     const fs::path path = directory / "results_refocus.json";
-    const ordered_json results = parse_results(path, run_);
-    try {
-      FinishedArm arm;
-      arm.name = name;
-      arm.prompt = results.at("config").at("prompt");
-      arm.intervention = results.at("config").at("intervention");
-      arm.rules = results.at("config").at("extraction");
-      arm.ignores_verdicts = results.at("config").value("verdicts", "") == kVerdictsIgnored;
-      samples_.expect_likelihoods(arm.prompt == prompt_kind_name(PromptKind::kLoglikelihood));
-      std::int64_t items = 0;
-      for (const std::string task : identity_.at("tasks")) {
-        arm.tasks.push_back(read_task(directory, task, results));
-        items += static_cast<std::int64_t>(arm.tasks.back().hashes.size());
-      }
-      if (items != identity_.at("items").get<std::int64_t>()) unfinished(path, identity_.at("items"), items);
-      return arm;
-    } catch (const ordered_json::exception& e) {
-      throw input_error(path.string(), "expected results of `refocus eval`, got: {}; repeat the eval command",
-                        printable(e.what(), 160));
+    const ordered_json file = parse_results(path, run_);
+    const Node results(file, {path.string(), kRemedy}), config = results.at("config");
+    FinishedArm arm;
+    arm.name = name;
+    arm.prompt = config.at("prompt").text();
+    arm.intervention = config.at("intervention").text();
+    arm.rules = config.at("extraction").text();
+    const auto verdicts = config.find("verdicts");
+    arm.ignores_verdicts = verdicts && verdicts->text() == kVerdictsIgnored;
+    samples_.expect_likelihoods(arm.prompt == prompt_kind_name(PromptKind::kLoglikelihood));
+    std::int64_t items = 0;
+    for (const Node& task : identity_.at("tasks").items()) {
+      arm.tasks.push_back(read_task(directory, task.text(), results));
+      items += static_cast<std::int64_t>(arm.tasks.back().hashes.size());
     }
+    if (const std::int64_t all = identity_.at("items").whole(); items != all) unfinished(path, all, items);
+    return arm;
   }
 
  private:
@@ -265,34 +286,34 @@ class ArmReader {
 
   // The results' name for a subject of the task, which for some tasks depends on whether it is the only one;
   // empty where the subject is another task's.
-  static std::string leaf_name(const std::string& task, const std::string& subject,
-                               const ordered_json& configs) {
+  static std::string leaf_name(const std::string& task, const std::string& subject, const Node& configs) {
     for (const std::size_t subjects : {1u, 2u}) {
       const Task named{task, std::vector<std::string>(subjects, subject), {}};
       const std::string leaf = harness_task_name(named, subject);
-      if (configs.contains(leaf) && configs.at(leaf).at("dataset_name") == subject) return leaf;
+      const auto config = configs.find(leaf);
+      if (config && config->at("dataset_name").text() == subject) return leaf;
     }
     return "";
   }
 
   // The category that the results have the subject in, which the data said; empty for none.
-  static std::string category_of(const std::string& task, const std::string& leaf,
-                                 const ordered_json& results) {
+  static std::string category_of(const std::string& task, const std::string& leaf, const Node& results) {
     for (const char* category : {"stem", "humanities", "social_sciences", "other"}) {
-      const auto& groups = results.at("group_subtasks");
-      const auto group = groups.find(task + "_" + category);
-      if (group != groups.end() && std::find(group->begin(), group->end(), leaf) != group->end()) {
+      const auto group = results.at("group_subtasks").find(task + "_" + category);
+      if (!group) continue;
+      const auto members = group->items();
+      if (std::ranges::any_of(members, [&](const Node& member) { return member.text() == leaf; }))
         return category;
-      }
     }
     return "";
   }
 
-  FinishedTask read_task(const fs::path& directory, const std::string& name, const ordered_json& results) {
+  FinishedTask read_task(const fs::path& directory, const std::string& name, const Node& results) {
     auto task = std::make_unique<Task>();
     FinishedTask out;
     task->name = name;
-    for (const std::string subject : identity_.at("subjects")) {
+    for (const Node& listed : identity_.at("subjects").items()) {
+      const std::string& subject = listed.text();
       const std::string leaf = leaf_name(name, subject, results.at("configs"));
       if (leaf.empty()) continue;
       const fs::path path = directory / ("samples_" + checked_file_name(leaf) + "_refocus.jsonl");
@@ -301,7 +322,7 @@ class ArmReader {
       samples_.expect_task(kind_of(*task));
       samples_.read(path, subject, *task, out);
       const auto got = static_cast<std::int64_t>(task->items.size() - before);
-      const std::int64_t expected = results.at("n-samples").at(leaf).at("original");
+      const std::int64_t expected = results.at("n-samples").at(leaf).at("original").whole();
       if (got != expected) unfinished(path, expected, got);
       task->subjects.push_back(subject);
       if (const auto category = category_of(name, leaf, results); !category.empty()) {
@@ -315,7 +336,7 @@ class ArmReader {
   }
 
   const fs::path& run_;
-  const ordered_json& identity_;
+  Node identity_;
   SamplesReader& samples_;
 };
 
@@ -336,15 +357,17 @@ void apply_verdicts(const Verdicts& verdicts, FinishedArm& arm) {
 std::vector<FinishedArm> read_finished_run(const fs::path& run_directory, const FinishedRunOptions& options) {
   const RunRecord record = read_run_record(run_directory);
   SamplesReader samples(options);
-  ArmReader reader(run_directory, record.identity, samples);
+  const Node identity(record.identity, {(run_directory / "run.json").string(), "restore a copy of the run"});
+  ArmReader reader(run_directory, identity, samples);
   std::vector<FinishedArm> arms;
-  const ordered_json names = record.identity.value("arms", ordered_json());
-  if (!names.is_array() || names.empty()) {
+  const auto listed = identity.find("arms");
+  const std::vector<Node> names = listed ? listed->items() : std::vector<Node>();
+  if (names.empty()) {
     throw input_error(run_directory.string(),
                       "expected a run.json that lists its arms, got none; give a directory that `refocus "
                       "eval` wrote");
   }
-  for (const ordered_json& name : names) arms.push_back(reader.read(name.is_string() ? name : ""));
+  for (const Node& name : names) arms.push_back(reader.read(name.text()));
   if (!fs::exists(run_directory / Journal::kFileName)) return arms;
   const Verdicts verdicts(Journal::open_read_only(run_directory).verdicts());
   for (FinishedArm& arm : arms) {

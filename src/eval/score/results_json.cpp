@@ -1,5 +1,6 @@
 // results_refocus.json: the aggregated numbers in the layout of lm-evaluation-harness.
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "eval/score/results.h"
 #include "eval/task/file_names.h"
 #include "eval/task/likelihood_prompt.h"
@@ -41,6 +42,12 @@ ordered_json entry(const TaskKind& kind, const Tally& tally, const std::string& 
   if (loglikelihood) return e;
   if (kind.type != AnswerType::kTranscript) e["unparsed"] = tally.unparsed;
   e["truncated"] = tally.truncated;
+  e["stopped"] = tally.stopped;
+  if (kind.type != AnswerType::kTranscript) {
+    e["read_unfinished"] = tally.read_unfinished;
+    e["read_unfinished_correct"] =
+        tally.labelled > 0 ? ordered_json(tally.read_unfinished_correct) : ordered_json();
+  }
   e["empty"] = tally.empty;
   e["manual"] = tally.manual;
   e["generated_tokens"] = tally.generated_tokens;
@@ -159,7 +166,7 @@ class ResultsBuilder {
 std::string results_json(const std::vector<TaskScores>& scores, const ReportOptions& options) {
   ResultsBuilder builder(options);
   for (const TaskScores& task : scores) builder.add(task);
-  return builder.take().dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+  return json_text(builder.take(), 2) + "\n";
 }
 
 }  // namespace refocus

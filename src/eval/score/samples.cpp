@@ -1,4 +1,5 @@
 // samples_*.jsonl: one line an answer in the layout of lm-evaluation-harness, with the extraction beside it.
+#include "base/json_reader.h"
 #include "base/utf8.h"
 #include "eval/score/results.h"
 #include "eval/task/verdict.h"
@@ -74,13 +75,13 @@ std::string sample_line(const Answer& answer, const ReportOptions& options, cons
   if (answer.f1) sample["metrics"].push_back("f1");
   if (by_length) sample["metrics"].push_back("acc_norm");
   // The hashes are those of lm-evaluation-harness: SHA-256 of the document as Python's json.dumps with
-  // indent=2 and ensure_ascii=False writes it, of the prompt, and of the target. dump(2) writes the same
-  // bytes.
-  sample["doc_hash"] = sha256_hex(doc.dump(2));
+  // indent=2 and ensure_ascii=False writes it, of the prompt, and of the target. json_text(.., 2) writes the
+  // same bytes.
+  sample["doc_hash"] = sha256_hex(json_text(doc, 2));
   sample["prompt_hash"] = sha256_hex(response.prompt);
   sample["target_hash"] = target.is_null()     ? ordered_json()
                           : target.is_string() ? ordered_json(sha256_hex(target.get<std::string>()))
-                                               : ordered_json(sha256_hex(target.dump()));
+                                               : ordered_json(sha256_hex(json_text(target)));
   if (answer.correct) sample[metric] = *answer.correct ? 1.0 : 0.0;
   if (answer.f1) sample["f1"] = *answer.f1;
   if (by_length) sample["acc_norm"] = *answer.likelihoods->correct_by_length ? 1.0 : 0.0;
@@ -93,7 +94,8 @@ std::string sample_line(const Answer& answer, const ReportOptions& options, cons
   sample["finish_reason"] = response.finish_reason;
   sample["prompt_tokens"] = response.prompt_tokens;
   sample["generated_tokens"] = response.generated_tokens;
-  return sample.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+  if (!answer.likelihoods && !answer.open_ended) sample["unfinished"] = answer.unfinished;
+  return json_text(sample);
 }
 
 }  // namespace refocus

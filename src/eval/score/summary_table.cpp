@@ -172,10 +172,27 @@ void write_counts(TableWriter& table, const TaskKind& kind, const Row& all, std:
   if (kind.has_f1()) table.count_row("F1", all, begin, end, f1_text);
   if (kind.type != AnswerType::kTranscript) count("unparsed", &Tally::unparsed);
   count("truncated", &Tally::truncated);
+  if (has(&Tally::stopped)) count("stopped", &Tally::stopped);
+  if (has(&Tally::read_unfinished)) {
+    count("read, unfinished", &Tally::read_unfinished);
+    count("  of these right", &Tally::read_unfinished_correct);
+  }
   count("empty", &Tally::empty);
   if (has(&Tally::manual)) count("manual", &Tally::manual);
   table.count_row("mean tokens", all, begin, end,
                   [](const Tally& tally) { return one_decimal(tally.mean_generated_tokens()); });
+}
+
+// What of one arm has no column.
+void write_notes(TableWriter& table, const Tally& all) {
+  const auto note = [&](std::int64_t count, const std::string& what) {
+    if (count == 0) return;
+    table.line(fmt::format("{} answer{} {}", with_thousands(count), count == 1 ? " was" : "s were", what));
+  };
+  note(all.stopped, "ended by a text of until");
+  note(all.read_unfinished,
+       fmt::format("read though unfinished; {} right", with_thousands(all.read_unfinished_correct)));
+  note(all.manual, "judged by a person");
 }
 
 std::string task_table(const std::vector<ArmScores>& arms, std::size_t task, int columns) {
@@ -225,10 +242,7 @@ std::string task_table(const std::vector<ArmScores>& arms, std::size_t task, int
     header();
     for (const Row& row : totals) row_line(row);
     if (!wide) write_counts(table, kind, totals.back(), begin, end, open);
-    if (wide && all.manual > 0) {
-      table.line(fmt::format("{} answer{} judged by a person", with_thousands(all.manual),
-                             all.manual == 1 ? " was" : "s were"));
-    }
+    if (wide) write_notes(table, all);
   }
   if (open)
     table.line("* some questions are not answered yet; their count is left out of n and of the accuracy");

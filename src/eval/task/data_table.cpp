@@ -6,9 +6,11 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "base/text_file.h"
 #include "eval/text/code_points.h"
 #include "eval/text/csv_reader.h"
+#include "eval/text/text_limit.h"
 
 namespace refocus {
 
@@ -71,7 +73,9 @@ std::vector<DataRow> read_separated(const std::string& text, const std::string& 
 
 bool is_scalar(const Json& json) { return json.is_string() || json.is_number() || json.is_boolean(); }
 
-std::string scalar_text(const Json& json) { return json.is_string() ? json.get<std::string>() : json.dump(); }
+std::string scalar_text(const Json& json) {
+  return json.is_string() ? json.get<std::string>() : json_text(json);
+}
 
 DataValue value_of(const Json& json) {
   DataValue value;
@@ -89,48 +93,24 @@ DataRow row_of(const Json& json, std::string where) {
     throw input_error(where, "expected a JSON object, got {}; write one object a row", json.type_name());
   }
   DataRow row{std::move(where), {}};
-  for (const auto& [name, value] : json.items()) row.fields.emplace_back(name, value_of(value));
-  return row;
-}
-
-// Deep nesting would overflow the stack of what copies it.
-Json parse_shallow(std::string_view text, const std::string& where) {
-  const auto check = [&](int depth, Json::parse_event_t, Json&) {
-    if (depth > 64)
-      throw input_error(where, "expected plain values, got JSON nested too deeply; simplify it");
-    return true;
-  };
-  try {
-    return Json::parse(text, check);
-  } catch (const Json::parse_error& e) {
-    throw input_error(where, "expected JSON in UTF-8, which it stops being at byte {}; correct it", e.byte);
+  for (const auto& [name, value] : json.items()) {
+    row.fields.emplace_back(name, value_of(value));
+    check_field_size(row.fields.back().second.text, row.where, "field '" + printable(name) + "'");
   }
+  return row;
 }
 
 std::vector<DataRow> read_json_lines(const std::string& text, const std::string& file) {
   std::vector<DataRow> rows;
-  int line = 0, blank = 0;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find('\n', at), text.size());
-    const std::string_view one = std::string_view(text).substr(at, end - at);
-    at = end + 1;
-    ++line;
-    if (one.find_first_not_of(" \t\r") == std::string_view::npos) {
-      blank = blank == 0 ? line : blank;
-      continue;
-    }
-    if (blank != 0) {
-      throw input_error(fmt::format("{}:{}", file, blank),
-                        "expected a JSON object, got a blank line; remove it");
-    }
-    const std::string where = fmt::format("{} row {} (line {})", file, rows.size() + 1, line);
-    rows.push_back(row_of(parse_shallow(one, where), where));
+  for (const JsonLine& line : json_lines(text, file, BlankLines::kAtEnd)) {
+    const std::string where = fmt::format("{} row {} (line {})", file, rows.size() + 1, line.number);
+    rows.push_back(row_of(parse_ordered_json(line.text, {where, "correct it", true}), where));
   }
   return rows;
 }
 
 std::vector<DataRow> read_json_array(const std::string& text, const std::string& file) {
-  const Json json = parse_shallow(text, file);
+  const Json json = parse_ordered_json(text, {file});
   if (!json.is_array()) {
     throw input_error(file, "expected a JSON array of objects, got {}; for one object a line name it .jsonl",
                       json.type_name());
@@ -169,8 +149,7 @@ std::vector<DataRow> read_data_table(const std::filesystem::path& path) {
   if (ending == ".csv" || ending == ".tsv") {
     rows = read_separated(text, file, ending == ".csv" ? ',' : '\t');
   } else if (ending == ".jsonl") {
-    const bool marked = text.starts_with("\xEF\xBB\xBF");
-    rows = read_json_lines(marked ? text.substr(3) : text, file);
+    rows = read_json_lines(text, file);
   } else if (ending == ".json") {
     rows = read_json_array(text, file);
   } else {

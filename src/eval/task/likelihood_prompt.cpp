@@ -11,18 +11,9 @@ namespace refocus {
 namespace {
 
 // The bytes of `text` up to where only white space follows.
-std::size_t end_of_text(const std::vector<CodePoint>& points) {
-  const auto last = std::find_if(points.rbegin(), points.rend(),
-                                 [](const CodePoint& p) { return !is_white_space(p.code); });
-  return last == points.rend() ? 0 : last->end;
-}
-
-std::string stripped(const std::string& text) {
-  const std::vector<CodePoint> points = decode_utf8(text);
-  const auto first =
-      std::find_if(points.begin(), points.end(), [](const CodePoint& p) { return !is_white_space(p.code); });
-  if (first == points.end()) return "";
-  return text.substr(first->begin, end_of_text(points) - first->begin);
+std::size_t end_of_text(std::string_view text) {
+  const std::string_view inner = stripped(text);
+  return inner.empty() ? 0 : static_cast<std::size_t>(inner.data() + inner.size() - text.data());
 }
 
 const LikelihoodWording& wording_of(const TaskKind& task) {
@@ -36,7 +27,7 @@ std::string likelihood_context(const TaskKind& task, const Item& item) {
   const LikelihoodWording& wording = wording_of(task);
   return fill_template(wording.context, "context", [&](const std::string& name) {
     const std::string value = template_value(item, name);
-    return wording.strips_fields && name != "options" ? stripped(value) : value;
+    return wording.strips_fields && name != "options" ? std::string(stripped(value)) : value;
   });
 }
 
@@ -72,7 +63,7 @@ bool is_length_normalised(const TaskKind& task) {
 
 EncodedOptions encode_options(const Tokenizer& tokenizer, std::string_view context,
                               std::span<const std::string> continuations, const std::string& where) {
-  const std::size_t end = end_of_text(decode_utf8(context));
+  const std::size_t end = end_of_text(context);
   const std::string moved(context.substr(end)), kept(context.substr(0, end));
   EncodedOptions out;
   out.context = tokenizer.encode_prompt(kept);
@@ -81,7 +72,7 @@ EncodedOptions encode_options(const Tokenizer& tokenizer, std::string_view conte
   }
   for (std::size_t k = 0; k < continuations.size(); ++k) {
     const char letter = static_cast<char>('A' + k);
-    if (end_of_text(decode_utf8(continuations[k])) == 0) {
+    if (end_of_text(continuations[k]) == 0) {
       throw input_error(where, "expected a text as option {}, got an empty one; correct the data", letter);
     }
     const std::vector<std::int32_t> whole = tokenizer.encode_prompt(kept + moved + continuations[k]);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "base/text_file.h"
 #include "eval/task/default_profile.h"
 #include "eval/task/prompt_template.h"
@@ -81,13 +82,7 @@ const TaskPrompts& Profile::prompts(std::string_view task) const {
 }
 
 Profile parse_profile(std::string_view json, std::string_view where, std::string_view default_name) {
-  Json root;
-  try {
-    root = Json::parse(json);
-  } catch (const Json::parse_error& e) {
-    throw input_error(where, "expected JSON in UTF-8, which it stops being at byte {}; see docs/profiles.md",
-                      e.byte);
-  }
+  const Json root = parse_json(json, {std::string(where), "see docs/profiles.md"});
   check_keys(root, where, {"name", "source", "note", "extraction", "tasks"});
   Profile profile;
   profile.name = text_of(root, "name", where, Need::kOptional);

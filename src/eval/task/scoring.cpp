@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/utf8.h"
+#include "eval/task/ending.h"
 #include "eval/task/verdict.h"
 
 namespace refocus {
@@ -40,6 +41,7 @@ Answer judged(const Item& item, Response response, const Extractor& extract) {
   response.prompt = replace_invalid_utf8(response.prompt);
   answer.extraction = extract(item, response.text);
   if (item.label) answer.correct = answer.extraction.letter == item.label;
+  answer.unfinished = is_unfinished(response, answer.extraction);
   answer.response = std::move(response);
   return answer;
 }
@@ -133,6 +135,10 @@ std::vector<TaskAnswers> judge(const std::vector<Task>& tasks, std::vector<Respo
   return result;
 }
 
+bool is_read_unfinished(const Answer& answer) {
+  return answer.unfinished && answer.extraction.found() && answer.extraction.rule != kManualRule;
+}
+
 std::optional<std::string> shown_target(const Item& item) {
   if (item.label) return std::string(1, *item.label);
   if (item.answers.empty()) return std::nullopt;
@@ -159,9 +165,14 @@ void Tally::add(const Answer& answer) {
     f1_squares += *answer.f1 * *answer.f1;
   }
   if (!answer.extraction.found() && !answer.open_ended) ++unparsed;
-  if (answer.response.finish_reason == "length") ++truncated;
+  if (answer.response.finish_reason == kFinishLength) ++truncated;
+  if (answer.response.finish_reason == kFinishStop) ++stopped;
   if (answer.response.text.empty()) ++empty;
   if (answer.extraction.rule == kManualRule) ++manual;
+  if (is_read_unfinished(answer)) {
+    ++read_unfinished;
+    if (answer.correct.value_or(false)) ++read_unfinished_correct;
+  }
   generated_tokens += answer.response.generated_tokens;
   if (!answer.likelihoods) {
     characters += code_point_count(answer.response.text);
@@ -181,6 +192,9 @@ void Tally::add(const Tally& other) {
   correct += other.correct;
   unparsed += other.unparsed;
   truncated += other.truncated;
+  stopped += other.stopped;
+  read_unfinished += other.read_unfinished;
+  read_unfinished_correct += other.read_unfinished_correct;
   empty += other.empty;
   manual += other.manual;
   generated_tokens += other.generated_tokens;

@@ -37,6 +37,7 @@ struct Answer {
   std::optional<bool> correct;             // absent where the item has no label or right answer
   std::optional<double> f1;                // of a short answer, where the task asks for it
   bool open_ended = false;                 // a transcript's turn: no answer is read from it
+  bool unfinished = false;                 // read from an answer that is not whole: is_unfinished
   std::optional<Likelihoods> likelihoods;  // in log-likelihood mode; text and extraction are made from them
 };
 
@@ -45,6 +46,9 @@ struct TaskAnswers {
   const Task* task = nullptr;
   std::vector<Answer> answers;
 };
+
+// Whether the rules (not a person) read something in an answer that is not whole.
+bool is_read_unfinished(const Answer& answer);
 
 // The right answer as it is shown: a letter, or short answers with " / " between them. Nothing where unknown.
 std::optional<std::string> shown_target(const Item& item);
@@ -71,8 +75,11 @@ struct Tally {
   std::int64_t correct = 0;
   std::int64_t unparsed = 0;   // no answer found, empty responses included; never of transcripts
   std::int64_t truncated = 0;  // finish_reason "length"
-  std::int64_t empty = 0;      // no text at all
-  std::int64_t manual = 0;     // judged by a person's verdict
+  std::int64_t stopped = 0;    // finish_reason "stop": ended by a text of `until`
+  // Answers that the rules read although they are unfinished, and those of them that are right.
+  std::int64_t read_unfinished = 0, read_unfinished_correct = 0;
+  std::int64_t empty = 0;   // no text at all
+  std::int64_t manual = 0;  // judged by a person's verdict
   std::int64_t generated_tokens = 0;
   std::int64_t characters = 0;  // of the responses, in code points
   std::int64_t scored = 0;      // answers in log-likelihood mode, which have no text of their own

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "base/utf8.h"
 #include "eval/task/prompt_template.h"
 #include "eval/text/sha256.h"
@@ -16,8 +17,9 @@ using nlohmann::ordered_json;
 // Ids of questions are numbers in MT-Bench; readers sort by them.
 ordered_json question_id(const Item& item) {
   const std::string text = template_value(item, kQuestionId);
-  const ordered_json number = ordered_json::parse(text, nullptr, false);
-  return number.is_number_integer() && number.dump() == text ? number : ordered_json(text);
+  const auto number = json_or_nothing(text);
+  const bool whole = number && number->is_number_integer() && json_text(*number) == text;
+  return whole ? ordered_json(*number) : ordered_json(text);
 }
 
 }  // namespace
@@ -55,8 +57,8 @@ std::string model_answers(const TaskAnswers& answers, const std::string& model_i
                          {"model_id", replace_invalid_utf8(model_id)},
                          {"choices", ordered_json::array({{{"index", 0}, {"turns", turns}}})},
                          {"tstamp", 0}};
-    line["answer_id"] = sha256_hex(line.dump()).substr(0, 22);
-    out += line.dump() + "\n";
+    line["answer_id"] = sha256_hex(json_text(line)).substr(0, 22);
+    out += json_text(line) + "\n";
   }
   return out;
 }

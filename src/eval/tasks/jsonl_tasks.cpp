@@ -3,8 +3,10 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "base/text_file.h"
 #include "eval/tasks/task_data.h"
+#include "eval/text/text_limit.h"
 
 namespace refocus {
 
@@ -30,31 +32,14 @@ fs::path find_questions(const fs::path& dir, std::string_view task) {
       task);
 }
 
-// The lines of a file without their ends; blank lines at the end of the file are left out.
-std::vector<std::string> read_lines(const fs::path& path) {
-  const std::string text = read_text_file(path);
-  std::vector<std::string> lines;
-  for (std::size_t at = 0; at < text.size();) {
-    std::size_t end = text.find('\n', at);
-    if (end == std::string::npos) end = text.size();
-    lines.push_back(text.substr(at, end - at));
-    if (!lines.back().empty() && lines.back().back() == '\r') lines.back().pop_back();
-    at = end + 1;
-  }
-  while (!lines.empty() && lines.back().find_first_not_of(" \t") == std::string::npos) lines.pop_back();
-  return lines;
-}
-
 Item parse_item(const JsonlFormat& format, std::string_view line, const std::string& where) {
-  const Json json = Json::parse(line, nullptr, false);
-  if (!json.is_object()) {
-    throw input_error(where, "expected a JSON object in UTF-8, got '{}'; write one object a line",
-                      printable(line));
-  }
+  const Json json = parse_ordered_json_object(line, {where, "write one object a line", true});
   Item item;
   item.subject = format.subject;
   for (const auto& [key, value] : json.items()) {
-    if (value.is_string()) item.fields.emplace_back(key, value.get<std::string>());
+    if (!value.is_string()) continue;
+    item.fields.emplace_back(key, value.get<std::string>());
+    check_field_size(item.fields.back().second, where, "field '" + printable(key) + "'");
   }
   for (const auto* names : {&format.question_fields, &format.choice_fields}) {
     for (const std::string_view name : *names) {
@@ -70,7 +55,8 @@ Item parse_item(const JsonlFormat& format, std::string_view line, const std::str
 }
 
 void read_labels(const JsonlFormat& format, const fs::path& path, Task& task) {
-  const std::vector<std::string> lines = read_lines(path);
+  const std::string text = read_text_file(path);
+  const std::vector<JsonLine> lines = json_lines(text, path.string(), BlankLines::kAtEnd);
   if (lines.size() != task.items.size()) {
     throw input_error(path.string(),
                       "expected {} labels, one for each question, got {}; use the labels of "
@@ -79,11 +65,12 @@ void read_labels(const JsonlFormat& format, const fs::path& path, Task& task) {
   }
   const int last_label = format.first_label + static_cast<int>(format.choice_fields.size()) - 1;
   for (std::size_t i = 0; i < lines.size(); ++i) {
-    const int label = lines[i].size() == 1 ? lines[i][0] - '0' : -1;
+    const std::string_view line = lines[i].text;
+    const int label = line.size() == 1 ? line[0] - '0' : -1;
     if (label < format.first_label || label > last_label) {
       throw input_error(fmt::format("{}:{}", path.string(), i + 1),
                         "expected a label from {} to {}, got '{}'; write one a line", format.first_label,
-                        last_label, printable(lines[i]));
+                        last_label, printable(line));
     }
     task.items[i].label = static_cast<char>('A' + label - format.first_label);
   }
@@ -94,9 +81,10 @@ Task load_jsonl(const JsonlFormat& format, const fs::path& dir) {
   Task task;
   task.name = format.task;
   task.subjects = {std::string(format.subject)};
-  for (const std::string& line : read_lines(path)) {
+  const std::string text = read_text_file(path);
+  for (const JsonLine& line : json_lines(text, path.string(), BlankLines::kAtEnd)) {
     const int index = static_cast<int>(task.items.size());
-    task.items.push_back(parse_item(format, line, fmt::format("{}:{}", path.string(), index + 1)));
+    task.items.push_back(parse_item(format, line.text, fmt::format("{}:{}", path.string(), line.number)));
     task.items.back().index = index;
   }
   if (task.items.empty())

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "base/text_file.h"
 #include "eval/task/mmlu_categories.h"
 #include "eval/task/scoring.h"
@@ -153,11 +154,8 @@ LoadedTask load_subjects(std::string_view name, const fs::path& dir, std::span<c
 }
 
 void read_categories(const fs::path& path, Task& task) {
-  const auto json = nlohmann::json::parse(read_text_file(path), nullptr, false);
-  if (!json.is_object()) {
-    throw input_error(path.string(), "expected a JSON object with a category for every subject, got {}",
-                      json.is_discarded() ? "no JSON" : json.type_name());
-  }
+  const auto json = parse_json_object(read_text_file(path),
+                                      {path.string(), "give every subject a category, or remove the file"});
   for (const std::string& subject : task.subjects) {
     const auto found = json.find(subject);
     if (found == json.end()) {
@@ -168,7 +166,7 @@ void read_categories(const fs::path& path, Task& task) {
         kMmluCategories, [&](MmluCategory category) { return *found == category_name(category); });
     if (known == kMmluCategories.end()) {
       throw input_error(path.string(), "expected stem, humanities, social or other for '{}', got {}",
-                        printable(subject), printable(found->dump()));
+                        printable(subject), printable(json_text(*found)));
     }
     task.categories.emplace(subject, category_name(*known));
   }

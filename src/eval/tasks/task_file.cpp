@@ -5,6 +5,7 @@
 #include <array>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "base/text_file.h"
 #include "eval/extract/short_answer.h"
 #include "eval/task/file_names.h"
@@ -269,7 +270,7 @@ TaskFile parse_task_file(std::string_view text, const fs::path& path) {
   if (file.kind.type == AnswerType::kChoice) read_choice(root, file);
   if (file.kind.type == AnswerType::kShort) read_short(root, file);
   if (file.kind.type == AnswerType::kTranscript) read_transcript(root, file);
-  file.kind.definition = root.as_json().dump();
+  file.kind.definition = json_text(root.as_json());
   return file;
 }
 

@@ -1,13 +1,16 @@
 #include "eval/text/config_node.h"
 
 #include <fmt/format.h>
+#include <yaml-cpp/depthguard.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <unordered_set>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "eval/text/code_points.h"
 
 namespace refocus {
@@ -15,6 +18,8 @@ namespace refocus {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+constexpr int kDepth = 16;  // of maps and lists; what is read of such files has four
 
 // Line and column, from 1, of a byte.
 std::string place_of(std::string_view text, std::size_t byte) {
@@ -37,24 +42,19 @@ void check_text(std::string_view text, const std::string& file) {
   }
 }
 
-void add_entry(ConfigNode& map, const std::string& key, ConfigNode value) {
-  if (std::ranges::any_of(map.entries, [&](const auto& e) { return e.first == key; })) {
-    throw input_error(value.where, "expected each key once, got '{}' twice; remove one", printable(key));
-  }
-  map.entries.emplace_back(key, std::move(value));
-}
-
 class YamlReader {
  public:
-  explicit YamlReader(const std::string& file) : file_(file) {}
+  YamlReader(const std::string& file, std::size_t bytes) : file_(file), bytes_(bytes) {}
 
   ConfigNode read(const YAML::Node& node, int depth = 0) {
     ConfigNode out;
     out.where = fmt::format("{}:{}", file_, node.Mark().line + 1);
     // Aliases can stand for a text many times its size, or for itself.
-    if (depth > 16 || ++nodes_ > 100'000) {
+    text_bytes_ += node.IsScalar() ? node.Scalar().size() : 0;
+    if (depth > kDepth || ++nodes_ > 100'000 || text_bytes_ > 2 * bytes_) {
       throw input_error(out.where,
-                        "expected a plain file, got one nested too deeply; write it without aliases");
+                        "expected a plain file, got one nested too deeply or with too much text by aliases; "
+                        "write it without aliases");
     }
     if (node.IsScalar()) {
       out.kind = ConfigNode::Kind::kText;
@@ -64,13 +64,19 @@ class YamlReader {
       for (const YAML::Node& item : node) out.items.push_back(read(item, depth + 1));
     } else if (node.IsMap()) {
       out.kind = ConfigNode::Kind::kMap;
+      std::unordered_set<std::string> keys;
       for (const auto& entry : node) {
         if (!entry.first.IsScalar()) {
           throw input_error(out.where, "expected texts as keys, got something else; write KEY: VALUE");
         }
         ConfigNode value = read(entry.second, depth + 1);
         value.where = fmt::format("{}:{}", file_, entry.first.Mark().line + 1);
-        add_entry(out, entry.first.Scalar(), std::move(value));
+        const std::string& key = entry.first.Scalar();
+        if (!keys.insert(key).second) {
+          throw input_error(value.where, "expected each key once, got '{}' twice; remove one",
+                            printable(key));
+        }
+        out.entries.emplace_back(key, std::move(value));
       }
     }
     return out;
@@ -78,6 +84,7 @@ class YamlReader {
 
  private:
   const std::string& file_;
+  std::size_t bytes_ = 0, text_bytes_ = 0;  // of the file, and of the texts so far
   int nodes_ = 0;
 };
 
@@ -89,51 +96,32 @@ ConfigNode parse_yaml(std::string_view text, const std::string& file) {
                         documents.size());
     }
     if (documents.empty()) return {ConfigNode::Kind::kNull, file + ":1", "", {}, {}};
-    return YamlReader(file).read(documents.front());
+    return YamlReader(file, text.size()).read(documents.front());
+  } catch (const YAML::DeepRecursion&) {
+    throw input_error(file, "expected a plain file, got one nested too deeply; simplify it");
   } catch (const YAML::Exception& e) {
     throw input_error(fmt::format("{}:{}:{}", file, e.mark.line + 1, e.mark.column + 1),
                       "expected YAML, got: {}; correct the file", printable(e.msg));
   }
 }
 
-ConfigNode from_json(const Json& json, const std::string& file) {
+ConfigNode from_json(const Json& json, const std::string& file, int depth = 0) {
+  if (depth > kDepth)
+    throw input_error(file, "expected a plain file, got one nested too deeply; simplify it");
   ConfigNode out;
   out.where = file;
   if (json.is_object()) {
     out.kind = ConfigNode::Kind::kMap;
-    for (const auto& [key, value] : json.items()) add_entry(out, key, from_json(value, file));
+    for (const auto& [key, value] : json.items())
+      out.entries.emplace_back(key, from_json(value, file, depth + 1));
   } else if (json.is_array()) {
     out.kind = ConfigNode::Kind::kList;
-    for (const Json& item : json) out.items.push_back(from_json(item, file));
+    for (const Json& item : json) out.items.push_back(from_json(item, file, depth + 1));
   } else if (!json.is_null()) {
     out.kind = ConfigNode::Kind::kText;
-    out.text = json.is_string() ? json.get<std::string>() : json.dump();
+    out.text = json.is_string() ? json.get<std::string>() : json_text(json);
   }
   return out;
-}
-
-// nlohmann's reader keeps the last of several equal keys; this refuses them, and what is nested too deeply.
-Json strict_json(std::string_view text, const std::string& file) {
-  std::vector<std::vector<std::string>> keys;
-  const auto check = [&](int depth, Json::parse_event_t event, Json& parsed) {
-    if (depth > 16) throw input_error(file, "expected a plain file, got one nested too deeply; simplify it");
-    if (event == Json::parse_event_t::object_start) keys.emplace_back();
-    if (event == Json::parse_event_t::object_end) keys.pop_back();
-    if (event == Json::parse_event_t::key) {
-      const std::string key = parsed.get<std::string>();
-      if (std::ranges::find(keys.back(), key) != keys.back().end()) {
-        throw input_error(file, "expected each key once, got '{}' twice; remove one", printable(key));
-      }
-      keys.back().push_back(key);
-    }
-    return true;
-  };
-  try {
-    return Json::parse(text, check);
-  } catch (const Json::parse_error& e) {
-    throw input_error(file, "expected JSON, which it stops being at {}; correct the file",
-                      place_of(text, e.byte == 0 ? 0 : e.byte - 1));
-  }
 }
 
 }  // namespace
@@ -210,7 +198,7 @@ Json ConfigNode::as_json() const {
 
 ConfigNode parse_config(std::string_view text, const std::string& file, bool json) {
   check_text(text, file);
-  return json ? from_json(strict_json(text, file), file) : parse_yaml(text, file);
+  return json ? from_json(parse_ordered_json(text, {file}), file) : parse_yaml(text, file);
 }
 
 }  // namespace refocus

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "eval/text/text_limit.h"
 
 namespace refocus {
 
@@ -14,6 +15,7 @@ namespace {
 // What libcsv's callbacks write into.
 struct Reading {
   const std::function<void(CsvRow&&)>& on_row;
+  const std::string& where;
   CsvRow row = {};
   bool row_begun = false;
   std::exception_ptr failure = nullptr;  // an exception must not cross libcsv's C frames
@@ -21,7 +23,18 @@ struct Reading {
 
 void on_field(void* text, std::size_t size, void* data) {
   auto& reading = *static_cast<Reading*>(data);
-  if (!reading.failure) reading.row.cells.emplace_back(static_cast<const char*>(text), size);
+  if (reading.failure) return;
+  const std::string_view cell(static_cast<const char*>(text), size);
+  try {
+    if (size > kMostFieldBytes) {
+      const std::size_t number = reading.row.cells.size() + 1;
+      check_field_size(cell, reading.where,
+                       fmt::format("cell {} of the row in line {}", number, reading.row.line));
+    }
+    reading.row.cells.emplace_back(cell);
+  } catch (...) {
+    reading.failure = std::current_exception();
+  }
 }
 
 void on_row_end(int, void* data) {
@@ -40,10 +53,11 @@ void on_row_end(int, void* data) {
 
 void read_csv(std::string_view text, const std::string& where, char delimiter,
               const std::function<void(CsvRow&&)>& on_row) {
-  Reading reading{on_row};
+  Reading reading{on_row, where};
   csv_parser parser;
   if (csv_init(&parser, CSV_STRICT | CSV_STRICT_FINI) != 0) throw std::bad_alloc();
   const std::unique_ptr<csv_parser, decltype(&csv_free)> guard(&parser, csv_free);
+  csv_set_blk_size(&parser, std::size_t{1} << 16);  // by how much the buffer of a cell grows
   csv_set_delim(&parser, static_cast<unsigned char>(delimiter));
   // Spaces are part of a field in RFC 4180; libcsv would strip them.
   csv_set_space_func(&parser, [](unsigned char) { return 0; });
@@ -55,8 +69,7 @@ void read_csv(std::string_view text, const std::string& where, char delimiter,
                         csv_strerror(csv_error(&parser)));
     }
   };
-  std::size_t at = text.starts_with("\xEF\xBB\xBF") ? 3 : 0;
-  for (; at < text.size(); ++line) {
+  for (std::size_t at = 0; at < text.size(); ++line) {
     std::size_t end = text.find('\n', at);
     end = end == std::string_view::npos ? text.size() : end + 1;
     if (!reading.row_begun && text.find_first_not_of("\r\n", at) < end) {

@@ -1,11 +1,12 @@
 #include "eval/text/fuzzy_ratio.h"
 
 #include <algorithm>
-#include <bit>
-#include <cstdint>
+#include <iterator>
 #include <string>
-#include <unordered_map>
 #include <vector>
+
+#include "eval/text/code_points.h"
+#include "eval/text/common_subsequence.h"
 
 namespace refocus {
 
@@ -13,91 +14,40 @@ namespace {
 
 using Text = std::u32string_view;
 
-// The longest common subsequence of a fixed pattern and many texts, 64 characters of the pattern a step:
-// Hyyrö, "Bit-parallel LCS-length computation revisited" (2004).
-class CommonSubsequence {
- public:
-  explicit CommonSubsequence(Text pattern)
-      : size_(pattern.size()), words_((pattern.size() + 63) / 64), state_(words_) {
-    for (std::size_t i = 0; i < pattern.size(); ++i) {
-      auto& bits = positions_[pattern[i]];
-      bits.resize(words_);
-      bits[i / 64] |= std::uint64_t{1} << (i % 64);
-    }
-  }
-
-  std::size_t length(Text text) {
-    std::ranges::fill(state_, ~std::uint64_t{0});
-    for (const char32_t c : text) {
-      const auto found = positions_.find(c);
-      if (found == positions_.end()) continue;
-      std::uint64_t carry = 0;
-      for (std::size_t w = 0; w < words_; ++w) {
-        const std::uint64_t state = state_[w];
-        const std::uint64_t hits = state & found->second[w];
-        std::uint64_t sum = 0;
-        const bool first = __builtin_add_overflow(state, hits, &sum);
-        const bool second = __builtin_add_overflow(sum, carry, &sum);
-        carry = first || second;
-        state_[w] = sum | (state - hits);
-      }
-    }
-    std::size_t count = 0;
-    for (std::size_t w = 0; w < words_; ++w) {
-      const std::size_t bits = std::min<std::size_t>(64, size_ - w * 64);
-      const std::uint64_t mask = bits == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << bits) - 1;
-      count += static_cast<std::size_t>(std::popcount(~state_[w] & mask));
-    }
-    return count;
-  }
-
- private:
-  std::size_t size_, words_;
-  std::unordered_map<char32_t, std::vector<std::uint64_t>> positions_;
-  std::vector<std::uint64_t> state_;
-};
-
-// 100 (1 - distance / total) with distance = total - 2 common.
-double similarity(std::size_t common, std::size_t total) {
-  return total == 0 ? 100.0 : 100.0 * static_cast<double>(2 * common) / static_cast<double>(total);
+// The same similarity is written in two ways, as RapidFuzz does: they differ in the last bit, and ties
+// between options hang on it. `total` is the length of both texts.
+double similarity(std::size_t common, std::size_t total, double cutoff) {
+  const auto distance = static_cast<double>(total - 2 * common);
+  const double score = 1.0 - (total == 0 ? 0.0 : distance / static_cast<double>(total));
+  return score >= cutoff / 100 ? score * 100 : 0.0;
 }
 
-// The best ratio of the whole pattern of `size` to a part of `text`, size <= text.size().
-double best_window(CommonSubsequence& pattern, std::size_t size, Text text) {
-  std::size_t best = 0;
-  for (std::size_t at = 0; at + size <= text.size();) {
-    const std::size_t common = pattern.length(text.substr(at, size));
-    best = std::max(best, common);
-    if (best == size) return 100.0;
-    // A step changes the common length by one at most, so nearer windows cannot win.
-    at += best - common + 1;
-  }
-  double score = similarity(best, 2 * size);
-  const auto try_ends = [&](auto part) {
-    for (std::size_t length = size - 1; length > 0; --length) {
-      if (similarity(length, size + length) <= score) break;
-      score = std::max(score, similarity(pattern.length(part(length)), size + length));
-    }
+double similarity_of_sets(std::size_t distance, std::size_t total, double cutoff) {
+  const double score =
+      total == 0 ? 100.0 : 100.0 - 100.0 * static_cast<double>(distance) / static_cast<double>(total);
+  return score >= cutoff ? score : 0.0;
+}
+
+double best_part(Text shorter, Text longer, double cutoff) {
+  const std::size_t size = shorter.size();
+  const PartialCommon common = partial_common(shorter, longer);
+  double best = similarity(common.best_window, 2 * size, 0);
+  if (best < cutoff) best = 0.0;
+  const auto improve = [&](std::size_t length, std::size_t kept) {
+    best = std::max(best, similarity(kept, size + length, std::max(cutoff, best)));
   };
-  try_ends([&](std::size_t length) { return text.substr(0, length); });
-  try_ends([&](std::size_t length) { return text.substr(text.size() - length); });
-  return score;
-}
-
-// Python's str.isspace, which str.split() goes by.
-bool is_space(char32_t c) {
-  return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 || c == 0x1680 ||
-         (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F ||
-         c == 0x3000;
+  for (std::size_t length = 1; length < size; ++length) improve(length, common.with_start[length]);
+  for (std::size_t length = size; length > 0; --length) improve(length, common.with_end[length]);
+  return best;
 }
 
 std::vector<Text> sorted_tokens(Text text) {
   std::vector<Text> tokens;
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t begin = at;
-    while (at < text.size() && !is_space(text[at])) ++at;
+    while (at < text.size() && !is_white_space(text[at])) ++at;
     if (at > begin) tokens.push_back(text.substr(begin, at - begin));
-    while (at < text.size() && is_space(text[at])) ++at;
+    while (at < text.size() && is_white_space(text[at])) ++at;
   }
   std::ranges::sort(tokens);
   return tokens;
@@ -127,65 +77,66 @@ struct TokenSets {
 
 }  // namespace
 
-double ratio(Text a, Text b) {
-  if (a.size() > b.size()) std::swap(a, b);
-  return similarity(CommonSubsequence(a).length(b), a.size() + b.size());
+SortedTokens::SortedTokens(Text text) : tokens(sorted_tokens(text)), joined(join(tokens)) {}
+
+double ratio(Text a, Text b, double cutoff) {
+  return similarity(common_subsequence(a, b), a.size() + b.size(), cutoff);
 }
 
-double partial_ratio(Text a, Text b) {
+double partial_ratio(Text a, Text b, double cutoff) {
+  if (cutoff > 100) return 0.0;
   if (a.size() > b.size()) std::swap(a, b);
   if (a.empty()) return b.empty() ? 100.0 : 0.0;
-  CommonSubsequence pattern(a);
-  double score = best_window(pattern, a.size(), b);
-  if (a.size() == b.size() && score < 100.0) {
-    CommonSubsequence other(b);
-    score = std::max(score, best_window(other, b.size(), a));
-  }
-  return score;
+  const double score = best_part(a, b, cutoff);
+  if (a.size() != b.size() || score == 100.0) return score;
+  return std::max(score, best_part(b, a, std::max(cutoff, score)));
 }
 
-double token_sort_ratio(Text a, Text b) { return ratio(join(sorted_tokens(a)), join(sorted_tokens(b))); }
-
-double token_set_ratio(Text a, Text b) {
-  const std::vector<Text> tokens_a = sorted_tokens(a), tokens_b = sorted_tokens(b);
-  if (tokens_a.empty() || tokens_b.empty()) return 0.0;
-  const TokenSets sets(tokens_a, tokens_b);
+double token_ratio(const SortedTokens& a, const SortedTokens& b, double cutoff) {
+  if (cutoff > 100) return 0.0;
+  const TokenSets sets(a.tokens, b.tokens);
   if (!sets.common.empty() && (sets.only_a.empty() || sets.only_b.empty())) return 100.0;
+  const double sorted = ratio(a.joined, b.joined, cutoff);
   const std::u32string rest_a = join(sets.only_a), rest_b = join(sets.only_b);
   const std::size_t common = join(sets.common).size();
   const std::size_t shared = common == 0 ? 0 : common + 1;  // the common tokens and the space after them
   const std::size_t rest = rest_a.size() + rest_b.size();
   // The common beginning cancels out, so only the rests are compared.
-  const std::size_t kept = CommonSubsequence(rest_a).length(rest_b);
-  double score = similarity(shared + kept, 2 * shared + rest);
+  const std::size_t distance = rest - 2 * common_subsequence(rest_a, rest_b);
+  double score = std::max(sorted, similarity_of_sets(distance, 2 * shared + rest, cutoff));
   if (common == 0) return score;
   for (const std::size_t size : {rest_a.size(), rest_b.size()}) {
-    score = std::max(score, similarity(common, common + shared + size));
+    score = std::max(score, similarity_of_sets(size + 1, common + shared + size, cutoff));
   }
   return score;
 }
 
-double partial_token_ratio(Text a, Text b) {
-  const std::vector<Text> tokens_a = sorted_tokens(a), tokens_b = sorted_tokens(b);
-  const TokenSets sets(tokens_a, tokens_b);
+double partial_token_ratio(const SortedTokens& a, const SortedTokens& b, double cutoff) {
+  if (cutoff > 100) return 0.0;
+  const TokenSets sets(a.tokens, b.tokens);
   if (!sets.common.empty()) return 100.0;
-  const double sorted = partial_ratio(join(tokens_a), join(tokens_b));
-  if (sets.only_a.size() == tokens_a.size() && sets.only_b.size() == tokens_b.size()) return sorted;
-  return std::max(sorted, partial_ratio(join(sets.only_a), join(sets.only_b)));
+  const double sorted = partial_ratio(a.joined, b.joined, cutoff);
+  if (sets.only_a.size() == a.tokens.size() && sets.only_b.size() == b.tokens.size()) return sorted;
+  return std::max(sorted, partial_ratio(join(sets.only_a), join(sets.only_b), std::max(cutoff, sorted)));
 }
 
-double weighted_ratio(Text a, Text b) {
-  if (a.empty() || b.empty()) return 0.0;
+double WeightedRatio::to(Text other, double cutoff) const {
+  if (cutoff > 100 || text_.empty() || other.empty()) return 0.0;
   constexpr double kTokenScale = 0.95;
-  const double times =
-      static_cast<double>(std::max(a.size(), b.size())) / static_cast<double>(std::min(a.size(), b.size()));
-  const double whole = ratio(a, b);
+  const auto [shorter, longer] = std::minmax({text_.size(), other.size()});
+  const double times = static_cast<double>(longer) / static_cast<double>(shorter);
+  const SortedTokens tokens(other);
+  double score = ratio(text_, other, cutoff);
+  // A part is asked for no more than would change the result.
   if (times < 1.5) {
-    return std::max(whole, kTokenScale * std::max(token_sort_ratio(a, b), token_set_ratio(a, b)));
+    cutoff = std::max(cutoff, score) / kTokenScale;
+    return std::max(score, token_ratio(tokens_, tokens, cutoff) * kTokenScale);
   }
   const double partial_scale = times <= 8.0 ? 0.9 : 0.6;
-  return std::max(
-      {whole, partial_scale * partial_ratio(a, b), kTokenScale * partial_scale * partial_token_ratio(a, b)});
+  cutoff = std::max(cutoff, score) / partial_scale;
+  score = std::max(score, partial_ratio(text_, other, cutoff) * partial_scale);
+  cutoff = std::max(cutoff, score) / kTokenScale;
+  return std::max(score, partial_token_ratio(tokens_, tokens, cutoff) * kTokenScale * partial_scale);
 }
 
 }  // namespace refocus

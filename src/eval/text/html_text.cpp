@@ -36,7 +36,11 @@ std::string html_interval(const std::optional<Interval>& interval) {
 
 std::string html_points_interval(const std::optional<Interval>& interval) {
   if (!interval) return "";
-  return fmt::format("[{}, {}]", html_points(interval->low), html_points(interval->high));
+  const auto end = [](double fraction) {
+    const std::string text = points_end(fraction);
+    return text[0] == '-' ? "−" + text.substr(1) : text;
+  };
+  return fmt::format("[{}, {}]", end(interval->low), end(interval->high));
 }
 
 std::string html_p(const std::optional<double>& p) {

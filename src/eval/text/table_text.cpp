@@ -38,6 +38,12 @@ std::optional<double> in_percent(std::optional<double> value) {
   return value;
 }
 
+std::string points_end(double fraction) {
+  const std::string text = fmt::format("{:+.1f}", 100 * fraction);
+  if (text != "+0.0" && text != "-0.0") return text;
+  return fraction == 0 ? "0.0" : fmt::format("{:+.1g}", 100 * fraction);
+}
+
 std::string shown_group(const std::string& name, int longest) {
   if (name == "stem") return "STEM";
   if (name == "non_stem") return "non-STEM";

@@ -17,6 +17,10 @@ std::string with_thousands(std::int64_t value);                 // "14,042"
 std::string one_decimal(const std::optional<double>& value);    // "35.2", or "-"
 std::optional<double> in_percent(std::optional<double> value);  // times 100
 
+// An interval's end in points of 100: "+2.7", and "-0.03" where one decimal would make it nothing, so that
+// only an end at 0 is "0.0".
+std::string points_end(double fraction);
+
 // A group of subjects as a row's label: "STEM", "Social sciences", "non-STEM", "unseen".
 std::string shown_group(const std::string& name, int longest);
 

@@ -34,7 +34,8 @@ std::int64_t largest_weights(const float* w, std::int64_t n, std::int64_t k, std
                              float* weights) {
   std::vector<std::int32_t> order(static_cast<std::size_t>(n));
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return w[a] > w[b]; });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](auto a, auto b) { return std::abs(w[a]) > std::abs(w[b]); });
   const std::int64_t count = std::min(n, k);
   for (std::int64_t i = 0; i < count; ++i) {
     keys[i] = order[static_cast<std::size_t>(i)];

@@ -20,12 +20,12 @@
 namespace refocus {
 inline constexpr std::int64_t kSumBlock = 1024;  // keys whose sum stays in float32 lanes
 
-// Orders by weight, then by falling key: weights are not negative, so their bits have their order.
-inline std::uint64_t rank_of(float weight, std::int64_t key) {
-  return std::uint64_t{std::bit_cast<std::uint32_t>(weight)} << 32 |
+// Orders by size, then by falling key: sizes are not negative, so their bits have their order.
+inline std::uint64_t rank_of(float size, std::int64_t key) {
+  return std::uint64_t{std::bit_cast<std::uint32_t>(size)} << 32 |
          (0xFFFFFFFFu - static_cast<std::uint32_t>(key));
 }
-inline float weight_of(std::uint64_t rank) {
+inline float size_of(std::uint64_t rank) {
   return std::bit_cast<float>(static_cast<std::uint32_t>(rank >> 32));
 }
 }  // namespace refocus
@@ -130,15 +130,36 @@ double sum_of_mixture(const float* w, float a, const float* v, float b, std::int
   return out;
 }
 
-void add_exactly(const float* w, std::int64_t n, double* sums) {
+void add_exactly(const float* w, std::int64_t n, double* sums, double unit) {
   // Numbers from 1.5 * 2^16 on have 2^-36 as their last place: adding that one and taking it away rounds.
   const hn::CappedTag<double, 8> d;
   const hn::Rebind<float, decltype(d)> df;
-  const auto magic = hn::Set(d, 98304.0);
+  const auto magic = hn::Set(d, 98304.0 * unit);
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   for (std::int64_t j = 0; j < n; j += lanes) {
     const auto x = hn::PromoteTo(d, hn::LoadU(df, w + j));
     hn::StoreU(hn::Add(hn::LoadU(d, sums + j), hn::Sub(hn::Add(x, magic), magic)), d, sums + j);
+  }
+}
+
+bool any_negative(const float* w, std::int64_t n) {
+  const D d;
+  std::int64_t j = 0;
+  V least = hn::Zero(d);
+  for (; j + REFOCUS_LANES <= n; j += REFOCUS_LANES) least = hn::Min(least, hn::LoadU(d, w + j));
+  bool any = hn::GetLane(hn::MinOfLanes(d, least)) < 0;
+  for (; j < n; ++j) any |= w[j] < 0;
+  return any;
+}
+
+void split_signs(const float* w, std::int64_t n, float* above, float* below, float* size) {
+  const D d;
+  const V zero = hn::Zero(d);
+  for (std::int64_t j = 0; j < padded(n); j += REFOCUS_LANES) {
+    const V x = hn::LoadU(d, w + j);
+    hn::StoreU(hn::Max(x, zero), d, above + j);
+    hn::StoreU(hn::Max(hn::Neg(x), zero), d, below + j);
+    hn::StoreU(hn::Abs(x), d, size + j);
   }
 }
 
@@ -162,8 +183,8 @@ HWY_INLINE std::int64_t count_from(const float* x, std::int64_t size, float boun
   return count;
 }
 
-// A bound that at least k weights reach, and as a rule few more. The largest weights of at least 4 k groups
-// are looked at (or all weights): where k groups have a weight that reaches it, k weights do. Halves the
+// A bound that the sizes of at least k weights reach, and as a rule few more. The largest of at least 4 k
+// groups are looked at (or all): where k groups have a weight that reaches it, k weights do. Halves the
 // range of the bits of such a bound, which are ordered as the numbers are. -1 where there are too few groups.
 // `maxima`: [8 k + 32].
 float lower_bound(const float* w, std::int64_t n, std::int64_t k, float* maxima) {
@@ -173,9 +194,9 @@ float lower_bound(const float* w, std::int64_t n, std::int64_t k, float* maxima)
   std::int64_t groups = 0;
   V all = hn::Zero(d);
   for (std::int64_t first = 0; first < vectors; first += stripe, groups += REFOCUS_LANES) {
-    V max = hn::LoadU(d, w + first * REFOCUS_LANES);
+    V max = hn::Abs(hn::LoadU(d, w + first * REFOCUS_LANES));
     for (std::int64_t v = first + 1; v < std::min(first + stripe, vectors); ++v) {
-      max = hn::Max(max, hn::LoadU(d, w + v * REFOCUS_LANES));
+      max = hn::Max(max, hn::Abs(hn::LoadU(d, w + v * REFOCUS_LANES)));
     }
     hn::StoreU(max, d, maxima + groups);
     all = hn::Max(all, max);
@@ -209,9 +230,9 @@ void sort_ranks(std::uint64_t* ranks, std::int64_t count, std::uint64_t* sorted)
   }
 }
 
-// Weights that exceed a bound, and their keys, from some key on.
+// Sizes of weights that exceed a bound, and their keys, from some key on.
 struct Candidates {
-  float* weights;      // with room for a vector more
+  float* sizes;        // with room for a vector more
   std::int32_t* keys;  // the same
   std::int64_t count = 0;
 };
@@ -226,9 +247,9 @@ std::int64_t gather(const float* w, std::int64_t n, std::int64_t j, float bound,
   auto keys = hn::Iota(di, static_cast<std::int32_t>(j));
   std::int64_t count = 0;
   for (; j < n && count < most; j += REFOCUS_LANES) {
-    const V x = hn::LoadU(d, w + j);
+    const V x = hn::Abs(hn::LoadU(d, w + j));
     const auto exceeds = hn::Gt(x, hn::Set(d, bound));
-    hn::StoreU(hn::Compress(x, exceeds), d, out.weights + count);
+    hn::StoreU(hn::Compress(x, exceeds), d, out.sizes + count);
     hn::StoreU(hn::Compress(keys, hn::RebindMask(di, exceeds)), di, out.keys + count);
     count += static_cast<std::int64_t>(hn::CountTrue(d, exceeds));
     keys = hn::Add(keys, step);
@@ -251,18 +272,18 @@ std::int64_t largest_weights(const float* w, std::int64_t n, std::int64_t k, std
     Candidates found{reinterpret_cast<float*>(sorted), reinterpret_cast<std::int32_t*>(sorted) + half};
     j = gather(w, n, j, bound, most - count, found);
     for (std::int64_t i = 0; i < found.count; ++i)
-      scratch[count + i] = rank_of(found.weights[i], found.keys[i]);
+      scratch[count + i] = rank_of(found.sizes[i], found.keys[i]);
     count += found.count;
     if (j >= n || count < most) continue;
     std::nth_element(scratch, scratch + k - 1, scratch + count, std::greater<>());
     count = k;
-    bound = weight_of(scratch[k - 1]);
+    bound = size_of(scratch[k - 1]);
   }
   sort_ranks(scratch, count, sorted);
   count = std::min(count, k);
   for (std::int64_t i = 0; i < count; ++i) {
     keys[i] = static_cast<std::int32_t>(0xFFFFFFFFu - static_cast<std::uint32_t>(sorted[i]));
-    weights[i] = weight_of(sorted[i]);
+    weights[i] = w[keys[i]];
   }
   return count;
 }
@@ -279,6 +300,8 @@ HWY_EXPORT(sum_weights);
 HWY_EXPORT(sum_of_weights);
 HWY_EXPORT(sum_of_mixture);
 HWY_EXPORT(add_exactly);
+HWY_EXPORT(any_negative);
+HWY_EXPORT(split_signs);
 HWY_EXPORT(count_above);
 HWY_EXPORT(largest_weights);
 }  // namespace
@@ -306,8 +329,12 @@ double sum_of_weights(const float* w, std::int64_t n) { return HWY_DYNAMIC_DISPA
 double sum_of_mixture(const float* w, float a, const float* v, float b, std::int64_t n) {
   return HWY_DYNAMIC_DISPATCH(sum_of_mixture)(w, a, v, b, n);
 }
-void add_exactly(const float* w, std::int64_t n, double* sums) {
-  HWY_DYNAMIC_DISPATCH(add_exactly)(w, n, sums);
+void add_exactly(const float* w, std::int64_t n, double* sums, double unit) {
+  HWY_DYNAMIC_DISPATCH(add_exactly)(w, n, sums, unit);
+}
+bool any_negative(const float* w, std::int64_t n) { return HWY_DYNAMIC_DISPATCH(any_negative)(w, n); }
+void split_signs(const float* w, std::int64_t n, float* above, float* below, float* size) {
+  HWY_DYNAMIC_DISPATCH(split_signs)(w, n, above, below, size);
 }
 std::int64_t count_above(const float* w, std::int64_t n, float bound) {
   return HWY_DYNAMIC_DISPATCH(count_above)(w, n, bound);

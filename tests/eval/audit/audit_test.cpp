@@ -111,7 +111,8 @@ TEST_F(AuditRun, ReportsAndComparisonsHaveTheVerdicts) {
   write_reports(run);
   const auto correct = [&] {
     std::int64_t right = 0;
-    for (const Answer& a : read_finished_run(run)[0].tasks[0].answers.answers) right += *a.correct ? 1 : 0;
+    const std::vector<FinishedArm> arms = read_finished_run(run);
+    for (const Answer& a : arms[0].tasks[0].answers.answers) right += *a.correct ? 1 : 0;
     return right;
   };
   EXPECT_EQ(correct(), 2);
@@ -196,6 +197,12 @@ class AuditFile : public ::testing::Test {
   TempDir dir;
 };
 
+TEST_F(AuditFile, AByteOrderMarkStandsAtTheStartOnly) {
+  const std::string mark = "\xEF\xBB\xBF", line = "{\"choices\":[\"x\",\"y\"],\"response\":\"B\"}\n";
+  EXPECT_EQ(agreement_of(audit_file(written("x.jsonl", mark + line)).arms[0]).rules.responses, 1);
+  EXPECT_THAT(refused(line + mark + line), HasSubstr("x.jsonl:2] expected JSON, got a byte order mark"));
+}
+
 TEST_F(AuditFile, ReadsTheLinesOfExtract) {
   const Audit audit = audit_file(written(
       "x.jsonl",
@@ -260,7 +267,7 @@ TEST_F(AuditFile, RefusesWithOneLineThatNamesThePlace) {
   const std::string good = R"({"choices":["x","y"],"response":"B"})"
                            "\n";
   EXPECT_THAT(refused(good + "\x1b[2J\n"),
-              HasSubstr("x.jsonl:2] expected a JSON object in UTF-8, got '\\x1b[2J'"));
+              HasSubstr("x.jsonl:2] expected JSON with a value at column 1, got '\\x1b'"));
   EXPECT_THAT(refused(good + "[1]\n"), HasSubstr("x.jsonl:2] expected a JSON object"));
   EXPECT_THAT(refused(R"({"choices":["x","y"]})"), HasSubstr(":1] expected a text 'response', got none"));
   EXPECT_THAT(refused(R"({"choices":["x",2],"response":""})"),

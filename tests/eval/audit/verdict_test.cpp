@@ -221,6 +221,8 @@ TEST_F(VerdictJournal, GoesToAnotherCopyOnce) {
   Verdict late = on_cot('C');
   late.time = "tomorrow";
   EXPECT_THAT(refused(verdict_line(late)), HasSubstr("expected a 'time' as"));
+  EXPECT_THAT(refused("\xEF\xBB\xBF" + verdict_line(on_cot('C'))),
+              HasSubstr("jsonl:2] expected JSON, got a byte order mark"));
   EXPECT_THAT(refused("[]"), HasSubstr("expected a JSON object, got '[]'"));
   EXPECT_THAT(refused("{\"arm\":\"\x1b[2J"), HasSubstr("verdicts.jsonl:2] expected"));
   EXPECT_EQ(copy.verdicts().size(), 2u);  // not even the good line

@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "eval/extract/extraction.h"
@@ -31,6 +33,49 @@ TEST(ExtractionAnchored, DecidesTheHardCases) {
     }
   }
   EXPECT_GE(cases, 100);
+}
+
+// tests/golden/extraction/anchored_replies.jsonl: replies of every kind that must not be read wrongly, each
+// with its choices and the one right answer, or `answers` where either will do (a letter or none).
+TEST(ExtractionAnchored, GivesNoWrongLetterToRepliesOfAnyKind) {
+  std::ifstream in(testing::golden("extraction") / "anchored_replies.jsonl");
+  std::map<std::string, int> kinds;
+  for (std::string line; std::getline(in, line);) {
+    const auto json = nlohmann::json::parse(line);
+    ++kinds[json["kind"].get<std::string>()];
+    const std::vector<std::string> choices = json["choices"];
+    const std::string response = json["response"];
+    const Extraction found = extract(ExtractionRules::kAnchored, choices, response);
+    const nlohmann::json got =
+        found.letter ? nlohmann::json(std::string(1, *found.letter)) : nlohmann::json();
+    const nlohmann::json right =
+        json.contains("answers") ? json["answers"] : nlohmann::json::array({json["answer"]});
+    EXPECT_NE(std::ranges::find(right, got), right.end()) << got << " by '" << found.rule << "' in: " << line;
+    ASSERT_LE(found.span_end, static_cast<std::int64_t>(response.size()));
+  }
+  EXPECT_GE(kinds.size(), 20u);
+  for (const auto& [kind, count] : kinds) EXPECT_GE(count, 5) << kind;
+}
+
+// Of a cut-off response, which rules say that nothing was stated outright.
+TEST(ExtractionAnchored, NamesWeakRules) {
+  const std::vector<std::string> choices = {"London", "Paris", "Berlin", "Madrid"};
+  const auto rule = [&](std::string_view response) {
+    return extract(ExtractionRules::kAnchored, choices, response).rule;
+  };
+  EXPECT_EQ(rule("The Seine flows through Paris, so B is correct in that it"), "");
+  EXPECT_EQ(rule("London is in England, and B is correct because the oth"), "verdict");
+  EXPECT_TRUE(is_weak_rule("verdict"));
+  EXPECT_EQ(rule("A. London: no.\nB. Paris: yes.\nC. Berlin: n"), "option_verdict");
+  EXPECT_TRUE(is_weak_rule("option_verdict"));
+  EXPECT_EQ(rule("<think>Is it A? No. So the answer is B. Let me see what el"), "unfinished_thought");
+  EXPECT_TRUE(is_weak_rule("unfinished_thought"));
+  EXPECT_EQ(rule("<think>Is it A? No.</think>The answer is B. This"), "answer_is");
+  for (const char* strong :
+       {"header", "header_text", "answer_is", "i_choose", "conclusion", "correction", ""})
+    EXPECT_FALSE(is_weak_rule(strong)) << strong;
+  EXPECT_TRUE(is_weak_rule("most_similar"));
+  EXPECT_TRUE(is_weak_rule("first_letter"));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <chrono>
+#include <ctime>
 
 #include "eval/extract/extraction.h"
 #include "support.h"
@@ -72,6 +73,45 @@ TEST(ExtractionHostile, TimeGrowsWithTheLengthAndNotItsSquare) {
     // Ten times in theory; times of a few milliseconds are noise.
     EXPECT_LT(tenfold, 35 * once + 0.5) << printable(piece);
   }
+}
+
+// Seconds of the processor that the published rules take.
+double published_seconds(const std::vector<std::string>& choices, const std::string& response,
+                         const char* rule) {
+  const std::clock_t start = std::clock();
+  EXPECT_EQ(extract(ExtractionRules::kPublished, choices, response).rule, rule);
+  return static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
+}
+
+// Words of small letters beyond d, so that no rule but the last finds anything.
+std::string prose(std::size_t bytes, unsigned seed) {
+  std::string out;
+  for (std::size_t i = 0; i < bytes; ++i) {
+    seed = seed * 1664525 + 1013904223;
+    out += "eeeinoprstuwy   "[seed >> 28];
+  }
+  return out;
+}
+
+TEST(ExtractionHostile, TheMostSimilarOptionTakesTheProductOfTheLengths) {
+  const auto seconds = [](std::size_t response, std::size_t option) {
+    std::vector<std::string> choices;
+    for (unsigned i = 0; i < 4; ++i) choices.push_back(prose(option, i));
+    return published_seconds(choices, prose(response, 9), "most_similar");
+  };
+  const double once = seconds(30'000, 100);
+  EXPECT_LT(seconds(300'000, 100), 35 * once + 0.5);
+  // Half a million steps of a window each would be eight times eight times as long.
+  EXPECT_LT(seconds(30'000, 800), 24 * once + 0.2);
+}
+
+TEST(ExtractionHostile, AnOptionThatAlmostOccursEverywhereTakesTheSumOfTheLengths) {
+  const std::string response = "A. " + std::string(300'000, 'q');
+  const auto seconds = [&](std::size_t option) {
+    const std::string almost = std::string(option, 'q') + "z";
+    return published_seconds({"x", almost, almost, almost}, response, "opening");
+  };
+  EXPECT_LT(seconds(30'000), 35 * seconds(300) + 0.5);
 }
 
 }  // namespace

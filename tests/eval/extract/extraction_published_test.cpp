@@ -1,3 +1,4 @@
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -8,9 +9,9 @@
 namespace refocus {
 namespace {
 
-TEST(ExtractionPublished, DecidesTheReferenceCasesAsThePublishedCodeDoes) {
-  REFOCUS_NEEDS_SHARED("reference/extraction_cases.jsonl");
-  std::istringstream in(read_text_file(testing::shared("reference/extraction_cases.jsonl")));
+// Lines of `choices`, `response`, `answer` and, where it is known, `rule`.
+int expect_cases(const std::filesystem::path& file) {
+  std::istringstream in(read_text_file(file));
   int cases = 0;
   for (std::string line; std::getline(in, line); ++cases) {
     const auto json = nlohmann::json::parse(line);
@@ -19,8 +20,24 @@ TEST(ExtractionPublished, DecidesTheReferenceCasesAsThePublishedCodeDoes) {
         extract(ExtractionRules::kPublished, choices, json["response"].get<std::string>());
     EXPECT_EQ(std::string(1, found.letter.value_or('-')), json["answer"].get<std::string>())
         << found.rule << ": " << line;
+    EXPECT_EQ(found.rule, json.value("rule", found.rule)) << line;
   }
-  EXPECT_EQ(cases, 80);
+  return cases;
+}
+
+TEST(ExtractionPublished, DecidesTheReferenceCasesAsThePublishedCodeDoes) {
+  REFOCUS_NEEDS_SHARED("reference/extraction_cases.jsonl");
+  EXPECT_EQ(expect_cases(testing::shared("reference/extraction_cases.jsonl")), 80);
+}
+
+TEST(ExtractionPublished, FindsTheMostSimilarOptionAsThePublishedCodeDoes) {
+  REFOCUS_NEEDS_SHARED("reference/fuzzy_cases.jsonl");
+  EXPECT_EQ(expect_cases(testing::shared("reference/fuzzy_cases.jsonl")), 150);
+}
+
+// Texts with characters that Python's re, thefuzz and RapidFuzz treat each in their own way.
+TEST(ExtractionPublished, DecidesNastyCasesAsPythonReAndThefuzzDo) {
+  EXPECT_GE(expect_cases(testing::golden("extraction/published_cases.jsonl")), 240);
 }
 
 struct Case {
@@ -78,6 +95,26 @@ TEST(ExtractionPublished, WordBoundariesKnowUnicode) {
           'B', "first_letter", "B"});
 }
 
+TEST(ExtractionPublished, ReplacesWhatPythonTakesForEqualIgnoringCase) {
+  // The long s, the Kelvin sign, both sigmas, the micro sign and mu, the I with and without its dot.
+  expect({{"ma\xC5\xBF\x73", "x1", "x2", "x3"}, "it is MASS", 'A', "first_letter", "MASS"});
+  expect({{"10 \xE2\x84\xAA", "x1", "x2", "x3"}, "so 10 k", 'A', "first_letter", "10 k"});
+  expect({{"\xCF\x83\xCF\x82", "x1", "x2", "x3"},
+          "so \xCE\xA3\xCF\x83",
+          'A',
+          "first_letter",
+          "\xCE\xA3\xCF\x83"});
+  expect({{"5 \xC2\xB5m", "x1", "x2", "x3"}, "so 5 \xCE\xBCM", 'A', "first_letter", "5 \xCE\xBCM"});
+  expect({{"q\xC4\xB0q", "x1", "x2", "x3"}, "so q\xC4\xB1q", 'A', "first_letter", "q\xC4\xB1q"});
+  // No match: the sharp s is one letter and not two.
+  expect({{"ma\xC3\x9Fq", "x1", "x2", "x3"}, "so massq", 'A', "most_similar", "so massq"});
+}
+
+TEST(ExtractionPublished, AnEmptyTextOccursEverywhere) {
+  expect({{"x1", "...", "x2", "x3"}, ".- ", 'B', "opening", ""});
+  expect({{"x1", "", "x2", "x3"}, "abc", 'A', "most_similar", "abc"});
+}
+
 class Filter : public ::testing::Test {
  protected:
   static std::string run(const std::string& lines, ExtractionRules rules = ExtractionRules::kAnchored) {
@@ -99,16 +136,24 @@ TEST_F(Filter, WritesALineForEachLine) {
   EXPECT_THAT(run(lines, ExtractionRules::kPublished), ::testing::HasSubstr("\"rule\":\"most_similar\""));
 }
 
+TEST_F(Filter, AByteOrderMarkStandsAtTheStartOnly) {
+  const std::string mark = "\xEF\xBB\xBF", line = R"({"choices":["x","y","z"],"response":"Response: C"})";
+  EXPECT_EQ(run(mark + line), run(line));
+  EXPECT_THAT(testing::error_of([&] { run(line + "\n" + mark + line); }),
+              ::testing::HasSubstr("[in.jsonl:2] expected JSON, got a byte order mark"));
+}
+
 TEST_F(Filter, NamesTheLineThatIsWrong) {
   const std::string good = R"({"choices":["x","y","z"],"response":"C"})"
                            "\n";
   const auto error = [&](const std::string& line) {
     return testing::error_of([&] { run(good + line + "\n" + good); });
   };
-  EXPECT_THAT(error("{"), ::testing::StartsWith("[in.jsonl:2] expected a JSON object"));
+  EXPECT_THAT(error("{"),
+              ::testing::StartsWith("[in.jsonl:2] expected JSON with a key in quotes or '}' at column 2"));
   EXPECT_THAT(error(""), ::testing::StartsWith("[in.jsonl:2] expected a JSON object, got a blank line"));
   EXPECT_THAT(error("{\"choices\":[\"x\",\"y\",\"z\"],\"response\":\"\xFF\"}"),
-              ::testing::HasSubstr("in UTF-8"));
+              ::testing::HasSubstr("expected UTF-8, got other bytes at column 38"));
   EXPECT_THAT(error(R"({"choices":["x","y","z"]})"),
               ::testing::HasSubstr("expected a text 'response', got none"));
   EXPECT_THAT(error(R"({"choices":"x","response":""})"),

@@ -4,7 +4,9 @@
 #include <sys/stat.h>
 
 #include <fstream>
+#include <map>
 
+#include "base/text_file.h"
 #include "eval/recording_support.h"
 
 namespace refocus {
@@ -128,6 +130,127 @@ TEST(Journal, ReadsBesideAWriter) {
   writer.put(response("cot-none", "a", 2, "two"));
   EXPECT_EQ(reader.count(), 2);
   EXPECT_THAT(error_of([&] { Journal::open_read_only(dir.path()); }), HasSubstr("got no such file"));
+}
+
+// Every file of a directory by its name, with its bytes.
+std::map<std::string, std::string> contents(const std::filesystem::path& directory) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+    files[entry.path().filename().string()] = read_text_file(entry.path());
+  }
+  return files;
+}
+
+// Looks at everything in the journal of `run`, and expects the directory to be as it was.
+void look(const std::filesystem::path& run, std::int64_t answers) {
+  const auto before = contents(run);
+  {
+    const Journal journal = Journal::open_read_only(run);
+    EXPECT_EQ(journal.count(), answers);
+    EXPECT_EQ(std::ssize(all(journal, "cot-none")), answers);
+    EXPECT_EQ(std::ssize(journal.done("cot-none")), answers);
+    EXPECT_TRUE(journal.verdicts().empty());
+    EXPECT_FALSE(journal.questions());
+  }
+  const auto after = contents(run);
+  for (const auto& [name, bytes] : after) EXPECT_TRUE(before.contains(name)) << name << " was left behind";
+  EXPECT_TRUE(before == after);
+}
+
+// A run of two answers whose writer was killed: the second one is in its log alone.
+void make_killed_run(const TempDir& dir) {
+  {
+    Journal journal(open_run(dir));
+    journal.put(response("cot-none", "a", 1, "one"));
+  }
+  EXPECT_EQ(testing::in_child([&] {
+              Journal journal(open_run(dir));
+              journal.put(response("cot-none", "a", 2, "two"));
+              return ::kill(::getpid(), SIGKILL);
+            }),
+            128 + SIGKILL);
+  ASSERT_GT(std::filesystem::file_size(dir / "run/journal.db-wal"), 0u);
+}
+
+TEST(Journal, ALookLeavesNothingBehind) {
+  TempDir dir;
+  {
+    Journal journal(open_run(dir));
+    journal.put(response("cot-none", "a", 1, "one"));
+  }
+  look(dir / "run", 1);
+  // Nor does it where the run is held by a program that does not have the journal open.
+  const RunDirectory held = open_run(dir);
+  look(dir / "run", 1);
+}
+
+TEST(Journal, ALookAtAKilledRunReadsItsLogAndLeavesIt) {
+  TempDir dir;
+  make_killed_run(dir);
+  look(dir / "run", 2);
+  std::filesystem::remove(dir / "run/journal.db-shm");  // as in a copy of the two files that matter
+  look(dir / "run", 2);
+  Journal journal(open_run(dir));  // it can be resumed as before
+  EXPECT_EQ(journal.count(), 2);
+}
+
+TEST(Journal, ALookAtLeftOversOfAnOldLookLeavesThem) {
+  TempDir dir;
+  {
+    Journal journal(open_run(dir));
+    journal.put(response("cot-none", "a", 1, "one"));
+  }
+  {
+    const SqliteDatabase old(dir / "run/journal.db", SqliteDatabase::Mode::kReadOnly);
+    EXPECT_EQ(old.integer("SELECT count(*) FROM responses"), 1);
+  }
+  ASSERT_EQ(std::filesystem::file_size(dir / "run/journal.db-wal"), 0u);
+  look(dir / "run", 1);
+}
+
+TEST(Journal, ReadsAKilledRunInADirectoryThatItMayNotWrite) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root, to become a user";
+  TempDir dir;
+  make_killed_run(dir);
+  ::chmod(dir.path().c_str(), 0755);
+  EXPECT_EQ(testing::in_child([&] {
+              if (::setgid(65534) != 0 || ::setuid(65534) != 0) return 90;
+              return static_cast<int>(all(Journal::open_read_only(dir / "run"), "cot-none").size());
+            }),
+            2);
+}
+
+TEST(Journal, SaysThatAnotherProgramWroteWhileItWasRead) {
+  TempDir dir;
+  {
+    Journal journal(open_run(dir));
+    journal.put(response("cot-none", "a", 1, "one"));
+  }
+  const Journal reader = Journal::open_read_only(dir / "run");
+  EXPECT_EQ(reader.count(), 1);
+  {
+    Journal writer(open_run(dir));
+    writer.put(response("cot-none", "a", 2, "two"));
+    EXPECT_THAT(error_of([&] { all(reader, "cot-none"); }), HasSubstr("was written to by another program"));
+  }
+  EXPECT_THAT(error_of([&] { reader.count(); }), HasSubstr("run the same command again"));
+  EXPECT_EQ(Journal::open_read_only(dir / "run").count(), 2);
+}
+
+TEST(Journal, ALookDoesNotKeepAWriterOut) {
+  TempDir dir;
+  { Journal journal(open_run(dir)); }
+  EXPECT_FALSE(DirectoryLock::is_held(dir / "run"));
+  const Journal reader = Journal::open_read_only(dir / "run");
+  const RunDirectory run = open_run(dir);
+  EXPECT_TRUE(DirectoryLock::is_held(dir / "run"));
+}
+
+// A path that begins with two slashes is one of the file system, not a host's name.
+TEST(Journal, ReadsWhateverThePath) {
+  TempDir dir;
+  { Journal journal(RunDirectory::open(dir / "a?b%41#c d", settings())); }
+  EXPECT_EQ(Journal::open_read_only("/" + (dir / "a?b%41#c d").string()).count(), 0);
 }
 
 TEST(Journal, RefusesOtherFormats) {

@@ -116,6 +116,39 @@ TEST(RunDirectory, RefusesAnyOtherIdentity) {
   EXPECT_EQ(read_text_file(path / "run.json"), before);
 }
 
+TEST(RunDirectory, OfAnotherModelNamesTheFilesAndAnotherNameOfWeightsIsTheSameModel) {
+  TempDir dir;
+  const auto with = [](const ordered_json& files) {
+    RunSettings out = settings();
+    out.identity["model_files"] = files;
+    return out;
+  };
+  const ordered_json files = {{"tokenizer", {{"tokenizer.model", "aa"}}},
+                              {"weights", {{"a.safetensors", "bb"}}}};
+  { RunDirectory::open(dir / "run", with(files)); }
+  EXPECT_THAT(
+      error_of([&] {
+        RunDirectory::open(dir / "run", with({{"weights", {{"a.safetensors", "bc"}}}}));
+      }),
+      HasSubstr("got another: tokenizer.model is gone, a.safetensors differs; choose another -o directory"));
+  const ordered_json renamed = {{"weights", {{"b.safetensors", "bb"}}},
+                                {"tokenizer", {{"tokenizer.model", "aa"}}}};
+  const RunDirectory run = RunDirectory::open(dir / "run", with(renamed));
+  EXPECT_TRUE(run.resumed());
+  EXPECT_EQ(run.record().identity["model_files"], files);
+}
+
+TEST(RunDirectory, OfAnEarlierVersionIsNotResumed) {
+  TempDir dir;
+  RunSettings old = settings(), now = settings();
+  old.identity["model_fingerprint"] = "0123";
+  now.identity["model_files"] = {{"weights", {{"a.safetensors", "bb"}}}};
+  { RunDirectory::open(dir / "run", old); }
+  EXPECT_THAT(error_of([&] { RunDirectory::open(dir / "run", now); }),
+              HasSubstr("a run of an earlier version"));
+  EXPECT_EQ(read_run_record(dir / "run").identity, old.identity);
+}
+
 TEST(RunDirectory, RefusesADirectoryOfSomethingElse) {
   TempDir dir;
   std::ofstream(dir / "thesis.tex") << "text";
@@ -126,7 +159,7 @@ TEST(RunDirectory, RefusesADirectoryOfSomethingElse) {
   EXPECT_THAT(error_of([&] { RunDirectory::open(dir / "thesis.tex", settings()); }),
               HasSubstr("expected a directory, got a file"));
   EXPECT_THAT(error_of([&] { RunDirectory::open(dir / "thesis.tex/run", settings()); }),
-              HasSubstr("thesis.tex/run] cannot be used"));
+              HasSubstr("thesis.tex/run] cannot be made"));
   EXPECT_EQ(read_text_file(dir / "thesis.tex"), "text");
 }
 
@@ -207,8 +240,11 @@ TEST(RunDirectory, RefusesBadRunFiles) {
     EXPECT_EQ(read_text_file(dir / "run/run.json"), text);
     return message;
   };
-  EXPECT_THAT(refusal(""), HasSubstr("expected the settings of a run in JSON"));
-  EXPECT_THAT(refusal("{\"format\": \"refocus-run\", "), HasSubstr("expected the settings of a run in JSON"));
+  EXPECT_THAT(
+      refusal(""),
+      HasSubstr("run.json] expected JSON with a value at line 1, column 1, got an empty text; restore"));
+  EXPECT_THAT(refusal("{\"format\": \"refocus-run\", "),
+              HasSubstr("run.json] expected JSON with a key in quotes"));
   EXPECT_THAT(refusal("[]"), HasSubstr("expected \"format\": \"refocus-run\""));
   EXPECT_THAT(refusal(R"({"format": "other", "version": 1})"), HasSubstr("expected \"format\""));
   EXPECT_THAT(refusal(R"({"format": "refocus-run", "version": "1"})"), HasSubstr("expected \"format\""));
@@ -221,7 +257,7 @@ TEST(RunDirectory, RefusesBadRunFiles) {
   EXPECT_THAT(refusal(std::string(200'000, '[')), HasSubstr("run.json] expected"));
   EXPECT_THAT(refusal(R"({"format": "refocus-run", "version": 1, "identity": {"a":)" +
                       std::string(100'000, '[') + std::string(100'000, ']') + "}, \"sessions\": []}"),
-              HasSubstr("deep nesting"));
+              HasSubstr("nested too deeply"));
 }
 
 TEST(RunDirectory, RefusesArmNamesThatLeaveIt) {

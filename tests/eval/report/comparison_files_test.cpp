@@ -47,6 +47,11 @@ TEST_F(ComparisonFiles, JsonHasEveryNumberAndFlip) {
   EXPECT_EQ(anatomy["category"], "stem");
   EXPECT_EQ(anatomy["arms"][0]["accuracy"], 0.5);
   EXPECT_EQ(anatomy["arms"][1]["truncated_rate"], 0.25);
+  EXPECT_EQ(anatomy["arms"][1]["stopped"], 0);
+  EXPECT_EQ(anatomy["arms"][1]["stopped_rate"], 0.0);
+  EXPECT_EQ(anatomy["arms"][1]["read_unfinished"], 1);
+  EXPECT_EQ(anatomy["arms"][1]["read_unfinished_correct"], 0);
+  EXPECT_EQ(file["difference_interval"], "tango");
   EXPECT_EQ(anatomy["arms"][1]["mean_generated_tokens"], 3.0);
   EXPECT_EQ(task["sets"][1]["arms"][0]["unparsed_rate"], 0.5);
   const ordered_json& pair = task["comparisons"][0];
@@ -108,13 +113,16 @@ TEST_F(ComparisonFiles, CsvHasARowForEachPairAndSet) {
             "baseline_truncated_rate,baseline_mean_generated_tokens,baseline_mean_response_characters,"
             "arm_accuracy,arm_accuracy_low,arm_accuracy_high,arm_unparsed_rate,arm_truncated_rate,"
             "arm_mean_generated_tokens,arm_mean_response_characters,"
-            "fixed,broken,difference,difference_low,difference_high,p,p_holm");
+            "fixed,broken,difference,difference_low,difference_high,p,p_holm,"
+            "f1_difference,f1_difference_low,f1_difference_high,"
+            "baseline_stopped_rate,baseline_read_unfinished,baseline_read_unfinished_correct,"
+            "arm_stopped_rate,arm_read_unfinished,arm_read_unfinished_correct");
   EXPECT_TRUE(lines[1].starts_with("mmlu,anatomy,subject,stem,cot-none,cot-rebalance_alpha=1,4,0.5,0.15"))
       << lines[1];
-  EXPECT_TRUE(lines[1].ends_with(",1,1,0.0,-0.75,0.75,1.0,1.0")) << lines[1];
+  EXPECT_TRUE(lines[1].ends_with(",1.0,1.0,,,,0.0,0,0,0.0,1,0")) << lines[1];
   EXPECT_TRUE(lines[6].starts_with("mmlu,all,all,,cot-none,cot-rebalance_alpha=1,6,0.5,")) << lines[6];
-  EXPECT_TRUE(lines[6].ends_with(",1.0,")) << lines[6];
-  for (const std::string& line : lines) EXPECT_EQ(std::count(line.begin(), line.end(), ','), 27) << line;
+  EXPECT_TRUE(lines[6].ends_with(",1.0,,,,,0.0,0,0,0.0,1,0")) << lines[6];
+  for (const std::string& line : lines) EXPECT_EQ(std::count(line.begin(), line.end(), ','), 36) << line;
 }
 
 }  // namespace

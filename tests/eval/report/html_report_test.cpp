@@ -56,8 +56,8 @@ TEST_F(HtmlReport, IndexHoldsEveryItemsLettersAndVerdicts) {
   const Comparison compared = comparison();
   EXPECT_EQ(block(compared, "index-0"), ordered_json::parse(R"({
     "subjects": ["anatomy", "philosophy"], "groups": [[0, 3], [1, 2]], "items": [0, 1, 2, 0, 1], "labels": "BBBBB",
-    "arms": [{"letters": "BABB-", "correct": "10110", "cut": "00000"},
-             {"letters": "BBBCC", "correct": "11100", "cut": "00100"}],
+    "arms": [{"letters": "BABB-", "correct": "10110", "cut": "00000", "unfinished": "00000"},
+             {"letters": "BBBCC", "correct": "11100", "cut": "00100", "unfinished": "00100"}],
     "chunks": [0]})"));
   const ordered_json answers = block(compared, "answers-0-0");
   ASSERT_EQ(answers.size(), 5u);
@@ -91,6 +91,32 @@ TEST_F(HtmlReport, SaysWhatWasFoundInASentence) {
   EXPECT_THAT(html, HasSubstr("<strong>rebalance alpha=0.2 against none</strong>: 0.0 points"));
   EXPECT_THAT(html, HasSubstr("McNemar p = 1. No clear difference: 1 fixed, 1 broken of 5 questions."));
   EXPECT_THAT(html, HasSubstr("60.0 <span class=\"interval\">[23.1, 88.2]</span>"));
+}
+
+TEST_F(HtmlReport, ShowsWhatUntilEndedAndWhatWasReadFromUnfinishedAnswers) {
+  testing::write_toy_run(dir / "run", toy());
+  Comparison compared = comparison();
+  const std::string html = html_arms(report_view(compared, {"run"}, {read_run_record(dir / "run")}));
+  EXPECT_THAT(html, HasSubstr(">read from an unfinished answer</th>"));
+  EXPECT_THAT(html, HasSubstr("<td class=\"n\" data-value=\"1\">1 (1 right)</td>"));
+  EXPECT_THAT(html, Not(HasSubstr("ended by until")));
+  // One answer of the first arm ended by a text of `until`.
+  Answer& answer = compared.arms[0].arm.tasks[0].answers.answers[0];
+  answer.response.finish_reason = "stop";
+  compared.tasks[0].tallies[0].back().stopped = 1;
+  const ReportView view = report_view(compared, {"run"}, {read_run_record(dir / "run")});
+  EXPECT_THAT(html_arms(view), HasSubstr(">ended by until</th>"));
+  EXPECT_EQ(block(compared, "index-0")["arms"][0]["cut"], "20000");
+}
+
+// The plots are made of the same intervals.
+TEST_F(HtmlReport, ADifferenceOfNothingHasAnInterval) {
+  ToyRun run = toy();
+  run.arms[1].answers = run.arms[0].answers;
+  testing::write_toy_run(dir / "run", run);
+  const std::string html = html_report({dir / "run"});
+  EXPECT_THAT(
+      html, HasSubstr(": 0.0 points [−43.4, +43.4], McNemar p = 1. No clear difference: 0 fixed, 0 broken"));
 }
 
 TEST_F(HtmlReport, IsTheSameFromAComparisonThatIsThere) {
@@ -209,11 +235,14 @@ TEST(HtmlSettings, ShowTheCommandAndEscapeIt) {
 TEST(HtmlSweep, RefusesOtherFiles) {
   TempDir dir;
   EXPECT_TRUE(read_sweep(dir.path()).is_null());
-  for (const char* text : {"", "[]", "{\"format\": \"x\"}", "\xFF"}) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"", "expected JSON with a value"},
+      {"[]", "expected a JSON object, got a list"},
+      {"{\"format\": \"x\"}", "expected \"format\": \"refocus-sweep\""},
+      {"\xFF", "expected UTF-8"}};
+  for (const auto& [text, says] : cases) {
     write_file_atomically(dir / "sweep.json", text);
-    EXPECT_THAT(error_of([&] { read_sweep(dir.path()); }),
-                HasSubstr("expected \"format\": \"refocus-sweep\""))
-        << text;
+    EXPECT_THAT(error_of([&] { read_sweep(dir.path()); }), HasSubstr(says)) << text;
   }
   write_file_atomically(dir / "sweep.json", R"({"format": "refocus-sweep", "version": 2})");
   EXPECT_THAT(error_of([&] { read_sweep(dir.path()); }), HasSubstr("expected version 1, got 2"));
@@ -233,7 +262,7 @@ TEST_F(HtmlReport, RefusesSpansOutsideTheText) {
     std::string text = whole;
     text.replace(text.find("[0,1]"), 5, span);
     write_file_atomically(path, text);
-    EXPECT_THAT(error_of([&] { html_report({dir / "run"}); }), HasSubstr("line 1")) << span;
+    EXPECT_THAT(error_of([&] { html_report({dir / "run"}); }), HasSubstr("refocus.jsonl:1]")) << span;
   }
 }
 

@@ -7,11 +7,13 @@
 #include "eval/recording_support.h"
 #include "eval/report/comparison_files.h"
 #include "eval/report/comparison_table.h"
+#include "eval/task/task_kind.h"
 #include "eval/text/display_width.h"
 #include "eval/toy_run.h"
 #include "stats/bootstrap.h"
 #include "stats/holm.h"
 #include "stats/mcnemar.h"
+#include "stats/tango.h"
 #include "stats/wilson.h"
 
 namespace refocus {
@@ -123,21 +125,23 @@ TEST_F(ComparisonTest, CountsEverySet) {
 }
 
 TEST_F(ComparisonTest, IntervalsAndCorrectionsAreThoseOfTheStatistics) {
-  ComparisonOptions options;
-  options.seed = 5;
-  const Comparison comparison = compare(toy(), options);
+  const Comparison comparison = compare(toy());
   const TaskComparison& task = comparison.tasks[0];
-  const auto expect_interval = [&](const char* set, const std::vector<std::int8_t>& changes) {
-    const Interval expected = paired_bootstrap_interval(changes, options.resamples, 5);
+  const auto expect_interval = [&](const char* set, int fixed, int broken, int items) {
+    const Interval expected = tango_interval(fixed, broken, items);
     const PairedNumbers& numbers = task.pairs[0].numbers[set_of(task, set)];
     EXPECT_EQ(numbers.interval->low, expected.low) << set;
     EXPECT_EQ(numbers.interval->high, expected.high) << set;
   };
-  expect_interval("anatomy", {1, 0, -1, 1, 0, 0});
-  expect_interval("astronomy", {0, 0});
-  expect_interval("philosophy", {0, -1, 0});
-  expect_interval("stem", {1, 0, -1, 1, 0, 0, 0, 0});
-  expect_interval("all", {1, 0, -1, 1, 0, 0, 0, 0, 0, -1, 0});
+  expect_interval("anatomy", 2, 1, 6);
+  expect_interval("astronomy", 0, 0, 2);
+  expect_interval("philosophy", 0, 1, 3);
+  expect_interval("stem", 2, 1, 8);
+  expect_interval("all", 2, 2, 11);
+  // Nothing changed in astronomy, which two questions cannot tell from a large difference.
+  const Interval& nothing = *task.pairs[0].numbers[set_of(task, "astronomy")].interval;
+  EXPECT_NEAR(nothing.high, 3.8414588206941236 / (2 + 3.8414588206941236), 1e-9);
+  EXPECT_EQ(nothing.low, -nothing.high);
   const Interval accuracy = *accuracy_interval(task.tallies[1][set_of(task, "stem")]);
   EXPECT_EQ(accuracy.low, wilson_interval(5, 8).low);
   EXPECT_EQ(accuracy.high, wilson_interval(5, 8).high);
@@ -175,6 +179,82 @@ TEST_F(ComparisonTest, CountsWhatWasCutOffOrNotFoundAndHowLongAnswersAre) {
   EXPECT_EQ(*before.mean_characters(), double(std::string("B because of cot-none").size()));
 }
 
+// A run of one short-answer task of metric f1, an arm an F1 for each item.
+FinishedArm f1_arm(const std::string& name, const std::vector<double>& f1) {
+  FinishedArm arm;
+  arm.name = name;
+  arm.prompt = "direct";
+  arm.intervention = name == "direct-none" ? "none" : kRebalance;
+  arm.rules = "anchored";
+  TaskKind kind;
+  kind.name = "quiz";
+  kind.type = AnswerType::kShort;
+  kind.short_answer.metric = ShortMetric::kF1;
+  kind.definition = "{}";
+  auto task = std::make_unique<Task>(Task{"quiz", {"quiz"}, {}});
+  task->own = std::make_shared<const TaskKind>(kind);
+  FinishedTask finished;
+  for (std::size_t i = 0; i < f1.size(); ++i) {
+    Item item;
+    item.subject = "quiz";
+    item.index = static_cast<int>(i);
+    item.answers = {"x"};
+    task->items.push_back(item);
+    Answer answer;
+    answer.extraction.text = "y";
+    answer.correct = f1[i] == 1;
+    answer.f1 = f1[i];
+    finished.answers.answers.push_back(std::move(answer));
+    finished.hashes.push_back(std::to_string(i));
+  }
+  for (std::size_t i = 0; i < f1.size(); ++i) finished.answers.answers[i].item = &task->items[i];
+  finished.answers.task = task.get();
+  finished.task = std::move(task);
+  arm.tasks.push_back(std::move(finished));
+  return arm;
+}
+
+Comparison compare_f1(const std::vector<double>& before, const std::vector<double>& after,
+                      std::uint64_t seed = 3) {
+  std::vector<FinishedArm> arms;
+  arms.push_back(f1_arm("direct-none", before));
+  arms.push_back(f1_arm(kChanged, after));
+  ComparisonOptions options;
+  options.seed = seed;
+  return compare_runs(std::move(arms), {}, options);
+}
+
+TEST_F(ComparisonTest, DifferencesOfF1HaveBootstrapIntervals) {
+  const std::vector<double> before = {0, 0.5, 1, 0.25, 0.75}, after = {0.5, 0.5, 0.75, 0.5, 1};
+  const Comparison comparison = compare_f1(before, after);
+  const PairedNumbers& all = comparison.tasks[0].pairs[0].numbers.back();
+  EXPECT_DOUBLE_EQ(*all.f1_difference, 0.15);
+  const std::vector<double> changes = {0.5, 0, -0.25, 0.25, 0.25};
+  const Interval expected = paired_bootstrap_interval(changes, 10'000, 3).value();
+  EXPECT_EQ(all.f1_interval->low, expected.low);
+  EXPECT_EQ(all.f1_interval->high, expected.high);
+  EXPECT_EQ(all.interval->high, tango_interval(1, 1, 5).high);  // of exact matches
+  const std::string table = comparison_table(comparison, {});
+  EXPECT_THAT(table,
+              HasSubstr("\n  F1: +15.0 [-10.0, +35.0] points with 95% interval (bootstrap, seed 3)\n"));
+  const auto set = comparison_json(comparison)["tasks"][0]["comparisons"][0]["sets"].back();
+  EXPECT_EQ(set["f1_difference"], 0.15);
+  EXPECT_EQ(set["f1_difference_interval"][0], expected.low);
+  EXPECT_THAT(comparison_csv(comparison), HasSubstr(",f1_difference,f1_difference_low,f1_difference_high,"));
+}
+
+TEST_F(ComparisonTest, AnF1ThatIsTheSameEverywhereHasNoInterval) {
+  const Comparison comparison = compare_f1({0.25, 0.5, 0.75}, {0.25, 0.5, 0.75});
+  const PairedNumbers& all = comparison.tasks[0].pairs[0].numbers.back();
+  EXPECT_EQ(all.f1_difference, 0.0);
+  EXPECT_FALSE(all.f1_interval);
+  EXPECT_THAT(comparison_table(comparison, {}), HasSubstr("\n  F1: 0.0 [none] points with"));
+  EXPECT_TRUE(comparison_json(comparison)["tasks"][0]["comparisons"][0]["sets"]
+                  .back()["f1_difference_interval"]
+                  .is_null());
+  EXPECT_THAT(comparison_csv(comparison), ::testing::EndsWith(",0.0,,,0.0,0,0,0.0,0,0\n"));
+}
+
 TEST_F(ComparisonTest, CharactersAreCodePoints) {
   const std::vector<Task> tasks = {testing::toy_mmlu({{"anatomy", 1}})};
   const auto answers =
@@ -187,24 +267,25 @@ TEST_F(ComparisonTest, OneTableForAllNumbers) {
   ComparisonTableOptions options;
   options.arms = false;
   const Comparison comparison = compare(toy());
-  EXPECT_EQ(comparison_table(comparison, options),
-            "mmlu: paired differences in points with 95% interval (bootstrap, seed 0), McNemar's exact p\n"
-            "\n"
-            "  baseline  cot-none\n"
-            "  arm       cot-rebalance_alpha=0.2\n"
-            "                 n  base   arm             difference      p   Holm fixed broken\n"
-            "STEM\n"
-            "  anatomy        6  50.0  66.7   +16.7 [-33.3, +66.7] 1.0000 1.0000     2      1\n"
-            "  astronomy      2  50.0  50.0         0.0 [0.0, 0.0] 1.0000 1.0000     0      0\n"
-            "Humanities\n"
-            "  philosophy     3 100.0  66.7    -33.3 [-100.0, 0.0] 1.0000 1.0000     0      1\n"
-            "--------------------------------------------------------------------------------\n"
-            "                 n  base   arm             difference      p   Holm fixed broken\n"
-            "STEM             8  50.0  62.5   +12.5 [-25.0, +50.0] 1.0000            2      1\n"
-            "Humanities       3 100.0  66.7    -33.3 [-100.0, 0.0] 1.0000            0      1\n"
-            "non-STEM         3 100.0  66.7    -33.3 [-100.0, 0.0] 1.0000            0      1\n"
-            "all             11  63.6  63.6     0.0 [-36.4, +36.4] 1.0000            2      2\n"
-            "\n");
+  EXPECT_EQ(
+      comparison_table(comparison, options),
+      "mmlu: paired differences in points with 95% interval (Tango's score interval), McNemar's exact p\n"
+      "\n"
+      "  baseline  cot-none\n"
+      "  arm       cot-rebalance_alpha=0.2\n"
+      "                 n  base   arm             difference      p   Holm fixed broken\n"
+      "STEM\n"
+      "  anatomy        6  50.0  66.7   +16.7 [-39.8, +63.0] 1.0000 1.0000     2      1\n"
+      "  astronomy      2  50.0  50.0     0.0 [-65.8, +65.8] 1.0000 1.0000     0      0\n"
+      "Humanities\n"
+      "  philosophy     3 100.0  66.7   -33.3 [-79.2, +41.5] 1.0000 1.0000     0      1\n"
+      "--------------------------------------------------------------------------------\n"
+      "                 n  base   arm             difference      p   Holm fixed broken\n"
+      "STEM             8  50.0  62.5   +12.5 [-32.9, +52.8] 1.0000            2      1\n"
+      "Humanities       3 100.0  66.7   -33.3 [-79.2, +41.5] 1.0000            0      1\n"
+      "non-STEM         3 100.0  66.7   -33.3 [-79.2, +41.5] 1.0000            0      1\n"
+      "all             11  63.6  63.6     0.0 [-37.0, +37.0] 1.0000            2      2\n"
+      "\n");
 }
 
 // keys (humanities) and sums (STEM), two items each, and the same with "_unseen".
@@ -230,13 +311,13 @@ TEST_F(ComparisonTest, ShowsWhatIsSeenAndUnseenWithTheCategoriesOfTheRun) {
   const std::string table = comparison_table(compare(toy_worlds()), options);
   EXPECT_THAT(table,
               HasSubstr("STEM\n"
-                        "  sums            2  50.0 100.0    +50.0 [0.0, +100.0] 1.0000 1.0000     1      0\n"
-                        "  sums_unseen     2   0.0  50.0    +50.0 [0.0, +100.0] 1.0000 1.0000     1      0\n"
+                        "  sums            2  50.0 100.0   +50.0 [-48.6, +90.5] 1.0000 1.0000     1      0\n"
+                        "  sums_unseen     2   0.0  50.0   +50.0 [-48.6, +90.5] 1.0000 1.0000     1      0\n"
                         "Humanities\n"));
   EXPECT_THAT(table,
-              HasSubstr("non-STEM          4  75.0  75.0     0.0 [-75.0, +75.0] 1.0000            1      1\n"
-                        "seen              4  75.0  75.0     0.0 [-75.0, +75.0] 1.0000            1      1\n"
-                        "unseen            4  25.0  75.0    +50.0 [0.0, +100.0] 0.5000            2      0\n"
+              HasSubstr("non-STEM          4  75.0  75.0     0.0 [-60.4, +60.4] 1.0000            1      1\n"
+                        "seen              4  75.0  75.0     0.0 [-60.4, +60.4] 1.0000            1      1\n"
+                        "unseen            4  25.0  75.0   +50.0 [-23.5, +85.0] 0.5000            2      0\n"
                         "all               8  50.0  75.0"));
 }
 
@@ -280,6 +361,7 @@ TEST_F(ComparisonTest, ArmsStandBesideEachOtherWithTheirIntervalsAndRates) {
   EXPECT_THAT(table, HasSubstr("all             11    63.6 [35.4, 84.8]    63.6 [35.4, 84.8]\n"
                                "unparsed                           9.1%                 9.1%\n"
                                "truncated                          0.0%                 9.1%\n"
+                               "read, unfinished            0 (0 right)          1 (1 right)\n"
                                "mean tokens                         3.0                  3.0\n"));
 }
 

@@ -1,6 +1,9 @@
 // Reading finished runs back, and refusing what is unfinished, damaged or not comparable.
 #include "eval/score/finished_run.h"
 
+#include <nlohmann/json.hpp>
+#include <sstream>
+
 #include "base/text_file.h"
 #include "eval/recording_support.h"
 #include "eval/score/comparison.h"
@@ -61,6 +64,8 @@ TEST_F(FinishedRun, ComesBackAsItWasJudged) {
   EXPECT_EQ(cut.extraction.letter, 'A');
   EXPECT_EQ(cut.correct, false);
   EXPECT_EQ(cut.response.finish_reason, "length");
+  EXPECT_TRUE(cut.unfinished);
+  EXPECT_FALSE(task.answers.answers[1].unfinished);
   EXPECT_EQ(cut.response.text, "A because of cot-none");
   EXPECT_EQ(cut.response.generated_tokens, 3);
   EXPECT_FALSE(task.answers.answers[2].extraction.letter);
@@ -68,6 +73,27 @@ TEST_F(FinishedRun, ComesBackAsItWasJudged) {
   EXPECT_EQ(task.answers.answers[4].correct, true);
   EXPECT_EQ(task.hashes[0].size(), 64u);
   EXPECT_NE(task.hashes[0], task.hashes[1]);
+}
+
+// Files of older versions do not say which answers are unfinished; the prompt and the text beside it do.
+TEST_F(FinishedRun, TellsUnfinishedAnswersOfOlderFiles) {
+  const fs::path run = written(toy());
+  const fs::path samples = run / "arms/cot-none/samples_mmlu_anatomy_refocus.jsonl";
+  std::istringstream in(read_text_file(samples));
+  std::string all;
+  for (std::string line; std::getline(in, line);) {
+    auto sample = nlohmann::ordered_json::parse(line);
+    sample.erase("unfinished");
+    if (sample["doc_id"] == 1) sample["arguments"]["gen_args_0"]["arg_0"] = "Q\nAnalysis:";
+    all += sample.dump() + "\n";
+  }
+  write_file_atomically(samples, all);
+  const std::vector<FinishedArm> arms = read_finished_run(run);
+  const std::vector<Answer>& answers = arms[0].tasks[0].answers.answers;
+  EXPECT_TRUE(answers[0].unfinished);  // cut off
+  EXPECT_TRUE(answers[1].unfinished);  // ended by itself within the analysis
+  EXPECT_FALSE(answers[2].unfinished);
+  EXPECT_TRUE(answers[1].response.prompt.empty()) << "prompts are left out";
 }
 
 TEST_F(FinishedRun, SeveralTasksKeepTheirSubjects) {
@@ -120,14 +146,19 @@ TEST_F(FinishedRun, RefusesDamageWithFileAndLine) {
   };
   for (const std::string& text : bad) {
     write_file_atomically(file, text);
-    EXPECT_THAT(error_of([&] { read_finished_run(run); }),
-                AllOf(HasSubstr(file.string()), HasSubstr("line 2")))
-        << text;
+    EXPECT_THAT(error_of([&] { read_finished_run(run); }), HasSubstr(file.string() + ":2]")) << text;
   }
   write_file_atomically(file, good.substr(0, good.size() / 2));
   error_of([&] { read_finished_run(run); });
   write_file_atomically(file, good);
   read_finished_run(run);
+  write_file_atomically(file, good.substr(0, second) + "{\"doc_id\":1}\n");
+  EXPECT_THAT(error_of([&] { read_finished_run(run); }),
+              HasSubstr("got one where a field is missing; repeat"));
+  write_file_atomically(file, good);
+  write_file_atomically(run / "arms/cot-none/results_refocus.json", "{\"config\":{\"prompt\":3}}");
+  EXPECT_THAT(error_of([&] { read_finished_run(run); }),
+              HasSubstr("results_refocus.json] expected a text as 'config.prompt', got a number 3; repeat"));
   for (const char* text : {"", "[]", "{}", "{\"config\":3}"}) {
     write_file_atomically(run / "arms/cot-none/results_refocus.json", text);
     EXPECT_THAT(error_of([&] { read_finished_run(run); }), HasSubstr("results_refocus.json")) << text;

@@ -56,6 +56,7 @@ std::vector<Response> responses() {
                                response("cot-none", "physicaliqa", 1, "A"),
                                response("cot-none", "physicaliqa", 3, "?")};
   out[3].finish_reason = "length";
+  out[5].finish_reason = "stop";
   out[3].generated_tokens = 2048;
   return out;
 }
@@ -134,10 +135,10 @@ TEST(PublishedFiles, PredictionsKeepEveryPlace) {
 TEST(Samples, HaveTheLayoutAndHashesOfTheHarness) {
   Reports r;
   const ordered_json s = ordered_json::parse(sample_line(r.answers[0].answers[0], options()));
-  EXPECT_EQ(keys(s), (std::vector<std::string>{"doc_id", "doc", "target", "arguments", "resps",
-                                               "filtered_resps", "filter", "metrics", "doc_hash",
-                                               "prompt_hash", "target_hash", "acc", "subject", "rule", "span",
-                                               "finish_reason", "prompt_tokens", "generated_tokens"}));
+  EXPECT_EQ(keys(s), (std::vector<std::string>{
+                         "doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter",
+                         "metrics", "doc_hash", "prompt_hash", "target_hash", "acc", "subject", "rule",
+                         "span", "finish_reason", "prompt_tokens", "generated_tokens", "unfinished"}));
   EXPECT_EQ(s["doc_id"], 0);
   EXPECT_EQ(keys(s["doc"]), (std::vector<std::string>{"question", "A", "B", "C", "D", "answer"}));
   EXPECT_EQ(s["target"], "B");
@@ -153,6 +154,7 @@ TEST(Samples, HaveTheLayoutAndHashesOfTheHarness) {
   EXPECT_EQ(s["finish_reason"], "eos");
   EXPECT_EQ(s["prompt_tokens"], 10);
   EXPECT_EQ(s["generated_tokens"], 3);
+  EXPECT_EQ(s["unfinished"], false);
   EXPECT_EQ(s["doc_hash"], "a558d7ef0d7eadf536a0c5ac395f891a202967fa55f4ffff5afa77631b7e3519");
   EXPECT_EQ(s["prompt_hash"], "8b0902184cc41d3e8690c82f4b26088761397e1cfcc0b538ad02f572818ea512");
   EXPECT_EQ(s["target_hash"], "df7e70e5021544f4834bbee64a9e3789febc4be81470df629cad6ddb03320a5c");
@@ -176,6 +178,7 @@ TEST(Samples, MarkWhatIsMissing) {
   EXPECT_TRUE(unparsed["rule"].is_null());
   EXPECT_TRUE(unparsed["span"].is_null());
   EXPECT_EQ(unparsed["finish_reason"], "length");
+  EXPECT_EQ(unparsed["unfinished"], true);
   const ordered_json unlabelled = ordered_json::parse(sample_line(r.answers[1].answers[2], options()));
   EXPECT_TRUE(unlabelled["target"].is_null());
   EXPECT_TRUE(unlabelled["target_hash"].is_null());
@@ -216,6 +219,10 @@ TEST(Results, HaveEveryKey) {
   EXPECT_TRUE(sociology["acc_stderr,none"].is_null());
   EXPECT_EQ(sociology["unparsed"], 1);
   EXPECT_EQ(sociology["truncated"], 1);
+  EXPECT_EQ(sociology["stopped"], 0);
+  EXPECT_EQ(sociology["read_unfinished"], 0);  // nothing was read
+  EXPECT_EQ(f["results"]["piqa"]["stopped"], 1);
+  EXPECT_EQ(f["results"]["piqa"]["truncated"], 0);
   EXPECT_EQ(sociology["mean_generated_tokens"], 2048.0);
   EXPECT_EQ(f["results"]["mmlu_philosophy"]["empty"], 1);
   const ordered_json& mmlu = f["results"]["mmlu"];

@@ -88,6 +88,28 @@ TEST(SummaryTable, SeveralArmsAreColumns) {
             "* some questions are not answered yet; their count is left out of n and of the accuracy\n");
 }
 
+TEST(SummaryTable, ShowsAnswersThatUntilEndedAndThoseReadThoughUnfinished) {
+  const std::vector<Task> tasks = {small_task()};
+  const auto scores = [&](const char* finish) {
+    std::vector<Response> given;
+    for (int i = 0; i < 4; ++i) given.push_back(response("a", "anatomy", i, i < 3 ? "A" : "B"));
+    for (int i = 1; i < 4; ++i) given[static_cast<std::size_t>(i)].finish_reason = finish;
+    return score(judge(tasks, given, first_letter)[0]);
+  };
+  const TaskScores cut = scores("length"), stopped = scores("stop");
+  const std::string both = summary_table({{"cot-none", {cut}}, {"direct-none", {stopped}}});
+  EXPECT_THAT(both, HasSubstr("unparsed                       0            0\n"
+                              "truncated                      3            0\n"
+                              "stopped                        0            3\n"
+                              "read, unfinished               3            0\n"
+                              "  of these right               2            0\n"
+                              "empty                          0            0\n"));
+  EXPECT_THAT(summary_table({{"cot-none", {cut}}}),
+              HasSubstr("3 answers were read though unfinished; 2 right\n"));
+  EXPECT_THAT(summary_table({{"cot-none", {stopped}}}),
+              HasSubstr("3 answers were ended by a text of until\n"));
+}
+
 TEST(SummaryTable, SumsUpWhatIsSeenAndUnseenBesideTheCategories) {
   Task task{"worlds", {"keys", "keys_unseen", "sums", "sums_unseen"}, {}, {}};
   for (const std::string& subject : task.subjects) {

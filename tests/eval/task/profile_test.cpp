@@ -125,7 +125,8 @@ TEST(Profile, SaysWhatIsWrong) {
               HasSubstr("expected a text 'body', got number"));
   EXPECT_THAT(error(R"({"tasks": {}, "extraction": "best"})"),
               HasSubstr("'anchored' or 'published', got 'best'"));
-  EXPECT_THAT(error(R"({"tasks": )"), HasSubstr("stops being at byte"));
+  EXPECT_THAT(error(R"({"tasks": )"),
+              HasSubstr("expected JSON with a value at line 1, column 11, got the end of the text"));
   EXPECT_THAT(error("[]"), HasSubstr("expected a JSON object, got array"));
   EXPECT_THAT(error(R"({"tasks": {"mmlu": {"body": "", "cot_instruction": "", "cot_suffix": "",)"
                     R"( "direct_suffix": "{question}"}}})"),

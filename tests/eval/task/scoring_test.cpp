@@ -43,6 +43,38 @@ TaskScores scores(const std::vector<Task>& tasks, std::vector<Response> response
   return score(judge(tasks, std::move(responses), first_letter)[0]);
 }
 
+// Cut off, ended by a text of `until` inside the analysis, and whole; of the former two one is right each.
+TEST(Scoring, CountsWhatWasReadFromUnfinishedAnswers) {
+  const std::vector<Task> tasks = {mmlu_task()};
+  std::vector<Response> given = answers({{"anatomy", "BAB-0"}});
+  for (Response& r : given) r.prompt = "Q\nAnalysis:";
+  given[0].finish_reason = "length";
+  given[1].finish_reason = "stop";
+  given[2].finish_reason = "stop";
+  given[2].text = "B\nResponse: B";
+  const Tally all = scores(tasks, given).all;
+  EXPECT_EQ(all.truncated, 2);  // the unparsed one too
+  EXPECT_EQ(all.stopped, 2);
+  EXPECT_EQ(all.unparsed, 2);
+  EXPECT_EQ(all.read_unfinished, 2);
+  EXPECT_EQ(all.read_unfinished_correct, 1);
+  Tally twice = all;
+  twice.add(all);
+  EXPECT_EQ(twice.stopped, 4);
+  EXPECT_EQ(twice.read_unfinished, 4);
+  EXPECT_EQ(twice.read_unfinished_correct, 2);
+}
+
+TEST(Scoring, WhatAPersonReadIsNoReadingOfTheRules) {
+  Answer answer;
+  answer.unfinished = true;
+  answer.extraction.letter = 'B';
+  answer.extraction.rule = kManualRule;
+  EXPECT_FALSE(is_read_unfinished(answer));
+  answer.extraction.rule = "header";
+  EXPECT_TRUE(is_read_unfinished(answer));
+}
+
 TEST(Scoring, MatchesHandWorkedNumbers) {
   const std::vector<Task> tasks = {mmlu_task()};
   // Given out of order: judging sorts.

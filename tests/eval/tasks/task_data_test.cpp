@@ -151,8 +151,18 @@ TEST_F(PiqaFile, DoesWithoutLabels) {
   EXPECT_EQ(task.items[0].label, std::nullopt);
 }
 
+TEST_F(PiqaFile, AByteOrderMarkStandsAtTheStartOnly) {
+  const std::string mark = "\xEF\xBB\xBF";
+  write_file_atomically(dir_ / "dev.jsonl", mark + row_);
+  write_file_atomically(dir_ / "dev-labels.lst", mark + "1\n");
+  EXPECT_EQ(load_piqa(dir_.path()).items.at(0).label, 'B');
+  EXPECT_THAT(error(row_ + mark + row_, "0\n1\n"),
+              HasSubstr("dev.jsonl:2] expected JSON, got a byte order mark"));
+}
+
 TEST_F(PiqaFile, NamesTheLine) {
-  EXPECT_THAT(error(row_ + "{\"goal\": \n", "0\n1\n"), HasSubstr("dev.jsonl:2] expected a JSON object"));
+  EXPECT_THAT(error(row_ + "{\"goal\": \n", "0\n1\n"),
+              HasSubstr("dev.jsonl:2] expected JSON with a value at column 10"));
   EXPECT_THAT(error(row_ + "\n" + row_, "0\n1\n0\n"), HasSubstr("dev.jsonl:2] expected a JSON object"));
   EXPECT_THAT(error(row_ + R"({"goal": "g", "sol1": 3, "sol2": "y"})", "0\n1\n"),
               HasSubstr("dev.jsonl:2] expected a text 'sol1', got number"));
@@ -182,6 +192,13 @@ class WorldsFolder : public ::testing::Test {
   testing::TempDir dir_;
 };
 
+TEST_F(WorldsFolder, ReadsCategoriesBehindAByteOrderMark) {
+  write_categories(
+      "\xEF\xBB\xBF"
+      R"({"keys": "stem", "keys_unseen": "stem", "sums": "other"})");
+  EXPECT_EQ(load_worlds(dir_.path()).categories.at("sums"), "other");
+}
+
 TEST_F(WorldsFolder, HasTheSubjectsAndCategoriesOfItsFiles) {
   EXPECT_TRUE(load_worlds(dir_.path()).categories.empty()) << "without a file there are none";
   write_categories(R"({"keys": "humanities", "keys_unseen": "humanities", "sums": "stem", "gone": "other"})");
@@ -200,9 +217,8 @@ TEST_F(WorldsFolder, HasTheSubjectsAndCategoriesOfItsFiles) {
 }
 
 TEST_F(WorldsFolder, SaysWhatIsWrongWithItsCategories) {
-  EXPECT_THAT(error("{\"keys\": "), HasSubstr("worlds/categories.json] expected a JSON object with a "
-                                              "category for every subject, got no JSON"));
-  EXPECT_THAT(error("[]"), HasSubstr("got array"));
+  EXPECT_THAT(error("{\"keys\": "), HasSubstr("worlds/categories.json] expected JSON with a value"));
+  EXPECT_THAT(error("[]"), HasSubstr("got a list"));
   EXPECT_THAT(error(R"({"keys": "stem", "keys_unseen": "stem"})"),
               HasSubstr("worlds/categories.json] expected a category for 'sums', got none; add it"));
   EXPECT_THAT(error(R"({"keys": "stem", "keys_unseen": "magic", "sums": "stem"})"),

@@ -244,7 +244,8 @@ TEST_F(TaskFiles, RefuseWhatTheyMayNotSay) {
   const auto json_error = [&](const std::string& json) {
     return error_of([&] { read_task_file(put("j.json", json)); });
   };
-  EXPECT_THAT(json_error("{\n \"a\": }"), HasSubstr("stops being at line 2, column 7"));
+  EXPECT_THAT(json_error("{\n \"a\": }"),
+              HasSubstr("expected JSON with a value at line 2, column 7, got '}'"));
   EXPECT_THAT(json_error(R"({"task":"a","task":"b"})"), HasSubstr("got 'task' twice"));
   EXPECT_THAT(json_error(std::string(100000, '[')), HasSubstr("nested too deeply"));
   EXPECT_THAT(error_of([&] { read_task_file(dir / "none.yaml"); }), HasSubstr("got no such file"));

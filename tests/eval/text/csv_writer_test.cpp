@@ -5,6 +5,9 @@
 
 #include <random>
 
+#include "eval/text/csv_reader.h"
+#include "support.h"
+
 namespace refocus {
 namespace {
 
@@ -51,6 +54,19 @@ TEST(CsvWriter, NastyTextComesBack) {
                      {"\xe4\xb8\xad, \xf0\x9f\x98\x80", "\t tab", "#=1+1"}};
   EXPECT_EQ(parse(write(rows)), rows);
   EXPECT_EQ(parse(write({{"cut \xf0\x9f\x98", "x"}})), (Rows{{"cut \xef\xbf\xbd", "x"}}));
+}
+
+TEST(CsvReader, RefusesACellThatNoModelCouldRead) {
+  const auto read = [](const std::string& text) {
+    std::vector<CsvRow> rows;
+    read_csv(text, "q.csv", ',', [&](CsvRow&& row) { rows.push_back(std::move(row)); });
+    return rows;
+  };
+  const std::string most(std::size_t{1} << 20, 'x');
+  EXPECT_EQ(read("a,b\n" + most + ",\"" + most + "\"\n").at(1).cells, (std::vector<std::string>{most, most}));
+  EXPECT_EQ(testing::error_of([&] { read("a,b\n1,\"" + most + "\n\"\n"); }),
+            "[q.csv] expected at most 1048576 bytes in cell 2 of the row in line 2, got 1048577; shorten it, "
+            "or close a quote before it");
 }
 
 TEST(CsvWriter, RandomTextComesBack) {

@@ -17,7 +17,7 @@ BUCKETS = [0, 1, 4, 16, 64, 256, 1024]
 
 
 def x_log_x(x):
-    return np.where(x > 0, x * np.log(np.where(x > 0, x, 1)), 0)
+    return np.where(x > 0, x * np.log(np.where(x > 0, x, 1)), 0 * x)  # NaN stays NaN
 
 
 def entropy(p):
@@ -30,21 +30,26 @@ def row_statistics(after, before, queries, classes, mask, after0, settings):
     key, query = np.arange(keys), np.asarray(queries)
     seen = key[None, :] <= query[:, None]
     own = key[None, :] == query[:, None]
-    s = after.sum(-1)
-    p, p0 = after / s[..., None], after0 / after0.sum(-1)[..., None]
+    size = np.abs(after).sum(-1)
+    signed = after / np.where(size > 0, size, np.nan)[..., None]  # a row of zeros has no shares
+    p, p0 = np.abs(signed), after0 / after0.sum(-1)[..., None]
     out = {"entropy": entropy(p), "mass_first": p[..., 0], "mass_self": (p * own).sum(-1),
            "mass_previous": (p * (key[None, :] == query[:, None] - 1)).sum(-1),
            "mass_window": (p * (seen & (key[None, :] > query[:, None] - settings["window"]))).sum(-1)}
     for c in CLASSES:
-        out["mass_" + c] = p[..., [k == c for k in classes]].sum(-1)
+        out["mass_" + c] = p[..., [k == c for k in classes]].sum(-1) + 0 * p[..., 0]  # NaN without keys of it too
     out["mass_non_semantic"] = sum(out["mass_" + c] for c in NON_SEMANTIC)
-    t = (p > settings["threshold"]) & seen & ~own
+    t = (signed > settings["threshold"]) & seen & ~own
     either, both = (t | mask).sum(-1), (t & mask).sum(-1)
-    out["jaccard_layer0"] = np.where(either > 0, both / np.maximum(either, 1), 1.0)
+    out["jaccard_layer0"] = np.where(size > 0, np.where(either > 0, both / np.maximum(either, 1), 1.0), np.nan)
+    if (after < 0).any():  # each key is two outcomes, one for either sign
+        p = np.concatenate([np.maximum(signed, 0), np.maximum(-signed, 0)], -1)
+        p0 = np.concatenate([p0, np.zeros_like(p0)], -1)
     out["divergence_layer0"] = entropy((p + p0) / 2) - (entropy(p) + entropy(p0)) / 2
     out["mask_size"] = mask.sum(-1).astype(float)
     out["mass_mask_before"], out["mass_mask_after"] = (before * mask).sum(-1), (after * mask).sum(-1)
-    out["row_sum"] = s
+    out["row_sum"] = after.sum(-1)
+    out["mass_negative"] = np.maximum(-signed, 0).sum(-1)
     return out
 
 
@@ -59,7 +64,7 @@ def outliers(after, queries):
     """[(key, received, ratio, z)] of one head; after: [queries, keys]."""
     seen, later, even = key_facts(queries, after.shape[-1])
     received = after.sum(0)
-    strictly = (after * (np.asarray(queries)[:, None] > np.arange(after.shape[-1])[None, :])).sum(0)
+    strictly = (np.abs(after) * (np.asarray(queries)[:, None] > np.arange(after.shape[-1])[None, :])).sum(0)
     chosen = np.flatnonzero((later >= 8) & (later * 8 >= len(queries)))
     if not len(chosen):
         return []
@@ -83,7 +88,7 @@ def key_statistics(texts, layer, head):
     for t in texts:
         after, queries, classes = t["after"][layer][head], t["queries"], t["classes"]
         seen, later, even = key_facts(queries, after.shape[-1])
-        strictly = after * (np.asarray(queries)[:, None] > np.arange(after.shape[-1])[None, :])
+        strictly = np.abs(after) * (np.asarray(queries)[:, None] > np.arange(after.shape[-1])[None, :])
         for j, c in enumerate(classes):
             bucket = max(b for b in BUCKETS if b <= j)
             if seen[j]:
@@ -126,7 +131,9 @@ def statistics(texts, settings):
         for c in ["all"] + CLASSES:
             chosen = [c in ("all", k) for k in classes]
             if any(chosen):
-                out.setdefault(name, {}).setdefault(c, [None] * layers)[l] = values[:, chosen].mean(-1).tolist()
+                out.setdefault(name, {}).setdefault(c, [None] * layers)[l] = means(values[:, chosen])
+    if not any((t["after"] < 0).any() for t in texts):
+        del out["mass_negative"]
     for l in range(layers):
         for h in range(heads):
             for name, by_class in key_statistics(texts, l, h).items():
@@ -134,6 +141,21 @@ def statistics(texts, settings):
                     grid = out.setdefault(name, {}).setdefault(c, [[None] * heads for _ in range(layers)])
                     grid[l][h] = value
     return out
+
+
+def means(values):
+    """Of each head's rows that have a value; None where none has."""
+    known = ~np.isnan(values)
+    if known.all():
+        return values.mean(-1).tolist()
+    return [float(v[k].mean()) if k.any() else None for v, k in zip(values, known)]
+
+
+def row_counts(texts):
+    """Rows with negative weights and rows of zeros: [layers, heads] each."""
+    counts = [sum(np.asarray(of(t["after"])).sum(-1) for t in texts)
+              for of in (lambda a: (a < 0).any(-1), lambda a: (a == 0).all(-1))]
+    return {"negative_rows": counts[0].tolist(), "zero_rows": counts[1].tolist()}
 
 
 def all_outliers(text):
@@ -155,8 +177,11 @@ def synthetic_text(rng, settings, layers, heads, keys, queries):
     mask = (before[0] > np.float32(settings["threshold"])) & (key[None, :] != query[:, None])
     after = before.copy()
     for l in range(1, layers):
-        excess = np.float32(settings["alpha"] * (1 - l / (layers - 1)))
-        after[l] = np.where(mask, before[l] + before[l] * excess, before[l])
+        excess = np.float32(settings["alpha"] * (1 - l / settings.get("depth", layers - 1)))
+        if settings.get("mode") == "self":
+            after[l] = before[l] * (np.float32(1) + excess)
+        else:
+            after[l] = np.where(mask, before[l] + before[l] * excess, before[l])
     classes = [CLASSES[i] for i in rng.integers(1, 6, keys)]
     classes[0] = "special"
     return {"after": after, "before": before, "after0": after[0], "before0": before[0], "queries": list(map(int, queries)),
@@ -166,12 +191,17 @@ def synthetic_text(rng, settings, layers, heads, keys, queries):
 def write_goldens():
     rng = np.random.default_rng(14)
     cases = []
-    for name, alpha, threshold, window, shapes in [
+    for name, alpha, threshold, window, shapes, *more in [
             ("plain", 0.0, 0.01, 8, [(41, range(41))]),
             ("rebalanced", 0.7, 0.05, 4, [(60, range(60))]),
             ("some_queries", 0.7, 0.02, 3, [(50, [3, 4, 9, 10, 11, 12, 13, 14, 20, 21, 22, 30, 31, 40])]),
-            ("pooled", 0.3, 0.01, 8, [(12, range(12)), (70, range(70)), (2, range(2))])]:
-        settings = {"alpha": alpha, "threshold": threshold, "window": window}
+            ("pooled", 0.3, 0.01, 8, [(12, range(12)), (70, range(70)), (2, range(2))]),
+            # Of layers 1 and 2: -2 and 1 under M; 1 and -2, 0 and 1 for all weights.
+            ("negative", -6.0, 0.02, 5, [(40, range(40))]),
+            ("some_negative", -6.0, 0.05, 8, [(30, [2, 3, 4, 9, 10, 11, 17, 18, 19, 20, 24, 28]), (9, range(9))]),
+            ("turned", 3.0, 0.01, 8, [(33, range(33))], {"depth": 1, "mode": "self"}),
+            ("nothing", -2.0, 0.01, 8, [(20, range(20))], {"depth": 2, "mode": "self"})]:
+        settings = {"alpha": alpha, "threshold": threshold, "window": window, **(more[0] if more else {})}
         texts = [synthetic_text(rng, settings, 3, 2, keys, queries) for keys, queries in shapes]
         files = []
         for i, t in enumerate(texts):
@@ -180,7 +210,7 @@ def write_goldens():
                 np.save(HERE / file, t[kind])
         wide = [{k: v.astype(float) if isinstance(v, np.ndarray) else v for k, v in t.items()} for t in texts]
         cases.append({"name": name, **settings, "statistics": statistics(wide, settings),
-                      "outliers": all_outliers(wide[-1]),
+                      "outliers": all_outliers(wide[-1]), **row_counts(wide),
                       "texts": [{"before": f[0], "after": f[1], "queries": t["queries"], "classes": t["classes"]}
                                 for f, t in zip(files, texts)]})
     lines = ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases)
@@ -207,6 +237,8 @@ def check(directory):
                 "classes": [t["class"] for t in index["tokens"]]}
         expected = statistics([text], {"threshold": arm["threshold"], "window": index["window"]})
         got = written[arm["name"]]["statistics"]
+        for name, rows in row_counts([text]).items():
+            assert written[arm["name"]].get(name, np.zeros_like(rows).tolist()) == rows, name
         expected = {n: {c: v for c, v in by_class.items() if c == "all" or any(x is not None for x in np.ravel(v))}
                     for n, by_class in expected.items()}  # classes without a value are not written
         assert {(n, c) for n in expected for c in expected[n]} == {(n, c) for n in got for c in got[n]}, "names differ"

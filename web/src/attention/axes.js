@@ -36,13 +36,22 @@ export function axisLabels({ positions, tokens, begin, cell, length, room, font 
   return labels;
 }
 
-/** What a legend says: [[place from 0 to 1, text], ...]. */
-export function legendTicks(view, scale, largest) {
+/** What a legend says: [[place from 0 to 1, text], ...]; `kind` is "weights", "signed" or "difference". */
+export function legendTicks(kind, scale, largest) {
   const short = (value) => String(Number(value.toPrecision(2)));
-  if (view === "weights" || view === "before") {
+  if (kind === "weights") {
     if (scale === "log") return [[0, "≤ 0.0001"], [0.25, "0.001"], [0.5, "0.01"], [0.75, "0.1"], [1, "1"]];
     return [[0, "0"], [0.5, short(largest / 2)], [1, short(largest)]];
   }
-  const middle = scale === "log" ? largest / 4 : largest / 2;
+  if (kind === "signed" && scale === "log") {
+    const [least, most] = largest > 1 ? ["≤ −1", "≥ 1"] : ["−1", "1"];
+    return [[0, least], [0.25, "−0.01"], [0.5, "±0.0001"], [0.75, "0.01"], [1, most]];
+  }
+  const middle = kind === "difference" && scale === "log" ? largest / 4 : largest / 2;
   return [[0, `−${short(largest)}`], [0.25, `−${short(middle)}`], [0.5, "0"], [0.75, short(middle)], [1, short(largest)]];
+}
+
+/** What the colours of a map with two sides mean; nothing for one without. */
+export function signNote(kind) {
+  return { signed: "Blue: negative weights; orange: positive ones.", difference: "Blue: less; orange: more." }[kind] ?? "";
 }

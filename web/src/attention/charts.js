@@ -5,7 +5,7 @@ import { fileName, paper, save, svgPng, svgText } from "./export.js";
 import { statisticTitle } from "./tokens.js";
 
 const kCharts = ["entropy", "mass_first", "mass_self", "mass_previous", "mass_window", "mass_non_semantic", "jaccard_layer0",
-  "divergence_layer0", "mass_mask_before", "mass_mask_after", "row_sum", "received_ratio"];
+  "divergence_layer0", "mass_mask_before", "mass_mask_after", "row_sum", "mass_negative", "received_ratio"];
 const kClasses = ["special", "punctuation", "white_space", "function_word", "number", "content", "unknown"];
 
 // What lines are told apart by besides their colour.

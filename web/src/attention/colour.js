@@ -57,6 +57,9 @@ export function isDark() {
 
 const made = new Map();
 
+/** The palette of a kind of map: "weights", "signed" or "difference". */
+export const paletteOf = (kind) => (kind === "weights" ? "sequential" : "diverging");
+
 /** 256 colours as [r, g, b]; `kind` is "sequential" or "diverging". */
 export function palette(kind, dark = isDark()) {
   const key = `${kind}-${dark}`;
@@ -94,6 +97,12 @@ export function weightScale(kind, largest) {
   if (kind === "log") return (w) => (w > 0 ? 1 + Math.round(254 * Math.min(1, Math.max(0, (4 + Math.log10(w)) / 4))) : 1);
   const most = largest > 0 ? largest : 1;
   return (w) => 1 + Math.round(254 * Math.min(1, Math.max(0, w / most)));
+}
+
+/** Places of weights that may be negative, and of differences: 128 is none. */
+export function signedScale(kind, largest) {
+  if (kind !== "log") return differenceScale(kind, largest);
+  return (w) => (w === 0 ? 128 : 128 + Math.round(127 * Math.sign(w) * Math.min(1, Math.max(0, (4 + Math.log10(Math.abs(w))) / 4))));
 }
 
 /** Places of differences: 128 is none. */

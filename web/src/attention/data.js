@@ -67,13 +67,15 @@ function keysOf(steps, offsets) {
   return steps;
 }
 
-/** Rows of weights: row r has keys[offsets[r]..offsets[r + 1]), rising, their weights, and the rest's sum. */
+/** Rows of weights: row r has keys[offsets[r]..offsets[r + 1]), rising, their weights, and the rest's sum. `negative`:
+ * whether weights of it are, those that the page lacks included. */
 export class HeadMap {
-  constructor(bytes, queries, format) {
+  constructor(bytes, queries, format, negative) {
     const reader = new PlaneReader(bytes);
     const whole = format.whole_rows;
     const counts = whole ? Uint32Array.from(queries, (q) => q + 1) : reader.numbers(queries.length, format.key_bytes);
     this.queries = queries;
+    this.negative = negative;
     this.offsets = offsetsOf(counts);
     const total = this.offsets[queries.length];
     if (whole) {
@@ -84,7 +86,7 @@ export class HeadMap {
     }
     this.weights = reader.floats(total, format.weight_bytes);
     this.rest = reader.floats(queries.length, format.weight_bytes);
-    this.largest = this.weights.reduce((most, w) => (w > most ? w : most), 0);
+    this.largest = this.weights.reduce((most, w) => Math.max(most, Math.abs(w)), 0);
   }
 
   /** The place of an entry, or -1. */
@@ -98,14 +100,16 @@ export class HeadMap {
     return low < this.offsets[row + 1] && this.keys[low] === key ? low : -1;
   }
 
-  /** {weight, stored, most}: where the page lacks the weight, it is 0 or at most `most`. */
+  /** {weight, stored, most, negative}: where the page lacks the weight, it is 0 or at most `most`, in size where it
+   * may be negative. */
   at(row, key) {
     const place = this.find(row, key);
     if (place >= 0) return { weight: this.weights[place], stored: true };
     const [begin, end] = [this.offsets[row], this.offsets[row + 1]];
     if (end - begin > this.queries[row]) return { weight: 0, stored: true };
     let most = Infinity;
-    for (let i = begin; i < end; i++) most = Math.min(most, this.weights[i]);
+    for (let i = begin; i < end; i++) most = Math.min(most, Math.abs(this.weights[i]));
+    if (this.negative) return { weight: 0, stored: false, most, negative: true };
     return { weight: 0, stored: false, most: Math.min(most, Math.max(this.rest[row], 0)) };
   }
 }
@@ -181,7 +185,8 @@ export class Explorer {
 
   /** By places. */
   map(arm, layer, head, before = false) {
-    return this.cached(`${before ? "before" : "map"}-${arm}-${layer}-${head}`, (bytes) => new HeadMap(bytes, this.arms[arm].queries, this.format));
+    const negative = !before && this.negativeShare(arm, layer, head) > 0;
+    return this.cached(`${before ? "before" : "map"}-${arm}-${layer}-${head}`, (bytes) => new HeadMap(bytes, this.arms[arm].queries, this.format, negative));
   }
 
   /** M of a head: {offsets, keys, has(row, key)}. */
@@ -219,6 +224,11 @@ export class Explorer {
     return this.lensData;
   }
 
+  /** How much of a map's weights, by size, is negative; 0 for an arm without negative weights. */
+  negativeShare(arm, layer, head) {
+    return this.statistics.arms[arm]?.statistics.mass_negative?.all?.[layer]?.[head] ?? 0;
+  }
+
   /** [layers, heads] of a statistic; null where there is none. */
   async statistic(arm, name, tokenClass = "all") {
     if (tokenClass === "all") return this.statistics.arms[arm]?.statistics[name]?.all ?? null;
@@ -227,6 +237,6 @@ export class Explorer {
   }
 
   statisticNames() {
-    return inOrder(Object.keys(this.statistics.arms[0]?.statistics ?? {}));
+    return inOrder(new Set(this.statistics.arms.flatMap((arm) => Object.keys(arm.statistics))));
   }
 }

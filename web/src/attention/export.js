@@ -1,6 +1,6 @@
 // Pictures for papers: always on white, whatever the page looks like.
-import { css, packed, palette } from "./colour.js";
-import { legendTicks } from "./axes.js";
+import { css, packed, palette, paletteOf } from "./colour.js";
+import { legendTicks, signNote } from "./axes.js";
 import { kSmallestOutline } from "./map.js";
 import { isolated } from "./tokens.js";
 
@@ -11,6 +11,8 @@ export const paper = { page: "#ffffff", raised: "#ffffff", text: "#1b2026", mute
 const kMostRects = 100000;
 const kTitle = 30;
 const kLegend = 44;
+const kNote = 16; // what the colours of two sides mean, below the legend
+
 
 const escaped = (text) => text.replace(/[&<>"]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[c]).replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, "\ufffd");
 
@@ -27,28 +29,26 @@ export function fileName(parts, ending) {
   return `${parts.join("-").replace(/[^\w.=-]+/g, "_").slice(0, 100)}.${ending}`;
 }
 
-function kindOf(content) {
-  return content.kind === "difference" ? "diverging" : "sequential";
-}
-
 // Colour bar and ticks below a map.
+const legendHeight = (view) => kLegend + (signNote(view.content.kind) ? kNote : 0);
+
 function legendOf(view, colours) {
   const { content } = view;
-  const ticks = legendTicks(content.view, content.scale, content.map.largest);
+  const ticks = legendTicks(content.kind, content.scale, content.map.largest);
   const width = Math.min(240, view.plotWidth);
-  return { ticks, width, colours, x: view.left, y: kTitle + view.height + 12 };
+  return { ticks, width, colours, x: view.left, y: kTitle + view.height + 12, note: signNote(content.kind) };
 }
 
 /** The visible part of a map at twice its size. */
 export function mapPng(view, title) {
   const canvas = document.createElement("canvas");
   const scale = 2;
-  [canvas.width, canvas.height] = [view.width * scale, (kTitle + view.height + kLegend) * scale];
+  [canvas.width, canvas.height] = [view.width * scale, (kTitle + view.height + legendHeight(view)) * scale];
   const inner = document.createElement("canvas");
   [inner.width, inner.height] = [view.width * scale, view.height * scale];
   const own = view.places;
   view.places = null;
-  view.paintInto(inner.getContext("2d"), scale, paper, packed(kindOf(view.content), false));
+  view.paintInto(inner.getContext("2d"), scale, paper, packed(paletteOf(view.content.kind), false));
   view.places = own;
   const context = canvas.getContext("2d");
   context.fillStyle = paper.page;
@@ -58,8 +58,8 @@ export function mapPng(view, title) {
   context.fillStyle = paper.text;
   context.font = `600 14px ${paper.sans}`;
   context.fillText(isolated(title), 8, 20, view.width - 16);
-  const { ticks, width, x, y } = legendOf(view, paper);
-  palette(kindOf(view.content), false).forEach((colour, i) => {
+  const { ticks, width, x, y, note } = legendOf(view, paper);
+  palette(paletteOf(view.content.kind), false).forEach((colour, i) => {
     context.fillStyle = css(colour);
     context.fillRect(x + (i * width) / 256, y, width / 256 + 0.5, 10);
   });
@@ -69,6 +69,8 @@ export function mapPng(view, title) {
     context.textAlign = at === 0 ? "left" : at === 1 ? "right" : "center";
     context.fillText(text, x + at * width, y + 23);
   }
+  context.textAlign = "left";
+  context.fillText(note, x, y + 23 + kNote);
   return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
 }
 
@@ -99,7 +101,7 @@ function stairs(view) {
 
 /** The visible part of a map as vectors; null where it has too many cells for a drawing. */
 export function mapSvg(view, title) {
-  const colours = palette(kindOf(view.content), false);
+  const colours = palette(paletteOf(view.content.kind), false);
   const rects = rectsOf(view, view.scaleOf(), colours);
   if (!rects) return null;
   const mask = [];
@@ -110,10 +112,10 @@ export function mapSvg(view, title) {
   else view.eachMaskCell((x, y) => mask.push(`M${(x + inset).toFixed(2)} ${(y + inset).toFixed(2)}h${(view.across - 2 * inset).toFixed(2)}v${(view.down - 2 * inset).toFixed(2)}h-${(view.across - 2 * inset).toFixed(2)}z`));
   const { keys, queries } = view.labels();
   const text = (at, attributes) => `<text ${attributes}>${escaped(isolated(at.text))}</text>`;
-  const { ticks, width, x, y } = legendOf(view, paper);
+  const { ticks, width, x, y, note } = legendOf(view, paper);
   const stops = [0, 32, 64, 96, 128, 160, 192, 224, 255].map((i) => `<stop offset="${(i / 255).toFixed(3)}" stop-color="${css(colours[i])}"/>`);
   const anchor = (at) => (at === 0 ? "start" : at === 1 ? "end" : "middle");
-  const [w, h] = [view.width, kTitle + view.height + kLegend];
+  const [w, h] = [view.width, kTitle + view.height + legendHeight(view)];
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${w}" height="${h}" viewBox="0 0 ${w} ${h}" font-family="${escaped(paper.sans)}" font-size="12" fill="${paper.text}">
 <rect width="${w}" height="${h}" fill="#ffffff"/>
 <text x="8" y="20" font-size="14" font-weight="600">${escaped(isolated(title))}</text>
@@ -128,6 +130,7 @@ ${keys.map((at) => text(at, `transform="translate(${at.at.toFixed(2)} -6) rotate
 </g>
 <rect x="${x}" y="${y}" width="${width}" height="10" fill="url(#scale)"/>
 ${ticks.map(([at, label]) => `<text x="${(x + at * width).toFixed(2)}" y="${y + 23}" font-size="11" text-anchor="${anchor(at)}">${escaped(label)}</text>`).join("\n")}
+${note && `<text x="${x}" y="${y + 23 + kNote}" font-size="11">${escaped(note)}</text>`}
 </svg>
 `;
 }

@@ -1,5 +1,5 @@
 // Layers x heads as small pictures, or as one number each; a click or the arrow keys choose one.
-import { css, ink, packed, palette } from "./colour.js";
+import { css, differenceScale, ink, packed, palette } from "./colour.js";
 import { number, statisticTitle } from "./tokens.js";
 
 const kGap = 2;
@@ -70,6 +70,7 @@ export class Grid {
   // A layer's thumbnails side by side, in colour.
   strip(layer) {
     const sign = this.view.difference?.sign ?? 0;
+    const diverging = sign !== 0 || this.data.arms[this.source()].negative;
     const key = `${this.source()}-${layer}-${sign}`;
     if (this.drawn.has(key)) return this.drawn.get(key);
     const found = this.pictures.get(`${this.source()}-${layer}`);
@@ -80,7 +81,7 @@ export class Grid {
     const context = canvas.getContext("2d");
     const image = context.createImageData(canvas.width, rows);
     const pixels = new Uint32Array(image.data.buffer);
-    const colours = packed(sign ? "diverging" : "sequential");
+    const colours = packed(diverging ? "diverging" : "sequential");
     for (let head = 0; head < this.columns; head++) {
       const bytes = sign ? found.difference(head) : found.head(head);
       if (!bytes) continue;
@@ -151,12 +152,20 @@ export class Grid {
     return { low: values.reduce((a, b) => Math.min(a, b), Infinity), high: values.reduce((a, b) => Math.max(a, b), -Infinity) };
   }
 
-  drawCell(context, { layer, head, value }, x, y, size, { low, high }) {
+  // From the least value to the largest; with zero in the middle where there are values below it.
+  colourOf(value, { low, high }) {
+    if (low < 0) return css(palette("diverging")[differenceScale("linear", Math.max(-low, high))(value)]);
+    return css(palette("sequential")[1 + Math.round(254 * (high > low ? (value - low) / (high - low) : 0.5))]);
+  }
+
+  drawCell(context, { layer, head, value }, x, y, size, range) {
     if (this.view.statistic) {
-      const part = high > low ? (value - low) / (high - low) : 0.5;
-      context.fillStyle = value === null ? "transparent" : css(palette("sequential")[1 + Math.round(254 * part)]);
       context.clearRect(x, y, size, size);
-      context.fillRect(x, y, size, size);
+      if (value === null) this.cross(context, x, y, size);
+      else {
+        context.fillStyle = this.colourOf(value, range);
+        context.fillRect(x, y, size, size);
+      }
       return;
     }
     context.fillStyle = ink().raised;
@@ -165,6 +174,17 @@ export class Grid {
     if (!strip) return;
     context.imageSmoothingEnabled = size * devicePixelRatio < strip.columns;
     context.drawImage(strip.canvas, head * strip.columns, 0, strip.columns, strip.rows, x, y, size, size);
+  }
+
+  // A cell without a value, which no colour of the scale may stand for.
+  cross(context, x, y, size) {
+    context.strokeStyle = ink().line;
+    context.lineWidth = 1;
+    context.beginPath();
+    context.moveTo(x, y + size);
+    context.lineTo(x + size, y);
+    context.stroke();
+    context.strokeRect(x + 0.5, y + 0.5, size - 1, size - 1);
   }
 
   outline(context) {
@@ -197,7 +217,7 @@ export class Grid {
   describe({ layer, head, value }) {
     const where = `Layer ${this.data.layers[layer]}, head ${this.data.heads[head]}`;
     const name = this.view.name;
-    return value === null || !name ? where : `${where}: ${statisticTitle(name)} ${number(value, 4)}`;
+    return name ? `${where}: ${statisticTitle(name)} ${value === null ? "has no value" : number(value, 4)}` : where;
   }
 
   tell(place) {

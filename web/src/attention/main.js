@@ -12,6 +12,9 @@ import { Workbench } from "./workbench.js";
 
 const kBars = 12;
 
+// A root that keeps the sign.
+const signedRoot = (value) => Math.sign(value) * Math.sqrt(Math.abs(value));
+
 /** A row: its tokens with lines to the keys, and its largest weights as bars. */
 function buildRow(data, state, workbench) {
   const box = el("div", { id: "row-text", class: "token-box lined" });
@@ -27,7 +30,7 @@ function buildRow(data, state, workbench) {
     const start = `Query ${state.query} ${visible(arm.tokens[state.query])}`;
     const entry = entries.find(({ key }) => key === position);
     const past = position !== null && position > state.query;
-    readout.textContent = position === null || past ? `${start}: ${entries.length} ${kind === "weights" ? `weights, the rest of the row ${number(shown.rest[row], 4)}` : "keys that differ"}`
+    readout.textContent = position === null || past ? `${start}: ${entries.length} ${kind !== "difference" ? `weights, the rest of the row ${number(shown.rest[row], 4)}` : "keys that differ"}`
       : `${start} → key ${position} ${visible(arm.tokens[position])}: ${entry ? number(entry.weight, 6) : "not kept here"}`;
   };
   const text = new TokenText(box, { label: "Tokens: choose a query", onLook: tell, onPick: (position) => {
@@ -47,10 +50,10 @@ function buildRow(data, state, workbench) {
     const values = new Float32Array(arm.keys);
     for (const { key, weight } of entries) values[key] = weight;
     // Weights by what they are of 1, roots so that small ones are seen; differences by the largest.
-    if (kind === "weights") text.shade(values.map(Math.sqrt), 1, kind);
-    else text.shade(values, largest, kind);
+    if (kind === "difference") text.shade(values, largest, kind);
+    else text.shade(values.map(signedRoot), 1, kind);
     text.mark(new Set(), state.query);
-    text.connect(state.query, entries, kind === "weights" ? 1 : largest, kind);
+    text.connect(state.query, entries, kind === "difference" ? largest : 1, kind);
     const barRow = ({ key, weight }) => el("tr", {}, el("th", { scope: "row" }, el("span", { class: "where" }, `${key} `), el("bdi", {}, visible(arm.tokens[key]))),
       el("td", { class: "n" }, number(weight, 5)), el("td", { class: "bar-cell" }, el("span", { class: weight < 0 ? "less" : "more", style: `width:${((100 * Math.abs(weight)) / (largest || 1)).toFixed(1)}%` })));
     bars.replaceChildren(el("table", { class: `bars ${maps.kind}` }, el("caption", {}, entries.length > kBars ? `The ${kBars} largest of ${entries.length}` : "All that are kept here"),
@@ -86,8 +89,8 @@ function buildText(data, state) {
     outliers = outliersOf(arm);
     text.setTokens(arm.tokens, data.capture.prompt_tokens);
     // Square roots: one key that receives most must not leave the others without a shade.
-    const largest = found.reduce((most, value) => Math.max(most, value), 0);
-    text.shade(found.map((value) => Math.sqrt(Math.max(0, value))), Math.sqrt(largest), "weights");
+    const largest = found.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+    text.shade(found.map(signedRoot), Math.sqrt(largest), arm.negative ? "signed" : "weights");
     text.mark(outliers, -1);
     tell(null);
   };
@@ -117,7 +120,8 @@ function buildCharts(data, state) {
     charts.draw();
   }, { rootMargin: "600px" });
   drawn.observe(box);
-  return section("statistics", "Statistics by layer", el("div", { class: "controls" }, select("Queries", classes, (value) => (charts.tokenClass = value)),
+  const note = data.arms.some((arm) => arm.negative) && el("p", { class: "note", id: "negative-note" }, "Where weights are negative, entropy, masses and outliers are of their sizes; Jaccard similarity and divergence take a negative weight for another key.");
+  return section("statistics", "Statistics by layer", note || "", el("div", { class: "controls" }, select("Queries", classes, (value) => (charts.tokenClass = value)),
     select("Heads", [["-1", "Mean over heads"], ["0", "The chosen head"]], (value) => (charts.head = value === "0" ? state.head : -1))), box);
 }
 

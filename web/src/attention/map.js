@@ -1,6 +1,6 @@
 // One map, large: queries down, keys across. Pans, zooms, and tells which cell is looked at.
 import { axisLabels, textWidth } from "./axes.js";
-import { differenceScale, ink, packed, weightScale } from "./colour.js";
+import { differenceScale, ink, packed, paletteOf, signedScale, weightScale } from "./colour.js";
 import { isolated, visible } from "./tokens.js";
 import { paint, rasterise } from "./raster.js";
 
@@ -18,8 +18,8 @@ export class MapView {
     new ResizeObserver(() => this.resize()).observe(box);
   }
 
-  /** `content`: {map, mask | null, arm, kind: "weights" | "difference", scale}; the place is kept for a map of the
-   * same size. */
+  /** `content`: {map, mask | null, arm, kind: "weights" | "signed" | "difference", scale}, "signed" being weights of an
+   * arm that has negative ones; the place is kept for a map of the same size. */
   show(content) {
     const before = this.content;
     this.content = content;
@@ -30,12 +30,12 @@ export class MapView {
   }
 
   get none() {
-    return this.content.kind === "difference" ? 128 : 1;
+    return this.content.kind === "weights" ? 1 : 128;
   }
 
   scaleOf() {
     const { kind, scale, map } = this.content;
-    return kind === "difference" ? differenceScale(scale, map.largest) : weightScale(scale, map.largest);
+    return { weights: weightScale, signed: signedScale, difference: differenceScale }[kind](scale, map.largest);
   }
 
   // Room for labels, and the plot that is left.
@@ -130,7 +130,7 @@ export class MapView {
         canvas.style.width = `${this.width}px`;
         canvas.style.height = `${this.height}px`;
       }
-      this.paintInto(this.canvas.getContext("2d"), scale, ink(), packed(this.content.kind === "difference" ? "diverging" : "sequential"));
+      this.paintInto(this.canvas.getContext("2d"), scale, ink(), packed(paletteOf(this.content.kind)));
       // Where cells are, for tests: the plot's corner, the cell there, pixels per cell.
       this.overlay.dataset.plot = [this.left, this.top, this.view.x, this.view.y, this.across, this.down].join(" ");
       this.drawOverlay();

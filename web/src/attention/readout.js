@@ -4,7 +4,8 @@ import { number, visible } from "./tokens.js";
 
 function weightText(found, digits) {
   if (found.stored) return number(found.weight, digits);
-  return `≤ ${number(found.most, 3)} (not kept)`;
+  const most = number(found.most, 3);
+  return found.negative ? `−${most} to ${most} (not kept)` : `≤ ${most} (not kept)`;
 }
 
 // The difference of two weights: exact where the page has both, otherwise what it may be off by.

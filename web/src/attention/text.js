@@ -10,7 +10,7 @@ const kLines = 24;
 function shade(part, kind) {
   const strength = Math.min(1, Math.abs(part));
   if (strength < 0.004) return "";
-  const hue = kind === "difference" && part > 0 ? 55 : 255;
+  const hue = kind !== "weights" && part > 0 ? 55 : 255;
   const dark = isDark();
   return css(oklch(dark ? 0.24 + 0.2 * strength : 0.975 - 0.22 * strength, 0.015 + 0.11 * strength, hue));
 }
@@ -56,7 +56,8 @@ export class TokenText {
     this.list.replaceChildren(...parts);
   }
 
-  /** Numbers by position; `largest` is what the strongest shade stands for. */
+  /** Numbers by position; `largest` is what the strongest shade stands for. `kind` as of maps: unless "weights", orange
+   * is above 0 and blue below. */
   shade(values, largest, kind) {
     this.spans.forEach((span, position) => {
       span.style.backgroundColor = values ? shade(largest > 0 ? values[position] / largest : 0, kind) : "";
@@ -94,7 +95,7 @@ export class TokenText {
     this.spans[this.active].scrollIntoView({ block: "nearest" });
   }
 
-  /** `kind` is "weights" or "difference". Lines from a query to [{key, weight}], thick where the weight is large; the largest ones. */
+  /** `kind` as of maps. Lines from a query to [{key, weight}], thick where the weight is large; the largest ones. */
   connect(query, entries, largest, kind) {
     this.lines.setAttribute("class", `lines ${kind}`);
     this.connected = { query, largest, entries: entries.slice(0, kLines) };

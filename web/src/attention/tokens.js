@@ -60,6 +60,7 @@ const titles = {
   mass_mask_before: "Mass in M before",
   mass_mask_after: "Mass in M after",
   row_sum: "Sum of a row",
+  mass_negative: "Part of the weights' sizes that is negative",
   received: "Weight received",
   received_ratio: "Received, against even attention",
   outlier_keys: "Outlier keys",
@@ -67,7 +68,7 @@ const titles = {
 
 const kOrder = ["entropy", "mass_first", "mass_self", "mass_previous", "mass_window", "mass_non_semantic", "mass_special",
   "mass_punctuation", "mass_white_space", "mass_function_word", "mass_number", "mass_content", "mass_unknown", "jaccard_layer0",
-  "divergence_layer0", "mask_size", "mass_mask_before", "mass_mask_after", "row_sum", "received", "received_ratio", "outlier_keys"];
+  "divergence_layer0", "mask_size", "mass_mask_before", "mass_mask_after", "row_sum", "mass_negative", "received", "received_ratio", "outlier_keys"];
 
 /** Names of statistics as docs/attention.md lists them, others after those. */
 export function inOrder(names) {

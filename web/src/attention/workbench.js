@@ -1,8 +1,8 @@
 // The grid of heads and the large map beside it: they follow the state, and turn what is done to them into changes
 // of it.
 import { el } from "../shared/dom.js";
-import { css, onTheme, palette } from "./colour.js";
-import { legendTicks } from "./axes.js";
+import { css, onTheme, palette, paletteOf } from "./colour.js";
+import { legendTicks, signNote } from "./axes.js";
 import { subtract } from "./data.js";
 import { fileName, mapPng, mapSvg, save } from "./export.js";
 import { Grid } from "./grid.js";
@@ -11,14 +11,16 @@ import { bound, gridChoices, toggle, views } from "./page.js";
 import { fieldsOf, Readout } from "./readout.js";
 import { comparable } from "./state.js";
 
-/** The maps that a state needs: {after, before, other, mask, shown, kind}; shown is what is drawn. */
+/** The maps that a state needs: {after, before, other, mask, shown, kind}; shown is what is drawn, kind "weights",
+ * "signed" (all weights of an arm that has negative ones, so that its maps can be compared) or "difference". */
 export async function mapsOf(data, { arm, other, layer, head, view }) {
   const [after, mask, before, second] = await Promise.all([
     data.map(arm, layer, head), data.mask(arm, head), data.capture.before ? data.map(arm, layer, head, true) : null,
     comparable(data, arm, other) && other !== arm ? data.map(other, layer, head) : null,
   ]);
   const shown = { weights: () => after, before: () => before, change: () => subtract(after, before), difference: () => subtract(after, second) }[view]();
-  return { after, before, other: second, mask, shown, kind: view === "weights" || view === "before" ? "weights" : "difference" };
+  const kind = { weights: data.arms[arm].negative ? "signed" : "weights", before: "weights" }[view] ?? "difference";
+  return { after, before, other: second, mask, shown, kind };
 }
 
 function comparablePairs(data) {
@@ -64,6 +66,7 @@ export class Workbench {
     this.map = new MapView({ canvas, overlay, box: this.box, onCell: (cell, how) => this.look(cell, how) });
     this.title = el("h2", { id: "map-title", tabindex: "-1" });
     this.legend = el("div", { class: "map-legend", "aria-hidden": "true" });
+    this.signs = el("p", { class: "note", id: "map-signs" });
     this.fields = el("dl", { class: "facts cell" });
     this.readout = new Readout(this.fields);
     this.spoken = el("p", { class: "unseen", "aria-live": "polite" });
@@ -80,7 +83,7 @@ export class Workbench {
         button("−", "Zoom out", () => this.map.zoom(1 / 1.5)), button("+", "Zoom in", () => this.map.zoom(1.5)),
         button("Fit", "Show the whole map", () => (this.map.fit(), this.map.draw())),
         button("PNG", "Save the visible map as PNG", () => this.savePng()), button("SVG", "Save the visible map as SVG", () => this.saveSvg()))),
-      this.message,
+      this.signs, this.message,
       el("p", { class: "note", id: "map-keys" }, "Queries go down, keys across. Click a cell to hold its row; then the wheel zooms and a drag moves the map. Keys: arrows (with Shift by 10), + − 0, Enter."));
   }
 
@@ -109,7 +112,9 @@ export class Workbench {
     if (view === "difference" && other === 0) difference = { arm, sign: 1 };
     if (view === "difference" && arm === 0) difference = { arm: other, sign: -1 };
     this.grid.selected = { layer: state.layer, head: state.head };
-    await this.grid.show({ arm, difference, statistic: show !== "maps" ? values : null, sortBy: values, name, sort });
+    // A statistic that this arm does not have has no values, which is no reason to show maps.
+    const shown = show !== "maps" ? values ?? data.layers.map(() => data.heads.map(() => null)) : null;
+    await this.grid.show({ arm, difference, statistic: shown, sortBy: values, name, sort });
     this.grid.tell(null);
   }
 
@@ -138,9 +143,10 @@ export class Workbench {
 
   drawLegend() {
     if (!this.content) return;
-    const kind = this.content.kind === "difference" ? "diverging" : "sequential";
-    const stops = palette(kind).filter((_, i) => i % 15 === 0).map(css);
-    const ticks = legendTicks(this.content.view, this.content.scale, this.content.map.largest);
+    const { kind, scale, map } = this.content;
+    const stops = palette(paletteOf(kind)).filter((_, i) => i % 15 === 0).map(css);
+    const ticks = legendTicks(kind, scale, map.largest);
+    this.signs.textContent = signNote(kind);
     this.legend.replaceChildren(el("div", { class: "bar", style: `background:linear-gradient(to right,${stops.join(",")})` }),
       el("div", { class: "ticks" }, ticks.map(([, text]) => el("span", {}, text))));
   }

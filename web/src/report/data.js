@@ -9,7 +9,7 @@ export class Items {
     this.labels = index.labels;
     this.numbers = index.items; // doc_id of each item
     this.targets = index.targets; // right short answers, where the task has such
-    this.arms = index.arms; // {letters, correct, cut}: one character an item; of short answers also found: [text]
+    this.arms = index.arms; // {letters, correct, cut, unfinished}: one character an item; of short answers also found: [text]
     this.chunkStarts = index.chunks;
     this.length = index.items.length;
     this.subjectOf = new Uint16Array(this.length);

@@ -45,14 +45,17 @@ function likelihoods(values, label) {
 }
 
 function verdict(items, arm, place) {
-  const { correct, cut } = items.arms[arm];
+  const { correct, cut, unfinished } = items.arms[arm];
   const found = items.found(arm, place);
   const parts = found ? [el("span", {}, found)] : [];
   if (correct[place] !== "-") {
     const right = correct[place] === "1";
     parts.push(parts.length ? ", " : "", el("span", { class: right ? "fixed" : "broken" }, right ? "right" : "wrong"));
   }
-  if (cut[place] === "1") parts.push(parts.length ? ", cut off" : "cut off");
+  const add = (text) => parts.push(parts.length ? `, ${text}` : text);
+  if (cut[place] === "1") add("cut off");
+  if (cut[place] === "2") add("ended by until");
+  if (unfinished[place] === "1") add("read from an unfinished answer");
   return parts;
 }
 

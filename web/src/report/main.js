@@ -83,7 +83,10 @@ const kResults = {
   wrong: ["Wrong", (arm, place) => arm.correct[place] === "0"],
   unparsed: ["No answer found", (arm, place) => arm.letters[place] === "-"],
   cut: ["Cut off", (arm, place) => arm.cut[place] === "1"],
+  stopped: ["Ended by until", (arm, place) => arm.cut[place] === "2"],
+  unfinished: ["Read from an unfinished answer", (arm, place) => arm.unfinished[place] === "1"],
 };
+const kOfTexts = ["unparsed", "cut", "stopped", "unfinished"];
 
 function makeAnswerList(report, tasks) {
   const state = { task: 0, arm: 0, beside: report.labels.length > 1 ? 1 : -1, result: "" };
@@ -97,7 +100,7 @@ function makeAnswerList(report, tasks) {
     return choice.label;
   };
   const arms = report.labels.map((label, i) => [i, label]);
-  const results = Object.entries(kResults).filter(([name]) => !report.loglikelihood || !["unparsed", "cut"].includes(name));
+  const results = Object.entries(kResults).filter(([name]) => !report.loglikelihood || !kOfTexts.includes(name));
   const list = new ItemList(document.getElementById("answer-list"), report.labels, {
     controls: [
       choose("task", "Task", report.tasks.map((task, i) => [i, task.task])),

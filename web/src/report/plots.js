@@ -8,6 +8,11 @@ const points = (fraction) => {
   const text = Math.abs(100 * fraction).toFixed(1);
   return text === "0.0" ? text : (fraction < 0 ? "−" : "+") + text;
 };
+// An end of an interval: only one at zero is "0.0".
+const pointsEnd = (fraction) => {
+  const text = points(fraction);
+  return text === "0.0" && fraction !== 0 ? (fraction < 0 ? "−" : "+") + Number(Math.abs(100 * fraction).toPrecision(1)) : text;
+};
 const percent = (fraction) => `${(100 * fraction).toFixed(1)}%`;
 
 /** Draws with `make(width)` now and whenever the width of the figure changes. */
@@ -55,7 +60,7 @@ function forest(rows, width) {
   const clear = (row) => row.p < 0.05 && (row.low > 0 || row.high < 0);
   const tone = (row) => (!clear(row) ? "var(--text)" : row.low > 0 ? "var(--fixed)" : "var(--broken)");
   const title = (row) =>
-    `${row.name}: ${points(row.difference)} points [${points(row.low)}, ${points(row.high)}]\n` +
+    `${row.name}: ${points(row.difference)} points [${pointsEnd(row.low)}, ${pointsEnd(row.high)}]\n` +
     `${row.fixed} fixed, ${row.broken} broken of ${row.n}; p = ${row.p === null ? "–" : row.p.toPrecision(2)}`;
   const ticks = narrow ? 5 : 9;
   const axisY = narrow
@@ -101,7 +106,7 @@ export function forestFigure(label, sets) {
       "among its parts. The table below has all numbers.",
   });
   figure.append(
-    el("figcaption", {}, "Difference in points with 95% interval; right of zero the arm is better. Coloured where the interval excludes zero and p, of subjects after Holm’s correction, is below 0.05."),
+    el("figcaption", {}, "Difference in points with Tango’s 95% interval; right of zero the arm is better. Coloured where the interval excludes zero and p, of subjects after Holm’s correction, is below 0.05."),
   );
   responsive(figure, (width) => forest(rows, width));
   return figure;
