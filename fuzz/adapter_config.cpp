@@ -2,6 +2,7 @@
 // weights.
 #include "io/peft_adapter.h"
 #include "io/peft_config.h"
+#include "io/peft_tensors.h"
 #include "io/safetensors.h"
 #include "target.h"
 

@@ -219,7 +219,8 @@ void refuse_adapter_path(const fs::path& path) {
         {kind.name, "name a model with -m; of an adapter, give the PEFT directory that it was made from"});
   }
   const bool weights = kind.format == FileFormat::kSafetensors || kind.format == FileFormat::kTorchZip;
-  refuse_as(
+  refuse(
+      where_of(path), expected,
       {kind.name, weights ? "put it beside its adapter_config.json, and name their directory" : kind.remedy});
 }
 
