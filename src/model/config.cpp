@@ -111,11 +111,10 @@ void check_architecture(const Fields& fields) {
   // Mistral without a sliding window computes exactly what LLaMA does.
   if (type == "mistral" && fields.has("sliding_window")) {
     const std::int64_t window = fields.size("sliding_window");
-    fields.refuse(
-        "sliding_window", "null, since attention within a window is not computed here",
-        fmt::format("set it to null and max_position_embeddings to {}, which computes the same up to so "
-                    "many tokens",
-                    window));
+    fields.refuse("sliding_window", "null",
+                  fmt::format("attention within a window is not computed here: set it to null and "
+                              "max_position_embeddings to {}, which computes the same up to so many tokens",
+                              window));
   }
   const std::string activation = fields.text_or("hidden_act", "silu");
   if (activation != "silu" && activation != "swish") fields.refuse("hidden_act", "silu", kOtherModel);

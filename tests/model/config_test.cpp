@@ -60,10 +60,11 @@ TEST(LlamaConfig, RefusesWhatItWouldComputeWrongly) {
       error(R"(,"model_type":"qwen3")"),
       HasSubstr(
           R"([config.json] expected llama or mistral for model_type, got "qwen3"; use a model of the LLaMA)"));
-  EXPECT_THAT(error(R"(,"model_type":"mistral","sliding_window":4096)"),
-              HasSubstr("expected null for sliding_window, since attention within a window is not computed "
-                        "here, got 4096; set it "
-                        "to null and max_position_embeddings to 4096"));
+  EXPECT_THAT(
+      error(R"(,"model_type":"mistral","sliding_window":4096)"),
+      HasSubstr(
+          "expected null for sliding_window, got 4096; attention within a window is not computed here: set "
+          "it to null and max_position_embeddings to 4096"));
   EXPECT_NO_THROW(parse(R"(,"model_type":"mistral","sliding_window":null)"));
   EXPECT_THAT(error(R"(,"hidden_act":"gelu")"), HasSubstr(R"(expected silu for hidden_act, got "gelu")"));
   EXPECT_THAT(error(R"(,"rope_scaling":{"type":"yarn","factor":4})"),
