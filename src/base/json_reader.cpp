@@ -71,6 +71,8 @@ class Parser {
   // What stands at the place: a word or number, another character, or the end.
   std::string found() const {
     if (at_ >= text_.size()) return text_.empty() ? "an empty text" : "the end of the text";
+    if (text_.substr(at_).starts_with("\xEF\xBB\xBF"))
+      return "a byte order mark (U+FEFF), which is invisible";
     std::size_t end = at_;
     const auto in_word = [&](char c) {
       return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '+' ||

@@ -108,6 +108,10 @@ TEST(JsonReader, SaysWhatIsWrongAndWhere) {
   EXPECT_EQ(error("{\"\xC3\xA4\": \"\xFF\"}"),
             "[f.json] expected UTF-8, got other bytes at line 1, column 8; correct the file");
   EXPECT_THAT(error("\xEF\xBB\xBF[]"), HasSubstr("got a byte order mark before it"));
+  for (const char* later :
+       {"[\xEF\xBB\xBF]", "{}\xEF\xBB\xBF", "{\"a\": \xEF\xBB\xBF\x31}", "[1,\n\xEF\xBB\xBF\x32]"}) {
+    EXPECT_THAT(error(later), HasSubstr("got a byte order mark (U+FEFF), which is invisible; "));
+  }
   EXPECT_THAT(error("[\xEF\xBB\xBF]"), HasSubstr("got '\xEF\xBB\xBF'"));
   EXPECT_THAT(
       error_of([] {

@@ -81,8 +81,7 @@ TEST(BadUsage, IsOneLineWhateverTheNamesOfFilesHold) {
   const TempDir dir;
   const std::string odd = (dir / "a\nb\x1b[31m").string();
   for (const Arguments& arguments :
-       {Arguments{"eval", "--profile", odd}, Arguments{"eval", "perplexity", odd}, Arguments{"explore", odd},
-        Arguments{"compare", odd},
+       {Arguments{"explore", odd}, Arguments{"compare", odd},
         Arguments{"logits", "-m", golden_model("mha-f32"), "--tokens", "1", "-o", odd + "/x"}}) {
     expect_failure(run(arguments), 1, {"a\\x0ab\\x1b[31m"});
   }

@@ -23,10 +23,6 @@ struct Altered {
     values[static_cast<std::size_t>(at)] = value;
     entry.view = {reinterpret_cast<const std::byte*>(values.data()), DType::kF32, entry.view.shape};
   }
-  void fill(const std::string& name, float value) {
-    replace(name, value, 0);
-    std::fill(values.begin(), values.end(), value);
-  }
   std::shared_ptr<WeightMap> map() const {
     auto out = std::make_shared<WeightMap>();
     for (const auto& [name, entry] : entries) out->insert(name, entry.view, entry.source, nullptr);
@@ -152,31 +148,23 @@ TEST(Weights, KeysAndValuesBeyondAHalfPrecisionCacheAreNamedByLayer) {
 
 TEST(Weights, AnOverflowNamesTheInterventionOnlyWhereThereIsOne) {
   Altered altered;
+  std::vector<float> norm(static_cast<std::size_t>(altered.config.hidden_size), 3e38f);
+  altered.entries.at("model.norm.weight").view.data = reinterpret_cast<const std::byte*>(norm.data());
   ThreadPool pool(1);
   Transformer model(altered.config, altered.map(), "model", pool, 16);
   const std::vector<std::int32_t> tokens = {1, 2, 3, 4, 5, 6, 7, 8, 9};
-  const auto error = [&](const Intervention& intervention) {
+  const auto error = [&](const char* spec) {
+    const Intervention intervention(parse_intervention(spec), altered.config.num_hidden_layers,
+                                    altered.config.num_attention_heads, 16);
     KvPool cache(altered.config, kv_bytes(altered.config, 100));
     KvSequence sequence(cache);
     EXPECT_TRUE(sequence.reserve(9));
     const SequenceInput input{&sequence, tokens, 9, intervention.hooks(), LogitRows::kLast};
     return testing::error_of([&] { model.forward({&input, 1}); });
   };
-  InterventionSpec spec;  // beyond what the grammar takes
-  spec.rebalance = RebalanceSpec{.alpha = 1e39, .threshold = 0, .depth = {}};
-  EXPECT_THAT(
-      error(Intervention(spec, altered.config.num_hidden_layers, altered.config.num_attention_heads, 16)),
-      HasSubstr("check --intervene's alpha, config.json against"));
-  altered.fill("model.norm.weight", 3e38f);
-  Transformer large(altered.config, altered.map(), "model", pool, 16);
-  KvPool cache(altered.config, kv_bytes(altered.config, 100));
-  KvSequence sequence(cache);
-  ASSERT_TRUE(sequence.reserve(9));
-  const SequenceInput input{&sequence, tokens, 9, nullptr, LogitRows::kLast};
-  EXPECT_THAT(testing::error_of([&] {
-                large.forward({&input, 1});
-              }),
-              HasSubstr("float32; check config.json against the weights"));
+  EXPECT_THAT(error("none"), HasSubstr("overflow float32; check config.json against the weights"));
+  EXPECT_THAT(error("rebalance"),
+              HasSubstr("overflow float32; check --intervene's alpha, config.json against"));
 }
 
 TEST(Weights, NaNIsNotBlamedOnAHalfPrecisionCache) {
