@@ -27,7 +27,9 @@ void append_floats(std::span<const float> numbers, int bytes, std::string& out) 
   append_planes(
       numbers.size(), bytes,
       [&](std::size_t i) {
-        return bytes == 2 ? std::uint32_t{f32_to_f16(numbers[i])} : std::bit_cast<std::uint32_t>(numbers[i]);
+        constexpr float kLargest = 65504;  // of float16
+        return bytes == 2 ? std::uint32_t{f32_to_f16(std::clamp(numbers[i], -kLargest, kLargest))}
+                          : std::bit_cast<std::uint32_t>(numbers[i]);
       },
       out);
 }

@@ -21,6 +21,7 @@ using namespace std::string_view_literals;
 constexpr const char* kOtherWeights = "use a copy of the model with safetensors, PyTorch or GGUF weights";
 constexpr const char* kDirectory = "name the directory that has it beside its config.json";
 constexpr const char* kSaveAgain = "load it with PyTorch 1.6 or later and save it again with torch.save";
+constexpr const char* kAgain = "check the path, or download the file again";
 constexpr const char* kUnpack = "unpack it first";
 constexpr const char* kConvertAgain = "convert the original model again, or download a newer file";
 
@@ -155,10 +156,8 @@ std::optional<FileKind> text_kind(std::string_view head) {
     return FileKind{FileFormat::kText, "a tiktoken vocabulary",
                     "use the model's tokenizer.json in its place"};
   }
-  if (text.starts_with('{') || text.starts_with('['))
-    return FileKind{FileFormat::kJson, "JSON", "check the path"};
-  return FileKind{FileFormat::kText, fmt::format("the text '{}'", printable(text, 40)),
-                  "check the path, or download the file again"};
+  if (text.starts_with('{') || text.starts_with('[')) return FileKind{FileFormat::kJson, "JSON", kAgain};
+  return FileKind{FileFormat::kText, fmt::format("the text '{}'", printable(text, 40)), kAgain};
 }
 
 bool is_safetensors(std::string_view head, std::uint64_t bytes) {
@@ -198,7 +197,7 @@ FileKind kind_of_file(const fs::path& path, std::string_view head, std::uint64_t
   }
   return {FileFormat::kUnknown,
           fmt::format("a file that begins with '{}'", printable(replace_invalid_utf8(head.substr(0, 8)))),
-          "check the path, or download the file again"};
+          kAgain};
 }
 
 FileKind kind_of_file(const fs::path& path) {
@@ -219,7 +218,7 @@ const char* read_remedy(int error) {
     case EPERM:
       return "check its permissions";
     case EISDIR:
-      return "name a file in it";
+      return "name a file, not a directory";
     case EMFILE:
     case ENFILE:
       return "allow more open files (ulimit -n)";

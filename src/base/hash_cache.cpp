@@ -10,6 +10,7 @@
 #include <charconv>
 #include <chrono>
 #include <cstdlib>
+#include <fstream>
 #include <thread>
 
 #include "base/error.h"
@@ -52,7 +53,7 @@ class WriteLock {
  public:
   explicit WriteLock(const fs::path& file)
       : fd_(::open((file.string() + ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644)) {
-    for (int attempt = 0; fd_ >= 0 && attempt < 50; ++attempt) {
+    for (int attempt = 0; fd_ >= 0 && attempt < 1000; ++attempt) {
       if (::flock(fd_, LOCK_EX | LOCK_NB) == 0) return;
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
@@ -150,10 +151,15 @@ void HashCache::save() {
     entries_[path] = entry;
   }
   added_.clear();
-  try {
-    write_file_atomically(file_, text());
-  } catch (const InputError&) {  // a home that cannot be written: the next start reads the files again
-  }
+  // Renamed into place, not flushed to the disk: what a power cut may spoil has checksums. A home that cannot
+  // be written means that the next start reads the files again.
+  fs::path temporary = file_;
+  temporary += fmt::format(".tmp{}", ::getpid());
+  std::ofstream out(temporary, std::ios::binary);
+  out << text();
+  out.close();
+  if (out) fs::rename(temporary, file_, error);
+  if (!out || error) fs::remove(temporary, error);
 }
 
 fs::path default_hash_cache() {

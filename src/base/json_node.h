@@ -58,7 +58,9 @@ class JsonNode {
     return value_->template get<double>();
   }
   std::int64_t whole() const {
-    if (!value_->is_number_unsigned() || value_->template get<std::uint64_t>() > std::uint64_t{INT64_MAX}) {
+    const bool large =
+        value_->is_number_unsigned() && value_->template get<std::uint64_t>() > std::uint64_t{INT64_MAX};
+    if (!value_->is_number_integer() || large || value_->template get<std::int64_t>() < 0) {
       fail("a whole number from 0");
     }
     return value_->template get<std::int64_t>();

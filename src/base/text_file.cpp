@@ -107,7 +107,18 @@ int write_all(int fd, std::string_view content) {
 
 }  // namespace
 
+void check_replaceable(const std::filesystem::path& path) {
+  std::error_code ignored;
+  const std::filesystem::file_status status = std::filesystem::status(path, ignored);
+  if (!std::filesystem::exists(status) || std::filesystem::is_regular_file(status)) return;
+  const bool directory = std::filesystem::is_directory(status);
+  throw input_error(path.string(), "cannot be written: expected the name of a file, got a {}; {}",
+                    directory ? "directory" : "device or pipe",
+                    directory ? write_remedy(EISDIR) : "choose another place");
+}
+
 void write_file_atomically(const std::filesystem::path& path, std::string_view content) {
+  check_replaceable(path);
   std::filesystem::path temporary = path;
   temporary += fmt::format(".tmp{}", ::getpid());
   const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);

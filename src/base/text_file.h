@@ -26,6 +26,10 @@ void check_no_byte_order_mark(std::string_view line, const std::string& where);
 // disk, a missing folder) an InputError is thrown, the temporary file is removed and `path` is as before.
 void write_file_atomically(const std::filesystem::path& path, std::string_view content);
 
+// Refuses what must not be replaced by a file: a directory, a device such as /dev/null, or a pipe, which a
+// rename would take away from everybody. For writers that rename; `path` need not exist.
+void check_replaceable(const std::filesystem::path& path);
+
 // What a user can do about a failed write, by its errno; the end of a message.
 const char* write_remedy(int error);
 

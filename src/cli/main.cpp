@@ -110,7 +110,8 @@ std::string first_line(const std::string& text) { return text.substr(0, text.fin
 
 int run(int argc, char** argv) {
   const std::string command_name = argc > 1 ? argv[1] : "";
-  if (command_name.empty() || (command_name[0] != '-' && !is_command(command_name))) {
+  const bool general = command_name == "-h" || command_name == "--help" || command_name == "--version";
+  if (!general && !is_command(command_name)) {
     return fail(fmt::format("expected a command ({}), got {}; see `refocus --help`", known_commands(),
                             argc > 1 ? "'" + refocus::printable(command_name) + "'" : "none"),
                 2);

@@ -26,8 +26,8 @@ double parse_number(std::string_view where, std::string_view key, std::string_vi
 void set_alpha(RebalanceSpec& spec, std::string_view where, std::string_view text) {
   spec.alpha = parse_number(where, "alpha", text);
   if (std::abs(spec.alpha) > kLargestAlpha) {
-    throw usage_error(where, "expected an alpha from -{} to {}, got '{}'", kLargestAlpha, kLargestAlpha,
-                      printable(text));
+    throw usage_error(where, "expected an alpha from -{:.0f} to {:.0f}, got '{}'", kLargestAlpha,
+                      kLargestAlpha, printable(text));
   }
 }
 
@@ -42,10 +42,13 @@ void set_depth(RebalanceSpec& spec, std::string_view where, std::string_view tex
   if (text == "LAST") return;
   std::int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value < 1 || value > kLargestDepth) {
-    throw usage_error(
-        where, "expected a positive integer of at most {} for depth (the last layer's index), got '{}'",
-        kLargestDepth, printable(text));
+  if (error != std::errc() || end != text.data() + text.size() || value < 1) {
+    throw usage_error(where, "expected a positive integer for depth (the last layer's index), got '{}'",
+                      printable(text));
+  }
+  if (value > kLargestDepth) {
+    throw usage_error(where, "expected a depth of at most {} (the last layer's index), got '{}'",
+                      kLargestDepth, printable(text));
   }
   spec.depth = value;
 }

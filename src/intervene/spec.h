@@ -36,8 +36,8 @@ struct RebalanceSpec {
   double largest_factor(std::int64_t layers) const;
 };
 
-// Beyond it alpha could lead to factors that float32 has no number for.
-inline constexpr double kLargestAlpha = 1000;
+// Far beyond it float32 has no number for the factor.
+inline constexpr double kLargestAlpha = 1e6;
 inline constexpr std::int64_t kLargestDepth = 1'000'000;
 
 struct InterventionSpec {

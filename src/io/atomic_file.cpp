@@ -24,6 +24,7 @@ std::atomic<unsigned> next_number{0};
 }  // namespace
 
 AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
+  check_replaceable(path_);
   do {
     temporary_ = path_;
     temporary_ += fmt::format(".tmp{}.{}", ::getpid(), next_number++);

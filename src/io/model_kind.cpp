@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/file_kind.h"
 #include "io/peft_adapter.h"
+#include "io/peft_config.h"
 #include "io/weight_file.h"
 
 namespace refocus {
@@ -191,6 +192,36 @@ void refuse_model_path(const fs::path& path) {
            {"a directory that cannot be read: " + failed.message(), "check its permissions"});
   }
   refuse(where_of(path), kModel, directory_kind(path));
+}
+
+void refuse_adapter_path(const fs::path& path) {
+  const std::string expected =
+      fmt::format("a PEFT adapter directory with {} and {}", kAdapterConfigName, kAdapterWeightsName);
+  const auto refuse_as = [&](const OtherKind& kind) { refuse(where_of(path), expected, kind); };
+  const OtherKind model = {"a model", "name it with -m, and here the adapter's own directory"};
+  std::error_code failed;
+  if (fs::is_directory(path, failed)) {
+    if (fs::is_regular_file(path / "config.json", failed)) refuse_as(model);
+    const bool weights = fs::is_regular_file(path / kAdapterWeightsName, failed);
+    refuse_as({fmt::format("{} without {}", weights ? "weights" : "a directory", kAdapterConfigName),
+               weights ? "download it too" : "check the path"});
+  }
+  if (!fs::is_regular_file(path, failed)) {
+    refuse_as({fs::exists(path, failed) ? "a device or pipe" : "nothing", "check the path"});
+  }
+  const FileKind kind = kind_of_file(path);
+  const fs::path directory = path.has_parent_path() ? path.parent_path() : ".";
+  if (is_peft_adapter(directory)) {
+    refuse_as({kind.name, fmt::format("name its directory, {}", where_of(directory))});
+  }
+  if (kind.format == FileFormat::kGguf) {
+    refuse_as(
+        {kind.name, "name a model with -m; of an adapter, give the PEFT directory that it was made from"});
+  }
+  const bool weights = kind.format == FileFormat::kSafetensors || kind.format == FileFormat::kTorchZip;
+  refuse(
+      where_of(path), expected,
+      {kind.name, weights ? "put it beside its adapter_config.json, and name their directory" : kind.remedy});
 }
 
 void refuse_missing_weights(const fs::path& directory) {

@@ -21,6 +21,9 @@ struct OtherKind {
 // Refuses a path that is neither a GGUF file nor a directory with config.json.
 [[noreturn]] void refuse_model_path(const std::filesystem::path& path);
 
+// Refuses a path that is no directory with adapter_config.json.
+[[noreturn]] void refuse_adapter_path(const std::filesystem::path& path);
+
 // Refuses a directory with config.json that has no weights in a format that is read.
 [[noreturn]] void refuse_missing_weights(const std::filesystem::path& directory);
 

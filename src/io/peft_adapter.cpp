@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file_kind.h"
 #include "base/text_file.h"
+#include "io/model_kind.h"
 #include "io/peft_config.h"
 #include "io/peft_targets.h"
 #include "io/peft_tensors.h"
@@ -86,12 +87,7 @@ bool is_peft_adapter(const fs::path& directory) {
 }
 
 Adapter read_peft_adapter(const fs::path& directory, const AdapterBase& base) {
-  if (!is_peft_adapter(directory)) {
-    throw input_error(where_of(directory),
-                      "expected a PEFT adapter directory with {} and {}, got {}; check the path",
-                      kAdapterConfigName, kAdapterWeightsName,
-                      fs::exists(directory) ? "one without the former" : "nothing");
-  }
+  if (!is_peft_adapter(directory)) refuse_adapter_path(directory);
   const fs::path config = directory / kAdapterConfigName;
   refuse_other_format(config, "JSON", FileFormat::kJson);
   std::vector<UsedFile> files = {used_file("adapter", config)};

@@ -23,7 +23,8 @@ class Fields {
   std::int64_t size(const char* key) const {
     constexpr std::int64_t kMost = std::int64_t{1} << 31;
     const json* v = find(key);
-    if (v == nullptr || !v->is_number_integer() || *v < 1 || *v > kMost) refuse(key, "a positive integer");
+    if (v == nullptr || !v->is_number_integer() || *v < 1 || *v > kMost)
+      refuse(key, fmt::format("a whole number from 1 to {}", kMost));
     return v->get<std::int64_t>();
   }
   std::int64_t size_or(const char* key, std::int64_t fallback) const {

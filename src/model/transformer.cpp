@@ -214,7 +214,7 @@ std::span<const float> Transformer::output(std::span<const SequenceInput> sequen
       norm_row(weights_.norm, r, normed_.data() + wanted++ * stride);
     }
   }
-  return wanted == 0 ? std::span<const float>() : project(wanted);
+  return wanted == 0 ? std::span<const float>() : project(wanted, sequences);
 }
 
 std::span<const float> Transformer::logits_of(const float* x, std::int64_t rows) {
@@ -224,31 +224,34 @@ std::span<const float> Transformer::logits_of(const float* x, std::int64_t rows)
     rms_norm(x + r * config_.hidden_size, weights_.norm.data(), config_.hidden_size, config_.rms_norm_eps,
              normed_.data() + r * padded(config_.hidden_size));
   }
-  return project(rows);
+  return project(rows, {});
 }
 
 // The output matrix on the first rows of normed_.
-std::span<const float> Transformer::project(std::int64_t wanted) {
+std::span<const float> Transformer::project(std::int64_t wanted, std::span<const SequenceInput> sequences) {
   const std::int64_t vocab = config_.vocab_size;
   if (logits_.size() < floats(wanted, vocab)) logits_ = AlignedBuffer<float>(floats(wanted, vocab));
   const Product head{&weights_.lm_head, logits_.data(), vocab};
   products_.run(normed_.data(), wanted, config_.hidden_size, {&head, 1});
-  if (!all_finite(logits_.data(), wanted * vocab)) refuse_non_finite();
+  if (!all_finite(logits_.data(), wanted * vocab)) refuse_non_finite(sequences);
   return {logits_.data(), floats(wanted, vocab)};
 }
 
-void Transformer::refuse_non_finite() const {
+void Transformer::refuse_non_finite(std::span<const SequenceInput> sequences) const {
   if (const auto culprit = find_non_finite(*map_)) {
     throw input_error(
         name_, "expected finite weights, got NaN or infinity in {}; download the checkpoint again", *culprit);
   }
-  const bool intervened =
-      std::ranges::any_of(attention_, [](const AttentionSequence& s) { return s.hooks.rewrite != nullptr; });
+  const auto intervened = [&](const SequenceInput& in) {
+    if (in.hooks == nullptr) return false;
+    return std::any_of(in.hooks, in.hooks + config_.num_hidden_layers,
+                       [](const AttentionHooks& hooks) { return hooks.rewrite != nullptr; });
+  };
   throw input_error(
       name_,
       "expected finite logits, got NaN or infinity although all weights are finite: activations overflow "
       "float32; check {}{}config.json against the weights",
-      intervened ? "--intervene's alpha, " : "",
+      std::ranges::any_of(sequences, intervened) ? "--intervene's alpha, " : "",
       adapter_ != nullptr ? "whether the adapter is this model's, " : "");
 }
 

@@ -53,7 +53,7 @@ class Transformer {
 
   // Computes all rows, extends the caches, and returns the wanted rows' logits, [wanted, vocab_size], in
   // order; they are valid until the next call. InputError where a logit is not finite; the message says which
-  // weight is to blame, if one is.
+  // weight is to blame, if one is. InputError too where a key or value is beyond the range of an F16 cache.
   std::span<const float> forward(std::span<const SequenceInput> sequences);
 
   // The logits, [rows, vocab_size], that rows of the residual stream would have after the last layer: `x` is
@@ -82,11 +82,11 @@ class Transformer {
   void feed_forward(const LayerWeights& weights);
   void store_keys_and_values(std::span<const SequenceInput> sequences, std::int64_t layer);
   void norm_row(const std::vector<float>& weight, std::int64_t r, float* to) const;
-  std::span<const float> project(std::int64_t wanted);
+  std::span<const float> project(std::int64_t wanted, std::span<const SequenceInput> sequences);
   // Products of the normalised rows of x.
   void normed_products(const std::vector<float>& norm, std::span<const Product> products);
   std::span<const float> output(std::span<const SequenceInput> sequences);
-  [[noreturn]] void refuse_non_finite() const;
+  [[noreturn]] void refuse_non_finite(std::span<const SequenceInput> sequences) const;
 
   LlamaConfig config_;
   std::shared_ptr<const WeightMap> map_;

@@ -323,10 +323,10 @@ TEST(ExplorerPage, SaysWhatIsWrongWithADirectoryAndLeavesNoPage) {
   };
   Capture other(false);
   other.attention["format"] = "something";
-  EXPECT_THAT(error(other), HasSubstr("expected refocus-attention version 1, got something 1"));
+  EXPECT_THAT(error(other), HasSubstr("expected refocus-attention version 1, got \"something\" 1"));
   Capture missing(false);
   missing.attention.erase("keys");
-  EXPECT_THAT(error(missing), HasSubstr("expected the format of docs/attention.md"));
+  EXPECT_THAT(error(missing), HasSubstr("expected 'keys', got none"));
   Capture shape(false);
   shape.attention["top_k"] = kTop + 1;
   EXPECT_THAT(

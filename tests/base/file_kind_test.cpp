@@ -118,7 +118,7 @@ TEST(TextFile, SaysWhyItCannotBeReadAndWhatToDo) {
   const testing::TempDir dir;
   const auto error = [&](const fs::path& path) { return testing::error_of([&] { read_text_file(path); }); };
   EXPECT_THAT(error(dir / "absent"), HasSubstr("cannot be read: No such file or directory; check the path"));
-  EXPECT_THAT(error(dir.path()), HasSubstr("cannot be read: Is a directory; name a file in it"));
+  EXPECT_THAT(error(dir.path()), HasSubstr("cannot be read: Is a directory; name a file, not a directory"));
   std::ofstream(dir / "lfs") << "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n";
   EXPECT_THAT(error(dir / "lfs"), HasSubstr("got a Git LFS pointer; fetch it with 'git lfs pull'"));
 }

@@ -1,5 +1,7 @@
 // Wrong flags, prompts and task files: one line that names the place and the remedy, status 1 or 2, and
 // nothing half-written.
+#include <sys/stat.h>
+
 #include "cli/cli_support.h"
 
 namespace refocus {
@@ -25,6 +27,16 @@ TEST(BadUsage, HasStatusTwoAndNamesTheHelp) {
   const std::vector<std::pair<Arguments, std::vector<std::string>>> cases = {
       {{}, {"expected a command (generate, ", "got none", "refocus --help"}},
       {{"genrate"}, {"got 'genrate'", "generate"}},
+      {{"--frob"}, {"expected a command (generate, ", "got '--frob'", "refocus --help"}},
+      {plus(prompted, {"--kv-memory", "0"}), {"--kv-memory", "from 1 to", "'0'"}},
+      {plus(prompted, {"--top-p", "2"}), {"--top-p", "from 0 to 1", "'2'"}},
+      {{"convert", "-m", "", "-o", "x", "--type", "f32"}, {"--model", "got an empty text"}},
+      {{"convert", "-m", model, "-o", "", "--type", "f32"}, {"--output", "got an empty text"}},
+      {{"convert", "-m", model, "-o", "x", "--type", "f32", "--threads", "0"},
+       {"--threads", "from 1 to 1024", "'0'"}},
+      {{"eval", "--profile", ""}, {"--profile", "got an empty text"}},
+      {{"train", "-o", "x", "--data", ""}, {"--data", "got an empty text"}},
+      {{"bench", "--repeats", "0"}, {"--repeats", "from 1 to 1000", "'0'"}},
       {{"generate", "-m", "", "--tokens", "1"}, {"--model", "`refocus generate --help`"}},
       {{"convert", "-o", "x.gguf", "--type", "f32"}, {"--model is required", "`refocus convert --help`"}},
       {generate, {"-p,--prompt", "--tokens"}},
@@ -65,6 +77,17 @@ TEST(BadUsage, NamesTheTypoInAnIntervention) {
   for (const auto& [spec, parts] : cases) expect_failure(run(plus(prompted, {spec})), 2, parts);
 }
 
+TEST(BadUsage, IsOneLineWhateverTheNamesOfFilesHold) {
+  const TempDir dir;
+  const std::string odd = (dir / "a\nb\x1b[31m").string();
+  for (const Arguments& arguments :
+       {Arguments{"eval", "--profile", odd}, Arguments{"eval", "perplexity", odd}, Arguments{"explore", odd},
+        Arguments{"compare", odd},
+        Arguments{"logits", "-m", golden_model("mha-f32"), "--tokens", "1", "-o", odd + "/x"}}) {
+    expect_failure(run(arguments), 1, {"a\\x0ab\\x1b[31m"});
+  }
+}
+
 TEST(BadPrompt, NamesTheLimit) {
   const Arguments generate = {"generate", "-m", golden_model("mha-f32"), "--json"};
   const std::vector<std::string> vocabulary = {"[prompt]", "from 0 to 100 (the vocabulary)"};
@@ -88,6 +111,15 @@ TEST(BadOutput, LeavesNothingBehind) {
   expect_failure(logits(dir / "missing" / "a.npy"), 1,
                  {"a.npy] cannot be written", "make its directory first"});
   expect_failure(logits(dir.path()), 1, {"cannot be written", "name a file"});
+  // What is no file is not replaced by one: as root that would take a device away from the whole machine.
+  ASSERT_EQ(::mkfifo((dir / "pipe").c_str(), 0600), 0);
+  expect_failure(logits(dir / "pipe"), 1,
+                 {"pipe] cannot be written", "a device or pipe", "choose another place"});
+  expect_failure(testing::refocus({"convert", "-m", golden_model("mha-f32"), "--type", "f32", "-o",
+                                   (dir / "pipe").string()}),
+                 1, {"pipe] cannot be written", "a device or pipe"});
+  EXPECT_TRUE(fs::is_fifo(dir / "pipe"));
+  fs::remove(dir / "pipe");
   write_file(dir / "old.npy", "old");
   expect_failure(logits(dir / "old.npy", {.file_size_limit = 4096}), 1,
                  {"old.npy] cannot be written", "free some space"});

@@ -73,7 +73,7 @@ class NegativeWeights : public ::testing::Test {
 TEST_F(NegativeWeights, StatisticsStayWithinTheirDefinitions) {
   for (const char* spec :
        {"rebalance:alpha=-2", "rebalance:alpha=-6,threshold=0.05", "rebalance:alpha=2,depth=1",
-        "rebalance:alpha=2,depth=1,mode=self", "rebalance:alpha=-1000,mode=self"}) {
+        "rebalance:alpha=2,depth=1,mode=self", "rebalance:alpha=-1000000,mode=self"}) {
     const ProcessResult result =
         attention({"--tokens", kTwentyTokens, "--intervene", "none", "--intervene", spec});
     ASSERT_EQ(result.status, 0) << result.err;
@@ -120,8 +120,8 @@ TEST_F(NegativeWeights, ALayerOfZerosHasNoSharesRatherThanSharesOfNothing) {
 TEST_F(NegativeWeights, DoNotDependOnThreads) {
   const Arguments command = {"--tokens",    kTwentyTokens,
                              "-n",          "6",
-                             "--intervene", "rebalance:alpha=-1000,threshold=0",
-                             "--intervene", "rebalance:alpha=700,depth=1,mode=self"};
+                             "--intervene", "rebalance:alpha=-1000000,threshold=0",
+                             "--intervene", "rebalance:alpha=700000,depth=1,mode=self"};
   std::vector<std::string> texts;
   for (const char* threads : {"1", "3"}) {
     ASSERT_EQ(attention(plus(command, {"--threads", threads})).status, 0);
@@ -189,7 +189,7 @@ TEST_F(NegativeWeights, SeveralArmsAreOneLine) {
 TEST_F(NegativeWeights, BadParametersAreOneClearLine) {
   for (const char* spec :
        {"rebalance:alpha=inf", "rebalance:alpha=nan", "rebalance:alpha=1e30", "rebalance:depth=0",
-        "rebalance:alpha=-1000.1", "rebalance:threshold=nan", "rebalance:depth=-1"}) {
+        "rebalance:alpha=-1000001", "rebalance:threshold=nan", "rebalance:depth=-1"}) {
     expect_failure(attention({"--tokens", kTwentyTokens, "--intervene", spec}), 2,
                    {"[--intervene] expected"});
   }
@@ -214,7 +214,7 @@ TEST_F(NegativeWeights, AStudyTestsOnlyNumbersThatExist) {
   int compared = 0, left_out = 0;
   for (const Json& comparison : study["comparisons"]) {
     for (const Json& row : comparison["differences"]) {
-      for (const char* number : {"first_mean", "second_mean", "difference", "low", "high", "p", "p_holm"}) {
+      for (const char* number : {"first_mean", "second_mean", "difference", "p", "p_holm"}) {
         ASSERT_TRUE(row[number].is_number()) << row.dump();
       }
       EXPECT_NE(row["statistic"], "mass_negative");

@@ -310,8 +310,9 @@ TEST(Convert, AFailureKeepsTheOldFile) {
   EXPECT_THAT(error_of([&] { convert(model.open(), out / "m.gguf", ConvertType::kQ8_0); }),
               HasSubstr("Q8_0 cannot hold nan"));
   // Nor is a number copied that is none, where the types are the same.
-  EXPECT_THAT(error_of([&] { convert(model.open(), out / "a.gguf", ConvertType::kF32); }),
-              HasSubstr("expected finite weights, got NaN or infinity in lm_head.weight [0, 0]; download"));
+  EXPECT_THAT(
+      error_of([&] { convert(model.open(), out / "a.gguf", ConvertType::kF32); }),
+      HasSubstr("expected finite weights, got NaN or infinity in lm_head.weight at [0, 0]; download"));
   EXPECT_EQ(read_text_file(out / "m.gguf"), old);
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(out.path()), {}), 1);
 }

@@ -48,15 +48,17 @@ TEST(InterventionSpec, KnowsTheFirstLayerThatTurnsNegative) {
 }
 
 TEST(InterventionSpec, AlphaStaysWithinWhatFloatsCanMultiplyBy) {
-  EXPECT_EQ(parse_intervention("rebalance:alpha=-1000").canonical(2),
-            "rebalance:alpha=-1000,threshold=0.01,depth=1,mode=mask");
+  EXPECT_EQ(parse_intervention("rebalance:alpha=-1e6").canonical(2),
+            "rebalance:alpha=-1000000,threshold=0.01,depth=1,mode=mask");
   EXPECT_EQ(parse_intervention("rebalance:alpha=-0,threshold=-0").canonical(2),
             "rebalance:alpha=0,threshold=0,depth=1,mode=mask");
-  for (const char* alpha : {"1000.5", "-1001", "1e30", "1e308", "1e999", "inf", "-inf", "nan"}) {
+  for (const char* alpha : {"1000000.5", "-1000001", "1e30", "1e308", "1e999", "inf", "-inf", "nan"}) {
     EXPECT_THROW(parse_intervention(std::string("rebalance:alpha=") + alpha), UsageError) << alpha;
   }
   EXPECT_EQ(testing::error_of([] { parse_intervention("rebalance:alpha=1e30"); }),
-            "[--intervene] expected an alpha from -1000 to 1000, got '1e30'");
+            "[--intervene] expected an alpha from -1000000 to 1000000, got '1e30'");
+  EXPECT_EQ(testing::error_of([] { parse_intervention("rebalance:depth=1000001"); }),
+            "[--intervene] expected a depth of at most 1000000 (the last layer's index), got '1000001'");
   for (const char* depth : {"0", "-1", "1000001", "nan"}) {
     EXPECT_THROW(parse_intervention(std::string("rebalance:depth=") + depth), UsageError) << depth;
   }

@@ -136,7 +136,8 @@ TEST(Sweep, BadTextsAreRefusedInOneLine) {
       {"alpha=-0,0", "got 0 twice"},
       {"alpha=x", "expected a number for alpha, got 'x'"},
       {"threshold=0.5:1:0.5", "expected a threshold of at least 0 and below 1, got '1'"},
-      {"depth=1:2:0.5", "expected a positive integer for depth (the last layer's index), got '1.5'"},
+      {"depth=1:2:0.5",
+       "expected a positive integer of at most 1000000 for depth (the last layer's index), got '1.5'"},
       {"mode=mask:self:1", "decimals"},
       {"mode=mask,self", "expected alpha, threshold or depth beside mode, got mode alone"},
   };

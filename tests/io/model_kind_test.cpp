@@ -5,6 +5,7 @@
 
 #include "gguf_support.h"
 #include "io/checkpoint.h"
+#include "io/peft_adapter.h"
 #include "io_support.h"
 
 namespace refocus {
@@ -79,7 +80,7 @@ TEST(ModelKind, NamesDirectoriesOfOtherKinds) {
     for (const std::string& file : files) dir.write(file);
     dir.expect({"[" + dir.path().string() +
                     "] expected a model directory with config.json and weights, or a GGUF file",
-                name, "; " + remedy});
+                name, remedy});
   }
 }
 
@@ -124,6 +125,28 @@ TEST(ModelKind, NamesFilesGivenAsModels) {
               HasSubstr("got a GGML file (ggjt), which GGUF replaced; convert the original"));
   EXPECT_THAT(error("absent"), HasSubstr("got nothing; check the path"));
   EXPECT_THAT(error_of([] { open_checkpoint("/dev/null"); }), HasSubstr("got a device or pipe"));
+}
+
+TEST(ModelKind, NamesWhatIsGivenAsAnAdapter) {
+  Directory dir;
+  const auto error = [&](const std::string& name) {
+    return error_of([&] { read_peft_adapter(dir.path() / name, {}); });
+  };
+  EXPECT_THAT(error("absent"), HasSubstr("expected a PEFT adapter directory with adapter_config.json and "
+                                         "adapter_model.safetensors, got nothing; check the path"));
+  EXPECT_THAT(error(""), HasSubstr("got a directory without adapter_config.json; check the path"));
+  dir.write("adapter_model.safetensors", testing::safetensors_bytes("{}", ""));
+  EXPECT_THAT(error(""), HasSubstr("got weights without adapter_config.json; download it too"));
+  EXPECT_THAT(error("adapter_model.safetensors"),
+              HasSubstr("got a safetensors file; put it beside its adapter_config.json"));
+  dir.write("config.json", "{}");
+  EXPECT_THAT(error(""), HasSubstr("got a model; name it with -m, and here the adapter's own directory"));
+  dir.write("adapter_config.json", "{}");
+  EXPECT_THAT(error("adapter_model.safetensors"),
+              HasSubstr("got a safetensors file; name its directory, " + dir.path().string()));
+  dir.write("sub/m.gguf", testing::small_gguf_model().bytes());
+  EXPECT_THAT(error("sub/m.gguf"), HasSubstr("got a GGUF file; name a model with -m"));
+  EXPECT_THAT(error_of([] { read_peft_adapter("/dev/null", {}); }), HasSubstr("got a device or pipe"));
 }
 
 TEST(ModelKind, NamesWhatIsQuantised) {

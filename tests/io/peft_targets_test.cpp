@@ -90,7 +90,7 @@ class Warnings : public ::testing::Test {
   std::vector<std::string> of(const json& changes, bool tied = false) {
     json config = {
         {"peft_type", "LORA"}, {"r", 8}, {"lora_alpha", 16}, {"target_modules", {"q_proj", "v_proj"}}};
-    config.update(changes);
+    if (!changes.is_null()) config.update(changes);
     golden.base.tied = tied;
     return make(config.dump(), golden.base).settings.warnings;
   }

@@ -73,7 +73,8 @@ TEST(LlamaConfig, RefusesWhatItWouldComputeWrongly) {
               HasSubstr("expected a divisor of num_attention_heads (4) for num_key_value_heads, got 3"));
   EXPECT_THAT(error(R"(,"head_dim":3)"), HasSubstr("even head_dim"));
   EXPECT_THAT(error(R"(,"rms_norm_eps":-1)"), HasSubstr("positive number for rms_norm_eps"));
-  EXPECT_THAT(error(R"(,"num_key_value_heads":0)"), HasSubstr("positive integer"));
+  EXPECT_THAT(error(R"(,"num_key_value_heads":0)"),
+              HasSubstr("a whole number from 1 to 2147483648 for num_key_value_heads, got 0"));
   EXPECT_THAT(testing::error_of([] { parse_config("[1]", "x"); }), HasSubstr("[x] expected a JSON object"));
   EXPECT_THAT(testing::error_of([] { parse_config("{", "x"); }),
               HasSubstr("[x] expected JSON with a key in quotes or '}' at line 1, column 2, got the end"));
@@ -84,14 +85,14 @@ TEST(LlamaConfig, RefusesWhatItWouldComputeWrongly) {
 
 TEST(LlamaConfig, NamesKeyExpectationAndValueOfAWrongType) {
   const std::vector<std::pair<std::string, std::vector<std::string>>> wrong = {
-      {"a positive integer",
-       {"\"8\"", "8.5", "-8", "0", "true", "[8]", "{}", "1e99", "18446744073709551615"}},
+      {"a whole number from 1 to 2147483648",
+       {"\"8\"", "8.5", "-8", "0", "true", "[8]", "{}", "1e99", "2147483649", "18446744073709551615"}},
       {"a positive number", {"\"1\"", "-1", "0", "false", "[1]", "{}"}},
       {"a string", {"1", "true", "[\"a\"]", "{}"}},
       {"true or false", {"\"true\"", "1", "0", "[]", "{}"}},
       {"an object or null", {"\"linear\"", "1", "true", "[1]"}}};
   const std::vector<std::pair<std::string, std::vector<std::string>>> keys = {
-      {"a positive integer",
+      {"a whole number from 1 to 2147483648",
        {"vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
         "num_key_value_heads", "head_dim", "max_position_embeddings"}},
       {"a positive number", {"rms_norm_eps", "rope_theta"}},

@@ -146,6 +146,36 @@ TEST(Weights, KeysAndValuesBeyondAHalfPrecisionCacheAreNamedByLayer) {
   EXPECT_EQ(forward_error(Altered(), DType::kF16), "");
 }
 
+TEST(Weights, AnOverflowNamesTheInterventionOnlyWhereThereIsOne) {
+  Altered altered;
+  ThreadPool pool(1);
+  Transformer model(altered.config, altered.map(), "model", pool, 16);
+  const std::vector<std::int32_t> tokens = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+  const auto error = [&](const Intervention& intervention) {
+    KvPool cache(altered.config, kv_bytes(altered.config, 100));
+    KvSequence sequence(cache);
+    EXPECT_TRUE(sequence.reserve(9));
+    const SequenceInput input{&sequence, tokens, 9, intervention.hooks(), LogitRows::kLast};
+    return testing::error_of([&] { model.forward({&input, 1}); });
+  };
+  const auto with = [&](const char* spec) {
+    return Intervention(parse_intervention(spec), altered.config.num_hidden_layers,
+                        altered.config.num_attention_heads, 16);
+  };
+  EXPECT_THAT(error(with("rebalance:alpha=1e38,threshold=0")),
+              HasSubstr("check --intervene's alpha, config.json against"));
+  altered.replace("model.norm.weight", 3e38f, 5);
+  Transformer large(altered.config, altered.map(), "model", pool, 16);
+  KvPool cache(altered.config, kv_bytes(altered.config, 100));
+  KvSequence sequence(cache);
+  ASSERT_TRUE(sequence.reserve(9));
+  const SequenceInput input{&sequence, tokens, 9, nullptr, LogitRows::kLast};
+  EXPECT_THAT(testing::error_of([&] {
+                large.forward({&input, 1});
+              }),
+              HasSubstr("float32; check config.json against the weights"));
+}
+
 TEST(Weights, NaNIsNotBlamedOnAHalfPrecisionCache) {
   Altered altered;
   altered.replace("model.layers.2.self_attn.k_proj.weight", std::nanf(""), 5);

@@ -153,7 +153,7 @@ TEST_F(Filter, NamesTheLineThatIsWrong) {
               ::testing::StartsWith("[in.jsonl:2] expected JSON with a key in quotes or '}' at column 2"));
   EXPECT_THAT(error(""), ::testing::StartsWith("[in.jsonl:2] expected a JSON object, got a blank line"));
   EXPECT_THAT(error("{\"choices\":[\"x\",\"y\",\"z\"],\"response\":\"\xFF\"}"),
-              ::testing::HasSubstr("in UTF-8"));
+              ::testing::HasSubstr("expected UTF-8, got other bytes at column 38"));
   EXPECT_THAT(error(R"({"choices":["x","y","z"]})"),
               ::testing::HasSubstr("expected a text 'response', got none"));
   EXPECT_THAT(error(R"({"choices":"x","response":""})"),

@@ -104,7 +104,11 @@ TEST(LikelihoodAnswer, TheTextKeepsEveryBit) {
     EXPECT_EQ(back[k].loglikelihood, options[k].loglikelihood);
     EXPECT_EQ(back[k].is_greedy, options[k].is_greedy);
   }
-  for (const char* bad : {"", "B", "[]", "[[-1,false]]", "[[-1,false],[\"x\",true]]", "[[-1,false],[-2]]"}) {
+  for (const char* bad : {"", "B"}) {
+    EXPECT_THAT(error_of([&] { parse_likelihoods(bad, 2, "here"); }), HasSubstr("[here] expected JSON with"))
+        << bad;
+  }
+  for (const char* bad : {"[]", "[[-1,false]]", "[[-1,false],[\"x\",true]]", "[[-1,false],[-2]]"}) {
     EXPECT_THAT(error_of([&] { parse_likelihoods(bad, 2, "here"); }), HasSubstr("[here] expected 2 log-like"))
         << bad;
   }

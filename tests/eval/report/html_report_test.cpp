@@ -235,11 +235,14 @@ TEST(HtmlSettings, ShowTheCommandAndEscapeIt) {
 TEST(HtmlSweep, RefusesOtherFiles) {
   TempDir dir;
   EXPECT_TRUE(read_sweep(dir.path()).is_null());
-  for (const char* text : {"", "[]", "{\"format\": \"x\"}", "\xFF"}) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"", "expected JSON with a value"},
+      {"[]", "expected a JSON object, got a list"},
+      {"{\"format\": \"x\"}", "expected \"format\": \"refocus-sweep\""},
+      {"\xFF", "expected UTF-8"}};
+  for (const auto& [text, says] : cases) {
     write_file_atomically(dir / "sweep.json", text);
-    EXPECT_THAT(error_of([&] { read_sweep(dir.path()); }),
-                HasSubstr("expected \"format\": \"refocus-sweep\""))
-        << text;
+    EXPECT_THAT(error_of([&] { read_sweep(dir.path()); }), HasSubstr(says)) << text;
   }
   write_file_atomically(dir / "sweep.json", R"({"format": "refocus-sweep", "version": 2})");
   EXPECT_THAT(error_of([&] { read_sweep(dir.path()); }), HasSubstr("expected version 1, got 2"));
@@ -259,7 +262,7 @@ TEST_F(HtmlReport, RefusesSpansOutsideTheText) {
     std::string text = whole;
     text.replace(text.find("[0,1]"), 5, span);
     write_file_atomically(path, text);
-    EXPECT_THAT(error_of([&] { html_report({dir / "run"}); }), HasSubstr("line 1")) << span;
+    EXPECT_THAT(error_of([&] { html_report({dir / "run"}); }), HasSubstr("refocus.jsonl:1]")) << span;
   }
 }
 

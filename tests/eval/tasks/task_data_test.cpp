@@ -218,7 +218,7 @@ TEST_F(WorldsFolder, HasTheSubjectsAndCategoriesOfItsFiles) {
 
 TEST_F(WorldsFolder, SaysWhatIsWrongWithItsCategories) {
   EXPECT_THAT(error("{\"keys\": "), HasSubstr("worlds/categories.json] expected JSON with a value"));
-  EXPECT_THAT(error("[]"), HasSubstr("got array"));
+  EXPECT_THAT(error("[]"), HasSubstr("got a list"));
   EXPECT_THAT(error(R"({"keys": "stem", "keys_unseen": "stem"})"),
               HasSubstr("worlds/categories.json] expected a category for 'sums', got none; add it"));
   EXPECT_THAT(error(R"({"keys": "stem", "keys_unseen": "magic", "sums": "stem"})"),

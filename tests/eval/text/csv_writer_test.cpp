@@ -5,6 +5,9 @@
 
 #include <random>
 
+#include "eval/text/csv_reader.h"
+#include "support.h"
+
 namespace refocus {
 namespace {
 
@@ -63,8 +66,7 @@ TEST(CsvReader, RefusesACellThatNoModelCouldRead) {
   EXPECT_EQ(read("a,b\n" + most + ",\"" + most + "\"\n").at(1).cells, (std::vector<std::string>{most, most}));
   EXPECT_EQ(testing::error_of([&] { read("a,b\n1,\"" + most + "\n\"\n"); }),
             "[q.csv] expected at most 1048576 bytes in cell 2 of the row in line 2, got 1048577; shorten it, "
-            "or close "
-            "a quote before it");
+            "or close a quote before it");
 }
 
 TEST(CsvWriter, RandomTextComesBack) {

@@ -79,7 +79,7 @@ TEST(FuzzyRatio, FindsAPartAnywhereInALongText) {
     EXPECT_EQ(partial_ratio(part, with), 100) << at;
     with.erase(at + 5, 1);
     EXPECT_LT(partial_ratio(part, with), 100) << at;
-    EXPECT_GE(partial_ratio(part, with), 100.0 * 42 / 43) << at;
+    EXPECT_GE(partial_ratio(part, with), 95.4) << at;  // 21 of 22 characters, in a window of 22
   }
   const std::u32string wide = text.substr(20'000, 9'000);
   EXPECT_EQ(partial_ratio(wide, text.substr(0, 40'000)), 100);

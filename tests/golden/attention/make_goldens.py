@@ -37,7 +37,7 @@ def row_statistics(after, before, queries, classes, mask, after0, settings):
            "mass_previous": (p * (key[None, :] == query[:, None] - 1)).sum(-1),
            "mass_window": (p * (seen & (key[None, :] > query[:, None] - settings["window"]))).sum(-1)}
     for c in CLASSES:
-        out["mass_" + c] = p[..., [k == c for k in classes]].sum(-1)
+        out["mass_" + c] = p[..., [k == c for k in classes]].sum(-1) + 0 * p[..., 0]  # NaN without keys of it too
     out["mass_non_semantic"] = sum(out["mass_" + c] for c in NON_SEMANTIC)
     t = (signed > settings["threshold"]) & seen & ~own
     either, both = (t | mask).sum(-1), (t & mask).sum(-1)

@@ -1,0 +1,225 @@
+#!/usr/bin/env python3
+"""Writes fuzz/seeds: a few small files for every fuzz target, from which the fuzzer makes others.
+
+Needs nothing but Python. Files of tests/golden/io serve as they are; the others are made here.
+"""
+import json
+import pathlib
+import shutil
+import struct
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SEEDS = ROOT / "fuzz" / "seeds"
+GOLDEN = ROOT / "tests" / "golden"
+
+
+def seed(target, name, content):
+    folder = SEEDS / target
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+# --- GGUF (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md) ---
+def gguf_string(text):
+    return struct.pack("<Q", len(text.encode())) + text.encode()
+
+
+def gguf_value(value):
+    if isinstance(value, bool):
+        return 7, struct.pack("<?", value)
+    if isinstance(value, int):
+        return 4, struct.pack("<I", value)
+    if isinstance(value, float):
+        return 6, struct.pack("<f", value)
+    if isinstance(value, str):
+        return 8, gguf_string(value)
+    kind = gguf_value(value[0])[0]
+    return 9, struct.pack("<IQ", kind, len(value)) + b"".join(gguf_value(v)[1] for v in value)
+
+
+def gguf(metadata, tensors, version=3):
+    """tensors: name -> (dimensions innermost first, type number, bytes)."""
+    head = b"GGUF" + struct.pack("<IQQ", version, len(tensors), len(metadata))
+    for key, value in metadata.items():
+        kind, content = gguf_value(value)
+        head += gguf_string(key) + struct.pack("<I", kind) + content
+    data = b""
+    for name, (dimensions, kind, content) in tensors.items():
+        head += gguf_string(name) + struct.pack("<I", len(dimensions))
+        head += b"".join(struct.pack("<Q", d) for d in dimensions) + struct.pack("<IQ", kind, len(data))
+        data += content + b"\0" * (-len(content) % 32)
+    return head + b"\0" * (-len(head) % 32) + data
+
+
+def llama_gguf(hidden, kind, bytes_of_row, vocabulary):
+    words = len(vocabulary["tokenizer.ggml.tokens"])
+    metadata = {"general.architecture": "llama", "llama.context_length": 16, "llama.embedding_length": hidden,
+                "llama.block_count": 1, "llama.feed_forward_length": hidden, "llama.attention.head_count": 2,
+                "llama.attention.head_count_kv": 1, "llama.attention.layer_norm_rms_epsilon": 1e-5,
+                "llama.rope.freq_base": 10000.0} | vocabulary
+    matrix = lambda rows: ([hidden, rows], kind, b"\x3c" * (rows * bytes_of_row))
+    norm = ([hidden], 0, struct.pack("<f", 1) * hidden)
+    tensors = {"token_embd.weight": matrix(words), "output_norm.weight": norm, "blk.0.attn_norm.weight": norm,
+               "blk.0.ffn_norm.weight": norm, "blk.0.attn_q.weight": matrix(hidden),
+               "blk.0.attn_k.weight": matrix(hidden // 2), "blk.0.attn_v.weight": matrix(hidden // 2),
+               "blk.0.attn_output.weight": matrix(hidden), "blk.0.ffn_gate.weight": matrix(hidden),
+               "blk.0.ffn_up.weight": matrix(hidden), "blk.0.ffn_down.weight": matrix(hidden)}
+    return gguf(metadata, tensors)
+
+
+SPACE = "\u2581"
+BYTES = [f"<0x{b:02X}>" for b in range(256)]
+SENTENCEPIECE = {"tokenizer.ggml.model": "llama",
+                 "tokenizer.ggml.tokens": ["<unk>", "<s>", "</s>"] + BYTES + [SPACE, "a", SPACE + "a", "e", "t"],
+                 "tokenizer.ggml.scores": [0.0] * 259 + [-5.0, -4.0, -1.0, -2.0, -3.0],
+                 "tokenizer.ggml.token_type": [2, 3, 3] + [6] * 256 + [1] * 5,
+                 "tokenizer.ggml.bos_token_id": 1, "tokenizer.ggml.eos_token_id": 2}
+
+
+def byte_letters():
+    """GPT-2's table of printable characters for the 256 bytes."""
+    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    other = [b for b in range(256) if b not in plain]
+    letter = {b: chr(b) for b in plain} | {b: chr(256 + i) for i, b in enumerate(other)}
+    return [letter[b] for b in range(256)]
+
+
+LETTERS = byte_letters()
+BPE = {"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "llama-bpe",
+       "tokenizer.ggml.tokens": LETTERS + ["th", "the", "\u0120a", "<|end|>"],
+       "tokenizer.ggml.token_type": [1] * 259 + [3],
+       "tokenizer.ggml.merges": ["t h", "th e", "\u0120 a"],
+       "tokenizer.ggml.bos_token_id": 259, "tokenizer.ggml.eos_token_id": 259}
+
+
+# --- SentencePiece (sentencepiece_model.proto of github.com/google/sentencepiece) ---
+def varint(value):
+    out = b""
+    while value >= 0x80:
+        out, value = out + bytes([0x80 | value & 0x7F]), value >> 7
+    return out + bytes([value])
+
+
+def field(number, value):
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    if isinstance(value, float):
+        return varint(number << 3 | 5) + struct.pack("<f", value)
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def sentencepiece(normalizer):
+    pieces = [("<unk>", 0.0, 2), ("<s>", 0.0, 3), ("</s>", 0.0, 3)] + [(b, 0.0, 6) for b in BYTES]
+    pieces += [(piece, -float(i), 1) for i, piece in enumerate([SPACE + "a", "in", SPACE, "a", "i", "n", "\u00e9"])]
+    body = b"".join(field(1, field(1, p.encode()) + field(2, s) + field(3, t)) for p, s, t in pieces)
+    return body + field(2, field(3, 2) + field(35, 1)) + field(3, normalizer)
+
+
+# --- tokenizer.json ---
+def tokenizer_json(model, **parts):
+    added = [{"id": 300, "content": "<s>", "special": True, "single_word": False, "lstrip": False, "rstrip": False,
+              "normalized": False}]
+    return {"version": "1.0", "truncation": None, "padding": None, "added_tokens": added, "normalizer": None,
+            "pre_tokenizer": None, "post_processor": None, "decoder": None, "model": model} | parts
+
+
+def tokenizers():
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    split = {"type": "Split", "pattern": {"Regex": r"\p{N}{1,3}|[^\s\p{N}]+|\s+(?!\S)"}, "behavior": "Isolated",
+             "invert": False}
+    merges = ["t h", "th e"]
+    model = {"type": "BPE", "vocab": {t: i for i, t in enumerate(LETTERS + ["th", "the"])}, "merges": merges,
+             "byte_fallback": False, "fuse_unk": False, "unk_token": None, "ignore_merges": True}
+    template = {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}},
+                                                         {"Sequence": {"id": "A", "type_id": 0}}],
+                "pair": [], "special_tokens": {"<s>": {"id": "<s>", "ids": [300], "tokens": ["<s>"]}}}
+    yield "byte_level.json", tokenizer_json(
+        model, normalizer={"type": "NFC"}, decoder=byte_level, post_processor=template,
+        pre_tokenizer={"type": "Sequence", "pretokenizers": [split, byte_level | {"use_regex": False}]})
+    vocabulary = {t: i for i, t in enumerate(["<unk>"] + BYTES + [SPACE, "a", SPACE + "a"])}
+    yield "byte_fallback.json", tokenizer_json(
+        {"type": "BPE", "vocab": vocabulary, "merges": [[SPACE, "a"]], "byte_fallback": True, "fuse_unk": True,
+         "unk_token": "<unk>"},
+        normalizer={"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": SPACE},
+                                                        {"type": "Replace", "pattern": {"String": " "}, "content": SPACE}]},
+        decoder={"type": "Sequence", "decoders": [{"type": "Replace", "pattern": {"String": SPACE}, "content": " "},
+                                                  {"type": "ByteFallback"}, {"type": "Fuse"},
+                                                  {"type": "Strip", "content": " ", "start": 1, "stop": 0}]})
+
+
+def write_models():
+    seed("gguf", "sentencepiece.gguf", llama_gguf(4, 0, 16, SENTENCEPIECE))
+    seed("gguf", "byte_level.gguf", llama_gguf(4, 1, 8, BPE))
+    seed("gguf", "quantised.gguf", llama_gguf(64, 8, 68, SENTENCEPIECE))
+    seed("gguf", "no_tensors.gguf", gguf({"general.architecture": "llama"}, {}, version=2))
+    for name in ["state_f32.safetensors", "state_bf16.safetensors"]:
+        seed("safetensors", name, (GOLDEN / "io" / name).read_bytes())
+    for name in ["state_f16.bin", "nested.bin", "tied.bin", "protocol5.bin", "deflated.bin", "byteorder_little.bin"]:
+        content = (GOLDEN / "io" / name).read_bytes()
+        seed("torch_checkpoint", name, content)
+    for path in sorted((GOLDEN / "io" / "hostile").glob("*.bin")):
+        content = path.read_bytes()
+        if len(content) < 2000:
+            seed("torch_checkpoint", "hostile_" + path.name, content)
+    import zipfile
+    for name in ["state_f16.bin", "protocol4.bin", "nested.bin", "tied.bin"]:
+        with zipfile.ZipFile(GOLDEN / "io" / name) as archive:
+            inside = [n for n in archive.namelist() if n.endswith("data.pkl")]
+            seed("pickle", name.replace(".bin", ".pkl"), archive.read(inside[0]))
+    for name in ["f32_3d.npy", "i64.npy", "f32_empty.npy", "version2.npy", "fortran.npy"]:
+        seed("npy", name, (GOLDEN / "io" / name).read_bytes())
+
+
+def write_texts():
+    config = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_act": "silu", "vocab_size": 32,
+              "hidden_size": 8, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+              "num_key_value_heads": 1, "max_position_embeddings": 64, "rms_norm_eps": 1e-5, "rope_theta": 10000.0,
+              "rope_scaling": {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+                               "original_max_position_embeddings": 16}, "tie_word_embeddings": False,
+              "bos_token_id": 1, "eos_token_id": [2, 3], "quantization_config": None}
+    seed("model_config", "llama3.json", json.dumps(config, indent=1))
+    seed("model_config", "linear.json", json.dumps(config | {"rope_scaling": {"type": "linear", "factor": 2.0}}))
+    seed("model_config", "deep.json", "[" * 2000)
+    adapter = {"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["q_proj", "v_proj"], "bias": "none",
+               "task_type": "CAUSAL_LM", "base_model_name_or_path": "x", "use_rslora": False, "use_dora": False,
+               "rank_pattern": {"layers.0.self_attn.q_proj": 2}, "alpha_pattern": {"^model.*q_proj$": 8},
+               "layers_to_transform": [0], "layers_pattern": "layers", "modules_to_save": None, "fan_in_fan_out": False}
+    seed("adapter_config", "lora.json", json.dumps(adapter, indent=1))
+    seed("adapter_config", "regex.json", json.dumps({"peft_type": "LORA", "r": 2, "lora_alpha": 4,
+                                                     "target_modules": r".*\.(q|v)_proj", "use_rslora": True}))
+    seed("tokenizer_settings", "tokenizer_config.json", json.dumps(
+        {"add_bos_token": True, "bos_token": {"content": "<s>", "lstrip": False}, "eos_token": "</s>",
+         "added_tokens_decoder": {"0": {"content": "<unk>", "special": True}}, "tokenizer_class": "LlamaTokenizer",
+         "legacy": False, "chat_template": "{{ x }}"}))
+    seed("tokenizer_settings", "generation_config.json", '{"bos_token_id": 1, "eos_token_id": [2, 5], "<x>": 7}')
+    for name, content in tokenizers():
+        seed("tokenizer_json", name, json.dumps(content, ensure_ascii=False))
+    seed("tokenizer_json", "settings.json", json.dumps(dict(tokenizers())["byte_fallback.json"]) +
+         '\n---\n{"add_bos_token": true, "bos_token": "<s>"}\n---\n<s>a a\u2581 \u00e9')
+    identity = field(3, 1) + field(4, 0)
+    seed("sentencepiece", "identity.model", sentencepiece(identity))
+    seed("sentencepiece", "defaults.model", sentencepiece(b""))
+    for name in ["quiz.yaml", "sums.yaml", "chat.yaml"]:
+        seed("task_file", name, (ROOT / "examples" / name).read_text())
+    seed("task_file", "task.json", '{"task": "t", "dataset": "t.jsonl", "answer_type": "short_answer", "direct": '
+                                   '{"body": "{question}"}, "answer": {"field": "answer"}}')
+    seed("profile", "default.json", (ROOT / "data" / "profiles" / "default.json").read_text())
+    seed("csv", "questions.csv", 'question,A,B,answer\n"Is ""it""\nso?",yes,no,A\r\n\r\nx , y,"z",B\n')
+    seed("csv", "marked.csv", "\ufeffquestion,answer\nwho?,\u00e9\n")
+    seed("jsonl", "rows.jsonl", '{"question": "who?", "options": ["a", 2, true], "answer": null}\n\n'
+                                '{"question": "\\u00e9", "options": [], "answer": 1.5e3}\n')
+    for name, spec in {"none": "none", "rebalance": "rebalance:alpha=0.2,threshold=0.01,depth=7,mode=mask",
+                       "self": "rebalance:mode=self,alpha=-1e-3", "range": "sweep alpha=0:1:0.25,2",
+                       "mode": "sweep depth=3,LAST"}.items():
+        seed("intervention", name, spec)
+    replies = ["Analysis: two is wrong.\nResponse: **B**. four", "The answer is C. No wait, D.",
+               "A. two: no. B. four: yes.", r"\boxed{A \text{ or } B}", "none of\u00a0the above \u2713 (b)", "4 + 1,000.5"]
+    for i, reply in enumerate(replies):
+        seed("replies", f"reply{i}", reply)
+    seed("replies", "options", "So it is a dog, I choose (B)\n---\na\n---\na dog\n---\na dog.")
+
+
+if SEEDS.exists():
+    shutil.rmtree(SEEDS)
+write_models()
+write_texts()

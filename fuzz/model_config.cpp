@@ -1,0 +1,6 @@
+// config.json of a model.
+#include "model/config.h"
+
+#include "target.h"
+
+REFOCUS_FUZZ_TARGET(model_config) { refocus::parse_config(input, "config.json"); }
