@@ -1,7 +1,6 @@
 #include "eval/text/config_node.h"
 
 #include <fmt/format.h>
-#include <yaml-cpp/depthguard.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
@@ -97,9 +96,10 @@ ConfigNode parse_yaml(std::string_view text, const std::string& file) {
     }
     if (documents.empty()) return {ConfigNode::Kind::kNull, file + ":1", "", {}, {}};
     return YamlReader(file, text.size()).read(documents.front());
-  } catch (const YAML::DeepRecursion&) {
-    throw input_error(file, "expected a plain file, got one nested too deeply; simplify it");
   } catch (const YAML::Exception& e) {
+    if (e.msg == YAML::ErrorMsg::BAD_FILE) {  // what the library says of nesting beyond its own bound
+      throw input_error(file, "expected a plain file, got one nested too deeply; simplify it");
+    }
     throw input_error(fmt::format("{}:{}:{}", file, e.mark.line + 1, e.mark.column + 1),
                       "expected YAML, got: {}; correct the file", printable(e.msg));
   }
