@@ -112,7 +112,7 @@ TEST(JsonReader, SaysWhatIsWrongAndWhere) {
        {"[\xEF\xBB\xBF]", "{}\xEF\xBB\xBF", "{\"a\": \xEF\xBB\xBF\x31}", "[1,\n\xEF\xBB\xBF\x32]"}) {
     EXPECT_THAT(error(later), HasSubstr("got a byte order mark (U+FEFF), which is invisible; "));
   }
-  EXPECT_THAT(error("[\xEF\xBB\xBF]"), HasSubstr("got '\xEF\xBB\xBF'"));
+  EXPECT_THAT(error("[\xEF\xBB\xBF]"), HasSubstr("got a byte order mark (U+FEFF)"));
   EXPECT_THAT(
       error_of([] {
         parse_json("[", {"f.jsonl:7", "download it again", true});
