@@ -1,5 +1,5 @@
 // config.json of a model.
-#include "model/config.h"
+#include "architecture/model_config.h"
 
 #include "target.h"
 

@@ -28,7 +28,7 @@ std::vector<LensToken> likeliest(std::span<const float> logits) {
 
 }  // namespace
 
-LogitLens::LogitLens(const LlamaConfig& config, std::vector<std::int64_t> positions)
+LogitLens::LogitLens(const ModelConfig& config, std::vector<std::int64_t> positions)
     : layers_(config.num_hidden_layers),
       hidden_(config.hidden_size),
       positions_(std::move(positions)),

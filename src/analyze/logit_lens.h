@@ -23,7 +23,7 @@ inline constexpr std::size_t kLensTokens = 5;
 class LogitLens {
  public:
   // `positions`: ascending.
-  LogitLens(const LlamaConfig& config, std::vector<std::int64_t> positions);
+  LogitLens(const ModelConfig& config, std::vector<std::int64_t> positions);
 
   // A call over these positions follows; the tap is for its SequenceInput.
   const ResidualTap* begin_call(std::int64_t first_position, std::int64_t rows);

@@ -44,7 +44,7 @@ struct AttentionOptions {
   bool no_page = false;
 };
 
-AttentionSettings settings_of(const AttentionOptions& options, const LlamaConfig& config) {
+AttentionSettings settings_of(const AttentionOptions& options, const ModelConfig& config) {
   const auto chosen = [](const char* option, const std::string& text, std::int64_t count,
                          const char* things) {
     return text.empty() ? all_numbers(count) : parse_number_list(option, text, count, things);
@@ -58,7 +58,7 @@ AttentionSettings settings_of(const AttentionOptions& options, const LlamaConfig
 }
 
 std::vector<CapturedArm> arms_of(const AttentionOptions& options, std::span<const InterventionSpec> specs,
-                                 const LlamaConfig& config) {
+                                 const ModelConfig& config) {
   std::vector<CapturedArm> arms;
   std::set<std::string> names;
   for (const InterventionSpec& spec : specs) {
@@ -111,7 +111,7 @@ AttentionText text_of(const AttentionOptions& options, const OpenModel& model,
 
 void check_prompt(const AttentionOptions& options, RunningModel& model,
                   const std::vector<std::int32_t>& prompt) {
-  const LlamaConfig& config = model.files.config;
+  const ModelConfig& config = model.files.config;
   // Where nothing is generated, the prompt may fill the context.
   const std::int64_t context = options.model.context_for(config) + (options.max_new_tokens == 0 ? 1 : 0);
   Scheduler(model.transformer, {1, context, kv_bytes(config, 1, model.transformer.kv_type())}).check(prompt);

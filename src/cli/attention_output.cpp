@@ -17,7 +17,7 @@ namespace {
 using nlohmann::ordered_json;
 
 ordered_json model_json(const OpenModel& model) {
-  const LlamaConfig& c = model.config;
+  const ModelConfig& c = model.config;
   return {{"path", model.name()},           {"layers", c.num_hidden_layers},
           {"heads", c.num_attention_heads}, {"kv_heads", c.num_key_value_heads},
           {"hidden_size", c.hidden_size},   {"vocab_size", c.vocab_size}};

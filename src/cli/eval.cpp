@@ -108,7 +108,7 @@ void run(const EvalOptions& options) {
   AskedInterventions interventions;
   EvalSettings settings = settings_of(options, interventions);
   RunningModel model(options.model);
-  const LlamaConfig& config = model.files.config;
+  const ModelConfig& config = model.files.config;
   settings.interventions = interventions.for_model(config.num_hidden_layers);
   settings.context = options.model.context_for(config);
   settings.kv_bytes = kv_budget(options.model, config, options.batch, settings.context);

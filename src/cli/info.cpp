@@ -30,6 +30,10 @@ std::string_view scaling_name(RopeScaling::Kind kind) {
       return "dynamic";
     case RopeScaling::Kind::kLlama3:
       return "llama3";
+    case RopeScaling::Kind::kYarn:
+      return "yarn";
+    case RopeScaling::Kind::kLongrope:
+      return "longrope";
   }
   return "?";
 }
@@ -51,7 +55,7 @@ void describe_adapter(const Adapter& adapter, nlohmann::ordered_json& out) {
 }
 
 nlohmann::ordered_json describe(const OpenModel& model) {
-  const LlamaConfig& c = model.config;
+  const ModelConfig& c = model.config;
   std::map<std::string, std::int64_t> parameters_by_type;
   std::int64_t parameters = 0;
   for (const auto& [name, entry] : model.weights->entries()) {
@@ -71,9 +75,9 @@ nlohmann::ordered_json describe(const OpenModel& model) {
   out["head_dim"] = c.head_dim;
   out["vocab_size"] = c.vocab_size;
   out["context_length"] = c.context_length();
-  out["rope_theta"] = c.rope_theta;
-  out["rope_scaling"] = scaling_name(c.rope_scaling.kind);
-  out["rms_norm_eps"] = std::stod(fmt::format("{}", c.rms_norm_eps));  // 1e-05, not 9.99999974e-06
+  out["rope_theta"] = c.rope.theta;
+  out["rope_scaling"] = scaling_name(c.rope.scaling.kind);
+  out["rms_norm_eps"] = std::stod(fmt::format("{}", c.norm_eps));  // 1e-05, not 9.99999974e-06
   // A head in the weights counts, whatever config.json says.
   out["tie_word_embeddings"] = has_tied_embeddings(c, *model.weights);
   out["kv_cache_bytes_per_token"] = kv_bytes(c, kKeyBlock) / kKeyBlock;
@@ -90,7 +94,7 @@ nlohmann::ordered_json describe(const OpenModel& model) {
 void run(const InfoOptions& options) {
   const OpenModel model = open_model(options.model);
   // A model that would not run is an error here.
-  LlamaWeights weights = bind_weights(model.config, *model.weights, model.directory.string());
+  ModelWeights weights = bind_weights(model.config, *model.weights, model.directory.string());
   if (model.adapter) attach_adapter(*model.adapter, model.directory.string(), weights);
   const nlohmann::ordered_json out = describe(model);
   if (options.json) {

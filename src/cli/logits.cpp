@@ -22,7 +22,7 @@ void run(const LogitsOptions& options) {
   constexpr std::int64_t kRows = 128;  // at a time: bounds the memory for logits
   const AskedInterventions asked = parse_interventions({options.intervene});
   RunningModel model(options.model, kRows);
-  const LlamaConfig& config = model.files.config;
+  const ModelConfig& config = model.files.config;
   const std::vector<std::int32_t> tokens = options.prompt.tokens(model.files);
   const auto count = static_cast<std::int64_t>(tokens.size());
   // A context of one more than the tokens: nothing is generated, so the prompt may fill it.

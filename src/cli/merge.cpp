@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "cli/model_options.h"
 #include "convert/merge.h"
+#include "architecture/gguf_names.h"
 #include "io/gguf_model.h"
 #include "model/adapter.h"
 
@@ -35,7 +36,7 @@ fs::path tokenizer_directory(const MergeCommandOptions& options, const Checkpoin
 
 void run(const MergeCommandOptions& options) {
   const Checkpoint base = open_checkpoint(options.model);
-  const LlamaConfig config = parse_config(base.config_json, base.config_source);
+  const ModelConfig config = parse_config(base.config_json, base.config_source);
   const Adapter adapter =
       open_adapter(options.adapter, adapter_base(config, base.weights, base.path.string()));
   MergeOptions wanted;

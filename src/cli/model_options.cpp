@@ -164,7 +164,7 @@ std::int64_t kv_limit(const ModelOptions& options) {
   return options.kv_memory_mib > 0 ? options.kv_memory_mib << 20 : available_bytes() / 2;
 }
 
-std::int64_t kv_budget(const ModelOptions& options, const LlamaConfig& config, std::int64_t sequences,
+std::int64_t kv_budget(const ModelOptions& options, const ModelConfig& config, std::int64_t sequences,
                        std::int64_t context) {
   if (options.kv_memory_mib > 0) return kv_limit(options);
   return std::max(kv_bytes(config, kKeyBlock, options.kv()),

@@ -31,7 +31,7 @@ struct ModelOptions {
   std::string adapter = {};  // a PEFT adapter's directory, or empty
 
   DType kv() const { return kv_type == "f16" ? DType::kF16 : DType::kF32; }
-  std::int64_t context_for(const LlamaConfig& config) const {
+  std::int64_t context_for(const ModelConfig& config) const {
     return context > 0 ? context : config.context_length();
   }
 
@@ -46,7 +46,7 @@ struct ModelOptions {
 struct OpenModel {
   std::filesystem::path directory;  // or the GGUF file
   std::string config_json;
-  LlamaConfig config;
+  ModelConfig config;
   std::shared_ptr<const WeightMap> weights;
   std::unique_ptr<Tokenizer> tokenizer;  // null where the model has none
   std::vector<std::int32_t> eos_ids;
@@ -86,7 +86,7 @@ std::int64_t kv_limit(const ModelOptions& options);
 
 // Memory for the cache of so many sequences of `context` tokens: --kv-memory, or whole contexts as long as
 // they fit into a good half of the free memory.
-std::int64_t kv_budget(const ModelOptions& options, const LlamaConfig& config, std::int64_t sequences,
+std::int64_t kv_budget(const ModelOptions& options, const ModelConfig& config, std::int64_t sequences,
                        std::int64_t context);
 
 }  // namespace refocus::cli

@@ -97,7 +97,7 @@ PerplexityReport measure(const PerplexityOptions& options) {
   std::unique_ptr<OtherModel> other;
   if (!options.against.empty())
     other = std::make_unique<OtherModel>(options.against, model.pool, options.model.kv());
-  const LlamaConfig& config = model.files.config;
+  const ModelConfig& config = model.files.config;
   const std::vector<InterventionSpec> specs = arms_of(options, asked.for_model(config.num_hidden_layers));
   const Tokenizer& tokenizer = model.files.need_tokenizer("download the model's tokenizer files");
   const std::vector<std::int32_t> tokens = perplexity_tokens(options.file, text, tokenizer);

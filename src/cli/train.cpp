@@ -125,6 +125,10 @@ Opened open(const TrainOptions& o) {
   const json config = completed_config(parse_json_object(text, {where}), *out.tokenizer, o.type);
   out.model.files.config_json = json_text(config, 2) + "\n";
   out.model.config = parse_config(out.model.files.config_json, where);
+  if (const std::string feature = unlike_llama(out.model.config); !feature.empty()) {
+    throw input_error(where, "expected a model that computes as LLaMA does, got {} with {}, which is not trained here; "
+                      "choose another model", out.model.config.model_type, feature);
+  }
   out.model.tied = out.model.base ? has_tied_embeddings(out.model.config, *out.model.base)
                                   : out.model.config.tie_word_embeddings;
   const json deviation = config.value("initializer_range", json(0.02));
@@ -146,8 +150,8 @@ Opened open(const TrainOptions& o) {
   return out;
 }
 
-std::int64_t checked_context(const TrainOptions& o, const LlamaConfig& config) {
-  const std::int64_t most = config.rope_scaling.kind == RopeScaling::Kind::kDynamic
+std::int64_t checked_context(const TrainOptions& o, const ModelConfig& config) {
+  const std::int64_t most = config.rope.scaling.kind == RopeScaling::Kind::kDynamic
                                 ? config.max_position_embeddings
                                 : config.context_length();
   const std::int64_t context = o.context > 0 ? o.context : std::min(most, o.trainer.batch_tokens);

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "architecture/gguf_names.h"
 #include "base/error.h"
 #include "convert/metadata.h"
 #include "io/gguf_model.h"
@@ -53,6 +54,7 @@ struct Plan {
   TensorView source;
   std::string source_name;  // for messages
   bool rope_rows = false;   // rows in GGUF's order of RoPE pairs
+  bool plus_one = false;    // a norm's w - 1, which GGUF files hold as w
 };
 
 // The order in which llama.cpp's own files have them: what is outside the layers, then layer by layer.
@@ -61,11 +63,12 @@ std::pair<std::int64_t, std::string> order_of(const std::string& gguf_name) {
   return {std::stoll(gguf_name.substr(4)), gguf_name};
 }
 
-std::vector<Plan> plan_tensors(const Checkpoint& checkpoint, ConvertType type) {
+std::vector<Plan> plan_tensors(const Checkpoint& checkpoint, const ModelConfig& config, ConvertType type) {
+  const bool from_gguf = checkpoint.weights.layout == WeightMap::Layout::kGguf;
   std::vector<Plan> plans;
   for (const auto& [name, entry] : checkpoint.weights.entries()) {
     Plan plan;
-    plan.info.name = gguf_name(name);
+    plan.info.name = gguf_name(config.names, name);
     if (plan.info.name.empty()) continue;  // a rotary buffer; the binding has refused anything else
     plan.info.shape = entry.view.shape;
     plan.info.dtype = stored_dtype(type, plan.info.name, entry.view.shape);
@@ -73,14 +76,16 @@ std::vector<Plan> plan_tensors(const Checkpoint& checkpoint, ConvertType type) {
     plan.source_name = name;
     const bool rotated = name.find(".self_attn.q_proj.") != std::string::npos ||
                          name.find(".self_attn.k_proj.") != std::string::npos;
-    plan.rope_rows = rotated && entry.view.paired_head_dim == 0;  // else they lie as GGUF wants them
+    // Rows that are paired already lie as GGUF wants them.
+    plan.rope_rows = rotated && config.names.gguf_paired_rows && entry.view.paired_head_dim == 0;
+    plan.plus_one = config.norm_plus_one && !from_gguf && plan.info.name.ends_with("_norm.weight");
     plans.push_back(std::move(plan));
   }
   return plans;
 }
 
 // Llama 3's RoPE scaling as the tensor that GGUF files have in its place; empty where there is none.
-std::vector<float> add_rope_factors(const LlamaConfig& config, std::vector<Plan>& plans) {
+std::vector<float> add_rope_factors(const ModelConfig& config, std::vector<Plan>& plans) {
   std::vector<float> factors = llama3_frequency_factors(config);
   if (factors.empty()) return factors;
   Plan plan;
@@ -136,7 +141,7 @@ class TensorWriter {
       const std::int64_t row = plan.rope_rows ? rope_row(first + i) : first + i;
       const std::byte* from = plan.source.data + static_cast<std::size_t>(row) * from_bytes;
       std::byte* to = slab_.data() + static_cast<std::size_t>(i) * to_bytes;
-      if (plan.source.dtype == plan.info.dtype) {
+      if (plan.source.dtype == plan.info.dtype && !plan.plus_one) {
         refuse_non_finite(plan, row, columns, from);
         std::copy_n(from, to_bytes, to);
         return;
@@ -144,6 +149,9 @@ class TensorWriter {
       std::vector<float>& values = scratch_[static_cast<std::size_t>(thread)];
       values.resize(static_cast<std::size_t>(columns));
       dequantize_row(plan.source.dtype, from, values.data(), columns);
+      if (plan.plus_one) {
+        for (float& value : values) value += 1;
+      }
       quantize(plan, row, columns, values, to);
     });
     writer_.write(slab_);
@@ -204,7 +212,7 @@ DType stored_dtype(ConvertType type, std::string_view gguf_name, const std::vect
   return DType::kF16;
 }
 
-std::optional<StoredVocabulary> vocabulary_of(const Checkpoint& checkpoint, const LlamaConfig& config) {
+std::optional<StoredVocabulary> vocabulary_of(const Checkpoint& checkpoint, const ModelConfig& config) {
   std::optional<StoredVocabulary> out = checkpoint.vocabulary;
   if (!out && vocabulary_name(checkpoint.path)) {
     out = stored_vocabulary(checkpoint.path, config.vocab_size);
@@ -221,13 +229,14 @@ std::optional<StoredVocabulary> vocabulary_of(const Checkpoint& checkpoint, cons
 
 void convert_to_gguf(const Checkpoint& checkpoint, const ConvertOptions& options, ThreadPool& pool) {
   const std::string where = checkpoint.path.string();
-  const LlamaConfig config = parse_config(checkpoint.config_json, checkpoint.config_source);
+  const ModelConfig config = parse_config(checkpoint.config_json, checkpoint.config_source);
+  refuse_unwritten(config, where);
   bind_weights(config, checkpoint.weights, where);  // an incomplete checkpoint is an error here
   const std::optional<StoredVocabulary> vocabulary = vocabulary_of(checkpoint, config);
   if (!vocabulary && options.notice) {
     options.notice("the model has no tokenizer; the file will have none, and llama.cpp takes token ids only");
   }
-  std::vector<Plan> plans = plan_tensors(checkpoint, options.type);
+  std::vector<Plan> plans = plan_tensors(checkpoint, config, options.type);
   const std::vector<float> rope_factors = add_rope_factors(config, plans);
   std::sort(plans.begin(), plans.end(),
             [](const Plan& a, const Plan& b) { return order_of(a.info.name) < order_of(b.info.name); });

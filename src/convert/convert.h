@@ -11,7 +11,7 @@
 
 #include "base/thread_pool.h"
 #include "io/checkpoint.h"
-#include "model/config.h"
+#include "architecture/model_config.h"
 
 namespace refocus {
 
@@ -35,7 +35,7 @@ DType stored_dtype(ConvertType type, std::string_view gguf_name, const std::vect
 
 // The vocabulary of a checkpoint: the GGUF file's own, else that of the tokenizer files in its directory,
 // padded to the model's vocabulary; nothing where there are none.
-std::optional<StoredVocabulary> vocabulary_of(const Checkpoint& checkpoint, const LlamaConfig& config);
+std::optional<StoredVocabulary> vocabulary_of(const Checkpoint& checkpoint, const ModelConfig& config);
 
 // Writes the file, whole or not at all. The bytes do not depend on the number of threads. A tensor that has
 // the wanted type already is copied as it is. InputError where the checkpoint is incomplete, GGUF cannot hold

@@ -136,8 +136,8 @@ void flush_directory(const fs::path& directory) {
 
 void merge_adapter(const Checkpoint& base, const Adapter& adapter, const MergeOptions& options,
                    ThreadPool& pool) {
-  const LlamaConfig config = parse_config(base.config_json, base.config_source);
-  LlamaWeights weights = bind_weights(config, base.weights, base.path.string());
+  const ModelConfig config = parse_config(base.config_json, base.config_source);
+  ModelWeights weights = bind_weights(config, base.weights, base.path.string());
   attach_adapter(adapter, base.path.string(), weights);         // refuses another model's
   const fs::path output = (options.output / "").parent_path();  // without a slash at its end
   if (fs::exists(output)) {

@@ -1,5 +1,10 @@
 #include "convert/metadata.h"
 
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+
 #include "base/error.h"
 
 namespace refocus {
@@ -25,9 +30,31 @@ std::uint32_t file_type(ConvertType type) {
   return 0;
 }
 
-void add_config(const LlamaConfig& c, const std::string& where, GgufMetadata& out) {
+// The architecture of the family's GGUF files; the Mistral family's are llama.
+std::string_view gguf_architecture(const ModelConfig& c) { return c.names.gguf.empty() ? "llama" : c.names.gguf; }
+
+void add_yarn(const ModelConfig& c, const std::string& architecture, const std::string& where, GgufMetadata& out) {
+  const RopeScaling& s = c.rope.scaling;
+  const RopeScaling usual;
+  const double attention = s.factor <= 1 ? 1.0 : 0.1 * std::log(s.factor) + 1;
+  if (std::abs(s.attention_factor - attention) > 1e-6 || !s.truncate || s.beta_fast != usual.beta_fast ||
+      s.beta_slow != usual.beta_slow) {
+    throw input_error(where, "has YaRN scaling with settings of its own, which are not written to GGUF files; use the "
+                      "model as it is");
+  }
+  out.add_text(architecture + ".rope.scaling.type", "yarn");
+  out.add_f32(architecture + ".rope.scaling.factor", static_cast<float>(s.factor));
+  out.add_u32(architecture + ".rope.scaling.original_context_length",
+              static_cast<std::uint32_t>(s.original_max_position_embeddings));
+}
+
+void add_config(const ModelConfig& c, const std::string& where, GgufMetadata& out) {
+  const std::string architecture(gguf_architecture(c));
   const auto size = [&](std::string_view key, std::int64_t value) {
-    out.add_u32(fmt::format("llama.{}", key), static_cast<std::uint32_t>(value));
+    out.add_u32(fmt::format("{}.{}", architecture, key), static_cast<std::uint32_t>(value));
+  };
+  const auto number = [&](std::string_view key, double value) {
+    out.add_f32(fmt::format("{}.{}", architecture, key), static_cast<float>(value));
   };
   size("vocab_size", c.vocab_size);
   size("context_length", c.max_position_embeddings);
@@ -38,20 +65,31 @@ void add_config(const LlamaConfig& c, const std::string& where, GgufMetadata& ou
   size("attention.head_count_kv", c.num_key_value_heads);
   size("attention.key_length", c.head_dim);
   size("attention.value_length", c.head_dim);
-  out.add_f32("llama.attention.layer_norm_rms_epsilon", c.rms_norm_eps);
+  number("attention.layer_norm_rms_epsilon", c.norm_eps);
   size("rope.dimension_count", c.head_dim);
-  out.add_f32("llama.rope.freq_base", static_cast<float>(c.rope_theta));
-  switch (c.rope_scaling.kind) {
+  number("rope.freq_base", c.rope.theta);
+  switch (c.rope.scaling.kind) {
     case RopeScaling::Kind::kNone:
     case RopeScaling::Kind::kLlama3:  // rope_freqs.weight says it
       break;
     case RopeScaling::Kind::kLinear:
-      out.add_text("llama.rope.scaling.type", "linear");
-      out.add_f32("llama.rope.scaling.factor", static_cast<float>(c.rope_scaling.factor));
+      out.add_text(architecture + ".rope.scaling.type", "linear");
+      number("rope.scaling.factor", c.rope.scaling.factor);
+      break;
+    case RopeScaling::Kind::kYarn:
+      add_yarn(c, architecture, where, out);
       break;
     case RopeScaling::Kind::kDynamic:
-      throw input_error(where,
-                        "has dynamic RoPE scaling, which GGUF files cannot hold; use the model as it is");
+    case RopeScaling::Kind::kLongrope:
+      throw input_error(where, "has {} RoPE scaling, which is not written to GGUF files; use the model as it is",
+                        c.rope.scaling.kind == RopeScaling::Kind::kDynamic ? "dynamic" : "longrope");
+  }
+  if (c.attention_softcap > 0) number("attn_logit_softcapping", c.attention_softcap);
+  if (c.final_softcap > 0) number("final_logit_softcapping", c.final_softcap);
+  for (const LayerConfig& layer : c.layers) {
+    if (layer.window == 0) continue;
+    size("attention.sliding_window", layer.window);
+    break;
   }
 }
 
@@ -81,12 +119,48 @@ void add_vocabulary(const StoredVocabulary& v, GgufMetadata& out) {
   if (!v.chat_template.empty()) out.add_text("tokenizer.chat_template", v.chat_template);
 }
 
+// What GGUF has no key for, and its readers take from the family.
+bool has_usual_windows(const ModelConfig& c) {
+  for (std::int64_t l = 0; l < c.num_hidden_layers; ++l) {
+    const bool usual = c.model_type == "gemma2" ? l % 2 == 0 : c.model_type == "gemma3_text" && (l + 1) % 6 != 0;
+    if ((c.layer(l).window > 0) != usual) return false;
+  }
+  return true;
+}
+
+bool has_usual_scale(const ModelConfig& c) {
+  if (c.attention_scale == 0) return true;
+  const bool largest = c.num_hidden_layers == (c.model_type == "gemma2" ? 46 : 62);
+  const std::int64_t size = largest ? c.hidden_size / c.num_attention_heads : c.head_dim;
+  return std::abs(c.attention_scale * std::sqrt(static_cast<float>(size)) - 1) < 1e-5f;
+}
+
 }  // namespace
 
-GgufMetadata make_metadata(const LlamaConfig& config, const StoredVocabulary* vocabulary,
+void refuse_unwritten(const ModelConfig& config, const std::string& where) {
+  static constexpr std::string_view kWritten[] = {"llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text"};
+  if (std::ranges::find(kWritten, config.model_type) == std::end(kWritten)) {
+    throw input_error(where, "expected a model of {}, which GGUF files are written of, got {}; use the model as it is",
+                      fmt::join(kWritten, ", "), config.model_type);
+  }
+  const auto refuse = [&](std::string_view what) {
+    throw input_error(where, "has {}, which GGUF files of {} cannot say; use the model as it is", what,
+                      config.model_type);
+  };
+  if (!has_usual_windows(config)) refuse("windows on other layers than the family's own");
+  if (!has_usual_scale(config)) refuse("a scale of attention of its own");
+  if (config.activation != (config.norm_plus_one ? Activation::kGeluTanh : Activation::kSilu)) refuse("another activation");
+  const bool local = config.local_rope.has_value();
+  if (local && (config.local_rope->theta != 10000 || config.local_rope->scaling.kind != RopeScaling::Kind::kNone)) {
+    refuse("rotary embeddings of its own in windowed layers");
+  }
+  if (config.model_type == "gemma3_text" && config.attention_softcap + config.final_softcap > 0) refuse("softcaps");
+}
+
+GgufMetadata make_metadata(const ModelConfig& config, const StoredVocabulary* vocabulary,
                            const ConvertOptions& options, const std::string& where) {
   GgufMetadata out;
-  out.add_text("general.architecture", "llama");
+  out.add_text("general.architecture", std::string(gguf_architecture(config)));
   out.add_text("general.type", "model");
   if (!options.name.empty()) out.add_text("general.name", options.name);
   out.add_u32("general.file_type", file_type(options.type));

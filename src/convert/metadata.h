@@ -1,4 +1,4 @@
-// The metadata of a GGUF file of a LLaMA model.
+// The metadata of a GGUF file.
 #pragma once
 
 #include <string>
@@ -6,13 +6,15 @@
 #include "base/stored_vocabulary.h"
 #include "convert/convert.h"
 #include "io/gguf_writer.h"
-#include "model/config.h"
+#include "architecture/model_config.h"
 
 namespace refocus {
 
-// general.*, llama.* and tokenizer.* of the model; `vocabulary` may be null. InputError (naming `where`) for
-// a configuration that GGUF cannot express.
-GgufMetadata make_metadata(const LlamaConfig& config, const StoredVocabulary* vocabulary,
+// InputError (naming `where`) where the GGUF files of a family cannot say what the model computes.
+void refuse_unwritten(const ModelConfig& config, const std::string& where);
+
+// general.*, those of the architecture (llama.*, ...) and tokenizer.* of the model; `vocabulary` may be null.
+GgufMetadata make_metadata(const ModelConfig& config, const StoredVocabulary* vocabulary,
                            const ConvertOptions& options, const std::string& where);
 
 }  // namespace refocus

@@ -1,5 +1,5 @@
-// What a GGUF file of a LLaMA model means: names, configuration, tokenizer, and the order of rows in query
-// and key projections.
+// What a GGUF file of a model means: names, configuration, tokenizer, and the order of rows in query and key
+// projections. Its metadata becomes a config.json in gguf_config.h.
 #pragma once
 
 #include <filesystem>
@@ -12,22 +12,13 @@
 
 namespace refocus {
 
-// The frequency factors of RoPE, [head_dim / 2]: each angle is divided by its factor. GGUF files have them
-// for Llama 3 as rope_freqs.weight; Hugging Face's checkpoints have no such tensor.
-inline constexpr std::string_view kRopeFactorsName = "model.rope_frequency_factors";
-inline constexpr std::string_view kGgufRopeFactorsName = "rope_freqs.weight";
-
-// A tensor's Hugging Face name from its GGUF name and the other way round ("blk.0.attn_q.weight" is
-// "model.layers.0.self_attn.q_proj.weight"); empty where there is none.
-std::string hugging_face_name(std::string_view gguf_name);
-std::string gguf_name(std::string_view hugging_face_name);
-
 enum class RopeRows { kToHuggingFace, kToGguf };
 
 // The rows of a [heads * head_dim, inputs] projection (or a bias of [heads * head_dim] elements) reordered,
 // in memory of its own (see paired_row in tensor/tensor_view.h). Any element type, since a row is whole
 // blocks.
-std::shared_ptr<const void> permute_rope_rows(TensorView& view, std::int64_t head_dim, RopeRows direction);
+std::shared_ptr<const void> permute_rope_rows(TensorView& view, std::int64_t head_dim, RopeRows direction,
+                                              std::int64_t rotary = 0);
 
 // Opens a GGUF file as a checkpoint with Hugging Face names and a config.json made from its metadata. The
 // tensors are views into the mapped file, except query and key projections, whose rows are reordered.

@@ -3,6 +3,7 @@
 //   out(i, h) = sum_j softmax_j(scale * q(i, h) . k(j, g)) v(j, g),   j <= position(i),   g = h / (heads /
 //   kv_heads)
 //
+// with, where a shape has them, a window (keys before it have the weight 0), a cap on scores and sinks.
 // Each row is summed in the order of its own keys, so its result depends neither on the rows computed beside
 // it nor on how a prompt is cut into calls. Memory beyond q, out and the cache is one row of weights for each
 // row of a tile: nothing grows with keys times queries.
@@ -28,7 +29,7 @@ struct AttentionRow {
 // weights[j] / sum, with weights[j] = exp(score(j) - the row's largest score).
 struct SoftmaxRow {
   AttentionRow at;
-  std::span<const float> weights;  // [position + 1]
+  std::span<const float> weights;  // [position + 1], 0 before the window
   float sum = 0;
 };
 
@@ -62,6 +63,14 @@ struct AttentionHooks {
 struct AttentionShape {
   std::int64_t heads = 0, kv_heads = 0, head_dim = 0;
   float scale = 1;  // on q . k, usually 1 / sqrt(head_dim)
+  float softcap = 0;           // scores s become cap tanh(s / cap), before hooks see them; 0: as they are
+  std::int64_t window = 0;     // a query sees this many keys, its own the last of them; 0: all before it
+  const float* sinks = nullptr;  // [heads]: exp(sink) is in the sum of softmax, for no key; null: none
+
+  // The first key that a query at a position sees.
+  std::int64_t first_key(std::int64_t position) const {
+    return window > 0 && position >= window ? position - window + 1 : 0;
+  }
 };
 
 // Rows of one sequence: consecutive positions, consecutive rows of q and out.

@@ -10,7 +10,7 @@ namespace {
 
 using Matrices = std::map<std::string, Linear*, std::less<>>;
 
-Matrices matrices_of(LlamaWeights& weights) {
+Matrices matrices_of(ModelWeights& weights) {
   Matrices out;
   for (std::size_t l = 0; l < weights.layers.size(); ++l) {
     LayerWeights& w = weights.layers[l];
@@ -40,7 +40,7 @@ void check_shape(const Adapter& adapter, const LowRank& change, const std::strin
       wrong_a ? shape_text({change.rank, change.inputs}) : shape_text({change.outputs, change.rank}));
 }
 
-Matrices checked_matrices(const Adapter& adapter, const std::string& model, LlamaWeights& weights) {
+Matrices checked_matrices(const Adapter& adapter, const std::string& model, ModelWeights& weights) {
   Matrices matrices = matrices_of(weights);
   for (const auto& [name, change] : adapter.matrices) {
     const auto found = matrices.find(name);
@@ -59,7 +59,7 @@ Matrices checked_matrices(const Adapter& adapter, const std::string& model, Llam
 
 }  // namespace
 
-AdapterBase adapter_base(const LlamaConfig& config, const WeightMap& weights, std::string name) {
+AdapterBase adapter_base(const ModelConfig& config, const WeightMap& weights, std::string name) {
   using Kind = ModelModule::Kind;
   AdapterBase out{std::move(name), {}, &weights};
   const auto add = [&](std::string module, Kind kind) { out.modules.push_back({std::move(module), kind}); };
@@ -85,7 +85,7 @@ AdapterBase adapter_base(const LlamaConfig& config, const WeightMap& weights, st
   return out;
 }
 
-void attach_adapter(const Adapter& adapter, const std::string& model, LlamaWeights& weights) {
+void attach_adapter(const Adapter& adapter, const std::string& model, ModelWeights& weights) {
   const Matrices matrices = checked_matrices(adapter, model, weights);
   for (const auto& [name, change] : adapter.matrices) matrices.at(name)->adapter = &change;
 }

@@ -15,12 +15,12 @@ std::int64_t blocks_for(std::int64_t tokens) { return (tokens + kKeyBlock - 1) /
 
 }  // namespace
 
-std::int64_t kv_layer_bytes(const LlamaConfig& config, DType type) {
+std::int64_t kv_layer_bytes(const ModelConfig& config, DType type) {
   return config.num_key_value_heads * kv_block_elements(config.head_dim) *
          static_cast<std::int64_t>(size_of(type));
 }
 
-std::int64_t kv_bytes(const LlamaConfig& config, std::int64_t tokens, DType type) {
+std::int64_t kv_bytes(const ModelConfig& config, std::int64_t tokens, DType type) {
   return blocks_for(tokens) * config.num_hidden_layers * kv_layer_bytes(config, type);
 }
 
@@ -96,7 +96,7 @@ void KvSequence::clear() {
 
 DType KvSequence::type() const { return pool_->type(); }
 
-KvPool::KvPool(const LlamaConfig& config, std::int64_t max_bytes, DType type)
+KvPool::KvPool(const ModelConfig& config, std::int64_t max_bytes, DType type)
     : type_(type), block_bytes_(kv_bytes(config, kKeyBlock, type)) {
   REFOCUS_CHECK(is_kv_type(type));
   max_blocks_ = std::clamp<std::int64_t>(max_bytes / block_bytes(), 1, std::int64_t{1} << 30);

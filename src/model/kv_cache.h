@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/aligned_buffer.h"
-#include "model/config.h"
+#include "architecture/model_config.h"
 #include "tensor/dtype.h"
 
 namespace refocus {
@@ -55,7 +55,7 @@ class KvSequence {
 class KvPool {
  public:
   // At most `max_bytes` of blocks, allocated as they are needed.
-  KvPool(const LlamaConfig& config, std::int64_t max_bytes, DType type = DType::kF32);
+  KvPool(const ModelConfig& config, std::int64_t max_bytes, DType type = DType::kF32);
   KvPool(const KvPool&) = delete;
   KvPool& operator=(const KvPool&) = delete;
 
@@ -79,8 +79,8 @@ class KvPool {
 };
 
 // Bytes of cache for `tokens` positions of one sequence.
-std::int64_t kv_bytes(const LlamaConfig& config, std::int64_t tokens, DType type = DType::kF32);
+std::int64_t kv_bytes(const ModelConfig& config, std::int64_t tokens, DType type = DType::kF32);
 // Bytes of one layer in a block.
-std::int64_t kv_layer_bytes(const LlamaConfig& config, DType type);
+std::int64_t kv_layer_bytes(const ModelConfig& config, DType type);
 
 }  // namespace refocus

@@ -86,15 +86,8 @@ void LinearProducts::add_adapters(const float* x, std::int64_t rows, std::int64_
   }
 }
 
-void pack_weights(ThreadPool& pool, LlamaWeights& weights, const std::string& where) {
-  std::vector<Linear*> packable;
-  for (LayerWeights& layer : weights.layers) {
-    for (Linear* linear : {&layer.q_proj, &layer.k_proj, &layer.v_proj, &layer.o_proj, &layer.gate_proj,
-                           &layer.up_proj, &layer.down_proj}) {
-      packable.push_back(linear);
-    }
-  }
-  packable.push_back(&weights.lm_head);
+void pack_weights(ThreadPool& pool, ModelWeights& weights, const std::string& where) {
+  std::vector<Linear*> packable = linears_of(weights);
   std::erase_if(packable, [](const Linear* linear) { return !is_block_type(linear->dtype); });
   std::size_t bytes = 0;
   for (const Linear* linear : packable) {
@@ -107,10 +100,10 @@ void pack_weights(ThreadPool& pool, LlamaWeights& weights, const std::string& wh
   }
   PackedStorage storage(bytes);
   for (Linear* linear : packable) {
-    const std::int64_t head_dim = linear->paired_head_dim;
+    const std::int64_t head_dim = linear->paired_head_dim, rotary = linear->paired_rotary;
     linear->packed = std::make_shared<PackedMatrix>(
         pack(pool, linear->dtype, linear->data, linear->outputs, linear->inputs, storage,
-             [=](std::int64_t row) { return stored_row(row, head_dim); }));
+             [=](std::int64_t row) { return stored_row(row, head_dim, rotary); }));
     release_mapped_pages(
         {linear->data, static_cast<std::size_t>(linear->outputs) * bytes_of(linear->dtype, linear->inputs)});
   }

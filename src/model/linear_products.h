@@ -41,6 +41,6 @@ class LinearProducts {
 
 // Packs every matrix of a block type that products are taken with, and gives the pages it was read from back
 // to the system. InputError where a matrix's width is no multiple of its type's block.
-void pack_weights(ThreadPool& pool, LlamaWeights& weights, const std::string& where);
+void pack_weights(ThreadPool& pool, ModelWeights& weights, const std::string& where);
 
 }  // namespace refocus

@@ -1,44 +1,38 @@
 #include "model/transformer.h"
 
 #include <algorithm>
-#include <atomic>
-#include <cmath>
-#include <cstring>
 
 #include "base/error.h"
 #include "kernels/argmax.h"
 #include "kernels/matmul.h"
-#include "kernels/rms_norm.h"
-#include "kernels/rope.h"
-#include "kernels/swiglu.h"
 #include "model/adapter.h"
 
 namespace refocus {
 
 namespace {
 
-// A key or value that is NaN or infinite before it is stored has another cause, which the logits tell.
-void refuse_half_overflow(const std::string& name, std::int64_t layer, std::span<const float> keys,
-                          std::span<const float> values) {
-  for (const auto& [what, numbers] : {std::pair{"keys", keys}, std::pair{"values", values}}) {
-    float largest = 0;
-    for (const float number : numbers) {
-      if (std::isfinite(number)) largest = std::max(largest, std::abs(number));
-    }
-    if (largest < kHalfOverflow) continue;
-    throw input_error(
-        name,
-        "expected {} of up to 65504, the most that a cache of F16 holds, got {} in layer {}; use "
-        "--kv-type f32",
-        what, largest, layer);
-  }
-}
-
 std::size_t floats(std::int64_t rows, std::int64_t stride) { return static_cast<std::size_t>(rows * stride); }
+
+Elementwise elementwise_of(const ModelConfig& config) {
+  if (config.mlp == MlpKind::kClampedGated) return clamped_swiglu;
+  switch (config.activation) {
+    case Activation::kSilu:
+      return silu;
+    case Activation::kGelu:
+      return gelu;
+    case Activation::kGeluTanh:
+      return gelu_tanh;
+    case Activation::kRelu:
+      return relu;
+    case Activation::kReluSquared:
+      return relu_squared;
+  }
+  return silu;
+}
 
 }  // namespace
 
-Transformer::Transformer(LlamaConfig config, std::shared_ptr<const WeightMap> weights, std::string name,
+Transformer::Transformer(ModelConfig config, std::shared_ptr<const WeightMap> weights, std::string name,
                          ThreadPool& pool, std::int64_t max_rows, DType kv_type)
     : config_(std::move(config)),
       map_(std::move(weights)),
@@ -47,9 +41,11 @@ Transformer::Transformer(LlamaConfig config, std::shared_ptr<const WeightMap> we
       pool_(pool),
       products_(pool),
       rope_(config_, weights_.rope_factors),
+      activation_(elementwise_of(config_)),
       max_rows_(max_rows),
       kv_type_(kv_type) {
   REFOCUS_CHECK(max_rows >= 1);
+  if (config_.local_rope) local_rope_.emplace(config_, *config_.local_rope, std::span<const float>());
   pack_weights(pool_, weights_, name_);
 }
 
@@ -69,16 +65,34 @@ void Transformer::grow(std::int64_t rows, std::int64_t keys) {
   capacity_ = std::min(max_rows_, std::max(rows, 2 * capacity_));
   const std::int64_t q_size = config_.num_attention_heads * config_.head_dim;
   const std::int64_t kv_size = config_.num_key_value_heads * config_.head_dim;
-  x_ = AlignedBuffer<float>(floats(capacity_, padded(config_.hidden_size)));
+  const auto hidden_rows = [&] { return AlignedBuffer<float>(floats(capacity_, padded(config_.hidden_size))); };
+  x_ = hidden_rows();
+  if (!adds_directly() || config_.experts.count > 0) branch_ = hidden_rows();
   normed_ = AlignedBuffer<float>(floats(capacity_, padded(config_.hidden_size)));
   q_ = AlignedBuffer<float>(floats(capacity_, q_size));
   k_ = AlignedBuffer<float>(floats(capacity_, kv_size));
   v_ = AlignedBuffer<float>(floats(capacity_, kv_size));
   attended_ = AlignedBuffer<float>(floats(capacity_, padded(q_size)));
-  gate_ = AlignedBuffer<float>(floats(capacity_, padded(config_.intermediate_size)));
-  up_ = AlignedBuffer<float>(floats(capacity_, padded(config_.intermediate_size)));
-  cosines_ = AlignedBuffer<float>(floats(capacity_, config_.head_dim / 2));
-  sines_ = AlignedBuffer<float>(floats(capacity_, config_.head_dim / 2));
+  const ExpertConfig& experts = config_.experts;
+  const auto grow_inner = [&](InnerRows& inner, std::int64_t size) {
+    if (size == 0) return;
+    inner.size = size;
+    inner.gate = AlignedBuffer<float>(floats(capacity_, padded(size)));
+    inner.up = AlignedBuffer<float>(floats(capacity_, padded(size)));
+  };
+  grow_inner(mlp_, config_.intermediate_size);
+  grow_inner(expert_, experts.count > 0 ? experts.intermediate_size : 0);
+  grow_inner(shared_, experts.shared_intermediate_size);
+  if (experts.count > 0) {
+    router_ = AlignedBuffer<float>(floats(capacity_, experts.count));
+    expert_in_ = hidden_rows();
+    expert_out_ = hidden_rows();
+  }
+  cosines_ = AlignedBuffer<float>(floats(capacity_, config_.rotary() / 2));
+  sines_ = AlignedBuffer<float>(floats(capacity_, config_.rotary() / 2));
+  if (!local_rope_) return;
+  local_cosines_ = AlignedBuffer<float>(floats(capacity_, config_.rotary() / 2));
+  local_sines_ = AlignedBuffer<float>(floats(capacity_, config_.rotary() / 2));
 }
 
 // Lists the rows, looks up their embeddings and angles.
@@ -108,87 +122,44 @@ void Transformer::start(std::span<const SequenceInput> sequences) {
   const auto rows = static_cast<std::int64_t>(rows_.size());
   REFOCUS_CHECK(rows >= 1 && rows <= max_rows_);
   grow(rows, longest);
-  const std::int64_t half = config_.head_dim / 2, hidden = config_.hidden_size;
-  for (std::int64_t r = 0; r < rows; ++r) {
-    const Row& row = rows_[static_cast<std::size_t>(r)];
-    rope_.fill(row.position, row.rope_length, cosines_.data() + r * half, sines_.data() + r * half);
-    const Linear& table = weights_.embed_tokens;
+  for (std::int64_t r = 0; r < rows; ++r) embed(r, rows_[static_cast<std::size_t>(r)]);
+}
+
+// Row r of x_ and its angles.
+void Transformer::embed(std::int64_t r, const Row& row) {
+  const std::int64_t half = config_.rotary() / 2, hidden = config_.hidden_size;
+  rope_.fill(row.position, row.rope_length, cosines_.data() + r * half, sines_.data() + r * half);
+  if (local_rope_) {
+    local_rope_->fill(row.position, row.rope_length, local_cosines_.data() + r * half, local_sines_.data() + r * half);
+  }
+  const auto copy_row = [&](const Linear& table, std::int64_t index, float* to) {
     const std::size_t row_bytes = bytes_of(table.dtype, hidden);
-    copy_as_f32({table.data + static_cast<std::size_t>(row.token) * row_bytes, table.dtype, {hidden}},
-                x_.data() + r * padded(hidden));
+    copy_as_f32({table.data + static_cast<std::size_t>(index) * row_bytes, table.dtype, {hidden}}, to);
+  };
+  float* x = x_.data() + r * padded(hidden);
+  copy_row(weights_.embed_tokens, row.token, x);
+  if (config_.embedding_multiplier != 1) {
+    for (std::int64_t i = 0; i < hidden; ++i) x[i] *= config_.embedding_multiplier;
   }
-}
-
-void Transformer::norm_row(const std::vector<float>& weight, std::int64_t r, float* to) const {
-  rms_norm(x_.data() + r * padded(config_.hidden_size), weight.data(), config_.hidden_size,
-           config_.rms_norm_eps, to);
-}
-
-void Transformer::normed_products(const std::vector<float>& norm, std::span<const Product> products) {
-  products_.run(normed_.data(), static_cast<std::int64_t>(rows_.size()), config_.hidden_size, products,
-                [&](std::int64_t r) { norm_row(norm, r, normed_.data() + r * padded(config_.hidden_size)); });
-}
-
-void Transformer::store_keys_and_values(std::span<const SequenceInput> sequences, std::int64_t layer) {
-  const std::int64_t dim = config_.head_dim, half = dim / 2, kv_heads = config_.num_key_value_heads;
-  std::atomic<bool> fit = true;
-  pool_.parallel_for(static_cast<std::int64_t>(rows_.size()), [&](std::int64_t r, int) {
-    const Row& row = rows_[static_cast<std::size_t>(r)];
-    const float* cosines = cosines_.data() + r * half;
-    const float* sines = sines_.data() + r * half;
-    float* k = k_.data() + r * kv_heads * dim;
-    const float* v = v_.data() + r * kv_heads * dim;
-    rope(q_.data() + r * config_.num_attention_heads * dim, config_.num_attention_heads, dim, cosines, sines);
-    rope(k, kv_heads, dim, cosines, sines);
-    KvSequence& cache = *sequences[row.sequence].cache;
-    if (cache.type() == DType::kF16 && !(fits_half(k, kv_heads * dim) && fits_half(v, kv_heads * dim))) {
-      fit.store(false, std::memory_order_relaxed);
-    }
-    const std::int64_t layer_bytes = kv_layer_bytes(config_, cache.type());
-    std::byte* block = cache.block(row.position / kKeyBlock) + layer * layer_bytes;
-    for (std::int64_t head = 0; head < kv_heads; ++head, block += layer_bytes / kv_heads) {
-      store_key_and_value(cache.type(), block, dim, row.position % kKeyBlock, k + head * dim, v + head * dim);
-    }
-  });
-  const std::size_t stored = floats(static_cast<std::int64_t>(rows_.size()), kv_heads * dim);
-  if (!fit) refuse_half_overflow(name_, layer, {k_.data(), stored}, {v_.data(), stored});
-}
-
-void Transformer::attend(std::span<const SequenceInput> sequences, std::int64_t layer) {
-  const LayerWeights& w = weights_.layers[static_cast<std::size_t>(layer)];
-  const auto rows = static_cast<std::int64_t>(rows_.size());
-  const std::int64_t dim = config_.head_dim, q_size = config_.num_attention_heads * dim,
-                     kv_size = config_.num_key_value_heads * dim;
-  const Product projections[] = {
-      {&w.q_proj, q_.data(), q_size}, {&w.k_proj, k_.data(), kv_size}, {&w.v_proj, v_.data(), kv_size}};
-  normed_products(w.input_layernorm, projections);
-  store_keys_and_values(sequences, layer);
-  for (std::size_t s = 0; s < sequences.size(); ++s) {
-    attention_[s].block_offset = layer * kv_layer_bytes(config_, attention_[s].type);
-    attention_[s].hooks = sequences[s].hooks != nullptr ? sequences[s].hooks[layer] : AttentionHooks{};
+  if (!config_.learned_positions) return;
+  if (row.position >= config_.max_position_embeddings) {
+    throw input_error(name_, "expected at most {} tokens, as many as the model has learned positions for, got more; "
+                      "use a shorter prompt or a smaller --context", config_.max_position_embeddings);
   }
-  const float scale = 1 / std::sqrt(static_cast<float>(dim));
-  attention(pool_, {config_.num_attention_heads, config_.num_key_value_heads, dim, scale}, attention_,
-            {q_.data(), q_size, attended_.data(), padded(q_size), scratch_.data(), scratch_stride_});
-  const Product out{&w.o_proj, x_.data(), padded(config_.hidden_size), /*accumulate=*/true};
-  products_.run(attended_.data(), rows, q_size, {&out, 1});
+  float* positions = normed_.data() + r * padded(hidden);  // not in use yet
+  copy_row(weights_.positions, row.position, positions);
+  for (std::int64_t i = 0; i < hidden; ++i) x[i] += positions[i];
 }
 
-void Transformer::feed_forward(const LayerWeights& w) {
-  const auto rows = static_cast<std::int64_t>(rows_.size());
-  const std::int64_t inner = config_.intermediate_size, stride = padded(inner);
-  const Product projections[] = {{&w.gate_proj, gate_.data(), stride}, {&w.up_proj, up_.data(), stride}};
-  normed_products(w.post_attention_layernorm, projections);
-  const Product down{&w.down_proj, x_.data(), padded(config_.hidden_size), /*accumulate=*/true};
-  products_.run(gate_.data(), rows, inner, {&down, 1},
-                [&](std::int64_t r) { swiglu(gate_.data() + r * stride, up_.data() + r * stride, inner); });
+bool Transformer::keys_depend_on_length(std::int64_t length) const {
+  return rope_.depends_on_length(length) || (local_rope_ && local_rope_->depends_on_length(length));
 }
 
 std::span<const float> Transformer::forward(std::span<const SequenceInput> sequences) {
   start(sequences);
   for (std::int64_t layer = 0; layer < config_.num_hidden_layers; ++layer) {
     attend(sequences, layer);
-    feed_forward(weights_.layers[static_cast<std::size_t>(layer)]);
+    feed_forward(weights_.layers[static_cast<std::size_t>(layer)], config_.layer(layer).experts);
     for (std::size_t s = 0; s < sequences.size(); ++s) {
       const ResidualTap* tap = sequences[s].tap;
       const std::int64_t stride = padded(config_.hidden_size);
@@ -211,7 +182,7 @@ std::span<const float> Transformer::output(std::span<const SequenceInput> sequen
     const std::int64_t end = attention_[s].first_row + attention_[s].rows;
     for (std::int64_t r = sequences[s].logits == LogitRows::kAll ? attention_[s].first_row : end - 1; r < end;
          ++r) {
-      norm_row(weights_.norm, r, normed_.data() + wanted++ * stride);
+      apply_norm(weights_.norm, x_.data() + r * stride, config_.hidden_size, normed_.data() + wanted++ * stride);
     }
   }
   return wanted == 0 ? std::span<const float>() : project(wanted, sequences);
@@ -221,8 +192,8 @@ std::span<const float> Transformer::logits_of(const float* x, std::int64_t rows)
   REFOCUS_CHECK(rows >= 1 && rows <= max_rows_);
   grow(rows, 1);
   for (std::int64_t r = 0; r < rows; ++r) {
-    rms_norm(x + r * config_.hidden_size, weights_.norm.data(), config_.hidden_size, config_.rms_norm_eps,
-             normed_.data() + r * padded(config_.hidden_size));
+    apply_norm(weights_.norm, x + r * config_.hidden_size, config_.hidden_size,
+               normed_.data() + r * padded(config_.hidden_size));
   }
   return project(rows, {});
 }
@@ -233,6 +204,15 @@ std::span<const float> Transformer::project(std::int64_t wanted, std::span<const
   if (logits_.size() < floats(wanted, vocab)) logits_ = AlignedBuffer<float>(floats(wanted, vocab));
   const Product head{&weights_.lm_head, logits_.data(), vocab};
   products_.run(normed_.data(), wanted, config_.hidden_size, {&head, 1});
+  if (config_.logit_multiplier != 1 || config_.final_softcap > 0) {
+    pool_.parallel_for(wanted, [&](std::int64_t r, int) {
+      float* row = logits_.data() + r * vocab;
+      if (config_.logit_multiplier != 1) {
+        for (std::int64_t i = 0; i < vocab; ++i) row[i] *= config_.logit_multiplier;
+      }
+      if (config_.final_softcap > 0) softcap(row, config_.final_softcap, vocab);
+    });
+  }
   if (!all_finite(logits_.data(), wanted * vocab)) refuse_non_finite(sequences);
   return {logits_.data(), floats(wanted, vocab)};
 }

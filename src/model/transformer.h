@@ -1,19 +1,22 @@
-// The LLaMA forward pass: one layer loop for prefill, decode, batches, capture and evaluation.
+// The forward pass of every family: one layer loop for prefill, decode, batches, capture and evaluation.
 //
 // Rows of several sequences go through together; each row's result is bitwise the same whatever is computed
 // beside it, however its sequence is cut into calls, and with any number of threads.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/aligned_buffer.h"
 #include "base/thread_pool.h"
+#include "kernels/activation.h"
 #include "kernels/attention.h"
-#include "model/config.h"
+#include "architecture/model_config.h"
 #include "model/kv_cache.h"
 #include "model/linear_products.h"
 #include "model/rope_table.h"
@@ -44,7 +47,7 @@ struct SequenceInput {
 class Transformer {
  public:
   // `weights` must outlive the transformer. At most `max_rows` rows may go into one forward call.
-  Transformer(LlamaConfig config, std::shared_ptr<const WeightMap> weights, std::string name,
+  Transformer(ModelConfig config, std::shared_ptr<const WeightMap> weights, std::string name,
               ThreadPool& pool, std::int64_t max_rows, DType kv_type = DType::kF32);
 
   // Adds a low-rank change to the weights, beside them: they stay as they are stored. Once, before the first
@@ -60,14 +63,14 @@ class Transformer {
   // [rows, hidden_size]. At most max_rows rows. Valid, and refused, as those of forward.
   std::span<const float> logits_of(const float* x, std::int64_t rows);
 
-  const LlamaConfig& config() const { return config_; }
+  const ModelConfig& config() const { return config_; }
   const std::string& name() const { return name_; }
   ThreadPool& pool() { return pool_; }
   std::int64_t max_rows() const { return max_rows_; }
   // The type that pools for this model's keys and values should have: F32, or F16 for half the memory.
   DType kv_type() const { return kv_type_; }
   // Whether cached keys depend on more than the tokens up to them, so that sequences cannot share them.
-  bool keys_depend_on_length(std::int64_t length) const { return rope_.depends_on_length(length); }
+  bool keys_depend_on_length(std::int64_t length) const;
 
  private:
   struct Row {
@@ -78,24 +81,49 @@ class Transformer {
 
   void grow(std::int64_t rows, std::int64_t keys);
   void start(std::span<const SequenceInput> sequences);
-  void attend(std::span<const SequenceInput> sequences, std::int64_t layer);
-  void feed_forward(const LayerWeights& weights);
-  void store_keys_and_values(std::span<const SequenceInput> sequences, std::int64_t layer);
-  void norm_row(const std::vector<float>& weight, std::int64_t r, float* to) const;
+  void embed(std::int64_t r, const Row& row);
   std::span<const float> project(std::int64_t wanted, std::span<const SequenceInput> sequences);
-  // Products of the normalised rows of x.
-  void normed_products(const std::vector<float>& norm, std::span<const Product> products);
   std::span<const float> output(std::span<const SequenceInput> sequences);
   [[noreturn]] void refuse_non_finite(std::span<const SequenceInput> sequences) const;
 
-  LlamaConfig config_;
+  // A layer; see transformer_layer.cpp.
+  void attend(std::span<const SequenceInput> sequences, std::int64_t layer);
+  void feed_forward(const LayerWeights& weights, bool experts);
+  void store_keys_and_values(std::span<const SequenceInput> sequences, std::int64_t layer);
+  void turn_row(std::int64_t r, const LayerWeights& weights, LayerConfig::Rope rope);
+  void apply_norm(const Norm& norm, const float* x, std::int64_t size, float* y) const;
+  // Products of the rows of x_, normalised where the norm is there.
+  void normed_products(const Norm& norm, std::span<const Product> products);
+  // x_ += residual_multiplier * norm(branch_), or of branch_ itself.
+  void add_branch(const Norm& norm);
+  // Whether what attention and MLP make is added to x_ as it is computed, with no norm or factor between.
+  bool adds_directly() const {
+    return config_.placement == Placement::kPre && config_.residual_multiplier == 1;
+  }
+  bool is_parallel() const {
+    return config_.placement == Placement::kParallel || config_.placement == Placement::kParallelTwo;
+  }
+
+  // Gated or plain MLPs, of a layer or of one expert, with the rows that lie between their products.
+  struct InnerRows {
+    std::int64_t size = 0;
+    AlignedBuffer<float> gate, up;  // [rows, padded(size)]
+  };
+  void run_mlp(const float* x, std::int64_t rows, const Linear& gate, const Linear& up, const Product& down,
+               InnerRows& inner, const std::function<void(std::int64_t r)>& make_row);
+  void run_experts(const ExpertWeights& weights, const Norm& norm);
+  void run_shared_expert(const ExpertWeights& weights, std::int64_t rows);
+
+  ModelConfig config_;
   std::shared_ptr<const WeightMap> map_;
-  LlamaWeights weights_;
+  ModelWeights weights_;
   std::shared_ptr<const Adapter> adapter_;
   std::string name_;
   ThreadPool& pool_;
   LinearProducts products_;
   RopeTable rope_;
+  std::optional<RopeTable> local_rope_;
+  Elementwise activation_;
   std::int64_t max_rows_;
   DType kv_type_;
 
@@ -103,10 +131,14 @@ class Transformer {
   std::vector<AttentionSequence> attention_;
   std::int64_t capacity_ = 0, scratch_stride_ = 0;
   AlignedBuffer<float> x_, normed_;       // [rows, padded(hidden_size)]
+  AlignedBuffer<float> branch_;           // as x_: what a branch adds, where it is not added directly
   AlignedBuffer<float> q_, k_, v_;        // [rows, heads * head_dim], [rows, kv_heads * head_dim]
   AlignedBuffer<float> attended_;         // [rows, padded(heads * head_dim)]
-  AlignedBuffer<float> gate_, up_;        // [rows, padded(intermediate_size)]
-  AlignedBuffer<float> cosines_, sines_;  // [rows, head_dim / 2]
+  InnerRows mlp_, expert_, shared_;
+  AlignedBuffer<float> router_;                     // [rows, experts]: logits, then weights
+  AlignedBuffer<float> expert_in_, expert_out_;     // [rows, padded(hidden_size)]: those of one expert
+  AlignedBuffer<float> cosines_, sines_;            // [rows, rotary / 2]
+  AlignedBuffer<float> local_cosines_, local_sines_;  // the same of local_rope_
   AlignedBuffer<float> scratch_;          // [threads, scratch_stride]
   AlignedBuffer<float> logits_;           // [wanted rows, vocab_size]
 };

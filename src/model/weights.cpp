@@ -1,140 +1,192 @@
 #include "model/weights.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
-#include <set>
 
+#include "architecture/gguf_names.h"
 #include "base/error.h"
+#include "model/weight_binder.h"
 #include "tensor/block_formats.h"
 
 namespace refocus {
 
 namespace {
 
-class Binder {
- public:
-  Binder(const WeightMap& map, const std::string& where) : map_(map), where_(where) {}
+std::string joined(const std::string& prefix, std::string_view name) { return std::string(prefix).append(name); }
 
-  const TensorView& take(const std::string& name, const std::vector<std::int64_t>& shape) {
-    const WeightMap::Entry* entry = map_.find(name);
-    if (entry == nullptr) refuse_missing(name, shape);
-    if (entry->view.shape != shape) {
-      throw input_error(entry->source, "expected tensor {} of shape {} as {} says, got {}; {}", name,
-                        shape_text(shape), settings(*entry), shape_text(entry->view.shape),
-                        one_file(*entry) ? "the file contradicts itself, convert the model again"
-                                         : "the two files belong to different models, download both again");
+// The query, key and value matrices: three tensors, or rows of one.
+void bind_qkv(WeightBinder& bind, const ModelConfig& c, const std::string& p, LayerWeights& w) {
+  const TensorNames& n = c.names;
+  const std::int64_t q_size = c.num_attention_heads * c.head_dim, kv_size = c.num_key_value_heads * c.head_dim;
+  RowOrder plain, turned;
+  if (c.interleaved_rope && !bind.gguf()) {
+    turned.paired_head_dim = c.head_dim;
+    turned.paired_rotary = c.rotary_dim;
+  }
+  if (n.qkv.empty()) {
+    w.q_proj = bind.linear(joined(p, n.q), q_size, c.hidden_size, c.bias.qkv, turned);
+    w.k_proj = bind.linear(joined(p, n.k), kv_size, c.hidden_size, c.bias.qkv, turned);
+    w.v_proj = bind.linear(joined(p, n.v), kv_size, c.hidden_size, c.bias.qkv, plain);
+    return;
+  }
+  const std::string name = joined(p, n.qkv);
+  const std::int64_t all = q_size + 2 * kv_size, dim = c.head_dim;
+  const bool by_head = n.qkv_rows == TensorNames::QkvRows::kByHead && !bind.gguf();
+  const auto part = [&](std::int64_t which, std::int64_t first, std::int64_t size) {
+    RowOrder order;
+    order.transposed = n.transposed && !bind.gguf();
+    if (by_head) {
+      order.stored = [=](std::int64_t row) { return row / dim * 3 * dim + which * dim + row % dim; };
+    } else if (order.transposed) {
+      order.stored = [=](std::int64_t row) { return first + row; };
     }
-    taken_.insert(name);
-    return entry->view;
-  }
+    return bind.rows(name, all, first, size, c.hidden_size, c.bias.qkv, order);
+  };
+  w.q_proj = part(0, 0, q_size);
+  w.k_proj = part(1, q_size, kv_size);
+  w.v_proj = part(2, q_size + kv_size, kv_size);
+}
 
-  std::vector<float> vector(const std::string& name, std::int64_t size) { return to_f32(take(name, {size})); }
-
-  // NAME.weight, and NAME.bias where the file has one.
-  Linear linear(const std::string& name, std::int64_t outputs, std::int64_t inputs) {
-    const TensorView& view = take(name + ".weight", {outputs, inputs});
-    Linear out{view.data, view.dtype, outputs, inputs, {}, nullptr, view.paired_head_dim};
-    if (map_.find(name + ".bias") != nullptr) out.bias = vector(name + ".bias", outputs);
-    return out;
-  }
-
-  bool has(const std::string& name) const { return map_.find(name) != nullptr; }
-
-  void refuse_others(std::int64_t layers) const {
-    for (const auto& [name, entry] : map_.entries()) {
-      const bool buffer = name.ends_with("rotary_emb.inv_freq") || name.ends_with("rotary_emb.cos_cached") ||
-                          name.ends_with("rotary_emb.sin_cached");
-      if (buffer || taken_.contains(name) || name == "lm_head.weight") continue;
-      if (layer_of(name) >= layers) {
-        throw input_error(entry.source, "expected {} layers as {} says, got tensor {}; {}", layers,
-                          settings(entry), printable(name), kOtherConfig);
+// Norms of queries and keys; their weights go the way of the rows where those are put in order.
+void bind_qk_norms(WeightBinder& bind, const ModelConfig& c, const std::string& p, LayerWeights& w) {
+  if (c.qk_norm == QkNorm::kNone) return;
+  const auto bind_one = [&](std::string_view name, std::int64_t heads) {
+    std::vector<std::int64_t> shape = {c.head_dim};
+    if (c.qk_norm == QkNorm::kEachHead) shape = {heads, c.head_dim};
+    if (c.qk_norm == QkNorm::kFull) shape = {heads * c.head_dim};
+    Norm norm = bind.norm(joined(p, name), shape);
+    if (c.interleaved_rope) {
+      const std::vector<float> stored = norm.weight;
+      for (std::size_t i = 0; i < stored.size(); ++i) {
+        norm.weight[i] = stored[static_cast<std::size_t>(
+            paired_row(static_cast<std::int64_t>(i), c.head_dim, c.rotary_dim))];
       }
-      throw input_error(
-          entry.source,
-          "expected the tensors of a LLaMA model, got {} too, which would be left out; use a model "
-          "of the LLaMA family",
-          printable(name, 160));
+    }
+    return norm;
+  };
+  w.q_norm = bind_one(c.names.q_norm, c.num_attention_heads);
+  w.k_norm = bind_one(c.names.k_norm, c.num_key_value_heads);
+}
+
+void bind_mlp(WeightBinder& bind, const ModelConfig& c, const std::string& p, LayerWeights& w) {
+  const TensorNames& n = c.names;
+  RowOrder order;
+  order.transposed = n.transposed && !bind.gguf();
+  if (!n.gate_up.empty()) {
+    const std::string name = joined(p, n.gate_up);
+    w.gate_proj = bind.rows(name, 2 * c.intermediate_size, 0, c.intermediate_size, c.hidden_size, c.bias.mlp);
+    w.up_proj = bind.rows(name, 2 * c.intermediate_size, c.intermediate_size, c.intermediate_size, c.hidden_size, c.bias.mlp);
+  } else {
+    if (c.mlp != MlpKind::kPlain) {
+      w.gate_proj = bind.linear(joined(p, n.gate), c.intermediate_size, c.hidden_size, c.bias.mlp);
+    }
+    w.up_proj = bind.linear(joined(p, n.up), c.intermediate_size, c.hidden_size, c.bias.mlp, order);
+  }
+  w.down_proj = bind.linear(joined(p, n.down), c.hidden_size, c.intermediate_size, c.bias.mlp, order);
+}
+
+// Experts stacked in one tensor each, [count, outputs, inputs]; NAME.bias [count, outputs] where the file has it.
+void bind_stacked(WeightBinder& bind, const std::string& name, std::int64_t count, std::int64_t outputs,
+                  std::int64_t inputs, std::vector<Linear>& out) {
+  TensorView view = bind.take(name + ".weight", {count, outputs, inputs});
+  std::vector<float> bias;
+  if (bind.has(name + ".bias")) bias = to_f32(bind.take(name + ".bias", {count, outputs}));
+  for (std::int64_t e = 0; e < count; ++e) out.push_back(bind.rows_of(view, {}, e * outputs, outputs, inputs, {}));
+  for (std::size_t e = 0; e < out.size() && !bias.empty(); ++e) {
+    const auto first = bias.begin() + static_cast<std::ptrdiff_t>(e) * outputs;
+    out[e].bias.assign(first, first + outputs);
+  }
+}
+
+// gpt-oss' experts: gate_up_proj [count, hidden, 2 inner] with gate and up in turn, down_proj [count, inner, hidden], and
+// their biases.
+void bind_fused_experts(WeightBinder& bind, const ModelConfig& c, const std::string& experts, ExpertWeights& w) {
+  const std::int64_t count = c.experts.count, inner = c.experts.intermediate_size, hidden = c.hidden_size;
+  const TensorView& gate_up = bind.take(experts + "gate_up_proj", {count, hidden, 2 * inner});
+  const TensorView& down = bind.take(experts + "down_proj", {count, inner, hidden});
+  const auto gate_up_bias = to_f32(bind.take(experts + "gate_up_proj_bias", {count, 2 * inner}));
+  const auto down_bias = to_f32(bind.take(experts + "down_proj_bias", {count, hidden}));
+  const auto expert = [&](const TensorView& all, const std::vector<float>& biases, std::int64_t e, std::int64_t step,
+                          std::int64_t first, std::int64_t outputs) {
+    const std::int64_t in = all.shape[1], out = all.shape[2];
+    TensorView one = all;
+    one.shape = {in, out};
+    one.data += static_cast<std::size_t>(e) * one.bytes();
+    const auto begin = biases.begin() + e * out;
+    RowOrder order{[=](std::int64_t row) { return step * row + first; }, true, 0, 0};
+    return bind.rows_of(one, std::vector<float>(begin, begin + out), 0, outputs, in, order);
+  };
+  for (std::int64_t e = 0; e < count; ++e) {
+    w.gate.push_back(expert(gate_up, gate_up_bias, e, 2, 0, inner));
+    w.up.push_back(expert(gate_up, gate_up_bias, e, 2, 1, inner));
+    w.down.push_back(expert(down, down_bias, e, 1, 0, hidden));
+  }
+}
+
+void bind_experts(WeightBinder& bind, const ModelConfig& c, const std::string& p, ExpertWeights& w) {
+  const TensorNames& n = c.names;
+  const std::int64_t count = c.experts.count, inner = c.experts.intermediate_size, hidden = c.hidden_size;
+  w.router = bind.linear(joined(p, n.router), count, hidden, c.experts.fused);
+  const std::string stack = joined(p, stacked_experts(n));
+  if (bind.gguf()) {
+    bind_stacked(bind, joined(stack, n.expert_gate), count, inner, hidden, w.gate);
+    bind_stacked(bind, joined(stack, n.expert_up), count, inner, hidden, w.up);
+    bind_stacked(bind, joined(stack, n.expert_down), count, hidden, inner, w.down);
+  } else if (c.experts.fused) {
+    bind_fused_experts(bind, c, stack, w);
+  } else {
+    for (std::int64_t e = 0; e < count; ++e) {
+      const std::string one = joined(p, fmt::format(fmt::runtime(n.experts), e));
+      w.gate.push_back(bind.linear(joined(one, n.expert_gate), inner, hidden, false));
+      w.up.push_back(bind.linear(joined(one, n.expert_up), inner, hidden, false));
+      w.down.push_back(bind.linear(joined(one, n.expert_down), hidden, inner, false));
     }
   }
+  const std::int64_t shared = c.experts.shared_intermediate_size;
+  if (shared == 0) return;
+  const std::string one = joined(p, n.shared_expert);
+  w.shared_gate = bind.linear(one + "gate_proj", shared, hidden, false);
+  w.shared_up = bind.linear(one + "up_proj", shared, hidden, false);
+  w.shared_down = bind.linear(one + "down_proj", hidden, shared, false);
+  w.shared_expert_gate = bind.linear(joined(p, n.shared_expert_gate), 1, hidden, false);
+}
 
- private:
-  static constexpr const char* kOtherConfig =
-      "weights and settings belong to different models, or one of them was changed; download both again";
-
-  // A GGUF file has its settings in itself.
-  bool one_file(const WeightMap::Entry& entry) const { return entry.source == where_; }
-  const char* settings(const WeightMap::Entry& entry) const {
-    return one_file(entry) ? "its metadata" : "config.json";
-  }
-
-  // The number of the layer that a tensor is in, or -1.
-  static std::int64_t layer_of(std::string_view name) {
-    constexpr std::string_view kLayers = "model.layers.";
-    std::int64_t layer = -1;
-    if (!name.starts_with(kLayers)) return layer;
-    std::from_chars(name.data() + kLayers.size(), name.data() + name.size(), layer);
-    return layer;
-  }
-
-  [[noreturn]] void refuse_missing(const std::string& name, const std::vector<std::int64_t>& shape) const {
-    const std::string shown = fmt::format("{} {}", name, shape_text(shape));
-    if (map_.entries().empty()) {
-      throw input_error(where_, "expected tensor {}, got no tensors at all; download the weights again",
-                        shown);
-    }
-    if (name == "lm_head.weight") {
-      throw input_error(
-          where_,
-          "expected tensor {}, or tie_word_embeddings true in config.json, got neither; download "
-          "the model with its output matrix (LlamaForCausalLM), or set tie_word_embeddings if the "
-          "embeddings are its output matrix too",
-          shown);
-    }
-    std::int64_t layers = 0;
-    for (const auto& [other, entry] : map_.entries()) layers = std::max(layers, layer_of(other) + 1);
-    const WeightMap::Entry& any = map_.entries().begin()->second;
-    if (const std::int64_t layer = layer_of(name); layers > 0 && layer >= layers) {
-      throw input_error(where_, "expected tensor {}, since {} says more layers, got {} layers; {}", shown,
-                        settings(any), layers, kOtherConfig);
-    }
-    throw input_error(where_, "expected tensor {}, got none; the weights are incomplete, download them again",
-                      shown);
-  }
-
-  const WeightMap& map_;
-  std::string where_;
-  std::set<std::string, std::less<>> taken_;
-};
-
-LayerWeights bind_layer(Binder& bind, const LlamaConfig& c, std::int64_t layer) {
-  const std::string p = fmt::format("model.layers.{}.", layer);
-  const std::int64_t q_size = c.num_attention_heads * c.head_dim,
-                     kv_size = c.num_key_value_heads * c.head_dim;
+LayerWeights bind_layer(WeightBinder& bind, const ModelConfig& c, std::int64_t layer) {
+  const TensorNames& n = c.names;
+  const std::string p = layer_prefix(n, layer);
   LayerWeights w;
-  w.input_layernorm = bind.vector(p + "input_layernorm.weight", c.hidden_size);
-  w.q_proj = bind.linear(p + "self_attn.q_proj", q_size, c.hidden_size);
-  w.k_proj = bind.linear(p + "self_attn.k_proj", kv_size, c.hidden_size);
-  w.v_proj = bind.linear(p + "self_attn.v_proj", kv_size, c.hidden_size);
-  w.o_proj = bind.linear(p + "self_attn.o_proj", c.hidden_size, q_size);
-  w.post_attention_layernorm = bind.vector(p + "post_attention_layernorm.weight", c.hidden_size);
-  w.gate_proj = bind.linear(p + "mlp.gate_proj", c.intermediate_size, c.hidden_size);
-  w.up_proj = bind.linear(p + "mlp.up_proj", c.intermediate_size, c.hidden_size);
-  w.down_proj = bind.linear(p + "mlp.down_proj", c.hidden_size, c.intermediate_size);
+  const auto norm = [&](std::string_view name) {
+    return name.empty() ? Norm() : bind.norm(joined(p, name), {c.hidden_size});
+  };
+  w.attention_norm = norm(n.attention_norm);
+  w.attention_output_norm = norm(n.attention_output_norm);
+  w.mlp_norm = norm(n.mlp_norm);
+  w.mlp_output_norm = norm(n.mlp_output_norm);
+  bind_qkv(bind, c, p, w);
+  bind_qk_norms(bind, c, p, w);
+  RowOrder output;
+  output.transposed = n.transposed && !bind.gguf();
+  w.o_proj = bind.linear(joined(p, n.o), c.hidden_size, c.num_attention_heads * c.head_dim, c.bias.o, output);
+  if (c.attention_sinks) w.sinks = bind.vector(joined(p, n.sinks), c.num_attention_heads);
+  if (c.layer(layer).experts) {
+    bind_experts(bind, c, p, w.experts);
+  } else {
+    bind_mlp(bind, c, p, w);
+  }
   return w;
 }
 
 // Optional: GGUF files of Llama 3.1 have the factors in place of the scaling's parameters.
-std::vector<float> bind_rope_factors(Binder& bind, const LlamaConfig& config, const std::string& where) {
-  const std::string name = "model.rope_frequency_factors";
+std::vector<float> bind_rope_factors(WeightBinder& bind, const ModelConfig& config, const std::string& where) {
+  const std::string name(kRopeFactorsName);
   if (!bind.has(name)) return {};
-  std::vector<float> factors = bind.vector(name, config.head_dim / 2);
+  std::vector<float> factors = bind.vector(name, config.rotary() / 2);
   const bool usable =
       std::all_of(factors.begin(), factors.end(), [](float f) { return f > 0 && std::isfinite(f); });
   if (!usable) {
     throw input_error(where, "expected positive RoPE frequency factors, got others; convert the model again");
   }
-  if (config.rope_scaling.kind != RopeScaling::Kind::kNone) {
+  if (config.rope.scaling.kind != RopeScaling::Kind::kNone) {
     throw input_error(where, "expected RoPE frequency factors or rope_scaling, got both; remove one of them");
   }
   return factors;
@@ -142,16 +194,44 @@ std::vector<float> bind_rope_factors(Binder& bind, const LlamaConfig& config, co
 
 }  // namespace
 
-LlamaWeights bind_weights(const LlamaConfig& config, const WeightMap& map, const std::string& where) {
-  Binder bind(map, where);
-  LlamaWeights w;
-  w.embed_tokens = bind.linear("model.embed_tokens", config.vocab_size, config.hidden_size);
+std::vector<Linear*> linears_of(ModelWeights& weights) {
+  std::vector<Linear*> out;
+  const auto add = [&](Linear& linear) {
+    if (linear.present()) out.push_back(&linear);
+  };
+  for (LayerWeights& layer : weights.layers) {
+    for (Linear* linear : {&layer.q_proj, &layer.k_proj, &layer.v_proj, &layer.o_proj, &layer.gate_proj,
+                           &layer.up_proj, &layer.down_proj}) {
+      add(*linear);
+    }
+    ExpertWeights& experts = layer.experts;
+    add(experts.router);
+    for (auto* group : {&experts.gate, &experts.up, &experts.down}) {
+      for (Linear& linear : *group) add(linear);
+    }
+    for (Linear* linear : {&experts.shared_gate, &experts.shared_up, &experts.shared_down, &experts.shared_expert_gate}) {
+      add(*linear);
+    }
+  }
+  add(weights.lm_head);
+  return out;
+}
+
+ModelWeights bind_weights(const ModelConfig& config, const WeightMap& map, const std::string& where) {
+  ModelWeights w;
+  WeightBinder bind(config, map, where, w);
+  const TensorNames& n = config.names;
+  w.embed_tokens = bind.linear(std::string(n.embeddings), config.vocab_size, config.hidden_size, false);
+  if (config.learned_positions) {
+    w.positions = bind.linear(std::string(n.positions), config.max_position_embeddings, config.hidden_size, false);
+  }
   for (std::int64_t l = 0; l < config.num_hidden_layers; ++l) w.layers.push_back(bind_layer(bind, config, l));
-  w.norm = bind.vector("model.norm.weight", config.hidden_size);
-  const bool tied = config.tie_word_embeddings && !bind.has("lm_head.weight");
-  w.lm_head = tied ? w.embed_tokens : bind.linear("lm_head", config.vocab_size, config.hidden_size);
+  w.norm = bind.norm(std::string(n.final_norm), {config.hidden_size});
+  const std::string head(n.head);
+  const bool tied = config.tie_word_embeddings && !bind.has(head + ".weight");
+  w.lm_head = tied ? w.embed_tokens : bind.linear(head, config.vocab_size, config.hidden_size, config.bias.head);
   w.rope_factors = bind_rope_factors(bind, config, where);
-  bind.refuse_others(config.num_hidden_layers);
+  bind.refuse_others();
   return w;
 }
 
@@ -164,7 +244,9 @@ std::optional<std::string> find_non_finite(const WeightMap& map) {
       index[d] = at % entry.view.shape[d];
       at /= entry.view.shape[d];
     }
-    if (entry.view.paired_head_dim > 0) index[0] = unpaired_row(index[0], entry.view.paired_head_dim);
+    if (entry.view.paired_head_dim > 0) {
+      index[0] = unpaired_row(index[0], entry.view.paired_head_dim, entry.view.paired_rotary);
+    }
     return fmt::format("{} {}", printable(name), shape_text(index));
   }
   return std::nullopt;

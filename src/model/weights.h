@@ -1,4 +1,5 @@
-// A LLaMA model's weights: views into a WeightMap, checked against the config. No copy of a matrix is made.
+// A model's weights: views into a WeightMap, checked against the config. A matrix is copied only where its rows or
+// columns lie in another order than the engine's (fused, transposed or interleaved ones; block types never are).
 #pragma once
 
 #include <cstdint>
@@ -7,8 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "architecture/model_config.h"
 #include "kernels/packed_matmul.h"
-#include "model/config.h"
 #include "tensor/adapter.h"
 #include "tensor/weight_map.h"
 
@@ -20,27 +21,50 @@ struct Linear {
   std::int64_t outputs = 0, inputs = 0;
   std::vector<float> bias;                     // [outputs], or empty
   std::shared_ptr<const PackedMatrix> packed;  // where the type is a block type; see model/linear_products.h
-  std::int64_t paired_head_dim = 0;
+  std::int64_t paired_head_dim = 0, paired_rotary = 0;
   const LowRank* adapter = nullptr;  // a change beside it, or none; see model/adapter.h
+
+  bool present() const { return data != nullptr; }
+};
+
+struct Norm {
+  std::vector<float> weight;  // empty: there is no such norm
+  std::vector<float> bias;    // as many, or none
+
+  bool present() const { return !weight.empty(); }
+};
+
+struct ExpertWeights {
+  Linear router;                         // [count, hidden_size]
+  std::vector<Linear> gate, up, down;    // [count] each
+  Linear shared_gate, shared_up, shared_down, shared_expert_gate;
 };
 
 struct LayerWeights {
-  std::vector<float> input_layernorm, post_attention_layernorm;  // [hidden_size]
+  Norm attention_norm, attention_output_norm, mlp_norm, mlp_output_norm;  // [hidden_size], where the placement has them
+  Norm q_norm, k_norm;  // [head_dim], [heads, head_dim] or [heads * head_dim]; see QkNorm
   Linear q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj;
+  std::vector<float> sinks;  // [heads], or none
+  ExpertWeights experts;     // in place of gate, up and down where LayerConfig::experts
 };
 
-struct LlamaWeights {
+struct ModelWeights {
   Linear embed_tokens;  // [vocab_size, hidden_size], read by rows
+  Linear positions;     // [max_position_embeddings, hidden_size], or none
   std::vector<LayerWeights> layers;
-  std::vector<float> norm;          // [hidden_size]
+  Norm norm;                        // [hidden_size]
   Linear lm_head;                   // embed_tokens where the two are tied
-  std::vector<float> rope_factors;  // [head_dim / 2], or none; see RopeTable
+  std::vector<float> rope_factors;  // [rotary / 2], or none; see RopeTable
+  std::vector<std::shared_ptr<const void>> owned;  // what the views look into, where it is not the map
 };
 
-// Finds every tensor by its Hugging Face name. InputError for one that is missing, has another shape than the
-// config says, or is no part of a LLaMA model (rotary buffers are passed over). The map must outlive the
-// result.
-LlamaWeights bind_weights(const LlamaConfig& config, const WeightMap& map, const std::string& where);
+// Every matrix that products are taken with.
+std::vector<Linear*> linears_of(ModelWeights& weights);
+
+// Finds every tensor by its Hugging Face name. InputError for one that is missing, has another shape than the config
+// says, has a bias where the config says none (or the other way round), or is no part of such a model (rotary buffers
+// are passed over). The map must outlive the result.
+ModelWeights bind_weights(const ModelConfig& config, const WeightMap& map, const std::string& where);
 
 // The first NaN or infinity among the weights, as text for a message: "model.norm.weight [17]". Reads
 // everything.

@@ -138,7 +138,7 @@ class Measurer {
   AttentionSettings settings_;
 };
 
-void check_before(const LlamaConfig& after, const LlamaConfig& before) {
+void check_before(const ModelConfig& after, const ModelConfig& before) {
   const auto expect = [](const char* what, std::int64_t wanted, std::int64_t got) {
     if (wanted == got) return;
     throw input_error("--before",

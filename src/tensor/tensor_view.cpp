@@ -19,7 +19,7 @@ void copy_as_f32(const TensorView& view, float* out) {
   }
   const std::int64_t rows = view.shape.at(0), columns = view.elements() / std::max<std::int64_t>(1, rows);
   for (std::int64_t row = 0; row < rows; ++row) {
-    const auto stored = static_cast<std::size_t>(stored_row(row, view.paired_head_dim));
+    const auto stored = static_cast<std::size_t>(stored_row(row, view.paired_head_dim, view.paired_rotary));
     dequantize_row(view.dtype, view.data + stored * bytes_of(view.dtype, columns), out + row * columns,
                    columns);
   }

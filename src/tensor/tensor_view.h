@@ -17,6 +17,7 @@ struct TensorView {
   // Not 0: a query or key matrix whose rows still lie as in GGUF files, in heads of so many rows. Row r is
   // then stored as row paired_row(r, paired_head_dim); copy_as_f32 and pack() put them in order.
   std::int64_t paired_head_dim = 0;
+  std::int64_t paired_rotary = 0;  // of a head's rows, from its first, that are so; 0: all
 
   std::int64_t elements() const {
     std::int64_t n = 1;
@@ -29,17 +30,18 @@ struct TensorView {
 
 // GGUF's llama files keep the two elements that RoPE turns together in adjacent rows of a head, Hugging
 // Face's keep them half a head apart. Where Hugging Face's row is stored, and what is stored in a row.
-constexpr std::int64_t paired_row(std::int64_t row, std::int64_t head_dim) {
-  const std::int64_t within = row % head_dim, half = head_dim / 2;
-  return row - within + within % half * 2 + within / half;
+// With `rotary` only the first so many rows of a head are turned, and the others stay.
+constexpr std::int64_t paired_row(std::int64_t row, std::int64_t head_dim, std::int64_t rotary = 0) {
+  const std::int64_t within = row % head_dim, turned = rotary > 0 ? rotary : head_dim, half = turned / 2;
+  return within < turned ? row - within + within % half * 2 + within / half : row;
 }
 // Where row r of a view or matrix is stored; see TensorView::paired_head_dim.
-constexpr std::int64_t stored_row(std::int64_t row, std::int64_t paired_head_dim) {
-  return paired_head_dim > 0 ? paired_row(row, paired_head_dim) : row;
+constexpr std::int64_t stored_row(std::int64_t row, std::int64_t paired_head_dim, std::int64_t rotary = 0) {
+  return paired_head_dim > 0 ? paired_row(row, paired_head_dim, rotary) : row;
 }
-constexpr std::int64_t unpaired_row(std::int64_t stored, std::int64_t head_dim) {
-  const std::int64_t within = stored % head_dim, half = head_dim / 2;
-  return stored - within + within % 2 * half + within / 2;
+constexpr std::int64_t unpaired_row(std::int64_t stored, std::int64_t head_dim, std::int64_t rotary = 0) {
+  const std::int64_t within = stored % head_dim, turned = rotary > 0 ? rotary : head_dim, half = turned / 2;
+  return within < turned ? stored - within + within % 2 * half + within / 2 : stored;
 }
 
 // "[4096, 11008]", for messages.

@@ -44,7 +44,7 @@ void expand_matrix(ThreadPool& pool, const Linear& linear, float* to) {
 
 }  // namespace
 
-FrozenWeights::FrozenWeights(const LlamaConfig& config, std::shared_ptr<const WeightMap> map,
+FrozenWeights::FrozenWeights(const ModelConfig& config, std::shared_ptr<const WeightMap> map,
                              const std::string& where, ThreadPool& pool, std::int64_t most_resident)
     : pool_(pool), map_(std::move(map)), weights_(bind_weights(config, *map_, where)) {
   const auto layers = static_cast<std::int64_t>(weights_.layers.size());
@@ -85,8 +85,8 @@ const float* FrozenWeights::expanded(std::int64_t index) {
 LayerPointers FrozenWeights::layer(std::int64_t index) {
   const LayerWeights& w = weights_.layers[static_cast<std::size_t>(index)];
   LayerPointers out;
-  out.input_layernorm = w.input_layernorm.data();
-  out.post_attention_layernorm = w.post_attention_layernorm.data();
+  out.input_layernorm = w.attention_norm.weight.data();
+  out.post_attention_layernorm = w.mlp_norm.weight.data();
   const float* at = expanded(index);
   std::size_t i = 0;
   for (const Group& group : groups_of(w)) {

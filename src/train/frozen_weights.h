@@ -14,7 +14,7 @@
 
 #include "base/aligned_buffer.h"
 #include "base/thread_pool.h"
-#include "model/config.h"
+#include "architecture/model_config.h"
 #include "model/weights.h"
 #include "train/lora.h"
 
@@ -32,13 +32,13 @@ class FrozenWeights {
   static constexpr std::int64_t kMostResident = std::int64_t{1} << 29;  // weights: 2 GiB in float32
 
   // InputError where the checkpoint does not fit the config.
-  FrozenWeights(const LlamaConfig& config, std::shared_ptr<const WeightMap> map, const std::string& where,
+  FrozenWeights(const ModelConfig& config, std::shared_ptr<const WeightMap> map, const std::string& where,
                 ThreadPool& pool, std::int64_t most_resident = kMostResident);
 
   // Valid until the next call of layer or lm_head.
   LayerPointers layer(std::int64_t index);
   const float* lm_head();  // [vocab, hidden]
-  const float* norm() const { return weights_.norm.data(); }
+  const float* norm() const { return weights_.norm.weight.data(); }
   void embedding(std::int32_t token, float* to) const;  // [hidden]
   std::span<const float> rope_factors() const { return weights_.rope_factors; }
   std::int64_t size() const { return size_; }  // weights
@@ -49,7 +49,7 @@ class FrozenWeights {
 
   ThreadPool& pool_;
   std::shared_ptr<const WeightMap> map_;
-  LlamaWeights weights_;
+  ModelWeights weights_;
   std::vector<std::array<std::vector<float>, kLinearGroups>> biases_;  // [layers]
   std::int64_t size_ = 0, layer_size_ = 0;
   bool resident_ = false;

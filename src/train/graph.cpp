@@ -33,7 +33,7 @@ void TrainingBatch::add(std::span<const std::int32_t> sequence, std::span<const 
   }
 }
 
-TrainingGraph::TrainingGraph(const LlamaConfig& config, ThreadPool& pool, std::int64_t context,
+TrainingGraph::TrainingGraph(const ModelConfig& config, ThreadPool& pool, std::int64_t context,
                              std::span<const float> rope_factors)
     : config_(config),
       pool_(pool),
@@ -52,13 +52,13 @@ TrainingGraph::TrainingGraph(const LlamaConfig& config, ThreadPool& pool, std::i
   }
 }
 
-TrainingGraph::TrainingGraph(const LlamaConfig& config, const ParameterLayout& layout, ThreadPool& pool,
+TrainingGraph::TrainingGraph(const ModelConfig& config, const ParameterLayout& layout, ThreadPool& pool,
                              std::int64_t context)
     : TrainingGraph(config, pool, context, {}) {
   layout_ = &layout;
 }
 
-TrainingGraph::TrainingGraph(const LlamaConfig& config, FrozenWeights& base, const LoraLayout& lora,
+TrainingGraph::TrainingGraph(const ModelConfig& config, FrozenWeights& base, const LoraLayout& lora,
                              ThreadPool& pool, std::int64_t context)
     : TrainingGraph(config, pool, context, base.rope_factors()) {
   base_ = &base;
@@ -166,7 +166,7 @@ CausalInput TrainingGraph::causal_input(const Layer& kept) const {
 
 void TrainingGraph::norm(const float* x, const float* weight, float* y, std::int64_t rows) {
   pool_.parallel_for(rows, [&](std::int64_t r, int) {
-    rms_norm(x + r * hidden_, weight, hidden_, config_.rms_norm_eps, y + r * hidden_);
+    rms_norm(x + r * hidden_, weight, hidden_, config_.norm_eps, y + r * hidden_);
   });
 }
 
@@ -178,7 +178,7 @@ void TrainingGraph::turn(float* qkv, const TrainingBatch& batch, bool back) {
   pool_.parallel_for(batch.rows(), [&](std::int64_t r, int) {
     const std::int64_t p = positions_[static_cast<std::size_t>(r)];
     rotate(qkv + r * qkv_size_, heads, config_.head_dim, cosines_.data() + p * half,
-           sines_.data() + p * half);
+           sines_.data() + p * half, 0);
   });
 }
 

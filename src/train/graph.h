@@ -16,7 +16,7 @@
 #include "base/thread_pool.h"
 #include "kernels/causal_attention.h"
 #include "kernels/gemm.h"
-#include "model/config.h"
+#include "architecture/model_config.h"
 #include "train/frozen_weights.h"
 #include "train/lora.h"
 #include "train/lora_products.h"
@@ -39,11 +39,11 @@ struct TrainingBatch {
 class TrainingGraph {
  public:
   // Sequences may have up to `context` tokens. Layouts and base must outlive the graph.
-  TrainingGraph(const LlamaConfig& config, const ParameterLayout& layout, ThreadPool& pool,
+  TrainingGraph(const ModelConfig& config, const ParameterLayout& layout, ThreadPool& pool,
                 std::int64_t context);
   // Trains adapters beside `base`: `weights` and `gradients` below are the adapters', in the places of
   // `lora`.
-  TrainingGraph(const LlamaConfig& config, FrozenWeights& base, const LoraLayout& lora, ThreadPool& pool,
+  TrainingGraph(const ModelConfig& config, FrozenWeights& base, const LoraLayout& lora, ThreadPool& pool,
                 std::int64_t context);
 
   // The sum of the counted rows' losses.
@@ -57,7 +57,7 @@ class TrainingGraph {
     AlignedBuffer<float> x, normed1, qkv, attended, log_sum_exp, middle, normed2, gate_up, inner;
   };
 
-  TrainingGraph(const LlamaConfig& config, ThreadPool& pool, std::int64_t context,
+  TrainingGraph(const ModelConfig& config, ThreadPool& pool, std::int64_t context,
                 std::span<const float> rope_factors);
   bool trains_all() const { return base_ == nullptr; }
   // With adapters added to copies; valid until the next call.
@@ -92,7 +92,7 @@ class TrainingGraph {
   void product_dx(const Sizes& s, const float* dy, const float* w, float* dx);
   void product_dw(const Sizes& s, const float* dy, const float* x, float* dw);
 
-  LlamaConfig config_;
+  ModelConfig config_;
   const ParameterLayout* layout_ = nullptr;  // where all weights are trained
   FrozenWeights* base_ = nullptr;            // else
   std::optional<LoraProducts> adapters_;

@@ -37,7 +37,7 @@ void TrainingGraph::norm_backward(const float* x, const float* weight, const flo
       const std::int64_t at = rows.empty() ? r : rows[static_cast<std::size_t>(r)];
       rms_norm_backward(
           {x + at * hidden_, weight, dy + r * hidden_, dx_.data() + at * hidden_, sums, /*accumulate=*/true},
-          hidden_, config_.rms_norm_eps);
+          hidden_, config_.norm_eps);
     }
   });
   for (std::int64_t block = 0; d_weight != nullptr && block < blocks; ++block) {
@@ -68,7 +68,7 @@ double TrainingGraph::head(const float* weights, const TrainingBatch& batch, con
     const std::int64_t rows = std::min(chunk, count - first);
     pool_.parallel_for(rows, [&](std::int64_t r, int) {
       const std::int64_t row = counted_[static_cast<std::size_t>(first + r)];
-      rms_norm(x + row * hidden_, norm_weight, hidden_, config_.rms_norm_eps, normed + r * hidden_);
+      rms_norm(x + row * hidden_, norm_weight, hidden_, config_.norm_eps, normed + r * hidden_);
     });
     const Sizes sizes{rows, hidden_, vocab};
     product(sizes, normed, matrix, logits_.data());

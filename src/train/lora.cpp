@@ -23,7 +23,7 @@ struct GroupTargets {
 };
 
 // In the order of LinearGroup.
-std::array<GroupTargets, kLinearGroups> groups_of(const LlamaConfig& c) {
+std::array<GroupTargets, kLinearGroups> groups_of(const ModelConfig& c) {
   const std::int64_t q = c.num_attention_heads * c.head_dim, kv = c.num_key_value_heads * c.head_dim,
                      inner = c.intermediate_size;
   return {{{c.hidden_size,
@@ -55,7 +55,7 @@ std::vector<std::string> parse_lora_targets(std::string_view text) {
   return out;
 }
 
-LoraLayout::LoraLayout(const LlamaConfig& config, const LoraOptions& options)
+LoraLayout::LoraLayout(const ModelConfig& config, const LoraOptions& options)
     : rank_(options.rank), scale_(static_cast<float>(options.alpha / static_cast<double>(options.rank))) {
   const auto wanted = [&](const Target& t) {
     return std::ranges::find(options.targets, t.name) != options.targets.end();

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "model/config.h"
+#include "architecture/model_config.h"
 #include "train/parameters.h"
 
 namespace refocus {
@@ -46,7 +46,7 @@ struct LoraGroup {
 class LoraLayout : public ParameterList {
  public:
   // UsageError where the rank is larger than a matrix.
-  LoraLayout(const LlamaConfig& config, const LoraOptions& options);
+  LoraLayout(const ModelConfig& config, const LoraOptions& options);
 
   const LoraGroup& group(std::int64_t layer, LinearGroup group) const {
     return groups_[static_cast<std::size_t>(layer)][static_cast<std::size_t>(group)];

@@ -16,7 +16,7 @@ std::int64_t ParameterList::add(std::string name, std::vector<std::int64_t> shap
   return parameters_.back().offset;
 }
 
-ParameterLayout::ParameterLayout(const LlamaConfig& c, bool tied) {
+ParameterLayout::ParameterLayout(const ModelConfig& c, bool tied) {
   const std::int64_t q = c.num_attention_heads * c.head_dim, kv = c.num_key_value_heads * c.head_dim;
   embed_tokens_ = add("model.embed_tokens.weight", {c.vocab_size, c.hidden_size});
   for (std::int64_t l = 0; l < c.num_hidden_layers; ++l) {
@@ -37,7 +37,7 @@ ParameterLayout::ParameterLayout(const LlamaConfig& c, bool tied) {
   lm_head_ = tied ? embed_tokens_ : add("lm_head.weight", {c.vocab_size, c.hidden_size});
 }
 
-bool has_tied_embeddings(const LlamaConfig& config, const WeightMap& map) {
+bool has_tied_embeddings(const ModelConfig& config, const WeightMap& map) {
   return config.tie_word_embeddings && map.find("lm_head.weight") == nullptr;
 }
 
@@ -59,7 +59,7 @@ void initialise_weights(const ParameterLayout& layout, const InitialWeights& ini
   }
 }
 
-void load_weights(const ParameterLayout& layout, const LlamaConfig& config, const WeightMap& map,
+void load_weights(const ParameterLayout& layout, const ModelConfig& config, const WeightMap& map,
                   const std::string& where, float* weights) {
   bind_weights(config, map, where);  // checks every shape
   for (const auto& [name, entry] : map.entries()) {

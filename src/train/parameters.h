@@ -11,7 +11,7 @@
 
 #include "base/aligned_buffer.h"
 #include "io/safetensors.h"
-#include "model/config.h"
+#include "architecture/model_config.h"
 #include "tensor/weight_map.h"
 
 namespace refocus {
@@ -47,7 +47,7 @@ class ParameterList {
 class ParameterLayout : public ParameterList {
  public:
   // `tied`: the output matrix is the embedding.
-  ParameterLayout(const LlamaConfig& config, bool tied);
+  ParameterLayout(const ModelConfig& config, bool tied);
 
   const std::vector<LayerOffsets>& layers() const { return layers_; }
   std::int64_t embed_tokens() const { return embed_tokens_; }
@@ -61,7 +61,7 @@ class ParameterLayout : public ParameterList {
 };
 
 // Whether a checkpoint of this config has no output matrix of its own.
-bool has_tied_embeddings(const LlamaConfig& config, const WeightMap& map);
+bool has_tied_embeddings(const ModelConfig& config, const WeightMap& map);
 
 // Norms 1, matrices normal with this standard deviation: a function of the seed, the same on every machine up
 // to rounding of its logarithm and cosine.
@@ -78,7 +78,7 @@ void initialise_weights(const ParameterLayout& layout, const InitialWeights& ini
 
 // Copies a checkpoint's weights, of any type, into their places. InputError where one is missing or has
 // another shape, and for what training does not know: biases, stored RoPE factors.
-void load_weights(const ParameterLayout& layout, const LlamaConfig& config, const WeightMap& map,
+void load_weights(const ParameterLayout& layout, const ModelConfig& config, const WeightMap& map,
                   const std::string& where, float* weights);
 
 // Views of all parameters of a run, under their names.

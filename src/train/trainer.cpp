@@ -57,7 +57,7 @@ std::unique_ptr<FrozenWeights> base_of(const TrainingModel& model, ThreadPool& p
   return std::make_unique<FrozenWeights>(model.config, model.base, model.base_name, pool);
 }
 
-TrainingGraph graph_of(const LlamaConfig& config, const ParameterList& parameters, FrozenWeights* base,
+TrainingGraph graph_of(const ModelConfig& config, const ParameterList& parameters, FrozenWeights* base,
                        ThreadPool& pool, std::int64_t context) {
   if (base != nullptr)
     return TrainingGraph(config, *base, static_cast<const LoraLayout&>(parameters), pool, context);

@@ -37,7 +37,7 @@ struct TrainingProgress {
 
 // What a run starts from.
 struct TrainingModel {
-  LlamaConfig config;
+  ModelConfig config;
   bool tied = false;
   ModelFiles files;
   double initial_deviation = 0.02;  // of random starting weights (InitialWeights)

@@ -44,7 +44,7 @@ struct Everything : CaptureSink {
   }
 };
 
-CaptureSelection all_of(const LlamaConfig& config, std::int64_t tokens) {
+CaptureSelection all_of(const ModelConfig& config, std::int64_t tokens) {
   CaptureSelection all;
   for (std::int64_t i = 0; i < config.num_hidden_layers; ++i) all.layers.push_back(i);
   for (std::int64_t i = 0; i < config.num_attention_heads; ++i) all.heads.push_back(i);
@@ -62,7 +62,7 @@ struct Computation {
 // The logits of all tokens, with a capture at work where `kept` is given.
 std::vector<float> run(Engine& engine, const Computation& what, const CaptureSelection& chosen,
                        Everything* kept) {
-  const LlamaConfig& config = engine.model->config();
+  const ModelConfig& config = engine.model->config();
   const Intervention intervention = engine.intervention(what.intervention);
   const auto count = std::ssize(what.tokens);
   std::vector<CaptureSink*> sinks;
@@ -225,7 +225,7 @@ TEST_P(CaptureRuns, BeforeSumsToOneAndAfterIsScaledOnTheMask) {
 TEST_P(CaptureRuns, HaveTheMaskOfTheIntervention) {
   const Computation what = text();
   const auto two = engine(2);
-  const LlamaConfig& config = two->model->config();
+  const ModelConfig& config = two->model->config();
   const Rebalance rebalance(*parse_intervention(what.intervention).rebalance, config.num_hidden_layers,
                             config.num_attention_heads, 128);
   const CaptureSelection all = all_of(config, 75);
@@ -277,7 +277,7 @@ TEST_P(CaptureRuns, KeepChosenLayersHeadsAndQueriesAsTheyAreAmongAll) {
 TEST_P(CaptureRuns, DoNotDependOnTheBatch) {
   const Computation what = text();
   const auto two = engine(2);
-  const LlamaConfig& config = two->model->config();
+  const ModelConfig& config = two->model->config();
   const CaptureSelection all = all_of(config, 75);
   Everything alone(all, 75), beside(all, 75);
   run(*two, what, all, &alone);

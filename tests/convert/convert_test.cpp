@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "architecture/gguf_names.h"
 #include "base/text_file.h"
 #include "io/gguf_file.h"
 #include "io/gguf_model.h"
@@ -107,7 +108,7 @@ std::string convert(const Checkpoint& checkpoint, const std::filesystem::path& o
 
 // Logits of all of a few tokens.
 std::vector<float> logits_of(Checkpoint checkpoint) {
-  const LlamaConfig config = parse_config(checkpoint.config_json, checkpoint.config_source);
+  const ModelConfig config = parse_config(checkpoint.config_json, checkpoint.config_source);
   ThreadPool pool(1);
   Transformer model(config, std::make_shared<WeightMap>(std::move(checkpoint.weights)), "model", pool, 32);
   KvPool cache(config, kv_bytes(config, 64));
@@ -182,7 +183,7 @@ TEST(Convert, EveryTypeHoldsTheQuantisedValues) {
     const Checkpoint read = open_checkpoint(out / "m.gguf");
     for (const auto& [name, entry] : original.weights.entries()) {
       const TensorView& view = read.weights.find(name)->view;
-      ASSERT_EQ(view.dtype, stored_dtype(type, gguf_name(name), view.shape)) << name;
+      ASSERT_EQ(view.dtype, stored_dtype(type, gguf_name(TensorNames(), name), view.shape)) << name;
       const std::vector<float> values = to_f32(entry.view);
       std::vector<std::byte> expected(view.bytes());
       const std::int64_t row = view.shape.back();

@@ -9,8 +9,8 @@ namespace {
 
 using Ids = std::vector<std::int32_t>;
 
-LlamaConfig small_config() {
-  LlamaConfig config;
+ModelConfig small_config() {
+  ModelConfig config;
   config.num_hidden_layers = 1;
   config.num_key_value_heads = 1;
   config.head_dim = 8;
@@ -32,7 +32,7 @@ class PrefixCacheTest : public ::testing::Test {
     for (const std::int32_t block : blocks) pool.release(block);
     return blocks;
   }
-  LlamaConfig config = small_config();
+  ModelConfig config = small_config();
   KvPool pool{config, kv_bytes(config, 16 * kKeyBlock)};
   PrefixCache cache{pool};
 };

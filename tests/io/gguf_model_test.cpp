@@ -1,3 +1,4 @@
+#include "architecture/gguf_names.h"
 #include "io/gguf_model.h"
 
 #include <cstring>
@@ -57,14 +58,14 @@ TEST(GgufNames, BothWays) {
       {"blk.1.ffn_down.weight", "model.layers.1.mlp.down_proj.weight"},
       {"rope_freqs.weight", "model.rope_frequency_factors"}};
   for (const auto& [gguf, hugging_face] : pairs) {
-    EXPECT_EQ(hugging_face_name(gguf), hugging_face);
-    EXPECT_EQ(gguf_name(hugging_face), gguf);
+    EXPECT_EQ(hugging_face_name(TensorNames(), gguf), hugging_face);
+    EXPECT_EQ(gguf_name(TensorNames(), hugging_face), gguf);
   }
   for (const char* name : {"", "blk.", "blk.1", "blk..attn_q.weight", "blk.x.attn_q.weight", "blk.1.attn_q",
                            "blk.01.attn_q.weight", "output.scale", "model.embed_tokens.weight"}) {
-    EXPECT_EQ(hugging_face_name(name), "") << name;
+    EXPECT_EQ(hugging_face_name(TensorNames(), name), "") << name;
   }
-  EXPECT_EQ(gguf_name("model.layers.0.self_attn.rotary_emb.inv_freq"), "");
+  EXPECT_EQ(gguf_name(TensorNames(), "model.layers.0.self_attn.rotary_emb.inv_freq"), "");
 }
 
 TEST(GgufModel, ConfigFromMetadata) {

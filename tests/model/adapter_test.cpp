@@ -129,7 +129,7 @@ TEST(AdapterOfAnotherModel, IsRefusedWithTheTensorAndBothShapes) {
 // What PEFT says (tests/golden/adapters/make_goldens.py).
 TEST(AdapterBaseOfAModel, ModulesAreThoseOfTransformers) {
   const json golden = json::parse(read_text_file(testing::golden("adapters") / "configs.json"))["modules"];
-  LlamaConfig config;
+  ModelConfig config;
   config.num_hidden_layers = 12;
   WeightMap weights;
   for (int l = 0; l < 12; ++l)

@@ -1,4 +1,4 @@
-#include "model/config.h"
+#include "architecture/model_config.h"
 
 #include <algorithm>
 #include <utility>
@@ -14,7 +14,7 @@ using ::testing::HasSubstr;
 const std::string kSizes =
     R"("vocab_size":10,"hidden_size":8,"intermediate_size":16,"num_hidden_layers":2,"num_attention_heads":4)";
 
-LlamaConfig parse(const std::string& more) { return parse_config("{" + kSizes + more + "}", "config.json"); }
+ModelConfig parse(const std::string& more) { return parse_config("{" + kSizes + more + "}", "config.json"); }
 // The sizes with one key replaced or added.
 std::string with(const std::string& key, const std::string& value) {
   std::string text = "{" + kSizes + "}";
@@ -28,34 +28,34 @@ std::string error(const std::string& more) {
   return testing::error_of([&] { parse(more); });
 }
 
-TEST(LlamaConfig, HasHuggingFacesDefaults) {
-  const LlamaConfig c = parse("");
+TEST(ModelConfig, HasHuggingFacesDefaults) {
+  const ModelConfig c = parse("");
   EXPECT_EQ(c.num_key_value_heads, 4);
   EXPECT_EQ(c.head_dim, 2);
   EXPECT_EQ(c.max_position_embeddings, 2048);
-  EXPECT_FLOAT_EQ(c.rms_norm_eps, 1e-6f);
-  EXPECT_EQ(c.rope_theta, 10000);
-  EXPECT_EQ(c.rope_scaling.kind, RopeScaling::Kind::kNone);
+  EXPECT_FLOAT_EQ(c.norm_eps, 1e-6f);
+  EXPECT_EQ(c.rope.theta, 10000);
+  EXPECT_EQ(c.rope.scaling.kind, RopeScaling::Kind::kNone);
   EXPECT_FALSE(c.tie_word_embeddings);
 }
 
-TEST(LlamaConfig, ReadsRopeScalingUnderEveryName) {
-  EXPECT_EQ(parse(R"(,"rope_scaling":null)").rope_scaling.kind, RopeScaling::Kind::kNone);
-  EXPECT_EQ(parse(R"(,"rope_scaling":{"rope_type":"default"})").rope_scaling.kind, RopeScaling::Kind::kNone);
+TEST(ModelConfig, ReadsRopeScalingUnderEveryName) {
+  EXPECT_EQ(parse(R"(,"rope_scaling":null)").rope.scaling.kind, RopeScaling::Kind::kNone);
+  EXPECT_EQ(parse(R"(,"rope_scaling":{"rope_type":"default"})").rope.scaling.kind, RopeScaling::Kind::kNone);
   EXPECT_EQ(parse(R"(,"rope_scaling":{"type":"linear","factor":4})").context_length(), 8192);
-  const LlamaConfig dynamic = parse(R"(,"head_dim":8,"rope_scaling":{"rope_type":"dynamic","factor":2.5})");
-  EXPECT_EQ(dynamic.rope_scaling.kind, RopeScaling::Kind::kDynamic);
+  const ModelConfig dynamic = parse(R"(,"head_dim":8,"rope_scaling":{"rope_type":"dynamic","factor":2.5})");
+  EXPECT_EQ(dynamic.rope.scaling.kind, RopeScaling::Kind::kDynamic);
   EXPECT_EQ(dynamic.context_length(), 5120);
-  const LlamaConfig llama3 = parse(
+  const ModelConfig llama3 = parse(
       R"(,"max_position_embeddings":131072,"rope_parameters":{"rope_type":"llama3","rope_theta":500000,"factor":8,"low_freq_factor":1,
          "high_freq_factor":4,"original_max_position_embeddings":4096})");
-  EXPECT_EQ(llama3.rope_scaling.kind, RopeScaling::Kind::kLlama3);
-  EXPECT_EQ(llama3.rope_theta, 500000);
-  EXPECT_EQ(llama3.rope_scaling.original_max_position_embeddings, 4096);
+  EXPECT_EQ(llama3.rope.scaling.kind, RopeScaling::Kind::kLlama3);
+  EXPECT_EQ(llama3.rope.theta, 500000);
+  EXPECT_EQ(llama3.rope.scaling.original_max_position_embeddings, 4096);
   EXPECT_EQ(llama3.context_length(), 131072);
 }
 
-TEST(LlamaConfig, RefusesWhatItWouldComputeWrongly) {
+TEST(ModelConfig, RefusesWhatItWouldComputeWrongly) {
   EXPECT_THAT(
       error(R"(,"model_type":"qwen3")"),
       HasSubstr(
@@ -83,7 +83,7 @@ TEST(LlamaConfig, RefusesWhatItWouldComputeWrongly) {
   EXPECT_THAT(testing::error_of([] { parse_config("{}", "x"); }), HasSubstr("vocab_size, got none"));
 }
 
-TEST(LlamaConfig, NamesKeyExpectationAndValueOfAWrongType) {
+TEST(ModelConfig, NamesKeyExpectationAndValueOfAWrongType) {
   const std::vector<std::pair<std::string, std::vector<std::string>>> wrong = {
       {"a whole number from 1 to 2147483648",
        {"\"8\"", "8.5", "-8", "0", "true", "[8]", "{}", "1e99", "2147483649", "18446744073709551615"}},

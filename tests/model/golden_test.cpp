@@ -79,7 +79,7 @@ std::vector<GoldenCase> cases_with_mask() {
 TEST_P(GoldenMask, HasTheSpecificationsSize) {
   const GoldenCase& golden = GetParam();
   Engine engine(golden, 2);
-  const LlamaConfig& config = engine.model->config();
+  const ModelConfig& config = engine.model->config();
   const Rebalance rebalance(*parse_intervention(golden.intervention).rebalance, config.num_hidden_layers,
                             config.num_attention_heads, 512);
   KvSequence sequence(*engine.cache);

@@ -7,8 +7,8 @@
 namespace refocus {
 namespace {
 
-LlamaConfig small() {
-  LlamaConfig c;
+ModelConfig small() {
+  ModelConfig c;
   c.num_hidden_layers = 2;
   c.num_key_value_heads = 1;
   c.head_dim = 16;

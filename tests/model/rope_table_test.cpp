@@ -7,12 +7,12 @@
 namespace refocus {
 namespace {
 
-LlamaConfig config_with(RopeScaling::Kind kind) {
-  LlamaConfig config;
+ModelConfig config_with(RopeScaling::Kind kind) {
+  ModelConfig config;
   config.head_dim = 64;
-  config.rope_theta = 500000;
+  config.rope.theta = 500000;
   config.max_position_embeddings = 131072;
-  config.rope_scaling = {kind, 8, 1, 4, 8192};
+  config.rope.scaling = {kind, 8, 1, 4, 8192};
   return config;
 }
 
@@ -27,14 +27,14 @@ Angles angles_at(RopeTable table, std::int64_t position) {
 }
 
 TEST(RopeTable, FactorsDivideFrequencies) {
-  const LlamaConfig config = config_with(RopeScaling::Kind::kNone);
+  const ModelConfig config = config_with(RopeScaling::Kind::kNone);
   const std::vector<float> factors(32, 4.0f);
   EXPECT_EQ(angles_at(RopeTable(config, factors), 4000).sines, angles_at(RopeTable(config), 1000).sines);
 }
 
 TEST(RopeTable, Llama3FactorsAreItsScaling) {
-  const LlamaConfig scaled = config_with(RopeScaling::Kind::kLlama3);
-  const LlamaConfig plain = config_with(RopeScaling::Kind::kNone);
+  const ModelConfig scaled = config_with(RopeScaling::Kind::kLlama3);
+  const ModelConfig plain = config_with(RopeScaling::Kind::kNone);
   const std::vector<float> factors = llama3_frequency_factors(scaled);
   ASSERT_EQ(factors.size(), 32u);
   EXPECT_TRUE(llama3_frequency_factors(plain).empty());

@@ -13,7 +13,7 @@ using ::testing::HasSubstr;
 // A golden checkpoint whose tensors can be replaced, left out or added.
 struct Altered {
   Checkpoint checkpoint = open_checkpoint(testing::golden_engine() / "mha-f32");
-  LlamaConfig config = parse_config(checkpoint.config_json, "config.json");
+  ModelConfig config = parse_config(checkpoint.config_json, "config.json");
   std::map<std::string, WeightMap::Entry, std::less<>> entries{checkpoint.weights.entries()};
   std::vector<float> values;  // behind a replaced tensor
 
@@ -72,7 +72,7 @@ TEST(Weights, AMissingHeadIsAnErrorUnlessTied) {
           "[model] expected tensor lm_head.weight [101, 48], or tie_word_embeddings true in config.json, got "
           "neither; download the model with its output matrix"));
   altered.config.tie_word_embeddings = true;
-  const LlamaWeights tied = bind_weights(altered.config, *altered.map(), "model");
+  const ModelWeights tied = bind_weights(altered.config, *altered.map(), "model");
   EXPECT_EQ(tied.lm_head.data, tied.embed_tokens.data);
 }
 
@@ -188,9 +188,9 @@ TEST(Weights, RopeFactorsAreOptionalPositiveAndInsteadOfScaling) {
     EXPECT_THAT(altered.error(), HasSubstr("expected positive RoPE frequency factors"));
   }
   factors[1] = 2;
-  altered.config.rope_scaling.kind = RopeScaling::Kind::kLinear;
+  altered.config.rope.scaling.kind = RopeScaling::Kind::kLinear;
   EXPECT_THAT(altered.error(), HasSubstr("expected RoPE frequency factors or rope_scaling, got both"));
-  altered.config.rope_scaling.kind = RopeScaling::Kind::kNone;
+  altered.config.rope.scaling.kind = RopeScaling::Kind::kNone;
   add(altered.config.head_dim / 2 - 1);
   EXPECT_THAT(altered.error(), HasSubstr("model.rope_frequency_factors of shape"));
 }

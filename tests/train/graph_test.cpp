@@ -17,7 +17,7 @@ using nlohmann::json;
 struct Golden {
   std::filesystem::path path;
   Checkpoint checkpoint;
-  LlamaConfig config;
+  ModelConfig config;
   ParameterLayout layout;
   AlignedBuffer<float> weights, gradients;
   json run;

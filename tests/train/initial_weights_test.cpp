@@ -15,7 +15,7 @@ struct Columns {
   std::vector<double> mean, deviation;
 };
 
-Columns columns_of(const ParameterLayout& layout, const LlamaConfig& config, const InitialWeights& initial) {
+Columns columns_of(const ParameterLayout& layout, const ModelConfig& config, const InitialWeights& initial) {
   Columns out;
   out.weights.resize(static_cast<std::size_t>(layout.size()));
   initialise_weights(layout, initial, out.weights.data());
@@ -40,7 +40,7 @@ double root_mean_square(const std::vector<double>& values) {
 }
 
 TEST(InitialWeights, EmbeddingsShareAVectorOnlyWhereAskedTo) {
-  LlamaConfig config;
+  ModelConfig config;
   config.hidden_size = 64, config.intermediate_size = 96, config.num_hidden_layers = 1;
   config.num_attention_heads = config.num_key_value_heads = 2, config.head_dim = 32;
   config.vocab_size = 4000;

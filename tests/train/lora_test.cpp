@@ -28,7 +28,7 @@ std::vector<float> copy_of(const AlignedBuffer<float>& b) { return {b.data(), b.
 // A golden model, its adapter's factors in training's places, and the first batch.
 struct Golden {
   std::filesystem::path path;
-  LlamaConfig config;
+  ModelConfig config;
   std::shared_ptr<const WeightMap> base;
   json run, lora_run;
   LoraOptions options;
@@ -141,7 +141,7 @@ INSTANTIATE_TEST_SUITE_P(Models, Lora, ::testing::Values("gqa", "tied"),
 
 // Whole blocks, tails, and a matrix in the middle of its group.
 TEST(LoraProducts, AreTheirPlainTwins) {
-  LlamaConfig c;
+  ModelConfig c;
   c.hidden_size = 70;
   c.intermediate_size = 90;
   c.num_hidden_layers = 1;
@@ -201,7 +201,7 @@ TEST(LoraOptions, NamesAreCheckedAndRanksFit) {
   EXPECT_THAT(error_of([] { parse_lora_targets("q_proj,qproj"); }),
               HasSubstr("up_proj, down_proj, separated"));
   EXPECT_THAT(error_of([] { parse_lora_targets(""); }), HasSubstr("got ''"));
-  LlamaConfig c;
+  ModelConfig c;
   c.hidden_size = 32, c.intermediate_size = 48, c.num_hidden_layers = 1;
   c.num_attention_heads = 4, c.num_key_value_heads = 2, c.head_dim = 8;
   EXPECT_THAT(error_of([&] {

@@ -118,7 +118,7 @@ std::int64_t Question::length() const {
 }
 
 Plan make_plan(const EvalModel& model, const EvalSettings& settings) {
-  const LlamaConfig& config = model.transformer.config();
+  const ModelConfig& config = model.transformer.config();
   Plan plan;
   plan.context = settings.context > 0 ? settings.context : config.context_length();
   plan.arms = plan_arms(settings, config.num_hidden_layers);

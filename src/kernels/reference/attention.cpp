@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "kernels/matmul.h"
@@ -38,11 +39,19 @@ void one_row(const AttentionShape& shape, const AttentionHooks& hooks, const KvH
     for (std::int64_t d = 0; d < shape.head_dim; ++d) dot += q[d] * kv.key(static_cast<std::int64_t>(j), d);
     scores[j] = static_cast<float>(dot * shape.scale);
   }
+  if (shape.softcap > 0) {
+    for (float& s : scores) s = static_cast<float>(shape.softcap * std::tanh(double{s} / shape.softcap));
+  }
   if (hooks.bias != nullptr) hooks.bias(hooks.context, at, 0, scores);
-  const float max = *std::max_element(scores.begin(), scores.end());
+  for (std::int64_t j = 0; j < shape.first_key(at.position); ++j) {
+    scores[static_cast<std::size_t>(j)] = -std::numeric_limits<float>::infinity();
+  }
+  float max = *std::max_element(scores.begin(), scores.end());
+  if (shape.sinks != nullptr) max = std::max(max, shape.sinks[at.head]);
   std::vector<double> weights(keys);
   double sum = 0;
   for (std::size_t j = 0; j < keys; ++j) sum += weights[j] = std::exp(double{scores[j]} - max);
+  if (shape.sinks != nullptr) sum += std::exp(double{shape.sinks[at.head]} - max);
   const std::vector<float> unscaled(weights.begin(), weights.end());
   for (double& w : weights) w /= sum;
   const SoftmaxRow row{at, unscaled, static_cast<float>(sum)};

@@ -7,6 +7,7 @@
 #include "kernels/attention.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <limits>
 
@@ -136,33 +137,51 @@ void rewrite_row(Query& query, const AttentionHooks& hooks) {
   }
 }
 
-// Turns a row of scores into exp(score - max), with its sum, and lets the hooks change both.
-void softmax_row(Query& query, const AttentionHooks& hooks) {
+void cap_scores(float* scores, std::int64_t begin, std::int64_t end, float cap) {
+  const D d;
+  const V c = hn::Set(d, cap);
+  for (std::int64_t j = begin; j < end; j += REFOCUS_LANES) {
+    hn::StoreU(hn::Mul(c, tanh(d, hn::Div(hn::LoadU(d, scores + j), c))), d, scores + j);
+  }
+}
+
+// Turns a row of scores into exp(score - max), with its sum, and lets the hooks change both. The tile's scores begin at
+// key `tile_begin`, a block's first; what the query does not see becomes 0, from key 0 on where hooks look.
+void softmax_row(Query& query, const AttentionShape& shape, std::int64_t tile_begin, const AttentionHooks& hooks) {
   const D d;
   const std::int64_t keys = query.at.position + 1, size = (keys + kKeyBlock - 1) / kKeyBlock * kKeyBlock;
+  const std::int64_t first_key = shape.first_key(query.at.position), begin = first_key / kKeyBlock * kKeyBlock;
   float* weights = query.weights;
+  if (shape.softcap > 0) cap_scores(weights, begin, size, shape.softcap);
   if (hooks.bias != nullptr) {
-    for (std::int64_t first = 0; first < keys; first += kKeyBlock) {
+    for (std::int64_t first = begin; first < keys; first += kKeyBlock) {
       const std::int64_t count = std::min(kKeyBlock, keys - first);
       hooks.bias(hooks.context, query.at, first, {weights + first, static_cast<std::size_t>(count)});
     }
   }
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   std::fill(weights + keys, weights + size, -kInfinity);
+  if (first_key > 0) {
+    const bool watched = hooks.rewrite != nullptr || hooks.observe != nullptr;
+    std::fill(weights + (watched ? 0 : tile_begin), weights + begin, 0.0f);
+    std::fill(weights + begin, weights + first_key, -kInfinity);
+  }
   V max = hn::Set(d, -kInfinity);
-  for (std::int64_t j = 0; j < size; j += REFOCUS_LANES) max = hn::Max(max, hn::LoadU(d, weights + j));
-  const float largest = hn::GetLane(hn::MaxOfLanes(d, max));
+  for (std::int64_t j = begin; j < size; j += REFOCUS_LANES) max = hn::Max(max, hn::LoadU(d, weights + j));
+  float largest = hn::GetLane(hn::MaxOfLanes(d, max));
+  if (shape.sinks != nullptr) largest = std::max(largest, shape.sinks[query.at.head]);
   if (largest == -kInfinity) {  // every key is biased away
-    std::fill_n(weights, size, 0.0f);
+    std::fill(weights + begin, weights + size, 0.0f);
     query.sum = 0;
   } else {
     V sum = hn::Zero(d);
-    for (std::int64_t j = 0; j < size; j += REFOCUS_LANES) {
+    for (std::int64_t j = begin; j < size; j += REFOCUS_LANES) {
       const V w = exp_of_nonpositive(d, hn::Sub(hn::LoadU(d, weights + j), hn::Set(d, largest)));
       hn::StoreU(w, d, weights + j);
       sum = hn::Add(sum, w);
     }
     query.sum = hn::GetLane(hn::SumOfLanes(d, sum));
+    if (shape.sinks != nullptr) query.sum += std::exp(shape.sinks[query.at.head] - largest);
   }
   if (hooks.rewrite != nullptr || hooks.observe != nullptr) rewrite_row(query, hooks);
 }
@@ -263,7 +282,8 @@ void run_typed(const AttentionTask& task) {
       for (std::int64_t d = 0; d < shape.head_dim; ++d) q[d * rows + r] = queries[i + r].q[d];
     }
   });
-  for (std::int64_t key = 0; key < keys; key += kKeyBlock) {
+  const std::int64_t tile_begin = shape.first_key(queries[0].at.position) / kKeyBlock * kKeyBlock;
+  for (std::int64_t key = tile_begin; key < keys; key += kKeyBlock) {
     for_groups(count, [&](std::int64_t i, auto rows) HWY_ATTR {
       if (queries[i + rows - 1].at.position < key) return;
       block_scores<rows>(queries + i, transposed + i * shape.head_dim, block(key), shape.head_dim,
@@ -271,10 +291,10 @@ void run_typed(const AttentionTask& task) {
     });
   }
   for (std::int64_t i = 0; i < count; ++i) {
-    softmax_row(queries[i], sequence.hooks);
+    softmax_row(queries[i], shape, tile_begin, sequence.hooks);
     std::fill_n(queries[i].sums, stride, 0.0f);
   }
-  for (std::int64_t key = 0; key < keys; key += kSpan * kKeyBlock) {
+  for (std::int64_t key = tile_begin; key < keys; key += kSpan * kKeyBlock) {
     const std::int64_t end = std::min(keys, key + kSpan * kKeyBlock);
     Values<T> values{{}, key, stride};
     for (std::int64_t at = key; at < end; at += kKeyBlock) {

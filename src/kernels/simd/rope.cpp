@@ -12,10 +12,10 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 template <bool kBack>
 HWY_INLINE void turn(float* x, std::int64_t heads, std::int64_t head_dim, const float* cosines,
-                     const float* sines) {
+                     const float* sines, std::int64_t rotary) {
   const hn::CappedTag<float, 16> d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  const std::int64_t half = head_dim / 2;
+  const std::int64_t half = (rotary > 0 ? rotary : head_dim) / 2;
   for (std::int64_t h = 0; h < heads; ++h, x += head_dim) {
     std::int64_t i = 0;
     for (; i + lanes <= half; i += lanes) {
@@ -33,12 +33,13 @@ HWY_INLINE void turn(float* x, std::int64_t heads, std::int64_t head_dim, const 
   }
 }
 
-void rope(float* x, std::int64_t heads, std::int64_t head_dim, const float* cosines, const float* sines) {
-  turn<false>(x, heads, head_dim, cosines, sines);
+void rope(float* x, std::int64_t heads, std::int64_t head_dim, const float* cosines, const float* sines,
+          std::int64_t rotary) {
+  turn<false>(x, heads, head_dim, cosines, sines, rotary);
 }
 void rope_backward(float* dx, std::int64_t heads, std::int64_t head_dim, const float* cosines,
-                   const float* sines) {
-  turn<true>(dx, heads, head_dim, cosines, sines);
+                   const float* sines, std::int64_t rotary) {
+  turn<true>(dx, heads, head_dim, cosines, sines, rotary);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -51,12 +52,13 @@ namespace {
 HWY_EXPORT(rope);
 HWY_EXPORT(rope_backward);
 }  // namespace
-void rope(float* x, std::int64_t heads, std::int64_t head_dim, const float* cosines, const float* sines) {
-  HWY_DYNAMIC_DISPATCH(rope)(x, heads, head_dim, cosines, sines);
+void rope(float* x, std::int64_t heads, std::int64_t head_dim, const float* cosines, const float* sines,
+          std::int64_t rotary) {
+  HWY_DYNAMIC_DISPATCH(rope)(x, heads, head_dim, cosines, sines, rotary);
 }
 void rope_backward(float* dx, std::int64_t heads, std::int64_t head_dim, const float* cosines,
-                   const float* sines) {
-  HWY_DYNAMIC_DISPATCH(rope_backward)(dx, heads, head_dim, cosines, sines);
+                   const float* sines, std::int64_t rotary) {
+  HWY_DYNAMIC_DISPATCH(rope_backward)(dx, heads, head_dim, cosines, sines, rotary);
 }
 }  // namespace refocus
 #endif

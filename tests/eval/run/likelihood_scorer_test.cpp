@@ -45,7 +45,7 @@ std::vector<LikelihoodRequest> mixed_requests() {
 std::vector<OptionLikelihood> plain(Engine& engine, const LikelihoodRequest& request) {
   std::vector<OptionLikelihood> out;
   const auto vocab = static_cast<std::size_t>(engine.model->config().vocab_size);
-  const LlamaConfig& config = engine.model->config();
+  const ModelConfig& config = engine.model->config();
   for (const Ids& option : request.options) {
     const Intervention hooks(request.intervention, config.num_hidden_layers, config.num_attention_heads,
                              engine.model->max_rows());

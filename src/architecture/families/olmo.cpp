@@ -1,0 +1,83 @@
+// OLMo 1 to 3 and OLMoE.
+#include <array>
+
+#include "architecture/families.h"
+#include "architecture/rope_settings.h"
+
+namespace refocus {
+
+namespace {
+
+float clip_of(const ConfigFields& fields) {
+  return static_cast<float>(fields.optional_positive({"clip_qkv"}).value_or(0));
+}
+
+// Norms without weights.
+void read_olmo(const ConfigFields& fields) {
+  fields.config().norm = NormKind::kLayer;
+  read_common(fields, {});
+  ModelConfig& c = fields.config();
+  c.norm_eps = 1e-5f;
+  c.norm_weights = false;
+  c.clip_qkv = clip_of(fields);
+  read_attention_bias(fields);
+  read_rope(fields, {});
+}
+
+void read_post_norms(const ConfigFields& fields) {
+  read_common(fields, {.eps = 1e-5});
+  read_attention_bias(fields);
+  ModelConfig& c = fields.config();
+  c.placement = Placement::kPost;
+  c.qk_norm = QkNorm::kFull;
+}
+
+void read_olmo2(const ConfigFields& fields) {
+  read_post_norms(fields);
+  read_rope(fields, {});
+}
+
+void read_olmo3(const ConfigFields& fields) {
+  read_post_norms(fields);
+  read_rope_by_kind(fields, 5e5, 5e5, nullptr);
+  read_layer_types(fields, read_window(fields, 4096), [](std::int64_t l) { return (l + 1) % 4 != 0; });
+  ModelConfig& c = fields.config();
+  for (std::int64_t l = 0; l < c.num_hidden_layers; ++l) {
+    if (layer_of(c, l).window > 0) layer_of(c, l).rope = LayerConfig::Rope::kLocal;
+  }
+}
+
+void read_olmoe(const ConfigFields& fields) {
+  read_common(fields, {.context = 4096, .eps = 1e-5});
+  read_attention_bias(fields);
+  read_rope(fields, {});
+  ModelConfig& c = fields.config();
+  c.qk_norm = QkNorm::kFull;
+  c.clip_qkv = clip_of(fields);
+  c.experts.count = fields.size_or({"num_experts", "num_local_experts"}, 64);
+  c.experts.per_token = fields.size_or({"num_experts_per_tok"}, 8);
+  c.experts.intermediate_size = c.intermediate_size;
+  c.experts.renormalise = fields.flag_or({"norm_topk_prob"}, false);
+  for (std::int64_t l = 0; l < c.num_hidden_layers; ++l) layer_of(c, l).experts = true;
+}
+
+constexpr TensorNames post_names(std::string_view gguf) {
+  return {.attention_norm = "",
+          .attention_output_norm = "post_attention_layernorm",
+          .mlp_norm = "",
+          .mlp_output_norm = "post_feedforward_layernorm",
+          .gguf = gguf};
+}
+
+const std::array<Family, 4> kOlmoFamilies = {{
+    {"olmo2", read_olmo2, post_names("olmo2")},
+    {"olmo3", read_olmo3, post_names("")},
+    {"olmoe", read_olmoe, {.router = "mlp.gate", .experts = "mlp.experts.{}.", .gguf = "olmoe"}},
+    {"olmo", read_olmo, {.gguf = "olmo", .gguf_paired_rows = true}},
+}};
+
+}  // namespace
+
+std::span<const Family> olmo_families() { return kOlmoFamilies; }
+
+}  // namespace refocus

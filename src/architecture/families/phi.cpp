@@ -1,0 +1,46 @@
+// Phi-3, 3.5, 4 and 4-mini (fused projections, longrope, partial rotation), and Phi-1, 1.5 and 2.
+#include <array>
+
+#include "architecture/families.h"
+#include "architecture/rope_settings.h"
+
+namespace refocus {
+
+namespace {
+
+void read_phi3(const ConfigFields& fields) {
+  read_common(fields, {.context = 4096, .eps = 1e-5});
+  read_rope(fields, {.partial = true});
+  set_windows(fields.config(), read_window(fields, std::nullopt));
+}
+
+void read_phi(const ConfigFields& fields) {
+  ModelConfig& c = fields.config();
+  c.norm = NormKind::kLayer;
+  read_common(fields, {.activation = Activation::kGeluTanh});
+  read_eps(fields, {"layer_norm_eps"}, 1e-5);
+  c.placement = Placement::kParallel;
+  c.mlp = MlpKind::kPlain;
+  c.bias = {true, true, true, true};
+  if (fields.flag_or({"qk_layernorm"}, false)) fields.refuse("qk_layernorm", "false", "use another model");
+  read_rope(fields, {.rotary_fraction = 0.5, .partial = true});
+}
+
+const std::array<Family, 2> kPhiFamilies = {{
+    {"phi3", read_phi3, {.qkv = "self_attn.qkv_proj", .gate_up = "mlp.gate_up_proj", .gguf = "phi3"}},
+    {"phi",
+     read_phi,
+     {.final_norm = "model.final_layernorm",
+      .o = "self_attn.dense",
+      .mlp_norm = "",
+      .gate = "",
+      .up = "mlp.fc1",
+      .down = "mlp.fc2",
+      .gguf = "phi2"}},
+}};
+
+}  // namespace
+
+std::span<const Family> phi_families() { return kPhiFamilies; }
+
+}  // namespace refocus
