@@ -1,6 +1,6 @@
 // A GGUF file: its structure, the configuration made from it, its tensors and its tokenizer.
-#include "io/checkpoint.h"
 #include "architecture/model_config.h"
+#include "io/checkpoint.h"
 #include "target.h"
 #include "tokenizer/stored_tokenizer.h"
 #include "weights.h"

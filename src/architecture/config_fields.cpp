@@ -31,7 +31,8 @@ const json* ConfigFields::find(Keys keys, const char*& key) const {
     const json* value = find(name);
     if (value == nullptr) continue;
     if (found != nullptr && *found != *value) {
-      refuse(name, fmt::format("{} as {} says", printable(json_text(*found), 40), path(key)), "correct one of the two");
+      refuse(name, fmt::format("{} as {} says", printable(json_text(*found), 40), path(key)),
+             "correct one of the two");
     }
     if (found == nullptr) key = name;
     found = value;
@@ -68,7 +69,9 @@ void ConfigFields::fact(std::string name, std::string value, std::string source)
   config_.facts.push_back({std::move(name), std::move(value), std::move(source)});
 }
 
-void ConfigFields::read(const char* key, const std::string& value) const { fact(path(key), value, "the file"); }
+void ConfigFields::read(const char* key, const std::string& value) const {
+  fact(path(key), value, "the file");
+}
 
 void ConfigFields::assumed(Keys keys, const std::string& value) const {
   fact(path(*keys.begin()), value, "default of " + config_.model_type);
@@ -112,7 +115,8 @@ std::int64_t ConfigFields::size_or(Keys keys, std::int64_t fallback) const {
 }
 
 double ConfigFields::as_positive(const char* key, const json* value) const {
-  if (value == nullptr || !value->is_number() || !(value->get<double>() > 0) || !std::isfinite(value->get<double>())) {
+  if (value == nullptr || !value->is_number() || !(value->get<double>() > 0) ||
+      !std::isfinite(value->get<double>())) {
     refuse(key, "a positive number");
   }
   const auto x = value->get<double>();
@@ -198,7 +202,8 @@ std::optional<std::vector<std::int64_t>> ConfigFields::integer_list(const char* 
       out.push_back(item.get<bool>() ? 1 : 0);
       continue;
     }
-    if (!item.is_number_integer() || item > json(INT32_MAX) || item < json(0)) refuse(key, "a list of whole numbers");
+    if (!item.is_number_integer() || item > json(INT32_MAX) || item < json(0))
+      refuse(key, "a list of whole numbers");
     out.push_back(item.get<std::int64_t>());
   }
   return out;

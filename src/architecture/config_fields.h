@@ -15,11 +15,12 @@
 
 namespace refocus {
 
-// A setting's names, the usual one first: {"hidden_size", "n_embd"}. Where a file has several, they must agree.
+// A setting's names, the usual one first: {"hidden_size", "n_embd"}. Where a file has several, they must
+// agree.
 using Keys = std::initializer_list<const char*>;
 
-// One JSON object's settings. null counts as absent, as in transformers. Every read writes a fact to the config; every
-// message names the file and the key. The object must outlive this.
+// One JSON object's settings. null counts as absent, as in transformers. Every read writes a fact to the
+// config; every message names the file and the key. The object must outlive this.
 class ConfigFields {
  public:
   ConfigFields(const nlohmann::json& object, std::string where, ModelConfig& config, std::string inside = "");
@@ -63,8 +64,8 @@ class ConfigFields {
   const nlohmann::json* find(const char* key) const;
   // The value under the first of the names that is there, or null.
   const nlohmann::json* find(Keys keys, const char*& key) const;
-  void read(const char* key, const std::string& value) const;      // a fact from the file
-  void assumed(Keys keys, const std::string& value) const;         // a fact that the file does not state
+  void read(const char* key, const std::string& value) const;  // a fact from the file
+  void assumed(Keys keys, const std::string& value) const;     // a fact that the file does not state
   std::string path(const char* key) const;
   std::int64_t as_size(const char* key, const nlohmann::json* value) const;
   double as_positive(const char* key, const nlohmann::json* value) const;

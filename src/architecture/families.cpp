@@ -1,7 +1,7 @@
 #include "architecture/families.h"
 
-#include <algorithm>
 #include <fmt/ranges.h>
+#include <algorithm>
 
 #include <array>
 
@@ -13,8 +13,9 @@ namespace {
 
 std::vector<Family> all_families() {
   std::vector<Family> all;
-  for (const auto& group : {llama_families(), mistral_families(), qwen_families(), gemma_families(), olmo_families(),
-                            phi_families(), gpt_families(), interleaved_families(), layer_norm_families()}) {
+  for (const auto& group :
+       {llama_families(), mistral_families(), qwen_families(), gemma_families(), olmo_families(),
+        phi_families(), gpt_families(), interleaved_families(), layer_norm_families()}) {
     all.insert(all.end(), group.begin(), group.end());
   }
   return all;
@@ -24,11 +25,13 @@ struct ActivationName {
   std::string_view name;
   Activation activation;
 };
-constexpr ActivationName kActivations[] = {
-    {"silu", Activation::kSilu},         {"swish", Activation::kSilu},
-    {"gelu", Activation::kGelu},         {"gelu_new", Activation::kGeluTanh},
-    {"gelu_pytorch_tanh", Activation::kGeluTanh}, {"relu", Activation::kRelu},
-    {"relu2", Activation::kReluSquared}};
+constexpr ActivationName kActivations[] = {{"silu", Activation::kSilu},
+                                           {"swish", Activation::kSilu},
+                                           {"gelu", Activation::kGelu},
+                                           {"gelu_new", Activation::kGeluTanh},
+                                           {"gelu_pytorch_tanh", Activation::kGeluTanh},
+                                           {"relu", Activation::kRelu},
+                                           {"relu2", Activation::kReluSquared}};
 
 std::string activation_name(Activation activation) {
   for (const ActivationName& known : kActivations) {
@@ -40,7 +43,12 @@ std::string activation_name(Activation activation) {
 void check_heads(const ConfigFields& fields) {
   const ModelConfig& c = fields.config();
   if (c.num_attention_heads % c.num_key_value_heads != 0) {
-    fields.refuse("num_key_value_heads", fmt::format("a divisor of num_attention_heads ({})", c.num_attention_heads));
+    throw input_error(
+        fields.where(),
+        "expected a divisor of num_attention_heads ({}) for num_key_value_heads, got {}{}; correct the file, "
+        "or download it again",
+        c.num_attention_heads, c.num_key_value_heads,
+        fields.has("num_key_value_heads") ? "" : ", the family's default");
   }
   if (c.head_dim % 2 != 0) {
     throw input_error(fields.where(), "expected an even head_dim, got {}; use another model", c.head_dim);
@@ -82,16 +90,19 @@ void read_common(const ConfigFields& fields, const SizeDefaults& defaults) {
   const bool all_heads = defaults.kv_heads == 0 || fields.states("num_key_value_heads");
   c.num_key_value_heads =
       fields.size_or({"num_key_value_heads"}, all_heads ? c.num_attention_heads : defaults.kv_heads);
-  c.intermediate_size = fields.any({"n_embd"}) ? fields.size_or({"intermediate_size", "n_inner"}, 4 * c.hidden_size)
-                                               : fields.size({"intermediate_size"});
+  c.intermediate_size = fields.any({"n_embd"})
+                            ? fields.size_or({"intermediate_size", "n_inner"}, 4 * c.hidden_size)
+                            : fields.size({"intermediate_size"});
   const bool own_dim = defaults.head_dim > 0 && !fields.states("head_dim");
   if (!own_dim && !fields.has("head_dim") && c.hidden_size % c.num_attention_heads != 0) {
-    fields.refuse("hidden_size",
-                  fmt::format("a multiple of num_attention_heads ({}) beside no head_dim", c.num_attention_heads));
+    fields.refuse("hidden_size", fmt::format("a multiple of num_attention_heads ({}) beside no head_dim",
+                                             c.num_attention_heads));
   }
-  c.head_dim = fields.size_or({"head_dim"}, own_dim ? defaults.head_dim : c.hidden_size / c.num_attention_heads);
+  c.head_dim =
+      fields.size_or({"head_dim"}, own_dim ? defaults.head_dim : c.hidden_size / c.num_attention_heads);
   c.max_position_embeddings = fields.size_or({"max_position_embeddings", "n_positions"}, defaults.context);
-  if (fields.any({"rms_norm_eps"}) || !fields.any({"layer_norm_eps", "layer_norm_epsilon", "norm_eps", "norm_epsilon"}) ||
+  if (fields.any({"rms_norm_eps"}) ||
+      !fields.any({"layer_norm_eps", "layer_norm_epsilon", "norm_eps", "norm_epsilon"}) ||
       c.norm == NormKind::kRms) {
     if (c.norm == NormKind::kRms) read_eps(fields, {"rms_norm_eps"}, defaults.eps);
   }
@@ -152,7 +163,10 @@ void read_layer_types(const ConfigFields& fields, std::optional<std::int64_t> wi
     if (types) {
       const std::string& type = (*types)[static_cast<std::size_t>(l)];
       if (type != "full_attention" && type != "sliding_attention") {
-        throw input_error(fields.where(), "expected full_attention or sliding_attention in layer_types, got '{}'; use another model", printable(type, 40));
+        throw input_error(
+            fields.where(),
+            "expected full_attention or sliding_attention in layer_types, got '{}'; use another model",
+            printable(type, 40));
       }
       is_sliding = type == "sliding_attention";
     }
@@ -161,7 +175,8 @@ void read_layer_types(const ConfigFields& fields, std::optional<std::int64_t> wi
     layer_of(c, l).window = *window;
     ++windowed;
   }
-  fields.fact("layer_types", fmt::format("{} of {} layers within a window", windowed, c.num_hidden_layers), types ? "the file" : "default of " + c.model_type);
+  fields.fact("layer_types", fmt::format("{} of {} layers within a window", windowed, c.num_hidden_layers),
+              types ? "the file" : "default of " + c.model_type);
 }
 
 }  // namespace refocus

@@ -1,5 +1,5 @@
-// The families of models that are read: for each a function from its config.json to named features (model_config.h),
-// and the names of its tensors. docs/models.md says how to add one.
+// The families of models that are read: for each a function from its config.json to named features
+// (model_config.h), and the names of its tensors. docs/models.md says how to add one.
 #pragma once
 
 #include <functional>
@@ -12,7 +12,7 @@
 namespace refocus {
 
 struct Family {
-  std::string_view model_type;           // of config.json
+  std::string_view model_type;               // of config.json
   void (*read)(const ConfigFields& fields);  // fills fields.config(), whose model_type and names are set
   TensorNames names;
 };

@@ -74,7 +74,8 @@ std::string translated(const std::vector<NamePair>& pairs, bool from_gguf, std::
     const std::string_view from = from_gguf ? pair.gguf : std::string_view(pair.hugging_face);
     const std::string_view to = from_gguf ? std::string_view(pair.hugging_face) : pair.gguf;
     if (pair.gguf == "attn_sinks") {
-      if (name == (from_gguf ? "attn_sinks.weight" : from)) return std::string(from_gguf ? to : "attn_sinks.weight");
+      if (name == (from_gguf ? "attn_sinks.weight" : from))
+        return std::string(from_gguf ? to : "attn_sinks.weight");
       continue;
     }
     for (const std::string_view suffix : kSuffixes) {
@@ -116,7 +117,8 @@ std::string hugging_face_name(const TensorNames& names, std::string_view name) {
 std::string gguf_name(const TensorNames& names, std::string_view name) {
   if (name == kRopeFactorsName) return std::string(kGgufRopeFactorsName);
   const std::size_t hole = names.layer.find("{}");
-  if (!name.starts_with(names.layer.substr(0, hole))) return translated(global_names(names), /*from_gguf=*/false, name);
+  if (!name.starts_with(names.layer.substr(0, hole)))
+    return translated(global_names(names), /*from_gguf=*/false, name);
   const std::string_view rest = name.substr(hole);
   const std::size_t dot = rest.find('.');
   if (dot == std::string_view::npos || dot == 0) return "";

@@ -1,7 +1,8 @@
 // What a model computes, as a list of named features: the one place to see them all.
 //
-// A family (families.h) fills this from its config.json; the layer loop (model/transformer.h) reads nothing else, and
-// knows no family by name. Whatever is not set has LLaMA's value. Names are those of Hugging Face's configs.
+// A family (families.h) fills this from its config.json; the layer loop (model/transformer.h) reads nothing
+// else, and knows no family by name. Whatever is not set has LLaMA's value. Names are those of Hugging Face's
+// configs.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +16,8 @@ namespace refocus {
 
 enum class NormKind {
   kRms,    // y = x / sqrt(mean(x^2) + eps) * w                      (Zhang & Sennrich 2019)
-  kLayer,  // y = (x - mean(x)) / sqrt(var(x) + eps) * w + b         (Ba et al. 2016), w and b where the file has them
+  kLayer,  // y = (x - mean(x)) / sqrt(var(x) + eps) * w + b         (Ba et al. 2016), w and b where the file
+           // has them
 };
 
 // Where the norms of a layer stand; f is attention, then the MLP.
@@ -47,7 +49,8 @@ enum class Activation {
 enum class MlpKind {
   kGated,         // act(gate(x)) * up(x)
   kPlain,         // act(up(x))
-  kClampedGated,  // (up' + 1) * gate' / (1 + exp(-1.702 gate')), gate' = min(gate, 7), up' = clamp(up, -7, 7)   gpt-oss
+  kClampedGated,  // (up' + 1) * gate' / (1 + exp(-1.702 gate')), gate' = min(gate, 7), up' = clamp(up, -7, 7)
+                  // gpt-oss
 };
 
 struct RopeScaling {
@@ -56,10 +59,10 @@ struct RopeScaling {
   double factor = 1;
   double low_freq_factor = 1, high_freq_factor = 4;  // llama3 only
   double original_max_position_embeddings = 8192;    // llama3, yarn and longrope
-  double beta_fast = 32, beta_slow = 1;              // yarn: turns within the original length (Peng et al. 2023)
-  bool truncate = true;                              // yarn: whether its range is rounded to whole dimensions
-  double attention_factor = 1;                       // yarn and longrope: on cosines and sines
-  std::vector<double> short_factor, long_factor;     // longrope, [rotary_dim / 2] each (Ding et al. 2024)
+  double beta_fast = 32, beta_slow = 1;           // yarn: turns within the original length (Peng et al. 2023)
+  bool truncate = true;                           // yarn: whether its range is rounded to whole dimensions
+  double attention_factor = 1;                    // yarn and longrope: on cosines and sines
+  std::vector<double> short_factor, long_factor;  // longrope, [rotary_dim / 2] each (Ding et al. 2024)
 };
 
 // One way to turn queries and keys by position (Su et al. 2021).
@@ -85,9 +88,10 @@ struct ExpertConfig {
   std::int64_t per_token = 0;  // of them that a token goes through
   std::int64_t intermediate_size = 0;
   Scores scores = Scores::kSoftmax;
-  bool renormalise = false;                 // the taken scores so that they sum to 1
-  std::int64_t shared_intermediate_size = 0;  // of an expert that all tokens go through, behind a sigmoid gate; 0: none
-  bool fused = false;                       // how the file has them: see TensorNames::experts
+  bool renormalise = false;  // the taken scores so that they sum to 1
+  std::int64_t shared_intermediate_size =
+      0;               // of an expert that all tokens go through, behind a sigmoid gate; 0: none
+  bool fused = false;  // how the file has them: see TensorNames::experts
 };
 
 // Whether linear layers have biases; nothing: as the file has them (GGUF files say nothing about it).
@@ -124,12 +128,12 @@ struct ModelConfig {
   RopeConfig rope;
   std::optional<RopeConfig> local_rope;  // of layers with LayerConfig::Rope::kLocal
   std::int64_t rotary_dim = 0;           // of head_dim, from its beginning, that are turned; 0: all
-  bool interleaved_rope = false;         // files have pairs in adjacent rows, but for GGUF's where it says otherwise
-  bool learned_positions = false;        // added to the embeddings; none beyond max_position_embeddings
+  bool interleaved_rope = false;  // files have pairs in adjacent rows, but for GGUF's where it says otherwise
+  bool learned_positions = false;  // added to the embeddings; none beyond max_position_embeddings
 
-  float attention_scale = 0;    // on q . k; 0: 1 / sqrt(head_dim)
-  float attention_softcap = 0;  // c tanh(s / c) on scores s; 0: none
-  float clip_qkv = 0;           // queries, keys and values within [-c, c]; 0: any
+  float attention_scale = 0;     // on q . k; 0: 1 / sqrt(head_dim)
+  float attention_softcap = 0;   // c tanh(s / c) on scores s; 0: none
+  float clip_qkv = 0;            // queries, keys and values within [-c, c]; 0: any
   bool attention_sinks = false;  // exp(sink of the head) in the sum of softmax
 
   MlpKind mlp = MlpKind::kGated;
@@ -144,7 +148,8 @@ struct ModelConfig {
   std::vector<LayerConfig> layers;  // [num_hidden_layers], or none where all are as LLaMA's
   TensorNames names;
   std::vector<ConfigFact> facts;
-  std::vector<std::string> warnings;  // one line each: where two places of the config differ and which was taken
+  std::vector<std::string>
+      warnings;  // one line each: where two places of the config differ and which was taken
 
   const LayerConfig& layer(std::int64_t l) const {
     static const LayerConfig kPlain;
@@ -152,16 +157,16 @@ struct ModelConfig {
   }
   std::int64_t rotary() const { return rotary_dim > 0 ? rotary_dim : head_dim; }
 
-  // Tokens the model was made for: max_position_embeddings, or the original length times the factor of a scaling
-  // that stretches it.
+  // Tokens the model was made for: max_position_embeddings, or the original length times the factor of a
+  // scaling that stretches it.
   std::int64_t context_length() const;
 };
 
 // Whether the layer loop is LLaMA's: what training and merging know how to do beyond is said where they are.
 std::string unlike_llama(const ModelConfig& config);
 
-// Reads config.json's text; `where` names it in messages. InputError for a model_type that is not read (the message
-// lists those that are), sizes that do not fit together, or settings that contradict each other.
+// Reads config.json's text; `where` names it in messages. InputError for a model_type that is not read (the
+// message lists those that are), sizes that do not fit together, or settings that contradict each other.
 ModelConfig parse_config(std::string_view json, const std::string& where);
 
 }  // namespace refocus

@@ -21,28 +21,42 @@ void check_model_type(const ConfigFields& fields, const json& object) {
   fields.refuse("model_type", "one of " + family_list(), "use a model of one of these families");
 }
 
-// Settings that change what a model computes and that are not read for every family: where one stands in a config whose
-// family does not read it, transformers passes over it, and so does this program, with a word.
+// Settings that change what a model computes and that are not read for every family: where one stands in a
+// config whose family does not read it, transformers passes over it, and so does this program, with a word.
 void warn_of_unread(const ConfigFields& fields, const json& object) {
   struct Setting {
     const char* key;
     json without_effect;
   };
-  static const Setting kSettings[] = {
-      {"sliding_window", nullptr},        {"attn_logit_softcapping", nullptr}, {"final_logit_softcapping", nullptr},
-      {"logit_scale", 1},                 {"embedding_multiplier", 1},         {"residual_multiplier", 1},
-      {"attention_multiplier", nullptr},  {"logits_scaling", 1},               {"scale_emb", 1},
-      {"scale_depth", nullptr},           {"query_pre_attn_scalar", nullptr},  {"clip_qkv", nullptr},
-      {"num_local_experts", 0},           {"num_experts", 0},                  {"no_rope_layers", nullptr},
-      {"use_qk_norm", false},             {"qk_layernorm", false},             {"attention_bias", false},
-      {"mlp_bias", false},                {"use_bias", false},                 {"hidden_activation", nullptr}};
+  static const Setting kSettings[] = {{"sliding_window", nullptr},
+                                      {"attn_logit_softcapping", nullptr},
+                                      {"final_logit_softcapping", nullptr},
+                                      {"logit_scale", 1},
+                                      {"embedding_multiplier", 1},
+                                      {"residual_multiplier", 1},
+                                      {"attention_multiplier", nullptr},
+                                      {"logits_scaling", 1},
+                                      {"scale_emb", 1},
+                                      {"scale_depth", nullptr},
+                                      {"query_pre_attn_scalar", nullptr},
+                                      {"clip_qkv", nullptr},
+                                      {"num_local_experts", 0},
+                                      {"num_experts", 0},
+                                      {"no_rope_layers", nullptr},
+                                      {"use_qk_norm", false},
+                                      {"qk_layernorm", false},
+                                      {"attention_bias", false},
+                                      {"mlp_bias", false},
+                                      {"use_bias", false},
+                                      {"hidden_activation", nullptr}};
   const ModelConfig& c = fields.config();
   for (const Setting& setting : kSettings) {
     const auto it = object.find(setting.key);
     if (it == object.end() || it->is_null() || *it == setting.without_effect) continue;
-    const bool known = std::ranges::find(c.facts, setting.key, &ConfigFact::name) != c.facts.end() ||
-                       (setting.key == std::string_view("no_rope_layers") && c.model_type == "smollm3") ||
-                       (setting.key == std::string_view("sliding_window") && object.contains("use_sliding_window"));
+    const bool known =
+        std::ranges::find(c.facts, setting.key, &ConfigFact::name) != c.facts.end() ||
+        (setting.key == std::string_view("no_rope_layers") && c.model_type == "smollm3") ||
+        (setting.key == std::string_view("sliding_window") && object.contains("use_sliding_window"));
     if (known) continue;
     fields.warn(fmt::format("{} is {}, but {} computes nothing with it: it is without effect", setting.key,
                             fields.shown(setting.key), c.model_type));
@@ -62,8 +76,9 @@ void refuse_other_attention(const ConfigFields& fields) {
 void check_experts(const ConfigFields& fields) {
   const ExpertConfig& e = fields.config().experts;
   if (e.count > 0 && e.per_token > e.count) {
-    throw input_error(fields.where(), "expected at most {} experts a token (their number), got {}; correct the file",
-                      e.count, e.per_token);
+    throw input_error(fields.where(),
+                      "expected at most {} experts a token (their number), got {}; correct the file", e.count,
+                      e.per_token);
   }
   if (e.count > 4096) {
     throw input_error(fields.where(), "expected at most 4096 experts, got {}; correct the file", e.count);
@@ -73,11 +88,13 @@ void check_experts(const ConfigFields& fields) {
 void check_rope(const ConfigFields& fields) {
   const ModelConfig& c = fields.config();
   if (c.rope.scaling.kind == Kind::kDynamic && c.rotary() < 4) {
-    throw input_error(fields.where(), "expected head_dim of at least 4 with dynamic RoPE scaling, got {}; use another model",
+    throw input_error(fields.where(),
+                      "expected head_dim of at least 4 with dynamic RoPE scaling, got {}; use another model",
                       c.rotary());
   }
   if (c.local_rope && c.local_rope->scaling.kind == Kind::kDynamic) {
-    throw input_error(fields.where(), "expected no dynamic RoPE scaling of windowed layers, got it; use another model");
+    throw input_error(fields.where(),
+                      "expected no dynamic RoPE scaling of windowed layers, got it; use another model");
   }
 }
 
@@ -104,7 +121,8 @@ std::string unlike_llama(const ModelConfig& c) {
   if (c.activation != Activation::kSilu) return "an activation other than SiLU";
   if (c.attention_softcap > 0 || c.final_softcap > 0) return "softcaps";
   if (c.attention_sinks) return "attention sinks";
-  if (c.embedding_multiplier != 1 || c.residual_multiplier != 1 || c.logit_multiplier != 1 || c.attention_scale != 0) {
+  if (c.embedding_multiplier != 1 || c.residual_multiplier != 1 || c.logit_multiplier != 1 ||
+      c.attention_scale != 0) {
     return "multipliers";
   }
   for (const LayerConfig& layer : c.layers) {

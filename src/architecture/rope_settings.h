@@ -1,5 +1,5 @@
-// Rotary embeddings in a config.json, wherever it states them: rope_parameters, rope_scaling, or at its top; the
-// precedence is that of transformers 5 (modeling_rope_utils.py).
+// Rotary embeddings in a config.json, wherever it states them: rope_parameters, rope_scaling, or at its top;
+// the precedence is that of transformers 5 (modeling_rope_utils.py).
 #pragma once
 
 #include "architecture/config_fields.h"
@@ -15,12 +15,13 @@ struct RopeDefaults {
   bool partial = false;  // whether the family computes partial rotation at all
 };
 
-// Fills rope and rotary_dim; head_dim and max_position_embeddings must be known. A value that stands at two places
-// with a difference is taken as transformers does, with a warning.
+// Fills rope and rotary_dim; head_dim and max_position_embeddings must be known. A value that stands at two
+// places with a difference is taken as transformers does, with a warning.
 void read_rope(const ConfigFields& fields, const RopeDefaults& defaults);
 
-// The same for families with settings of their own for windowed layers (rope_parameters by "full_attention" and
-// "sliding_attention", or rope_theta and `local_theta_key`): fills rope and local_rope.
-void read_rope_by_kind(const ConfigFields& fields, double theta, double local_theta, const char* local_theta_key);
+// The same for families with settings of their own for windowed layers (rope_parameters by "full_attention"
+// and "sliding_attention", or rope_theta and `local_theta_key`): fills rope and local_rope.
+void read_rope_by_kind(const ConfigFields& fields, double theta, double local_theta,
+                       const char* local_theta_key);
 
 }  // namespace refocus

@@ -1,7 +1,7 @@
 // What the tensors of a family are called in Hugging Face's files, by what they are for.
 //
-// Names are without ".weight" and ".bias". In those of a layer, `layer` stands before; an empty name: the family has
-// none. The defaults are LLaMA's. GGUF has one set of names for all families (gguf_names.h).
+// Names are without ".weight" and ".bias". In those of a layer, `layer` stands before; an empty name: the
+// family has none. The defaults are LLaMA's. GGUF has one set of names for all families (gguf_names.h).
 #pragma once
 
 #include <string_view>
@@ -16,7 +16,8 @@ struct TensorNames {
 
   std::string_view layer = "model.layers.{}.";  // {}: its number
   std::string_view attention_norm = "input_layernorm";
-  std::string_view q = "self_attn.q_proj", k = "self_attn.k_proj", v = "self_attn.v_proj", o = "self_attn.o_proj";
+  std::string_view q = "self_attn.q_proj", k = "self_attn.k_proj", v = "self_attn.v_proj",
+                   o = "self_attn.o_proj";
   std::string_view qkv = "";  // one matrix in place of q, k and v; see QkvRows
   std::string_view q_norm = "self_attn.q_norm", k_norm = "self_attn.k_norm";
   std::string_view sinks = "";                  // a vector [heads], no ".weight"
@@ -27,7 +28,8 @@ struct TensorNames {
   std::string_view mlp_output_norm = "";
 
   std::string_view router = "";
-  std::string_view experts = "";  // of expert {}: "mlp.experts.{}."; or of all of them in one tensor: "mlp.experts."
+  std::string_view experts =
+      "";  // of expert {}: "mlp.experts.{}."; or of all of them in one tensor: "mlp.experts."
   std::string_view expert_gate = "gate_proj", expert_up = "up_proj", expert_down = "down_proj";
   std::string_view shared_expert = "";       // before gate, up and down
   std::string_view shared_expert_gate = "";  // [1, hidden_size]

@@ -54,6 +54,22 @@ void describe_adapter(const Adapter& adapter, nlohmann::ordered_json& out) {
   out["adapter_targets"] = targets;
 }
 
+// How many layers see how many keys: {"512": 15, "all": 3}.
+nlohmann::ordered_json windows_of(const ModelConfig& c) {
+  std::map<std::int64_t, std::int64_t> layers;
+  for (std::int64_t l = 0; l < c.num_hidden_layers; ++l) ++layers[c.layer(l).window];
+  nlohmann::ordered_json out;
+  for (const auto& [window, count] : layers) out[window > 0 ? std::to_string(window) : "all"] = count;
+  return out;
+}
+
+// Every setting of config.json or the metadata that was read, with the place that it is from.
+nlohmann::ordered_json settings_of(const ModelConfig& c) {
+  nlohmann::ordered_json out;
+  for (const ConfigFact& fact : c.facts) out[fact.name] = {{"value", fact.value}, {"from", fact.source}};
+  return out;
+}
+
 nlohmann::ordered_json describe(const OpenModel& model) {
   const ModelConfig& c = model.config;
   std::map<std::string, std::int64_t> parameters_by_type;
@@ -64,6 +80,7 @@ nlohmann::ordered_json describe(const OpenModel& model) {
   }
   nlohmann::ordered_json out;
   out["model"] = model.directory.string();
+  out["model_type"] = c.model_type;
   out["parameters"] = parameters;
   out["parameters_by_type"] = parameters_by_type;
   out["weight_bytes"] = model.weights->total_bytes();
@@ -75,6 +92,8 @@ nlohmann::ordered_json describe(const OpenModel& model) {
   out["head_dim"] = c.head_dim;
   out["vocab_size"] = c.vocab_size;
   out["context_length"] = c.context_length();
+  out["sliding_windows"] = windows_of(c);
+  out["experts"] = c.experts.count;
   out["rope_theta"] = c.rope.theta;
   out["rope_scaling"] = scaling_name(c.rope.scaling.kind);
   out["rms_norm_eps"] = std::stod(fmt::format("{}", c.norm_eps));  // 1e-05, not 9.99999974e-06
@@ -88,6 +107,7 @@ nlohmann::ordered_json describe(const OpenModel& model) {
                             : nlohmann::json();
   out["eos_token_ids"] = model.eos_ids;
   if (model.adapter) describe_adapter(*model.adapter, out);
+  out["settings"] = settings_of(c);
   return out;
 }
 
@@ -102,7 +122,12 @@ void run(const InfoOptions& options) {
     return;
   }
   for (const auto& [key, value] : out.items()) {
+    if (key == "settings") continue;
     fmt::print("{:<26} {}\n", key, value.is_string() ? value.get<std::string>() : json_text(value));
+  }
+  fmt::print("\nsettings as they were read\n");
+  for (const ConfigFact& fact : model.config.facts) {
+    fmt::print("  {:<38} {:<22} {}\n", fact.name, fact.value, fact.source);
   }
 }
 

@@ -1,12 +1,12 @@
 // refocus merge: a model with a LoRA adapter folded into its weights.
 #include <spdlog/spdlog.h>
 
+#include "architecture/gguf_names.h"
 #include "base/error.h"
 #include "cli/checks.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
 #include "convert/merge.h"
-#include "architecture/gguf_names.h"
 #include "io/gguf_model.h"
 #include "model/adapter.h"
 

@@ -95,6 +95,7 @@ OpenModel open_model(const ModelOptions& options, std::string_view option) {
   const std::vector<UsedFile> tokenizer_before = tokenizer_files(path);
   out.files.insert(out.files.end(), tokenizer_before.begin(), tokenizer_before.end());
   out.config = parse_config(checkpoint.config_json, checkpoint.config_source);
+  for (const std::string& warning : out.config.warnings) spdlog::warn("{}", warning);
   out.config_json = std::move(checkpoint.config_json);
   out.weights = std::make_shared<const WeightMap>(std::move(checkpoint.weights));
   if (!options.adapter.empty()) {
@@ -142,6 +143,11 @@ RunningModel::RunningModel(const ModelOptions& options, std::int64_t max_rows)
       pool(options.threads > 0 ? options.threads : available_threads(),
            options.pin ? ThreadPool::Placement::kPinned : ThreadPool::Placement::kFree),
       transformer(files.config, files.weights, files.directory.string(), pool, max_rows, options.kv()) {
+  // A model that lacks one bias lacks that of every layer: one line says it.
+  if (const auto& warnings = transformer.warnings(); !warnings.empty()) {
+    spdlog::warn("{}{}", warnings.front(),
+                 warnings.size() > 1 ? fmt::format("; {} more tensors too", warnings.size() - 1) : "");
+  }
   if (files.adapter) transformer.attach(files.adapter);
 }
 

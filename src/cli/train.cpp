@@ -126,8 +126,11 @@ Opened open(const TrainOptions& o) {
   out.model.files.config_json = json_text(config, 2) + "\n";
   out.model.config = parse_config(out.model.files.config_json, where);
   if (const std::string feature = unlike_llama(out.model.config); !feature.empty()) {
-    throw input_error(where, "expected a model that computes as LLaMA does, got {} with {}, which is not trained here; "
-                      "choose another model", out.model.config.model_type, feature);
+    throw input_error(
+        where,
+        "expected a model that computes as LLaMA does, got {} with {}, which is not trained here; "
+        "choose another model",
+        out.model.config.model_type, feature);
   }
   out.model.tied = out.model.base ? has_tied_embeddings(out.model.config, *out.model.base)
                                   : out.model.config.tie_word_embeddings;

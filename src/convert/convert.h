@@ -9,9 +9,9 @@
 #include <string>
 #include <string_view>
 
+#include "architecture/model_config.h"
 #include "base/thread_pool.h"
 #include "io/checkpoint.h"
-#include "architecture/model_config.h"
 
 namespace refocus {
 

@@ -117,9 +117,11 @@ DType chosen_type(const Checkpoint& base, const MergeOptions& options) {
 
 std::string merged_config(const Checkpoint& base, DType type, bool untied) {
   auto config = parse_json_object(base.config_json, {base.config_source});
-  if (!config.contains("architectures")) config["architectures"] = {"LlamaForCausalLM"};
   if (!config.contains("model_type")) config["model_type"] = "llama";
-  if (!config.contains("hidden_act")) config["hidden_act"] = "silu";
+  if (config["model_type"] == "llama") {
+    if (!config.contains("architectures")) config["architectures"] = {"LlamaForCausalLM"};
+    if (!config.contains("hidden_act")) config["hidden_act"] = "silu";
+  }
   config["torch_dtype"] = type == DType::kF16 ? "float16" : type == DType::kBF16 ? "bfloat16" : "float32";
   if (untied) config["tie_word_embeddings"] = false;
   return json_text(config, 2) + "\n";
@@ -137,6 +139,12 @@ void flush_directory(const fs::path& directory) {
 void merge_adapter(const Checkpoint& base, const Adapter& adapter, const MergeOptions& options,
                    ThreadPool& pool) {
   const ModelConfig config = parse_config(base.config_json, base.config_source);
+  if (config.norm_plus_one && base.weights.layout == WeightMap::Layout::kGguf) {
+    throw input_error(base.path.string(),
+                      "expected a directory of {}, got a GGUF file, whose norms are kept in another way; "
+                      "merge into the directory that it was made from",
+                      config.model_type);
+  }
   ModelWeights weights = bind_weights(config, base.weights, base.path.string());
   attach_adapter(adapter, base.path.string(), weights);         // refuses another model's
   const fs::path output = (options.output / "").parent_path();  // without a slash at its end

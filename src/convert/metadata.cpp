@@ -31,16 +31,21 @@ std::uint32_t file_type(ConvertType type) {
 }
 
 // The architecture of the family's GGUF files; the Mistral family's are llama.
-std::string_view gguf_architecture(const ModelConfig& c) { return c.names.gguf.empty() ? "llama" : c.names.gguf; }
+std::string_view gguf_architecture(const ModelConfig& c) {
+  return c.names.gguf.empty() ? "llama" : c.names.gguf;
+}
 
-void add_yarn(const ModelConfig& c, const std::string& architecture, const std::string& where, GgufMetadata& out) {
+void add_yarn(const ModelConfig& c, const std::string& architecture, const std::string& where,
+              GgufMetadata& out) {
   const RopeScaling& s = c.rope.scaling;
   const RopeScaling usual;
   const double attention = s.factor <= 1 ? 1.0 : 0.1 * std::log(s.factor) + 1;
   if (std::abs(s.attention_factor - attention) > 1e-6 || !s.truncate || s.beta_fast != usual.beta_fast ||
       s.beta_slow != usual.beta_slow) {
-    throw input_error(where, "has YaRN scaling with settings of its own, which are not written to GGUF files; use the "
-                      "model as it is");
+    throw input_error(
+        where,
+        "has YaRN scaling with settings of its own, which are not written to GGUF files; use the "
+        "model as it is");
   }
   out.add_text(architecture + ".rope.scaling.type", "yarn");
   out.add_f32(architecture + ".rope.scaling.factor", static_cast<float>(s.factor));
@@ -81,7 +86,8 @@ void add_config(const ModelConfig& c, const std::string& where, GgufMetadata& ou
       break;
     case RopeScaling::Kind::kDynamic:
     case RopeScaling::Kind::kLongrope:
-      throw input_error(where, "has {} RoPE scaling, which is not written to GGUF files; use the model as it is",
+      throw input_error(where,
+                        "has {} RoPE scaling, which is not written to GGUF files; use the model as it is",
                         c.rope.scaling.kind == RopeScaling::Kind::kDynamic ? "dynamic" : "longrope");
   }
   if (c.attention_softcap > 0) number("attn_logit_softcapping", c.attention_softcap);
@@ -122,7 +128,8 @@ void add_vocabulary(const StoredVocabulary& v, GgufMetadata& out) {
 // What GGUF has no key for, and its readers take from the family.
 bool has_usual_windows(const ModelConfig& c) {
   for (std::int64_t l = 0; l < c.num_hidden_layers; ++l) {
-    const bool usual = c.model_type == "gemma2" ? l % 2 == 0 : c.model_type == "gemma3_text" && (l + 1) % 6 != 0;
+    const bool usual =
+        c.model_type == "gemma2" ? l % 2 == 0 : c.model_type == "gemma3_text" && (l + 1) % 6 != 0;
     if ((c.layer(l).window > 0) != usual) return false;
   }
   return true;
@@ -138,10 +145,12 @@ bool has_usual_scale(const ModelConfig& c) {
 }  // namespace
 
 void refuse_unwritten(const ModelConfig& config, const std::string& where) {
-  static constexpr std::string_view kWritten[] = {"llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text"};
+  static constexpr std::string_view kWritten[] = {"llama", "mistral", "qwen2",      "qwen3",
+                                                  "gemma", "gemma2",  "gemma3_text"};
   if (std::ranges::find(kWritten, config.model_type) == std::end(kWritten)) {
-    throw input_error(where, "expected a model of {}, which GGUF files are written of, got {}; use the model as it is",
-                      fmt::join(kWritten, ", "), config.model_type);
+    throw input_error(
+        where, "expected a model of {}, which GGUF files are written of, got {}; use the model as it is",
+        fmt::join(kWritten, ", "), config.model_type);
   }
   const auto refuse = [&](std::string_view what) {
     throw input_error(where, "has {}, which GGUF files of {} cannot say; use the model as it is", what,
@@ -149,12 +158,15 @@ void refuse_unwritten(const ModelConfig& config, const std::string& where) {
   };
   if (!has_usual_windows(config)) refuse("windows on other layers than the family's own");
   if (!has_usual_scale(config)) refuse("a scale of attention of its own");
-  if (config.activation != (config.norm_plus_one ? Activation::kGeluTanh : Activation::kSilu)) refuse("another activation");
+  if (config.activation != (config.norm_plus_one ? Activation::kGeluTanh : Activation::kSilu))
+    refuse("another activation");
   const bool local = config.local_rope.has_value();
-  if (local && (config.local_rope->theta != 10000 || config.local_rope->scaling.kind != RopeScaling::Kind::kNone)) {
+  if (local &&
+      (config.local_rope->theta != 10000 || config.local_rope->scaling.kind != RopeScaling::Kind::kNone)) {
     refuse("rotary embeddings of its own in windowed layers");
   }
-  if (config.model_type == "gemma3_text" && config.attention_softcap + config.final_softcap > 0) refuse("softcaps");
+  if (config.model_type == "gemma3_text" && config.attention_softcap + config.final_softcap > 0)
+    refuse("softcaps");
 }
 
 GgufMetadata make_metadata(const ModelConfig& config, const StoredVocabulary* vocabulary,

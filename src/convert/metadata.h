@@ -3,10 +3,10 @@
 
 #include <string>
 
+#include "architecture/model_config.h"
 #include "base/stored_vocabulary.h"
 #include "convert/convert.h"
 #include "io/gguf_writer.h"
-#include "architecture/model_config.h"
 
 namespace refocus {
 

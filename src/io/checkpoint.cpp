@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "architecture/families.h"
 #include "base/error.h"
 #include "base/file_kind.h"
 #include "base/json_reader.h"
@@ -188,7 +189,11 @@ void read_language_model(const fs::path& directory, const nlohmann::json& config
     throw input_error(checkpoint.config_source, "expected a model that writes text, got {}; {}", other->name,
                       other->remedy);
   }
-  add_missing_prefix(checkpoint.weights, where_of(directory));
+  const auto type = config.find("model_type");
+  const bool named = type != config.end() && type->is_string();
+  const Family* family = find_family(named ? type->get_ref<const std::string&>() : "llama");
+  if (family == nullptr) return;  // which parse_config refuses by its name
+  add_missing_prefix(family->names, checkpoint.weights, where_of(directory));
 }
 
 }  // namespace

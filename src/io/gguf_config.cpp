@@ -29,7 +29,8 @@ class MetadataKeys {
   std::int64_t size(const std::string& key) const {
     const auto n = optional_size(key);
     if (!n) {
-      throw input_error(file_.where(), "expected the metadata '{}', got none; convert the model again", full(key));
+      throw input_error(file_.where(), "expected the metadata '{}', got none; convert the model again",
+                        full(key));
     }
     return *n;
   }
@@ -69,8 +70,8 @@ class MetadataKeys {
 
   [[noreturn]] void refuse(const std::string& key, std::string_view expected, std::string_view got) const {
     throw input_error(file_.where(),
-                      "expected {} as metadata '{}', got {}; the engine computes no other, use another model", expected,
-                      full(key), printable(got));
+                      "expected {} as metadata '{}', got {}; the engine computes no other, use another model",
+                      expected, full(key), printable(got));
   }
 
   std::string full(const std::string& key) const { return architecture_ + "." + key; }
@@ -80,8 +81,8 @@ class MetadataKeys {
   std::string architecture_;
 };
 
-// A number of the metadata, what it is in config.json, and the families that read it; for others it must have the
-// value that changes nothing.
+// A number of the metadata, what it is in config.json, and the families that read it; for others it must have
+// the value that changes nothing.
 struct Number {
   const char* gguf;
   const char* config;
@@ -129,11 +130,13 @@ void add_numbers(const MetadataKeys& keys, std::string_view family, ordered_json
 std::vector<double> factors_of(const GgufFile& file, const std::string& name) {
   const auto it = file.tensors().find(name);
   if (it == file.tensors().end()) {
-    throw input_error(file.where(), "expected a tensor {} beside longrope, got none; convert the model again", name);
+    throw input_error(file.where(), "expected a tensor {} beside longrope, got none; convert the model again",
+                      name);
   }
   std::vector<double> out;
   if (it->second.dtype != DType::kF32 && it->second.dtype != DType::kF16) {
-    throw input_error(file.where(), "expected {} in F32, got {}; convert the model again", name, name_of(it->second.dtype));
+    throw input_error(file.where(), "expected {} in F32, got {}; convert the model again", name,
+                      name_of(it->second.dtype));
   }
   for (const float factor : to_f32(it->second)) out.push_back(shortest(factor));
   return out;
@@ -165,7 +168,8 @@ ordered_json rope_scaling(const GgufFile& file, const MetadataKeys& keys, std::s
   if (kind == "linear") return {{"type", "linear"}, {"factor", *factor}};
   if (kind == "yarn") {
     if (!factor) keys.refuse("rope.scaling.factor", "a positive number", "none");
-    if (attention.value_or(1) != 1) keys.refuse("rope.scaling.attn_factor", "1", fmt::format("{}", *attention));
+    if (attention.value_or(1) != 1)
+      keys.refuse("rope.scaling.attn_factor", "1", fmt::format("{}", *attention));
     if (family == "gpt_oss") out["truncate"] = false;  // which has no key of its own
     for (const auto& [key, name] : {std::pair{"rope.scaling.yarn_beta_fast", "beta_fast"},
                                     std::pair{"rope.scaling.yarn_beta_slow", "beta_slow"}}) {
@@ -210,13 +214,15 @@ void add_head_dim(const MetadataKeys& keys, const Family& family, ordered_json& 
 std::int64_t vocab_size_of(const GgufFile& file) {
   const auto it = file.tensors().find("token_embd.weight");
   if (it == file.tensors().end() || it->second.shape.size() != 2) {
-    throw input_error(file.where(), "expected a tensor token_embd.weight of two dimensions, got none; convert it again");
+    throw input_error(file.where(),
+                      "expected a tensor token_embd.weight of two dimensions, got none; convert it again");
   }
   return it->second.shape[0];
 }
 
 void add_eps(const MetadataKeys& keys, std::string_view family, ordered_json& config) {
-  const auto rms = keys.positive("attention.layer_norm_rms_epsilon"), layer = keys.positive("attention.layer_norm_epsilon");
+  const auto rms = keys.positive("attention.layer_norm_rms_epsilon"),
+             layer = keys.positive("attention.layer_norm_epsilon");
   const char* name = "rms_norm_eps";
   bool rms_norm = false;
   if (family == "gpt2") {
@@ -225,7 +231,8 @@ void add_eps(const MetadataKeys& keys, std::string_view family, ordered_json& co
     name = "norm_epsilon";
   } else if (family == "nemotron") {
     name = "norm_eps";
-  } else if (family == "gpt_neox" || family == "phi" || family == "cohere" || family == "cohere2" || family == "stablelm" || family == "olmo") {
+  } else if (family == "gpt_neox" || family == "phi" || family == "cohere" || family == "cohere2" ||
+             family == "stablelm" || family == "olmo") {
     name = "layer_norm_eps";
   } else {
     rms_norm = true;
@@ -258,12 +265,16 @@ void add_experts(const MetadataKeys& keys, std::string_view family, ordered_json
 void add_family_settings(const MetadataKeys& keys, std::string_view family, ordered_json& config) {
   const std::int64_t layers = config["num_hidden_layers"];
   const auto window = keys.count("attention.sliding_window");
-  static constexpr std::string_view kWindowed[] = {"gemma2", "gemma3_text", "phi3", "gpt_oss", "cohere2", "starcoder2"};
+  static constexpr std::string_view kWindowed[] = {"gemma2",  "gemma3_text", "phi3",
+                                                   "gpt_oss", "cohere2",     "starcoder2"};
   if (window && std::ranges::find(kWindowed, family) == std::end(kWindowed)) {
     keys.refuse("attention.sliding_window", fmt::format("none for {}", family), std::to_string(*window));
   }
-  config["sliding_window"] = window ? ordered_json(*window) : ordered_json();
-  if (const auto causal = keys.flag("attention.causal"); causal && !*causal) keys.refuse("attention.causal", "true", "false");
+  if (std::ranges::find(kWindowed, family) != std::end(kWindowed)) {
+    config["sliding_window"] = window ? ordered_json(*window) : ordered_json();
+  }
+  if (const auto causal = keys.flag("attention.causal"); causal && !*causal)
+    keys.refuse("attention.causal", "true", "false");
   if (const auto parallel = keys.flag("use_parallel_residual")) {
     if (family == "gpt_neox") {
       config["use_parallel_residual"] = *parallel;
@@ -274,10 +285,13 @@ void add_family_settings(const MetadataKeys& keys, std::string_view family, orde
   // llama.cpp computes the largest models of Gemma 2 and 3 with hidden_size / heads in place of head_dim.
   if (family == "gemma2" || family == "gemma3_text") {
     const bool largest = layers == (family == "gemma2" ? 46 : 62);
-    config["query_pre_attn_scalar"] = largest ? config["hidden_size"].get<std::int64_t>() / config["num_attention_heads"].get<std::int64_t>()
+    config["query_pre_attn_scalar"] = largest ? config["hidden_size"].get<std::int64_t>() /
+                                                    config["num_attention_heads"].get<std::int64_t>()
                                               : config["head_dim"].get<std::int64_t>();
-    if (family == "gemma2" && !config.contains("attn_logit_softcapping")) config["attn_logit_softcapping"] = nullptr;
-    if (family == "gemma2" && !config.contains("final_logit_softcapping")) config["final_logit_softcapping"] = nullptr;
+    if (family == "gemma2" && !config.contains("attn_logit_softcapping"))
+      config["attn_logit_softcapping"] = nullptr;
+    if (family == "gemma2" && !config.contains("final_logit_softcapping"))
+      config["final_logit_softcapping"] = nullptr;
   }
   if (const auto local = keys.positive("rope.freq_base_swa")) {
     if (family != "gemma3_text" && *local != keys.positive("rope.freq_base").value_or(10000)) {
@@ -287,7 +301,9 @@ void add_family_settings(const MetadataKeys& keys, std::string_view family, orde
   }
 }
 
-const char* theta_name(std::string_view family) { return family == "gpt_neox" ? "rotary_emb_base" : "rope_theta"; }
+const char* theta_name(std::string_view family) {
+  return family == "gpt_neox" ? "rotary_emb_base" : "rope_theta";
+}
 
 }  // namespace
 
@@ -302,7 +318,8 @@ const Family& gguf_family(const GgufFile& file) {
     for (const Family& known : families()) {
       if (!known.names.gguf.empty()) read.push_back(known.names.gguf);
     }
-    throw input_error(file.where(), "expected general.architecture {}, got {}; use a model of one of these families",
+    throw input_error(file.where(),
+                      "expected general.architecture {}, got {}; use a model of one of these families",
                       fmt::join(read, ", "), printable(*architecture));
   }
   const MetadataKeys keys(file);

@@ -13,6 +13,7 @@ namespace refocus {
 const Family& gguf_family(const GgufFile& file);
 
 // InputError where a setting is missing, or asks for what the family does not compute.
-nlohmann::ordered_json gguf_config(const GgufFile& file, const Family& family, const StoredVocabulary* vocabulary);
+nlohmann::ordered_json gguf_config(const GgufFile& file, const Family& family,
+                                   const StoredVocabulary* vocabulary);
 
 }  // namespace refocus

@@ -5,10 +5,10 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "architecture/gguf_names.h"
 #include "base/aligned_buffer.h"
 #include "base/error.h"
 #include "base/json_reader.h"
-#include "architecture/gguf_names.h"
 #include "io/gguf_config.h"
 #include "io/model_kind.h"
 
@@ -79,18 +79,19 @@ std::optional<StoredVocabulary> vocabulary_of(const GgufFile& file) {
   return out;
 }
 
-// Adds a tensor whose rows lie in pairs: matrices of block types are packed anew in any case, which puts the rows in
-// order without a copy.
+// Adds a tensor whose rows lie in pairs: matrices of block types are packed anew in any case, which puts the
+// rows in order without a copy.
 void insert_paired(const GgufFile& file, std::string_view stored_name, std::string name, TensorView view,
                    const ordered_json& config, WeightMap& weights) {
   const std::int64_t head_dim = config["head_dim"];
   if (view.shape[0] % head_dim != 0) {
     throw input_error(file.where(),
-                      "expected whole heads of {} rows in tensor '{}', got {} rows; convert the model again", head_dim,
-                      printable(stored_name), view.shape[0]);
+                      "expected whole heads of {} rows in tensor '{}', got {} rows; convert the model again",
+                      head_dim, printable(stored_name), view.shape[0]);
   }
   const auto it = config.find("partial_rotary_factor");
-  const auto rotary = it == config.end() ? 0 : std::llround(it->get<double>() * static_cast<double>(head_dim));
+  const auto rotary =
+      it == config.end() ? 0 : std::llround(it->get<double>() * static_cast<double>(head_dim));
   if (is_block_type(view.dtype)) {
     view.paired_head_dim = head_dim;
     view.paired_rotary = rotary;
@@ -111,8 +112,8 @@ std::shared_ptr<const void> permute_rope_rows(TensorView& view, std::int64_t hea
   const std::size_t row_bytes = view.bytes() / static_cast<std::size_t>(rows);
   const auto buffer = std::make_shared<AlignedBuffer<std::byte>>(view.bytes());
   for (std::int64_t row = 0; row < rows; ++row) {
-    const std::int64_t source =
-        direction == RopeRows::kToHuggingFace ? paired_row(row, head_dim, rotary) : unpaired_row(row, head_dim, rotary);
+    const std::int64_t source = direction == RopeRows::kToHuggingFace ? paired_row(row, head_dim, rotary)
+                                                                      : unpaired_row(row, head_dim, rotary);
     std::memcpy(buffer->data() + static_cast<std::size_t>(row) * row_bytes,
                 view.data + static_cast<std::size_t>(source) * row_bytes, row_bytes);
   }
@@ -127,7 +128,8 @@ Checkpoint read_gguf(const std::filesystem::path& path) {
   checkpoint.path = path;
   checkpoint.vocabulary = vocabulary_of(file);
   const Family& family = gguf_family(file);
-  const ordered_json config = gguf_config(file, family, checkpoint.vocabulary ? &*checkpoint.vocabulary : nullptr);
+  const ordered_json config =
+      gguf_config(file, family, checkpoint.vocabulary ? &*checkpoint.vocabulary : nullptr);
   checkpoint.config_json = json_text(config, 1);
   checkpoint.config_source = file.where();
   checkpoint.weights.layout = WeightMap::Layout::kGguf;
@@ -136,7 +138,8 @@ Checkpoint read_gguf(const std::filesystem::path& path) {
     std::string name = hugging_face_name(family.names, stored_name);
     // A tensor of no known meaning keeps its name, so that the model refuses it by that name.
     if (name.empty()) name = stored_name;
-    const bool turned = stored_name.find(".attn_q.") != std::string::npos || stored_name.find(".attn_k.") != std::string::npos;
+    const bool turned = stored_name.find(".attn_q.") != std::string::npos ||
+                        stored_name.find(".attn_k.") != std::string::npos;
     if (turned && family.names.gguf_paired_rows) {
       insert_paired(file, stored_name, std::move(name), stored, config, checkpoint.weights);
     } else {

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "architecture/tensor_names.h"
 #include "tensor/weight_map.h"
 
 namespace refocus {
@@ -37,9 +38,10 @@ std::optional<OtherKind> quantised_tensor(std::string_view tensor, std::string_v
 // A model of another task than writing text, or of other inputs beside text, by config.json and tensors.
 std::optional<OtherKind> other_task(const nlohmann::json& config, const WeightMap& weights);
 
-// Names without the "model." that they have in a model with an output matrix (saved from LlamaModel rather
-// than LlamaForCausalLM) get it. InputError where names have another common beginning: "module.", ...
-void add_missing_prefix(WeightMap& weights, const std::string& where);
+// Names without what stands before them in a model with an output matrix ("model." where LlamaModel was saved
+// rather than LlamaForCausalLM, "transformer." of a GPT-2) get it. InputError where names have another common
+// beginning: "module.", ...
+void add_missing_prefix(const TensorNames& names, WeightMap& weights, const std::string& where);
 
 // Part `number` of `count` of a GGUF file that llama-gguf-split wrote, by its name
 // "NAME-00002-of-00003.gguf".

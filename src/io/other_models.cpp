@@ -207,29 +207,33 @@ std::optional<OtherKind> other_task(const json& config, const WeightMap& weights
   return std::nullopt;
 }
 
-void add_missing_prefix(WeightMap& weights, const std::string& where) {
-  constexpr std::string_view kEmbedding = "embed_tokens.weight", kPrefix = "model.";
-  if (weights.find("model.embed_tokens.weight") != nullptr) return;
-  if (weights.find(kEmbedding) != nullptr) {
+void add_missing_prefix(const TensorNames& names, WeightMap& weights, const std::string& where) {
+  // "model." and "embed_tokens.weight" of a LLaMA, "transformer." and "wte.weight" of a GPT-2.
+  const std::string whole = std::string(names.embeddings) + ".weight";
+  const std::size_t dot = names.embeddings.rfind('.');
+  const std::string prefix = whole.substr(0, dot + 1), embedding = whole.substr(dot + 1);
+  if (weights.find(whole) != nullptr) return;
+  if (weights.find(embedding) != nullptr) {
     const auto stored =
         std::make_shared<const WeightMap>(std::move(weights));  // keeps the tensors' bytes alive
     weights = {};
+    weights.layout = stored->layout;
+    const std::string head = std::string(names.head) + ".";
     for (const auto& [name, entry] : stored->entries()) {
-      const bool head = name.starts_with("lm_head.");
-      weights.insert(head ? name : std::string(kPrefix).append(name), entry.view, entry.source, stored);
+      weights.insert(name.starts_with(head) ? name : prefix + name, entry.view, entry.source, stored);
     }
     return;
   }
   for (const auto& [name, entry] : weights.entries()) {
-    const std::size_t at = name.size() < kEmbedding.size() ? 0 : name.size() - kEmbedding.size();
-    if (at == 0 || !name.ends_with(kEmbedding) || name[at - 1] != '.') continue;
-    const bool whole = name.substr(0, at).ends_with(kPrefix);
-    const std::string prefix = name.substr(0, whole ? at - kPrefix.size() : at);
+    const std::size_t at = name.size() < embedding.size() ? 0 : name.size() - embedding.size();
+    if (at == 0 || !name.ends_with(embedding) || name[at - 1] != '.') continue;
+    const bool inner = name.substr(0, at).ends_with(prefix);
+    const std::string wrapper = name.substr(0, inner ? at - prefix.size() : at);
     throw input_error(
         where,
-        "expected tensor model.embed_tokens.weight, got {}: the names begin with '{}', as of a model "
-        "saved inside a wrapper; save the inner model by itself with save_pretrained",
-        printable(name, 160), printable(prefix));
+        "expected tensor {}, got {}: the names begin with '{}', as of a model saved inside a wrapper; save "
+        "the inner model by itself with save_pretrained",
+        whole, printable(name, 160), printable(wrapper));
   }
 }
 

@@ -1,5 +1,5 @@
-// Elementwise functions of MLPs: x = f(x), or x = f(x) * times where `times` is not null. SwiGLU, which is silu with
-// `times`, has a file of its own (swiglu.h), with its gradient.
+// Elementwise functions of MLPs: x = f(x), or x = f(x) * times where `times` is not null. SwiGLU, which is
+// silu with `times`, has a file of its own (swiglu.h), with its gradient.
 #pragma once
 
 #include <cstdint>

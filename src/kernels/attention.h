@@ -62,9 +62,9 @@ struct AttentionHooks {
 
 struct AttentionShape {
   std::int64_t heads = 0, kv_heads = 0, head_dim = 0;
-  float scale = 1;  // on q . k, usually 1 / sqrt(head_dim)
-  float softcap = 0;           // scores s become cap tanh(s / cap), before hooks see them; 0: as they are
-  std::int64_t window = 0;     // a query sees this many keys, its own the last of them; 0: all before it
+  float scale = 1;               // on q . k, usually 1 / sqrt(head_dim)
+  float softcap = 0;             // scores s become cap tanh(s / cap), before hooks see them; 0: as they are
+  std::int64_t window = 0;       // a query sees this many keys, its own the last of them; 0: all before it
   const float* sinks = nullptr;  // [heads]: exp(sink) is in the sum of softmax, for no key; null: none
 
   // The first key that a query at a position sees.

@@ -1,4 +1,5 @@
-// exp, log, tanh and erf for SIMD vectors of float32, about 1 unit in the last place; included once per instruction set.
+// exp, log, tanh and erf for SIMD vectors of float32, about 1 unit in the last place; included once per
+// instruction set.
 #if defined(REFOCUS_KERNELS_MATH_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef REFOCUS_KERNELS_MATH_INL_H_
 #undef REFOCUS_KERNELS_MATH_INL_H_
@@ -59,8 +60,9 @@ HWY_INLINE V exp_of_nonpositive(D d, V x) {
   return hn::IfThenZeroElse(hn::Lt(x, hn::Set(d, -87.3365447f)), result);
 }
 
-// tanh(x) = sign(x) (1 - e) / (1 + e) with e = exp(-2 |x|); below 0.3, where that loses digits, its Taylor polynomial
-// of degree 11, whose truncation error there (0.0036 x^13) is below float32's rounding. NaN stays NaN.
+// tanh(x) = sign(x) (1 - e) / (1 + e) with e = exp(-2 |x|); below 0.3, where that loses digits, its Taylor
+// polynomial of degree 11, whose truncation error there (0.0036 x^13) is below float32's rounding. NaN stays
+// NaN.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V tanh(D d, V x) {
   const V one = hn::Set(d, 1.0f), size = hn::Abs(x), square = hn::Mul(x, x);
@@ -75,8 +77,8 @@ HWY_INLINE V tanh(D d, V x) {
   return hn::IfThenElse(hn::Lt(size, hn::Set(d, 0.3f)), small, large);
 }
 
-// erf(x), to 1.5e-7: x times a polynomial in x^2 up to 1, and 1 - exp(-x^2) p(1 / (1 + 0.39 x)) beyond; both fitted by
-// least squares at Chebyshev's points, where their errors are below 2e-9. NaN stays NaN.
+// erf(x), to 1.5e-7: x times a polynomial in x^2 up to 1, and 1 - exp(-x^2) p(1 / (1 + 0.39 x)) beyond; both
+// fitted by least squares at Chebyshev's points, where their errors are below 2e-9. NaN stays NaN.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V erf(D d, V x) {
   const V one = hn::Set(d, 1.0f), size = hn::Abs(x), square = hn::Mul(x, x);

@@ -57,10 +57,25 @@ Matrices checked_matrices(const Adapter& adapter, const std::string& model, Mode
   return matrices;
 }
 
+// Adapters name the modules of transformers' classes; where those are others than LLaMA's, they are not
+// applied.
+void refuse_other_names(const ModelConfig& config, const std::string& name) {
+  const TensorNames usual, &n = config.names;
+  const bool same = n.layer == usual.layer && n.q == usual.q && n.o == usual.o && n.qkv.empty() &&
+                    n.gate_up.empty() && n.gate == usual.gate && n.up == usual.up && n.down == usual.down &&
+                    config.experts.count == 0 && !config.interleaved_rope;
+  if (same) return;
+  throw input_error(name,
+                    "expected a model whose matrices are named as LLaMA's for an adapter, got {}; merge the "
+                    "adapter into the model with PEFT first",
+                    config.model_type);
+}
+
 }  // namespace
 
 AdapterBase adapter_base(const ModelConfig& config, const WeightMap& weights, std::string name) {
   using Kind = ModelModule::Kind;
+  refuse_other_names(config, name);
   AdapterBase out{std::move(name), {}, &weights};
   const auto add = [&](std::string module, Kind kind) { out.modules.push_back({std::move(module), kind}); };
   add("model", Kind::kOther);
@@ -68,10 +83,18 @@ AdapterBase adapter_base(const ModelConfig& config, const WeightMap& weights, st
   add("model.layers", Kind::kOther);
   for (std::int64_t l = 0; l < config.num_hidden_layers; ++l) {
     const std::string layer = fmt::format("model.layers.{}", l);
-    if (weights.find(layer + ".input_layernorm.weight") == nullptr) break;  // bind_weights will say so
-    for (const char* other :
-         {"", ".self_attn", ".mlp", ".mlp.act_fn", ".input_layernorm", ".post_attention_layernorm"}) {
-      add(layer + other, Kind::kOther);
+    const auto has = [&](std::string_view part) {
+      return weights.find(fmt::format("{}{}.weight", layer, part)) != nullptr;
+    };
+    if (!has(".input_layernorm") && !has(".self_attn.q_proj")) break;  // bind_weights will say so
+    for (const char* other : {"", ".self_attn", ".mlp", ".mlp.act_fn"}) add(layer + other, Kind::kOther);
+    const TensorNames& n = config.names;
+    for (const std::string_view norm :
+         {n.attention_norm, n.attention_output_norm, n.mlp_norm, n.mlp_output_norm}) {
+      if (!norm.empty()) add(fmt::format("{}.{}", layer, norm), Kind::kOther);
+    }
+    for (const std::string_view norm : {n.q_norm, n.k_norm}) {
+      if (config.qk_norm != QkNorm::kNone) add(fmt::format("{}.{}", layer, norm), Kind::kOther);
     }
     for (const char* matrix : {".self_attn.q_proj", ".self_attn.k_proj", ".self_attn.v_proj",
                                ".self_attn.o_proj", ".mlp.gate_proj", ".mlp.up_proj", ".mlp.down_proj"}) {

@@ -9,8 +9,8 @@
 #include <span>
 #include <vector>
 
-#include "base/aligned_buffer.h"
 #include "architecture/model_config.h"
+#include "base/aligned_buffer.h"
 #include "tensor/dtype.h"
 
 namespace refocus {

@@ -21,8 +21,9 @@ double llama3_scaled(double inverse, const RopeScaling& scaling) {
   return (1 - smooth) * inverse / scaling.factor + smooth * inverse;
 }
 
-// YaRN (Peng et al. 2023, arXiv 2309.00071): dimensions that turn often within the original length are kept, those that
-// turn seldom are stretched by the factor, and those between are blended along a ramp over the dimensions.
+// YaRN (Peng et al. 2023, arXiv 2309.00071): dimensions that turn often within the original length are kept,
+// those that turn seldom are stretched by the factor, and those between are blended along a ramp over the
+// dimensions.
 class YarnRamp {
  public:
   YarnRamp(const RopeScaling& scaling, double theta, std::int64_t rotary) {

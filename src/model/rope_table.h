@@ -1,4 +1,5 @@
-// Angles of the rotary position embedding, with every scaling of architecture/model_config.h. Computed in double.
+// Angles of the rotary position embedding, with every scaling of architecture/model_config.h. Computed in
+// double.
 #pragma once
 
 #include <cstdint>
@@ -11,16 +12,16 @@ namespace refocus {
 
 class RopeTable {
  public:
-  // The model's rope. `factors` [rotary / 2], or none: each frequency is divided by its factor, after every other
-  // scaling.
+  // The model's rope. `factors` [rotary / 2], or none: each frequency is divided by its factor, after every
+  // other scaling.
   explicit RopeTable(const ModelConfig& config, std::span<const float> factors = {});
   // One of its ropes.
   RopeTable(const ModelConfig& config, const RopeConfig& rope, std::span<const float> factors);
 
-  // Cosines and sines of one position, [rotary / 2] each. `length` is how many tokens the sequence has, counted to the
-  // end of the call the position belongs to: with dynamic scaling the base grows with it once it exceeds
-  // max_position_embeddings, with longrope other factors hold beyond the original length; keys that are cached already
-  // keep their angles.
+  // Cosines and sines of one position, [rotary / 2] each. `length` is how many tokens the sequence has,
+  // counted to the end of the call the position belongs to: with dynamic scaling the base grows with it once
+  // it exceeds max_position_embeddings, with longrope other factors hold beyond the original length; keys
+  // that are cached already keep their angles.
   void fill(std::int64_t position, std::int64_t length, float* cosines, float* sines);
 
   // Whether angles depend on `length` at this length.

@@ -65,7 +65,9 @@ void Transformer::grow(std::int64_t rows, std::int64_t keys) {
   capacity_ = std::min(max_rows_, std::max(rows, 2 * capacity_));
   const std::int64_t q_size = config_.num_attention_heads * config_.head_dim;
   const std::int64_t kv_size = config_.num_key_value_heads * config_.head_dim;
-  const auto hidden_rows = [&] { return AlignedBuffer<float>(floats(capacity_, padded(config_.hidden_size))); };
+  const auto hidden_rows = [&] {
+    return AlignedBuffer<float>(floats(capacity_, padded(config_.hidden_size)));
+  };
   x_ = hidden_rows();
   if (!adds_directly() || config_.experts.count > 0) branch_ = hidden_rows();
   normed_ = AlignedBuffer<float>(floats(capacity_, padded(config_.hidden_size)));
@@ -130,7 +132,8 @@ void Transformer::embed(std::int64_t r, const Row& row) {
   const std::int64_t half = config_.rotary() / 2, hidden = config_.hidden_size;
   rope_.fill(row.position, row.rope_length, cosines_.data() + r * half, sines_.data() + r * half);
   if (local_rope_) {
-    local_rope_->fill(row.position, row.rope_length, local_cosines_.data() + r * half, local_sines_.data() + r * half);
+    local_rope_->fill(row.position, row.rope_length, local_cosines_.data() + r * half,
+                      local_sines_.data() + r * half);
   }
   const auto copy_row = [&](const Linear& table, std::int64_t index, float* to) {
     const std::size_t row_bytes = bytes_of(table.dtype, hidden);
@@ -143,8 +146,10 @@ void Transformer::embed(std::int64_t r, const Row& row) {
   }
   if (!config_.learned_positions) return;
   if (row.position >= config_.max_position_embeddings) {
-    throw input_error(name_, "expected at most {} tokens, as many as the model has learned positions for, got more; "
-                      "use a shorter prompt or a smaller --context", config_.max_position_embeddings);
+    throw input_error(name_,
+                      "expected at most {} tokens, as many as the model has learned positions for, got more; "
+                      "use a shorter prompt or a smaller --context",
+                      config_.max_position_embeddings);
   }
   float* positions = normed_.data() + r * padded(hidden);  // not in use yet
   copy_row(weights_.positions, row.position, positions);
@@ -182,7 +187,8 @@ std::span<const float> Transformer::output(std::span<const SequenceInput> sequen
     const std::int64_t end = attention_[s].first_row + attention_[s].rows;
     for (std::int64_t r = sequences[s].logits == LogitRows::kAll ? attention_[s].first_row : end - 1; r < end;
          ++r) {
-      apply_norm(weights_.norm, x_.data() + r * stride, config_.hidden_size, normed_.data() + wanted++ * stride);
+      apply_norm(weights_.norm, x_.data() + r * stride, config_.hidden_size,
+                 normed_.data() + wanted++ * stride);
     }
   }
   return wanted == 0 ? std::span<const float>() : project(wanted, sequences);

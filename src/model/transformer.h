@@ -12,11 +12,11 @@
 #include <string>
 #include <vector>
 
+#include "architecture/model_config.h"
 #include "base/aligned_buffer.h"
 #include "base/thread_pool.h"
 #include "kernels/activation.h"
 #include "kernels/attention.h"
-#include "architecture/model_config.h"
 #include "model/kv_cache.h"
 #include "model/linear_products.h"
 #include "model/rope_table.h"
@@ -65,6 +65,8 @@ class Transformer {
 
   const ModelConfig& config() const { return config_; }
   const std::string& name() const { return name_; }
+  // One line each: what the weights lack that the config states.
+  const std::vector<std::string>& warnings() const { return weights_.warnings; }
   ThreadPool& pool() { return pool_; }
   std::int64_t max_rows() const { return max_rows_; }
   // The type that pools for this model's keys and values should have: F32, or F16 for half the memory.
@@ -130,17 +132,17 @@ class Transformer {
   std::vector<Row> rows_;
   std::vector<AttentionSequence> attention_;
   std::int64_t capacity_ = 0, scratch_stride_ = 0;
-  AlignedBuffer<float> x_, normed_;       // [rows, padded(hidden_size)]
-  AlignedBuffer<float> branch_;           // as x_: what a branch adds, where it is not added directly
-  AlignedBuffer<float> q_, k_, v_;        // [rows, heads * head_dim], [rows, kv_heads * head_dim]
-  AlignedBuffer<float> attended_;         // [rows, padded(heads * head_dim)]
+  AlignedBuffer<float> x_, normed_;  // [rows, padded(hidden_size)]
+  AlignedBuffer<float> branch_;      // as x_: what a branch adds, where it is not added directly
+  AlignedBuffer<float> q_, k_, v_;   // [rows, heads * head_dim], [rows, kv_heads * head_dim]
+  AlignedBuffer<float> attended_;    // [rows, padded(heads * head_dim)]
   InnerRows mlp_, expert_, shared_;
-  AlignedBuffer<float> router_;                     // [rows, experts]: logits, then weights
-  AlignedBuffer<float> expert_in_, expert_out_;     // [rows, padded(hidden_size)]: those of one expert
-  AlignedBuffer<float> cosines_, sines_;            // [rows, rotary / 2]
+  AlignedBuffer<float> router_;                       // [rows, experts]: logits, then weights
+  AlignedBuffer<float> expert_in_, expert_out_;       // [rows, padded(hidden_size)]: those of one expert
+  AlignedBuffer<float> cosines_, sines_;              // [rows, rotary / 2]
   AlignedBuffer<float> local_cosines_, local_sines_;  // the same of local_rope_
-  AlignedBuffer<float> scratch_;          // [threads, scratch_stride]
-  AlignedBuffer<float> logits_;           // [wanted rows, vocab_size]
+  AlignedBuffer<float> scratch_;                      // [threads, scratch_stride]
+  AlignedBuffer<float> logits_;                       // [wanted rows, vocab_size]
 };
 
 }  // namespace refocus

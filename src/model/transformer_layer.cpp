@@ -43,7 +43,8 @@ void Transformer::apply_norm(const Norm& norm, const float* x, std::int64_t size
   if (config_.norm == NormKind::kRms) {
     rms_norm(x, norm.weight.data(), size, config_.norm_eps, y);
   } else {
-    layer_norm(x, norm.weight.data(), norm.bias.empty() ? nullptr : norm.bias.data(), size, config_.norm_eps, y);
+    layer_norm(x, norm.weight.data(), norm.bias.empty() ? nullptr : norm.bias.data(), size, config_.norm_eps,
+               y);
   }
 }
 
@@ -151,7 +152,8 @@ void Transformer::attend(std::span<const SequenceInput> sequences, std::int64_t 
     attention_[s].hooks = sequences[s].hooks != nullptr ? sequences[s].hooks[layer] : AttentionHooks{};
   }
   AttentionShape shape{config_.num_attention_heads, config_.num_key_value_heads, dim};
-  shape.scale = config_.attention_scale > 0 ? config_.attention_scale : 1 / std::sqrt(static_cast<float>(dim));
+  shape.scale =
+      config_.attention_scale > 0 ? config_.attention_scale : 1 / std::sqrt(static_cast<float>(dim));
   shape.softcap = config_.attention_softcap;
   shape.window = config_.layer(layer).window;
   shape.sinks = w.sinks.empty() ? nullptr : w.sinks.data();
@@ -163,7 +165,8 @@ void Transformer::attend(std::span<const SequenceInput> sequences, std::int64_t 
   if (!directly && !is_parallel()) add_branch(w.attention_output_norm);
 }
 
-// Parallel placements keep what attention adds in branch_ until the MLP, which reads x_ too, has added its own.
+// Parallel placements keep what attention adds in branch_ until the MLP, which reads x_ too, has added its
+// own.
 void Transformer::feed_forward(const LayerWeights& w, bool experts) {
   const std::int64_t stride = padded(config_.hidden_size);
   const Norm& norm = config_.placement == Placement::kParallel ? w.attention_norm : w.mlp_norm;
@@ -182,21 +185,22 @@ void Transformer::feed_forward(const LayerWeights& w, bool experts) {
   if (!adds_directly()) add_branch(is_parallel() ? Norm() : w.mlp_output_norm);
 }
 
-void Transformer::run_mlp(const float* x, std::int64_t rows, const Linear& gate, const Linear& up, const Product& down,
-                          InnerRows& inner, const std::function<void(std::int64_t r)>& make_row) {
+void Transformer::run_mlp(const float* x, std::int64_t rows, const Linear& gate, const Linear& up,
+                          const Product& down, InnerRows& inner,
+                          const std::function<void(std::int64_t r)>& make_row) {
   const std::int64_t stride = padded(inner.size);
   const bool gated = config_.mlp != MlpKind::kPlain;
   const Product products[] = {{&gate, inner.gate.data(), stride}, {&up, inner.up.data(), stride}};
   const Product plain{&up, inner.gate.data(), stride};
-  products_.run(x, rows, config_.hidden_size, gated ? std::span<const Product>(products) : std::span(&plain, 1),
-                make_row);
+  products_.run(x, rows, config_.hidden_size,
+                gated ? std::span<const Product>(products) : std::span(&plain, 1), make_row);
   products_.run(inner.gate.data(), rows, inner.size, {&down, 1}, [&](std::int64_t r) {
     activation_(inner.gate.data() + r * stride, gated ? inner.up.data() + r * stride : nullptr, inner.size);
   });
 }
 
-// branch_ = sum over the experts of a row, in rising order, of weight * expert(norm(x)). Each expert's rows go through it
-// together; what a row becomes does not depend on the others.
+// branch_ = sum over the experts of a row, in rising order, of weight * expert(norm(x)). Each expert's rows
+// go through it together; what a row becomes does not depend on the others.
 void Transformer::run_experts(const ExpertWeights& w, const Norm& norm) {
   const auto rows = static_cast<std::int64_t>(rows_.size());
   const std::int64_t count = config_.experts.count, hidden = config_.hidden_size, stride = padded(hidden);
@@ -220,8 +224,8 @@ void Transformer::run_experts(const ExpertWeights& w, const Norm& norm) {
                   static_cast<std::size_t>(hidden) * sizeof(float));
     }
     const auto its_rows = static_cast<std::int64_t>(chosen.size());
-    run_mlp(expert_in_.data(), its_rows, w.gate[expert], w.up[expert], {&w.down[expert], expert_out_.data(), stride},
-            expert_, nullptr);
+    run_mlp(expert_in_.data(), its_rows, w.gate[expert], w.up[expert],
+            {&w.down[expert], expert_out_.data(), stride}, expert_, nullptr);
     pool_.parallel_for(its_rows, [&](std::int64_t i, int) {
       const std::int64_t r = chosen[static_cast<std::size_t>(i)];
       const float weight = router_.data()[r * count + e];
@@ -236,8 +240,8 @@ void Transformer::run_experts(const ExpertWeights& w, const Norm& norm) {
 // branch_ += sigmoid(gate(x)) * expert(x), for all rows (Qwen 2 MoE).
 void Transformer::run_shared_expert(const ExpertWeights& w, std::int64_t rows) {
   const std::int64_t hidden = config_.hidden_size, stride = padded(hidden);
-  run_mlp(normed_.data(), rows, w.shared_gate, w.shared_up, {&w.shared_down, expert_out_.data(), stride}, shared_,
-          nullptr);
+  run_mlp(normed_.data(), rows, w.shared_gate, w.shared_up, {&w.shared_down, expert_out_.data(), stride},
+          shared_, nullptr);
   const Product gate{&w.shared_expert_gate, router_.data(), 1};  // router_ is done with
   products_.run(normed_.data(), rows, hidden, {&gate, 1});
   pool_.parallel_for(rows, [&](std::int64_t r, int) {

@@ -18,11 +18,12 @@ constexpr const char* kOtherConfig =
 
 // A matrix [outputs, inputs] in memory of its own, and the pages that it was read from given back.
 std::shared_ptr<const void> reordered(const TensorView& view, std::int64_t outputs, std::int64_t inputs,
-                                      const std::function<std::int64_t(std::int64_t)>& stored, bool transposed,
-                                      Linear& out) {
+                                      const std::function<std::int64_t(std::int64_t)>& stored,
+                                      bool transposed, Linear& out) {
   const std::size_t element = size_of(view.dtype), row_bytes = static_cast<std::size_t>(inputs) * element;
   const std::int64_t columns = view.shape.back();
-  const auto buffer = std::make_shared<AlignedBuffer<std::byte>>(static_cast<std::size_t>(outputs) * row_bytes);
+  const auto buffer =
+      std::make_shared<AlignedBuffer<std::byte>>(static_cast<std::size_t>(outputs) * row_bytes);
   for (std::int64_t r = 0; r < outputs; ++r) {
     std::byte* to = buffer->data() + static_cast<std::size_t>(r) * row_bytes;
     const std::int64_t from = stored(r);
@@ -40,10 +41,9 @@ std::shared_ptr<const void> reordered(const TensorView& view, std::int64_t outpu
 }
 
 bool is_buffer(std::string_view name) {
-  static constexpr std::string_view kBuffers[] = {"rotary_emb.inv_freq", "rotary_emb.cos_cached",
-                                                  "rotary_emb.sin_cached", ".attn.bias",
-                                                  ".attn.masked_bias",     ".attention.bias",
-                                                  ".attention.masked_bias"};
+  static constexpr std::string_view kBuffers[] = {
+      "rotary_emb.inv_freq", "rotary_emb.cos_cached", "rotary_emb.sin_cached", ".attn.bias",
+      ".attn.masked_bias",   ".attention.bias",       ".attention.masked_bias"};
   return std::ranges::any_of(kBuffers, [&](std::string_view buffer) { return name.ends_with(buffer); });
 }
 
@@ -53,8 +53,8 @@ const TensorView& WeightBinder::take(const std::string& name, const std::vector<
   const WeightMap::Entry* entry = map_.find(name);
   if (entry == nullptr) refuse_missing(name, shape);
   if (entry->view.shape != shape) {
-    throw input_error(entry->source, "expected tensor {} of shape {} as {} says, got {}; {}", name, shape_text(shape),
-                      settings(*entry), shape_text(entry->view.shape),
+    throw input_error(entry->source, "expected tensor {} of shape {} as {} says, got {}; {}", name,
+                      shape_text(shape), settings(*entry), shape_text(entry->view.shape),
                       one_file(*entry) ? "the file contradicts itself, convert the model again"
                                        : "the two files belong to different models, download both again");
   }
@@ -78,18 +78,23 @@ Norm WeightBinder::norm(const std::string& name, const std::vector<std::int64_t>
   return out;
 }
 
-std::vector<float> WeightBinder::bias(const std::string& name, std::int64_t size, std::optional<bool> biased) {
+std::vector<float> WeightBinder::bias(const std::string& name, std::int64_t size,
+                                      std::optional<bool> biased) {
   const WeightMap::Entry* entry = map_.find(name + ".bias");
   const bool told = biased.has_value() && !gguf();
   if (entry == nullptr && told && *biased) {
-    throw input_error(where_, "expected tensor {}.bias [{}] as {} says, got none; download the weights again", name,
-                      size, "config.json");
+    // As in transformers, which sets it to 0 and says so.
+    out_.warnings.push_back(
+        fmt::format("[{}] config.json says that there is a tensor {}.bias [{}], but the weights have "
+                    "none: it counts as 0",
+                    where_, name, size));
   }
   if (entry != nullptr && told && !*biased) {
-    throw input_error(entry->source,
-                      "expected no tensor {}.bias, as config.json has no biases there, got one; if the model was "
-                      "trained with biases, say so in config.json (attention_bias, mlp_bias), else remove them",
-                      name);
+    throw input_error(
+        entry->source,
+        "expected no tensor {}.bias, as config.json has no biases there, got one; if the model was "
+        "trained with biases, say so in config.json (attention_bias, mlp_bias), else remove them",
+        name);
   }
   return entry == nullptr ? std::vector<float>() : vector(name + ".bias", size);
 }
@@ -129,8 +134,9 @@ Linear WeightBinder::rows_of(const TensorView& view, const std::vector<float>& b
     return out;
   }
   if (is_block_type(view.dtype)) {
-    throw input_error(where_, "expected this family's fused matrices in F32, F16 or BF16, got {}; convert the model again",
-                      name_of(view.dtype));
+    throw input_error(
+        where_, "expected this family's fused matrices in F32, F16 or BF16, got {}; convert the model again",
+        name_of(view.dtype));
   }
   out_.owned.push_back(reordered(view, outputs, inputs, stored, order.transposed, out));
   return out;
@@ -146,15 +152,17 @@ std::int64_t WeightBinder::layer_of(std::string_view name) const {
 
 void WeightBinder::refuse_others() const {
   for (const auto& [name, entry] : map_.entries()) {
-    if (is_buffer(name) || taken_.contains(name) || name == std::string(config_.names.head) + ".weight") continue;
+    if (is_buffer(name) || taken_.contains(name) || name == std::string(config_.names.head) + ".weight")
+      continue;
     if (layer_of(name) >= config_.num_hidden_layers) {
-      throw input_error(entry.source, "expected {} layers as {} says, got tensor {}; {}", config_.num_hidden_layers,
-                        settings(entry), printable(name), kOtherConfig);
+      throw input_error(entry.source, "expected {} layers as {} says, got tensor {}; {}",
+                        config_.num_hidden_layers, settings(entry), printable(name), kOtherConfig);
     }
-    throw input_error(entry.source,
-                      "expected the tensors of a {} model, got {} too, which would be left out; use a model of one of "
-                      "the families that are read (docs/models.md)",
-                      config_.model_type == "llama" ? "LLaMA" : config_.model_type, printable(name, 160));
+    throw input_error(
+        entry.source,
+        "expected the tensors of a {} model, got {} too, which would be left out; use a model of one of "
+        "the families that are read (docs/models.md)",
+        config_.model_type == "llama" ? "LLaMA" : config_.model_type, printable(name, 160));
   }
 }
 
@@ -174,10 +182,11 @@ void WeightBinder::refuse_missing(const std::string& name, const std::vector<std
   for (const auto& [other, entry] : map_.entries()) layers = std::max(layers, layer_of(other) + 1);
   const WeightMap::Entry& any = map_.entries().begin()->second;
   if (const std::int64_t layer = layer_of(name); layers > 0 && layer >= layers) {
-    throw input_error(where_, "expected tensor {}, since {} says more layers, got {} layers; {}", shown, settings(any),
-                      layers, kOtherConfig);
+    throw input_error(where_, "expected tensor {}, since {} says more layers, got {} layers; {}", shown,
+                      settings(any), layers, kOtherConfig);
   }
-  throw input_error(where_, "expected tensor {}, got none; the weights are incomplete, download them again", shown);
+  throw input_error(where_, "expected tensor {}, got none; the weights are incomplete, download them again",
+                    shown);
 }
 
 }  // namespace refocus

@@ -31,15 +31,17 @@ class WeightBinder {
   Norm norm(const std::string& name, const std::vector<std::int64_t>& shape);
 
   // NAME.weight and NAME.bias as [outputs, inputs], of a tensor of that shape.
-  Linear linear(const std::string& name, std::int64_t outputs, std::int64_t inputs, std::optional<bool> biased,
-                const RowOrder& order = {});
-  // Rows [first, first + outputs) of a tensor of `all` rows; row r of the result is row order.stored(r) of it.
-  Linear rows(const std::string& name, std::int64_t all, std::int64_t first, std::int64_t outputs, std::int64_t inputs,
-              std::optional<bool> biased, const RowOrder& order = {});
+  Linear linear(const std::string& name, std::int64_t outputs, std::int64_t inputs,
+                std::optional<bool> biased, const RowOrder& order = {});
+  // Rows [first, first + outputs) of a tensor of `all` rows; row r of the result is row order.stored(r) of
+  // it.
+  Linear rows(const std::string& name, std::int64_t all, std::int64_t first, std::int64_t outputs,
+              std::int64_t inputs, std::optional<bool> biased, const RowOrder& order = {});
   // The same of a view that was taken already, and of its bias (empty: none).
-  Linear rows_of(const TensorView& view, const std::vector<float>& bias, std::int64_t first, std::int64_t outputs,
-                 std::int64_t inputs, const RowOrder& order);
-  // NAME.bias, or nothing; InputError where the config and the file disagree on it.
+  Linear rows_of(const TensorView& view, const std::vector<float>& bias, std::int64_t first,
+                 std::int64_t outputs, std::int64_t inputs, const RowOrder& order);
+  // NAME.bias, or nothing, with a warning where the config says that there is one; InputError where it says
+  // none.
   std::vector<float> bias(const std::string& name, std::int64_t size, std::optional<bool> biased);
 
   // InputError where the map has tensors that were not taken and that are no buffers.

@@ -12,12 +12,15 @@ namespace refocus {
 
 namespace {
 
-std::string joined(const std::string& prefix, std::string_view name) { return std::string(prefix).append(name); }
+std::string joined(const std::string& prefix, std::string_view name) {
+  return std::string(prefix).append(name);
+}
 
 // The query, key and value matrices: three tensors, or rows of one.
 void bind_qkv(WeightBinder& bind, const ModelConfig& c, const std::string& p, LayerWeights& w) {
   const TensorNames& n = c.names;
-  const std::int64_t q_size = c.num_attention_heads * c.head_dim, kv_size = c.num_key_value_heads * c.head_dim;
+  const std::int64_t q_size = c.num_attention_heads * c.head_dim,
+                     kv_size = c.num_key_value_heads * c.head_dim;
   RowOrder plain, turned;
   if (c.interleaved_rope && !bind.gguf()) {
     turned.paired_head_dim = c.head_dim;
@@ -75,7 +78,8 @@ void bind_mlp(WeightBinder& bind, const ModelConfig& c, const std::string& p, La
   if (!n.gate_up.empty()) {
     const std::string name = joined(p, n.gate_up);
     w.gate_proj = bind.rows(name, 2 * c.intermediate_size, 0, c.intermediate_size, c.hidden_size, c.bias.mlp);
-    w.up_proj = bind.rows(name, 2 * c.intermediate_size, c.intermediate_size, c.intermediate_size, c.hidden_size, c.bias.mlp);
+    w.up_proj = bind.rows(name, 2 * c.intermediate_size, c.intermediate_size, c.intermediate_size,
+                          c.hidden_size, c.bias.mlp);
   } else {
     if (c.mlp != MlpKind::kPlain) {
       w.gate_proj = bind.linear(joined(p, n.gate), c.intermediate_size, c.hidden_size, c.bias.mlp);
@@ -85,29 +89,32 @@ void bind_mlp(WeightBinder& bind, const ModelConfig& c, const std::string& p, La
   w.down_proj = bind.linear(joined(p, n.down), c.hidden_size, c.intermediate_size, c.bias.mlp, order);
 }
 
-// Experts stacked in one tensor each, [count, outputs, inputs]; NAME.bias [count, outputs] where the file has it.
+// Experts stacked in one tensor each, [count, outputs, inputs]; NAME.bias [count, outputs] where the file has
+// it.
 void bind_stacked(WeightBinder& bind, const std::string& name, std::int64_t count, std::int64_t outputs,
                   std::int64_t inputs, std::vector<Linear>& out) {
   TensorView view = bind.take(name + ".weight", {count, outputs, inputs});
   std::vector<float> bias;
   if (bind.has(name + ".bias")) bias = to_f32(bind.take(name + ".bias", {count, outputs}));
-  for (std::int64_t e = 0; e < count; ++e) out.push_back(bind.rows_of(view, {}, e * outputs, outputs, inputs, {}));
+  for (std::int64_t e = 0; e < count; ++e)
+    out.push_back(bind.rows_of(view, {}, e * outputs, outputs, inputs, {}));
   for (std::size_t e = 0; e < out.size() && !bias.empty(); ++e) {
     const auto first = bias.begin() + static_cast<std::ptrdiff_t>(e) * outputs;
     out[e].bias.assign(first, first + outputs);
   }
 }
 
-// gpt-oss' experts: gate_up_proj [count, hidden, 2 inner] with gate and up in turn, down_proj [count, inner, hidden], and
-// their biases.
-void bind_fused_experts(WeightBinder& bind, const ModelConfig& c, const std::string& experts, ExpertWeights& w) {
+// gpt-oss' experts: gate_up_proj [count, hidden, 2 inner] with gate and up in turn, down_proj [count, inner,
+// hidden], and their biases.
+void bind_fused_experts(WeightBinder& bind, const ModelConfig& c, const std::string& experts,
+                        ExpertWeights& w) {
   const std::int64_t count = c.experts.count, inner = c.experts.intermediate_size, hidden = c.hidden_size;
   const TensorView& gate_up = bind.take(experts + "gate_up_proj", {count, hidden, 2 * inner});
   const TensorView& down = bind.take(experts + "down_proj", {count, inner, hidden});
   const auto gate_up_bias = to_f32(bind.take(experts + "gate_up_proj_bias", {count, 2 * inner}));
   const auto down_bias = to_f32(bind.take(experts + "down_proj_bias", {count, hidden}));
-  const auto expert = [&](const TensorView& all, const std::vector<float>& biases, std::int64_t e, std::int64_t step,
-                          std::int64_t first, std::int64_t outputs) {
+  const auto expert = [&](const TensorView& all, const std::vector<float>& biases, std::int64_t e,
+                          std::int64_t step, std::int64_t first, std::int64_t outputs) {
     const std::int64_t in = all.shape[1], out = all.shape[2];
     TensorView one = all;
     one.shape = {in, out};
@@ -177,7 +184,8 @@ LayerWeights bind_layer(WeightBinder& bind, const ModelConfig& c, std::int64_t l
 }
 
 // Optional: GGUF files of Llama 3.1 have the factors in place of the scaling's parameters.
-std::vector<float> bind_rope_factors(WeightBinder& bind, const ModelConfig& config, const std::string& where) {
+std::vector<float> bind_rope_factors(WeightBinder& bind, const ModelConfig& config,
+                                     const std::string& where) {
   const std::string name(kRopeFactorsName);
   if (!bind.has(name)) return {};
   std::vector<float> factors = bind.vector(name, config.rotary() / 2);
@@ -209,7 +217,8 @@ std::vector<Linear*> linears_of(ModelWeights& weights) {
     for (auto* group : {&experts.gate, &experts.up, &experts.down}) {
       for (Linear& linear : *group) add(linear);
     }
-    for (Linear* linear : {&experts.shared_gate, &experts.shared_up, &experts.shared_down, &experts.shared_expert_gate}) {
+    for (Linear* linear :
+         {&experts.shared_gate, &experts.shared_up, &experts.shared_down, &experts.shared_expert_gate}) {
       add(*linear);
     }
   }
@@ -223,13 +232,15 @@ ModelWeights bind_weights(const ModelConfig& config, const WeightMap& map, const
   const TensorNames& n = config.names;
   w.embed_tokens = bind.linear(std::string(n.embeddings), config.vocab_size, config.hidden_size, false);
   if (config.learned_positions) {
-    w.positions = bind.linear(std::string(n.positions), config.max_position_embeddings, config.hidden_size, false);
+    w.positions =
+        bind.linear(std::string(n.positions), config.max_position_embeddings, config.hidden_size, false);
   }
   for (std::int64_t l = 0; l < config.num_hidden_layers; ++l) w.layers.push_back(bind_layer(bind, config, l));
   w.norm = bind.norm(std::string(n.final_norm), {config.hidden_size});
   const std::string head(n.head);
   const bool tied = config.tie_word_embeddings && !bind.has(head + ".weight");
-  w.lm_head = tied ? w.embed_tokens : bind.linear(head, config.vocab_size, config.hidden_size, config.bias.head);
+  w.lm_head =
+      tied ? w.embed_tokens : bind.linear(head, config.vocab_size, config.hidden_size, config.bias.head);
   w.rope_factors = bind_rope_factors(bind, config, where);
   bind.refuse_others();
   return w;

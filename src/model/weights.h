@@ -1,5 +1,6 @@
-// A model's weights: views into a WeightMap, checked against the config. A matrix is copied only where its rows or
-// columns lie in another order than the engine's (fused, transposed or interleaved ones; block types never are).
+// A model's weights: views into a WeightMap, checked against the config. A matrix is copied only where its
+// rows or columns lie in another order than the engine's (fused, transposed or interleaved ones; block types
+// never are).
 #pragma once
 
 #include <cstdint>
@@ -35,13 +36,14 @@ struct Norm {
 };
 
 struct ExpertWeights {
-  Linear router;                         // [count, hidden_size]
-  std::vector<Linear> gate, up, down;    // [count] each
+  Linear router;                       // [count, hidden_size]
+  std::vector<Linear> gate, up, down;  // [count] each
   Linear shared_gate, shared_up, shared_down, shared_expert_gate;
 };
 
 struct LayerWeights {
-  Norm attention_norm, attention_output_norm, mlp_norm, mlp_output_norm;  // [hidden_size], where the placement has them
+  Norm attention_norm, attention_output_norm, mlp_norm,
+      mlp_output_norm;  // [hidden_size], where the placement has them
   Norm q_norm, k_norm;  // [head_dim], [heads, head_dim] or [heads * head_dim]; see QkNorm
   Linear q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj;
   std::vector<float> sinks;  // [heads], or none
@@ -52,18 +54,19 @@ struct ModelWeights {
   Linear embed_tokens;  // [vocab_size, hidden_size], read by rows
   Linear positions;     // [max_position_embeddings, hidden_size], or none
   std::vector<LayerWeights> layers;
-  Norm norm;                        // [hidden_size]
-  Linear lm_head;                   // embed_tokens where the two are tied
-  std::vector<float> rope_factors;  // [rotary / 2], or none; see RopeTable
+  Norm norm;                                       // [hidden_size]
+  Linear lm_head;                                  // embed_tokens where the two are tied
+  std::vector<float> rope_factors;                 // [rotary / 2], or none; see RopeTable
   std::vector<std::shared_ptr<const void>> owned;  // what the views look into, where it is not the map
+  std::vector<std::string> warnings;               // one line each: where config and file differ
 };
 
 // Every matrix that products are taken with.
 std::vector<Linear*> linears_of(ModelWeights& weights);
 
-// Finds every tensor by its Hugging Face name. InputError for one that is missing, has another shape than the config
-// says, has a bias where the config says none (or the other way round), or is no part of such a model (rotary buffers
-// are passed over). The map must outlive the result.
+// Finds every tensor by its Hugging Face name. InputError for one that is missing, has another shape than the
+// config says, has a bias where the config says none (or the other way round), or is no part of such a model
+// (rotary buffers are passed over). The map must outlive the result.
 ModelWeights bind_weights(const ModelConfig& config, const WeightMap& map, const std::string& where);
 
 // The first NaN or infinity among the weights, as text for a message: "model.norm.weight [17]". Reads

@@ -16,8 +16,8 @@ namespace refocus {
 
 class WeightMap {
  public:
-  // Whose conventions the tensors follow where a family has several; GGUF's converters undo some of Hugging Face's
-  // (model/weights.cpp knows which).
+  // Whose conventions the tensors follow where a family has several; GGUF's converters undo some of Hugging
+  // Face's (model/weights.cpp knows which).
   enum class Layout { kHuggingFace, kGguf };
   Layout layout = Layout::kHuggingFace;
 

@@ -12,9 +12,9 @@
 #include <string>
 #include <vector>
 
+#include "architecture/model_config.h"
 #include "base/aligned_buffer.h"
 #include "base/thread_pool.h"
-#include "architecture/model_config.h"
 #include "model/weights.h"
 #include "train/lora.h"
 

@@ -177,8 +177,8 @@ void TrainingGraph::turn(float* qkv, const TrainingBatch& batch, bool back) {
   const auto rotate = back ? rope_backward : rope;
   pool_.parallel_for(batch.rows(), [&](std::int64_t r, int) {
     const std::int64_t p = positions_[static_cast<std::size_t>(r)];
-    rotate(qkv + r * qkv_size_, heads, config_.head_dim, cosines_.data() + p * half,
-           sines_.data() + p * half, 0);
+    rotate(qkv + r * qkv_size_, heads, config_.head_dim, cosines_.data() + p * half, sines_.data() + p * half,
+           0);
   });
 }
 

@@ -12,11 +12,11 @@
 #include <span>
 #include <vector>
 
+#include "architecture/model_config.h"
 #include "base/aligned_buffer.h"
 #include "base/thread_pool.h"
 #include "kernels/causal_attention.h"
 #include "kernels/gemm.h"
-#include "architecture/model_config.h"
 #include "train/frozen_weights.h"
 #include "train/lora.h"
 #include "train/lora_products.h"

@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "architecture/model_config.h"
 #include "base/aligned_buffer.h"
 #include "io/safetensors.h"
-#include "architecture/model_config.h"
 #include "tensor/weight_map.h"
 
 namespace refocus {

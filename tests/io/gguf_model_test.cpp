@@ -1,5 +1,5 @@
-#include "architecture/gguf_names.h"
 #include "io/gguf_model.h"
+#include "architecture/gguf_names.h"
 
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -70,20 +70,12 @@ TEST(GgufNames, BothWays) {
 
 TEST(GgufModel, ConfigFromMetadata) {
   const nlohmann::json config = config_of(small_gguf_model());
-  const nlohmann::json expected = {{"model_type", "llama"},
-                                   {"hidden_act", "silu"},
-                                   {"vocab_size", 5},
-                                   {"hidden_size", 8},
-                                   {"intermediate_size", 6},
-                                   {"num_hidden_layers", 1},
-                                   {"num_attention_heads", 2},
-                                   {"num_key_value_heads", 1},
-                                   {"head_dim", 4},
-                                   {"rms_norm_eps", 1e-5},
-                                   {"rope_theta", 5000.0},
-                                   {"rope_scaling", nullptr},
-                                   {"tie_word_embeddings", false},
-                                   {"max_position_embeddings", 64}};
+  const nlohmann::json expected = {
+      {"model_type", "llama"},        {"vocab_size", 5},         {"hidden_size", 8},
+      {"intermediate_size", 6},       {"num_hidden_layers", 1},  {"num_attention_heads", 2},
+      {"num_key_value_heads", 1},     {"head_dim", 4},           {"rms_norm_eps", 1e-5},
+      {"rope_theta", 5000.0},         {"rope_scaling", nullptr}, {"tie_word_embeddings", false},
+      {"max_position_embeddings", 64}};
   EXPECT_EQ(config, expected);
 }
 
@@ -111,13 +103,29 @@ TEST(GgufModel, RefusesWhatTheEngineDoesNotCompute) {
   const auto error = [](const std::string& key, const std::string& value) {
     return error_of_model(with_key(key, value));
   };
-  EXPECT_THAT(error("general.architecture", gguf_string("general.architecture", "qwen2")),
-              HasSubstr("expected general.architecture llama, got qwen2"));
+  EXPECT_THAT(
+      error("general.architecture", gguf_string("general.architecture", "mamba")),
+      HasSubstr("cohere2, stablelm, starcoder2, nemotron, arcee, got mamba; use a model of one of these"));
   EXPECT_THAT(error("general.architecture", ""), HasSubstr("got none"));
   EXPECT_THAT(error("llama.expert_count", gguf_u32("llama.expert_count", 8)),
-              HasSubstr("expected no experts"));
+              HasSubstr("expected the metadata 'llama.expert_used_count', got none"));
+  EXPECT_THAT(
+      error("llama.rope.scaling.type", gguf_string("llama.rope.scaling.type", "dynamic")),
+      HasSubstr(
+          "expected none, linear, yarn or longrope as metadata 'llama.rope.scaling.type', got dynamic"));
   EXPECT_THAT(error("llama.rope.scaling.type", gguf_string("llama.rope.scaling.type", "yarn")),
-              HasSubstr("expected none or linear as metadata 'llama.rope.scaling.type', got yarn"));
+              HasSubstr("expected a positive number as metadata 'llama.rope.scaling.factor', got none"));
+  for (const char* key :
+       {"attention.scale", "logit_scale", "embedding_scale", "residual_scale", "attn_logit_softcapping",
+        "final_logit_softcapping", "attention.clamp_kqv", "attention.max_alibi_bias"}) {
+    const std::string full = fmt::format("llama.{}", key);
+    EXPECT_THAT(error(full, gguf_f32(full, 0.5f)),
+                HasSubstr(fmt::format("expected none for llama as metadata '{}', got 0.5", full)));
+  }
+  EXPECT_THAT(error("llama.attention.sliding_window", gguf_u32("llama.attention.sliding_window", 8)),
+              HasSubstr("expected none for llama as metadata 'llama.attention.sliding_window', got 8"));
+  EXPECT_THAT(error("llama.rope.scaling.factor", gguf_f32("llama.rope.scaling.factor", 4)),
+              HasSubstr("expected none without rope.scaling.type"));
   EXPECT_THAT(error("llama.rope.dimension_count", gguf_u32("llama.rope.dimension_count", 2)),
               HasSubstr("expected 4 as metadata 'llama.rope.dimension_count', got 2"));
   EXPECT_THAT(error("llama.attention.value_length", gguf_u32("llama.attention.value_length", 2)),

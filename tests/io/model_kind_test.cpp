@@ -324,9 +324,8 @@ TEST(ModelKind, NamesGgufFilesThatAreNoModel) {
   EXPECT_THAT(error({llama, testing::gguf_string("general.type", "imatrix")}),
               HasSubstr("an importance matrix"));
   EXPECT_THAT(error({llama}, false), HasSubstr("got a file without tensors"));
-  EXPECT_THAT(
-      error({testing::gguf_string("general.architecture", "bert")}),
-      HasSubstr("expected general.architecture llama, got bert, which is not supported; use a model"));
+  EXPECT_THAT(error({testing::gguf_string("general.architecture", "bert")}),
+              HasSubstr("arcee, got bert; use a model of one of these families"));
 }
 
 }  // namespace

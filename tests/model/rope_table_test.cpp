@@ -12,7 +12,8 @@ ModelConfig config_with(RopeScaling::Kind kind) {
   config.head_dim = 64;
   config.rope.theta = 500000;
   config.max_position_embeddings = 131072;
-  config.rope.scaling = {kind, 8, 1, 4, 8192};
+  config.rope.scaling.kind = kind;
+  config.rope.scaling.factor = 8;
   return config;
 }
 

@@ -27,8 +27,9 @@ void read_gemma_activation(const ConfigFields& fields) {
 }
 
 void read_gemma(const ConfigFields& fields) {
-  read_gemma_common(fields, {.kv_heads = 16, .head_dim = 256, .context = 8192, .tied = true,
-                             .activation = Activation::kGeluTanh});
+  read_gemma_common(
+      fields,
+      {.kv_heads = 16, .head_dim = 256, .context = 8192, .tied = true, .activation = Activation::kGeluTanh});
   if (fields.has("hidden_activation") || fields.config().activation == Activation::kGelu) {
     read_gemma_activation(fields);
   }

@@ -33,7 +33,10 @@ void read_gpt_neox(const ConfigFields& fields) {
   c.mlp = MlpKind::kPlain;
   read_attention_bias(fields, true);
   c.bias.mlp = true;
-  read_rope(fields, {.theta_key = "rotary_emb_base", .rotary_fraction = 0.25, .fraction_key = "rotary_pct", .partial = true});
+  read_rope(fields, {.theta_key = "rotary_emb_base",
+                     .rotary_fraction = 0.25,
+                     .fraction_key = "rotary_pct",
+                     .partial = true});
 }
 
 void read_gpt_oss(const ConfigFields& fields) {
@@ -42,13 +45,15 @@ void read_gpt_oss(const ConfigFields& fields) {
   ModelConfig& c = fields.config();
   read_rope(fields, {.theta = 150000});
   if (!fields.has("rope_scaling") && !fields.has("rope_parameters")) {
-    throw input_error(fields.where(), "expected rope_scaling or rope_parameters, got neither; download the file again");
+    throw input_error(fields.where(),
+                      "expected rope_scaling or rope_parameters, got neither; download the file again");
   }
   read_layer_types(fields, read_window(fields, 128), [](std::int64_t l) { return l % 2 == 0; });
   c.attention_sinks = true;
   c.mlp = MlpKind::kClampedGated;
   for (const auto& [key, value] : {std::pair{"swiglu_alpha", 1.702}, std::pair{"swiglu_limit", 7.0}}) {
-    if (fields.positive_or({key}, value) != value) fields.refuse(key, fmt::format("{}", value), "use another model");
+    if (fields.positive_or({key}, value) != value)
+      fields.refuse(key, fmt::format("{}", value), "use another model");
   }
   c.experts.count = fields.size_or({"num_local_experts", "num_experts"}, 128);
   c.experts.per_token = fields.size_or({"num_experts_per_tok", "experts_per_token"}, 4);

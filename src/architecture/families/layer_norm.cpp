@@ -1,5 +1,5 @@
-// Families with LayerNorm, partial rotation or a plain MLP beside LLaMA's layout: StableLM, StarCoder 2, Nemotron, and
-// Arcee (RMSNorm, squared ReLU).
+// Families with LayerNorm, partial rotation or a plain MLP beside LLaMA's layout: StableLM, StarCoder 2,
+// Nemotron, and Arcee (RMSNorm, squared ReLU).
 #include <array>
 
 #include "architecture/families.h"
@@ -55,7 +55,9 @@ void read_arcee(const ConfigFields& fields) {
 
 const std::array<Family, 4> kLayerNormFamilies = {{
     {"stablelm", read_stablelm, {.gguf = "stablelm"}},
-    {"starcoder2", read_starcoder2, {.gate = "", .up = "mlp.c_fc", .down = "mlp.c_proj", .gguf = "starcoder2"}},
+    {"starcoder2",
+     read_starcoder2,
+     {.gate = "", .up = "mlp.c_fc", .down = "mlp.c_proj", .gguf = "starcoder2"}},
     {"nemotron", read_nemotron, {.gate = "", .gguf = "nemotron"}},
     {"arcee", read_arcee, {.gate = "", .gguf = "arcee", .gguf_paired_rows = true}},
 }};

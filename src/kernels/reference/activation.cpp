@@ -36,7 +36,8 @@ void relu_squared(float* x, const float* times, std::int64_t size) {
 }
 void clamped_swiglu(float* x, const float* times, std::int64_t size) {
   for (std::int64_t i = 0; i < size; ++i) {
-    const double g = std::min(static_cast<double>(x[i]), 7.0), u = std::clamp(static_cast<double>(times[i]), -7.0, 7.0);
+    const double g = std::min(static_cast<double>(x[i]), 7.0),
+                 u = std::clamp(static_cast<double>(times[i]), -7.0, 7.0);
     x[i] = static_cast<float>((u + 1) * g / (1 + std::exp(-1.702 * g)));
   }
 }

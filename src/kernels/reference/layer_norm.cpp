@@ -4,7 +4,8 @@
 
 namespace refocus::reference {
 
-void layer_norm(const float* x, const float* weight, const float* bias, std::int64_t size, float eps, float* y) {
+void layer_norm(const float* x, const float* weight, const float* bias, std::int64_t size, float eps,
+                float* y) {
   double mean = 0, variance = 0;
   for (std::int64_t i = 0; i < size; ++i) mean += x[i];
   mean /= static_cast<double>(size);

@@ -1,5 +1,5 @@
-#include "kernels/activation.h"
 #include "kernels/swiglu.h"
+#include "kernels/activation.h"
 
 namespace refocus::reference {
 

@@ -17,8 +17,8 @@ namespace hn = hwy::HWY_NAMESPACE;
 using D = hn::CappedTag<float, 16>;
 using V = hn::Vec<D>;
 
-// x = f(x, times), with times 1 where there is none. The rest of a row goes through padded copies, so that every
-// element goes through the same arithmetic.
+// x = f(x, times), with times 1 where there is none. The rest of a row goes through padded copies, so that
+// every element goes through the same arithmetic.
 template <class F>
 HWY_INLINE void each(float* x, const float* times, std::int64_t size, const F& f) {
   const D d;
@@ -118,7 +118,9 @@ HWY_EXPORT(softcap);
 
 void silu(float* x, const float* times, std::int64_t size) { HWY_DYNAMIC_DISPATCH(silu)(x, times, size); }
 void gelu(float* x, const float* times, std::int64_t size) { HWY_DYNAMIC_DISPATCH(gelu)(x, times, size); }
-void gelu_tanh(float* x, const float* times, std::int64_t size) { HWY_DYNAMIC_DISPATCH(gelu_tanh)(x, times, size); }
+void gelu_tanh(float* x, const float* times, std::int64_t size) {
+  HWY_DYNAMIC_DISPATCH(gelu_tanh)(x, times, size);
+}
 void relu(float* x, const float* times, std::int64_t size) { HWY_DYNAMIC_DISPATCH(relu)(x, times, size); }
 void relu_squared(float* x, const float* times, std::int64_t size) {
   HWY_DYNAMIC_DISPATCH(relu_squared)(x, times, size);

@@ -145,12 +145,15 @@ void cap_scores(float* scores, std::int64_t begin, std::int64_t end, float cap) 
   }
 }
 
-// Turns a row of scores into exp(score - max), with its sum, and lets the hooks change both. The tile's scores begin at
-// key `tile_begin`, a block's first; what the query does not see becomes 0, from key 0 on where hooks look.
-void softmax_row(Query& query, const AttentionShape& shape, std::int64_t tile_begin, const AttentionHooks& hooks) {
+// Turns a row of scores into exp(score - max), with its sum, and lets the hooks change both. The tile's
+// scores begin at key `tile_begin`, a block's first; what the query does not see becomes 0, from key 0 on
+// where hooks look.
+void softmax_row(Query& query, const AttentionShape& shape, std::int64_t tile_begin,
+                 const AttentionHooks& hooks) {
   const D d;
   const std::int64_t keys = query.at.position + 1, size = (keys + kKeyBlock - 1) / kKeyBlock * kKeyBlock;
-  const std::int64_t first_key = shape.first_key(query.at.position), begin = first_key / kKeyBlock * kKeyBlock;
+  const std::int64_t first_key = shape.first_key(query.at.position),
+                     begin = first_key / kKeyBlock * kKeyBlock;
   float* weights = query.weights;
   if (shape.softcap > 0) cap_scores(weights, begin, size, shape.softcap);
   if (hooks.bias != nullptr) {

@@ -12,9 +12,10 @@ namespace refocus {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// The mean first, then the squares of what differs from it: the difference of sums would lose digits where the mean is
-// large beside the deviations.
-void layer_norm(const float* x, const float* weight, const float* bias, std::int64_t size, float eps, float* y) {
+// The mean first, then the squares of what differs from it: the difference of sums would lose digits where
+// the mean is large beside the deviations.
+void layer_norm(const float* x, const float* weight, const float* bias, std::int64_t size, float eps,
+                float* y) {
   const hn::CappedTag<double, 8> d64;
   const hn::Rebind<float, decltype(d64)> d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
@@ -33,7 +34,8 @@ void layer_norm(const float* x, const float* weight, const float* bias, std::int
   for (; i < size; ++i) variance += (x[i] - mean) * (x[i] - mean);
   const double scale = 1 / std::sqrt(variance / static_cast<double>(size) + eps);
   const auto scaled = [&](auto values) HWY_ATTR {
-    return hn::DemoteTo(d, hn::Mul(hn::Sub(hn::PromoteTo(d64, values), hn::Set(d64, mean)), hn::Set(d64, scale)));
+    return hn::DemoteTo(
+        d, hn::Mul(hn::Sub(hn::PromoteTo(d64, values), hn::Set(d64, mean)), hn::Set(d64, scale)));
   };
   for (i = 0; i + lanes <= size; i += lanes) {
     const auto w = hn::LoadU(d, weight + i), v = scaled(hn::LoadU(d, x + i));
@@ -54,7 +56,8 @@ namespace refocus {
 namespace {
 HWY_EXPORT(layer_norm);
 }  // namespace
-void layer_norm(const float* x, const float* weight, const float* bias, std::int64_t size, float eps, float* y) {
+void layer_norm(const float* x, const float* weight, const float* bias, std::int64_t size, float eps,
+                float* y) {
   HWY_DYNAMIC_DISPATCH(layer_norm)(x, weight, bias, size, eps, y);
 }
 }  // namespace refocus

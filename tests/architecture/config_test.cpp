@@ -56,18 +56,24 @@ TEST(ModelConfig, ReadsRopeScalingUnderEveryName) {
 }
 
 TEST(ModelConfig, RefusesWhatItWouldComputeWrongly) {
-  EXPECT_THAT(
-      error(R"(,"model_type":"qwen3")"),
-      HasSubstr(
-          R"([config.json] expected llama or mistral for model_type, got "qwen3"; use a model of the LLaMA)"));
-  EXPECT_THAT(
-      error(R"(,"model_type":"mistral","sliding_window":4096)"),
-      HasSubstr("expected null for sliding_window, got 4096; attention within a window is not computed "
-                "here: set it to null and max_position_embeddings to 4096"));
-  EXPECT_NO_THROW(parse(R"(,"model_type":"mistral","sliding_window":null)"));
-  EXPECT_THAT(error(R"(,"hidden_act":"gelu")"), HasSubstr(R"(expected silu for hidden_act, got "gelu")"));
-  EXPECT_THAT(error(R"(,"rope_scaling":{"type":"yarn","factor":4})"),
-              HasSubstr(R"(llama3 for rope_scaling.type, got "yarn")"));
+  EXPECT_THAT(error(R"(,"model_type":"mamba")"),
+              HasSubstr(R"([config.json] expected one of llama, granite, smollm3)"));
+  EXPECT_THAT(error(R"(,"model_type":"mamba")"),
+              HasSubstr(R"(for model_type, got "mamba"; use a model of one of these families)"));
+  EXPECT_THAT(error(R"(,"model_type":"gemma3","text_config":{})"),
+              HasSubstr("expected a model of text alone for model_type, got \"gemma3\""));
+  EXPECT_THAT(error(R"(,"hidden_act":"mish")"), HasSubstr(R"(relu or relu2 for hidden_act, got "mish")"));
+  EXPECT_THAT(error(R"(,"is_causal":false)"), HasSubstr("expected true for is_causal, got false"));
+  EXPECT_THAT(error(R"(,"use_bidirectional_attention":true)"),
+              HasSubstr("use_bidirectional_attention, got true"));
+  EXPECT_THAT(error(R"(,"rope_scaling":{"type":"mrope","factor":4})"),
+              HasSubstr(R"(yarn or longrope for rope_scaling.type, got "mrope")"));
+  EXPECT_THAT(error(R"(,"rope_scaling":{"ropetype":"linear","factor":4})"),
+              HasSubstr("expected no such setting of rotary embeddings for rope_scaling.ropetype"));
+  EXPECT_THAT(error(R"(,"rope_scaling":{"factor":4})"),
+              HasSubstr("beside a factor for rope_scaling.rope_type, got none"));
+  EXPECT_THAT(error(R"(,"rope_scaling":{"rope_type":"linear","factor":4},"partial_rotary_factor":0.5)"),
+              HasSubstr("partial_rotary_factor, got 0.5"));
   EXPECT_THAT(error(R"(,"rope_scaling":{"type":"linear"})"), HasSubstr("factor"));
   EXPECT_THAT(error(R"(,"num_key_value_heads":3)"),
               HasSubstr("expected a divisor of num_attention_heads (4) for num_key_value_heads, got 3"));
@@ -115,7 +121,11 @@ TEST(ModelConfig, NamesKeyExpectationAndValueOfAWrongType) {
   }
   for (const char* inside :
        {"factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"}) {
-    const std::string other = std::string(inside) == "factor" ? "" : R"("factor":2,)";
+    std::string other;  // valid ones
+    for (const char* key : {"factor", "low_freq_factor", "high_freq_factor"}) {
+      if (std::string(key) != inside)
+        other += fmt::format(R"("{}":{},)", key, key == std::string("high_freq_factor") ? 4 : 2);
+    }
     EXPECT_THAT(
         error(fmt::format(R"(,"rope_scaling":{{"type":"llama3",{}"{}":"x"}})", other, inside)),
         HasSubstr(fmt::format("a positive number for rope_scaling.{}, got \"x\"; correct the file", inside)));
