@@ -50,6 +50,16 @@ void describe_adapter(const Adapter& adapter, nlohmann::ordered_json& out) {
   out["adapter_targets"] = targets;
 }
 
+// Of the matrices that are packed for products, in memory.
+std::size_t packed_bytes_of(const OpenModel& model) {
+  std::size_t bytes = 0;
+  for (const auto& [type, memory] :
+       packed_memory(*model.weights, has_tied_embeddings(model.config, *model.weights))) {
+    bytes += memory.packed;
+  }
+  return bytes;
+}
+
 nlohmann::ordered_json describe(const OpenModel& model) {
   const LlamaConfig& c = model.config;
   std::map<std::string, std::int64_t> parameters_by_type;
@@ -63,6 +73,7 @@ nlohmann::ordered_json describe(const OpenModel& model) {
   out["parameters"] = parameters;
   out["parameters_by_type"] = parameters_by_type;
   out["weight_bytes"] = model.weights->total_bytes();
+  out["packed_weight_bytes"] = packed_bytes_of(model);
   out["num_hidden_layers"] = c.num_hidden_layers;
   out["hidden_size"] = c.hidden_size;
   out["intermediate_size"] = c.intermediate_size;
@@ -100,6 +111,7 @@ void run(const InfoOptions& options) {
   for (const auto& [key, value] : out.items()) {
     fmt::print("{:<26} {}\n", key, value.is_string() ? value.get<std::string>() : json_text(value));
   }
+  if (const auto note = memory_note(model)) fmt::print("{}\n", *note);
 }
 
 }  // namespace

@@ -39,13 +39,13 @@ std::size_t floats(std::int64_t rows, std::int64_t stride) { return static_cast<
 }  // namespace
 
 Transformer::Transformer(LlamaConfig config, std::shared_ptr<const WeightMap> weights, std::string name,
-                         ThreadPool& pool, std::int64_t max_rows, DType kv_type)
+                         ThreadPool& pool, std::int64_t max_rows, DType kv_type, Activations activations)
     : config_(std::move(config)),
       map_(std::move(weights)),
       weights_(bind_weights(config_, *map_, name)),
       name_(std::move(name)),
       pool_(pool),
-      products_(pool),
+      products_(pool, activations),
       rope_(config_, weights_.rope_factors),
       max_rows_(max_rows),
       kv_type_(kv_type) {
