@@ -51,6 +51,7 @@ nlohmann::ordered_json measure(const BenchOptions& options) {
   out["threads"] = model.pool.size();
   out["pinned"] = options.model.pin;
   out["kv_type"] = options.model.kv_type;
+  out["activations"] = options.model.activations;
   out["instruction_set"] = instruction_set();
   out["repeats"] = options.repeats;
   for (const auto& [key, of_repeats] : kCases) out[key] = median(rates[0].*of_repeats);
@@ -107,6 +108,7 @@ Action add_bench(CLI::App& command) {
   command.add_flag("--json", options->json, "Print one JSON object");
   options->model.add_threads(command);
   options->model.add_kv_type(command);
+  options->model.add_activations(command);
   options->model.add_adapter(command);
   command.add_option("--simd", options->simd,
                      "Measure with this instruction set instead of the best that the processor has: " +

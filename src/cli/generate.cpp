@@ -33,8 +33,8 @@ double rate(std::int64_t tokens, double seconds) {
   return seconds > 0 ? static_cast<double>(tokens) / seconds : 0;
 }
 
-void print_json(const OpenModel& model, const GenerationRequest& request, const GenerationResult& result,
-                const SchedulerStats& stats) {
+void print_json(const OpenModel& model, const ModelOptions& options, const GenerationRequest& request,
+                const GenerationResult& result, const SchedulerStats& stats) {
   std::vector<std::int32_t> text_ids = result.tokens;
   if (result.stopped) text_ids.pop_back();
   nlohmann::ordered_json out;
@@ -43,6 +43,7 @@ void print_json(const OpenModel& model, const GenerationRequest& request, const 
   out["text"] = model.tokenizer ? model.tokenizer->decode(text_ids) : "";
   out["finish_reason"] = result.stopped ? "eos" : "length";
   out["intervention"] = request.intervention.canonical(model.config.num_hidden_layers);
+  out["activations"] = options.activations;
   out["timing"] = {{"prefill_tps", rate(stats.prefill_tokens, stats.prefill_seconds)},
                    {"decode_tps", rate(stats.decode_tokens, stats.decode_seconds)}};
   fmt::print("{}\n", json_text(out));
@@ -83,7 +84,7 @@ void run(const GenerateOptions& options) {
   if (stream) {
     fmt::print("{}\n", decoder->finish());
   } else {
-    print_json(model.files, request, result, scheduler.stats());
+    print_json(model.files, options.model, request, result, scheduler.stats());
   }
 }
 

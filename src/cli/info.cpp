@@ -70,6 +70,16 @@ nlohmann::ordered_json settings_of(const ModelConfig& c) {
   return out;
 }
 
+// Of the matrices that are packed for products, in memory.
+std::size_t packed_bytes_of(const OpenModel& model) {
+  std::size_t bytes = 0;
+  for (const auto& [type, memory] :
+       packed_memory(*model.weights, has_tied_embeddings(model.config, *model.weights))) {
+    bytes += memory.packed;
+  }
+  return bytes;
+}
+
 nlohmann::ordered_json describe(const OpenModel& model) {
   const ModelConfig& c = model.config;
   std::map<std::string, std::int64_t> parameters_by_type;
@@ -84,6 +94,7 @@ nlohmann::ordered_json describe(const OpenModel& model) {
   out["parameters"] = parameters;
   out["parameters_by_type"] = parameters_by_type;
   out["weight_bytes"] = model.weights->total_bytes();
+  out["packed_weight_bytes"] = packed_bytes_of(model);
   out["num_hidden_layers"] = c.num_hidden_layers;
   out["hidden_size"] = c.hidden_size;
   out["intermediate_size"] = c.intermediate_size;
@@ -125,6 +136,7 @@ void run(const InfoOptions& options) {
     if (key == "settings") continue;
     fmt::print("{:<26} {}\n", key, value.is_string() ? value.get<std::string>() : json_text(value));
   }
+  if (const auto note = memory_note(model)) fmt::print("{}\n", *note);
   fmt::print("\nsettings as they were read\n");
   for (const ConfigFact& fact : model.config.facts) {
     fmt::print("  {:<38} {:<22} {}\n", fact.name, fact.value, fact.source);

@@ -53,9 +53,19 @@ void ModelOptions::add_kv_type(CLI::App& command) {
       ->check(CLI::IsMember({"f32", "f16"}));
 }
 
+void ModelOptions::add_activations(CLI::App& command, const std::string& option) {
+  command
+      .add_option(
+          option, activations,
+          "Activations that weights of block types are multiplied with: int8, or f32 for exact products")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"int8", "f32"}));
+}
+
 void ModelOptions::add_running(CLI::App& command) {
   add_threads(command);
   add_kv_type(command);
+  add_activations(command);
   add_adapter(command);
   command.add_option("--context", context, "Most tokens a sequence may have (default: the model's context)")
       ->check(whole_number(2, 1 << 24));
@@ -138,11 +148,29 @@ void expect_same_files(const std::vector<UsedFile>& before, const fs::path& path
   if (tokenizer_files(path) != before) refuse_changed_file(path);
 }
 
+std::optional<std::string> memory_note(const OpenModel& model) {
+  PackedMemory all;
+  std::string types;
+  for (const auto& [type, memory] :
+       packed_memory(*model.weights, has_tied_embeddings(model.config, *model.weights))) {
+    if (memory.packed * 10 <= memory.stored * 11) continue;
+    types += (types.empty() ? "" : ", ") + std::string(name_of(type));
+    all.stored += memory.stored;
+    all.packed += memory.packed;
+  }
+  if (types.empty()) return std::nullopt;
+  const auto mb = [](std::size_t bytes) { return static_cast<double>(bytes) / 1e6; };
+  return fmt::format("weights of {} take {:.1f} MB of memory, {:.1f} MB of the file", types, mb(all.packed),
+                     mb(all.stored));
+}
+
 RunningModel::RunningModel(const ModelOptions& options, std::int64_t max_rows)
     : files(open_model(options)),
       pool(options.threads > 0 ? options.threads : available_threads(),
            options.pin ? ThreadPool::Placement::kPinned : ThreadPool::Placement::kFree),
-      transformer(files.config, files.weights, files.directory.string(), pool, max_rows, options.kv()) {
+      transformer(files.config, files.weights, files.directory.string(), pool, max_rows, options.kv(),
+                  options.activation_type()) {
+  if (const auto note = memory_note(files)) spdlog::info("{}", *note);
   // A model that lacks one bias lacks that of every layer: one line says it.
   if (const auto& warnings = transformer.warnings(); !warnings.empty()) {
     spdlog::warn("{}{}", warnings.front(),

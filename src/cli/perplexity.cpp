@@ -24,6 +24,7 @@ constexpr std::int64_t kLongestDefaultContext = 2048;
 struct PerplexityOptions {
   ModelOptions model;
   std::string file, against;
+  ModelOptions other;  // of --against: how it computes
   std::vector<std::string> interventions;
   std::int64_t stride = 0;  // 0: half of the context
   bool json = false;
@@ -31,9 +32,10 @@ struct PerplexityOptions {
 
 // The model of --against, which computes with the threads of the other.
 struct OtherModel {
-  OtherModel(const std::string& path, ThreadPool& pool, DType kv_type)
+  OtherModel(const std::string& path, ThreadPool& pool, DType kv_type, Activations activations)
       : files(open_model({.model = path}, "--against")),
-        transformer(files.config, files.weights, files.directory.string(), pool, kPerplexityRows, kv_type) {}
+        transformer(files.config, files.weights, files.directory.string(), pool, kPerplexityRows, kv_type,
+                    activations) {}
 
   OpenModel files;
   Transformer transformer;
@@ -96,7 +98,8 @@ PerplexityReport measure(const PerplexityOptions& options) {
   RunningModel model(options.model, kPerplexityRows);
   std::unique_ptr<OtherModel> other;
   if (!options.against.empty())
-    other = std::make_unique<OtherModel>(options.against, model.pool, options.model.kv());
+    other = std::make_unique<OtherModel>(options.against, model.pool, options.model.kv(),
+                                         options.other.activation_type());
   const ModelConfig& config = model.files.config;
   const std::vector<InterventionSpec> specs = arms_of(options, asked.for_model(config.num_hidden_layers));
   const Tokenizer& tokenizer = model.files.need_tokenizer("download the model's tokenizer files");
@@ -109,7 +112,7 @@ PerplexityReport measure(const PerplexityOptions& options) {
   const auto add = [&](Transformer& transformer, const OpenModel& files, const InterventionSpec& spec) {
     const std::string name = spec.canonical(files.config.num_hidden_layers);
     arms.push_back({&transformer, spec});
-    report.arms.push_back({files.name(), name, {}, {}});
+    report.arms.push_back({files.name(), name, {}, {}, std::string(name_of(transformer.activations()))});
   };
   if (other) add(other->transformer, other->files, {});
   const std::size_t first = arms.size();
@@ -162,6 +165,9 @@ Action add_perplexity(CLI::App& command) {
                   "-m without intervention)")
       ->check(not_empty())
       ->type_name("MODEL");
+  options->other.add_activations(command, "--against-activations");
+  command.get_option("--against-activations")
+      ->description("Activations of the model of --against (the same model exactly: f32)");
   add_interventions(command, options->interventions);
   options->model.add_running(command);
   command.get_option("--context")

@@ -21,17 +21,14 @@ struct TensorType {
   std::string_view name;
 };
 
-// Every type that ggml has given a number, for messages.
-constexpr TensorType kTensorTypes[] = {
-    {0, "F32"},     {1, "F16"},    {2, "Q4_0"},     {3, "Q4_1"},    {6, "Q5_0"},     {7, "Q5_1"},
-    {8, "Q8_0"},    {9, "Q8_1"},   {10, "Q2_K"},    {11, "Q3_K"},   {12, "Q4_K"},    {13, "Q5_K"},
-    {14, "Q6_K"},   {15, "Q8_K"},  {16, "IQ2_XXS"}, {17, "IQ2_XS"}, {18, "IQ3_XXS"}, {19, "IQ1_S"},
-    {20, "IQ4_NL"}, {21, "IQ3_S"}, {22, "IQ2_S"},   {23, "IQ4_XS"}, {24, "I8"},      {25, "I16"},
-    {26, "I32"},    {27, "I64"},   {28, "F64"},     {29, "IQ1_M"},  {30, "BF16"},    {34, "TQ1_0"},
-    {35, "TQ2_0"},  {39, "MXFP4"}};
+// Types that ggml has given a number and that are not read, for messages.
+constexpr TensorType kOtherTensorTypes[] = {
+    {4, "Q4_2"},      {5, "Q4_3"},        {9, "Q8_1"},        {15, "Q8_K"},       {24, "I8"},
+    {25, "I16"},      {26, "I32"},        {27, "I64"},        {31, "Q4_0_4_4"},   {32, "Q4_0_4_8"},
+    {33, "Q4_0_8_8"}, {36, "IQ4_NL_4_4"}, {37, "IQ4_NL_4_8"}, {38, "IQ4_NL_8_8"}, {41, "Q1_0"}};
 
 std::string tensor_type_name(std::uint32_t number) {
-  for (const TensorType& type : kTensorTypes) {
+  for (const TensorType& type : kOtherTensorTypes) {
     if (type.number == number) return std::string(type.name);
   }
   return fmt::format("type {}", number);
@@ -186,10 +183,11 @@ TensorInfo read_tensor_info(Parser& parser, const std::string& where) {
   const auto number = parser.reader().read<std::uint32_t>();
   const auto dtype = dtype_of(number);
   if (!dtype) {
-    throw input_error(where,
-                      "expected tensor '{}' to be F32, F16, BF16, Q8_0, Q4_0, Q4_K, Q5_K or Q6_K, got {}; "
-                      "use a file of one of these types",
-                      shown, tensor_type_name(number));
+    throw input_error(
+        where,
+        "expected tensor '{}' to be F32, F16, BF16, F64, Q4_0 to Q8_0, Q2_K to Q6_K, IQ1 to IQ4, "
+        "MXFP4, NVFP4, TQ1_0 or TQ2_0, got {}; use a file of one of these types",
+        shown, tensor_type_name(number));
   }
   info.view.dtype = *dtype;
   info.offset = parser.reader().read<std::uint64_t>();
@@ -246,27 +244,7 @@ void read_head(ByteReader& reader, const std::string& where) {
 
 }  // namespace
 
-std::uint32_t gguf_tensor_type(DType type) {
-  switch (type) {
-    case DType::kF32:
-      return 0;
-    case DType::kF16:
-      return 1;
-    case DType::kBF16:
-      return 30;
-    case DType::kQ8_0:
-      return 8;
-    case DType::kQ4_0:
-      return 2;
-    case DType::kQ4_K:
-      return 12;
-    case DType::kQ5_K:
-      return 13;
-    case DType::kQ6_K:
-      return 14;
-  }
-  return 0;
-}
+std::uint32_t gguf_tensor_type(DType type) { return traits_of(type).gguf_number; }
 
 GgufFile GgufFile::open(const std::filesystem::path& path) {
   GgufFile out;

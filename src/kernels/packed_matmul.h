@@ -1,10 +1,11 @@
-// y = x W^T for W in ggml's block formats (Q8_0, Q4_0, Q4_K, Q5_K, Q6_K), with integer dot products.
+// y = x W^T for W in any of ggml's block formats, with integer dot products of activations in int8, or with
+// float32 activations.
 //
-// Weights are packed once into panels of kPanelOutputs outputs, so that lanes run along the outputs.
-// Activations are quantised row by row, in blocks of 32 inputs: x = scale * q, q in [-127, 127]. Within a
-// block products are summed exactly, in integers; block sums are scaled and added in float32, block after
-// block. The order depends on nothing but the number of inputs, and is the same on every instruction set with
-// fused multiply-add.
+// Weights are packed once, without loss, into panels of kPanelOutputs outputs, so that lanes run along the
+// outputs. Activations are quantised row by row, in blocks of 32 inputs: x = scale * q, q in [-127, 127].
+// Within a block products are summed exactly, in integers; block sums are scaled and added in float32, block
+// after block. The order depends on nothing but the number of inputs, and is the same on every instruction
+// set with fused multiply-add.
 #pragma once
 
 #include <cstdint>
@@ -14,12 +15,67 @@
 
 #include "base/aligned_buffer.h"
 #include "base/thread_pool.h"
+#include "kernels/matmul.h"
+#include "tensor/block_formats.h"
 #include "tensor/dtype.h"
 
 namespace refocus {
 
 inline constexpr std::int64_t kPanelOutputs = 16;
 inline constexpr std::int64_t kQuantBlock = 32;  // inputs that share an activation scale
+
+// How a panel holds its weights. Types that a form of its own would not serve better share one that holds all
+// of their values exactly: Q5_0 that of Q8_0, TQ1_0 and TQ2_0 that of Q2_K, and IQ1, IQ2, IQ3 and NVFP4 have
+// integers of 8 bits with a float32 scale for each 16 (kScaledInts), which takes more memory than the file.
+enum class PackedForm {
+  kQ8_0,
+  kQ4_0,
+  kQ4_1,
+  kQ5_1,
+  kIQ4_NL,
+  kMXFP4,
+  kQ2_K,
+  kQ3_K,
+  kQ4_K,
+  kQ5_K,
+  kQ6_K,
+  kIQ4_XS,
+  kScaledInts,
+};
+constexpr PackedForm packed_form(DType type) {
+  switch (type) {
+    case DType::kQ8_0:
+    case DType::kQ5_0:
+      return PackedForm::kQ8_0;
+    case DType::kQ4_0:
+      return PackedForm::kQ4_0;
+    case DType::kQ4_1:
+      return PackedForm::kQ4_1;
+    case DType::kQ5_1:
+      return PackedForm::kQ5_1;
+    case DType::kIQ4_NL:
+      return PackedForm::kIQ4_NL;
+    case DType::kMXFP4:
+      return PackedForm::kMXFP4;
+    case DType::kQ2_K:
+    case DType::kTQ1_0:
+    case DType::kTQ2_0:
+      return PackedForm::kQ2_K;
+    case DType::kQ3_K:
+      return PackedForm::kQ3_K;
+    case DType::kQ4_K:
+      return PackedForm::kQ4_K;
+    case DType::kQ5_K:
+      return PackedForm::kQ5_K;
+    case DType::kQ6_K:
+      return PackedForm::kQ6_K;
+    case DType::kIQ4_XS:
+      return PackedForm::kIQ4_XS;
+    default:
+      REFOCUS_CHECK(has_scaled_ints(type));
+      return PackedForm::kScaledInts;
+  }
+}
 
 // Whether a weight matrix of this type and width can be packed.
 bool can_pack(DType type, std::int64_t inputs);
@@ -33,6 +89,7 @@ struct PackedMatrix {
   const std::byte* data = nullptr;    // [panels, panel_bytes], on a cache-line boundary
   std::shared_ptr<const void> owner;  // keeps `data`
 
+  PackedForm form() const { return packed_form(type); }
   std::int64_t panels() const { return (outputs + kPanelOutputs - 1) / kPanelOutputs; }
   std::size_t bytes() const { return static_cast<std::size_t>(panels() * panel_bytes); }
 };
@@ -42,20 +99,33 @@ struct PackedUnit {
   std::int64_t inputs, scales_bytes, quants_bytes;
   constexpr std::int64_t bytes() const { return scales_bytes + quants_bytes; }
 };
-constexpr PackedUnit packed_unit(DType type) {
-  switch (type) {
-    case DType::kQ8_0:
+constexpr PackedUnit packed_unit(PackedForm form) {
+  switch (form) {
+    case PackedForm::kQ8_0:
       return {64, 64, 1024};
-    case DType::kQ4_0:
+    case PackedForm::kQ4_0:
+    case PackedForm::kIQ4_NL:
+    case PackedForm::kMXFP4:
       return {64, 64, 512};
-    case DType::kQ4_K:
+    case PackedForm::kQ4_1:
+      return {64, 128, 512};
+    case PackedForm::kQ5_1:
+      return {64, 128, 1024};
+    case PackedForm::kQ2_K:
+      return {256, 320, 1024};
+    case PackedForm::kQ3_K:
+      return {256, 320, 1536};
+    case PackedForm::kQ4_K:
       return {256, 320, 2048};
-    case DType::kQ5_K:
-    case DType::kQ6_K:
+    case PackedForm::kQ5_K:
+    case PackedForm::kQ6_K:
       return {256, 320, 4096};
-    default:
-      return {};
+    case PackedForm::kIQ4_XS:
+      return {256, 192, 2048};
+    case PackedForm::kScaledInts:
+      return {32, 128, 512};
   }
+  return {};
 }
 
 // Memory for many packed matrices, one after the other, so that all but its ends lies on huge pages.
@@ -122,9 +192,21 @@ struct PackedJob {
 // Runs several products with the same x as one parallel loop.
 void packed_matmul(ThreadPool& pool, const QuantizedRows& x, std::span<const PackedJob> jobs);
 
+// The same with activations as they are: float32 products with the weights' float32 values, unpacked panel by
+// panel as they are needed. Each output adds the products of kQuantBlock inputs, one after the other, and
+// then that sum to what it has, from the first block to the last and from 0, whatever the rows; bias and what
+// y held come last. Every instruction set with fused multiply-add gives the same bits.
+void unpacked_matmul(ThreadPool& pool, const MatMulInput& x, std::span<const PackedJob> jobs);
+
+// The weights of panel p as float32, [inputs, kPanelOutputs]: dequantize_row's values, or 0 beyond the
+// outputs.
+void unpack_panel(const PackedMatrix& weights, std::int64_t p, float* to);
+
 namespace reference {
 // The plain twin of packed_matmul: unpacked weights (ggml blocks) times the quantised activations, in double.
 void block_matmul(const QuantizedRows& x, DType type, const std::byte* rows, const PackedJob& job);
+// The plain twin of unpacked_matmul, in float32 and in the same order.
+void unpacked_matmul(const MatMulInput& x, DType type, const std::byte* rows, const PackedJob& job);
 }  // namespace reference
 
 }  // namespace refocus

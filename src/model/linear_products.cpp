@@ -31,14 +31,16 @@ void LinearProducts::run(const float* x, std::int64_t rows, std::int64_t inputs,
       plain[plain_count++] = {w.data, w.dtype, w.outputs, bias, p.accumulate, p.y, p.y_stride};
     }
   }
-  if (packed_count > 0) resize(quantized_, rows, inputs);
-  if (packed_count > 0 || make_row) {
+  const bool quantize = packed_count > 0 && activations_ == Activations::kInt8;
+  if (quantize) resize(quantized_, rows, inputs);
+  if (quantize || make_row) {
     pool_.parallel_for(rows, [&](std::int64_t r, int) {
       if (make_row) make_row(r);
-      if (packed_count > 0) quantize_row(x + r * padded(inputs), inputs, quantized_.row(r));
+      if (quantize) quantize_row(x + r * padded(inputs), inputs, quantized_.row(r));
     });
   }
-  if (packed_count > 0) packed_matmul(pool_, quantized_, {packed, packed_count});
+  if (quantize) packed_matmul(pool_, quantized_, {packed, packed_count});
+  if (packed_count > 0 && !quantize) unpacked_matmul(pool_, {x, rows, inputs}, {packed, packed_count});
   if (plain_count > 0) matmul(pool_, {x, rows, inputs}, {plain, plain_count});
   const bool adapted = std::ranges::any_of(products, [](const Product& p) { return p.linear->adapter; });
   if (adapted) add_adapters(x, rows, inputs, products);
@@ -86,8 +88,39 @@ void LinearProducts::add_adapters(const float* x, std::int64_t rows, std::int64_
   }
 }
 
+namespace {
+
+// A matrix of F64 as float32 ones, rounded.
+void narrow_doubles(Linear& linear) {
+  const auto floats =
+      std::make_shared<AlignedBuffer<float>>(static_cast<std::size_t>(linear.outputs * linear.inputs));
+  dequantize_row(linear.dtype, linear.data, floats->data(), linear.outputs * linear.inputs);
+  linear.data = reinterpret_cast<const std::byte*>(floats->data());
+  linear.dtype = DType::kF32;
+  linear.owner = floats;
+}
+
+}  // namespace
+
+std::map<DType, PackedMemory> packed_memory(const WeightMap& weights, bool tied) {
+  std::map<DType, PackedMemory> out;
+  for (const auto& [name, entry] : weights.entries()) {
+    const TensorView& view = entry.view;
+    if (view.shape.size() < 2 || !is_block_type(view.dtype) || !can_pack(view.dtype, view.shape.back()))
+      continue;
+    if (name.ends_with("embed_tokens.weight") && !tied) continue;
+    PackedMemory& of_type = out[view.dtype];
+    of_type.stored += view.bytes();
+    of_type.packed += packed_bytes(view.dtype, view.elements() / view.shape.back(), view.shape.back());
+  }
+  return out;
+}
+
 void pack_weights(ThreadPool& pool, ModelWeights& weights, const std::string& where) {
   std::vector<Linear*> packable = linears_of(weights);
+  for (Linear* linear : packable) {
+    if (linear->dtype == DType::kF64) narrow_doubles(*linear);
+  }
   std::erase_if(packable, [](const Linear* linear) { return !is_block_type(linear->dtype); });
   std::size_t bytes = 0;
   for (const Linear* linear : packable) {

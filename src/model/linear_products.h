@@ -1,10 +1,15 @@
 // Products of activations with a model's weights of any type: float ones as they lie in the file, block types
 // packed. Adapters are computed in float32 beside either.
+//
+// Weights of block types meet activations in int8 (fast; 8 bits in blocks of 32), or as they are, in float32:
+// then products are those of the weights' float32 values. Float weights always meet float32 activations.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <span>
+#include <string_view>
 
 #include "base/thread_pool.h"
 #include "kernels/packed_matmul.h"
@@ -20,9 +25,16 @@ struct Product {
   bool accumulate = false;
 };
 
+enum class Activations { kInt8, kF32 };
+constexpr std::string_view name_of(Activations activations) {
+  return activations == Activations::kF32 ? "f32" : "int8";
+}
+
 class LinearProducts {
  public:
-  explicit LinearProducts(ThreadPool& pool) : pool_(pool) {}
+  LinearProducts(ThreadPool& pool, Activations activations) : pool_(pool), activations_(activations) {}
+
+  Activations activations() const { return activations_; }
 
   // Several products with the same x: [rows, padded(inputs)], zero beyond `inputs`. At most 4. `make_row`,
   // where given, writes row r of x first: it is called once for every row, by any thread, and the row is
@@ -35,12 +47,21 @@ class LinearProducts {
                     std::span<const Product> products);
 
   ThreadPool& pool_;
+  Activations activations_;
   QuantizedRows quantized_;      // reused
   AlignedBuffer<float> narrow_;  // x A^T of each adapter, [rows, padded(rank)]; reused
 };
 
 // Packs every matrix of a block type that products are taken with, and gives the pages it was read from back
-// to the system. InputError where a matrix's width is no multiple of its type's block.
+// to the system; one of F64 becomes float32. InputError where a matrix's width is no multiple of its type's
+// block.
 void pack_weights(ThreadPool& pool, ModelWeights& weights, const std::string& where);
+
+// Bytes of the matrices that pack_weights packs, in the file and in memory, by type. `tied`: the embedding is
+// the output matrix too (else it is only looked up, and not packed).
+struct PackedMemory {
+  std::size_t stored = 0, packed = 0;
+};
+std::map<DType, PackedMemory> packed_memory(const WeightMap& weights, bool tied);
 
 }  // namespace refocus

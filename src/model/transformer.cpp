@@ -33,13 +33,13 @@ Elementwise elementwise_of(const ModelConfig& config) {
 }  // namespace
 
 Transformer::Transformer(ModelConfig config, std::shared_ptr<const WeightMap> weights, std::string name,
-                         ThreadPool& pool, std::int64_t max_rows, DType kv_type)
+                         ThreadPool& pool, std::int64_t max_rows, DType kv_type, Activations activations)
     : config_(std::move(config)),
       map_(std::move(weights)),
       weights_(bind_weights(config_, *map_, name)),
       name_(std::move(name)),
       pool_(pool),
-      products_(pool),
+      products_(pool, activations),
       rope_(config_, weights_.rope_factors),
       activation_(elementwise_of(config_)),
       max_rows_(max_rows),

@@ -48,7 +48,8 @@ class Transformer {
  public:
   // `weights` must outlive the transformer. At most `max_rows` rows may go into one forward call.
   Transformer(ModelConfig config, std::shared_ptr<const WeightMap> weights, std::string name,
-              ThreadPool& pool, std::int64_t max_rows, DType kv_type = DType::kF32);
+              ThreadPool& pool, std::int64_t max_rows, DType kv_type = DType::kF32,
+              Activations activations = Activations::kInt8);
 
   // Adds a low-rank change to the weights, beside them: they stay as they are stored. Once, before the first
   // call of forward. InputError where the adapter is another model's.
@@ -71,6 +72,7 @@ class Transformer {
   std::int64_t max_rows() const { return max_rows_; }
   // The type that pools for this model's keys and values should have: F32, or F16 for half the memory.
   DType kv_type() const { return kv_type_; }
+  Activations activations() const { return products_.activations(); }
   // Whether cached keys depend on more than the tokens up to them, so that sequences cannot share them.
   bool keys_depend_on_length(std::int64_t length) const;
 

@@ -23,7 +23,8 @@ struct Linear {
   std::vector<float> bias;                     // [outputs], or empty
   std::shared_ptr<const PackedMatrix> packed;  // where the type is a block type; see model/linear_products.h
   std::int64_t paired_head_dim = 0, paired_rotary = 0;
-  const LowRank* adapter = nullptr;  // a change beside it, or none; see model/adapter.h
+  std::shared_ptr<const void> owner = nullptr;  // of `data`, where the matrix was made anew (F64 as float32)
+  const LowRank* adapter = nullptr;             // a change beside it, or none; see model/adapter.h
 
   bool present() const { return data != nullptr; }
 };

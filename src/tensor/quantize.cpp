@@ -285,6 +285,8 @@ void quantize_row(DType type, const float* from, std::byte* to, std::int64_t cou
       return quantize_blocks<BlockQ5_K>(from, to, count, 256);
     case DType::kQ6_K:
       return quantize_blocks<BlockQ6_K>(from, to, count, 256);
+    default:
+      REFOCUS_CHECK(is_written(type));
   }
 }
 

@@ -163,8 +163,11 @@ TEST(GgufFile, RefusesBadTensors) {
     return file;
   };
   EXPECT_THAT(
-      error_of_file(one({"w", {256}, 10, std::string(84, 'x')})),
-      HasSubstr("expected tensor 'w' to be F32, F16, BF16, Q8_0, Q4_0, Q4_K, Q5_K or Q6_K, got Q2_K"));
+      error_of_file(one({"w", {256}, 9, std::string(288, 'x')})),
+      HasSubstr(
+          "expected tensor 'w' to be F32, F16, BF16, F64, Q4_0 to Q8_0, Q2_K to Q6_K, IQ1 to IQ4, MXFP4, "
+          "NVFP4, TQ1_0 or TQ2_0, got Q8_1; use a file of one of these types"));
+  EXPECT_THAT(error_of_file(one({"w", {128}, 41, std::string(18, 'x')})), HasSubstr("got Q1_0"));
   EXPECT_THAT(error_of_file(one({"w", {256}, 777, ""})), HasSubstr("got type 777"));
   EXPECT_THAT(error_of_file(one({"w", {}, 0, ""})),
               HasSubstr("expected 1 to 4 dimensions of tensor 'w', got 0"));

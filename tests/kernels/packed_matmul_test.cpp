@@ -3,36 +3,15 @@
 #include <cmath>
 #include <cstring>
 
-#include "kernels/targets.h"
-#include "tensor/block_formats.h"
+#include "kernels/packed_support.h"
 
 namespace refocus {
 namespace {
 
-constexpr DType kTypes[] = {DType::kQ8_0, DType::kQ4_0, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K};
+using testing::block_types;
+using testing::random_blocks;
 
 class PackedMatMul : public testing::EveryTarget {};
-
-// Random bytes as blocks, so that every bit pattern of quants and scales occurs; half-float scales are made
-// small.
-std::vector<std::byte> random_blocks(DType type, std::int64_t outputs, std::int64_t inputs) {
-  std::mt19937 engine(7);
-  std::vector<std::byte> rows(bytes_of(type, inputs) * static_cast<std::size_t>(outputs));
-  for (std::byte& b : rows) b = static_cast<std::byte>(engine());
-  const auto set_half = [&](std::size_t at) {
-    const auto bits = static_cast<std::uint16_t>(0x1C00 + engine() % 0x800);  // 2^-8 .. 2^-6
-    std::memcpy(&rows[at], &bits, 2);
-  };
-  for (std::size_t at = 0; at < rows.size(); at += block_bytes(type)) {
-    if (type == DType::kQ6_K) {
-      set_half(at + 208);
-    } else {
-      set_half(at);
-      if (type == DType::kQ4_K || type == DType::kQ5_K) set_half(at + 2);
-    }
-  }
-  return rows;
-}
 
 QuantizedRows quantized(std::int64_t rows, std::int64_t inputs, unsigned seed = 1) {
   ThreadPool pool(1);
@@ -81,8 +60,8 @@ TEST_P(PackedMatMul, NaNIsNotHidden) {
 
 TEST_P(PackedMatMul, EqualsThePlainTwin) {
   ThreadPool pool(2);
-  for (const DType type : kTypes) {
-    for (const std::int64_t inputs : {32, 96, 256, 768}) {
+  for (const DType type : block_types()) {
+    for (const std::int64_t inputs : {32, 96, 192, 256, 768}) {
       if (!can_pack(type, inputs))
         continue;  // super-blocks have 256 inputs; the others may leave half a unit
       for (const std::int64_t outputs : {1, 8, 15, 16, 17, 40}) {
@@ -113,7 +92,7 @@ TEST_P(PackedMatMul, EqualsThePlainTwin) {
 TEST_P(PackedMatMul, RowsMayBeStoredInAnotherOrder) {
   ThreadPool pool(2);
   const std::int64_t outputs = 40, inputs = 256;
-  for (const DType type : kTypes) {
+  for (const DType type : block_types()) {
     const std::size_t row_bytes = bytes_of(type, inputs);
     const std::vector<std::byte> ordered = random_blocks(type, outputs, inputs);
     std::vector<std::byte> reversed(ordered.size());
@@ -131,7 +110,7 @@ TEST_P(PackedMatMul, RowsMayBeStoredInAnotherOrder) {
 
 TEST_P(PackedMatMul, DoesNotDependOnRowsThreadsOrCompany) {
   ThreadPool one(1), two(2);
-  for (const DType type : kTypes) {
+  for (const DType type : block_types()) {
     const std::int64_t inputs = 512, outputs = 50, rows = 29;
     const std::vector<std::byte> blocks = random_blocks(type, outputs, inputs);
     const PackedMatrix w = pack(two, type, blocks.data(), outputs, inputs);
@@ -160,7 +139,7 @@ TEST_P(PackedMatMul, DoesNotDependOnRowsThreadsOrCompany) {
 // The same on every instruction set with fused multiply-add.
 TEST(PackedMatMulTargets, AgreeBitwise) {
   ThreadPool pool(1);
-  for (const DType type : kTypes) {
+  for (const DType type : block_types()) {
     const std::vector<std::byte> blocks = random_blocks(type, 16, 512);
     const PackedMatrix w = pack(pool, type, blocks.data(), 16, 512);
     const QuantizedRows x = quantized(5, 512);

@@ -14,6 +14,7 @@
 namespace refocus {
 namespace {
 
+// Those that are written as well as read.
 constexpr DType kBlockTypes[] = {DType::kQ8_0, DType::kQ4_0, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K};
 
 std::vector<std::byte> quantized(DType type, const std::vector<float>& values) {
@@ -64,6 +65,8 @@ TEST(BlockFormats, SizesOfRows) {
   EXPECT_EQ(bytes_of(DType::kQ4_K, 512), 288u);
   EXPECT_EQ(bytes_of(DType::kQ5_K, 512), 352u);
   EXPECT_EQ(bytes_of(DType::kQ6_K, 512), 420u);
+  EXPECT_EQ(bytes_of(DType::kNVFP4, 128), 72u);
+  EXPECT_EQ(bytes_of(DType::kF64, 3), 24u);
   EXPECT_EQ((TensorView{nullptr, DType::kQ4_0, {5, 64}}.bytes()), 180u);
   EXPECT_DEATH(size_of(DType::kQ8_0), "is_block_type");
   EXPECT_DEATH(bytes_of(DType::kQ8_0, 33), "block_elements");
@@ -252,6 +255,7 @@ TEST(BlockFormats, RefusesWhatTheTypeCannotHold) {
   const float nan = std::numeric_limits<float>::quiet_NaN(),
               infinity = std::numeric_limits<float>::infinity();
   for (const DType type : kDTypes) {
+    if (!is_written(type)) continue;
     for (const float bad : {nan, infinity, -infinity}) {
       std::vector<float> values(512, 1.0f);
       values[300] = bad;
@@ -285,6 +289,7 @@ TEST(BlockFormats, FindsNonFiniteScales) {
 
 TEST(BlockFormats, AnyAlignment) {
   for (const DType type : kDTypes) {
+    if (!is_written(type)) continue;
     const auto values = gaussian(256, 6);
     const auto bytes = quantized(type, values);
     std::vector<std::byte> shifted(bytes.size() + 1);
@@ -294,6 +299,34 @@ TEST(BlockFormats, AnyAlignment) {
     std::vector<std::byte> again(bytes.size() + 1);
     quantize_row(type, values.data(), again.data() + 1, 256);
     EXPECT_EQ(again, shifted);
+  }
+}
+
+// Numbers of F64 round to the nearest float32; one beyond its range is found.
+TEST(BlockFormats, F64IsReadAsFloat32) {
+  const std::vector<double> stored = {1 + 1e-9, -0.1, 1e-50, 1e300};
+  const auto* bytes = reinterpret_cast<const std::byte*>(stored.data());
+  EXPECT_EQ(to_f32({bytes, DType::kF64, {3}}), (std::vector<float>{1, -0.1f, 0}));
+  EXPECT_EQ(first_non_finite(DType::kF64, bytes, 3), -1);
+  EXPECT_EQ(first_non_finite(DType::kF64, bytes, 4), 3);
+}
+
+// Every element is within the scaled-integer form, which has a scale for each 16.
+TEST(BlockFormats, ScaledIntegersAreTheElements) {
+  std::mt19937 random(8);
+  for (const DType type : kDTypes) {
+    if (!has_scaled_ints(type)) continue;
+    for (int trial = 0; trial < 100; ++trial) {
+      std::vector<std::byte> block(block_bytes(type));
+      for (std::byte& b : block) b = static_cast<std::byte>(random() & 0xB7);  // no NaN as a half float
+      ScaledInts ints;
+      scaled_ints(type, block.data(), ints);
+      const auto values = dequantized(type, block, static_cast<std::size_t>(block_elements(type)));
+      for (std::size_t e = 0; e < values.size(); ++e) {
+        ASSERT_EQ(values[e], ints.scales[e / 16] * static_cast<float>(ints.q[e])) << name_of(type);
+        ASSERT_LE(std::abs(int{ints.q[e]}), 62) << name_of(type);
+      }
+    }
   }
 }
 

@@ -99,7 +99,8 @@ std::string perplexity_table(const PerplexityReport& report, int columns) {
       counted(report.windows, "window"), report.context, report.stride);
   for (std::size_t i = 0; i < report.arms.size(); ++i) {
     const Arm& arm = report.arms[i];
-    out += fmt::format("  {}  {}, {}{}\n", i + 1, printable(arm.model), arm.intervention,
+    out += fmt::format("  {}  {}, {}{}{}\n", i + 1, printable(arm.model), arm.intervention,
+                       arm.activations == "int8" ? "" : ", activations " + arm.activations,
                        i == 0 && report.arms.size() > 1 ? " (the reference)" : "");
   }
   const auto fitting = static_cast<std::size_t>(std::max(1, (columns - kLabelWidth) / kColumnWidth));
@@ -133,6 +134,7 @@ nlohmann::ordered_json perplexity_json(const PerplexityReport& report) {
     Json one;
     one["model"] = arm.model;
     one["intervention"] = arm.intervention;
+    one["activations"] = arm.activations;
     one = with_error(std::move(one), "mean_nll", arm.perplexity.nll);
     one = with_error(std::move(one), "perplexity", arm.perplexity.perplexity);
     const std::optional<Estimate> bits = report.bits_per_byte(arm);

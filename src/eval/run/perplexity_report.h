@@ -16,6 +16,7 @@ struct PerplexityReport {
     std::string model, intervention;
     PerplexitySummary perplexity;
     std::optional<DivergenceSummary> divergence;  // absent for the first arm, the reference
+    std::string activations = "int8";             // or "f32"
   };
   std::string file;
   std::int64_t tokens = 0, counted = 0;  // of the text with its BOS; those that are scored

@@ -140,6 +140,9 @@ ordered_json run_identity(const EvalModel& model, const EvalSettings& settings, 
   if (const DType type = model.transformer.kv_type(); type != DType::kF32) {
     identity[how]["kv_type"] = name_of(type);
   }
+  if (const Activations activations = model.transformer.activations(); activations != Activations::kInt8) {
+    identity[how]["activations"] = name_of(activations);
+  }
   return identity;
 }
 

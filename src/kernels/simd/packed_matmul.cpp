@@ -27,6 +27,7 @@ HWY_BEFORE_NAMESPACE();
 namespace refocus {
 namespace HWY_NAMESPACE {
 #include "kernels/simd/int8_lanes-inl.h"
+#include "kernels/simd/int8_tables-inl.h"
 #include "kernels/simd/packed_tiles-inl.h"
 
 // VNNI where the processor has it beside AVX-512.

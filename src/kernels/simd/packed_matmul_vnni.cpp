@@ -17,6 +17,7 @@ HWY_PUSH_ATTRIBUTES("avx,avx2,fma,f16c,avx512f,avx512vl,avx512dq,avx512bw,avx512
 namespace refocus {
 namespace vnni {
 #include "kernels/simd/int8_lanes-inl.h"
+#include "kernels/simd/int8_tables-inl.h"
 #include "kernels/simd/packed_tiles-inl.h"
 }  // namespace vnni
 

@@ -1,4 +1,5 @@
-// The tiles of packed_matmul.cpp, written with the vectors of int8_lanes-inl.h; a body like that one.
+// The tiles of packed_matmul.cpp, written with the vectors of int8_lanes-inl.h and int8_tables-inl.h; a body
+// like those.
 //
 // A tile is kRows activation rows times the outputs of kVectors vectors. Every weight vector is loaded once a
 // tile, every activation broadcast once.
@@ -40,24 +41,31 @@ HWY_INLINE void add_block(const QuantizedBlock* const* x, const F* weight_scales
   }
 }
 
-// Q8_0 and Q4_0: two blocks a unit.
-template <DType type, int kRows, int kVectors>
+// A scale for each block of 32, two blocks a unit.
+template <PackedForm form, int kRows, int kVectors>
 HWY_INLINE void plain_tile(Vectors<kVectors> w, std::int64_t blocks, const QuantizedBlock* const* rows,
                            F (*sums)[kRows]) {
-  constexpr std::int64_t kUnitBytes = packed_unit(type).bytes(), kGroups = type == DType::kQ8_0 ? 8 : 4;
+  constexpr std::int64_t kUnitBytes = packed_unit(form).bytes(), kGroups = form == PackedForm::kQ8_0 ? 8 : 4;
   const auto block = [&](std::int64_t b, std::int64_t part) HWY_ATTR {
     const QuantizedBlock* x[kRows];
     at_block<kRows>(rows, b, x);
     const std::byte* quants[kVectors];
     at_group<kVectors>(w.quants, part * kGroups, quants);
     I exact[kVectors][kRows];
-    if constexpr (type == DType::kQ8_0) {
+    if constexpr (form == PackedForm::kQ8_0) {
       signed_dot<kRows, kVectors>(quants, x, exact);
-    } else {
+    } else if constexpr (form == PackedForm::kQ4_0) {
       nibble_dot<kRows, kVectors>(quants, x, exact);
+    } else if constexpr (form == PackedForm::kIQ4_NL) {
+      table_dot<false, kRows, kVectors>(quants, kIq4Values, x, exact);
+    } else {
+      table_dot<true, kRows, kVectors>(quants, kFp4Values, x, exact);
     }
     F scales[kVectors];
-    for (int v = 0; v < kVectors; ++v) scales[v] = load_f16(w.scales[v] + part * 2 * kPanelOutputs);
+    for (int v = 0; v < kVectors; ++v) {
+      const std::byte* at = w.scales[v] + part * 2 * kPanelOutputs;
+      scales[v] = form == PackedForm::kMXFP4 ? load_bf16(at) : load_f16(at);
+    }
     add_block<kRows, kVectors>(x, scales, exact, sums);
   };
   for (std::int64_t b = 0; b < blocks; b += 2, w.advance(kUnitBytes)) {
@@ -66,18 +74,150 @@ HWY_INLINE void plain_tile(Vectors<kVectors> w, std::int64_t blocks, const Quant
   }
 }
 
+// Adds what weights have beside scale times quant: sum += `added` * (x's scale * the sum of x's quants).
+template <int kRows, int kVectors>
+HWY_INLINE void add_offsets(const QuantizedBlock* const* x, const F* added, F (*sums)[kRows]) {
+  for (int r = 0; r < kRows; ++r) {
+    const F sum = broadcast(x[r]->scaled_sum);
+    for (int v = 0; v < kVectors; ++v) sums[v][r] = fused(added[v], sum, sums[v][r]);
+  }
+}
+
+// Q4_1 and Q5_1: w = d q + m, two blocks a unit. Q4_1's quants are taken less 8, so m counts as m + 8 d.
+template <PackedForm form, int kRows, int kVectors>
+HWY_INLINE void offset_tile(Vectors<kVectors> w, std::int64_t blocks, const QuantizedBlock* const* rows,
+                            F (*sums)[kRows]) {
+  constexpr bool kHalves = form == PackedForm::kQ4_1;
+  constexpr std::int64_t kUnitBytes = packed_unit(form).bytes(), kGroups = kHalves ? 4 : 8;
+  const auto block = [&](std::int64_t b, std::int64_t part) HWY_ATTR {
+    const QuantizedBlock* x[kRows];
+    at_block<kRows>(rows, b, x);
+    const std::byte* quants[kVectors];
+    at_group<kVectors>(w.quants, part * kGroups, quants);
+    I exact[kVectors][kRows];
+    if constexpr (kHalves) {
+      nibble_dot<kRows, kVectors>(quants, x, exact);
+    } else {
+      unsigned_dot<kRows, kVectors, 8, 4>(quants, x, 0, exact);
+    }
+    F scales[kVectors], added[kVectors];
+    for (int v = 0; v < kVectors; ++v) {
+      const std::byte* at = w.scales[v] + part * 4 * kPanelOutputs;
+      scales[v] = load_f16(at);
+      added[v] = load_f16(at + 2 * kPanelOutputs);
+      if (kHalves) added[v] = fused(broadcast(8.0f), scales[v], added[v]);
+    }
+    add_block<kRows, kVectors>(x, scales, exact, sums);
+    add_offsets<kRows, kVectors>(x, added, sums);
+  };
+  for (std::int64_t b = 0; b < blocks; b += 2, w.advance(kUnitBytes)) {
+    block(b, 0);
+    if (b + 1 < blocks) block(b + 1, 1);
+  }
+}
+
+// Q2_K: w = d sc q - dmin m. Q3_K: w = d sc q - 4 d sc. A scale for each half block.
+template <PackedForm form, int kRows, int kVectors>
+HWY_INLINE void bits_tile(Vectors<kVectors> w, std::int64_t blocks, const QuantizedBlock* const* rows,
+                          F (*sums)[kRows]) {
+  constexpr bool kThird = form == PackedForm::kQ3_K;
+  constexpr std::int64_t kUnitBytes = packed_unit(form).bytes();
+  for (std::int64_t first = 0; first < blocks; first += 8, w.advance(kUnitBytes)) {
+    for (std::int64_t j = 0; j < 8; ++j) {
+      const QuantizedBlock* x[kRows];
+      at_block<kRows>(rows, first + j, x);
+      I exact[kVectors][kRows];
+      clear<kRows, kVectors>(exact);
+      F scales[kVectors], mins[2][kVectors];
+      for (int v = 0; v < kVectors; ++v) scales[v] = load_f16(w.scales[v]);
+      for (int h = 0; h < 2; ++h) {
+        I scale[kVectors];
+        for (int v = 0; v < kVectors; ++v) {
+          if constexpr (kThird) {
+            const I sc = load_s8(w.bytes[v] + (2 + 2 * j + h) * kPanelOutputs);
+            mins[h][v] = times(times(scales[v], broadcast(4.0f)), to_float(sc));
+            scale[v] = load_pair_scale(sc);
+          } else {
+            const I both = load_u8_integers(w.bytes[v] + (4 + 2 * j + h) * kPanelOutputs);
+            mins[h][v] = times(load_f16(w.scales[v] + 2 * kPanelOutputs), to_float(upper_half(both)));
+            scale[v] = load_pair_scale(lower_half(both));
+          }
+        }
+        const std::byte *quants[kVectors], *thirds[kVectors];
+        at_group<kVectors>(w.quants, j / 4 * 8 + h * 4, quants);
+        at_group<kVectors>(w.quants, kThird ? 16 + h * 4 : 0, thirds);
+        add_scaled_bits<kThird, kRows, kVectors>(quants, thirds, static_cast<int>(j % 4 * 2),
+                                                 static_cast<int>(j), x, h * 16, scale, exact);
+      }
+      add_block<kRows, kVectors>(x, scales, exact, sums);
+      for (int h = 0; h < 2; ++h) {
+        for (int r = 0; r < kRows; ++r) {
+          const F sum = broadcast(x[r]->scale * static_cast<float>(x[r]->half_sums[h]));
+          for (int v = 0; v < kVectors; ++v) sums[v][r] = fused_minus(mins[h][v], sum, sums[v][r]);
+        }
+      }
+    }
+  }
+}
+
+// IQ4_XS: w = d sc table[q].
+template <int kRows, int kVectors>
+HWY_INLINE void iq4_xs_tile(Vectors<kVectors> w, std::int64_t blocks, const QuantizedBlock* const* rows,
+                            F (*sums)[kRows]) {
+  constexpr std::int64_t kUnitBytes = packed_unit(PackedForm::kIQ4_XS).bytes();
+  for (std::int64_t first = 0; first < blocks; first += 8, w.advance(kUnitBytes)) {
+    for (std::int64_t j = 0; j < 8; ++j) {
+      const QuantizedBlock* x[kRows];
+      at_block<kRows>(rows, first + j, x);
+      const std::byte* quants[kVectors];
+      at_group<kVectors>(w.quants, j * 4, quants);
+      I exact[kVectors][kRows];
+      table_dot<false, kRows, kVectors>(quants, kIq4Values, x, exact);
+      F scales[kVectors];
+      for (int v = 0; v < kVectors; ++v) {
+        scales[v] = times(load_f16(w.scales[v]), to_float(load_s8(w.bytes[v] + (2 + j) * kPanelOutputs)));
+      }
+      add_block<kRows, kVectors>(x, scales, exact, sums);
+    }
+  }
+}
+
+// Scaled integers: a float32 scale for each half block, a block a unit.
+template <int kRows, int kVectors>
+HWY_INLINE void scaled_ints_tile(Vectors<kVectors> w, std::int64_t blocks, const QuantizedBlock* const* rows,
+                                 F (*sums)[kRows]) {
+  constexpr PackedUnit kUnit = packed_unit(PackedForm::kScaledInts);
+  for (std::int64_t b = 0; b < blocks; ++b, w.advance(kUnit.bytes())) {
+    const QuantizedBlock* x[kRows];
+    at_block<kRows>(rows, b, x);
+    for (int h = 0; h < 2; ++h) {
+      const std::byte* quants[kVectors];
+      at_group<kVectors>(w.quants, h * 4, quants);
+      I exact[kVectors][kRows];
+      signed_half_dot<kRows, kVectors>(quants, x, h, exact);
+      F scales[kVectors];
+      for (int v = 0; v < kVectors; ++v) {
+        // Quants and these scales both take 4 bytes an output.
+        const std::byte* at = w.quants[v] - kUnit.scales_bytes + h * 4 * kPanelOutputs;
+        scales[v] = load(reinterpret_cast<const float*>(at));
+      }
+      add_block<kRows, kVectors>(x, scales, exact, sums);
+    }
+  }
+}
+
 // Q4_K and Q5_K: w = d sc q - dmin m.
-template <DType type, int kRows, int kVectors>
+template <PackedForm form, int kRows, int kVectors>
 HWY_INLINE void with_mins_tile(Vectors<kVectors> w, std::int64_t blocks, const QuantizedBlock* const* rows,
                                F (*sums)[kRows]) {
-  constexpr std::int64_t kUnitBytes = packed_unit(type).bytes();
+  constexpr std::int64_t kUnitBytes = packed_unit(form).bytes();
   for (std::int64_t first = 0; first < blocks; first += 8, w.advance(kUnitBytes)) {
     for (std::int64_t j = 0; j < 8; ++j) {
       const QuantizedBlock* x[kRows];
       at_block<kRows>(rows, first + j, x);
       const std::byte* quants[kVectors];
       I exact[kVectors][kRows];
-      if constexpr (type == DType::kQ5_K) {
+      if constexpr (form == PackedForm::kQ5_K) {
         at_group<kVectors>(w.quants, j * 8, quants);
         unsigned_dot<kRows, kVectors, 8, 4>(quants, x, 0, exact);
       } else {
@@ -103,7 +243,7 @@ HWY_INLINE void with_mins_tile(Vectors<kVectors> w, std::int64_t blocks, const Q
 template <int kRows, int kVectors>
 HWY_INLINE void q6_k_tile(Vectors<kVectors> w, std::int64_t blocks, const QuantizedBlock* const* rows,
                           F (*sums)[kRows]) {
-  constexpr std::int64_t kUnitBytes = packed_unit(DType::kQ6_K).bytes();
+  constexpr std::int64_t kUnitBytes = packed_unit(PackedForm::kQ6_K).bytes();
   for (std::int64_t first = 0; first < blocks; first += 8, w.advance(kUnitBytes)) {
     for (std::int64_t j = 0; j < 8; ++j) {
       const QuantizedBlock* x[kRows];
@@ -150,7 +290,7 @@ HWY_INLINE void finish(const PackedJob& job, std::int64_t row, std::int64_t n, F
 }
 
 // Rows [row, row + kRows) times the outputs of vectors [vector, vector + kVectors).
-template <DType type, int kRows, int kVectors>
+template <PackedForm form, int kRows, int kVectors>
 void tile(const PackedTask& task, std::int64_t vector, std::int64_t row) {
   const PackedMatrix& weights = *task.job->weights;
   const PackedJob& job = *task.job;
@@ -163,18 +303,26 @@ void tile(const PackedTask& task, std::int64_t vector, std::int64_t row) {
     const std::byte* panel = weights.data + output / kPanelOutputs * weights.panel_bytes;
     w.scales[v] = panel + 2 * lane;
     w.bytes[v] = panel + lane;
-    w.quants[v] = panel + packed_unit(type).scales_bytes + 4 * lane;
+    w.quants[v] = panel + packed_unit(form).scales_bytes + 4 * lane;
   }
   F sums[kVectors][kRows];
   for (int v = 0; v < kVectors; ++v) {
     for (int r = 0; r < kRows; ++r) sums[v][r] = broadcast(0.0f);
   }
-  if constexpr (type == DType::kQ8_0 || type == DType::kQ4_0) {
-    plain_tile<type, kRows, kVectors>(w, blocks, x, sums);
-  } else if constexpr (type == DType::kQ6_K) {
+  if constexpr (form == PackedForm::kQ6_K) {
     q6_k_tile<kRows, kVectors>(w, blocks, x, sums);
+  } else if constexpr (form == PackedForm::kQ4_K || form == PackedForm::kQ5_K) {
+    with_mins_tile<form, kRows, kVectors>(w, blocks, x, sums);
+  } else if constexpr (form == PackedForm::kQ2_K || form == PackedForm::kQ3_K) {
+    bits_tile<form, kRows, kVectors>(w, blocks, x, sums);
+  } else if constexpr (form == PackedForm::kQ4_1 || form == PackedForm::kQ5_1) {
+    offset_tile<form, kRows, kVectors>(w, blocks, x, sums);
+  } else if constexpr (form == PackedForm::kIQ4_XS) {
+    iq4_xs_tile<kRows, kVectors>(w, blocks, x, sums);
+  } else if constexpr (form == PackedForm::kScaledInts) {
+    scaled_ints_tile<kRows, kVectors>(w, blocks, x, sums);
   } else {
-    with_mins_tile<type, kRows, kVectors>(w, blocks, x, sums);
+    plain_tile<form, kRows, kVectors>(w, blocks, x, sums);
   }
   for (int v = 0; v < kVectors; ++v) {
     const std::int64_t n = (vector + v) * kLanes;
@@ -183,15 +331,15 @@ void tile(const PackedTask& task, std::int64_t vector, std::int64_t row) {
 }
 
 // kRows rows times `vectors` vectors of outputs, at most kWide.
-template <DType type, int kRows>
+template <PackedForm form, int kRows>
 HWY_INLINE void tiles(const PackedTask& task, std::int64_t vector, std::int64_t vectors, std::int64_t row) {
   if (wide_rows(kRows) && vectors == kWide)
-    return tile < type, kRows, wide_rows(kRows) ? kWide : 1 > (task, vector, row);
-  for (std::int64_t v = 0; v < vectors; ++v) tile<type, kRows, 1>(task, vector + v, row);
+    return tile<form, kRows, (wide_rows(kRows) ? kWide : 1)>(task, vector, row);
+  for (std::int64_t v = 0; v < vectors; ++v) tile<form, kRows, 1>(task, vector + v, row);
 }
 
-template <DType type>
-void run_typed(const PackedTask& task) {
+template <PackedForm form>
+void run_form(const PackedTask& task) {
   const std::int64_t rows = task.x->rows;
   // As many rows at a time as stay in the L2 cache while the task's weights pass by.
   const std::int64_t row_bytes = task.x->inputs / kQuantBlock * std::int64_t{sizeof(QuantizedBlock)};
@@ -203,27 +351,41 @@ void run_typed(const PackedTask& task) {
     for (std::int64_t vector = first; vector < end; vector += kWide) {
       const std::int64_t vectors = std::min<std::int64_t>(kWide, end - vector);
       std::int64_t row = begin;
-      for (; row + kTileRows <= stop; row += kTileRows) tiles<type, kTileRows>(task, vector, vectors, row);
-      if (kTileRows > 4 && row + 4 <= stop) tiles<type, 4>(task, vector, vectors, row), row += 4;
-      if (row + 2 <= stop) tiles<type, 2>(task, vector, vectors, row), row += 2;
-      if (row < stop) tiles<type, 1>(task, vector, vectors, row);
+      for (; row + kTileRows <= stop; row += kTileRows) tiles<form, kTileRows>(task, vector, vectors, row);
+      if (kTileRows > 4 && row + 4 <= stop) tiles<form, 4>(task, vector, vectors, row), row += 4;
+      if (row + 2 <= stop) tiles<form, 2>(task, vector, vectors, row), row += 2;
+      if (row < stop) tiles<form, 1>(task, vector, vectors, row);
     }
   }
 }
 
 void run_packed(const PackedTask& task) {
-  switch (task.job->weights->type) {
-    case DType::kQ8_0:
-      return run_typed<DType::kQ8_0>(task);
-    case DType::kQ4_0:
-      return run_typed<DType::kQ4_0>(task);
-    case DType::kQ4_K:
-      return run_typed<DType::kQ4_K>(task);
-    case DType::kQ5_K:
-      return run_typed<DType::kQ5_K>(task);
-    case DType::kQ6_K:
-      return run_typed<DType::kQ6_K>(task);
-    default:
-      REFOCUS_CHECK(false);
+  switch (task.job->weights->form()) {
+    case PackedForm::kQ8_0:
+      return run_form<PackedForm::kQ8_0>(task);
+    case PackedForm::kQ4_0:
+      return run_form<PackedForm::kQ4_0>(task);
+    case PackedForm::kQ4_1:
+      return run_form<PackedForm::kQ4_1>(task);
+    case PackedForm::kQ5_1:
+      return run_form<PackedForm::kQ5_1>(task);
+    case PackedForm::kIQ4_NL:
+      return run_form<PackedForm::kIQ4_NL>(task);
+    case PackedForm::kMXFP4:
+      return run_form<PackedForm::kMXFP4>(task);
+    case PackedForm::kQ2_K:
+      return run_form<PackedForm::kQ2_K>(task);
+    case PackedForm::kQ3_K:
+      return run_form<PackedForm::kQ3_K>(task);
+    case PackedForm::kQ4_K:
+      return run_form<PackedForm::kQ4_K>(task);
+    case PackedForm::kQ5_K:
+      return run_form<PackedForm::kQ5_K>(task);
+    case PackedForm::kQ6_K:
+      return run_form<PackedForm::kQ6_K>(task);
+    case PackedForm::kIQ4_XS:
+      return run_form<PackedForm::kIQ4_XS>(task);
+    case PackedForm::kScaledInts:
+      return run_form<PackedForm::kScaledInts>(task);
   }
 }
