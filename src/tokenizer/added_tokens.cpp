@@ -6,19 +6,19 @@
 
 #include "base/error.h"
 #include "base/utf8.h"
+#include "tokenizer/text_steps.h"
 
 namespace refocus {
 namespace {
 
-// Unicode's White_Space property.
-bool is_white_space(char32_t c) {
-  return (c >= 0x09 && c <= 0x0D) || c == 0x20 || c == 0x85 || c == 0xA0 || c == 0x1680 ||
-         (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F ||
-         c == 0x3000;
-}
-
-// A word character as in Unicode's regular expressions (UTS 18): letters, marks, decimal digits, connectors.
+// A word character as in Unicode's regular expressions (UTS 18, \w): alphabetic characters (letters, letter
+// numbers, and the letters in circles and squares among the symbols), marks, decimal digits, connectors, and
+// the two joiners.
 bool is_word_character(char32_t c) {
+  if (c == 0x200C || c == 0x200D || (c >= 0x24B6 && c <= 0x24E9) || (c >= 0x1F130 && c <= 0x1F149) ||
+      (c >= 0x1F150 && c <= 0x1F169) || (c >= 0x1F170 && c <= 0x1F189)) {
+    return true;
+  }
   const utf8proc_category_t category = utf8proc_category(static_cast<utf8proc_int32_t>(c));
   return (category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_ND) ||
          category == UTF8PROC_CATEGORY_NL || category == UTF8PROC_CATEGORY_PC;
@@ -30,27 +30,6 @@ bool ends_with_word(std::string_view text) {
 
 bool starts_with_word(std::string_view text) {
   return !text.empty() && is_word_character(utf8_step(text).code_point);
-}
-
-// The size of `text` without the white space at its end.
-std::size_t without_trailing_space(std::string_view text) {
-  while (!text.empty()) {
-    const std::size_t last = last_code_point(text);
-    if (!is_white_space(utf8_step(text.substr(last)).code_point)) break;
-    text = text.substr(0, last);
-  }
-  return text.size();
-}
-
-// The bytes of white space that `text` starts with.
-std::size_t leading_space(std::string_view text) {
-  std::size_t at = 0;
-  while (at < text.size()) {
-    const Utf8Step step = utf8_step(text.substr(at));
-    if (!is_white_space(step.code_point)) break;
-    at += static_cast<std::size_t>(step.length);
-  }
-  return at;
 }
 
 }  // namespace
@@ -103,13 +82,13 @@ std::vector<TextPart> AddedTokenMatcher::split(std::string_view text, bool parse
     const Pattern& pattern = patterns_[static_cast<std::size_t>(index)];
     std::size_t begin = at, end = at + length;
     at = end;  // a match that is then refused still uses up its text, as in Hugging Face tokenizers
-    if (begin < done || (pattern.special && !parse_special)) continue;
+    if (pattern.special && !parse_special) continue;
     if (pattern.single_word &&
         (ends_with_word(text.substr(0, begin)) || starts_with_word(text.substr(end)))) {
       continue;
     }
-    if (pattern.lstrip) begin = std::max(done, without_trailing_space(text.substr(0, begin)));
-    if (pattern.rstrip) end += leading_space(text.substr(end));
+    if (pattern.lstrip) begin = std::max(done, without_outer_space(text.substr(0, begin), false, true).size());
+    if (pattern.rstrip) end = text.size() - without_outer_space(text.substr(end), true, false).size();
     if (done < begin) parts.push_back({-1, done, begin});
     parts.push_back({pattern.id, begin, end});
     done = end;

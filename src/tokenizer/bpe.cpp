@@ -6,7 +6,6 @@
 #include <unordered_map>
 #include <unordered_set>
 
-#include "base/error.h"
 #include "base/utf8.h"
 
 namespace refocus {
@@ -17,9 +16,8 @@ constexpr std::size_t kShort = 24;
 
 }  // namespace
 
-Bpe::Bpe(std::string where, StringToId pieces, const std::vector<Merge>& merges, const BpeOptions& options)
-    : where_(std::move(where)),
-      pieces_(std::move(pieces)),
+Bpe::Bpe(StringToId pieces, const std::vector<Merge>& merges, const BpeOptions& options)
+    : pieces_(std::move(pieces)),
       options_(options),
       merges_(merges.size()),
       junctions_(options.byte_level ? std::min<std::size_t>(merges.size(), 65536) : merges.size()) {
@@ -65,10 +63,24 @@ void Bpe::find_junctions(const std::vector<Merge>& merges) {
   }
 }
 
+// Appends the character's byte tokens; false, and nothing, where one of its bytes has none.
+bool Bpe::append_bytes(std::string_view character, std::vector<std::int32_t>& symbols) const {
+  const auto token = [&](char c) { return options_.byte_tokens[static_cast<unsigned char>(c)]; };
+  if (!std::all_of(character.begin(), character.end(), [&](char c) { return token(c) >= 0; })) return false;
+  for (const char c : character) symbols.push_back(token(c));
+  return true;
+}
+
 // The word's characters (or bytes) as ids.
 void Bpe::initial_symbols(std::string_view word, std::vector<std::int32_t>& symbols) const {
   symbols.reserve(word.size());
-  bool last_unknown = false;
+  // The unknown token waits for a character with a piece, or for the next unknown one: the tokens of bytes
+  // come before it, as in Hugging Face tokenizers.
+  bool unknown_waits = false;
+  const auto end_unknown = [&] {
+    if (unknown_waits) symbols.push_back(options_.unknown);
+    unknown_waits = false;
+  };
   while (!word.empty()) {
     const std::size_t length = options_.byte_level ? 1 : static_cast<std::size_t>(utf8_step(word).length);
     const std::string_view character = word.substr(0, length);
@@ -79,22 +91,15 @@ void Bpe::initial_symbols(std::string_view word, std::vector<std::int32_t>& symb
     } else if (const auto found = pieces_.find(character); found != pieces_.end()) {
       id = found->second;
     }
-    const bool unknown = id < 0;
-    if (!unknown) {
+    if (id >= 0) {
+      end_unknown();
       symbols.push_back(id);
-    } else if (options_.byte_tokens[0] >= 0) {
-      for (const char c : character) symbols.push_back(options_.byte_tokens[static_cast<unsigned char>(c)]);
-    } else if (options_.unknown < 0) {
-      throw input_error(where_,
-                        "expected text whose characters have tokens, got '{}'; use a model that knows it",
-                        printable(options_.byte_level
-                                      ? fmt::format("byte 0x{:02x}", static_cast<unsigned char>(character[0]))
-                                      : std::string(character)));
-    } else if (!(options_.fuse_unknown && last_unknown)) {
-      symbols.push_back(options_.unknown);
+    } else if (!append_bytes(character, symbols) && options_.unknown >= 0) {
+      if (!options_.fuse_unknown) end_unknown();
+      unknown_waits = true;
     }
-    last_unknown = unknown && options_.byte_tokens[0] < 0;
   }
+  end_unknown();
 }
 
 void Bpe::merge(std::vector<std::int32_t>& symbols) const {

@@ -22,7 +22,9 @@ struct BpeOptions {
   bool byte_level = false;     // words and pieces are bytes; otherwise UTF-8 characters
   bool ignore_merges = false;  // a word that is itself a piece becomes that token whatever the merges say
   bool fuse_unknown = false;   // unknown characters in a row become one unknown token
-  std::array<std::int32_t, 256> byte_tokens;  // ids of <0x00>..<0xFF>, or all -1: no byte fallback
+  // Ids of <0x00>..<0xFF> for characters without a piece, or -1: all of them, or no byte fallback. A
+  // character with a byte that has none is unknown.
+  std::array<std::int32_t, 256> byte_tokens;
   std::int32_t unknown = -1;                  // id of the unknown token, or -1
 };
 
@@ -32,11 +34,12 @@ class Bpe {
     std::int32_t left = 0, right = 0, result = 0;  // token ids; the rank is the place in the list
   };
 
-  // `pieces` maps a piece (as bytes where byte_level) to its id. `where` names the file in errors.
-  Bpe(std::string where, StringToId pieces, const std::vector<Merge>& merges, const BpeOptions& options);
+  // `pieces` maps a piece (as bytes where byte_level) to its id.
+  Bpe(StringToId pieces, const std::vector<Merge>& merges, const BpeOptions& options);
 
-  // Appends the ids of `word`: valid UTF-8, or any bytes where byte_level. InputError where a character has
-  // no token and there is neither byte fallback nor an unknown token.
+  // Appends the ids of `word`: valid UTF-8, or any bytes where byte_level. A character that has no token,
+  // where there is neither byte fallback nor an unknown token, is left out, as Hugging Face tokenizers and
+  // llama.cpp have it (SmolLM's vocabulary lacks six control characters).
   void encode(std::string_view word, std::vector<std::int32_t>& ids) const;
 
  private:
@@ -47,11 +50,11 @@ class Bpe {
 
   void find_junctions(const std::vector<Merge>& merges);
   void initial_symbols(std::string_view word, std::vector<std::int32_t>& symbols) const;
+  bool append_bytes(std::string_view character, std::vector<std::int32_t>& symbols) const;
   void merge(std::vector<std::int32_t>& symbols) const;
   void merge_short(std::vector<std::int32_t>& symbols) const;
   void merge_long(std::vector<std::int32_t>& symbols) const;
 
-  std::string where_;
   StringToId pieces_;
   BpeOptions options_;
   std::array<std::int32_t, 256> single_byte_{};  // the id of each one-byte piece, or -1

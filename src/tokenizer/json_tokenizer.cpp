@@ -12,7 +12,13 @@ void JsonTokenizer::encode_stretch(std::string_view text, bool first, EncodeOpti
     }
     const std::string_view stretch = std::string_view(normalized).substr(part.begin, part.end - part.begin);
     const Words words = pre_tokenizer_.apply(stretch, first && part.begin == 0);
-    for (const std::string_view word : words.words) bpe_->encode(word, ids);
+    for (const std::string_view word : words.words) {
+      if (const auto* bpe = std::get_if<Bpe>(&model_)) {
+        bpe->encode(word, ids);
+      } else {
+        std::get<Unigram>(model_).encode(word, ids);
+      }
+    }
   }
 }
 

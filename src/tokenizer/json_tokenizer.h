@@ -1,19 +1,21 @@
-// The tokenizer that a tokenizer.json describes: added tokens, normalizer, pre-tokenizer, BPE.
+// The tokenizer that a tokenizer.json describes: added tokens, normalizer, pre-tokenizer, model, decoder.
 // How the file is read stands in tokenizer_json.cpp.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "tokenizer/bpe.h"
 #include "tokenizer/normalizer.h"
 #include "tokenizer/pre_tokenizer.h"
+#include "tokenizer/token_decoder.h"
 #include "tokenizer/tokenizer.h"
+#include "tokenizer/unigram.h"
 
 namespace refocus {
 
@@ -29,23 +31,29 @@ class JsonTokenizer : public Tokenizer {
     return normalizer_.apply(content);
   }
 
+  DecodedPiece decoded_content(const AddedToken& token) const override {
+    // Bytes that the normalizer spelled are what the decoder reads.
+    const bool spelled = token.normalized && normalizer_.spells_bytes();
+    return decoder_->text_of(spelled ? normalizer_.apply(token.content) : token.content, /*first=*/false);
+  }
+  DecodedPiece decoded_first(const TokenTable::Entry& entry) const override {
+    return decoder_->text_of(entry.piece, /*first=*/true);
+  }
+
  private:
-  struct Decoder {
-    bool byte_level = false;
-    bool byte_fallback = false;
-    std::vector<std::pair<std::string, std::string>> replacements;
-  };
   void read_model(JsonObject model);
+  void read_bpe(JsonObject model);
+  void read_unigram(JsonObject model);
   void read_vocab(JsonObject model, StringToId& pieces);
   std::vector<Bpe::Merge> read_merges(JsonObject model) const;
-  void read_decoder(JsonObject json, Decoder& decoder);
   void read_added_tokens(JsonObject root);
-  void define_bytes(const Decoder& decoder);
+  void define_bytes();
 
   std::string where_;
   Normalizer normalizer_;
   PreTokenizer pre_tokenizer_;
-  std::optional<Bpe> bpe_;
+  std::optional<TokenDecoder> decoder_;
+  std::variant<std::monostate, Bpe, Unigram> model_;
 };
 
 }  // namespace refocus

@@ -182,6 +182,7 @@ StoredVocabulary json_vocabulary(const std::filesystem::path& model_directory) {
   const JsonSource source{where, "download the file again"};
   const json file = parse_json_object(read_text_file(path), source);
   const Node root(file, source);
+  if (root.at("model").at("vocab").json().is_array()) refuse(where, "a unigram model");
   StoredVocabulary out;
   for (std::int32_t id = 0; id < tokenizer->vocab_size(); ++id) {
     const StoredTokenType type = stored_type(*tokenizer, id);

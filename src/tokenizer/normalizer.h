@@ -1,6 +1,7 @@
 // The "normalizer" of a tokenizer.json: what is done to a text before it is cut into words.
 //
-// Known: NFC, NFD, NFKC, NFKD, Prepend, Replace, Sequence. Any other type is an error.
+// Known: NFC, NFD, NFKC, NFKD, Prepend, Replace, Strip, Lowercase, StripAccents, Nmt, Precompiled, ByteLevel,
+// Sequence. Any other type (BertNormalizer) is an error.
 #pragma once
 
 #include <string>
@@ -8,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "tokenizer/character_map.h"
 #include "tokenizer/json.h"
 #include "tokenizer/regex.h"
 #include "tokenizer/unicode_normal_form.h"
@@ -27,6 +29,11 @@ class TextPattern {
   std::variant<std::string, Regex> pattern_;
 };
 
+// `text` with `content` in place of every match. InputError "[where] expected {what}, .." where the result
+// would have more than `max_size` bytes.
+std::string replace_all(const TextPattern& pattern, std::string_view text, std::string_view content,
+                        std::size_t max_size, const std::string& where, std::string_view what);
+
 class Normalizer {
  public:
   Normalizer() = default;  // leaves a text as it is
@@ -36,6 +43,9 @@ class Normalizer {
   // would become many times longer (a hostile file).
   std::string apply(std::string_view text) const;
 
+  // Whether the result is in GPT-2's spelling of bytes.
+  bool spells_bytes() const { return spells_bytes_; }
+
  private:
   struct Prepend {
     std::string prefix;
@@ -43,13 +53,20 @@ class Normalizer {
   struct Replace {
     TextPattern pattern;
     std::string content;
-
-    std::string apply(const std::string& where, std::string_view text, std::size_t max_size) const;
   };
+  struct Strip {
+    bool left = false, right = false;
+  };
+  enum class Simple { kLowercase, kStripAccents, kNmt, kByteLevel };
+  using Step = std::variant<NormalForm, Prepend, Replace, Strip, Simple, CharacterMap>;
+
   void add(const std::string& where, JsonObject json);
+  bool add_simple(std::string_view type);
+  std::string step(const Step& step, std::string text, std::size_t max_size) const;
 
   std::string where_;
-  std::vector<std::variant<NormalForm, Prepend, Replace>> steps_;
+  std::vector<Step> steps_;
+  bool spells_bytes_ = false;
 };
 
 }  // namespace refocus

@@ -41,16 +41,29 @@ PromptFrame read_template(const std::string& where, JsonObject json) {
   return frame;
 }
 
+// RobertaProcessing and BertProcessing: ["<s>", 0] before the text and ["</s>", 2] after it.
+std::vector<std::int32_t> named_token(const std::string& where, JsonObject json, std::string_view key) {
+  const JsonArray pair = required(where, key, json_array(where, json, key));
+  const std::int64_t id = pair.size() == 2 ? as_integer(where, "a token id", pair.at(1)) : -1;
+  if (id < 0 || id >= TokenTable::kMaxIds) {
+    throw input_error(where, "expected a token and its id as \"{}\", got another; the file is damaged", key);
+  }
+  return {static_cast<std::int32_t>(id)};
+}
+
 }  // namespace
 
 PromptFrame read_post_processor(const std::string& where, JsonObject json) {
   const std::string_view type = json_type(where, json);
   if (type == "ByteLevel") return {};
   if (type == "TemplateProcessing") return read_template(where, json);
+  if (type == "RobertaProcessing" || type == "BertProcessing") {
+    return {named_token(where, json, "cls"), named_token(where, json, "sep")};
+  }
   if (type != "Sequence") {
     throw input_error(where,
-                      "expected a post-processor of type TemplateProcessing, ByteLevel or Sequence, got "
-                      "'{}'; this tokenizer is not supported",
+                      "expected a post-processor of type TemplateProcessing, ByteLevel, RobertaProcessing, "
+                      "BertProcessing or Sequence, got '{}'; this tokenizer is not supported",
                       printable(type));
   }
   PromptFrame frame;

@@ -1,7 +1,7 @@
 // The "post_processor" of a tokenizer.json: the tokens that a prompt begins and ends with.
 //
-// Known: TemplateProcessing (its "single" part), ByteLevel (which changes offsets only) and Sequence. Any
-// other type is an error.
+// Known: TemplateProcessing (its "single" part), ByteLevel (which changes offsets only), RobertaProcessing,
+// BertProcessing and Sequence.
 #pragma once
 
 #include <cstdint>

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/utf8.h"
+#include "tokenizer/byte_alphabet.h"
 
 namespace refocus {
 namespace {
@@ -42,6 +44,18 @@ bool joins(SplitBehavior behavior, const Stretch& last, const Stretch& next) {
   }
 }
 
+// Cuts `text` into words of so many characters, the last one maybe shorter.
+void cut_evenly(std::string_view text, std::int64_t characters, std::vector<std::string_view>& words) {
+  while (!text.empty()) {
+    std::size_t end = 0;
+    for (std::int64_t i = 0; i < characters && end < text.size(); ++i) {
+      end += static_cast<std::size_t>(utf8_step(text.substr(end)).length);
+    }
+    words.push_back(text.substr(0, end));
+    text.remove_prefix(end);
+  }
+}
+
 }  // namespace
 
 void Split::apply(std::string_view text, std::vector<std::string_view>& words) const {
@@ -63,35 +77,75 @@ void Split::apply(std::string_view text, std::vector<std::string_view>& words) c
   }
 }
 
+void PreTokenizer::add_regex(const std::string& where, std::string_view regex, SplitBehavior behavior,
+                             bool invert) {
+  steps_.emplace_back(Split{TextPattern(Regex(where, regex)), behavior, invert});
+}
+
+// The types that cut words and change nothing in them; false for another type.
+bool PreTokenizer::add_cut(const std::string& where, std::string_view type, JsonObject json) {
+  constexpr std::string_view kPunctuation = R"([\p{P}!-/:-@\[-`{-~])";
+  const auto behavior = [&](std::optional<std::string_view> absent) {
+    const auto name = json_string(where, json, "behavior");
+    return split_behavior(where, required(where, "behavior", name ? name : absent));
+  };
+  if (type == "Split") {
+    steps_.emplace_back(
+        Split{TextPattern(where, required(where, "pattern", json_object(where, json, "pattern"))),
+              behavior(std::nullopt), json_bool(where, json, "invert").value_or(false)});
+  } else if (type == "Digits") {
+    const bool individual = json_bool(where, json, "individual_digits").value_or(false);
+    add_regex(where, individual ? "\\p{N}" : "\\p{N}+", SplitBehavior::kIsolated, false);
+  } else if (type == "Punctuation") {
+    add_regex(where, kPunctuation, behavior("Isolated"), false);
+  } else if (type == "Whitespace") {  // \w there takes in the two joiners
+    add_regex(where, R"([\w\x{200C}\x{200D}]+|[^\w\s\x{200C}\x{200D}]+)", SplitBehavior::kRemoved, true);
+  } else if (type == "WhitespaceSplit") {
+    add_regex(where, "\\s", SplitBehavior::kRemoved, false);
+  } else if (type == "BertPreTokenizer") {
+    add_regex(where, "\\s", SplitBehavior::kRemoved, false);
+    add_regex(where, kPunctuation, SplitBehavior::kIsolated, false);
+  } else if (type == "CharDelimiterSplit") {
+    steps_.emplace_back(
+        Split{TextPattern(json_short_string(where, json, "delimiter")), SplitBehavior::kRemoved, false});
+  } else if (type == "FixedLength") {
+    const std::int64_t length = json_integer(where, json, "length").value_or(5);
+    if (length < 1) {
+      throw input_error(where, "expected a \"length\" of at least 1, got {}; the file is damaged", length);
+    }
+    steps_.emplace_back(FixedLength{length});
+  } else {
+    return false;
+  }
+  return true;
+}
+
 void PreTokenizer::add(const std::string& where, JsonObject json) {
   const std::string_view type = json_type(where, json);
-  if (byte_level_) {
-    throw input_error(
-        where,
-        "expected ByteLevel as the last pre-tokenizer, got '{}' after it; this tokenizer is not supported",
-        printable(type));
-  }
   if (type == "Sequence") {
     for (const JsonValue part : required(where, "pretokenizers", json_array(where, json, "pretokenizers"))) {
       add(where, as_object(where, "a pre-tokenizer", part));
     }
-  } else if (type == "Split") {
-    steps_.emplace_back(
-        Split{TextPattern(where, required(where, "pattern", json_object(where, json, "pattern"))),
-              split_behavior(where, required(where, "behavior", json_string(where, json, "behavior"))),
-              json_bool(where, json, "invert").value_or(false)});
-  } else if (type == "Digits") {
-    const bool individual = json_bool(where, json, "individual_digits").value_or(false);
-    steps_.emplace_back(
-        Split{TextPattern(Regex(where, individual ? "\\p{N}" : "\\p{N}+")), SplitBehavior::kIsolated, false});
-  } else if (type == "ByteLevel") {
+    return;
+  }
+  if (byte_level_ && (type == "ByteLevel" || type == "Metaspace")) {
+    throw input_error(
+        where, "expected no {} behind ByteLevel as a pre-tokenizer, got one; this tokenizer is not supported",
+        type);
+  }
+  if (byte_level_ && !spelled_) {
+    steps_.emplace_back(SpellBytes{});
+    spelled_ = true;
+  }
+  if (type == "ByteLevel") {
     add_byte_level(where, json);
   } else if (type == "Metaspace") {
     add_metaspace(where, json);
-  } else {
+  } else if (!add_cut(where, type, json)) {
     throw input_error(where,
-                      "expected a pre-tokenizer of type Split, ByteLevel, Digits, Metaspace or Sequence, got "
-                      "'{}'; this tokenizer is not supported",
+                      "expected a pre-tokenizer of type Split, ByteLevel, Digits, Metaspace, Punctuation, "
+                      "Whitespace, WhitespaceSplit, CharDelimiterSplit, BertPreTokenizer, FixedLength or "
+                      "Sequence, got '{}'; this tokenizer is not supported",
                       printable(type));
   }
 }
@@ -100,7 +154,7 @@ void PreTokenizer::add_byte_level(const std::string& where, JsonObject json) {
   byte_level_ = true;
   if (json_bool(where, json, "add_prefix_space").value_or(true)) steps_.emplace_back(PrefixSpace{});
   if (json_bool(where, json, "use_regex").value_or(true)) {
-    steps_.emplace_back(Split{TextPattern(Regex(where, kGpt2Pattern)), SplitBehavior::kIsolated, false});
+    add_regex(where, kGpt2Pattern, SplitBehavior::kIsolated, false);
   }
 }
 
@@ -140,30 +194,42 @@ std::string PreTokenizer::Metaspace::apply(std::string_view text, bool first) co
   return out;
 }
 
+// Applies the step to every word of `words`; `text` is the whole, `first` whether it starts the input.
+void PreTokenizer::apply_step(const Step& step, std::string_view text, bool first, Words& words) const {
+  std::vector<std::string_view> out;
+  for (std::string_view word : words.words) {
+    if (const auto* split = std::get_if<Split>(&step)) {
+      split->apply(word, out);
+    } else if (std::holds_alternative<PrefixSpace>(step)) {
+      if (!word.starts_with(' ')) word = words.storage.emplace_back(1, ' ').append(word);
+      out.push_back(word);
+    } else if (std::holds_alternative<SpellBytes>(step)) {
+      out.push_back(words.storage.emplace_back(spell_bytes(word)));
+    } else if (const auto* fixed = std::get_if<FixedLength>(&step)) {
+      cut_evenly(word, fixed->characters, out);
+    } else {
+      const auto& metaspace = std::get<Metaspace>(step);
+      word = words.storage.emplace_back(metaspace.apply(word, first && word.data() == text.data()));
+      if (metaspace.split) {
+        metaspace.split->apply(word, out);
+      } else {
+        out.push_back(word);
+      }
+    }
+  }
+  words.words = std::move(out);
+}
+
 Words PreTokenizer::apply(std::string_view text, bool first) const {
   Words result;
   if (text.empty()) return result;
   result.words = {text};
-  for (const auto& step : steps_) {
-    std::vector<std::string_view> words;
-    for (std::string_view word : result.words) {
-      if (const auto* split = std::get_if<Split>(&step)) {
-        split->apply(word, words);
-      } else if (std::holds_alternative<PrefixSpace>(step)) {
-        if (!word.starts_with(' ')) word = result.storage.emplace_back(1, ' ').append(word);
-        words.push_back(word);
-      } else {
-        const auto& metaspace = std::get<Metaspace>(step);
-        const bool at_start = first && word.data() == text.data();
-        word = result.storage.emplace_back(metaspace.apply(word, at_start));
-        if (metaspace.split) {
-          metaspace.split->apply(word, words);
-        } else {
-          words.push_back(word);
-        }
-      }
-    }
-    result.words = std::move(words);
+  for (const Step& step : steps_) apply_step(step, text, first, result);
+  if (!spelled_) return result;
+  for (std::string_view& word : result.words) {
+    auto bytes = spelled_bytes(word);
+    REFOCUS_CHECK(bytes.has_value());  // words were cut between characters of the spelling
+    word = result.storage.emplace_back(std::move(*bytes));
   }
   return result;
 }

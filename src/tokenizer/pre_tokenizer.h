@@ -1,10 +1,12 @@
 // The "pre_tokenizer" of a tokenizer.json: cuts a normalized text into the words that BPE works on.
 //
-// Known: Split, ByteLevel, Digits, Metaspace, Sequence. Any other type is an error. Of ByteLevel, the cutting
-// and the prefix space are done here; that words are then taken as bytes is the BPE model's affair
-// (byte_level()).
+// Known: Split, ByteLevel, Digits, Metaspace, Punctuation, Whitespace, WhitespaceSplit, CharDelimiterSplit,
+// BertPreTokenizer, FixedLength, Sequence. Any other type (UnicodeScripts) is an error. Of ByteLevel, the
+// cutting and the prefix space are done here; that words are then taken as bytes is the BPE model's affair
+// (byte_level()). What cuts words behind ByteLevel (Falcon's digits) sees them in its spelling of bytes.
 #pragma once
 
+#include <cstdint>
 #include <deque>
 #include <optional>
 #include <string>
@@ -50,6 +52,10 @@ class PreTokenizer {
  private:
   enum class PrependScheme { kAlways, kFirst, kNever };
   struct PrefixSpace {};  // ByteLevel's add_prefix_space
+  struct SpellBytes {};   // ByteLevel's spelling, where steps follow that cut it
+  struct FixedLength {
+    std::int64_t characters = 1;
+  };
   struct Metaspace {
     std::string replacement;
     PrependScheme scheme = PrependScheme::kAlways;
@@ -58,11 +64,17 @@ class PreTokenizer {
     std::string apply(std::string_view text, bool first) const;
   };
   void add(const std::string& where, JsonObject json);
+  bool add_cut(const std::string& where, std::string_view type, JsonObject json);
+  void add_regex(const std::string& where, std::string_view regex, SplitBehavior behavior, bool invert);
   void add_byte_level(const std::string& where, JsonObject json);
   void add_metaspace(const std::string& where, JsonObject json);
 
-  std::vector<std::variant<Split, PrefixSpace, Metaspace>> steps_;
+  using Step = std::variant<Split, PrefixSpace, SpellBytes, FixedLength, Metaspace>;
+  void apply_step(const Step& step, std::string_view text, bool first, Words& words) const;
+
+  std::vector<Step> steps_;
   bool byte_level_ = false;
+  bool spelled_ = false;  // words are in ByteLevel's spelling at the end
 };
 
 }  // namespace refocus

@@ -3,9 +3,9 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
-#include <vector>
 
 #include "base/error.h"
+#include "tokenizer/character_map.h"
 
 namespace refocus {
 namespace {
@@ -74,29 +74,6 @@ class FieldReader {
   std::string_view rest_;
 };
 
-// A precompiled character map: the size of a double-array trie in bytes, the trie, then strings ended by NUL
-// that the trie's values point to. The library follows the trie without looking at its size, so every step
-// that any text could take must stay inside. The trie's units are those of darts-clone: bit 31 marks a value,
-// bit 8 a node that has one, bits 10 and up (shifted by 8 where bit 9 is set) the offset of the children.
-void check_character_map(const std::string& where, std::string_view map) {
-  if (map.empty()) return;
-  std::uint32_t trie_bytes = 0;
-  if (map.size() < 4) malformed(where);
-  std::memcpy(&trie_bytes, map.data(), 4);
-  if (trie_bytes % 4 != 0 || trie_bytes >= map.size() - 4 || trie_bytes < 1024) malformed(where);
-  std::vector<std::uint32_t> units(trie_bytes / 4);
-  std::memcpy(units.data(), map.data() + 4, trie_bytes);
-  const std::string_view strings = map.substr(4 + trie_bytes);
-  if (strings.back() != '\0') malformed(where);
-  for (std::uint64_t i = 0; i < units.size(); ++i) {
-    const std::uint32_t unit = units[i];
-    if ((unit >> 31) != 0) continue;  // a value: no text leads further
-    const std::uint64_t children = i ^ (std::uint64_t{unit >> 10} << ((unit & (1U << 9)) >> 6));
-    if ((children | 0xFF) >= units.size()) malformed(where);
-    if ((unit & (1U << 8)) != 0 && (units[children] & 0x7FFFFFFFU) >= strings.size()) malformed(where);
-  }
-}
-
 void check_piece(const std::string& where, std::string_view message) {
   FieldReader reader(where, message);
   Field field;
@@ -127,7 +104,8 @@ void check_normalizer(const std::string& where, std::string_view message, Senten
   Field field;
   while (reader.next(field)) {
     if (field.number == 2) {
-      check_character_map(where, field.bytes);
+      // The library follows the map without looking at its size.
+      if (!is_sound_character_map(field.bytes)) malformed(where);
       facts.character_map = field.bytes;
     }
     if (field.number == 3) facts.add_dummy_prefix = field.value != 0;

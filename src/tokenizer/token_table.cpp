@@ -26,10 +26,11 @@ void TokenTable::define(const std::string& where, std::int64_t id, Entry entry) 
   entries_[static_cast<std::size_t>(id)] = std::move(entry);
 }
 
-void TokenTable::redefine(std::int32_t id, TokenKind kind, std::string bytes) {
+void TokenTable::redefine(std::int32_t id, TokenKind kind, DecodedPiece decoded) {
   Entry& entry = entries_.at(static_cast<std::size_t>(id));
   entry.kind = kind;
-  entry.bytes = std::move(bytes);
+  entry.bytes = std::move(decoded.bytes);
+  entry.fallback_byte = decoded.fallback_byte;
 }
 
 const TokenTable::Entry& TokenTable::at(std::int64_t id) const {

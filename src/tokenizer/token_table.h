@@ -8,6 +8,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "tokenizer/decoded_piece.h"
+
 namespace refocus {
 
 enum class TokenKind : std::uint8_t {
@@ -40,6 +42,7 @@ class TokenTable {
     std::string piece;
     std::string bytes;
     TokenKind kind = TokenKind::kMissing;
+    bool fallback_byte = false;  // as in DecodedPiece
   };
 
   // Makes room for this many tokens.
@@ -47,7 +50,7 @@ class TokenTable {
   // Defines the token `id`. InputError (naming `where`) where the id is out of range or already taken.
   void define(const std::string& where, std::int64_t id, Entry entry);
   // Changes the kind and the decoded bytes of a defined token.
-  void redefine(std::int32_t id, TokenKind kind, std::string bytes);
+  void redefine(std::int32_t id, TokenKind kind, DecodedPiece decoded);
 
   int size() const { return static_cast<int>(entries_.size()); }
   // Whether `id` is defined.

@@ -50,14 +50,13 @@ void Tokenizer::add_token(const std::string& where, const AddedToken& token) {
   if (token.content.empty()) return;
   const TokenKind kind = token.special ? TokenKind::kSpecial : TokenKind::kAdded;
   if (!table_.contains(token.id)) {
-    table_.define(where, token.id, {token.content, token.content, kind});
+    table_.define(where, token.id, {token.content, "", kind});
   } else if (table_.at(token.id).piece != token.content) {
     throw input_error(
         where, "expected '{}' as the token {}, got '{}' as an added token; the files do not belong together",
         printable(table_.at(token.id).piece), token.id, printable(token.content));
-  } else {
-    table_.redefine(token.id, kind, token.content);
   }
+  table_.redefine(token.id, kind, decoded_content(token));
   if (token.normalized) {
     normalized_added_.add(token, normalized_content(token.content));
   } else {

@@ -1,8 +1,8 @@
 // Text to token ids and back, as a model's own tokenizer does it.
 //
 // Two kinds are read: SentencePiece models (tokenizer.model: Llama-2) and Hugging Face's tokenizer.json with
-// a BPE model, be it with byte fallback (Llama-2) or byte-level (Llama-3, Qwen, GPT-2). Not here: chat
-// templates.
+// a BPE model, be it with byte fallback (Llama-2, Gemma) or byte-level (Llama-3, Qwen, GPT-2), or a unigram
+// model. Not here: chat templates.
 //
 // What encoding does with unusual text, the same for both kinds:
 //   empty text          no ids (encode_prompt still adds the BOS)
@@ -16,6 +16,7 @@
 //   U+2581 (▁)          in Llama-2's kind the same as a space, and decoded as one: the one exact round trip
 //                       that it lacks
 //   invalid UTF-8       each maximal invalid sequence is read as U+FFFD
+//   no token for it     a character becomes the unknown token, or nothing where a BPE vocabulary has none
 // A NFC tokenizer (Qwen) decodes to the NFC form of the text.
 //
 // Objects are immutable: all functions may be called from several threads at once.
@@ -32,6 +33,7 @@
 
 #include "base/utf8.h"
 #include "tokenizer/added_tokens.h"
+#include "tokenizer/decoded_piece.h"
 #include "tokenizer/model_settings.h"
 #include "tokenizer/post_processor.h"
 #include "tokenizer/token_table.h"
@@ -53,7 +55,6 @@ struct DecodeOptions {
 enum class LeadingSpace {
   kKeep,
   kDropOne,         // the dummy prefix of Llama-2
-  kDropAllOfFirst,  // every space of the first token, wherever it stands (Hugging Face's Metaspace)
   kDropWhileEmpty,  // one of each token as long as there is no text (SentencePiece's
                     // remove_extra_whitespaces)
 };
@@ -65,15 +66,16 @@ class Tokenizer {
   Tokenizer& operator=(const Tokenizer&) = delete;
 
   // The ids of `text`, without BOS or EOS. InputError for a text above 1 GiB, or one that the vocabulary
-  // cannot express (only where a vocabulary lacks both bytes and an unknown token).
+  // cannot express (only where a unigram vocabulary lacks an unknown token).
   std::vector<std::int32_t> encode(std::string_view text, EncodeOptions options = {}) const;
   // The ids of `text` with the BOS (or whatever else) that the model's tokenizer puts before and after a
   // prompt: as tokenizer_config.json's add_bos_token and add_eos_token say, else tokenizer.json's
   // post-processor; a tokenizer.model without either adds the BOS.
   std::vector<std::int32_t> encode_prompt(std::string_view text, EncodeOptions options = {}) const;
 
-  // The text of `ids`: valid UTF-8; bytes that form no character become U+FFFD (Llama-2's kind: one for each
-  // byte, as SentencePiece does; byte-level: one for each maximal invalid sequence). Ids that the vocabulary
+  // The text of `ids`: valid UTF-8; bytes that form no character become U+FFFD (SentencePiece: one for each
+  // such byte; byte fallback of a tokenizer.json: one for each byte of a run that is no text as a whole;
+  // byte-level: one for each maximal invalid sequence). Ids that the vocabulary
   // lacks have no text, as in Hugging Face tokenizers: a model may have more rows than its tokenizer has
   // tokens, and may choose one. Hugging Face's clean_up_tokenization_spaces is not applied, since it changes
   // text.
@@ -99,6 +101,9 @@ class Tokenizer {
   std::optional<std::int32_t> bos_id() const { return bos_id_; }
   // Every id that ends a text: generation_config.json's, else config.json's, else the tokenizer's own.
   const std::vector<std::int32_t>& eos_ids() const { return eos_ids_; }
+  // What a user should know of how the files were read, each in one line; mostly none.
+  const std::vector<std::string>& warnings() const { return warnings_; }
+  void add_warning(std::string warning) { warnings_.push_back(std::move(warning)); }
 
  protected:
   Tokenizer() = default;
@@ -117,12 +122,20 @@ class Tokenizer {
   void add_token(const std::string& where, const AddedToken& token);
   // How a normalized added token looks in normalized text.
   virtual std::string normalized_content(std::string_view content) const { return std::string(content); }
+  // What an added token contributes to a text.
+  virtual DecodedPiece decoded_content(const AddedToken& token) const { return {token.content}; }
+  // The same of any token as the first one shown, where first_differs_.
+  virtual DecodedPiece decoded_first(const TokenTable::Entry& entry) const {
+    return {entry.bytes, entry.fallback_byte};
+  }
 
   TokenTable table_;
   AddedTokenMatcher added_;             // looked for in the text as given
   AddedTokenMatcher normalized_added_;  // looked for in the normalized text
   PromptFrame frame_;
   LeadingSpace leading_space_ = LeadingSpace::kKeep;
+  TextStrip strip_;             // of decoded texts
+  bool first_differs_ = false;  // whether decoded_first() is another than what follows
   Utf8Assembler::Custom replacement_ = Utf8Assembler::Custom::kMaximalSubpart;
 
  private:
@@ -131,6 +144,7 @@ class Tokenizer {
 
   std::optional<std::int32_t> bos_id_;
   std::vector<std::int32_t> eos_ids_;
+  std::vector<std::string> warnings_;
 };
 
 // The tokenizer of a Hugging Face model directory: tokenizer.model where present, else tokenizer.json, with
