@@ -40,29 +40,35 @@ HWY_INLINE void add_block(const QuantizedBlock* const* x, const F* weight_scales
   }
 }
 
+// Q8_0 and Q4_0: block `b` of the rows, which is block `part` of the unit at hand. No lambda, since clang
+// does not give one the instruction set of the functions around it.
+template <DType type, int kRows, int kVectors>
+HWY_INLINE void add_plain_block(const Vectors<kVectors>& w, std::int64_t b, std::int64_t part,
+                                const QuantizedBlock* const* rows, F (*sums)[kRows]) {
+  constexpr std::int64_t kGroups = type == DType::kQ8_0 ? 8 : 4;
+  const QuantizedBlock* x[kRows];
+  at_block<kRows>(rows, b, x);
+  const std::byte* quants[kVectors];
+  at_group<kVectors>(w.quants, part * kGroups, quants);
+  I exact[kVectors][kRows];
+  if constexpr (type == DType::kQ8_0) {
+    signed_dot<kRows, kVectors>(quants, x, exact);
+  } else {
+    nibble_dot<kRows, kVectors>(quants, x, exact);
+  }
+  F scales[kVectors];
+  for (int v = 0; v < kVectors; ++v) scales[v] = load_f16(w.scales[v] + part * 2 * kPanelOutputs);
+  add_block<kRows, kVectors>(x, scales, exact, sums);
+}
+
 // Q8_0 and Q4_0: two blocks a unit.
 template <DType type, int kRows, int kVectors>
 HWY_INLINE void plain_tile(Vectors<kVectors> w, std::int64_t blocks, const QuantizedBlock* const* rows,
                            F (*sums)[kRows]) {
-  constexpr std::int64_t kUnitBytes = packed_unit(type).bytes(), kGroups = type == DType::kQ8_0 ? 8 : 4;
-  const auto block = [&](std::int64_t b, std::int64_t part) HWY_ATTR {
-    const QuantizedBlock* x[kRows];
-    at_block<kRows>(rows, b, x);
-    const std::byte* quants[kVectors];
-    at_group<kVectors>(w.quants, part * kGroups, quants);
-    I exact[kVectors][kRows];
-    if constexpr (type == DType::kQ8_0) {
-      signed_dot<kRows, kVectors>(quants, x, exact);
-    } else {
-      nibble_dot<kRows, kVectors>(quants, x, exact);
-    }
-    F scales[kVectors];
-    for (int v = 0; v < kVectors; ++v) scales[v] = load_f16(w.scales[v] + part * 2 * kPanelOutputs);
-    add_block<kRows, kVectors>(x, scales, exact, sums);
-  };
+  constexpr std::int64_t kUnitBytes = packed_unit(type).bytes();
   for (std::int64_t b = 0; b < blocks; b += 2, w.advance(kUnitBytes)) {
-    block(b, 0);
-    if (b + 1 < blocks) block(b + 1, 1);
+    add_plain_block<type, kRows, kVectors>(w, b, 0, rows, sums);
+    if (b + 1 < blocks) add_plain_block<type, kRows, kVectors>(w, b + 1, 1, rows, sums);
   }
 }
 
