@@ -185,7 +185,7 @@ TEST_F(TaskFiles, RefuseWhatTheyMayNotSay) {
       {"a: b: c\n", "t.yaml:1:5] expected YAML"},
       {quiz + "---\nx: 1\n", "t.yaml:5:1] expected one YAML document, got another one from here on"},
       {",x\n", "t.yaml:1:1] expected one YAML document, got another one from here on"},
-      {quiz + "]\n", "t.yaml:5:1] expected one YAML document, got another one from here on"},
+      {quiz + "]\n", "t.yaml:5:1] expected YAML, got: illegal flow end; correct the file"},
       {quiz + "answr: key\n",
        "t.yaml:5] unknown key 'answr' in a multiple_choice task; known keys: task, type"},
       {quiz + "tolerance: 1\n", "t.yaml:5] unknown key 'tolerance'"},
