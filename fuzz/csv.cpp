@@ -14,7 +14,7 @@ REFOCUS_FUZZ_TARGET(csv) {
         fuzz::require(cell.size() <= input.size(), "a cell is of the text");
     });
   } catch (const InputError& e) {
-    fuzz::check_message(e.what());
+    fuzz::check_message(e.what(), input);
   }
   read_data_table(path);
 }

@@ -219,7 +219,16 @@ def write_texts():
     seed("replies", "options", "So it is a dog, I choose (B)\n---\na\n---\na dog\n---\na dog.")
 
 
+def write_findings():
+    """What fuzzing found, made small."""
+    seed("task_file", "found_comma.yaml", ",NULL")
+    seed("task_file", "found_bracket.yaml", "a: b\n]")
+    seed("replies", "found_no_utf8", b"no\x90 @" + 8 * b"\xff")
+    seed("intervention", "found_no_utf8", b"\xff\xc3")
+
+
 if SEEDS.exists():
     shutil.rmtree(SEEDS)
 write_models()
 write_texts()
+write_findings()

@@ -1,5 +1,6 @@
 // Letters read from a reply by both sets of rules, and short answers. The first part is the reply, the others
 // are the options.
+#include "base/utf8.h"
 #include "eval/extract/extraction.h"
 #include "eval/extract/short_answer.h"
 #include "target.h"
@@ -27,7 +28,8 @@ REFOCUS_FUZZ_TARGET(replies) {
                   "a letter is one of the options'");
     check_span(found, parts[0]);
   }
+  const std::string text = replace_invalid_utf8(parts[0]);  // as judge_text gives it
   for (const ShortMetric metric : {ShortMetric::kExactMatch, ShortMetric::kNumeric}) {
-    check_span(extract_short_answer({.metric = metric}, parts[0]), parts[0]);
+    check_span(extract_short_answer({.metric = metric}, text), text);
   }
 }

@@ -2,12 +2,14 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <fstream>
 
 #include "base/error.h"
+#include "base/utf8.h"
 
 namespace refocus::fuzz {
 
@@ -19,20 +21,25 @@ void require(bool holds, const char* what) {
   std::abort();
 }
 
-void check_message(std::string_view message) {
-  if (message.find('\n') == std::string_view::npos && message.starts_with("[") &&
-      message.find("json.exception") == std::string_view::npos) {
+void check_message(std::string_view message, std::string_view input) {
+  const auto of_a_library = [](std::string_view text) {
+    return text.find("json.exception") != std::string_view::npos;
+  };
+  const bool controls = std::ranges::any_of(message, [](unsigned char c) { return c < 0x20 || c == 0x7F; });
+  // An input that has the words itself may be quoted.
+  if (message.starts_with("[") && !controls && is_valid_utf8(message) &&
+      (!of_a_library(message) || of_a_library(input))) {
     return;
   }
   std::fprintf(stderr, "message: %.*s\n", static_cast<int>(message.size()), message.data());
-  require(false, "an input error is one line that begins with [where] and is in our own words");
+  require(false, "an input error is one line of UTF-8 that begins with [where] and is in our own words");
 }
 
 void run(Target target, std::string_view input) {
   try {
     target(input);
   } catch (const InputError& e) {
-    check_message(e.what());
+    check_message(e.what(), input);
   } catch (const std::exception& e) {
     std::fprintf(stderr, "exception: %s\n", e.what());
     require(false, "only input errors may come out of a reader");

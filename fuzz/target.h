@@ -23,8 +23,8 @@ bool add_target(std::string_view name, Target target);
 // Runs a target: input errors are as they should be, anything else ends the program.
 void run(Target target, std::string_view input);
 
-// The text of an input error must be one line, and say where.
-void check_message(std::string_view message);
+// The text of an input error must be one line of UTF-8, say where, and not be a library's.
+void check_message(std::string_view message, std::string_view input);
 
 // A folder in memory (where the system has one) that lives as long as the program, for readers of files.
 const std::filesystem::path& scratch();

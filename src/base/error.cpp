@@ -3,20 +3,24 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "base/utf8.h"
+
 namespace refocus {
 
 std::string printable(std::string_view text, std::size_t limit) {
   std::string out;
-  for (unsigned char c : text) {
-    if (out.size() >= limit) {
-      while (!out.empty() && (static_cast<unsigned char>(out.back()) & 0xC0) == 0x80) out.pop_back();
-      return out + "...";
+  while (!text.empty()) {
+    const Utf8Step step = utf8_step(text);
+    const std::string_view bytes = text.substr(0, static_cast<std::size_t>(step.length));
+    const bool shown = step.status == Utf8Status::kValid && step.code_point >= 0x20 &&
+                       (step.code_point < 0x7F || step.code_point > 0x9F);
+    std::string piece(shown ? bytes : "");
+    if (!shown) {
+      for (const char c : bytes) piece += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
     }
-    if (c < 0x20 || c == 0x7F) {
-      out += fmt::format("\\x{:02x}", c);
-    } else {
-      out += static_cast<char>(c);
-    }
+    if (out.size() + piece.size() > limit) return out + "...";
+    out += piece;
+    text.remove_prefix(bytes.size());
   }
   return out;
 }

@@ -36,7 +36,7 @@ UsageError usage_error(std::string_view where, fmt::format_string<Args...> forma
   return UsageError(where, fmt::format(format, std::forward<Args>(args)...));
 }
 
-// Text from a file or a user, fit for a one-line message: control characters escaped, cut at `limit` bytes.
+// Text from outside, fit for a one-line message: controls and what is no UTF-8 escaped, cut at `limit` bytes.
 std::string printable(std::string_view text, std::size_t limit = 80);
 
 [[noreturn]] void check_failed(const char* condition, const char* file, int line);

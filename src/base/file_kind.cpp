@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/text_file.h"
 #include "base/utf8.h"
 
 namespace refocus {
@@ -141,8 +142,7 @@ bool is_tiktoken(std::string_view text) {
 
 std::optional<FileKind> text_kind(std::string_view head) {
   if (!is_text(head)) return std::nullopt;
-  constexpr std::string_view kBom = "\xEF\xBB\xBF";
-  if (head.starts_with(kBom)) head.remove_prefix(kBom.size());
+  if (head.starts_with(kByteOrderMark)) head.remove_prefix(kByteOrderMark.size());
   const std::size_t start = head.find_first_not_of(" \t\r\n");
   const std::string_view text = start == std::string_view::npos ? "" : head.substr(start);
   const std::string begin = lower(text.substr(0, 16));

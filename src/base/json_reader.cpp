@@ -40,7 +40,6 @@ class Parser {
   Parser(std::string_view text, const JsonSource& source) : text_(text), source_(source) {}
 
   Value whole() {
-    check_no_byte_order_mark(text_, source_.where);
     if (const std::size_t valid = valid_prefix(text_); valid < text_.size()) {
       throw input_error(source_.where, "expected UTF-8, got other bytes at {}; {}", place(valid),
                         source_.remedy);
@@ -71,8 +70,8 @@ class Parser {
   // What stands at the place: a word or number, another character, or the end.
   std::string found() const {
     if (at_ >= text_.size()) return text_.empty() ? "an empty text" : "the end of the text";
-    if (text_.substr(at_).starts_with("\xEF\xBB\xBF"))
-      return "a byte order mark (U+FEFF), which is invisible";
+    if (text_.substr(at_).starts_with(kByteOrderMark))
+      return "a byte order mark (U+FEFF), which is invisible, as where files were joined";
     std::size_t end = at_;
     const auto in_word = [&](char c) {
       return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '+' ||

@@ -12,12 +12,6 @@
 
 namespace refocus {
 
-namespace {
-
-constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-
-}  // namespace
-
 const char* write_remedy(int error) {
   switch (error) {
     case ENOENT:
@@ -84,12 +78,6 @@ std::string_view without_byte_order_mark(std::string_view text, const std::strin
                       "iconv -f UTF-16 -t UTF-8");
   }
   return text;
-}
-
-void check_no_byte_order_mark(std::string_view line, const std::string& where) {
-  if (!line.starts_with(kByteOrderMark)) return;
-  throw input_error(where,
-                    "expected JSON, got a byte order mark before it, as where files were joined; remove it");
 }
 
 namespace {

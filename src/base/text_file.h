@@ -7,6 +7,8 @@
 
 namespace refocus {
 
+inline constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";  // U+FEFF in UTF-8
+
 // The text of a file: its bytes, without a UTF-8 byte order mark (U+FEFF) at their start, which is no part of
 // the text. A mark further on is a character like any other. InputError where the file cannot be read, and
 // where it begins with the mark of UTF-16 or UTF-32.
@@ -17,10 +19,6 @@ std::string read_binary_file(const std::filesystem::path& path);
 
 // What read_text_file does to a text that came another way, such as the first line of standard input.
 std::string_view without_byte_order_mark(std::string_view text, const std::string& where);
-
-// Refuses a line of JSON that begins with a byte order mark, as where files were joined: parsers skip it in
-// silence.
-void check_no_byte_order_mark(std::string_view line, const std::string& where);
 
 // Writes `content` beside `path`, flushes it to the disk and renames it over `path`. On any failure (a full
 // disk, a missing folder) an InputError is thrown, the temporary file is removed and `path` is as before.

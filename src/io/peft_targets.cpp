@@ -108,14 +108,18 @@ class Targets {
   }
 
   bool has(std::string_view module) const {
-    if (excludes(module)) return false;
-    if (regex_) return regex_->full_match(module);
-    if (names_.contains(module)) return true;
-    if (!std::ranges::any_of(names_, [&](const auto& name) { return ends_behind_dot(module, name); }))
-      return false;
-    if (!settings_.layers || settings_.layers->empty()) return true;
+    if (!has_in_some_layer(module)) return false;
+    if (regex_ || names_.contains(module) || !settings_.layers || settings_.layers->empty()) return true;
     const auto number = numbers_.of(module);
     return number && std::ranges::find(*settings_.layers, *number) != settings_.layers->end();
+  }
+
+  // Whatever layers_to_transform says.
+  bool has_in_some_layer(std::string_view module) const {
+    if (excludes(module)) return false;
+    if (regex_) return regex_->full_match(module);
+    return names_.contains(module) ||
+           std::ranges::any_of(names_, [&](const auto& name) { return ends_behind_dot(module, name); });
   }
 
   std::optional<std::int64_t> layer(std::string_view module) const { return numbers_.of(module); }
@@ -293,6 +297,16 @@ std::map<std::string, PeftChange> peft_changes(PeftSettings& s, const AdapterBas
   std::map<std::string, PeftChange> changes;
   for (const ModelModule* m : meant) changes[m->name] = {s.rank, s.alpha};
   if (changes.empty()) {
+    const auto named = [&](const ModelModule& m) { return targets.has_in_some_layer(m.name); };
+    if (std::ranges::any_of(base.modules, named)) {
+      std::vector<std::string> layers;
+      for (const std::int64_t layer : *s.layers) layers.push_back(std::to_string(layer));
+      throw input_error(
+          s.where,
+          "expected layers_to_transform with layers of {} that target_modules names matrices of, got "
+          "[{}]{} that leaves none; the adapter is another model's, or its configuration is wrong",
+          printable(base.name, 200), listed(layers), s.layer_patterns.empty() ? "" : " with layers_pattern");
+    }
     throw input_error(
         s.where,
         "expected target_modules that name matrices of {}, got {} that leaves none; the adapter is "

@@ -33,6 +33,20 @@ std::optional<FactorName> parse_factor(std::string_view name) {
   return FactorName{std::string(name.substr(0, at - 1)), name[at + 5], std::string(adapter)};
 }
 
+// Whether a tensor is named as kohya's scripts and older diffusers name those of LoRA, such as
+// lora_unet_MATRIX.lora_down.weight with underscores in MATRIX, and MATRIX.alpha.
+bool is_of_other_programs(std::string_view name) {
+  const auto begins = [&](std::string_view text) { return name.starts_with(text); };
+  const auto has = [&](std::string_view text) { return name.find(text) != std::string_view::npos; };
+  return begins("lora_unet_") || begins("lora_te_") || begins("lora_te1_") || begins("lora_te2_") ||
+         has("lora_down") || has("lora_up") || has("lora.down.") || has("lora.up.");
+}
+
+constexpr const char* kOfOtherPrograms =
+    "is named as other programs than PEFT do it; convert the adapter to PEFT's names (lora_A for lora_down, "
+    "lora_B "
+    "for lora_up)";
+
 struct Difference {
   std::vector<std::int64_t> at;
   float own = 0, base = 0;
@@ -190,6 +204,7 @@ class Sorter {
   }
 
   [[noreturn]] void refuse_prefix(const std::string& name) const {
+    if (is_of_other_programs(name)) throw input_error(where_, "tensor {} {}", shown(name), kOfOtherPrograms);
     const auto factor = parse_factor(name);
     const std::string module = factor ? meant_module(factor->matrix) : "";
     throw input_error(where_,
@@ -229,11 +244,8 @@ class Sorter {
           "is of a module that was trained whole, which is not supported, and the configuration does not "
           "have "
           "modules_to_save; use another adapter";
-    } else if (has("lora_down") || has("lora_up")) {
-      why =
-          "is named as other programs than PEFT do it; convert the adapter to PEFT's names (lora_A for "
-          "lora_down, "
-          "lora_B for lora_up)";
+    } else if (is_of_other_programs(rest)) {
+      why = kOfOtherPrograms;
     }
     throw input_error(where_, "tensor {} {}", shown(name), why);
   }

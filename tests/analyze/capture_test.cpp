@@ -159,7 +159,7 @@ TEST(Capture, HandsOnNegativeWeights) {
   EXPECT_EQ(signs.negative[3], 0);
 }
 
-class CaptureRuns : public ::testing::TestWithParam<const char*> {
+class CaptureRuns : public ::testing::TestWithParam<std::string> {
  protected:
   std::unique_ptr<Engine> engine(int threads) const {
     const std::string model = GetParam();

@@ -13,7 +13,19 @@ TEST(Error, NamesThePlaceAndFormatsTheMessage) {
 TEST(Error, PrintableKeepsToOneLineAndCutsBetweenCharacters) {
   EXPECT_EQ(printable("a\nb\x01"), "a\\x0ab\\x01");
   EXPECT_EQ(printable("abcdef", 3), "abc...");
-  EXPECT_EQ(printable("ab\xC3\xA9tude", 3).substr(0, 2), "ab");
+  EXPECT_EQ(printable("abc", 3), "abc");
+  EXPECT_EQ(printable("ab\xC3\xA9tude", 3), "ab...");
+  EXPECT_EQ(printable("ab\xC3\xA9tude", 4), "ab\xC3\xA9...");
+  EXPECT_EQ(printable("ab\x01\x02", 6), "ab\\x01...");
+}
+
+TEST(Error, PrintableIsUtf8WithoutControls) {
+  EXPECT_EQ(printable("\xFF.\xC3.\xE2\x82"), "\\xff.\\xc3.\\xe2\\x82");
+  EXPECT_EQ(printable("\xC2\x9B"
+                      "31m\x7F"),
+            "\\xc2\\x9b31m\\x7f")
+      << "CSI in one character, and delete";
+  EXPECT_EQ(printable("\xC2\xA0\xC3\xA9"), "\xC2\xA0\xC3\xA9");
 }
 
 }  // namespace

@@ -38,13 +38,6 @@ TEST(TextFile, RefusesTheMarksOfOtherEncodings) {
   }
 }
 
-TEST(TextFile, RefusesAMarkBeforeALineOfJson) {
-  check_no_byte_order_mark("{\"a\": \"\xEF\xBB\xBF\"}", "f:1");
-  EXPECT_THAT(testing::error_of([] { check_no_byte_order_mark("\xEF\xBB\xBF{}", "f:2"); }),
-              ::testing::HasSubstr(
-                  "[f:2] expected JSON, got a byte order mark before it, as where files were joined"));
-}
-
 TEST(TextFile, AFailedWriteKeepsTheOldFileAndLeavesNoOther) {
   testing::TempDir dir;
   write_file_atomically(dir / "x", "old");

@@ -1,6 +1,7 @@
 // What the tests of run directories, journals and reports share: small runs, and children that get killed.
 #pragma once
 
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -88,6 +89,15 @@ inline int in_child(const std::function<int()>& body) {
   int status = 0;
   ::waitpid(pid, &status, 0);
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+// The same, by a process of the user nobody, for tests that run as root. 90 where it cannot become one.
+inline int in_child_of_nobody(const std::function<int()>& body) {
+  return in_child([&] {
+    if (::setgid(65534) != 0 || ::setuid(65534) != 0) return 90;
+    ::prctl(PR_SET_DUMPABLE, 1);  // or the sanitizers could not read /proc/self any more
+    return body();
+  });
 }
 
 // A disk that is full from `bytes` a file on: writes beyond fail with EFBIG, as they would with ENOSPC.

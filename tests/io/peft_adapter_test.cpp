@@ -225,8 +225,21 @@ TEST_F(PeftAdapter, NamesThatPeftWouldLeaveOutAreRefusedWithTheNameThatItWants) 
   }
   EXPECT_THAT(error_of_name("base_model.model." + std::string(kQ) + ".lora_A.default_0.weight"),
               AllOf(HasSubstr("name of an adapter in it, default_0"), HasSubstr("rename it to " + wanted)));
-  EXPECT_THAT(error_of_name("lora_unet_model_layers_0_self_attn_q_proj.lora_down.weight"),
+  EXPECT_THAT(error_of_name("transformer.q_proj.lora_A.weight"),
               HasSubstr("save the adapter with PEFT's save_pretrained"));
+}
+
+TEST_F(PeftAdapter, NamesOfOtherProgramsAreToBeConverted) {
+  for (const char* name :
+       {"lora_unet_down_blocks_0_attn_to_q.lora_down.weight",
+        "lora_te_text_model_encoder_layers_0_q_proj.alpha",
+        "lora_te1_text_model_encoder_layers_0_q_proj.lora_up.weight",
+        "lora_unet_down_blocks_0_attn_to_q.alpha", "model.layers.0.self_attn.q_proj.lora_down.weight",
+        "unet.attn.processor.to_q_lora.down.weight"}) {
+    EXPECT_THAT(error_of_name(name),
+                AllOf(HasSubstr("tensor " + std::string(name) + " is named as other programs"),
+                      HasSubstr("convert the adapter to PEFT's names")));
+  }
 }
 
 TEST_F(PeftAdapter, OtherTensorsAreRefusedWithTheirCause) {

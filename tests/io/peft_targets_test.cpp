@@ -118,6 +118,16 @@ TEST_F(Warnings, EntriesWithoutEffectAreNamed) {
               ElementsAre(HasSubstr("alpha_pattern 'a1', 'a2', 'a3' and 2 more: matches no")));
 }
 
+TEST_F(Warnings, LayersThatLeaveNothingAreNamed) {
+  EXPECT_THAT(error({{"layers_to_transform", {98, 99}}}),
+              AllOf(HasSubstr("[c.json] expected layers_to_transform with layers of"),
+                    HasSubstr("got ['98', '99'] that leaves none")));
+  EXPECT_THAT(error({{"layers_to_transform", 0}, {"layers_pattern", "h"}}),
+              HasSubstr("got ['0'] with layers_pattern that leaves none"));
+  EXPECT_THAT(error({{"layers_to_transform", {99}}, {"target_modules", {"k_porj"}}}),
+              HasSubstr("expected target_modules that name matrices"));
+}
+
 TEST_F(Warnings, AnEntryBehindTheFirstThatMatchesIsNamed) {
   const std::string late = R"({"peft_type": "LORA", "r": 8, "lora_alpha": 16, "target_modules": ["q_proj"],
     "alpha_pattern": {"q_proj": 64, "layers.1.self_attn.q_proj": 8, "layers.2.self_attn.q_proj": 64}})";

@@ -62,7 +62,7 @@ std::shared_ptr<const Adapter> adapter_of(const std::filesystem::path& model) {
   return std::make_shared<Adapter>(read_for(model, model / "lora"));
 }
 
-class AdapterBeside : public ::testing::TestWithParam<const char*> {
+class AdapterBeside : public ::testing::TestWithParam<std::string> {
  protected:
   std::filesystem::path path = testing::golden("train") / GetParam();
   std::vector<std::int32_t> tokens = json::parse(read_text_file(path / "run.json"))["batches"][0]
@@ -104,7 +104,7 @@ TEST_P(AdapterBeside, ThreadsChunksAndCompanyChangeNothing) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, AdapterBeside, ::testing::Values("gqa", "tied"),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& info) { return info.param; });
 
 TEST(AdapterOfAnotherModel, IsRefusedWithTheTensorAndBothShapes) {
   const auto path = testing::golden("train") / "gqa";  // hidden 24, 2 layers

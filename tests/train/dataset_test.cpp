@@ -69,8 +69,10 @@ TEST_F(Dataset, LongPairsLoseTheirEndOrAreLeftOut) {
 TEST_F(Dataset, AByteOrderMarkStandsAtTheStartOnly) {
   const std::string mark = "\xEF\xBB\xBF", line = "{\"text\": \"pq\"}\n";
   EXPECT_EQ(ids(load(mark + line), 0), (Ids{0, id('p'), id('q'), 1}));
-  EXPECT_THAT(error_of([&] { load(line + mark + line); }),
-              ::testing::HasSubstr("data.jsonl line 2] expected JSON, got a byte order mark"));
+  EXPECT_THAT(
+      error_of([&] { load(line + mark + line); }),
+      ::testing::HasSubstr(
+          "data.jsonl line 2] expected JSON with a value at column 1, got a byte order mark (U+FEFF)"));
 }
 
 TEST_F(Dataset, BadLinesAreNamedByNumber) {

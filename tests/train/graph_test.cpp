@@ -55,7 +55,7 @@ struct Golden {
   }
 };
 
-class Graph : public ::testing::TestWithParam<const char*> {};
+class Graph : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(Graph, GradientEqualsPyTorch) {
   Golden g(GetParam());
@@ -131,7 +131,7 @@ TEST_P(Graph, AccumulatedBatchesAreOneBatch) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, Graph, ::testing::Values("gqa", "tied"),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& info) { return info.param; });
 
 TEST(LearningRate, RisesThenFalls) {
   const OptimizerOptions o{.steps = 110, .warmup = 10, .learning_rate = 1, .min_learning_rate = 0.1};

@@ -80,7 +80,7 @@ struct Golden {
   }
 };
 
-class Lora : public ::testing::TestWithParam<const char*> {};
+class Lora : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(Lora, GradientEqualsPyTorch) {
   Golden g(GetParam());
@@ -137,7 +137,7 @@ TEST_P(Lora, BeginsAsTheBaseModel) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, Lora, ::testing::Values("gqa", "tied"),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& info) { return info.param; });
 
 // Whole blocks, tails, and a matrix in the middle of its group.
 TEST(LoraProducts, AreTheirPlainTwins) {

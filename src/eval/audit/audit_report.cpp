@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "eval/audit/response_text.h"
 #include "eval/score/comparison.h"
+#include "eval/text/json_values.h"
 #include "eval/text/table_text.h"
 
 namespace refocus {
@@ -116,22 +117,12 @@ void for_each_disagreement(const Audit& audit, const Visit& visit) {
   }
 }
 
-nlohmann::ordered_json or_null(const std::optional<double>& value) {
-  return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json();
-}
-
-nlohmann::ordered_json letter_json(const std::optional<char>& letter) {
-  return letter ? nlohmann::ordered_json(std::string(1, *letter)) : nlohmann::ordered_json();
-}
-
 nlohmann::ordered_json tally_json(const Tally& tally) {
   nlohmann::ordered_json e;
   e["labelled"] = tally.labelled;
   e["correct"] = tally.labelled > 0 ? nlohmann::ordered_json(tally.correct) : nlohmann::ordered_json();
   e["accuracy"] = or_null(tally.accuracy());
-  const auto interval = accuracy_interval(tally);
-  e["accuracy_interval"] =
-      interval ? nlohmann::ordered_json({interval->low, interval->high}) : nlohmann::ordered_json();
+  e["accuracy_interval"] = or_null(accuracy_interval(tally));
   e["unparsed"] = tally.unparsed;
   e["read_unfinished"] = tally.read_unfinished;
   e["manual"] = tally.manual;
@@ -151,9 +142,8 @@ nlohmann::ordered_json agreement_json(const Agreement& found, const std::string&
 }
 
 nlohmann::ordered_json reading_json(const Extraction& found) {
-  return {{"letter", letter_json(found.letter)},
-          {"rule", found.rule},
-          {"span", {found.span_begin, found.span_end}}};
+  return {
+      {"letter", or_null(found.letter)}, {"rule", found.rule}, {"span", {found.span_begin, found.span_end}}};
 }
 
 nlohmann::ordered_json arm_json(const AuditedArm& arm, bool is_run) {
@@ -232,11 +222,11 @@ nlohmann::ordered_json audit_json(const Audit& audit, const AuditJsonOptions& op
     if (audit.is_run) e["arm"] = arm.asked.name;
     e["subject"] = answer.item->subject;
     e["item"] = answer.item->index;
-    e["label"] = letter_json(answer.item->label);
+    e["label"] = or_null(answer.item->label);
     e["anchored"] = reading_json(answer.anchored);
     e["published"] = reading_json(answer.published);
-    if (answer.recorded) e["recorded"] = letter_json(answer.recorded->letter);
-    if (answer.verdict != nullptr) e["verdict"] = letter_json(answer.verdict->letter);
+    if (answer.recorded) e["recorded"] = or_null(answer.recorded->letter);
+    if (answer.verdict != nullptr) e["verdict"] = or_null(answer.verdict->letter);
     e["response"] = answer.response.text;
     file["disagreements"].push_back(std::move(e));
   });

@@ -13,6 +13,7 @@
 #include "eval/extract/extract_anchored.h"
 #include "eval/extract/extract_published.h"
 #include "eval/task/task_kind.h"
+#include "eval/text/json_values.h"
 
 namespace refocus {
 
@@ -84,11 +85,10 @@ void extract_lines(std::istream& in, std::ostream& out, std::string_view task, E
                         "expected a JSON object, got a blank line; remove it");
     }
     const std::string at = fmt::format("{}:{}", where, number);
-    check_no_byte_order_mark(text, at);
     const Line line = parse_line(text, choices, at);
     const Extraction found = extract(rules, line.choices, line.response);
     nlohmann::ordered_json result;
-    result["answer"] = found.letter ? nlohmann::ordered_json(std::string(1, *found.letter)) : nullptr;
+    result["answer"] = or_null(found.letter);
     result["rule"] = found.rule;
     result["span"] = {found.span_begin, found.span_end};
     out << json_text(result) << '\n';

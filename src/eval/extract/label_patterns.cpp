@@ -27,10 +27,10 @@ const char* const kVerdict =
 
 namespace {
 
-// The character after a letter that stands alone: no word, no possessive, no subscript, no hyphenated or
-// dotted name.
+// The character after a letter that stands alone: no word, no possessive, no subscript, no prime in a
+// formula, no hyphenated or dotted name.
 constexpr const char* kAlone =
-    R"((?! [A-Za-z0-9] | _+[A-Za-z0-9{] | ['`][A-Za-z] | -[A-Za-z0-9] | \.[A-Za-z]\. | [\x80-\xE1\xE4-\xEE\xF0-\xFF]
+    R"((?! [A-Za-z0-9] | _+[A-Za-z0-9{] | ['`][A-Za-z] | (?<=[{$].|[{$]\ .)\}?['`]+\s*[}$] | -[A-Za-z0-9] | \.[A-Za-z]\. | [\x80-\xE1\xE4-\xEE\xF0-\xFF]
            | \xE3[\x81-\xBF] | [+\#^] ))";
 constexpr const char* kClosing = R"((?: [*_"'`)\]}$\\] | </\w+> )*)";
 

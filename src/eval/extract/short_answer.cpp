@@ -167,6 +167,7 @@ double token_f1(std::string_view answer, std::string_view right) {
 }
 
 std::optional<NumberFound> last_number(std::string_view text) {
+  REFOCUS_CHECK(is_valid_utf8(text));
   static const Pattern pattern(
       "(?:(?<![\\p{L}\\p{N})\\]])[-+\\x{2212}])?"
       "(?:(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\\.[0-9]+)?|(?<![0-9])\\.[0-9]+)"
@@ -199,6 +200,7 @@ bool numbers_agree(double a, double b, double tolerance) {
 }
 
 Extraction extract_short_answer(const ShortAnswerRules& rules, std::string_view response) {
+  REFOCUS_CHECK(is_valid_utf8(response));
   std::optional<Part> part = answer_part(rules, response);
   if (!part || part->span.size() == 0) return {};
   if (rules.metric == ShortMetric::kNumeric) {

@@ -51,7 +51,7 @@ Pattern make(const std::string& regex) { return Pattern(regex, Pattern::Text::kB
 // What others say, in the words before a statement.
 struct Attribution {
   Pattern own_voice = make(
-      R"(\b(?:but|however|yet|whereas|instead|therefore|thus|hence|nevertheless|nonetheless|so|actually|really
+      R"(\b(?:but|however|yet|whereas|instead|therefore|thus|hence|nevertheless|nonetheless|so(?!-)|actually|really
               |while|though|although)\b
          | \b(?:I|we)\s+(?:\w+\s+)?(?:think|believe|say|choose|pick|disagree|conclude|select|answer|maintain|find|am|know)\b
          | [,:]\s*(?:and\s+)?(?:the\s+)?(?:correct|right|real|true|actual|best|final|proper)\s+\z)");
@@ -84,7 +84,7 @@ struct Attribution {
       make(R"((?: \b)" REFOCUS_PERSON
            R"( (?:'s|s'|') \s+ | \b(?:his|her|their|your|whose|somebody's|someone's|everyone's|others')\s+
             | \b(?-i:(?!Let|It|That|Here|There|Today|What|Question|This)[A-Z][a-z]+)'s \s+
-            | \b(?:naive|na\xC3\xAFve|so-called|supposed|tempting|intuitive|popular|knee-jerk|common|usual|initial|original|previous|earlier|former
+            | \b(?:naive|na\xC3\xAFve|so-called|supposed|alleged|purported|ostensible|tempting|intuitive|popular|knee-jerk|common|usual|initial|original|previous|earlier|former
                  |outdated|mistaken|careless|superficial|hasty|stereotypical|rejected|second-best|frequent
                  |(?:first|last|second)(?=\s+(?:\w+\s+)?(?:answer|choice|guess|thought|instinct|impression)\s+(?:was|had|would\s+have)))\s+
          ) (?:\w+\s+){0,2} (?:answers?|choice|option|guess|response|solution|pick|statement|selection|opinion|view|claim|belief|idea|reaction|instinct|vote)\b
@@ -113,7 +113,7 @@ struct Doubt {
       R"(,\s*(?:however|though|in\s+(?:my\s+)?(?:opinion|view|fact)|I\s+think|of\s+course|honestly|frankly|personally
             |to\s+be\s+honest|therefore|then|indeed|clearly)\s*,)");
   Pattern clause = make(
-      R"([,:(\n] | \xE2\x80[\x93\x94] | \b(?:but|so|therefore|thus|hence|then|because|since|means|meaning)\b)");
+      R"([,:(\n] | \xE2\x80[\x93\x94] | \b(?:but|so(?!-)|therefore|thus|hence|then|because|since|means|meaning)\b)");
   Pattern doubt = make(
       R"(\bdoubt(?:s|ed|ful|fully|ing)?\b | \b(?:unlikely|improbable|implausible|impossible|inconceivable|absurd|unthinkable|untrue)\b
          | \bno\s+(?:way|reason|evidence|proof|grounds|indication|sign|chance|basis|guarantee|point|case|world)\b
@@ -123,7 +123,7 @@ struct Doubt {
            (?:\s+(?:to|that|for|in)\b | \s+(?:\w+ing)\b)
          | \b(?:disagree|den(?:y|ies|ied)|refus(?:e|ed|es|ing)|reject(?:s|ed|ing)?|declin(?:e|ed|es|ing)|hesitat(?:e|ed|ing)|dismiss(?:ed|ing)?
               |skeptical|sceptical|unsure|uncertain|unclear|unconvinced|wonder(?:ing)?|disput(?:e|ed)|disbelieve|dispro(?:ve[sd]?|ving)|refute[sd]?|contradicts?)\b
-         | \b(?:suppos(?:e|ing)|assum(?:e|ing)|imagin(?:e|ing)|pretend(?:ing)?|hypothetically|provided|what\s+if|even\s+if|if|whether
+         | \b(?:suppos(?:e|ing)|assum(?:e|ing)|imagin(?:e|ing)|pretend(?:ing)?|hypothetically|supposedly|allegedly|purportedly|ostensibly|provided|what\s+if|even\s+if|if|whether
               |unless|in\s+case|as\s+though|in\s+order\s+for)\b | \blet(?:'s|\s+us)\s+say\b | \A\W*say\b | \A\W*(?:(?:were|had|should)\s+(?:the|it)|although|though|while)\b
          | \b(?:claim|idea|notion|belief|suggestion|assumption|myth|possibility|hypothesis|misconception|temptation|impression|argument|theory)\s+(?:that|of)\b
          | \b(?:(?:anything|everything|all|any)\s+(?:but|except)|(?:other|rather)\s+than|instead\s+of|except\s+for|besides|(?:apart|far)\s+from|nowhere\s+near)\b

@@ -8,15 +8,12 @@
 #include "base/error.h"
 #include "base/json_reader.h"
 #include "base/text_file.h"
+#include "eval/text/json_values.h"
 
 namespace refocus {
 namespace {
 
 using nlohmann::ordered_json;
-
-ordered_json letter_json(const std::optional<char>& letter) {
-  return letter ? ordered_json(std::string(1, *letter)) : ordered_json();
-}
 
 // Verdicts are ordered by their times as texts.
 bool is_time(std::string_view text) {
@@ -105,10 +102,10 @@ std::string verdict_line(const Verdict& verdict) {
   ordered_json line = {{"arm", verdict.arm},
                        {"subject", verdict.subject},
                        {"item", verdict.index},
-                       {"letter", letter_json(verdict.letter)}};
+                       {"letter", or_null(verdict.letter)}};
   if (verdict.withdrawn) line["withdrawn"] = true;
-  line["anchored"] = letter_json(verdict.anchored);
-  line["published"] = letter_json(verdict.published);
+  line["anchored"] = or_null(verdict.anchored);
+  line["published"] = or_null(verdict.published);
   line["reviewer"] = verdict.reviewer;
   line["time"] = verdict.time;
   line["response_hash"] = verdict.response_hash;

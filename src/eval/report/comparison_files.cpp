@@ -4,6 +4,7 @@
 #include "base/text_file.h"
 #include "eval/journal/run_directory.h"
 #include "eval/text/csv_writer.h"
+#include "eval/text/json_values.h"
 #include "stats/interval.h"
 
 namespace refocus {
@@ -12,18 +13,6 @@ namespace {
 using nlohmann::ordered_json;
 
 constexpr int kVersion = 1;
-
-ordered_json or_null(const std::optional<double>& value) {
-  return value ? ordered_json(*value) : ordered_json();
-}
-
-ordered_json or_null(const std::optional<Interval>& interval) {
-  return interval ? ordered_json({interval->low, interval->high}) : ordered_json();
-}
-
-ordered_json or_null(const std::optional<std::string>& text) {
-  return text ? ordered_json(*text) : ordered_json();
-}
 
 const char* kind_name(ItemSet::Kind kind) {
   switch (kind) {

@@ -8,6 +8,7 @@
 #include "eval/score/arm_labels.h"
 #include "eval/task/ending.h"
 #include "eval/text/html_text.h"
+#include "eval/text/json_values.h"
 #include "eval/text/table_text.h"
 
 namespace refocus {
@@ -90,7 +91,7 @@ ordered_json arm_columns(const std::vector<Answer>& answers) {
            : answer.response.finish_reason == kFinishStop ? '2'
                                                           : '0';
     unfinished += is_read_unfinished(answer) ? '1' : '0';
-    found.push_back(answer.extraction.text ? ordered_json(*answer.extraction.text) : ordered_json());
+    found.push_back(or_null(answer.extraction.text));
   }
   ordered_json columns = {
       {"letters", letters}, {"correct", correct}, {"cut", cut}, {"unfinished", unfinished}};

@@ -7,6 +7,7 @@
 #include "eval/report/comparison_files.h"
 #include "eval/report/sweep_figure.h"
 #include "eval/score/held_out.h"
+#include "eval/text/json_values.h"
 #include "stats/interval.h"
 
 namespace refocus {
@@ -15,10 +16,6 @@ namespace {
 using nlohmann::ordered_json;
 
 constexpr int kVersion = 1;
-
-ordered_json or_null(const std::optional<double>& value) {
-  return value ? ordered_json(*value) : ordered_json();
-}
 
 void add_interval(ordered_json& entry, const std::string& prefix, const std::optional<Interval>& interval) {
   entry[prefix + "low"] = interval ? ordered_json(interval->low) : ordered_json();

@@ -5,6 +5,7 @@
 #include "eval/task/file_names.h"
 #include "eval/task/likelihood_prompt.h"
 #include "eval/task/task_kind.h"
+#include "eval/text/json_values.h"
 
 namespace refocus {
 namespace {
@@ -13,10 +14,6 @@ using nlohmann::ordered_json;
 
 // The version of how this project asks and scores a task; raised when either changes.
 constexpr int kTaskVersion = 1;
-
-ordered_json or_null(const std::optional<double>& value) {
-  return value ? ordered_json(*value) : ordered_json();
-}
 
 ordered_json metric(std::string_view name) {
   return {{"metric", name}, {"aggregation", "mean"}, {"higher_is_better", true}};

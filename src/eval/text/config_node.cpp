@@ -1,11 +1,13 @@
 #include "eval/text/config_node.h"
 
 #include <fmt/format.h>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <sstream>
 #include <unordered_set>
 
 #include "base/error.h"
@@ -75,7 +77,7 @@ class YamlReader {
           throw input_error(value.where, "expected each key once, got '{}' twice; remove one",
                             printable(key));
         }
-        out.entries.emplace_back(key, std::move(value));
+        out.entries.push_back({key, std::move(value)});
       }
     }
     return out;
@@ -87,15 +89,42 @@ class YamlReader {
   int nodes_ = 0;
 };
 
+// Where a document begins, and nothing else.
+class DocumentStart : public YAML::EventHandler {
+ public:
+  YAML::Mark mark;
+
+  void OnDocumentStart(const YAML::Mark& at) override { mark = at; }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t, const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {
+  }
+  void OnMapEnd() override {}
+};
+
+// Refuses a second document. YAML::LoadAll would make documents without end of a "," or "]" that no list is
+// around: the parser does not step over it. Returns whether there is a first one.
+bool has_one_document(const std::string& text, const std::string& file) {
+  std::istringstream in(text);
+  YAML::Parser parser(in);
+  DocumentStart start;
+  if (!parser.HandleNextDocument(start)) return false;
+  if (!parser.HandleNextDocument(start)) return true;
+  throw input_error(fmt::format("{}:{}:{}", file, start.mark.line + 1, start.mark.column + 1),
+                    "expected one YAML document, got another one from here on; remove it, or write it into a "
+                    "file of its own");
+}
+
 ConfigNode parse_yaml(std::string_view text, const std::string& file) {
+  const std::string copy(text);
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
-    if (documents.size() > 1) {
-      throw input_error(file, "expected one YAML document, got {}; write them into files of their own",
-                        documents.size());
-    }
-    if (documents.empty()) return {ConfigNode::Kind::kNull, file + ":1", "", {}, {}};
-    return YamlReader(file, text.size()).read(documents.front());
+    if (!has_one_document(copy, file)) return {ConfigNode::Kind::kNull, file + ":1", "", {}, {}};
+    return YamlReader(file, text.size()).read(YAML::Load(copy));
   } catch (const YAML::Exception& e) {
     if (e.msg == YAML::ErrorMsg::BAD_FILE) {  // what the library says of nesting beyond its own bound
       throw input_error(file, "expected a plain file, got one nested too deeply; simplify it");
@@ -113,7 +142,7 @@ ConfigNode from_json(const Json& json, const std::string& file, int depth = 0) {
   if (json.is_object()) {
     out.kind = ConfigNode::Kind::kMap;
     for (const auto& [key, value] : json.items())
-      out.entries.emplace_back(key, from_json(value, file, depth + 1));
+      out.entries.push_back({key, from_json(value, file, depth + 1)});
   } else if (json.is_array()) {
     out.kind = ConfigNode::Kind::kList;
     for (const Json& item : json) out.items.push_back(from_json(item, file, depth + 1));
@@ -141,8 +170,8 @@ std::string_view kind_name(ConfigNode::Kind kind) {
 }
 
 const ConfigNode* ConfigNode::find(std::string_view key) const {
-  const auto found = std::ranges::find(entries, key, [](const auto& e) { return std::string_view(e.first); });
-  return found == entries.end() || found->second.kind == Kind::kNull ? nullptr : &found->second;
+  const auto found = std::ranges::find(entries, key, &Entry::key);
+  return found == entries.end() || found->value.kind == Kind::kNull ? nullptr : &found->value;
 }
 
 void ConfigNode::check_keys(std::string_view what, const std::vector<std::string_view>& known) const {

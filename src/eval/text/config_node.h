@@ -5,7 +5,6 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace refocus {
@@ -16,7 +15,8 @@ struct ConfigNode {
   std::string where;              // "file.yaml:3", or "file.json" (JSON has no lines here)
   std::string text;               // of a scalar, as it is written: numbers and words alike
   std::vector<ConfigNode> items;  // kList
-  std::vector<std::pair<std::string, ConfigNode>> entries;  // kMap, in order
+  struct Entry;
+  std::vector<Entry> entries;  // kMap, in order
 
   // The entry of a map, or null where it has none, or a null one.
   const ConfigNode* find(std::string_view key) const;
@@ -30,6 +30,11 @@ struct ConfigNode {
   double as_number(std::string_view key) const;
 
   nlohmann::ordered_json as_json() const;  // every scalar is a text
+};
+
+struct ConfigNode::Entry {
+  std::string key;
+  ConfigNode value;
 };
 
 // The word for a message: "a text", "a list", "a map", "nothing".

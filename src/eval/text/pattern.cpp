@@ -7,9 +7,17 @@
 
 namespace refocus {
 
+namespace {
+
+// \C would match a part of a character, and leave matches in the middle of one.
+std::uint32_t options_for(Pattern::Text text) {
+  return text == Pattern::Text::kUtf8 ? PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C : 0;
+}
+
+}  // namespace
+
 Pattern::Pattern(const std::string& regex, Text text, bool ignore_case, bool extended) {
-  std::uint32_t options = 0;
-  if (text == Text::kUtf8) options |= PCRE2_UTF | PCRE2_UCP;
+  std::uint32_t options = options_for(text);
   if (ignore_case) options |= PCRE2_CASELESS;
   if (extended) options |= PCRE2_EXTENDED;
   int error = 0;
@@ -28,9 +36,8 @@ Pattern::Pattern(const std::string& regex, Text text, bool ignore_case, bool ext
 std::optional<std::string> Pattern::error(const std::string& regex, Text text) {
   int error = 0;
   PCRE2_SIZE offset = 0;
-  const std::uint32_t options = text == Text::kUtf8 ? PCRE2_UTF | PCRE2_UCP : 0;
-  pcre2_code* code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(regex.data()), regex.size(), options, &error,
-                                   &offset, nullptr);
+  pcre2_code* code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(regex.data()), regex.size(),
+                                   options_for(text), &error, &offset, nullptr);
   pcre2_code_free(code);
   if (code != nullptr) return std::nullopt;
   std::array<PCRE2_UCHAR, 200> message = {};

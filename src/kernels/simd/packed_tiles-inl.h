@@ -41,36 +41,42 @@ HWY_INLINE void add_block(const QuantizedBlock* const* x, const F* weight_scales
   }
 }
 
-// A scale for each block of 32, two blocks a unit.
+// A scale for each block of 32: block `b` of the rows, which is block `part` of the unit at hand. No lambda, since clang
+// does not give one the instruction set of the functions around it.
+template <PackedForm form, int kRows, int kVectors>
+HWY_INLINE void add_plain_block(const Vectors<kVectors>& w, std::int64_t b, std::int64_t part,
+                                const QuantizedBlock* const* rows, F (*sums)[kRows]) {
+  constexpr std::int64_t kGroups = form == PackedForm::kQ8_0 ? 8 : 4;
+  const QuantizedBlock* x[kRows];
+  at_block<kRows>(rows, b, x);
+  const std::byte* quants[kVectors];
+  at_group<kVectors>(w.quants, part * kGroups, quants);
+  I exact[kVectors][kRows];
+  if constexpr (form == PackedForm::kQ8_0) {
+    signed_dot<kRows, kVectors>(quants, x, exact);
+  } else if constexpr (form == PackedForm::kQ4_0) {
+    nibble_dot<kRows, kVectors>(quants, x, exact);
+  } else if constexpr (form == PackedForm::kIQ4_NL) {
+    table_dot<false, kRows, kVectors>(quants, kIq4Values, x, exact);
+  } else {
+    table_dot<true, kRows, kVectors>(quants, kFp4Values, x, exact);
+  }
+  F scales[kVectors];
+  for (int v = 0; v < kVectors; ++v) {
+    const std::byte* at = w.scales[v] + part * 2 * kPanelOutputs;
+    scales[v] = form == PackedForm::kMXFP4 ? load_bf16(at) : load_f16(at);
+  }
+  add_block<kRows, kVectors>(x, scales, exact, sums);
+}
+
+// The same for all blocks, two a unit.
 template <PackedForm form, int kRows, int kVectors>
 HWY_INLINE void plain_tile(Vectors<kVectors> w, std::int64_t blocks, const QuantizedBlock* const* rows,
                            F (*sums)[kRows]) {
-  constexpr std::int64_t kUnitBytes = packed_unit(form).bytes(), kGroups = form == PackedForm::kQ8_0 ? 8 : 4;
-  const auto block = [&](std::int64_t b, std::int64_t part) HWY_ATTR {
-    const QuantizedBlock* x[kRows];
-    at_block<kRows>(rows, b, x);
-    const std::byte* quants[kVectors];
-    at_group<kVectors>(w.quants, part * kGroups, quants);
-    I exact[kVectors][kRows];
-    if constexpr (form == PackedForm::kQ8_0) {
-      signed_dot<kRows, kVectors>(quants, x, exact);
-    } else if constexpr (form == PackedForm::kQ4_0) {
-      nibble_dot<kRows, kVectors>(quants, x, exact);
-    } else if constexpr (form == PackedForm::kIQ4_NL) {
-      table_dot<false, kRows, kVectors>(quants, kIq4Values, x, exact);
-    } else {
-      table_dot<true, kRows, kVectors>(quants, kFp4Values, x, exact);
-    }
-    F scales[kVectors];
-    for (int v = 0; v < kVectors; ++v) {
-      const std::byte* at = w.scales[v] + part * 2 * kPanelOutputs;
-      scales[v] = form == PackedForm::kMXFP4 ? load_bf16(at) : load_f16(at);
-    }
-    add_block<kRows, kVectors>(x, scales, exact, sums);
-  };
+  constexpr std::int64_t kUnitBytes = packed_unit(form).bytes();
   for (std::int64_t b = 0; b < blocks; b += 2, w.advance(kUnitBytes)) {
-    block(b, 0);
-    if (b + 1 < blocks) block(b + 1, 1);
+    add_plain_block<form, kRows, kVectors>(w, b, 0, rows, sums);
+    if (b + 1 < blocks) add_plain_block<form, kRows, kVectors>(w, b + 1, 1, rows, sums);
   }
 }
 

@@ -200,7 +200,8 @@ class AuditFile : public ::testing::Test {
 TEST_F(AuditFile, AByteOrderMarkStandsAtTheStartOnly) {
   const std::string mark = "\xEF\xBB\xBF", line = "{\"choices\":[\"x\",\"y\"],\"response\":\"B\"}\n";
   EXPECT_EQ(agreement_of(audit_file(written("x.jsonl", mark + line)).arms[0]).rules.responses, 1);
-  EXPECT_THAT(refused(line + mark + line), HasSubstr("x.jsonl:2] expected JSON, got a byte order mark"));
+  EXPECT_THAT(refused(line + mark + line),
+              HasSubstr("x.jsonl:2] expected JSON with a value at column 1, got a byte order mark (U+FEFF)"));
 }
 
 TEST_F(AuditFile, ReadsTheLinesOfExtract) {

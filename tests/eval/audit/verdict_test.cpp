@@ -138,8 +138,7 @@ TEST_F(VerdictJournal, AsksForTheLock) {
 TEST_F(VerdictJournal, NeedsADirectoryThatItMayWrite) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root, to become a user";
   ::chmod(dir.path().c_str(), 0755);
-  EXPECT_EQ(testing::in_child([&] {
-              if (::setgid(65534) != 0 || ::setuid(65534) != 0) return 9;
+  EXPECT_EQ(testing::in_child_of_nobody([&] {
               const std::string message = error_of([&] { RunDirectory::reopen(run); });
               return message.find("check its permissions or work on a copy of the run") != std::string::npos
                          ? 0
@@ -222,7 +221,7 @@ TEST_F(VerdictJournal, GoesToAnotherCopyOnce) {
   late.time = "tomorrow";
   EXPECT_THAT(refused(verdict_line(late)), HasSubstr("expected a 'time' as"));
   EXPECT_THAT(refused("\xEF\xBB\xBF" + verdict_line(on_cot('C'))),
-              HasSubstr("jsonl:2] expected JSON, got a byte order mark"));
+              HasSubstr("jsonl:2] expected JSON with a value at column 1, got a byte order mark (U+FEFF)"));
   EXPECT_THAT(refused("[]"), HasSubstr("expected a JSON object, got '[]'"));
   EXPECT_THAT(refused("{\"arm\":\"\x1b[2J"), HasSubstr("verdicts.jsonl:2] expected"));
   EXPECT_EQ(copy.verdicts().size(), 2u);  // not even the good line

@@ -140,7 +140,8 @@ TEST_F(Filter, AByteOrderMarkStandsAtTheStartOnly) {
   const std::string mark = "\xEF\xBB\xBF", line = R"({"choices":["x","y","z"],"response":"Response: C"})";
   EXPECT_EQ(run(mark + line), run(line));
   EXPECT_THAT(testing::error_of([&] { run(line + "\n" + mark + line); }),
-              ::testing::HasSubstr("[in.jsonl:2] expected JSON, got a byte order mark"));
+              ::testing::HasSubstr(
+                  "[in.jsonl:2] expected JSON with a value at column 1, got a byte order mark (U+FEFF)"));
 }
 
 TEST_F(Filter, NamesTheLineThatIsWrong) {

@@ -130,6 +130,7 @@ TEST(ExtractShortAnswer, OfNumbersTakesTheLastOfThatPart) {
 TEST(ShortAnswerPattern, SaysWhatIsWrongWithIt) {
   EXPECT_EQ(short_answer_pattern_error("so (\\d+)"), std::nullopt);
   EXPECT_THAT(*short_answer_pattern_error("so ("), HasSubstr("parenthesis at byte 4"));
+  EXPECT_THAT(*short_answer_pattern_error("so \\C"), HasSubstr("\\C")) << "it would match half a character";
 }
 
 // A task of one item with these right answers.

@@ -114,10 +114,8 @@ TEST(Journal, ReadsFromADirectoryThatItMayNotWrite) {
   }
   ::chmod(dir.path().c_str(), 0755);
   ASSERT_FALSE(std::filesystem::exists(dir / "run/journal.db-wal"));
-  EXPECT_EQ(testing::in_child([&] {
-              if (::setgid(65534) != 0 || ::setuid(65534) != 0) return 90;
-              return static_cast<int>(Journal::open_read_only(dir / "run").count());
-            }),
+  EXPECT_EQ(testing::in_child_of_nobody(
+                [&] { return static_cast<int>(Journal::open_read_only(dir / "run").count()); }),
             1);
 }
 
@@ -213,8 +211,7 @@ TEST(Journal, ReadsAKilledRunInADirectoryThatItMayNotWrite) {
   TempDir dir;
   make_killed_run(dir);
   ::chmod(dir.path().c_str(), 0755);
-  EXPECT_EQ(testing::in_child([&] {
-              if (::setgid(65534) != 0 || ::setuid(65534) != 0) return 90;
+  EXPECT_EQ(testing::in_child_of_nobody([&] {
               return static_cast<int>(all(Journal::open_read_only(dir / "run"), "cot-none").size());
             }),
             2);

@@ -217,8 +217,7 @@ TEST(RunDirectory, SaysThatAUserMayNotWrite) {
   ::chmod(dir.path().c_str(), 0755);
   std::filesystem::create_directory(dir / "closed");
   const auto refused = [&](const std::filesystem::path& path) {
-    return in_child([&] {
-      if (::setgid(65534) != 0 || ::setuid(65534) != 0) return 9;
+    return testing::in_child_of_nobody([&] {
       const std::string message = error_of([&] { RunDirectory::open(path, settings()); });
       return message.find("Permission denied; check its permissions or choose another -o directory") !=
                      std::string::npos

@@ -62,8 +62,9 @@ TEST_F(DataTable, AByteOrderMarkStandsAtTheStartOnly) {
   const std::string mark = "\xEF\xBB\xBF", row = R"({"t":"x"})";
   EXPECT_EQ(read("d.json", mark + "[" + row + "]")[0].text("t"), "x");
   EXPECT_EQ(read("d.tsv", mark + "t\tu\n" + mark + "1\t2\n")[0].text("t"), mark + "1") << "content of a cell";
-  EXPECT_THAT(error("d.jsonl", mark + row + "\n" + mark + row + "\n"),
-              HasSubstr("row 2 (line 2)] expected JSON, got a byte order mark"));
+  EXPECT_THAT(
+      error("d.jsonl", mark + row + "\n" + mark + row + "\n"),
+      HasSubstr("row 2 (line 2)] expected JSON with a value at column 1, got a byte order mark (U+FEFF)"));
   EXPECT_THAT(error("d.csv", "\xFF\xFEt"), HasSubstr("got the byte order mark of UTF-16"));
 }
 

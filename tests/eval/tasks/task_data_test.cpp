@@ -156,8 +156,9 @@ TEST_F(PiqaFile, AByteOrderMarkStandsAtTheStartOnly) {
   write_file_atomically(dir_ / "dev.jsonl", mark + row_);
   write_file_atomically(dir_ / "dev-labels.lst", mark + "1\n");
   EXPECT_EQ(load_piqa(dir_.path()).items.at(0).label, 'B');
-  EXPECT_THAT(error(row_ + mark + row_, "0\n1\n"),
-              HasSubstr("dev.jsonl:2] expected JSON, got a byte order mark"));
+  EXPECT_THAT(
+      error(row_ + mark + row_, "0\n1\n"),
+      HasSubstr("dev.jsonl:2] expected JSON with a value at column 1, got a byte order mark (U+FEFF)"));
 }
 
 TEST_F(PiqaFile, NamesTheLine) {
