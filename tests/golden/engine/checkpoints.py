@@ -14,7 +14,7 @@ CONFIG = {
         "vocab_size": 101, "max_position_embeddings": 512, "rms_norm_eps": 1e-3, "rope_scaling": None,
         "tie_word_embeddings": False,
     },
-    # head_dim differs from hidden_size / heads; q, k and v have biases and o_proj has none; no lm_head.
+    # head_dim differs from hidden_size / heads; q, k and v have biases and o_proj's is 0; no lm_head.
     "gqa": {
         "hidden_size": 48, "intermediate_size": 83, "num_hidden_layers": 4, "num_attention_heads": 6,
         "num_key_value_heads": 2, "head_dim": 16, "attention_bias": True, "mlp_bias": False, "vocab_size": 101,
@@ -57,6 +57,8 @@ def random_weights(model):
             if c.get("attention_bias"):
                 w[p + f"self_attn.{s}_proj.bias"] = (rng.standard_normal(rows * head_dim) * 0.3).astype(np.float32)
         w[p + "self_attn.o_proj.weight"] = matrix(hidden, heads * head_dim, 1.0)
+        if c.get("attention_bias"):  # which says that there is one; the specification has none
+            w[p + "self_attn.o_proj.bias"] = np.zeros(hidden, np.float32)
         w[p + "post_attention_layernorm.weight"] = norm()
         w[p + "mlp.gate_proj.weight"] = matrix(inter, hidden, 1.2)
         w[p + "mlp.up_proj.weight"] = matrix(inter, hidden, 1.0)
