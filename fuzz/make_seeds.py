@@ -180,6 +180,8 @@ def write_texts():
     seed("model_config", "llama3.json", json.dumps(config, indent=1))
     seed("model_config", "linear.json", json.dumps(config | {"rope_scaling": {"type": "linear", "factor": 2.0}}))
     seed("model_config", "deep.json", "[" * 2000)
+    for path in sorted((GOLDEN / "families").glob("*/config.json")):
+        seed("model_config", path.parent.name + ".json", json.dumps(json.loads(path.read_text())))
     adapter = {"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["q_proj", "v_proj"], "bias": "none",
                "task_type": "CAUSAL_LM", "base_model_name_or_path": "x", "use_rslora": False, "use_dora": False,
                "rank_pattern": {"layers.0.self_attn.q_proj": 2}, "alpha_pattern": {"^model.*q_proj$": 8},
