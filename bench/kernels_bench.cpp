@@ -148,6 +148,39 @@ BENCHMARK_CAPTURE(packed_bench, q8_0, DType::kQ8_0)->Apply(matmul_shapes);
 BENCHMARK_CAPTURE(packed_bench, q4_0, DType::kQ4_0)->Apply(matmul_shapes);
 BENCHMARK_CAPTURE(packed_bench, q4_k, DType::kQ4_K)->Apply(matmul_shapes);
 BENCHMARK_CAPTURE(packed_bench, q6_k, DType::kQ6_K)->Apply(matmul_shapes);
+BENCHMARK_CAPTURE(packed_bench, q4_1, DType::kQ4_1)->Apply(matmul_shapes);
+BENCHMARK_CAPTURE(packed_bench, q5_0, DType::kQ5_0)->Apply(matmul_shapes);
+BENCHMARK_CAPTURE(packed_bench, q5_1, DType::kQ5_1)->Apply(matmul_shapes);
+BENCHMARK_CAPTURE(packed_bench, q5_k, DType::kQ5_K)->Apply(matmul_shapes);
+BENCHMARK_CAPTURE(packed_bench, q2_k, DType::kQ2_K)->Apply(matmul_shapes);
+BENCHMARK_CAPTURE(packed_bench, q3_k, DType::kQ3_K)->Apply(matmul_shapes);
+BENCHMARK_CAPTURE(packed_bench, iq4_nl, DType::kIQ4_NL)->Apply(matmul_shapes);
+BENCHMARK_CAPTURE(packed_bench, iq4_xs, DType::kIQ4_XS)->Apply(matmul_shapes);
+BENCHMARK_CAPTURE(packed_bench, mxfp4, DType::kMXFP4)->Apply(matmul_shapes);
+BENCHMARK_CAPTURE(packed_bench, iq3_s, DType::kIQ3_S)->Apply(matmul_shapes);
+
+// The same with float32 activations.
+void unpacked_bench(benchmark::State& state, DType type) {
+  const std::int64_t rows = state.range(0), inputs = state.range(1), outputs = state.range(2);
+  ThreadPool pool(1);
+  const std::vector<std::byte> blocks(bytes_of(type, inputs) * static_cast<std::size_t>(outputs),
+                                      std::byte{17});
+  const PackedMatrix weights = pack(pool, type, blocks.data(), outputs, inputs);
+  const AlignedBuffer<float> x = random_buffer(rows * padded(inputs));
+  AlignedBuffer<float> y(static_cast<std::size_t>(rows * outputs));
+  const PackedJob job{&weights, nullptr, false, y.data(), outputs};
+  for (auto _ : state) {
+    unpacked_matmul(pool, {x.data(), rows, inputs}, {&job, 1});
+    benchmark::ClobberMemory();
+  }
+  const double work = 2.0 * static_cast<double>(rows * inputs * outputs);
+  state.counters["op"] = benchmark::Counter(work, benchmark::Counter::kIsIterationInvariantRate);
+}
+BENCHMARK_CAPTURE(unpacked_bench, q8_0, DType::kQ8_0)->Apply(matmul_shapes);
+BENCHMARK_CAPTURE(unpacked_bench, q4_0, DType::kQ4_0)->Apply(matmul_shapes);
+BENCHMARK_CAPTURE(unpacked_bench, q4_k, DType::kQ4_K)->Apply(matmul_shapes);
+BENCHMARK_CAPTURE(unpacked_bench, q2_k, DType::kQ2_K)->Apply(matmul_shapes);
+BENCHMARK_CAPTURE(unpacked_bench, iq3_s, DType::kIQ3_S)->Apply(matmul_shapes);
 
 // One row against matrices of 600 MB in all, on every thread: what decoding reads from memory.
 void packed_stream_bench(benchmark::State& state, DType type) {

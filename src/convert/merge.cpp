@@ -112,7 +112,7 @@ class MergedTensors {
 DType chosen_type(const Checkpoint& base, const MergeOptions& options) {
   if (options.type) return *options.type;
   const DType own = base.weights.find("model.layers.0.self_attn.q_proj.weight")->view.dtype;
-  return is_block_type(own) ? DType::kF16 : own;
+  return is_block_type(own) ? DType::kF16 : own == DType::kF64 ? DType::kF32 : own;
 }
 
 std::string merged_config(const Checkpoint& base, DType type, bool untied) {

@@ -202,10 +202,7 @@ Checkpoint open_checkpoint(const fs::path& directory) {
   if (is_file(directory)) {
     const FileFormat format = kind_of_file(directory).format;
     if (format == FileFormat::kGguf || format == FileFormat::kOtherGguf) {
-      const UsedFile file = used_file("gguf", directory);
-      Checkpoint checkpoint = read_gguf(directory);
-      checkpoint.files = {file};
-      return checkpoint;
+      return read_gguf(directory);
     }
   }
   const fs::path config = directory / "config.json";

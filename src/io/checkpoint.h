@@ -22,11 +22,11 @@ struct Checkpoint {
   std::optional<StoredVocabulary> vocabulary;  // of a GGUF file that has one
 };
 
-// Opens a GGUF file (any regular file; see gguf_model.h), or of a directory the first of these that is there:
-// model.safetensors.index.json (and every shard it names), model.safetensors, the only *.safetensors
-// (adapters, adapter_*.safetensors, do not count), pytorch_model.bin.index.json (and its shards),
-// pytorch_model.bin. InputError where there is no config.json, none of the weights, or where an index and its
-// shards disagree.
+// Opens a GGUF file (any regular file, or one of the parts of a split one; see gguf_model.h), or of a
+// directory the first of these that is there: model.safetensors.index.json (and every shard it names),
+// model.safetensors, the only *.safetensors (adapters, adapter_*.safetensors, do not count),
+// pytorch_model.bin.index.json (and its shards), pytorch_model.bin. InputError where there is no config.json,
+// none of the weights, or where an index and its shards disagree.
 Checkpoint open_checkpoint(const std::filesystem::path& path);
 
 }  // namespace refocus

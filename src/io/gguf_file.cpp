@@ -246,6 +246,15 @@ void read_head(ByteReader& reader, const std::string& where) {
 
 std::uint32_t gguf_tensor_type(DType type) { return traits_of(type).gguf_number; }
 
+void GgufFile::add_tensors(const GgufFile& part) {
+  for (const auto& [name, view] : part.tensors_) {
+    if (tensors_.emplace(name, view).second) continue;
+    throw input_error(part.where_,
+                      "has the tensor '{}', which another part of the model has too; download both again",
+                      printable(name));
+  }
+}
+
 GgufFile GgufFile::open(const std::filesystem::path& path) {
   GgufFile out;
   out.where_ = where_of(path);

@@ -60,6 +60,9 @@ class GgufFile {
   const std::shared_ptr<const MappedFile>& mapping() const { return file_; }
   const std::map<std::string, TensorView, std::less<>>& tensors() const { return tensors_; }
 
+  // Adds those of another part of the model. InputError where one is here already.
+  void add_tensors(const GgufFile& part);
+
   bool has(std::string_view key) const { return metadata_.find(key) != metadata_.end(); }
   // The value of a key; nothing where it is absent, InputError where it has another type. Any integer type
   // serves as an integer, any number as a number.

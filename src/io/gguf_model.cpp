@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/json_reader.h"
 #include "io/gguf_config.h"
-#include "io/model_kind.h"
+#include "io/gguf_parts.h"
 
 namespace refocus {
 
@@ -18,13 +18,9 @@ namespace {
 
 using nlohmann::ordered_json;
 
-// Files that are GGUF and no model, or one part of one.
-void refuse_other_gguf(const GgufFile& file, const std::filesystem::path& path) {
-  const auto named = gguf_part(path);
-  const std::int64_t count = file.integer("split.count").value_or(0);
-  if (count > 1) refuse_gguf_part(path, file.integer("split.no").value_or(0) + 1, count);
+// Files that are GGUF and no model.
+void refuse_other_gguf(const GgufFile& file) {
   const std::string_view architecture = file.text("general.architecture").value_or("");
-  if (architecture.empty() && named && named->count > 1) refuse_gguf_part(path, named->number, named->count);
   const auto refuse = [&](std::string_view got, std::string_view remedy) {
     throw input_error(file.where(), "expected a language model, got {}; {}", got, remedy);
   };
@@ -81,7 +77,8 @@ std::optional<StoredVocabulary> vocabulary_of(const GgufFile& file) {
 
 // Adds a tensor whose rows lie in pairs: matrices of block types are packed anew in any case, which puts the
 // rows in order without a copy.
-void insert_paired(const GgufFile& file, std::string_view stored_name, std::string name, TensorView view,
+void insert_paired(const GgufFile& file, const std::shared_ptr<const MappedFile>& mapping,
+                   std::string_view stored_name, std::string name, TensorView view,
                    const ordered_json& config, WeightMap& weights) {
   const std::int64_t head_dim = config["head_dim"];
   if (view.shape[0] % head_dim != 0) {
@@ -95,7 +92,7 @@ void insert_paired(const GgufFile& file, std::string_view stored_name, std::stri
   if (is_block_type(view.dtype)) {
     view.paired_head_dim = head_dim;
     view.paired_rotary = rotary;
-    weights.insert(std::move(name), std::move(view), file.where(), file.mapping());
+    weights.insert(std::move(name), std::move(view), file.where(), mapping);
     return;
   }
   auto owner = permute_rope_rows(view, head_dim, RopeRows::kToHuggingFace, rotary);
@@ -122,10 +119,12 @@ std::shared_ptr<const void> permute_rope_rows(TensorView& view, std::int64_t hea
 }
 
 Checkpoint read_gguf(const std::filesystem::path& path) {
-  const GgufFile file = GgufFile::open(path);
-  refuse_other_gguf(file, path);
+  const GgufParts opened = open_gguf(path);
+  const GgufFile& file = opened.whole;
+  refuse_other_gguf(file);
   Checkpoint checkpoint;
   checkpoint.path = path;
+  checkpoint.files = opened.files;
   checkpoint.vocabulary = vocabulary_of(file);
   const Family& family = gguf_family(file);
   const ordered_json config =
@@ -134,6 +133,7 @@ Checkpoint read_gguf(const std::filesystem::path& path) {
   checkpoint.config_source = file.where();
   checkpoint.weights.layout = WeightMap::Layout::kGguf;
   for (const auto& [stored_name, stored] : file.tensors()) {
+    const std::shared_ptr<const MappedFile>& mapping = opened.mapping_of(stored_name);
     if (stored_name.starts_with("rope_factors_")) continue;  // they are in the config
     std::string name = hugging_face_name(family.names, stored_name);
     // A tensor of no known meaning keeps its name, so that the model refuses it by that name.
@@ -141,9 +141,9 @@ Checkpoint read_gguf(const std::filesystem::path& path) {
     const bool turned = stored_name.find(".attn_q.") != std::string::npos ||
                         stored_name.find(".attn_k.") != std::string::npos;
     if (turned && family.names.gguf_paired_rows) {
-      insert_paired(file, stored_name, std::move(name), stored, config, checkpoint.weights);
+      insert_paired(file, mapping, stored_name, std::move(name), stored, config, checkpoint.weights);
     } else {
-      checkpoint.weights.insert(std::move(name), stored, file.where(), file.mapping());
+      checkpoint.weights.insert(std::move(name), stored, file.where(), mapping);
     }
   }
   return checkpoint;

@@ -72,17 +72,13 @@ OtherKind adapter_kind() {
   return {"a LoRA adapter", "name its base model here, and the adapter with --adapter"};
 }
 
-std::string join_parts(const GgufPart& part) {
-  return fmt::format("'llama-gguf-split --merge {} OUT.gguf'", printable(part.file_name(1), 200));
-}
-
 // What the directory has in place of weights that are read; nothing where that is unknown.
 std::optional<OtherKind> other_weights(const fs::path& directory, const Listing& list) {
   if (is_peft_adapter(directory)) return adapter_kind();
   const auto gguf = list.ending(".gguf");
   if (const auto part = gguf.empty() ? std::nullopt : gguf_part(gguf[0]); part && part->count > 1) {
     return OtherKind{fmt::format("the parts of a split GGUF file ({})", listed(gguf)),
-                     "join them with " + join_parts(*part)};
+                     fmt::format("name one of them, {}", where_of(directory / gguf[0]))};
   }
   if (gguf.size() == 1) {
     return OtherKind{"a directory with the GGUF file " + printable(gguf[0]),
@@ -250,27 +246,26 @@ std::optional<GgufPart> gguf_part(const fs::path& path) {
 }
 
 void refuse_gguf_part(const fs::path& path, std::int64_t number, std::int64_t count) {
+  constexpr const char* kWhole = "a model in one file, or in all its parts beside each other";
   const std::string got = fmt::format("part {} of {}", number, count);
   const auto named = gguf_part(path);
   if (!named || named->count != count) {
     refuse(
-        where_of(path), "a model in one file",
-        {got, fmt::format(
-                  "give its parts the names NAME-00001-of-{0:05}.gguf to NAME-{0:05}-of-{0:05}.gguf "
-                  "again, and join them with 'llama-gguf-split --merge NAME-00001-of-{0:05}.gguf OUT.gguf'",
-                  count)});
+        where_of(path), kWhole,
+        {got + " under another name",
+         fmt::format("give its parts the names NAME-00001-of-{0:05}.gguf to NAME-{0:05}-of-{0:05}.gguf again",
+                     count)});
   }
   std::vector<std::string> missing;
   for (int part = 1; part <= named->count && missing.size() < 4; ++part) {
     std::error_code ignored;
-    if (!fs::exists(path.parent_path() / named->file_name(part), ignored))
+    if (!fs::is_regular_file(path.parent_path() / named->file_name(part), ignored))
       missing.push_back(named->file_name(part));
   }
-  const std::string join = join_parts(*named);
-  if (missing.empty()) refuse(where_of(path), "a model in one file", {got, "join them with " + join});
-  refuse(where_of(path), "a model in one file",
-         {fmt::format("{}, without {} beside it", got, listed(missing)),
-          "download what is missing, and join the parts with " + join});
+  if (missing.empty())
+    refuse(where_of(path), kWhole, {got + " by its name alone", "download all parts again"});
+  refuse(where_of(path), kWhole,
+         {fmt::format("{}, without {}", got, listed(missing)), "download what is missing"});
 }
 
 }  // namespace refocus

@@ -53,7 +53,7 @@ struct GgufPart {
 };
 std::optional<GgufPart> gguf_part(const std::filesystem::path& path);
 
-// Refuses one part of several, saying which of the others are missing beside it.
+// Refuses one part of several, saying which of the others are missing beside it, or that its name is wrong.
 [[noreturn]] void refuse_gguf_part(const std::filesystem::path& path, std::int64_t number,
                                    std::int64_t count);
 

@@ -13,7 +13,7 @@ namespace refocus {
 namespace {
 
 using nlohmann::json;
-using Names = std::pair<std::string_view, std::string_view>;
+using NamePair = std::pair<std::string_view, std::string_view>;
 
 constexpr const char* kUnquantised = "use the model as it was before quantising, or a GGUF file of it";
 constexpr const char* kOtherTask = "use a model that writes text, a ...ForCausalLM";
@@ -35,24 +35,24 @@ bool is_true(const json& object, const char* key) {
 }
 
 // As their makers write them; "quant_method" has them in small letters.
-constexpr std::array<Names, 18> kMethods = {{{"gptq", "GPTQ"},
-                                             {"awq", "AWQ"},
-                                             {"fp8", "FP8"},
-                                             {"fbgemm_fp8", "FP8 (FBGEMM)"},
-                                             {"bitsandbytes_4bit", "bitsandbytes"},
-                                             {"bitsandbytes_8bit", "bitsandbytes"},
-                                             {"eetq", "EETQ"},
-                                             {"hqq", "HQQ"},
-                                             {"aqlm", "AQLM"},
-                                             {"vptq", "VPTQ"},
-                                             {"quanto", "Quanto"},
-                                             {"spqr", "SpQR"},
-                                             {"higgs", "HIGGS"},
-                                             {"bitnet", "BitNet"},
-                                             {"mxfp4", "MXFP4"},
-                                             {"auto-round", "AutoRound"},
-                                             {"exl2", "EXL2"},
-                                             {"modelopt", "ModelOpt"}}};
+constexpr std::array<NamePair, 18> kMethods = {{{"gptq", "GPTQ"},
+                                                {"awq", "AWQ"},
+                                                {"fp8", "FP8"},
+                                                {"fbgemm_fp8", "FP8 (FBGEMM)"},
+                                                {"bitsandbytes_4bit", "bitsandbytes"},
+                                                {"bitsandbytes_8bit", "bitsandbytes"},
+                                                {"eetq", "EETQ"},
+                                                {"hqq", "HQQ"},
+                                                {"aqlm", "AQLM"},
+                                                {"vptq", "VPTQ"},
+                                                {"quanto", "Quanto"},
+                                                {"spqr", "SpQR"},
+                                                {"higgs", "HIGGS"},
+                                                {"bitnet", "BitNet"},
+                                                {"mxfp4", "MXFP4"},
+                                                {"auto-round", "AutoRound"},
+                                                {"exl2", "EXL2"},
+                                                {"modelopt", "ModelOpt"}}};
 
 std::string method_name(const json& settings) {
   const std::string method = text_of(settings, "quant_method");
@@ -96,10 +96,10 @@ std::optional<OtherKind> quantised_kind(const json& config, const std::filesyste
     return quantised(method, bits_of(*settings), fmt::format("{} in config.json", key));
   }
   std::error_code ignored;
-  constexpr std::array<Names, 4> kFiles = {{{"quantize_config.json", "GPTQ"},
-                                            {"quant_config.json", "AWQ"},
-                                            {"hf_quant_config.json", "ModelOpt"},
-                                            {"qmodel.pt", "HQQ"}}};
+  constexpr std::array<NamePair, 4> kFiles = {{{"quantize_config.json", "GPTQ"},
+                                               {"quant_config.json", "AWQ"},
+                                               {"hf_quant_config.json", "ModelOpt"},
+                                               {"qmodel.pt", "HQQ"}}};
   for (const auto& [file, method] : kFiles) {
     if (std::filesystem::exists(directory / file, ignored)) return quantised(std::string(method), 0, file);
   }
@@ -109,24 +109,24 @@ std::optional<OtherKind> quantised_kind(const json& config, const std::filesyste
 std::optional<OtherKind> quantised_tensor(std::string_view tensor, std::string_view dtype) {
   const std::size_t dot = tensor.rfind('.');
   const std::string_view last = dot == std::string_view::npos ? tensor : tensor.substr(dot + 1);
-  constexpr std::array<Names, 18> kLast = {{{"qweight", "GPTQ or AWQ"},
-                                            {"qzeros", "GPTQ or AWQ"},
-                                            {"g_idx", "GPTQ"},
-                                            {"weight_packed", "compressed-tensors"},
-                                            {"weight_scale", "FP8 or compressed-tensors"},
-                                            {"weight_scale_inv", "FP8"},
-                                            {"input_scale", "FP8 or compressed-tensors"},
-                                            {"weight_scales", "EETQ"},
-                                            {"W_q", "HQQ"},
-                                            {"SCB", "bitsandbytes"},
-                                            {"weight_format", "bitsandbytes"},
-                                            {"absmax", "bitsandbytes"},
-                                            {"quant_map", "bitsandbytes"},
-                                            {"nested_absmax", "bitsandbytes"},
-                                            {"bitsandbytes__nf4", "bitsandbytes"},
-                                            {"bitsandbytes__fp4", "bitsandbytes"},
-                                            {"codebooks", "AQLM"},
-                                            {"scales", "GPTQ, AWQ or MLX"}}};
+  constexpr std::array<NamePair, 18> kLast = {{{"qweight", "GPTQ or AWQ"},
+                                               {"qzeros", "GPTQ or AWQ"},
+                                               {"g_idx", "GPTQ"},
+                                               {"weight_packed", "compressed-tensors"},
+                                               {"weight_scale", "FP8 or compressed-tensors"},
+                                               {"weight_scale_inv", "FP8"},
+                                               {"input_scale", "FP8 or compressed-tensors"},
+                                               {"weight_scales", "EETQ"},
+                                               {"W_q", "HQQ"},
+                                               {"SCB", "bitsandbytes"},
+                                               {"weight_format", "bitsandbytes"},
+                                               {"absmax", "bitsandbytes"},
+                                               {"quant_map", "bitsandbytes"},
+                                               {"nested_absmax", "bitsandbytes"},
+                                               {"bitsandbytes__nf4", "bitsandbytes"},
+                                               {"bitsandbytes__fp4", "bitsandbytes"},
+                                               {"codebooks", "AQLM"},
+                                               {"scales", "GPTQ, AWQ or MLX"}}};
   const std::string found = fmt::format("tensor '{}' of {}", printable(tensor, 160), printable(dtype));
   for (const auto& [end, method] : kLast) {
     if (last == end) return quantised(std::string(method), 0, found);
@@ -141,32 +141,33 @@ std::optional<OtherKind> quantised_tensor(std::string_view tensor, std::string_v
 namespace {
 
 // By the end of the class's name in config.json.
-constexpr std::array<Names, 11> kTasks = {{{"ForSequenceClassification", "a classifier of texts"},
-                                           {"ForTokenClassification", "a classifier of tokens"},
-                                           {"ForQuestionAnswering", "a model that marks answers in a text"},
-                                           {"ForMultipleChoice", "a model that scores options"},
-                                           {"RewardModel", "a reward model"},
-                                           {"ForReward", "a reward model"},
-                                           {"ForMaskedLM", "an encoder"},
-                                           {"ForPreTraining", "an encoder"},
-                                           {"ForCTC", "a model of speech"},
-                                           {"ForImageClassification", "a classifier of images"},
-                                           {"ForSpeechSeq2Seq", "a model of speech"}}};
+constexpr std::array<NamePair, 11> kTasks = {
+    {{"ForSequenceClassification", "a classifier of texts"},
+     {"ForTokenClassification", "a classifier of tokens"},
+     {"ForQuestionAnswering", "a model that marks answers in a text"},
+     {"ForMultipleChoice", "a model that scores options"},
+     {"RewardModel", "a reward model"},
+     {"ForReward", "a reward model"},
+     {"ForMaskedLM", "an encoder"},
+     {"ForPreTraining", "an encoder"},
+     {"ForCTC", "a model of speech"},
+     {"ForImageClassification", "a classifier of images"},
+     {"ForSpeechSeq2Seq", "a model of speech"}}};
 
 // By the beginning or the middle of a tensor's name, between dots.
-constexpr std::array<Names, 13> kParts = {{{"score.", "a classifier or reward model"},
-                                           {"classifier.", "a classifier"},
-                                           {"qa_outputs.", "a model that marks answers in a text"},
-                                           {"v_head.", "a value model of reinforcement learning"},
-                                           {"reward_head.", "a reward model"},
-                                           {"regression_layer.", "a reward model"},
-                                           {"vision_tower.", "a model of images and text"},
-                                           {"vision_model.", "a model of images and text"},
-                                           {"visual.", "a model of images and text"},
-                                           {"multi_modal_projector.", "a model of images and text"},
-                                           {"audio_tower.", "a model of speech and text"},
-                                           {"encoder.", "a model with an encoder"},
-                                           {"linear_attn.", "a model with linear attention"}}};
+constexpr std::array<NamePair, 13> kParts = {{{"score.", "a classifier or reward model"},
+                                              {"classifier.", "a classifier"},
+                                              {"qa_outputs.", "a model that marks answers in a text"},
+                                              {"v_head.", "a value model of reinforcement learning"},
+                                              {"reward_head.", "a reward model"},
+                                              {"regression_layer.", "a reward model"},
+                                              {"vision_tower.", "a model of images and text"},
+                                              {"vision_model.", "a model of images and text"},
+                                              {"visual.", "a model of images and text"},
+                                              {"multi_modal_projector.", "a model of images and text"},
+                                              {"audio_tower.", "a model of speech and text"},
+                                              {"encoder.", "a model with an encoder"},
+                                              {"linear_attn.", "a model with linear attention"}}};
 
 bool has_part(std::string_view name, std::string_view part) {
   for (std::size_t at = name.find(part); at != std::string_view::npos; at = name.find(part, at + 1)) {
@@ -186,8 +187,8 @@ std::string first_architecture(const json& config) {
 std::optional<OtherKind> other_task(const json& config, const WeightMap& weights) {
   const std::string architecture = first_architecture(config);
   const std::string shown = architecture.empty() ? "" : fmt::format(" ({})", printable(architecture));
-  for (const auto& [key, name] : {Names{"vision_config", "a model of images and text"},
-                                  Names{"audio_config", "a model of speech and text"}}) {
+  for (const auto& [key, name] : {NamePair{"vision_config", "a model of images and text"},
+                                  NamePair{"audio_config", "a model of speech and text"}}) {
     if (member(config, std::string(key).c_str()) == nullptr) continue;
     return OtherKind{std::string(name) + shown,
                      "save its language model by itself, as docs/getting-started.md says"};

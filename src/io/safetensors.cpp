@@ -32,7 +32,7 @@ struct StoredType {
 constexpr std::array<StoredType, 15> kStoredTypes = {{{"F32", 4, DType::kF32},
                                                       {"F16", 2, DType::kF16},
                                                       {"BF16", 2, DType::kBF16},
-                                                      {"F64", 8, {}},
+                                                      {"F64", 8, DType::kF64},
                                                       {"I64", 8, {}},
                                                       {"I32", 4, {}},
                                                       {"I16", 2, {}},

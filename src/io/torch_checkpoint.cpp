@@ -29,7 +29,7 @@ struct StorageType {
 constexpr std::array<StorageType, 10> kStorageTypes = {{{"torch.FloatStorage", "F32", 4, DType::kF32},
                                                         {"torch.HalfStorage", "F16", 2, DType::kF16},
                                                         {"torch.BFloat16Storage", "BF16", 2, DType::kBF16},
-                                                        {"torch.DoubleStorage", "F64", 8, {}},
+                                                        {"torch.DoubleStorage", "F64", 8, DType::kF64},
                                                         {"torch.LongStorage", "I64", 8, {}},
                                                         {"torch.IntStorage", "I32", 4, {}},
                                                         {"torch.ShortStorage", "I16", 2, {}},

@@ -39,7 +39,7 @@ void refuse_dtype(std::string_view where, std::string_view tensor, std::string_v
   }
   throw input_error(
       where,
-      "expected tensor '{}' to be F32, F16 or BF16, got {}; load the model in PyTorch and save it "
+      "expected tensor '{}' to be F32, F16, BF16 or F64, got {}; load the model in PyTorch and save it "
       "again in one of these",
       printable(tensor), printable(dtype));
 }

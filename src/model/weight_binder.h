@@ -48,7 +48,7 @@ class WeightBinder {
   void refuse_others() const;
 
  private:
-  bool one_file(const WeightMap::Entry& entry) const { return entry.source == where_; }
+  bool one_file(const WeightMap::Entry& entry) const { return gguf() || entry.source == where_; }
   const char* settings(const WeightMap::Entry& entry) const {
     return one_file(entry) ? "its metadata" : "config.json";
   }

@@ -154,7 +154,7 @@ TEST(BadModel, IsOfAnotherKind) {
   fs::remove(model / "pytorch_model.bin");
   write_file(model / "m-00002-of-00003.gguf", "GGUF");
   expect_refused(
-      model, {"a split GGUF file (m-00002-of-00003.gguf)", "llama-gguf-split --merge m-00001-of-00003.gguf"});
+      model, {"a split GGUF file (m-00002-of-00003.gguf)", "name one of them, ", "m-00002-of-00003.gguf"});
 }
 
 TEST(BadModel, LacksItsOutputMatrixButDoesNotTieIt) {

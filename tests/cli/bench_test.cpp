@@ -28,6 +28,7 @@ TEST(Bench, JsonHasTheContractsKeys) {
     }
     EXPECT_EQ(out["threads"], 1);
     EXPECT_EQ(out["kv_type"], kv_type);
+    EXPECT_EQ(out["activations"], "int8");
   }
 }
 

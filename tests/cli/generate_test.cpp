@@ -30,7 +30,7 @@ std::vector<std::string> keys_of(const Json& object) {
 TEST(Generate, JsonHasTheContractsKeys) {
   const Json out = generate({"-m", golden_model("mha-f32"), "--tokens", "5,6,7", "-n", "4"});
   EXPECT_THAT(keys_of(out), ::testing::ElementsAre("prompt_tokens", "tokens", "text", "finish_reason",
-                                                   "intervention", "timing"));
+                                                   "intervention", "activations", "timing"));
   EXPECT_THAT(keys_of(out["timing"]), ::testing::ElementsAre("prefill_tps", "decode_tps"));
   EXPECT_EQ(out["prompt_tokens"], Json({5, 6, 7}));
   EXPECT_EQ(out["tokens"].size(), 4u);
@@ -118,6 +118,30 @@ TEST(Generate, KeysAndValuesMayBeKeptInHalfPrecision) {
       testing::refocus(plus(plus({"generate"}, prompt), {"--kv-type", "q8_0"}));
   EXPECT_EQ(bad.status, 2);
   EXPECT_NE(bad.err.find("--kv-type"), std::string::npos) << bad.err;
+}
+
+TEST(Generate, WeightsOfBlockTypesMeetInt8OrFloat32Activations) {
+  const std::string model = (testing::golden("gguf") / "Q4_0.gguf").string();
+  const Arguments prompt = {"-m", model, "--tokens", "1,17,4,30", "-n", "20", "--ignore-eos"};
+  EXPECT_EQ(generate(prompt)["activations"], "int8");
+  const Json exact = generate(plus(prompt, {"--activations", "f32", "--threads", "1"}));
+  EXPECT_EQ(exact["activations"], "f32");
+  EXPECT_EQ(exact["tokens"].get<Ids>(), tokens_of(plus(prompt, {"--activations", "f32", "--threads", "2"})));
+  const testing::ProcessResult bad =
+      testing::refocus(plus(plus({"generate"}, prompt), {"--activations", "f16"}));
+  EXPECT_EQ(bad.status, 2);
+  EXPECT_NE(bad.err.find("--activations"), std::string::npos) << bad.err;
+}
+
+TEST(Generate, SaysWhatWeightsTakeWhereItIsMoreThanTheFile) {
+  const auto ask = [](const char* type) {
+    return testing::refocus({"generate", "-m",
+                             (testing::golden("gguf") / (std::string(type) + ".gguf")).string(), "--tokens",
+                             "1,17", "-n", "2", "--json"});
+  };
+  EXPECT_THAT(ask("IQ2_XS").err,
+              ::testing::HasSubstr("weights of Q8_0, IQ2_XS take 0.1 MB of memory, 0.0 MB of the file"));
+  EXPECT_EQ(ask("F16").err.find("MB"), std::string::npos);
 }
 
 TEST(Generate, EndsWithTheContext) {

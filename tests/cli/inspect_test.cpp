@@ -39,6 +39,17 @@ TEST(Info, DescribesAModelWithoutATokenizer) {
   EXPECT_THAT(plain.out, HasSubstr("hidden_size"));
 }
 
+TEST(Info, CountsEveryTypeOfWeights) {
+  for (const char* type : {"F64", "Q2_K", "IQ3_S", "NVFP4", "TQ1_0"}) {
+    const std::string model = (testing::golden("gguf") / (std::string(type) + ".gguf")).string();
+    const Json out = one_json_line(testing::refocus({"info", "-m", model, "--json"}));
+    EXPECT_GT(out["parameters_by_type"].value(type, 0), 3000) << type;
+  }
+  const ProcessResult plain =
+      testing::refocus({"info", "-m", (testing::golden("gguf") / "IQ3_S.gguf").string()});
+  EXPECT_THAT(plain.out, HasSubstr("weights of Q8_0, IQ3_S take 0.1 MB of memory, 0.0 MB of the file"));
+}
+
 TEST(Info, SaysThatAHeadInTheWeightsIsNotTied) {
   const testing::TempDir dir;
   const std::filesystem::path model = testing::copy_model("mha-f32", dir / "m");

@@ -128,6 +128,20 @@ TEST_F(Perplexity, AnArmWithoutInterventionIsTheReference) {
   EXPECT_EQ(same["top1_agreement"], 1);
 }
 
+// Each arm says how it computed. Float weights always meet float32 activations.
+TEST_F(Perplexity, AgainstOtherActivations) {
+  const auto activations = [&](const Arguments& more) {
+    const Json out = json(plus({"--against", model}, more));
+    EXPECT_EQ(out["arms"][1]["kl_divergence"]["max"], 0);
+    return std::vector<std::string>{out["arms"][0]["activations"], out["arms"][1]["activations"]};
+  };
+  EXPECT_THAT(activations({}), ::testing::ElementsAre("int8", "int8"));
+  EXPECT_THAT(activations({"--against-activations", "f32"}), ::testing::ElementsAre("f32", "int8"));
+  EXPECT_THAT(activations({"--activations", "f32"}), ::testing::ElementsAre("int8", "f32"));
+  EXPECT_THAT(run({"--against", model, "--against-activations", "f32"}).out,
+              HasSubstr(", none, activations f32 (the"));
+}
+
 TEST_F(Perplexity, AgainstAnotherModel) {
   const std::string other = model_with_tokenizer("gqa-f32", dir / "other").string();
   const Json out = json({"--against", other, "--intervene", "rebalance"});

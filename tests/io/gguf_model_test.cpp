@@ -134,8 +134,9 @@ TEST(GgufModel, RefusesWhatTheEngineDoesNotCompute) {
   EXPECT_THAT(
       error("llama.attention.head_count_kv", gguf_array("llama.attention.head_count_kv", 5, 2, mixed)),
       HasSubstr("expected one size for all layers"));
-  EXPECT_THAT(error("split.count", gguf_u32("split.count", 3)),
-              HasSubstr("got part 1 of 3; give its parts the names NAME-00001-of-00003.gguf"));
+  EXPECT_THAT(
+      error("split.count", gguf_u32("split.count", 3)),
+      HasSubstr("got part 1 of 3 under another name; give its parts the names NAME-00001-of-00003.gguf"));
   for (const char* key :
        {"llama.context_length", "llama.embedding_length", "llama.block_count", "llama.feed_forward_length",
         "llama.attention.head_count", "llama.attention.layer_norm_rms_epsilon"}) {

@@ -92,9 +92,13 @@ TEST(TorchCheckpoint, RefusesATransposedTensor) {
 
 TEST(TorchCheckpoint, LeavesOutKnownBuffersOfOtherTypesOnly) {
   const WeightMap weights = read(io_golden("buffers.bin"));
-  EXPECT_EQ(weights.entries().size(), 1u);
+  EXPECT_EQ(weights.entries().size(), 2u);
   EXPECT_EQ(to_f32(weights.find("model.norm.weight")->view), testing::ramp(3));
-  EXPECT_THAT(error_of_golden("int64.bin"), HasSubstr("'model.norm.weight' to be F32, F16 or BF16, got I64"));
+  const TensorView& doubles = weights.find("model.layers.0.self_attn.rotary_emb.inv_freq")->view;
+  EXPECT_EQ(doubles.dtype, DType::kF64);
+  EXPECT_EQ(to_f32(doubles), (std::vector<float>{0, 1}));
+  EXPECT_THAT(error_of_golden("int64.bin"),
+              HasSubstr("'model.norm.weight' to be F32, F16, BF16 or F64, got I64"));
   EXPECT_THAT(error_of_golden("complex.bin"),
               HasSubstr("refuses the pickle global 'torch.ComplexFloatStorage'"));
 }
