@@ -3,6 +3,7 @@
 
 Needs nothing but Python. Files of tests/golden/io serve as they are; the others are made here.
 """
+import base64
 import json
 import pathlib
 import shutil
@@ -145,6 +146,35 @@ def tokenizers():
         decoder={"type": "Sequence", "decoders": [{"type": "Replace", "pattern": {"String": SPACE}, "content": " "},
                                                   {"type": "ByteFallback"}, {"type": "Fuse"},
                                                   {"type": "Strip", "content": " ", "start": 1, "stop": 0}]})
+
+
+    # One of each component that the two above lack.
+    sequence = lambda kind, *parts: {"type": "Sequence", kind: list(parts)}
+    metaspace = {"type": "Metaspace", "replacement": SPACE, "prepend_scheme": "first", "split": True}
+    pieces = [["<unk>", 0.0]] + [[b, -20.0] for b in BYTES] + [[SPACE, -2.0], ["a", -3.0], [SPACE + "a", -1.0], ["an", -2.5]]
+    yield "unigram.json", tokenizer_json(
+        {"type": "Unigram", "unk_id": 0, "byte_fallback": True, "vocab": pieces}, pre_tokenizer=metaspace,
+        normalizer=sequence("normalizers", {"type": "Nmt"}, {"type": "Precompiled", "precompiled_charsmap": character_map()},
+                            {"type": "Lowercase"}, {"type": "StripAccents"}, {"type": "Strip", "strip_left": True, "strip_right": True}),
+        decoder=sequence("decoders", metaspace, {"type": "ByteFallback"}, {"type": "Fuse"}),
+        post_processor={"type": "RobertaProcessing", "cls": ["<s>", 300], "sep": ["a", 258]})
+    yield "falcon.json", tokenizer_json(
+        model, decoder=sequence("decoders", byte_level, {"type": "Strip", "content": " ", "start": 2, "stop": 2}),
+        pre_tokenizer=sequence("pretokenizers", {"type": "Punctuation", "behavior": "Contiguous"}, byte_level,
+                               {"type": "Digits", "individual_digits": False}, {"type": "FixedLength", "length": 3}))
+    flags = ["single_word", "lstrip", "rstrip", "normalized", "special"]
+    tokens = [{"id": 301 + i, "content": f"<{i}>"} | {flag: flag in (one, "normalized") for flag in flags}
+              for i, one in enumerate(flags)]
+    yield "flags.json", tokenizer_json(
+        model, added_tokens=tokens, normalizer={"type": "ByteLevel"}, decoder=byte_level,
+        pre_tokenizer=sequence("pretokenizers", {"type": "Whitespace"}, {"type": "WhitespaceSplit"}, {"type": "BertPreTokenizer"},
+                               {"type": "CharDelimiterSplit", "delimiter": "t"}))
+
+
+def character_map():
+    """The smallest map that is sound: a trie whose root leads nowhere, and one string."""
+    units = [1 << 10] + [0] * 511
+    return base64.b64encode(struct.pack("<I512I", 2048, *units) + b"a\0").decode()
 
 
 def write_models():

@@ -96,6 +96,15 @@ Adapter open_adapter(const fs::path& directory, const AdapterBase& base) {
   return out;
 }
 
+namespace {
+
+std::unique_ptr<Tokenizer> warned_of(std::unique_ptr<Tokenizer> tokenizer) {
+  for (const std::string& warning : tokenizer->warnings()) spdlog::warn("{}", warning);
+  return tokenizer;
+}
+
+}  // namespace
+
 OpenModel open_model(const ModelOptions& options, std::string_view option) {
   const fs::path path = resolve_model(options.model, option);
   Checkpoint checkpoint = open_checkpoint(path);
@@ -114,9 +123,9 @@ OpenModel open_model(const ModelOptions& options, std::string_view option) {
     out.files.insert(out.files.end(), out.adapter->files.begin(), out.adapter->files.end());
   }
   if (checkpoint.vocabulary) {
-    out.tokenizer = make_stored_tokenizer(path.string(), *checkpoint.vocabulary);
+    out.tokenizer = warned_of(make_stored_tokenizer(path.string(), *checkpoint.vocabulary));
   } else if (has_tokenizer(path)) {
-    out.tokenizer = load_tokenizer(path);
+    out.tokenizer = warned_of(load_tokenizer(path));
   }
   if (out.tokenizer) {
     out.eos_ids = out.tokenizer->eos_ids();
@@ -134,14 +143,14 @@ OpenModel open_model(const ModelOptions& options, std::string_view option) {
 }
 
 std::unique_ptr<Tokenizer> open_tokenizer(const fs::path& path) {
-  if (fs::is_directory(path)) return load_tokenizer(path);
+  if (fs::is_directory(path)) return warned_of(load_tokenizer(path));
   const Checkpoint checkpoint = open_checkpoint(path);
   if (!checkpoint.vocabulary) {
     throw input_error(path.string(),
                       "expected a GGUF file with a tokenizer, got one without; use the file or directory "
                       "that it was made from");
   }
-  return make_stored_tokenizer(path.string(), *checkpoint.vocabulary);
+  return warned_of(make_stored_tokenizer(path.string(), *checkpoint.vocabulary));
 }
 
 void expect_same_files(const std::vector<UsedFile>& before, const fs::path& path) {

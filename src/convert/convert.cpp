@@ -212,6 +212,18 @@ DType stored_dtype(ConvertType type, std::string_view gguf_name, const std::vect
   return DType::kF16;
 }
 
+namespace {
+
+void report_lost_flags(const std::vector<std::string>& tokens, const ConvertOptions& options) {
+  if (tokens.empty() || !options.notice) return;
+  options.notice(fmt::format(
+      "the file cannot say that added tokens take white space along or stand alone (lstrip, rstrip, "
+      "single_word): {} of them, '{}' first",
+      tokens.size(), printable(tokens[0], 40)));
+}
+
+}  // namespace
+
 std::optional<StoredVocabulary> vocabulary_of(const Checkpoint& checkpoint, const ModelConfig& config) {
   std::optional<StoredVocabulary> out = checkpoint.vocabulary;
   if (!out && vocabulary_name(checkpoint.path)) {
@@ -233,6 +245,7 @@ void convert_to_gguf(const Checkpoint& checkpoint, const ConvertOptions& options
   refuse_unwritten(config, where);
   bind_weights(config, checkpoint.weights, where);  // an incomplete checkpoint is an error here
   const std::optional<StoredVocabulary> vocabulary = vocabulary_of(checkpoint, config);
+  if (vocabulary && !checkpoint.vocabulary) report_lost_flags(unstorable_tokens(checkpoint.path), options);
   if (!vocabulary && options.notice) {
     options.notice("the model has no tokenizer; the file will have none, and llama.cpp takes token ids only");
   }

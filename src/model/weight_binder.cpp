@@ -179,8 +179,11 @@ void WeightBinder::refuse_missing(const std::string& name, const std::vector<std
                       shown);
   }
   if (name == std::string(config_.names.embeddings) + ".weight") {
-    throw input_error(where_, "expected tensor {} of a {} (model_type in config.json), got none; the weights are another "
-                      "family's, or incomplete: download both again", shown, config_.model_type);
+    throw input_error(
+        where_,
+        "expected tensor {} of a {} (model_type in config.json), got none; the weights are another "
+        "family's, or incomplete: download both again",
+        shown, config_.model_type);
   }
   std::int64_t layers = 0;
   for (const auto& [other, entry] : map_.entries()) layers = std::max(layers, layer_of(other) + 1);

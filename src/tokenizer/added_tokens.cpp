@@ -87,7 +87,8 @@ std::vector<TextPart> AddedTokenMatcher::split(std::string_view text, bool parse
         (ends_with_word(text.substr(0, begin)) || starts_with_word(text.substr(end)))) {
       continue;
     }
-    if (pattern.lstrip) begin = std::max(done, without_outer_space(text.substr(0, begin), false, true).size());
+    if (pattern.lstrip)
+      begin = std::max(done, without_outer_space(text.substr(0, begin), false, true).size());
     if (pattern.rstrip) end = text.size() - without_outer_space(text.substr(end), true, false).size();
     if (done < begin) parts.push_back({-1, done, begin});
     parts.push_back({pattern.id, begin, end});

@@ -25,7 +25,7 @@ struct BpeOptions {
   // Ids of <0x00>..<0xFF> for characters without a piece, or -1: all of them, or no byte fallback. A
   // character with a byte that has none is unknown.
   std::array<std::int32_t, 256> byte_tokens;
-  std::int32_t unknown = -1;                  // id of the unknown token, or -1
+  std::int32_t unknown = -1;  // id of the unknown token, or -1
 };
 
 class Bpe {

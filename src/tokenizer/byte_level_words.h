@@ -1,8 +1,10 @@
 // How the byte-level tokenizers that GGUF files name (tokenizer.ggml.pre) cut a text into words.
 //
-// The names and their regular expressions are llama.cpp's (llama-vocab.cpp); where a name stands for one
-// model family's tokenizer, everything else is as that family's own tokenizer.json says (Qwen's NFC, which
-// llama.cpp leaves out).
+// The names and their regular expressions are llama.cpp's (src/llama-vocab.cpp, llama_vocab::impl::load and
+// llm_tokenizer_bpe); where it notes the regular expression of the family's own tokenizer.json beside a
+// simpler one, that is taken. Where a name stands for one family's tokenizer, everything else is as its
+// tokenizer.json says too (the NFC of Qwen, OLMo, GPT-NeoX, StableLM 2 and Command R, which llama.cpp leaves
+// out). Names that llama.cpp has functions of its own for (kimi-k2, afmoe) are not here.
 #pragma once
 
 #include <span>
@@ -22,7 +24,7 @@ struct ByteLevelWords {
 
 std::span<const ByteLevelWords> known_byte_level_words();
 
-// Null where no known tokenizer has the name; an absent name means "default".
+// Null where no known tokenizer has the name; an absent name means "default", as in llama.cpp.
 const ByteLevelWords* find_byte_level_words(std::string_view name);
 
 // "default, gpt-2, ...", for messages.

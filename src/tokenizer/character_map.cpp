@@ -13,9 +13,7 @@ namespace {
 
 constexpr std::uint32_t kValue = 1U << 31, kHasLeaf = 1U << 8;
 
-std::uint64_t offset_of(std::uint32_t unit) {
-  return std::uint64_t{unit >> 10} << ((unit & (1U << 9)) >> 6);
-}
+std::uint64_t offset_of(std::uint32_t unit) { return std::uint64_t{unit >> 10} << ((unit & (1U << 9)) >> 6); }
 
 struct Parts {
   std::vector<std::uint32_t> units;
@@ -74,7 +72,8 @@ CharacterMap::CharacterMap(const std::string& where, std::string_view map) {
     sound = (static_cast<unsigned char>(parts->strings[value]) & 0xC0) != 0x80;
   }
   if (!sound) {
-    throw input_error(where, "expected a precompiled character map, got one that is damaged; download it again");
+    throw input_error(where,
+                      "expected a precompiled character map, got one that is damaged; download it again");
   }
   units_ = std::move(parts->units);
   strings_ = parts->strings;

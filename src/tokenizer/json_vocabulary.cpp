@@ -47,6 +47,18 @@ std::string text_or(const Node& object, const char* key, const char* absent) {
   return member ? member->text() : absent;
 }
 
+// Whether the step makes each match of its regular expression a word and loses nothing. Removing what does
+// not match loses nothing where the expression matches any text, as those do that end in what is left of
+// spaces.
+bool isolates(const Node& step) {
+  const auto regex = step.at("pattern").find("Regex");
+  if (!regex) return false;
+  const std::string behavior = text_or(step, "behavior", "");
+  const bool invert = flag(step, "invert", false);
+  return (behavior == "Isolated" && !invert) ||
+         (behavior == "Removed" && invert && regex->text().ends_with(R"(|\s+(?!\S)|\s+)"));
+}
+
 // The known way of cutting words that the file spells out.
 const ByteLevelWords& words_of(const Node& root, const std::string& where) {
   const std::string_view gpt2 = find_byte_level_words("gpt-2")->patterns[0];
@@ -54,8 +66,7 @@ const ByteLevelWords& words_of(const Node& root, const std::string& where) {
   bool plain = true;
   for (const Node& step : steps_of(root, "pre_tokenizer", "pretokenizers")) {
     const std::string& type = step.at("type").text();
-    if (type == "Split" && text_or(step, "behavior", "") == "Isolated" && step.at("pattern").find("Regex") &&
-        !flag(step, "invert", false)) {
+    if (type == "Split" && isolates(step)) {
       patterns.push_back(step.at("pattern").at("Regex").text());
     } else if (type == "Digits" && flag(step, "individual_digits", false)) {
       patterns.emplace_back(R"(\p{N})");

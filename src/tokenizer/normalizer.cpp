@@ -75,14 +75,9 @@ std::string replace_all(const TextPattern& pattern, std::string_view text, std::
 
 bool Normalizer::add_simple(std::string_view type) {
   static const std::unordered_map<std::string_view, Step> kSteps = {
-      {"NFC", NormalForm::kNfc},
-      {"NFD", NormalForm::kNfd},
-      {"NFKC", NormalForm::kNfkc},
-      {"NFKD", NormalForm::kNfkd},
-      {"Lowercase", Simple::kLowercase},
-      {"StripAccents", Simple::kStripAccents},
-      {"Nmt", Simple::kNmt},
-      {"ByteLevel", Simple::kByteLevel},
+      {"NFC", NormalForm::kNfc},   {"NFD", NormalForm::kNfd},         {"NFKC", NormalForm::kNfkc},
+      {"NFKD", NormalForm::kNfkd}, {"Lowercase", Simple::kLowercase}, {"StripAccents", Simple::kStripAccents},
+      {"Nmt", Simple::kNmt},       {"ByteLevel", Simple::kByteLevel},
   };
   const auto found = kSteps.find(type);
   if (found == kSteps.end()) return false;
@@ -113,11 +108,12 @@ void Normalizer::add(const std::string& where, JsonObject json) {
         required(where, "precompiled_charsmap", json_string(where, json, "precompiled_charsmap"));
     steps_.emplace_back(CharacterMap(where, base64_bytes(where, map)));
   } else {
-    throw input_error(where,
-                      "expected a normalizer of type NFC, NFD, NFKC, NFKD, Prepend, Replace, Strip, Lowercase, "
-                      "StripAccents, Nmt, Precompiled, ByteLevel or Sequence, got '{}'; this tokenizer is not "
-                      "supported",
-                      printable(type));
+    throw input_error(
+        where,
+        "expected a normalizer of type NFC, NFD, NFKC, NFKD, Prepend, Replace, Strip, Lowercase, "
+        "StripAccents, Nmt, Precompiled, ByteLevel or Sequence, got '{}'; this tokenizer is not "
+        "supported",
+        printable(type));
   }
 }
 

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "tokenizer/tokenizer.h"
 
@@ -19,6 +20,19 @@ struct SentencePieceFacts {
   bool bpe = false;           // otherwise a unigram model or another kind
   std::string character_map;  // the precompiled normalization, or empty
 };
+
+// A piece of the vocabulary; the place of a piece is its id.
+struct SentencePiecePiece {
+  std::string text;
+  int type = 1;  // as in StoredTokenType
+};
+
+// The pieces of such a file. InputError where it is malformed.
+std::vector<SentencePiecePiece> sentencepiece_pieces(const std::string& where, std::string_view file);
+
+// Whether the file is one of tiktoken's lists of ranks ("IQ== 0" and so on), which Llama 3's own release
+// names tokenizer.model too.
+bool is_tiktoken_list(std::string_view file);
 
 // Walks the file. InputError where it is malformed, or has what would make the library read out of bounds (a
 // broken character map) or what decoding here does not cover (a denormalizer, white space as a suffix).

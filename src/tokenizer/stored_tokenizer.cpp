@@ -101,7 +101,8 @@ ModelSettings settings_of(const StoredVocabulary& stored, const std::vector<Stor
     }
   }
   // Chat models' files often name only one of the tokens that end a turn.
-  constexpr std::array<std::string_view, 3> kEnds = {"<|eot_id|>", "<|eom_id|>", "<|im_end|>"};
+  constexpr std::array<std::string_view, 4> kEnds = {"<|eot_id|>", "<|eom_id|>", "<|im_end|>",
+                                                     "<end_of_turn>"};
   for (std::size_t id = 0; id < types.size(); ++id) {
     if (types[id] != StoredTokenType::kControl) continue;
     if (std::find(kEnds.begin(), kEnds.end(), stored.tokens[id]) == kEnds.end()) continue;
@@ -144,17 +145,46 @@ std::string sentencepiece_file(const StoredVocabulary& stored, const std::vector
   return file;
 }
 
-std::unique_ptr<Tokenizer> make_llama(const std::string& where, const StoredVocabulary& stored) {
-  if (stored.scores.size() != stored.tokens.size()) {
-    throw input_error(where, "expected {} values in tokenizer.ggml.scores, got {}; convert it again",
-                      stored.tokens.size(), stored.scores.size());
+// The ids that llama.cpp takes where a file names none, as far as the tokens are what they should be: <unk>,
+// <s> and </s> in the first three places.
+StoredVocabulary with_usual_ids(const std::string& where, StoredVocabulary stored) {
+  const auto usual = [&](std::optional<std::int32_t>& id, std::size_t place, std::string_view token) {
+    if (!id && place < stored.tokens.size() && stored.tokens[place] == token) {
+      id = static_cast<std::int32_t>(place);
+    }
+  };
+  usual(stored.unknown_id, 0, "<unk>");
+  usual(stored.bos_id, 1, "<s>");
+  usual(stored.eos_id, 2, "</s>");
+  if (!stored.bos_id && stored.add_bos.value_or(true)) {
+    throw input_error(
+        where,
+        "expected the token that texts begin with as tokenizer.ggml.bos_token_id (or <s> as token "
+        "1), got none; convert it again");
   }
-  const std::vector<StoredTokenType> types = types_of(stored);
-  if (std::find(types.begin(), types.end(), StoredTokenType::kUnknown) == types.end()) {
+  return stored;
+}
+
+// SentencePiece wants one token of type "unknown"; some files only name it by its id.
+std::vector<StoredTokenType> types_with_unknown(const std::string& where, const StoredVocabulary& stored) {
+  std::vector<StoredTokenType> types = types_of(stored);
+  if (std::find(types.begin(), types.end(), StoredTokenType::kUnknown) != types.end()) return types;
+  if (!stored.unknown_id) {
     throw input_error(where,
-                      "expected an unknown token in tokenizer.ggml.token_type, got none; "
+                      "expected an unknown token in tokenizer.ggml.token_type or unknown_token_id, got none; "
                       "convert it again");
   }
+  types[static_cast<std::size_t>(*stored.unknown_id)] = StoredTokenType::kUnknown;
+  return types;
+}
+
+std::unique_ptr<Tokenizer> make_llama(const std::string& where, const StoredVocabulary& file) {
+  if (file.scores.size() != file.tokens.size()) {
+    throw input_error(where, "expected {} values in tokenizer.ggml.scores, got {}; convert it again",
+                      file.tokens.size(), file.scores.size());
+  }
+  const StoredVocabulary stored = with_usual_ids(where, file);
+  const std::vector<StoredTokenType> types = types_with_unknown(where, stored);
   ModelSettings settings = settings_of(stored, types, /*add_bos=*/true);
   for (std::size_t id = 0; id < types.size(); ++id) {
     const std::string& piece = stored.tokens[id];
@@ -219,7 +249,24 @@ std::unique_ptr<Tokenizer> make_gpt2(const std::string& where, const StoredVocab
   const std::vector<StoredTokenType> types = types_of(stored);
   const std::string text = json_text(tokenizer_json(stored, types, *words, where));
   const JsonFile file(where, text);
-  return std::make_unique<JsonTokenizer>(where, file.root(), settings_of(stored, types, words->add_bos));
+  auto out = std::make_unique<JsonTokenizer>(where, file.root(), settings_of(stored, types, words->add_bos));
+  if (stored.pre.empty()) {
+    out->add_warning(fmt::format(
+        "[{}] names no pre-tokenizer (tokenizer.ggml.pre), so words are cut as llama.cpp does then, "
+        "which may not be the model's own way; convert the model again",
+        where));
+  }
+  return out;
+}
+
+// What kind of vocabulary one is that is not read.
+std::string_view described(std::string_view model) {
+  if (model == "t5") return " (a unigram model, as T5 has)";
+  if (model == "bert") return " (WordPiece, as BERT has)";
+  if (model == "rwkv") return " (RWKV's own)";
+  if (model == "plamo2") return " (PLaMo's own)";
+  if (model == "gemma4") return " (Gemma 4's own)";
+  return "";
 }
 
 }  // namespace
@@ -228,10 +275,11 @@ std::unique_ptr<Tokenizer> make_stored_tokenizer(const std::string& where, const
   check_ids(where, stored);
   if (stored.model == "llama") return make_llama(where, stored);
   if (stored.model == "gpt2") return make_gpt2(where, stored);
-  throw input_error(where,
-                    "expected tokenizer.ggml.model llama or gpt2, got '{}'; this tokenizer is not "
-                    "supported",
-                    printable(stored.model));
+  throw input_error(
+      where,
+      "expected tokenizer.ggml.model llama or gpt2, got '{}'{}; this tokenizer is not supported, "
+      "use the directory that the file was made from",
+      printable(stored.model), described(stored.model));
 }
 
 }  // namespace refocus

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/stored_vocabulary.h"
 #include "tokenizer/tokenizer.h"
@@ -21,6 +22,10 @@ std::unique_ptr<Tokenizer> make_stored_tokenizer(const std::string& where, const
 // tokenizer.json. Ids that the tokenizer lacks, up to `vocab_size`, become unused tokens. InputError for a
 // tokenizer that this form cannot express (a unigram model, an unknown pre-tokenizer).
 StoredVocabulary stored_vocabulary(const std::filesystem::path& model_directory, std::int64_t vocab_size);
+
+// Added tokens of a model directory with flags that such a vocabulary cannot hold (lstrip, rstrip,
+// single_word): around them texts are cut in another way after a conversion.
+std::vector<std::string> unstorable_tokens(const std::filesystem::path& model_directory);
 
 // The two kinds of the above, and what they share: special ids, add_bos and add_eos, the chat template.
 StoredVocabulary sentencepiece_vocabulary(const std::filesystem::path& model_directory);

@@ -1,9 +1,11 @@
 // A model directory's tokenizer as a StoredVocabulary: what its two kinds have in common.
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/json_reader.h"
 #include "base/text_file.h"
+#include "tokenizer/json.h"
 #include "tokenizer/stored_tokenizer.h"
 #include "tokenizer/tokenizer_files.h"
 
@@ -48,6 +50,29 @@ StoredTokenType stored_type(const Tokenizer& tokenizer, std::int32_t id) {
     default:
       return StoredTokenType::kNormal;
   }
+}
+
+std::vector<std::string> unstorable_tokens(const std::filesystem::path& model_directory) {
+  std::vector<std::string> out;
+  const auto add = [&](const std::string& content, bool flagged) {
+    if (flagged && std::find(out.begin(), out.end(), content) == out.end()) out.push_back(content);
+  };
+  if (vocabulary_name(model_directory) == kTokenizerJsonName) {
+    const std::string where = (model_directory / kTokenizerJsonName).string();
+    const JsonFile file(model_directory / kTokenizerJsonName);
+    const auto list = json_array(where, file.root(), "added_tokens");
+    for (const JsonValue value : list ? *list : JsonArray()) {
+      const JsonObject token = as_object(where, "an added token", value);
+      const auto flag = [&](const char* key) { return json_bool(where, token, key).value_or(false); };
+      add(std::string(required(where, "content", json_string(where, token, "content"))),
+          flag("lstrip") || flag("rstrip") || flag("single_word"));
+    }
+    return out;
+  }
+  for (const AddedToken& token : read_model_settings(model_directory).added_tokens) {
+    add(token.content, token.lstrip || token.rstrip || token.single_word);
+  }
+  return out;
 }
 
 StoredVocabulary stored_vocabulary(const std::filesystem::path& model_directory, std::int64_t vocab_size) {

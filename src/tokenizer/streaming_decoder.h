@@ -30,11 +30,11 @@ class StreamingDecoder {
   const Tokenizer& tokenizer_;
   DecodeOptions options_;
   Utf8Assembler assembler_;
-  std::string run_;              // fallback bytes that belong together
-  bool at_start_ = true;         // leading spaces may still have to go
-  std::int64_t stripped_ = 0;    // characters taken from the start of the text
-  std::int64_t held_ = 0;        // characters that go if nothing follows them
-  bool start_is_over_ = false;   // nothing more is taken from the start
+  std::string run_;             // fallback bytes that belong together
+  bool at_start_ = true;        // leading spaces may still have to go
+  std::int64_t stripped_ = 0;   // characters taken from the start of the text
+  std::int64_t held_ = 0;       // characters that go if nothing follows them
+  bool start_is_over_ = false;  // nothing more is taken from the start
 };
 
 }  // namespace refocus

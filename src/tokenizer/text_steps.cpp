@@ -30,13 +30,14 @@ bool is_nmt_space(char32_t c) {
          c == 0x2028 || c == 0x2029 || c == 0x2581 || c == 0xFEFF || c == 0xFFFD;
 }
 
-}  // namespace
-
-bool has_white_space_property(char32_t c) {
+// Unicode's White_Space property.
+bool is_unicode_space(char32_t c) {
   return (c >= 0x09 && c <= 0x0D) || c == 0x20 || c == 0x85 || c == 0xA0 || c == 0x1680 ||
          (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F ||
          c == 0x3000;
 }
+
+}  // namespace
 
 std::string lower_case(std::string_view text) {
   return each_code_point(text, [](char32_t c, std::string& out) {
@@ -64,12 +65,12 @@ std::string nmt_text(std::string_view text) {
 std::string_view without_outer_space(std::string_view text, bool left, bool right) {
   while (left && !text.empty()) {
     const Utf8Step step = utf8_step(text);
-    if (!has_white_space_property(step.code_point)) break;
+    if (!is_unicode_space(step.code_point)) break;
     text.remove_prefix(static_cast<std::size_t>(step.length));
   }
   while (right && !text.empty()) {
     const std::size_t last = last_code_point(text);
-    if (!has_white_space_property(utf8_step(text.substr(last)).code_point)) break;
+    if (!is_unicode_space(utf8_step(text.substr(last)).code_point)) break;
     text = text.substr(0, last);
   }
   return text;

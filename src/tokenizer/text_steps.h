@@ -7,9 +7,6 @@
 
 namespace refocus {
 
-// Unicode's White_Space property.
-bool has_white_space_property(char32_t c);
-
 // Every character by its own full lower-case mapping, whatever stands beside it.
 std::string lower_case(std::string_view text);
 

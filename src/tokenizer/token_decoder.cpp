@@ -56,7 +56,8 @@ void TokenDecoder::add(JsonObject json) {
   const bool on_bytes = byte_fallback_ && !fused_ && (type == "Fuse" || type == "ByteFallback");
   const bool on_pieces = !byte_fallback_ && !fused_;
   if (!on_text && !on_bytes && !on_pieces) {
-    throw input_error(where_, "expected no decoder of type {} after {}, got one; this tokenizer is not supported",
+    throw input_error(where_,
+                      "expected no decoder of type {} after {}, got one; this tokenizer is not supported",
                       type, fused_ ? "Fuse or ByteLevel" : "ByteFallback");
   }
   if (type == "ByteLevel") {
@@ -102,7 +103,8 @@ void TokenDecoder::add_strip(JsonObject json) {
   } else if (strip_.character.empty()) {
     strip_ = std::move(strip);
   } else {
-    throw input_error(where_, "expected one Strip of the whole text, got more; this tokenizer is not supported");
+    throw input_error(where_,
+                      "expected one Strip of the whole text, got more; this tokenizer is not supported");
   }
 }
 

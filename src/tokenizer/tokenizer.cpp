@@ -4,6 +4,7 @@
 #include "tokenizer/streaming_decoder.h"
 #include "tokenizer/tokenizer_files.h"
 #include "tokenizer/tokenizer_kind.h"
+#include "tokenizer/vocabulary_choice.h"
 
 namespace refocus {
 namespace {
@@ -111,7 +112,17 @@ void Tokenizer::apply_settings(const std::string& where, const ModelSettings& se
 std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& model_directory) {
   const auto vocabulary = vocabulary_name(model_directory);
   if (vocabulary == kSentencePieceName) return load_sentencepiece_tokenizer(model_directory);
-  if (vocabulary == kTokenizerJsonName) return load_json_tokenizer(model_directory);
+  if (vocabulary == kTokenizerJsonName) {
+    auto out = load_json_tokenizer(model_directory);
+    if (std::filesystem::exists(model_directory / kSentencePieceName) &&
+        choose_vocabulary(model_directory) == VocabularyChoice::kStaleModel) {
+      out->add_warning(fmt::format(
+          "[{}] tokenizer.model and tokenizer.json have different vocabularies; tokenizer.json is used, as "
+          "transformers does",
+          model_directory.string()));
+    }
+    return out;
+  }
   refuse_without_tokenizer(model_directory);
 }
 

@@ -1,6 +1,7 @@
 #include "tokenizer/tokenizer_files.h"
 
 #include "base/text_file.h"
+#include "tokenizer/vocabulary_choice.h"
 
 namespace refocus {
 
@@ -14,10 +15,12 @@ constexpr std::string_view kSettingsNames[] = {kTokenizerConfigName, kSpecialTok
 }  // namespace
 
 std::optional<std::string_view> vocabulary_name(const fs::path& model_directory) {
-  for (const std::string_view name : {kSentencePieceName, kTokenizerJsonName}) {
-    if (fs::exists(model_directory / name)) return name;
-  }
-  return std::nullopt;
+  const bool model = fs::exists(model_directory / kSentencePieceName);
+  const bool json = fs::exists(model_directory / kTokenizerJsonName);
+  if (!model && !json) return std::nullopt;
+  if (!model || !json) return model ? kSentencePieceName : kTokenizerJsonName;
+  return choose_vocabulary(model_directory) == VocabularyChoice::kSentencePiece ? kSentencePieceName
+                                                                                : kTokenizerJsonName;
 }
 
 std::vector<UsedFile> tokenizer_files(const fs::path& model_directory) {

@@ -22,8 +22,8 @@ inline constexpr std::string_view kAddedTokensName = "added_tokens.json";
 inline constexpr std::string_view kGenerationConfigName = "generation_config.json";
 inline constexpr std::string_view kConfigName = "config.json";
 
-// The file of the vocabulary that load_tokenizer reads: tokenizer.model where present, else tokenizer.json;
-// nothing where neither is there.
+// The file of the vocabulary that load_tokenizer uses: the one that is there; of both tokenizer.json, unless
+// tokenizer.model says the same (vocabulary_choice.h), which is then used. Nothing where neither is there.
 std::optional<std::string_view> vocabulary_name(const std::filesystem::path& model_directory);
 
 // Those that load_tokenizer reads, or read_model_settings where there is no vocabulary, in part "tokenizer";

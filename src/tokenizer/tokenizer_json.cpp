@@ -90,7 +90,8 @@ void JsonTokenizer::read_model(JsonObject model) {
   } else if (type == "Unigram") {
     read_unigram(model);
   } else {
-    throw input_error(where_, "expected a model of type BPE or Unigram, got '{}'; use a causal language model",
+    throw input_error(where_,
+                      "expected a model of type BPE or Unigram, got '{}'; use a causal language model",
                       printable(type));
   }
 }
@@ -132,8 +133,8 @@ void JsonTokenizer::read_bpe(JsonObject model) {
 
 void JsonTokenizer::read_unigram(JsonObject model) {
   if (pre_tokenizer_.byte_level()) {
-    throw input_error(where_,
-                      "expected no ByteLevel before a unigram model, got one; this tokenizer is not supported");
+    throw input_error(
+        where_, "expected no ByteLevel before a unigram model, got one; this tokenizer is not supported");
   }
   const JsonArray vocab = required(where_, "vocab", json_array(where_, model, "vocab"));
   std::vector<Unigram::Piece> pieces;
@@ -143,7 +144,8 @@ void JsonTokenizer::read_unigram(JsonObject model) {
     const JsonArray pair = as_array(where_, "a token", value);
     double score = 0;
     if (pair.size() != 2 || pair.at(1).get(score) != simdjson::SUCCESS) {
-      throw input_error(where_, "expected tokens such as [\"a\", -1.5] in \"vocab\", got another; the file is damaged");
+      throw input_error(
+          where_, "expected tokens such as [\"a\", -1.5] in \"vocab\", got another; the file is damaged");
     }
     const std::string piece(as_string(where_, "a token", pair.at(0)));
     table_.define(where_, static_cast<std::int64_t>(pieces.size()), {piece, "", TokenKind::kNormal});

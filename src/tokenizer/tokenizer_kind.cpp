@@ -19,7 +19,9 @@ bool has(const fs::path& directory, const char* file) {
 
 }  // namespace
 
-bool has_tokenizer(const fs::path& model_directory) { return vocabulary_name(model_directory).has_value(); }
+bool has_tokenizer(const fs::path& model_directory) {
+  return has(model_directory, "tokenizer.model") || has(model_directory, "tokenizer.json");
+}
 
 std::string other_tokenizer(const fs::path& model_directory) {
   constexpr std::array<std::pair<const char*, const char*>, 7> kFiles = {

@@ -73,7 +73,8 @@ void Unigram::extend(std::string_view word, std::size_t at, std::vector<Best>& b
   }
   if (single) return;
   if (!unknown_) {
-    throw input_error(where_, "expected text whose characters have tokens, got '{}'; use a model that knows it",
+    throw input_error(where_,
+                      "expected text whose characters have tokens, got '{}'; use a model that knows it",
                       printable(word.substr(at, one - at)));
   }
   offer(one, unknown_score_ + score, *unknown_);

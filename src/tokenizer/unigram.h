@@ -23,9 +23,9 @@ class Unigram {
     double score = 0;
   };
 
-  // The place of a piece is its id; of equal pieces the last counts. `unknown` is the id of the unknown token;
-  // `byte_fallback`: what has no piece becomes the tokens <0x00>..<0xFF> of its bytes, where there are all
-  // of them. `where` names the file in errors.
+  // The place of a piece is its id; of equal pieces the last counts. `unknown` is the id of the unknown
+  // token; `byte_fallback`: what has no piece becomes the tokens <0x00>..<0xFF> of its bytes, where there are
+  // all of them. `where` names the file in errors.
   Unigram(std::string where, const std::vector<Piece>& pieces, std::optional<std::int32_t> unknown,
           bool byte_fallback);
 

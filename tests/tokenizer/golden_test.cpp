@@ -134,6 +134,28 @@ TEST(SyntheticTokenizer, EncodesAndDecodesLikeHuggingFace) {
   }
 }
 
+// make_goldens_families.py: more families. What tokenizer_config.json says is left out, as there.
+class FamilyTokenizer : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(FamilyTokenizer, EncodesAndDecodesLikeHuggingFace) {
+  REFOCUS_NEEDS_TOKENIZER(GetParam());
+  const testing::TempDir dir;
+  std::filesystem::copy(real_tokenizer(GetParam()) / "tokenizer.json", dir / "tokenizer.json");
+  const auto tokenizer = load_json_tokenizer(dir.path());
+  const auto goldens = testing::read_json(testing::golden("tokenizer/families.json"))[GetParam()];
+  ASSERT_GT(goldens["encoded"].size(), 150U);
+  for (const auto& entry : goldens["encoded"]) expect_golden(*tokenizer, entry);
+  ASSERT_EQ(goldens["decoded"].size(), 40U);
+  for (const auto& entry : goldens["decoded"]) {
+    const Ids ids = entry["ids"];
+    expect_decoded(tokenizer->decode(ids), entry["decoded"]);
+    expect_decoded(tokenizer->decode(ids, {.skip_special = false}), entry["shown"]);
+  }
+}
+INSTANTIATE_TEST_SUITE_P(Golden, FamilyTokenizer,
+                         ::testing::Values("llama3_1", "gemma3", "deepseek_v3", "gpt4o", "gptoss"),
+                         [](const auto& info) { return std::string(info.param); });
+
 // make_goldens_components.py: every component, and every flag of added tokens.
 TEST(Components, EncodeAndDecodeLikeHuggingFace) {
   const nlohmann::json goldens = testing::read_json(testing::golden("tokenizer/components.json"));

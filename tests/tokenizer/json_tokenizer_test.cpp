@@ -80,16 +80,17 @@ TEST(JsonTokenizer, AnyTextRoundTripsWithByteFallback) {
 
 TEST(JsonTokenizer, NamesComponentsThatItDoesNotKnow) {
   EXPECT_THAT(
-      error_with(llama2(), "/normalizer/type", "Precompiled"),
-      AllOf(HasSubstr("tokenizer.json] expected a normalizer of type"), HasSubstr("got 'Precompiled'")));
-  EXPECT_THAT(error_with(llama2(), "/pre_tokenizer", {{"type", "BertPreTokenizer"}}),
-              HasSubstr("got 'BertPreTokenizer'"));
+      error_with(llama2(), "/normalizer/type", "BertNormalizer"),
+      AllOf(HasSubstr("tokenizer.json] expected a normalizer of type"), HasSubstr("got 'BertNormalizer'")));
+  EXPECT_THAT(error_with(llama2(), "/pre_tokenizer", {{"type", "UnicodeScripts"}}),
+              HasSubstr("got 'UnicodeScripts'"));
   EXPECT_THAT(error_with(llama2(), "/decoder/decoders/1/type", "WordPiece"), HasSubstr("got 'WordPiece'"));
-  EXPECT_THAT(error_with(llama2(), "/post_processor/type", "BertProcessing"),
-              HasSubstr("got 'BertProcessing'"));
-  EXPECT_THAT(error_with(llama2(), "/model/type", "WordPiece"),
-              AllOf(HasSubstr("expected a model of type BPE, got 'WordPiece'"), HasSubstr("use a model")));
-  EXPECT_THAT(error_with(llama2(), "/model/type", "Unigram"), HasSubstr("got 'Unigram'"));
+  EXPECT_THAT(error_with(llama2(), "/post_processor/type", "OtherProcessing"),
+              HasSubstr("got 'OtherProcessing'"));
+  for (const char* type : {"WordPiece", "WordLevel"}) {
+    EXPECT_THAT(error_with(llama2(), "/model/type", type),
+                AllOf(HasSubstr("expected a model of type BPE or Unigram"), HasSubstr(type)));
+  }
   EXPECT_THAT(error_with(llama2(), "/model/end_of_word_suffix", "</w>"), HasSubstr("end_of_word_suffix"));
   EXPECT_THAT(error_with(llama2(), "/model/dropout", 0.1), HasSubstr("dropout"));
   EXPECT_THAT(error_with(llama2(), "/pre_tokenizer",
@@ -98,13 +99,54 @@ TEST(JsonTokenizer, NamesComponentsThatItDoesNotKnow) {
   EXPECT_THAT(error_with(llama2(), "/pre_tokenizer",
                          {{"type", "Split"}, {"pattern", {{"String", "x"}}}, {"behavior", "Cut"}}),
               HasSubstr("got 'Cut'"));
-  EXPECT_THAT(error_with(llama2(), "/decoder", {{"type", "ByteLevel"}}),
-              HasSubstr("expected ByteLevel both"));
-  EXPECT_THAT(
-      error_with(byte_level(), "/pre_tokenizer",
-                 {{"type", "Sequence"}, {"pretokenizers", {{{"type", "ByteLevel"}}, {{"type", "Digits"}}}}}),
-      HasSubstr("expected ByteLevel as the last"));
-  EXPECT_THAT(error_with(llama2(), "/decoder/decoders/3/start", 2), HasSubstr("Strip"));
+}
+
+TEST(JsonTokenizer, RefusesOrdersThatItDoesNotKnow) {
+  const auto steps = [](json first, json second) {
+    return json::array({std::move(first), std::move(second)});
+  };
+  for (const char* second : {"ByteLevel", "Metaspace"}) {
+    EXPECT_THAT(error_with(byte_level(), "/pre_tokenizer",
+                           {{"type", "Sequence"},
+                            {"pretokenizers", steps({{"type", "ByteLevel"}}, {{"type", second}})}}),
+                HasSubstr(fmt::format("expected no {} behind ByteLevel", second)));
+  }
+  const json strip = {{"type", "Strip"}, {"content", " "}, {"start", 1}, {"stop", 0}};
+  const json replace = {{"type", "Replace"}, {"pattern", {{"String", "a"}}}, {"content", "b"}};
+  const auto decoder = [&](json first, json second) {
+    return error_with(llama2(), "/decoder",
+                      {{"type", "Sequence"}, {"decoders", steps(std::move(first), std::move(second))}});
+  };
+  EXPECT_THAT(decoder({{"type", "Fuse"}}, replace), HasSubstr("no decoder of type Replace after Fuse"));
+  EXPECT_THAT(decoder({{"type", "ByteFallback"}}, strip), HasSubstr("of type Strip after ByteFallback"));
+  EXPECT_THAT(decoder({{"type", "ByteFallback"}}, {{"type", "ByteLevel"}}), HasSubstr("ByteLevel after"));
+  json file = llama2();
+  file["decoder"]["decoders"].push_back(strip);
+  EXPECT_THAT(testing::error_of([&] { load_json(file); }), HasSubstr("one Strip of the whole text"));
+  EXPECT_THAT(error_with(llama2(), "/decoder/decoders/3/start", -1), HasSubstr("Strip of one character"));
+  EXPECT_THAT(error_with(llama2(), "/decoder/decoders/3/content", "ab"), HasSubstr("Strip of one character"));
+}
+
+TEST(JsonTokenizer, RefusesDamagedUnigramModelsAndMaps) {
+  json file = llama2();
+  file["added_tokens"] = json::array();
+  file["post_processor"] = nullptr;
+  file["model"] = {{"type", "Unigram"}, {"unk_id", 0}, {"vocab", {{"<unk>", 0}, {"a", -1.5}}}};
+  EXPECT_EQ(load_json(file)->encode("a"), (Ids{0, 1}));
+  EXPECT_THAT(error_with(file, "/model/unk_id", 2), HasSubstr("\"unk_id\" of \"vocab\", got 2"));
+  EXPECT_THAT(error_with(file, "/model/vocab/1", json::array({"a"})), HasSubstr("expected tokens such as"));
+  EXPECT_THAT(error_with(file, "/model/vocab/1", json::array({"a", "b"})),
+              HasSubstr("expected tokens such as"));
+  EXPECT_THAT(error_with(file, "/pre_tokenizer", {{"type", "ByteLevel"}}), HasSubstr("unigram"));
+  file["model"].erase("unk_id");
+  EXPECT_THAT(testing::error_of([&] { load_json(file)->encode("a"); }),
+              HasSubstr("expected text whose characters have tokens, got '▁'"));
+  const auto map = [&](const char* text) {
+    return error_with(llama2(), "/normalizer", {{"type", "Precompiled"}, {"precompiled_charsmap", text}});
+  };
+  EXPECT_THAT(map("AAA*"), HasSubstr("Base64"));
+  EXPECT_THAT(map(""), HasSubstr("character map"));
+  EXPECT_THAT(map("AAQAAAAA"), HasSubstr("character map"));
 }
 
 TEST(JsonTokenizer, RefusesDamagedFiles) {
@@ -124,9 +166,11 @@ TEST(JsonTokenizer, RefusesDamagedFiles) {
   EXPECT_THAT(error_with(llama2(), "/added_tokens/3/content", std::string(5000, 'x')),
               HasSubstr("at most 4096 bytes"));
   EXPECT_THAT(error_with(llama2(), "/decoder/decoders/0/pattern/String", ""), HasSubstr("Replace"));
-  json no_bytes = llama2();
-  no_bytes["model"]["vocab"].erase("<0x41>");
-  EXPECT_THAT(testing::error_of([&] { load_json(no_bytes); }), HasSubstr("<0x41>"));
+  // Half a surrogate pair is no character.
+  std::string lone = llama2().dump();
+  lone.replace(lone.find("\"<sep>\""), 7, "\"\\ud800\"");
+  const ModelDir surrogate{{"tokenizer.json", lone}};
+  EXPECT_THAT(testing::error_of([&] { load_tokenizer(surrogate.path()); }), HasSubstr("surrogate"));
   for (const char* text : {"", "{", "[]", "3", "{\"a\":1}", "{\"model\": {}}", "\xFF\xFE"}) {
     const ModelDir dir{{"tokenizer.json", text}};
     EXPECT_THAT(testing::error_of([&] { load_tokenizer(dir.path()); }), HasSubstr("expected")) << text;
@@ -146,6 +190,7 @@ TEST(JsonTokenizer, RefusesToBlowUpATextOrItsTables) {
   for (int i = 0; i < 100; ++i) file["normalizer"]["normalizers"].push_back(doubling);
   EXPECT_THAT(testing::error_of([&] { load_json(file)->encode("a"); }),
               HasSubstr("normalizer that keeps a text's length"));
+  file["decoder"] = {{"type", "Sequence"}, {"decoders", json::array()}};
   for (int i = 0; i < 100; ++i) file["decoder"]["decoders"].push_back(doubling);
   EXPECT_THAT(testing::error_of([&] { load_json(file); }), HasSubstr("decoder that keeps a token's length"));
 }
@@ -178,10 +223,61 @@ TEST(LoadTokenizer, SaysWhatIsMissing) {
               HasSubstr("tokenizer.model] cannot be read"));
 }
 
-TEST(LoadTokenizer, PrefersTokenizerModel) {
-  const ModelDir dir{{"tokenizer.json", byte_level().dump()},
-                     {"tokenizer.model", testing::small_sentencepiece()}};
-  EXPECT_EQ(load_tokenizer(dir.path())->piece(259), "▁t");
+// A tokenizer.json that says what small_sentencepiece() says, and that with other members.
+json json_of_the_model() {
+  const ModelDir dir{{"tokenizer.model", testing::small_sentencepiece()}};
+  const auto model = load_tokenizer(dir.path());
+  json file = llama2();
+  json vocab = json::object();
+  for (std::int32_t id = 0; id < model->vocab_size(); ++id) vocab[model->piece(id)] = id;
+  file["model"]["vocab"] = vocab;
+  file["model"]["merges"] = json::array({json::array({"▁", "t"}), json::array({"h", "e"})});
+  file["added_tokens"] = json::array();
+  for (const char* token : {"<unk>", "<s>", "</s>"}) {
+    file["added_tokens"].push_back({{"id", vocab[token]}, {"content", token}, {"special", true}});
+  }
+  return file;
+}
+
+TEST(LoadTokenizer, TakesTokenizerModelWhereTokenizerJsonSaysTheSame) {
+  const auto load = [](const json& file) {
+    const ModelDir dir{{"tokenizer.json", file.dump()}, {"tokenizer.model", testing::small_sentencepiece()}};
+    return load_tokenizer(dir.path());
+  };
+  const auto is_model = [](const Tokenizer& t) { return t.encode("▁▁▁▁").size() == 2; };  // has that merge
+  const auto same = load(json_of_the_model());
+  EXPECT_TRUE(is_model(*same));
+  EXPECT_TRUE(same->warnings().empty());
+  // More added tokens, or flags, are tokenizer.json's alone.
+  json more = json_of_the_model();
+  more["added_tokens"].push_back({{"id", same->vocab_size()}, {"content", "<end>"}, {"special", true}});
+  EXPECT_FALSE(is_model(*load(more)));
+  EXPECT_TRUE(load(more)->warnings().empty());
+  json flagged = json_of_the_model();
+  flagged["added_tokens"][2]["rstrip"] = true;
+  EXPECT_FALSE(is_model(*load(flagged)));
+  json special = json_of_the_model();
+  special["added_tokens"].push_back({{"id", same->find("▁the").value()}, {"content", "▁the"}});
+  EXPECT_FALSE(is_model(*load(special)));
+  // Another vocabulary: tokenizer.json is used, which is said.
+  json other = json_of_the_model();
+  std::swap(other["model"]["vocab"]["ing"], other["model"]["vocab"]["in"]);
+  const auto stale = load(other);
+  EXPECT_FALSE(is_model(*stale));
+  ASSERT_EQ(stale->warnings().size(), 1u);
+  EXPECT_THAT(stale->warnings()[0], HasSubstr("different vocabularies; tokenizer.json is used"));
+}
+
+TEST(LoadTokenizer, PassesOverTiktokenListsBesideTokenizerJson) {
+  const std::string list = "IQ== 0\nIg== 1\nIw== 2\n";
+  const ModelDir both{
+      {"tokenizer.json", byte_level().dump()}, {"tokenizer.model", list}, {"qwen.tiktoken", list}};
+  const auto t = load_tokenizer(both.path());
+  EXPECT_EQ(t->encode("the"), load_json(byte_level())->encode("the"));
+  EXPECT_TRUE(t->warnings().empty());
+  const ModelDir alone{{"tokenizer.model", list}};
+  EXPECT_THAT(testing::error_of([&] { load_tokenizer(alone.path()); }),
+              HasSubstr("expected a SentencePiece model, got a list of tiktoken's"));
 }
 
 TEST(Tokenizer, IdsThatTheVocabularyLacksAreNoTextAndHaveNoPiece) {

@@ -178,9 +178,11 @@ TEST(Llama2, TokenizerModelAndJsonAgreeOnRandomText) {
     RC_ASSERT(tokenizers.json->encode(bytes) == ids);
     RC_ASSERT(tokenizers.model->encode(replace_invalid_utf8(bytes)) == ids);
   });
+  // Bytes that are no text decode as Hugging Face's library has it in one (components.json), as SentencePiece
+  // in the other. So here all are printable ASCII, ids 3 + 0x21 to 3 + 0x7E.
   testing::check_property("any ids decode alike", [&] {
     const auto ids = *rc::gen::container<Ids>(rc::gen::weightedOneOf<std::int32_t>(
-        {{2, rc::gen::inRange(0, 262)}, {1, rc::gen::inRange(0, 32000)}}));
+        {{1, rc::gen::inRange(0, 3)}, {2, rc::gen::inRange(36, 130)}, {2, rc::gen::inRange(259, 32000)}}));
     for (const bool skip : {true, false}) {
       const std::string text = tokenizers.model->decode(ids, {.skip_special = skip});
       RC_ASSERT(tokenizers.json->decode(ids, {.skip_special = skip}) == text);

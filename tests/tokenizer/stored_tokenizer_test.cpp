@@ -11,6 +11,7 @@
 namespace refocus {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using testing::error_of;
 using ::testing::HasSubstr;
@@ -183,6 +184,63 @@ TEST(StoredTokenizer, ByteLevelSpecialTokens) {
   EXPECT_THAT(make_stored_tokenizer("gguf", stored)->eos_ids(), ElementsAre(end, end + 1));
 }
 
+// Each name of a pre-tokenizer that cuts words, on texts that tell them apart.
+TEST(StoredTokenizer, EveryNameCutsWordsInItsWay) {
+  const auto cut = [](std::string_view pre, const char* text) {
+    return pieces(*make_stored_tokenizer("gguf", small_byte_level(std::string(pre))), text);
+  };
+  for (const ByteLevelWords& words : known_byte_level_words()) {
+    for (const std::string_view name : words.names) {
+      const auto made = make_stored_tokenizer("gguf", small_byte_level(std::string(name)));
+      EXPECT_EQ(made->decode(made->encode(" hi!! 1234 hi\n\nhi")), " hi!! 1234 hi\n\nhi") << name;
+      EXPECT_TRUE(made->warnings().empty());
+    }
+  }
+  for (const char* name :
+       {"tekken", "command-r", "refact", "qwen35", "deepseek-coder", "viking", "seed-coder"}) {
+    EXPECT_THAT(cut(name, "1234"), ElementsAre("1", "2", "3", "4")) << name;
+  }
+  for (const char* name : {"gpt-4o", "dbrx", "glm4", "deepseek-v3", "falcon", "smaug-bpe"}) {
+    EXPECT_THAT(cut(name, "1234"), ElementsAre("123", "4")) << name;
+  }
+  for (const char* name : {"olmo", "gpt-2", "deepseek-llm", "bloom"}) {
+    EXPECT_THAT(cut(name, "1234"), ElementsAre("1234")) << name;
+  }
+  // Letters of two cases are two words in o200k's and Tekken's way.
+  EXPECT_THAT(cut("gpt-4o", "Hhi"), ElementsAre("H", "hi"));
+  EXPECT_THAT(cut("tekken", "hiH"), ElementsAre("hi", "H"));
+}
+
+TEST(StoredTokenizer, SaysWhereTheFileNamesNoPreTokenizer) {
+  const auto made = make_stored_tokenizer("m.gguf", small_byte_level(""));
+  ASSERT_EQ(made->warnings().size(), 1u);
+  EXPECT_THAT(made->warnings()[0], HasSubstr("[m.gguf] names no pre-tokenizer (tokenizer.ggml.pre)"));
+}
+
+TEST(StoredTokenizer, TakesTheUsualIdsWhereTheTokensAreTheUsualOnes) {
+  const ModelDir dir{{"tokenizer.model", testing::small_sentencepiece()}};
+  StoredVocabulary stored = stored_vocabulary(dir.path(), 0);
+  const Ids prompt = make_stored_tokenizer("m.gguf", stored)->encode_prompt("the");
+  stored.bos_id.reset();
+  stored.eos_id.reset();
+  stored.unknown_id.reset();
+  stored.add_bos.reset();
+  stored.types[0] = 3;  // some files have the unknown token as a control token
+  const auto made = make_stored_tokenizer("m.gguf", stored);
+  EXPECT_EQ(made->encode_prompt("the"), prompt);
+  EXPECT_EQ(made->bos_id(), 1);
+  EXPECT_EQ(made->eos_ids(), Ids{2});
+}
+
+TEST(StoredTokenizer, NamesTheTokensWithFlagsThatAFileCannotHold) {
+  const ModelDir dir{{"tokenizer.json", testing::synthetic_tokenizer("llama-2").dump()}};
+  EXPECT_THAT(unstorable_tokens(dir.path()), ElementsAre("<sep>", "<cut>", "<word>"));
+  const ModelDir model{{"tokenizer.model", testing::small_sentencepiece()},
+                       {"tokenizer_config.json",
+                        R"({"added_tokens_decoder": {"281": {"content": "<|end|>", "rstrip": true}}})"}};
+  EXPECT_THAT(unstorable_tokens(model.path()), ElementsAre("<|end|>"));
+}
+
 TEST(StoredTokenizer, RefusesWhatDoesNotFit) {
   const auto error = [](const std::function<void(StoredVocabulary&)>& change, bool byte_level = true) {
     StoredVocabulary stored = small_byte_level("gpt-2");
@@ -195,9 +253,10 @@ TEST(StoredTokenizer, RefusesWhatDoesNotFit) {
   };
   EXPECT_THAT(error([](auto& v) { v.model = "bert"; }),
               HasSubstr("tokenizer.ggml.model llama or gpt2, got 'bert'"));
-  EXPECT_THAT(
-      error([](auto& v) { v.pre = "tekken"; }),
-      HasSubstr("expected tokenizer.ggml.pre llama-bpe, qwen2, gpt-2, smollm, default, got 'tekken'"));
+  EXPECT_THAT(error([](auto& v) { v.model = "t5"; }), HasSubstr("got 't5' (a unigram model, as T5 has)"));
+  EXPECT_THAT(error([](auto& v) { v.model = "rwkv"; }), HasSubstr("got 'rwkv' (RWKV's own)"));
+  EXPECT_THAT(error([](auto& v) { v.pre = "kimi-k2"; }),
+              AllOf(HasSubstr("expected tokenizer.ggml.pre llama-bpe, qwen2, "), HasSubstr("got 'kimi-k2'")));
   EXPECT_THAT(error([](auto& v) { v.tokens.clear(); }), HasSubstr("tokens in tokenizer.ggml.tokens, got 0"));
   EXPECT_THAT(error([](auto& v) { v.types.pop_back(); }), HasSubstr("values in tokenizer.ggml.token_type"));
   EXPECT_THAT(error([](auto& v) { v.eos_id = 100000; }), HasSubstr("expected special token ids below"));
@@ -208,7 +267,22 @@ TEST(StoredTokenizer, RefusesWhatDoesNotFit) {
   EXPECT_THAT(error([](auto& v) { v.merges[0] = "1 ?nope?"; }), HasSubstr("merges"));
   EXPECT_THAT(error([](auto& v) { v.scores.pop_back(); }, false),
               HasSubstr("values in tokenizer.ggml.scores"));
-  EXPECT_THAT(error([](auto& v) { v.types[0] = 1; }, false), HasSubstr("expected an unknown token"));
+  EXPECT_THAT(error(
+                  [](auto& v) {
+                    v.types[0] = 1;
+                    v.unknown_id.reset();
+                    v.tokens[0] = "<nothing>";
+                  },
+                  false),
+              HasSubstr("expected an unknown token"));
+  EXPECT_THAT(error(
+                  [](auto& v) {
+                    v.bos_id.reset();
+                    v.add_bos.reset();
+                    v.tokens[1] = "<begin>";
+                  },
+                  false),
+              HasSubstr("expected the token that texts begin with"));
   EXPECT_THAT(error([](auto& v) { v.tokens[300 - 30] = v.tokens[269]; }, false), HasSubstr("SentencePiece"));
   EXPECT_THAT(error([](auto& v) { v.scores[5] = std::numeric_limits<float>::quiet_NaN(); }, false),
               HasSubstr("SentencePiece"));
@@ -251,7 +325,9 @@ TEST_P(StoredReal, EncodesAsItsTokenizerJson) {
   }
 }
 INSTANTIATE_TEST_SUITE_P(StoredTokenizer, StoredReal,
-                         ::testing::Values(std::pair("llama3", "llama-bpe"), std::pair("qwen3", "qwen2")),
+                         ::testing::Values(std::pair{"llama3", "llama-bpe"}, std::pair{"qwen3", "qwen2"},
+                                           std::pair{"llama3_1", "llama-bpe"}, std::pair{"gpt4o", "gpt-4o"},
+                                           std::pair{"deepseek_v3", "deepseek-v3"}),
                          [](const auto& info) { return info.param.first; });
 
 }  // namespace

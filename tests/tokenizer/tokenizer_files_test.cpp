@@ -21,7 +21,8 @@ void fill(const ModelDir& dir) {
 
 // config.json is read too, and counts as the model's.
 TEST(TokenizerFiles, AreExactlyThoseThatLoadingOpens) {
-  ModelDir both{{"tokenizer.model", testing::small_sentencepiece()}, {"tokenizer.json", "not read"}};
+  ModelDir both{{"tokenizer.model", testing::small_sentencepiece()},
+                {"tokenizer.json", testing::synthetic_tokenizer("llama-2").dump()}};
   fill(both);
   ModelDir json{
       {"tokenizer.json", testing::synthetic_tokenizer(testing::synthetic()["cases"][0]["name"]).dump()}};
@@ -30,6 +31,8 @@ TEST(TokenizerFiles, AreExactlyThoseThatLoadingOpens) {
   for (const ModelDir* dir : {&both, &json, &bare}) {
     std::set<std::string> opened = opened_files(dir->path(), [&] { load_tokenizer(dir->path()); });
     EXPECT_EQ(opened.erase("config.json"), dir == &bare ? 0u : 1u);
+    const std::size_t compared = dir == &both ? 1 : 0;  // with tokenizer.json, which has another vocabulary
+    EXPECT_EQ(opened.erase(compared != 0 ? "tokenizer.model" : ""), compared);
     EXPECT_EQ(names_of(tokenizer_files(dir->path())), opened);
     EXPECT_EQ(opened.size(), dir == &bare ? 1u : 5u);
   }

@@ -41,8 +41,8 @@ HWY_INLINE void add_block(const QuantizedBlock* const* x, const F* weight_scales
   }
 }
 
-// A scale for each block of 32: block `b` of the rows, which is block `part` of the unit at hand. No lambda, since clang
-// does not give one the instruction set of the functions around it.
+// A scale for each block of 32: block `b` of the rows, which is block `part` of the unit at hand. No lambda,
+// since clang does not give one the instruction set of the functions around it.
 template <PackedForm form, int kRows, int kVectors>
 HWY_INLINE void add_plain_block(const Vectors<kVectors>& w, std::int64_t b, std::int64_t part,
                                 const QuantizedBlock* const* rows, F (*sums)[kRows]) {
