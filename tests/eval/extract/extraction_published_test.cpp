@@ -72,6 +72,14 @@ TEST(ExtractionPublished, NamesTheRuleAndTheSpanInTheOriginal) {
   expect({{"x", "a", "y", "z"}, "a b C", 'B', "first_letter", "a"});
 }
 
+TEST(ExtractionPublished, RulesReachAsFarAsTheirPatternsSayAndNoFurther) {
+  const auto far = [](int characters) { return std::string(static_cast<std::size_t>(characters), '-'); };
+  expect({kCities, "choose" + far(20) + "B", 'B', "answer", "B"});
+  expect({kCities, "choose" + far(21) + "B", 'B', "first_letter", "B"});
+  expect({kCities, "B" + far(10) + "correct", 'B', "verdict", "B"});
+  expect({kCities, "B" + far(11) + "correct", 'B', "first_letter", "B"});
+}
+
 TEST(ExtractionPublished, ReplacesTheLongestTextFirstAndOneAfterTheOther) {
   expect({{"price", "price of ice", "x1", "x2"},
           "it is the price of ice.",
