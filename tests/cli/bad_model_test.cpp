@@ -194,8 +194,9 @@ TEST(BadModel, HasATokenizerOfAnotherKind) {
   expect({"expected tokenizer.model or tokenizer.json, got neither; download"});
   write_file(model / "vocab.txt", "[PAD]\n");
   expect({"got vocab.txt (WordPiece, of BERT models); make a tokenizer.json with transformers"});
-  write_file(model / "tokenizer.json", R"({"model":{"type":"Unigram"},"decoder":{"type":"Fuse"}})");
-  expect({"tokenizer.json] expected a model of type BPE, got 'Unigram'"});
+  write_file(model / "tokenizer.json", R"({"model":{"type":"WordPiece"},"decoder":{"type":"Fuse"}})");
+  expect({"tokenizer.json] expected a model of type BPE or Unigram, got 'WordPiece'"});
+  fs::remove(model / "tokenizer.json");
   write_file(model / "tokenizer.model", "IQ== 0\nIg== 1\n");
   expect(
       {"tokenizer.model] expected a SentencePiece model, got a tiktoken vocabulary; use the model's "

@@ -98,7 +98,7 @@ TEST_F(SameModel, ALaterStartIsRefusedForAnyByteThatDecidesAnAnswer) {
 TEST_F(SameModel, WhatDecidesNothingMayChange) {
   begin(model);
   write_file(model / "README.md", "another text");
-  write_file(model / "tokenizer.json", "not read where there is a tokenizer.model");
+  write_file(model / "vocab.txt", "not read where there is a tokenizer.model");
   expect_resumed(model);
   for (const auto& entry : fs::directory_iterator(model)) {
     fs::last_write_time(entry.path(), fs::file_time_type::clock::now() - std::chrono::hours(5));
