@@ -1,6 +1,5 @@
 #include "tokenizer/sentencepiece_model.h"
 
-#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -145,19 +144,6 @@ std::vector<SentencePiecePiece> sentencepiece_pieces(const std::string& where, s
     }
   }
   return pieces;
-}
-
-bool is_tiktoken_list(std::string_view file) {
-  const std::string_view line = file.substr(0, std::min<std::size_t>(file.find('\n'), 1000));
-  const std::size_t space = line.find(' ');
-  if (space == 0 || space == std::string_view::npos || space + 1 == line.size()) return false;
-  const auto is_base64 = [](char c) {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' ||
-           c == '/' || c == '=';
-  };
-  const std::string_view rank = line.substr(space + 1);
-  return std::all_of(line.begin(), line.begin() + static_cast<std::ptrdiff_t>(space), is_base64) &&
-         rank.find_first_not_of("0123456789\r") == std::string_view::npos;
 }
 
 SentencePieceFacts check_sentencepiece_model(const std::string& where, std::string_view file) {

@@ -30,10 +30,6 @@ struct SentencePiecePiece {
 // The pieces of such a file. InputError where it is malformed.
 std::vector<SentencePiecePiece> sentencepiece_pieces(const std::string& where, std::string_view file);
 
-// Whether the file is one of tiktoken's lists of ranks ("IQ== 0" and so on), which Llama 3's own release
-// names tokenizer.model too.
-bool is_tiktoken_list(std::string_view file);
-
 // Walks the file. InputError where it is malformed, or has what would make the library read out of bounds (a
 // broken character map) or what decoding here does not cover (a denormalizer, white space as a suffix).
 SentencePieceFacts check_sentencepiece_model(const std::string& where, std::string_view file);

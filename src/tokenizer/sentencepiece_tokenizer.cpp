@@ -120,15 +120,8 @@ std::unique_ptr<Tokenizer> make_sentencepiece_tokenizer(std::string where, const
 std::unique_ptr<Tokenizer> load_sentencepiece_tokenizer(const std::filesystem::path& model_directory) {
   const std::filesystem::path path = model_directory / kSentencePieceName;
   refuse_other_format(path, "a SentencePiece model", FileFormat::kUnknown);
-  const std::string file = read_binary_file(path);
-  if (is_tiktoken_list(file)) {
-    throw input_error(
-        path.string(),
-        "expected a SentencePiece model, got a list of tiktoken's; put the model's tokenizer.json "
-        "beside it, or make one with transformers: "
-        "AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)");
-  }
-  return make_sentencepiece_tokenizer(path.string(), file, read_model_settings(model_directory));
+  return make_sentencepiece_tokenizer(path.string(), read_binary_file(path),
+                                      read_model_settings(model_directory));
 }
 
 }  // namespace refocus

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/file_kind.h"
 #include "base/stored_vocabulary.h"
 #include "base/text_file.h"
 #include "base/used_file.h"
@@ -68,8 +69,8 @@ bool adds_tokens(const std::string& where, JsonObject root, const std::vector<Se
 
 VocabularyChoice compared(const fs::path& model_directory) {
   const fs::path model = model_directory / kSentencePieceName, json = model_directory / kTokenizerJsonName;
+  if (kind_of_file(model).name == "a tiktoken vocabulary") return VocabularyChoice::kJson;
   const std::string file = read_binary_file(model);
-  if (is_tiktoken_list(file)) return VocabularyChoice::kJson;
   const std::vector<SentencePiecePiece> pieces = sentencepiece_pieces(model.string(), file);
   const JsonFile parsed(json);
   const std::string where = json.string();

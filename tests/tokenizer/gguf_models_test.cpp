@@ -51,6 +51,8 @@ TEST(GgufModel, GemmasScoresAndMergesAgree) {
   const nlohmann::json goldens = testing::read_json(testing::golden("tokenizer/llama3.json"));
   for (const auto& entry : goldens["encoded"]) {
     const std::string text = entry["text"];
+    // U+2581 is a space to SentencePiece, and a token of its own to tokenizer.json.
+    if (text.find("\u2581") != std::string::npos) continue;
     const Ids ids = json->encode_prompt(text, {.parse_special = true});
     EXPECT_EQ(stored->encode_prompt(text, {.parse_special = true}), ids) << printable(text, 100);
     EXPECT_EQ(stored->decode(ids), json->decode(ids)) << printable(text, 100);
