@@ -25,13 +25,11 @@ struct ActivationName {
   std::string_view name;
   Activation activation;
 };
-constexpr ActivationName kActivations[] = {{"silu", Activation::kSilu},
-                                           {"swish", Activation::kSilu},
-                                           {"gelu", Activation::kGelu},
-                                           {"gelu_new", Activation::kGeluTanh},
-                                           {"gelu_pytorch_tanh", Activation::kGeluTanh},
-                                           {"relu", Activation::kRelu},
-                                           {"relu2", Activation::kReluSquared}};
+constexpr ActivationName kActivations[] = {
+    {"silu", Activation::kSilu},         {"swish", Activation::kSilu},
+    {"gelu", Activation::kGelu},         {"gelu_pytorch_tanh", Activation::kGeluTanh},
+    {"gelu_new", Activation::kGeluTanh}, {"relu", Activation::kRelu},
+    {"relu2", Activation::kReluSquared}};
 
 std::string activation_name(Activation activation) {
   for (const ActivationName& known : kActivations) {
@@ -107,7 +105,9 @@ void read_common(const ConfigFields& fields, const SizeDefaults& defaults) {
     if (c.norm == NormKind::kRms) read_eps(fields, {"rms_norm_eps"}, defaults.eps);
   }
   c.tie_word_embeddings = fields.flag_or({"tie_word_embeddings"}, defaults.tied);
-  read_activation(fields, {"hidden_act", "activation_function"}, defaults.activation);
+  if (defaults.reads_activation) {
+    read_activation(fields, {"hidden_act", "activation_function"}, defaults.activation);
+  }
   check_heads(fields);
 }
 

@@ -46,6 +46,7 @@ struct SizeDefaults {
   double eps = 1e-6;
   bool tied = false;
   Activation activation = Activation::kSilu;
+  bool reads_activation = true;  // false: the family has another key for it
 };
 
 // Sizes, context, eps (rms_norm_eps), tied embeddings and activation (hidden_act), as most configs have them.

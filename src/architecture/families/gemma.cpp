@@ -44,7 +44,8 @@ void read_sandwich(const ConfigFields& fields) {
 }
 
 void read_gemma2(const ConfigFields& fields) {
-  read_gemma_common(fields, {.kv_heads = 4, .head_dim = 256, .context = 8192, .tied = true});
+  read_gemma_common(
+      fields, {.kv_heads = 4, .head_dim = 256, .context = 8192, .tied = true, .reads_activation = false});
   read_sandwich(fields);
   ModelConfig& c = fields.config();
   const auto softcap = [&](const char* key, double absent) {
@@ -58,7 +59,8 @@ void read_gemma2(const ConfigFields& fields) {
 }
 
 void read_gemma3(const ConfigFields& fields) {
-  read_gemma_common(fields, {.kv_heads = 4, .head_dim = 256, .context = 131072, .tied = true});
+  read_gemma_common(
+      fields, {.kv_heads = 4, .head_dim = 256, .context = 131072, .tied = true, .reads_activation = false});
   read_sandwich(fields);
   ModelConfig& c = fields.config();
   c.qk_norm = QkNorm::kHead;
