@@ -99,11 +99,7 @@ void read_common(const ConfigFields& fields, const SizeDefaults& defaults) {
   c.head_dim =
       fields.size_or({"head_dim"}, own_dim ? defaults.head_dim : c.hidden_size / c.num_attention_heads);
   c.max_position_embeddings = fields.size_or({"max_position_embeddings", "n_positions"}, defaults.context);
-  if (fields.any({"rms_norm_eps"}) ||
-      !fields.any({"layer_norm_eps", "layer_norm_epsilon", "norm_eps", "norm_epsilon"}) ||
-      c.norm == NormKind::kRms) {
-    if (c.norm == NormKind::kRms) read_eps(fields, {"rms_norm_eps"}, defaults.eps);
-  }
+  if (c.norm == NormKind::kRms) read_eps(fields, {"rms_norm_eps"}, defaults.eps);
   c.tie_word_embeddings = fields.flag_or({"tie_word_embeddings"}, defaults.tied);
   if (defaults.reads_activation) {
     read_activation(fields, {"hidden_act", "activation_function"}, defaults.activation);
@@ -142,6 +138,16 @@ LayerConfig& layer_of(ModelConfig& config, std::int64_t layer) {
 void set_windows(ModelConfig& config, std::optional<std::int64_t> window) {
   if (!window) return;
   for (std::int64_t l = 0; l < config.num_hidden_layers; ++l) layer_of(config, l).window = *window;
+}
+
+void turn_windowed_layers_locally(ModelConfig& config) {
+  for (LayerConfig& layer : config.layers) {
+    if (layer.window > 0) layer.rope = LayerConfig::Rope::kLocal;
+  }
+}
+
+void set_experts_on_all_layers(ModelConfig& config) {
+  for (std::int64_t l = 0; l < config.num_hidden_layers; ++l) layer_of(config, l).experts = true;
 }
 
 std::optional<std::int64_t> read_window(const ConfigFields& fields, std::optional<std::int64_t> absent) {

@@ -64,6 +64,10 @@ void read_layer_types(const ConfigFields& fields, std::optional<std::int64_t> wi
 void set_windows(ModelConfig& config, std::optional<std::int64_t> window);
 // sliding_window; `absent` where the key is absent, none where it is null.
 std::optional<std::int64_t> read_window(const ConfigFields& fields, std::optional<std::int64_t> absent);
+// Windowed layers turn by local_rope.
+void turn_windowed_layers_locally(ModelConfig& config);
+// Every layer has experts in place of its MLP.
+void set_experts_on_all_layers(ModelConfig& config);
 // layers[l], made where there are none yet.
 LayerConfig& layer_of(ModelConfig& config, std::int64_t layer);
 

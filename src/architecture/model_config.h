@@ -162,7 +162,8 @@ struct ModelConfig {
   std::int64_t context_length() const;
 };
 
-// Whether the layer loop is LLaMA's: what training and merging know how to do beyond is said where they are.
+// The first feature, in words, that LLaMA lacks and whose gradient training does not know; empty where there
+// is none.
 std::string unlike_llama(const ModelConfig& config);
 
 // Reads config.json's text; `where` names it in messages. InputError for a model_type that is not read (the

@@ -52,10 +52,6 @@ double original_length(const ConfigFields& top, const ConfigFields& fields) {
   return most;
 }
 
-double yarn_mscale(double factor, double mscale = 1) {
-  return factor <= 1 ? 1.0 : 0.1 * mscale * std::log(factor) + 1;
-}
-
 void read_yarn(const ConfigFields& fields, RopeScaling& s) {
   s.beta_fast = fields.positive_or({"beta_fast"}, 32);
   s.beta_slow = fields.positive_or({"beta_slow"}, 1);
@@ -66,9 +62,9 @@ void read_yarn(const ConfigFields& fields, RopeScaling& s) {
   if (given) {
     s.attention_factor = *given;
   } else if (mscale && all) {
-    s.attention_factor = yarn_mscale(s.factor, *mscale) / yarn_mscale(s.factor, *all);
+    s.attention_factor = yarn_attention_factor(s.factor, *mscale) / yarn_attention_factor(s.factor, *all);
   } else {
-    s.attention_factor = yarn_mscale(s.factor);
+    s.attention_factor = yarn_attention_factor(s.factor);
   }
 }
 
@@ -194,6 +190,10 @@ void check_known_keys(const ConfigFields& top, const ConfigFields& fields) {
 }
 
 }  // namespace
+
+double yarn_attention_factor(double factor, double mscale) {
+  return factor <= 1 ? 1.0 : 0.1 * mscale * std::log(factor) + 1;
+}
 
 void read_rope(const ConfigFields& top, const RopeDefaults& defaults) {
   ModelConfig& c = top.config();

@@ -15,6 +15,10 @@ struct RopeDefaults {
   bool partial = false;  // whether the family computes partial rotation at all
 };
 
+// What YaRN puts on cosines and sines for a factor, where the config does not say it (Peng et al. 2023,
+// section 3.4).
+double yarn_attention_factor(double factor, double mscale = 1);
+
 // Fills rope and rotary_dim; head_dim and max_position_embeddings must be known. A value that stands at two
 // places with a difference is taken as transformers does, with a warning.
 void read_rope(const ConfigFields& fields, const RopeDefaults& defaults);

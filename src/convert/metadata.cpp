@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "architecture/rope_settings.h"
 #include "base/error.h"
 
 namespace refocus {
@@ -39,9 +40,8 @@ void add_yarn(const ModelConfig& c, const std::string& architecture, const std::
               GgufMetadata& out) {
   const RopeScaling& s = c.rope.scaling;
   const RopeScaling usual;
-  const double attention = s.factor <= 1 ? 1.0 : 0.1 * std::log(s.factor) + 1;
-  if (std::abs(s.attention_factor - attention) > 1e-6 || !s.truncate || s.beta_fast != usual.beta_fast ||
-      s.beta_slow != usual.beta_slow) {
+  if (std::abs(s.attention_factor - yarn_attention_factor(s.factor)) > 1e-6 || !s.truncate ||
+      s.beta_fast != usual.beta_fast || s.beta_slow != usual.beta_slow) {
     throw input_error(
         where,
         "has YaRN scaling with settings of its own, which are not written to GGUF files; use the "

@@ -323,13 +323,10 @@ const Family& gguf_family(const GgufFile& file) {
                       fmt::join(read, ", "), printable(*architecture));
   }
   const MetadataKeys keys(file);
-  if (*architecture == "llama" && keys.count("expert_count")) return *find_family("mixtral");
-  if (*architecture != "llama" || !keys.count("expert_count")) {
-    const bool mixture = !family->names.router.empty();
-    if (!mixture && keys.count("expert_count")) {
-      keys.refuse("expert_count", "no experts", std::to_string(*keys.count("expert_count")));
-    }
-  }
+  const auto experts = keys.count("expert_count");
+  if (!experts) return *family;
+  if (*architecture == "llama") return *find_family("mixtral");
+  if (family->names.router.empty()) keys.refuse("expert_count", "no experts", std::to_string(*experts));
   return *family;
 }
 

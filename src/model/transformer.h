@@ -95,7 +95,9 @@ class Transformer {
   void feed_forward(const LayerWeights& weights, bool experts);
   void store_keys_and_values(std::span<const SequenceInput> sequences, std::int64_t layer);
   void turn_row(std::int64_t r, const LayerWeights& weights, LayerConfig::Rope rope);
-  void apply_norm(const Norm& norm, const float* x, std::int64_t size, float* y) const;
+  // `first`: of the norm's weights.
+  void apply_norm(const Norm& norm, const float* x, std::int64_t size, float* y,
+                  std::int64_t first = 0) const;
   // Products of the rows of x_, normalised where the norm is there.
   void normed_products(const Norm& norm, std::span<const Product> products);
   // x_ += residual_multiplier * norm(branch_), or of branch_ itself.

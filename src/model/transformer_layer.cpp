@@ -39,12 +39,13 @@ void clamp_values(float* x, std::int64_t size, float most) {
 
 }  // namespace
 
-void Transformer::apply_norm(const Norm& norm, const float* x, std::int64_t size, float* y) const {
+void Transformer::apply_norm(const Norm& norm, const float* x, std::int64_t size, float* y,
+                             std::int64_t first) const {
+  const float* weight = norm.weight.data() + first;
   if (config_.norm == NormKind::kRms) {
-    rms_norm(x, norm.weight.data(), size, config_.norm_eps, y);
+    rms_norm(x, weight, size, config_.norm_eps, y);
   } else {
-    layer_norm(x, norm.weight.data(), norm.bias.empty() ? nullptr : norm.bias.data(), size, config_.norm_eps,
-               y);
+    layer_norm(x, weight, norm.bias.empty() ? nullptr : norm.bias.data() + first, size, config_.norm_eps, y);
   }
 }
 
@@ -84,14 +85,8 @@ void Transformer::turn_row(std::int64_t r, const LayerWeights& w, LayerConfig::R
   }
   const auto norm_heads = [&](const Norm& norm, float* x, std::int64_t count) {
     const bool each = config_.qk_norm == QkNorm::kEachHead;
-    for (std::int64_t head = 0; head < count; ++head, x += dim) {
-      const float* weight = norm.weight.data() + (each ? head * dim : 0);
-      if (config_.norm == NormKind::kRms) {
-        rms_norm(x, weight, dim, config_.norm_eps, x);
-      } else {
-        layer_norm(x, weight, nullptr, dim, config_.norm_eps, x);
-      }
-    }
+    for (std::int64_t head = 0; head < count; ++head, x += dim)
+      apply_norm(norm, x, dim, x, each ? head * dim : 0);
   };
   const bool by_head = config_.qk_norm == QkNorm::kHead || config_.qk_norm == QkNorm::kEachHead;
   const auto norm_both = [&] {

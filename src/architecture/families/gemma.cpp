@@ -69,9 +69,7 @@ void read_gemma3(const ConfigFields& fields) {
   read_rope_by_kind(fields, 1e6, 1e4, "rope_local_base_freq");
   const std::int64_t pattern = fields.size_or({"sliding_window_pattern", "_sliding_window_pattern"}, 6);
   read_layer_types(fields, read_window(fields, 4096), [&](std::int64_t l) { return (l + 1) % pattern != 0; });
-  for (std::int64_t l = 0; l < c.num_hidden_layers; ++l) {
-    if (layer_of(c, l).window > 0) layer_of(c, l).rope = LayerConfig::Rope::kLocal;
-  }
+  turn_windowed_layers_locally(c);
 }
 
 constexpr TensorNames sandwich_names(std::string_view gguf) {

@@ -61,7 +61,7 @@ void read_gpt_oss(const ConfigFields& fields) {
   c.experts.scores = ExpertConfig::Scores::kSoftmaxTopK;
   c.experts.fused = true;
   c.bias.mlp = true;
-  for (std::int64_t l = 0; l < c.num_hidden_layers; ++l) layer_of(c, l).experts = true;
+  set_experts_on_all_layers(c);
 }
 
 const std::array<Family, 3> kGptFamilies = {{

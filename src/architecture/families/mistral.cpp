@@ -30,7 +30,7 @@ void read_mixtral(const ConfigFields& fields) {
   c.experts.per_token = fields.size_or({"num_experts_per_tok"}, 2);
   c.experts.intermediate_size = c.intermediate_size;
   c.experts.renormalise = true;
-  for (std::int64_t l = 0; l < c.num_hidden_layers; ++l) layer_of(c, l).experts = true;
+  set_experts_on_all_layers(c);
 }
 
 // GGUF files of the three are of the architecture llama.

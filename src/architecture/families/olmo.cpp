@@ -41,10 +41,7 @@ void read_olmo3(const ConfigFields& fields) {
   read_post_norms(fields);
   read_rope_by_kind(fields, 5e5, 5e5, nullptr);
   read_layer_types(fields, read_window(fields, 4096), [](std::int64_t l) { return (l + 1) % 4 != 0; });
-  ModelConfig& c = fields.config();
-  for (std::int64_t l = 0; l < c.num_hidden_layers; ++l) {
-    if (layer_of(c, l).window > 0) layer_of(c, l).rope = LayerConfig::Rope::kLocal;
-  }
+  turn_windowed_layers_locally(fields.config());
 }
 
 void read_olmoe(const ConfigFields& fields) {
@@ -58,7 +55,7 @@ void read_olmoe(const ConfigFields& fields) {
   c.experts.per_token = fields.size_or({"num_experts_per_tok"}, 8);
   c.experts.intermediate_size = c.intermediate_size;
   c.experts.renormalise = fields.flag_or({"norm_topk_prob"}, false);
-  for (std::int64_t l = 0; l < c.num_hidden_layers; ++l) layer_of(c, l).experts = true;
+  set_experts_on_all_layers(c);
 }
 
 constexpr TensorNames post_names(std::string_view gguf) {
