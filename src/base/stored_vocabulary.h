@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,10 +28,11 @@ struct StoredVocabulary {
   std::vector<float> scores;        // [tokens], or empty
   std::vector<std::int32_t> types;  // [tokens] of StoredTokenType, or empty: all normal
   std::vector<std::string> merges;  // "left right", of gpt2
-  std::optional<std::int32_t> bos_id, eos_id, eot_id, eom_id, unknown_id;
+  std::optional<std::int32_t> bos_id, eos_id, eot_id, eom_id, unknown_id, padding_id;
   std::optional<bool> add_bos, add_eos, add_space_prefix, remove_extra_whitespaces;
   std::string character_map;  // SentencePiece's precompiled normalization, or empty
-  std::string chat_template;  // Jinja, or empty
+  // Jinja, by name: "default" is tokenizer.chat_template, NAME tokenizer.chat_template.NAME.
+  std::map<std::string, std::string> chat_templates;
 };
 
 }  // namespace refocus

@@ -114,6 +114,7 @@ void add_vocabulary(const StoredVocabulary& v, GgufMetadata& out) {
   id("eot_token_id", v.eot_id);
   id("eom_token_id", v.eom_id);
   id("unknown_token_id", v.unknown_id);
+  id("padding_token_id", v.padding_id);
   const auto flag = [&](std::string_view key, const std::optional<bool>& value) {
     if (value) out.add_flag(fmt::format("tokenizer.ggml.{}", key), *value);
   };
@@ -122,7 +123,12 @@ void add_vocabulary(const StoredVocabulary& v, GgufMetadata& out) {
   flag("add_space_prefix", v.add_space_prefix);
   flag("remove_extra_whitespaces", v.remove_extra_whitespaces);
   if (!v.character_map.empty()) out.add_bytes("tokenizer.ggml.precompiled_charsmap", v.character_map);
-  if (!v.chat_template.empty()) out.add_text("tokenizer.chat_template", v.chat_template);
+  std::vector<std::string> names;
+  for (const auto& [name, source] : v.chat_templates) {
+    if (name != "default") names.push_back(name);
+    out.add_text(name == "default" ? "tokenizer.chat_template" : "tokenizer.chat_template." + name, source);
+  }
+  if (!names.empty()) out.add_texts("tokenizer.chat_templates", names);
 }
 
 // What GGUF has no key for, and its readers take from the family.

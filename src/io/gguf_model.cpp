@@ -66,12 +66,17 @@ std::optional<StoredVocabulary> vocabulary_of(const GgufFile& file) {
   out.eot_id = token_id(file, "tokenizer.ggml.eot_token_id");
   out.eom_id = token_id(file, "tokenizer.ggml.eom_token_id");
   out.unknown_id = token_id(file, "tokenizer.ggml.unknown_token_id");
+  out.padding_id = token_id(file, "tokenizer.ggml.padding_token_id");
   out.add_bos = file.flag("tokenizer.ggml.add_bos_token");
   out.add_eos = file.flag("tokenizer.ggml.add_eos_token");
   out.add_space_prefix = file.flag("tokenizer.ggml.add_space_prefix");
   out.remove_extra_whitespaces = file.flag("tokenizer.ggml.remove_extra_whitespaces");
   out.character_map = file.bytes("tokenizer.ggml.precompiled_charsmap").value_or("");
-  out.chat_template = file.text("tokenizer.chat_template").value_or("");
+  if (auto text = file.text("tokenizer.chat_template")) out.chat_templates["default"] = std::move(*text);
+  for (const std::string& name :
+       file.texts("tokenizer.chat_templates").value_or(std::vector<std::string>{})) {
+    if (auto text = file.text("tokenizer.chat_template." + name)) out.chat_templates[name] = std::move(*text);
+  }
   return out;
 }
 

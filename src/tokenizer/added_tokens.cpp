@@ -66,7 +66,8 @@ std::pair<int, std::size_t> AddedTokenMatcher::longest_match(std::string_view te
   return best;
 }
 
-std::vector<TextPart> AddedTokenMatcher::split(std::string_view text, bool parse_special) const {
+std::vector<TextPart> AddedTokenMatcher::split(std::string_view text,
+                                               const ReadsSpecial& reads_special) const {
   std::vector<TextPart> parts;
   std::size_t done = 0;  // end of the last part
   std::size_t at = 0;
@@ -82,7 +83,7 @@ std::vector<TextPart> AddedTokenMatcher::split(std::string_view text, bool parse
     const Pattern& pattern = patterns_[static_cast<std::size_t>(index)];
     std::size_t begin = at, end = at + length;
     at = end;  // a match that is then refused still uses up its text, as in Hugging Face tokenizers
-    if (pattern.special && !parse_special) continue;
+    if (pattern.special && !reads_special(begin, end)) continue;
     if (pattern.single_word &&
         (ends_with_word(text.substr(0, begin)) || starts_with_word(text.substr(end)))) {
       continue;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -51,9 +52,14 @@ class AddedTokenMatcher {
   // content matches nothing.
   void add(const AddedToken& token, std::string_view content);
 
-  // Cuts `text` (valid UTF-8) at the added tokens; special ones are plain text unless `parse_special`. The
-  // parts cover the text in order, except white space that a token strips; none is empty.
-  std::vector<TextPart> split(std::string_view text, bool parse_special) const;
+  // Cuts `text` (valid UTF-8) at the added tokens; special ones are plain text but where
+  // reads_special(begin, end) holds for the bytes of their content. The parts cover the text in order, except
+  // white space that a token strips; none is empty.
+  using ReadsSpecial = std::function<bool(std::size_t begin, std::size_t end)>;
+  std::vector<TextPart> split(std::string_view text, const ReadsSpecial& reads_special) const;
+  std::vector<TextPart> split(std::string_view text, bool parse_special) const {
+    return split(text, [parse_special](std::size_t, std::size_t) { return parse_special; });
+  }
 
  private:
   std::pair<int, std::size_t> longest_match(std::string_view text) const;

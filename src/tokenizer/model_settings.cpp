@@ -77,13 +77,51 @@ void read_named_token(const Section& file, const std::string& key, NamedToken& t
       value->is_object() ? Section(file.where(), *value).required_text("content") : file.text(key);
 }
 
+// The tokens that transformers' templates see under their names.
+constexpr const char* kSpecialNames[] = {"bos_token", "eos_token", "unk_token", "sep_token",
+                                         "pad_token", "cls_token", "mask_token"};
+
+void read_special_texts(const Section& file, ModelSettings& settings) {
+  read_named_token(file, "bos_token", settings.bos_token);
+  read_named_token(file, "eos_token", settings.eos_token);
+  for (const char* name : kSpecialNames) {
+    NamedToken token;
+    read_named_token(file, name, token);
+    if (token.content) settings.special_texts.try_emplace(name, *token.content);
+  }
+}
+
+// One text, or a list of {"name", "template"}.
+void read_chat_template(const Section& file, ModelSettings& settings) {
+  const Json* value = file.find("chat_template");
+  if (value == nullptr) return;
+  if (!value->is_array()) {
+    settings.chat_templates["default"] = *file.text("chat_template");
+    return;
+  }
+  for (const Json& one : *value) {
+    const Section named(file.where(), one);
+    settings.chat_templates[named.required_text("name")] = named.required_text("template");
+  }
+}
+
+// The files beside it, which count instead of what tokenizer_config.json says.
+void read_chat_template_files(const std::filesystem::path& directory, ModelSettings& settings) {
+  const std::vector<std::filesystem::path> files = chat_template_files(directory);
+  if (!files.empty()) settings.chat_templates.clear();
+  for (const auto& path : files) {
+    settings.chat_templates[path.filename() == kChatTemplateName ? "default" : path.stem().string()] =
+        read_text_file(path);
+  }
+}
+
 void read_tokenizer_config(const Section& file, ModelSettings& settings) {
   settings.tokenizer_class = file.text("tokenizer_class").value_or("");
   settings.add_bos_token = file.flag("add_bos_token");
   settings.add_eos_token = file.flag("add_eos_token");
   settings.legacy = file.flag("legacy").value_or(true);
-  read_named_token(file, "bos_token", settings.bos_token);
-  read_named_token(file, "eos_token", settings.eos_token);
+  read_special_texts(file, settings);
+  read_chat_template(file, settings);
   const Json* decoder = file.find("added_tokens_decoder");
   if (decoder == nullptr) return;
   const Section tokens(file.where(), *decoder);
@@ -100,11 +138,6 @@ void read_tokenizer_config(const Section& file, ModelSettings& settings) {
                                                      token.required_text("content"),
                                                      [&](const char* name) { return token.flag(name); }));
   }
-}
-
-void read_special_tokens_map(const Section& file, ModelSettings& settings) {
-  read_named_token(file, "bos_token", settings.bos_token);
-  read_named_token(file, "eos_token", settings.eos_token);
 }
 
 // added_tokens.json: {"content": id, ...}, which says nothing of flags.
@@ -146,7 +179,8 @@ void read_file(const std::filesystem::path& directory, std::string_view name,
 ModelSettings read_model_settings(const std::filesystem::path& model_directory) {
   ModelSettings settings;
   read_file(model_directory, kTokenizerConfigName, read_tokenizer_config, settings);
-  read_file(model_directory, kSpecialTokensName, read_special_tokens_map, settings);
+  read_file(model_directory, kSpecialTokensName, read_special_texts, settings);
+  read_chat_template_files(model_directory, settings);
   read_file(model_directory, kAddedTokensName, read_added_tokens_file, settings);
   read_file(model_directory, kGenerationConfigName, read_ids, settings);
   read_file(model_directory, kConfigName, read_ids, settings);

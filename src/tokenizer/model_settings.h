@@ -1,9 +1,11 @@
 // What the small JSON files beside a tokenizer say about it: tokenizer_config.json, special_tokens_map.json,
-// added_tokens.json, generation_config.json and config.json. Each may be absent.
+// added_tokens.json, generation_config.json and config.json; and the chat templates among and beside them.
+// Each may be absent.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,6 +29,11 @@ struct ModelSettings {
   std::vector<AddedToken> added_tokens;  // tokenizer_config.json's added_tokens_decoder, added_tokens.json
   std::optional<std::int32_t> bos_id;    // generation_config.json, else config.json
   std::vector<std::int32_t> eos_ids;     // generation_config.json, else config.json; empty: not said
+  // By name, "default" the usual one: chat_template.jinja and additional_chat_templates/NAME.jinja, else
+  // tokenizer_config.json's "chat_template", as transformers reads them.
+  std::map<std::string, std::string> chat_templates;
+  // What a chat template may call by name: "bos_token" -> "<s>", of those that are set.
+  std::map<std::string, std::string> special_texts;
 };
 
 // InputError where a file is there and is malformed.

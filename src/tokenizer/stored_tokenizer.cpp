@@ -95,6 +95,16 @@ ModelSettings settings_of(const StoredVocabulary& stored, const std::vector<Stor
   settings.bos_id = stored.bos_id;
   settings.add_bos_token = stored.add_bos.value_or(add_bos && stored.bos_id.has_value());
   settings.add_eos_token = stored.add_eos.value_or(false);
+  settings.chat_templates = stored.chat_templates;
+  const std::pair<const char*, std::optional<std::int32_t>> named[] = {{"bos_token", stored.bos_id},
+                                                                       {"eos_token", stored.eos_id},
+                                                                       {"unk_token", stored.unknown_id},
+                                                                       {"pad_token", stored.padding_id}};
+  for (const auto& [name, id] : named) {
+    if (id && *id >= 0 && static_cast<std::size_t>(*id) < stored.tokens.size()) {
+      settings.special_texts[name] = stored.tokens[static_cast<std::size_t>(*id)];
+    }
+  }
   for (const auto& id : {stored.eos_id, stored.eot_id, stored.eom_id}) {
     if (id && std::find(settings.eos_ids.begin(), settings.eos_ids.end(), *id) == settings.eos_ids.end()) {
       settings.eos_ids.push_back(*id);

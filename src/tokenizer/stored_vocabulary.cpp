@@ -1,10 +1,7 @@
 // A model directory's tokenizer as a StoredVocabulary: what its two kinds have in common.
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "base/json_reader.h"
-#include "base/text_file.h"
 #include "tokenizer/json.h"
 #include "tokenizer/stored_tokenizer.h"
 #include "tokenizer/tokenizer_files.h"
@@ -12,15 +9,6 @@
 namespace refocus {
 
 namespace {
-
-// The chat template of tokenizer_config.json, where it is one text.
-std::string chat_template(const std::filesystem::path& model_directory) {
-  const std::filesystem::path path = model_directory / kTokenizerConfigName;
-  if (!std::filesystem::exists(path)) return "";
-  const auto json = parse_json_object(read_text_file(path), {path.string(), "download it again"});
-  const auto found = json.find("chat_template");
-  return found != json.end() && found->is_string() ? found->get<std::string>() : "";
-}
 
 // What a prompt begins and ends with, which the file can express as a BOS and an EOS only.
 void take_frame(const Tokenizer& tokenizer, const std::string& where, StoredVocabulary& out) {
@@ -93,7 +81,11 @@ StoredVocabulary stored_vocabulary(const std::filesystem::path& model_directory,
   if (ends.size() > 1) out.eot_id = ends[1];
   if (ends.size() > 2) out.eom_id = ends[2];
   take_frame(*tokenizer, model_directory.string(), out);
-  out.chat_template = chat_template(model_directory);
+  out.chat_templates = tokenizer->chat_templates();
+  if (const auto padding = tokenizer->special_texts().find("pad_token");
+      padding != tokenizer->special_texts().end()) {
+    out.padding_id = tokenizer->find(padding->second);
+  }
   return out;
 }
 

@@ -1,7 +1,10 @@
 #include "tokenizer/tokenizer.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "tokenizer/streaming_decoder.h"
+#include "tokenizer/text_alignment.h"
 #include "tokenizer/tokenizer_files.h"
 #include "tokenizer/tokenizer_kind.h"
 #include "tokenizer/vocabulary_choice.h"
@@ -11,7 +14,44 @@ namespace {
 
 constexpr std::size_t kMaxText = std::size_t{1} << 30;  // keeps positions within 32 bits
 
+// The parts of `ranges` that lie in [begin, end), counted from `begin`.
+std::vector<ByteRange> ranges_within(const std::vector<ByteRange>& ranges, std::size_t begin,
+                                     std::size_t end) {
+  std::vector<ByteRange> out;
+  for (const ByteRange& range : ranges) {
+    const std::size_t from = std::max(range.begin, begin), to = std::min(range.end, end);
+    if (from < to) out.push_back({from - begin, to - begin});
+  }
+  return out;
+}
+
 }  // namespace
+
+bool reads_special(const EncodeOptions& options, std::size_t begin, std::size_t end) {
+  if (!options.parse_special || !options.special_in) return options.parse_special;
+  return std::any_of(options.special_in->begin(), options.special_in->end(),
+                     [&](const ByteRange& range) { return range.begin <= begin && end <= range.end; });
+}
+
+template <class Stretch>
+void Tokenizer::encode_parts(std::string_view text, EncodeOptions options, const Stretch& stretch) const {
+  const auto special = [&](std::size_t begin, std::size_t end) { return reads_special(options, begin, end); };
+  for (const TextPart& part : added_.split(text, special)) {
+    if (part.id >= 0) {
+      stretch(part, {part.id});
+      continue;
+    }
+    EncodeOptions own = options;
+    std::vector<ByteRange> ranges;
+    if (options.special_in) {
+      ranges = ranges_within(*options.special_in, part.begin, part.end);
+      own.special_in = &ranges;
+    }
+    std::vector<std::int32_t> ids;
+    encode_stretch(text.substr(part.begin, part.end - part.begin), part.begin == 0, own, ids);
+    stretch(part, ids);
+  }
+}
 
 std::vector<std::int32_t> Tokenizer::encode(std::string_view text, EncodeOptions options) const {
   if (text.size() > kMaxText) {
@@ -23,14 +63,34 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view text, EncodeOptions
     text = repaired;
   }
   std::vector<std::int32_t> ids;
-  for (const TextPart& part : added_.split(text, options.parse_special)) {
-    if (part.id >= 0) {
-      ids.push_back(part.id);
-    } else {
-      encode_stretch(text.substr(part.begin, part.end - part.begin), part.begin == 0, options, ids);
-    }
-  }
+  encode_parts(text, options, [&](const TextPart&, const std::vector<std::int32_t>& part_ids) {
+    ids.insert(ids.end(), part_ids.begin(), part_ids.end());
+  });
   return ids;
+}
+
+std::vector<TokenSpan> Tokenizer::encode_spans(std::string_view text, EncodeOptions options) const {
+  REFOCUS_CHECK(is_valid_utf8(text));
+  std::vector<TokenSpan> out;
+  encode_parts(text, options, [&](const TextPart& part, const std::vector<std::int32_t>& ids) {
+    if (part.id >= 0) {
+      out.push_back({part.id, {part.begin, part.end}});
+      return;
+    }
+    std::string made;
+    std::vector<std::size_t> ends;
+    for (const std::int32_t id : ids) {
+      made += table_.at(id).bytes;
+      ends.push_back(made.size());
+    }
+    const std::vector<std::size_t> from = align_text(text.substr(part.begin, part.end - part.begin), made);
+    std::size_t begin = 0;
+    for (std::size_t k = 0; k < ids.size(); ++k) {
+      out.push_back({ids[k], {part.begin + from[begin], part.begin + from[ends[k]]}});
+      begin = ends[k];
+    }
+  });
+  return out;
 }
 
 std::vector<std::int32_t> Tokenizer::encode_prompt(std::string_view text, EncodeOptions options) const {
@@ -84,6 +144,8 @@ void Tokenizer::apply_settings(const std::string& where, const ModelSettings& se
     token.special = true;
     add_token(where, token);
   }
+  chat_templates_ = settings.chat_templates;
+  special_texts_ = settings.special_texts;
   bos_id_ = settings.bos_token.mentioned ? named_token(settings.bos_token)
             : settings.bos_id            ? settings.bos_id
                                          : bos;

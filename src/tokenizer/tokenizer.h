@@ -2,7 +2,7 @@
 //
 // Two kinds are read: SentencePiece models (tokenizer.model: Llama-2) and Hugging Face's tokenizer.json with
 // a BPE model, be it with byte fallback (Llama-2, Gemma) or byte-level (Llama-3, Qwen, GPT-2), or a unigram
-// model. Not here: chat templates.
+// model. Chat templates are kept as they are; src/prompt applies them.
 //
 // What encoding does with unusual text, the same for both kinds:
 //   empty text          no ids (encode_prompt still adds the BOS)
@@ -24,6 +24,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -40,11 +41,30 @@
 
 namespace refocus {
 
+// Bytes [begin, end) of a text.
+struct ByteRange {
+  std::size_t begin = 0, end = 0;
+};
+
 struct EncodeOptions {
   // Whether "<s>" in the text is the control token. Then each stretch between special tokens is encoded on
   // its own, as in Hugging Face tokenizers.
   bool parse_special = false;
+  // With parse_special: the parts of the text in which special tokens are read, rising and apart; one that
+  // does not lie whole in one of them is plain text. Null: the whole text.
+  const std::vector<ByteRange>* special_in = nullptr;
 };
+
+// A token and the bytes of the text that it was made of. They are exact where the tokenizer leaves the text
+// as it is; a token of characters that its normalizer changed has those that they were made of, as far as the
+// unchanged ones around them tell (text_alignment.h). A token of one byte of a character has that byte.
+struct TokenSpan {
+  std::int32_t id = 0;
+  ByteRange bytes;
+};
+
+// Whether special tokens are read from bytes [begin, end) of the text that `options` are for.
+bool reads_special(const EncodeOptions& options, std::size_t begin, std::size_t end);
 
 struct DecodeOptions {
   bool skip_special =
@@ -72,6 +92,12 @@ class Tokenizer {
   // prompt: as tokenizer_config.json's add_bos_token and add_eos_token say, else tokenizer.json's
   // post-processor; a tokenizer.model without either adds the BOS.
   std::vector<std::int32_t> encode_prompt(std::string_view text, EncodeOptions options = {}) const;
+  // The tokens of encode() and where they come from. `text` must be valid UTF-8.
+  std::vector<TokenSpan> encode_spans(std::string_view text, EncodeOptions options = {}) const;
+  // The ids that encode_prompt() puts before a text, mostly none or the BOS.
+  const std::vector<std::int32_t>& prompt_prefix() const { return frame_.prefix; }
+  // And those that it puts after it, mostly none.
+  const std::vector<std::int32_t>& prompt_suffix() const { return frame_.suffix; }
 
   // The text of `ids`: valid UTF-8; bytes that form no character become U+FFFD (SentencePiece: one for each
   // such byte; byte fallback of a tokenizer.json: one for each byte of a run that is no text as a whole;
@@ -101,6 +127,10 @@ class Tokenizer {
   std::optional<std::int32_t> bos_id() const { return bos_id_; }
   // Every id that ends a text: generation_config.json's, else config.json's, else the tokenizer's own.
   const std::vector<std::int32_t>& eos_ids() const { return eos_ids_; }
+  // The model's chat templates by name ("default" the usual one), in Jinja; mostly none or one.
+  const std::map<std::string, std::string>& chat_templates() const { return chat_templates_; }
+  // What those may call by name: "bos_token" -> "<s>".
+  const std::map<std::string, std::string>& special_texts() const { return special_texts_; }
   // What a user should know of how the files were read, each in one line; mostly none.
   const std::vector<std::string>& warnings() const { return warnings_; }
   void add_warning(std::string warning) { warnings_.push_back(std::move(warning)); }
@@ -109,7 +139,7 @@ class Tokenizer {
   Tokenizer() = default;
 
   // Appends the ids of one stretch of text between added tokens: valid UTF-8, not empty. `first`: whether it
-  // stands at the start of the input.
+  // stands at the start of the input. The ranges of `options` are those of the stretch.
   virtual void encode_stretch(std::string_view text, bool first, EncodeOptions options,
                               std::vector<std::int32_t>& ids) const = 0;
 
@@ -140,11 +170,15 @@ class Tokenizer {
 
  private:
   friend class StreamingDecoder;
+  // stretch(part, ids) for each part of the text between added tokens, and for each of these.
+  template <class Stretch>
+  void encode_parts(std::string_view text, EncodeOptions options, const Stretch& stretch) const;
   std::optional<std::int32_t> named_token(const NamedToken& token) const;
 
   std::optional<std::int32_t> bos_id_;
   std::vector<std::int32_t> eos_ids_;
   std::vector<std::string> warnings_;
+  std::map<std::string, std::string> chat_templates_, special_texts_;
 };
 
 // The tokenizer of a Hugging Face model directory: tokenizer.model where present, else tokenizer.json, with

@@ -22,6 +22,13 @@ inline constexpr std::string_view kAddedTokensName = "added_tokens.json";
 inline constexpr std::string_view kGenerationConfigName = "generation_config.json";
 inline constexpr std::string_view kConfigName = "config.json";
 
+// Chat templates in files of their own, as transformers writes them.
+inline constexpr std::string_view kChatTemplateName = "chat_template.jinja";
+inline constexpr std::string_view kChatTemplateFolder = "additional_chat_templates";
+
+// Those that there are: kChatTemplateName, and *.jinja of the folder in the order of their names.
+std::vector<std::filesystem::path> chat_template_files(const std::filesystem::path& model_directory);
+
 // The file of the vocabulary that load_tokenizer uses: the one that is there; of both tokenizer.json, unless
 // tokenizer.model says the same (vocabulary_choice.h), which is then used. Nothing where neither is there.
 std::optional<std::string_view> vocabulary_name(const std::filesystem::path& model_directory);

@@ -225,7 +225,7 @@ TEST(GgufModel, VocabularyFromMetadata) {
   EXPECT_EQ(v.eos_id, std::nullopt);  // how some files write "none"
   EXPECT_EQ(v.add_bos, false);
   EXPECT_EQ(v.add_eos, std::nullopt);
-  EXPECT_EQ(v.chat_template, "{{x}}");
+  EXPECT_THAT(v.chat_templates, ::testing::ElementsAre(::testing::Pair("default", "{{x}}")));
   EXPECT_EQ(nlohmann::json::parse(checkpoint.config_json)["bos_token_id"], 1);
   const GgufOnDisk without(small_gguf_model());
   EXPECT_FALSE(read_gguf(without.path).vocabulary);

@@ -111,7 +111,7 @@ TEST(StoredTokenizer, AddedTokensAndPadding) {
   const auto original = load_sentencepiece_tokenizer(dir.path());
   const StoredVocabulary stored = stored_vocabulary(dir.path(), 290);
   ASSERT_EQ(stored.tokens.size(), 290u);
-  EXPECT_EQ(stored.chat_template, "{{ messages }}");
+  EXPECT_THAT(stored.chat_templates, ElementsAre(::testing::Pair("default", "{{ messages }}")));
   EXPECT_EQ(stored.tokens[280], "<tool>");
   EXPECT_EQ(stored.types[280], 4);
   EXPECT_EQ(stored.types[281], 3);
