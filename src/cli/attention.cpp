@@ -164,7 +164,7 @@ std::vector<std::vector<std::int32_t>> task_prompts(const AttentionOptions& opti
   const std::int64_t context = options.model.context_for(model.config);
   std::vector<std::vector<std::int32_t>> prompts;
   for (const Item& item : task.items) {
-    prompts.push_back(tokenizer.encode_prompt(make_prompt(parts, item)));
+    prompts.push_back(encode_prompt(tokenizer, make_prompt(parts, item)).tokens);
     if (std::ssize(prompts.back()) > context || prompts.back().empty()) {
       throw input_error("attention",
                         "expected prompts of 1 to {} tokens (the context), got {} ({} item {}); choose other "

@@ -35,6 +35,7 @@ struct EvalOptions {
   std::string data, profile, rules, run_directory;
   bool cot = false, direct = false, loglikelihood = false;
   int limit = 0, shots = 0;
+  std::string seam = "difference";
   std::int64_t batch = 16, max_new_tokens = 2048;
 };
 
@@ -75,6 +76,7 @@ EvalSettings settings_of(const EvalOptions& options, AskedInterventions& interve
     if (options.limit > 0) limit_items(task, options.limit);
   }
   add_examples(options, settings);
+  settings.seam = parse_seam(options.seam);
   settings.max_new_tokens = options.max_new_tokens;
   settings.batch = options.batch;
   settings.run_directory = options.run_directory;
@@ -164,6 +166,13 @@ Action add_eval(CLI::App& command) {
                   "Worked examples before each question of mmlu, from its dev split (default: 0)")
       ->needs(loglikelihood)
       ->check(whole_number(0, 1 << 20));
+  command
+      .add_option("--seam", options->seam,
+                  "Where an option's tokens begin: difference (with the first that the question alone does "
+                  "not have), or lm-eval (after as many as the question alone has)")
+      ->needs(loglikelihood)
+      ->capture_default_str()
+      ->check(CLI::IsMember({"difference", "lm-eval"}));
   add_interventions(command, options->interventions);
   command
       .add_option(

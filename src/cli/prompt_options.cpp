@@ -2,23 +2,47 @@
 
 #include <charconv>
 
+#include <iostream>
+#include <iterator>
+
 #include "base/error.h"
+#include "base/text_file.h"
 
 namespace refocus::cli {
 
-CLI::Option_group* PromptOptions::add(CLI::App& command) {
+CLI::Option_group* PromptOptions::add_text(CLI::App& command) {
   auto* group = command.add_option_group("prompt", "The prompt: exactly one of");
   text_option =
-      group->add_option("-p,--prompt", text, "Text, encoded with the model's BOS")->type_name("TEXT");
-  ids_option =
-      group->add_option("--tokens", ids, "Token ids, used as given, without a BOS")->type_name("1,2,3");
+      group
+          ->add_option("-p,--prompt", text,
+                       "Text, encoded with the model's BOS; special tokens such as <|im_end|> are read")
+          ->type_name("TEXT");
+  file_option = group->add_option("-f,--file", file, "The same from a file, or - for standard input")
+                    ->type_name("FILE");
   group->require_option(1);
+  command.add_flag("--no-special", plain, "Special tokens in the text are text");
   return group;
 }
 
+CLI::Option_group* PromptOptions::add(CLI::App& command) {
+  CLI::Option_group* group = add_text(command);
+  ids_option =
+      group->add_option("--tokens", ids, "Token ids, used as given, without a BOS")->type_name("1,2,3");
+  return group;
+}
+
+Prompt PromptOptions::prompt() const {
+  std::string all = text;
+  if (file_option->count() > 0) {
+    all = file == "-" ? std::string(std::istreambuf_iterator<char>(std::cin), {}) : read_text_file(file);
+  }
+  return {plain ? data_piece(std::move(all)) : template_piece(std::move(all))};
+}
+
 std::vector<std::int32_t> PromptOptions::tokens(const OpenModel& model) const {
-  if (text_option->count() > 0)
-    return model.need_tokenizer("give token ids with --tokens").encode_prompt(text);
+  if (is_text()) {
+    return encode_prompt(model.need_tokenizer("give token ids with --tokens"), prompt()).tokens;
+  }
   std::vector<std::int32_t> out;
   const char* at = ids.data();
   const char* end = at + ids.size();

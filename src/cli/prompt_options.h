@@ -1,4 +1,4 @@
-// A prompt as text (-p) or as token ids (--tokens).
+// A prompt as text (-p), from a file (-f) or as token ids (--tokens).
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -7,16 +7,25 @@
 #include <vector>
 
 #include "cli/model_options.h"
+#include "prompt/prompt.h"
 
 namespace refocus::cli {
 
 struct PromptOptions {
-  std::string text, ids;
+  std::string text, file, ids;
+  bool plain = false;  // special tokens in the text are text
   CLI::Option* text_option = nullptr;
+  CLI::Option* file_option = nullptr;
   CLI::Option* ids_option = nullptr;
 
   // Returns the group of which exactly one must be given, so that a command can add other choices to it.
   CLI::Option_group* add(CLI::App& command);
+  // -p, -f and --no-special alone.
+  CLI::Option_group* add_text(CLI::App& command);
+  bool is_text() const { return text_option->count() > 0 || file_option->count() > 0; }
+  // The text as one piece: a template's, since the user wrote the whole prompt, or data with --no-special.
+  // InputError where the file cannot be read.
+  Prompt prompt() const;
   // The prompt's ids: the text's with the BOS that the model's tokenizer adds, or --tokens as given.
   std::vector<std::int32_t> tokens(const OpenModel& model) const;
 };

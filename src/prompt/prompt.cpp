@@ -97,6 +97,23 @@ std::string text_of(const Prompt& prompt) {
   return out;
 }
 
+std::vector<std::string> texts_of(std::span<const Prompt> prompts) {
+  std::vector<std::string> out;
+  for (const Prompt& prompt : prompts) out.push_back(text_of(prompt));
+  return out;
+}
+
+std::pair<Prompt, Prompt> split(const Prompt& prompt, std::size_t bytes) {
+  std::pair<Prompt, Prompt> out;
+  for (const PromptPiece& piece : prompt) {
+    const std::size_t before = std::min(bytes, piece.text.size());
+    append(out.first, {piece.text.substr(0, before), piece.is_template, piece.origin});
+    append(out.second, {piece.text.substr(before), piece.is_template, piece.origin});
+    bytes -= before;
+  }
+  return out;
+}
+
 EncodedPrompt encode_prompt(const Tokenizer& tokenizer, const Prompt& prompt, PromptEnds ends) {
   const JoinedPieces joined(prompt);
   const EncodeOptions options{.parse_special = !joined.of_templates.empty(),

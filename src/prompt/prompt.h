@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "tokenizer/tokenizer.h"
@@ -47,6 +48,11 @@ void append(Prompt& prompt, std::span<const PromptPiece> pieces);
 
 // The text of all pieces.
 std::string text_of(const Prompt& prompt);
+
+std::vector<std::string> texts_of(std::span<const Prompt> prompts);
+
+// The first so many bytes, and the rest. A piece that is cut is in both.
+std::pair<Prompt, Prompt> split(const Prompt& prompt, std::size_t bytes);
 
 // What stands around the prompt's own tokens.
 enum class PromptEnds {

@@ -58,7 +58,7 @@ Answer judge_likelihoods(const Task& task, const Item& item, Response response) 
   answer.item = &item;
   const std::string where = fmt::format("answer to {} item {}", printable(item.subject), item.index);
   Likelihoods found{parse_likelihoods(response.text, item.choices.size(), where),
-                    likelihood_continuations(kind, item), std::nullopt};
+                    texts_of(likelihood_continuations(kind, item)), std::nullopt};
   answer.extraction = {chosen_letter(found.options), kLikelihoodRule, 0, 0};
   if (item.label) answer.correct = answer.extraction.letter == item.label;
   if (item.label && is_length_normalised(kind)) {

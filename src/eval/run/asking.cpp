@@ -134,8 +134,8 @@ void score_options(const EvalModel& model, const EvalSettings& settings, const P
     if (next == jobs.size()) return std::nullopt;
     const Job& job = jobs[next];
     const Question& question = *job.question;
-    return LikelihoodRequest{next++, question.tokens, question.options, question.shared_prefix,
-                             job.arm->intervention};
+    return LikelihoodRequest{next++,         question.tokens,        question.options,
+                             question.leads, question.shared_prefix, job.arm->intervention};
   };
   scorer.run(source, [&](LikelihoodResult&& result) {
     Response response;
@@ -151,7 +151,7 @@ void complete(const Job& job, Response& response) {
   response.arm = job.arm->name;
   response.subject = question.item->subject;
   response.index = question.item->index;
-  response.prompt = question.prompt;
+  response.prompt = question.prompt();
   response.prompt_tokens = static_cast<std::int64_t>(question.tokens.size());
 }
 
@@ -187,9 +187,10 @@ class Conversation {
       if (t < turns) answers.push_back(texts_.at({job.arm->name, one->subject, one->index}));
     }
     Question later = *job.question;
-    later.prompt = transcript_prompt(*later.task, later.instruction, items, answers);
-    later.tokens = model.tokenizer.encode_prompt(later.prompt);
-    later.shared_prefix = common_prefix(model.tokenizer.encode_prompt(later.instruction), later.tokens);
+    later.pieces = transcript_prompt(*later.task, later.instruction, items, answers);
+    later.tokens = encode_prompt(model.tokenizer, later.pieces).tokens;
+    later.shared_prefix = common_prefix(
+        encode_prompt(model.tokenizer, {template_piece(later.instruction)}).tokens, later.tokens);
     job.later = std::move(later);
   }
 

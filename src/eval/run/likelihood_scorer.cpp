@@ -50,6 +50,16 @@ struct LikelihoodScorer::Member {
     for (std::size_t o = 0; o < request.options.size(); ++o) out = std::max(out, length_with(o));
     return out;
   }
+  OptionLikelihood likelihood_of(std::size_t option) const {
+    OptionLikelihood out{0, true};
+    const std::int64_t lead = request.leads.empty() ? 0 : request.leads[option];
+    for (std::size_t t = size_of(lead); t <= others[option].size(); ++t) {
+      const TokenScore& score = t == 0 ? firsts[option] : others[option][t - 1];
+      out.loglikelihood += score.log_probability;
+      out.is_greedy = out.is_greedy && score.top;
+    }
+    return out;
+  }
   // Blocks of the longest continuation beside the context's full ones.
   std::int64_t fork_blocks() const {
     return longest() == context_size() ? 0 : blocks_for(longest()) - context_size() / kKeyBlock;
@@ -139,8 +149,11 @@ bool LikelihoodScorer::admit(const Source& source) {
   } else if (!member->alone) {
     REFOCUS_CHECK(member->cache.reserve(member->context_size()));
   }
+  const std::vector<std::int64_t>& leads = member->request.leads;
+  REFOCUS_CHECK(leads.empty() || leads.size() == member->request.options.size());
   for (const auto& option : member->request.options) {
-    REFOCUS_CHECK(!option.empty());
+    const std::size_t o = member->first_tokens.size();
+    REFOCUS_CHECK(std::ssize(option) > (leads.empty() ? 0 : leads[o]));
     member->first_tokens.push_back(option.front());
     member->others.emplace_back(option.size() - 1);
   }
@@ -304,12 +317,7 @@ void LikelihoodScorer::run(const Source& source, const OnDone& on_done) {
     for (const auto& member : group_) {
       LikelihoodResult result{member->request.id, {}};
       for (std::size_t o = 0; o < member->firsts.size(); ++o) {
-        OptionLikelihood option{member->firsts[o].log_probability, member->firsts[o].top};
-        for (const TokenScore& score : member->others[o]) {
-          option.loglikelihood += score.log_probability;
-          option.is_greedy = option.is_greedy && score.top;
-        }
-        result.options.push_back(option);
+        result.options.push_back(member->likelihood_of(o));
       }
       interventions_.give_back(member->intervention_name, std::move(member->intervention));
       on_done(std::move(result));

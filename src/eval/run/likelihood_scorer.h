@@ -26,6 +26,8 @@ struct LikelihoodRequest {
   std::uint64_t id = 0;                            // the caller's
   std::vector<std::int32_t> context;               // at least one token; all tokens within the vocabulary
   std::vector<std::vector<std::int32_t>> options;  // at least one, each of at least one token
+  // Of each option, tokens at its beginning that are not scored, fewer than it has. Empty: none of any.
+  std::vector<std::int64_t> leads;
   std::int64_t shared_prefix = 0;  // tokens at the beginning that other requests are expected to have too
   InterventionSpec intervention;
 };

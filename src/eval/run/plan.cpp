@@ -30,18 +30,19 @@ void plan_generation(const EvalModel& model, const EvalSettings& settings, const
                      std::vector<Question>& questions) {
   const TaskKind& own = kind_of(task);
   const PromptParts parts = prompt_parts(settings.profile, task, kind);
-  const std::vector<std::int32_t> prefix = model.tokenizer.encode_prompt(parts.instruction);
+  const std::vector<std::int32_t> prefix =
+      encode_prompt(model.tokenizer, {template_piece(parts.instruction)}).tokens;
   for (const Item& item : task.items) {
-    Question question{&item, &own, kind, "", {}, 0, {}, parts.instruction};
+    Question question{&item, &own, kind, {}, {}, 0, {}, {}, parts.instruction};
     if (item.turn > 0) {
       questions.push_back(std::move(question));
       continue;
     }
     const Item* turns[] = {&item};
-    question.prompt = own.type == AnswerType::kTranscript
+    question.pieces = own.type == AnswerType::kTranscript
                           ? transcript_prompt(own, parts.instruction, turns, {})
                           : make_prompt(parts, item);
-    question.tokens = model.tokenizer.encode_prompt(question.prompt);
+    question.tokens = encode_prompt(model.tokenizer, question.pieces).tokens;
     if (question.tokens.empty()) {
       throw input_error(
           "eval", "expected prompts of at least one token, got an empty one ({} item {}); check --profile",
@@ -52,29 +53,32 @@ void plan_generation(const EvalModel& model, const EvalSettings& settings, const
   }
 }
 
-void plan_likelihoods(const EvalModel& model, const EvalSettings& settings, const Task& task,
-                      std::vector<Question>& questions) {
+void plan_likelihoods(const EvalModel& model, const EvalSettings& settings, const Task& task, Plan& plan) {
   const TaskKind& wording = kind_of(task);
-  std::string subject, text;
+  std::string subject;
+  Prompt beginning;
   std::vector<std::int32_t> prefix;
   for (const Item& item : task.items) {
     if (item.subject != subject) {
       subject = item.subject;
       const auto examples = settings.examples.find(subject);
-      text = likelihood_prefix(
+      beginning = likelihood_prefix(
           wording, subject,
           examples == settings.examples.end() ? std::span<const Item>() : std::span(examples->second));
-      prefix = model.tokenizer.encode_prompt(text);
+      prefix = encode_prompt(model.tokenizer, beginning).tokens;
     }
-    Question question{
-        &item, &wording, PromptKind::kLoglikelihood, text + likelihood_context(wording, item), {}, 0, {}, ""};
+    Question question{&item, &wording, PromptKind::kLoglikelihood, beginning, {}, 0, {}, {}, ""};
+    append(question.pieces, likelihood_context(wording, item));
     const std::string where = fmt::format("{} item {}", printable(subject), item.index);
-    EncodedOptions encoded =
-        encode_options(model.tokenizer, question.prompt, likelihood_continuations(wording, item), where);
+    EncodedOptions encoded = encode_options(model.tokenizer, question.pieces,
+                                            likelihood_continuations(wording, item), settings.seam, where);
     question.tokens = std::move(encoded.context);
     question.options = std::move(encoded.options);
+    question.leads = std::move(encoded.leads);
+    plan.options += std::ssize(question.options);
+    plan.over_seam += encoded.over_seam;
     question.shared_prefix = common_prefix(prefix, question.tokens);
-    questions.push_back(std::move(question));
+    plan.questions.push_back(std::move(question));
   }
 }
 
@@ -125,7 +129,7 @@ Plan make_plan(const EvalModel& model, const EvalSettings& settings) {
   for (const Task& task : settings.tasks) {
     for (const PromptKind kind : settings.prompts) {
       if (kind == PromptKind::kLoglikelihood) {
-        plan_likelihoods(model, settings, task, plan.questions);
+        plan_likelihoods(model, settings, task, plan);
       } else {
         plan_generation(model, settings, task, kind, plan.questions);
       }

@@ -14,11 +14,14 @@ struct Question {
   const Item* item;
   const TaskKind* task;
   PromptKind kind;
-  std::string prompt;  // empty, as are its tokens, for a transcript's later turns: answers go before it
+  Prompt pieces;  // empty, as are its tokens, for a transcript's later turns: answers go before it
   std::vector<std::int32_t> tokens;
   std::int64_t shared_prefix;                      // tokens that are the instruction's
   std::vector<std::vector<std::int32_t>> options;  // log-likelihood mode: each option's tokens
+  std::vector<std::int64_t> leads;                 // as LikelihoodRequest has them
   std::string instruction;                         // a transcript's
+
+  std::string prompt() const { return text_of(pieces); }
 
   // Tokens of the longest sequence that asking it needs, beside those generated.
   std::int64_t length() const;
@@ -35,6 +38,8 @@ struct Plan {
   std::vector<Question> questions;
   std::int64_t context = 0;
   std::int64_t longest = 0;  // length() of the longest question
+  // Log-likelihood mode: options, and those of them with a token that holds the end of the question too.
+  std::int64_t options = 0, over_seam = 0;
 };
 
 // How many tokens both begin with.

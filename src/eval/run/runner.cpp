@@ -58,6 +58,7 @@ RunSettings run_settings(const EvalModel& model, const EvalSettings& settings, c
   RunSettings out;
   out.identity = run_identity(model, settings, plan);
   out.details = {{"version", settings.version}, {"model_path", model.path}};
+  if (is_scored(settings)) out.details["seam"] = {{"options", plan.options}, {"over_seam", plan.over_seam}};
   if (!is_scored(settings)) {
     out.details["profile"] = settings.profile.name;
     out.details["extraction"] = rules_name(settings.rules);
@@ -79,6 +80,14 @@ void tell_resumed(const RunDirectory& run, const Journal& journal) {
     fmt::print(stderr, "eval: warning: answers so far are of program version {}, new ones of {}\n",
                version->before, version->now);
   }
+}
+
+void tell_seams(const EvalSettings& settings, const Plan& plan) {
+  if (plan.over_seam == 0) return;
+  fmt::print(stderr, "eval: {} of {} options share a token with the end of their question; {}\n",
+             plan.over_seam, plan.options,
+             settings.seam == Seam::kDifference ? "it is scored as the option's"
+                                                : "it is left out, as lm-evaluation-harness does");
 }
 
 ArmScores report(const EvalModel& model, const EvalSettings& settings, const RunDirectory& run,
@@ -105,7 +114,7 @@ void keep_questions(const EvalSettings& settings, const Plan& plan, Journal& jou
 
 ordered_json run_identity(const EvalModel& model, const EvalSettings& settings, const Plan& plan) {
   constexpr int kLikelihoodPrompts =
-      1;  // raised when src/eval/task/likelihood_prompt.cpp words them otherwise
+      2;  // raised when src/eval/task/likelihood_prompt.cpp words them otherwise
   ordered_json prompts, task_files, arm_names = ordered_json::array(), tasks = ordered_json::array(),
                                     subjects = ordered_json::array();
   std::int64_t items = 0;
@@ -131,11 +140,13 @@ ordered_json run_identity(const EvalModel& model, const EvalSettings& settings, 
   identity["arms"] = arm_names;
   const char* how = scored ? "loglikelihood" : "generation";
   if (scored) {
-    identity[how] = {{"prompts", kLikelihoodPrompts}, {"shots", settings.shots}};
+    identity[how] = {
+        {"prompts", kLikelihoodPrompts}, {"shots", settings.shots}, {"seam", name_of(settings.seam)}};
     if (settings.shots > 0) identity[how]["examples_fingerprint"] = examples_fingerprint(settings);
   } else {
     identity[how] = {
         {"max_new_tokens", settings.max_new_tokens}, {"context", plan.context}, {"temperature", 0}};
+    identity[how]["special_tokens"] = "templates";  // read there, and not in data
   }
   if (const DType type = model.transformer.kv_type(); type != DType::kF32) {
     identity[how]["kv_type"] = name_of(type);
@@ -175,6 +186,7 @@ EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings)
   const RunDirectory run = RunDirectory::open(directory, recorded);
   Journal journal(run);
   tell_resumed(run, journal);
+  tell_seams(settings, plan);
   keep_questions(settings, plan, journal);
   ask(model, settings, plan, journal);
   expect_not_overwritten(model.files);

@@ -15,6 +15,7 @@
 #include "eval/score/comparison.h"
 #include "eval/score/summary_table.h"
 #include "eval/task/item.h"
+#include "eval/task/likelihood_prompt.h"
 #include "eval/task/profile.h"
 #include "generate/scheduler.h"
 #include "model/transformer.h"
@@ -45,6 +46,7 @@ struct EvalSettings {
   std::int64_t max_new_tokens = 2048;
   int shots = 0;  // worked examples before each question, log-likelihood only; `shots` each in `examples`
   std::map<std::string, std::vector<Item>, std::less<>> examples;  // by subject
+  Seam seam = Seam::kDifference;                                   // log-likelihood only
   std::int64_t batch = 16;              // sequences at once; does not change answers
   std::int64_t context = 0;             // the model's own where 0
   std::int64_t kv_bytes = 0;            // memory for the cache, see SchedulerOptions

@@ -130,9 +130,13 @@ PromptParts prompt_parts(const Profile& profile, const Task& task, PromptKind ki
   return found->second;
 }
 
-std::string make_prompt(const PromptParts& parts, const Item& item) {
-  const auto value = [&](const std::string& name) { return template_value(item, name); };
-  return parts.instruction + fill_template(parts.body, "prompt", value) + parts.suffix;
+Prompt make_prompt(const PromptParts& parts, const Item& item) {
+  Prompt out;
+  append(out, template_piece(parts.instruction));
+  append(out, fill_pieces(parts.body, "prompt",
+                          [&](const std::string& name) { return field_pieces(item, name); }));
+  append(out, template_piece(parts.suffix));
+  return out;
 }
 
 std::string_view rules_name(ExtractionRules rules) {

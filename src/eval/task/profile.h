@@ -13,6 +13,7 @@
 
 #include "eval/task/item.h"
 #include "eval/task/task_kind.h"
+#include "prompt/prompt.h"
 
 namespace refocus {
 
@@ -51,8 +52,9 @@ PromptParts prompt_parts(const Profile& profile, std::string_view task, PromptKi
 // The profile's texts for a built-in task; a task of a user's file has its own, and must have this kind.
 PromptParts prompt_parts(const Profile& profile, const Task& task, PromptKind kind);
 
-// The whole prompt of an item. It begins with the instruction, which all items of the task share.
-std::string make_prompt(const PromptParts& parts, const Item& item);
+// The whole prompt of an item: the profile's or the task's words are template text, its fields data. It
+// begins with the instruction, which all items of the task share.
+Prompt make_prompt(const PromptParts& parts, const Item& item);
 
 // "anchored", "published".
 std::string_view rules_name(ExtractionRules rules);

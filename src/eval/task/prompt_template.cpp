@@ -46,11 +46,28 @@ void check_template(std::string_view text, std::string_view key, std::span<const
   }
 }
 
-std::string fill_template(std::string_view text, std::string_view where,
-                          const std::function<std::string(const std::string& name)>& value_of) {
-  std::string out;
-  for (const TemplatePiece& piece : parse_template(text, where)) {
-    out += piece.is_field ? value_of(piece.text) : piece.text;
+Prompt fill_pieces(std::string_view text, std::string_view where,
+                   const std::function<Prompt(const std::string& name)>& value_of) {
+  Prompt out;
+  for (TemplatePiece& piece : parse_template(text, where)) {
+    if (piece.is_field) {
+      append(out, value_of(piece.text));
+    } else {
+      append(out, template_piece(std::move(piece.text)));
+    }
+  }
+  return out;
+}
+
+Prompt field_pieces(const Item& item, const std::string& name) {
+  PieceOrigin origin;
+  origin.field = name;
+  if (name != "options" || item.choices.empty()) return {data_piece(template_value(item, name), origin)};
+  Prompt out;
+  for (std::size_t k = 0; k < item.choices.size(); ++k) {
+    origin.option = std::string(1, option_letter(k));
+    append(out, template_piece(fmt::format("{}{}. ", k == 0 ? "" : "\n", option_letter(k))));
+    append(out, data_piece(item.choices[k], origin));
   }
   return out;
 }
@@ -68,11 +85,7 @@ std::string template_value(const Item& item, const std::string& name) {
 char option_letter(std::size_t place) { return static_cast<char>('A' + place); }
 
 std::string option_list(const Item& item) {
-  std::string out;
-  for (std::size_t k = 0; k < item.choices.size(); ++k) {
-    out += fmt::format("{}{}. {}", k == 0 ? "" : "\n", option_letter(k), item.choices[k]);
-  }
-  return out;
+  return item.choices.empty() ? "" : text_of(field_pieces(item, "options"));
 }
 
 }  // namespace refocus

@@ -1,7 +1,7 @@
 // Templates of prompts: {field} stands for an item's field, {{ and }} for literal braces.
 //
 // Fields are put in in one pass and never looked at again, so a question that contains "{A}" comes out
-// literally.
+// literally. Special tokens are read in the template's own text and never in fields (prompt/prompt.h).
 #pragma once
 
 #include <functional>
@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "eval/task/item.h"
+#include "prompt/prompt.h"
 
 namespace refocus {
 
@@ -26,9 +27,13 @@ std::vector<TemplatePiece> parse_template(std::string_view text, std::string_vie
 void check_template(std::string_view text, std::string_view key, std::span<const std::string> known,
                     std::string_view where);
 
-// `value_of` gives a placeholder's text.
-std::string fill_template(std::string_view text, std::string_view where,
-                          const std::function<std::string(const std::string& name)>& value_of);
+// The template's own text, and what `value_of` gives for each placeholder.
+Prompt fill_pieces(std::string_view text, std::string_view where,
+                   const std::function<Prompt(const std::string& name)>& value_of);
+
+// The item's field as data of that name; of {options}, the letters are template text. InputError as
+// template_value.
+Prompt field_pieces(const Item& item, const std::string& name);
 
 // The item's field; {options} is option_list. InputError where it has no such field.
 std::string template_value(const Item& item, const std::string& name);

@@ -24,16 +24,23 @@ ordered_json question_id(const Item& item) {
 
 }  // namespace
 
-std::string transcript_prompt(const TaskKind& kind, const std::string& instruction,
-                              std::span<const Item* const> turns, std::span<const std::string> answers) {
+Prompt transcript_prompt(const TaskKind& kind, const std::string& instruction,
+                         std::span<const Item* const> turns, std::span<const std::string> answers) {
   REFOCUS_CHECK(!turns.empty() && answers.size() + 1 == turns.size());
-  std::string out = instruction;
+  Prompt out;
+  append(out, template_piece(instruction));
   for (std::size_t t = 0; t < turns.size(); ++t) {
-    out += fill_template(kind.transcript.turn, "turn_template",
-                         [&](const std::string&) { return template_value(*turns[t], kTurnField); });
+    PieceOrigin origin;
+    origin.message = static_cast<int>(2 * t);
+    origin.role = "user";
+    append(out, fill_pieces(kind.transcript.turn, "turn_template", [&](const std::string&) {
+             return Prompt{data_piece(template_value(*turns[t], kTurnField), origin)};
+           }));
     if (t == answers.size()) break;
-    out += fill_template(kind.transcript.answer, "answer_template",
-                         [&](const std::string&) { return answers[t]; });
+    ++origin.message;
+    origin.role = "assistant";
+    append(out, fill_pieces(kind.transcript.answer, "answer_template",
+                            [&](const std::string&) { return Prompt{data_piece(answers[t], origin)}; }));
   }
   return out;
 }

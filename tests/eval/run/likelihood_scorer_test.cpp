@@ -35,6 +35,12 @@ std::vector<LikelihoodRequest> mixed_requests() {
     for (unsigned o = 0; o < 2 + i % 3; ++o)
       request.options.push_back(testing::made_up_ids(1 + (i * 7 + o * o * 13) % 40, 50 + o));
     if (i == 6) request.options = {{3}, {4}, {5}, {3}};
+    // Some options begin with tokens that are not scored.
+    if (i % 2 == 1) {
+      for (const Ids& option : request.options) {
+        request.leads.push_back(static_cast<std::int64_t>((option.size() - 1) * i / 24));
+      }
+    }
     request.intervention = parse_intervention(kInterventions[i % 3]);
     out.push_back(std::move(request));
   }
@@ -46,7 +52,8 @@ std::vector<OptionLikelihood> plain(Engine& engine, const LikelihoodRequest& req
   std::vector<OptionLikelihood> out;
   const auto vocab = static_cast<std::size_t>(engine.model->config().vocab_size);
   const ModelConfig& config = engine.model->config();
-  for (const Ids& option : request.options) {
+  for (std::size_t o = 0; o < request.options.size(); ++o) {
+    const Ids& option = request.options[o];
     const Intervention hooks(request.intervention, config.num_hidden_layers, config.num_attention_heads,
                              engine.model->max_rows());
     Ids tokens = request.context;
@@ -55,7 +62,8 @@ std::vector<OptionLikelihood> plain(Engine& engine, const LikelihoodRequest& req
     std::vector<float> logits;
     testing::run_call(engine, sequence, tokens, hooks, 512, logits);
     OptionLikelihood score{0, true};
-    for (std::size_t t = 0; t < option.size(); ++t) {
+    const std::int64_t lead = request.leads.empty() ? 0 : request.leads[o];
+    for (auto t = static_cast<std::size_t>(lead); t < option.size(); ++t) {
       const std::span<const float> row(logits.data() + (request.context.size() - 1 + t) * vocab, vocab);
       score.loglikelihood -= negative_log_likelihood(row, log_sum_exp(row), option[t]);
       score.is_greedy = score.is_greedy && argmax(row.data(), static_cast<std::int64_t>(vocab)) == option[t];

@@ -29,7 +29,7 @@ Profile profile_with_body(const std::string& body) {
 }
 
 std::string make_prompt(const Profile& profile, std::string_view task, const Item& item, PromptKind kind) {
-  return refocus::make_prompt(prompt_parts(profile, task, kind), item);
+  return text_of(refocus::make_prompt(prompt_parts(profile, task, kind), item));
 }
 
 TEST(Profile, PutsFieldsInOnce) {

@@ -33,8 +33,9 @@ TEST(TranscriptPrompt, HoldsTheTurnsAndAnswersBefore) {
   const Task task = chat();
   const Item* turns[] = {&task.items[0], &task.items[1]};
   const std::string answers[] = {"{turn} {{"};
-  EXPECT_EQ(transcript_prompt(*task.own, "I. ", std::span(turns).first(1), {}), "I. U: one\nA:");
-  EXPECT_EQ(transcript_prompt(*task.own, "I. ", turns, answers), "I. U: one\nA: {turn} {{\nU: two\nA:")
+  EXPECT_EQ(text_of(transcript_prompt(*task.own, "I. ", std::span(turns).first(1), {})), "I. U: one\nA:");
+  EXPECT_EQ(text_of(transcript_prompt(*task.own, "I. ", turns, answers)),
+            "I. U: one\nA: {turn} {{\nU: two\nA:")
       << "an answer with braces comes out literally";
 }
 

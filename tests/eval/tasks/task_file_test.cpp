@@ -55,7 +55,8 @@ TEST_F(TaskFiles, MakeQuestionsWithAnyNumberOfOptions) {
   EXPECT_EQ(kind.metric(), "acc");
   EXPECT_FALSE(kind.has_subjects);
   const PromptParts parts = prompt_parts(default_profile(), task, PromptKind::kDirect);
-  EXPECT_EQ(make_prompt(parts, task.items[0]), "What {A}?|A. x{{\nB. y|x{{") << "fields are put in once";
+  EXPECT_EQ(text_of(make_prompt(parts, task.items[0])), "What {A}?|A. x{{\nB. y|x{{")
+      << "fields are put in once";
   EXPECT_EQ(kind.prompts.size(), 1u);
 }
 
@@ -125,9 +126,10 @@ TEST_F(TaskFiles, MayBeJson) {
   const TaskFile file = read_task_file(path);
   EXPECT_TRUE(file.has(PromptKind::kCot));
   const Task task = load_own_task(file);
-  EXPECT_EQ(make_prompt(prompt_parts(default_profile(), task, PromptKind::kCot), task.items[0]),
+  EXPECT_EQ(text_of(make_prompt(prompt_parts(default_profile(), task, PromptKind::kCot), task.items[0])),
             "Think 😀. Q!");
-  EXPECT_EQ(make_prompt(prompt_parts(default_profile(), task, PromptKind::kDirect), task.items[0]), "Q?");
+  EXPECT_EQ(text_of(make_prompt(prompt_parts(default_profile(), task, PromptKind::kDirect), task.items[0])),
+            "Q?");
 }
 
 TEST_F(TaskFiles, WordLogLikelihoods) {
@@ -136,12 +138,14 @@ TEST_F(TaskFiles, WordLogLikelihoods) {
     return load(std::string(kQuiz) + "loglikelihood: " + section + "\n");
   };
   const Task texts = wording("{context: '{q}:'}");
-  EXPECT_EQ(likelihood_context(kind_of(texts), texts.items[0]), " Q :");
-  EXPECT_THAT(likelihood_continuations(kind_of(texts), texts.items[0]), ElementsAre(" x", " {y}", " z"));
+  EXPECT_EQ(text_of(likelihood_context(kind_of(texts), texts.items[0])), " Q :");
+  EXPECT_THAT(texts_of(likelihood_continuations(kind_of(texts), texts.items[0])),
+              ElementsAre(" x", " {y}", " z"));
   EXPECT_TRUE(is_length_normalised(kind_of(texts)));
-  EXPECT_EQ(likelihood_prefix(kind_of(texts), "t", {}), "");
+  EXPECT_EQ(text_of(likelihood_prefix(kind_of(texts), "t", {})), "");
   const Task letters = wording("{context: '{options}', option: ' {letter}'}");
-  EXPECT_THAT(likelihood_continuations(kind_of(letters), letters.items[0]), ElementsAre(" A", " B", " C"));
+  EXPECT_THAT(texts_of(likelihood_continuations(kind_of(letters), letters.items[0])),
+              ElementsAre(" A", " B", " C"));
   EXPECT_FALSE(is_length_normalised(kind_of(letters)));
   EXPECT_FALSE(is_length_normalised(kind_of(wording("{context: '{q}', metrics: [acc]}"))));
 }
