@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/utf8.h"
 
 namespace refocus::jinja {
 namespace {
@@ -10,7 +11,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 // A key within a JSON pointer (RFC 6901, section 3).
-std::string escaped(const std::string& key) {
+std::string escaped_key(const std::string& key) {
   std::string out;
   for (const char c : key) {
     if (c == '~') {
@@ -22,6 +23,11 @@ std::string escaped(const std::string& key) {
     }
   }
   return out;
+}
+
+// JSON that was not read from a text may hold other bytes.
+std::string utf8_of(const std::string& text) {
+  return is_valid_utf8(text) ? text : replace_invalid_utf8(text);
 }
 
 class Reader {
@@ -46,7 +52,7 @@ class Reader {
       case Json::value_t::number_float:
         return Value::number(json.get<double>(), source);
       case Json::value_t::string:
-        return Text(json.get_ref<const std::string&>(), source);
+        return Text(utf8_of(json.get_ref<const std::string&>()), source);
       case Json::value_t::array:
         return list(json, pointer, source);
       default:
@@ -65,7 +71,7 @@ class Reader {
   Value object(const Json& json, const std::string& pointer, Source source) const {
     auto data = std::make_shared<DictData>();
     for (const auto& [key, value] : json.items()) {
-      data->set(Text(key, source), read(value, fmt::format("{}/{}", pointer, escaped(key))));
+      data->set(Text(utf8_of(key), source), read(value, fmt::format("{}/{}", pointer, escaped_key(key))));
     }
     return make_dict(std::move(data), source);
   }

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "base/error.h"
+#include "template/failure.h"
 
 namespace refocus::jinja {
 namespace {
@@ -29,7 +29,7 @@ auto run_at(const std::vector<TextRun>& runs, std::size_t byte) {
   return std::ranges::upper_bound(runs, byte, {}, &TextRun::end);
 }
 
-std::shared_ptr<TextData> made(std::string bytes, std::vector<TextRun> runs, bool markup) {
+std::shared_ptr<TextData> text_data(std::string bytes, std::vector<TextRun> runs, bool markup) {
   auto data = std::make_shared<TextData>();
   data->length = count_characters(bytes);
   data->bytes = std::move(bytes);
@@ -48,7 +48,7 @@ Text::Text() {
 Text::Text(std::string_view bytes, Source source) {
   std::vector<TextRun> runs;
   add_run(runs, bytes.size(), source);
-  data_ = made(std::string(bytes), std::move(runs), false);
+  data_ = text_data(std::string(bytes), std::move(runs), false);
 }
 
 Source Text::source() const {
@@ -64,7 +64,8 @@ Source Text::source_at(std::size_t byte) const {
 }
 
 std::size_t Text::byte_of(std::size_t character) const {
-  if (length() == size() || character >= length()) return std::min(character, size());
+  if (character >= length()) return size();
+  if (length() == size()) return character;
   std::size_t at = 0;
   for (;; ++at) {
     if (begins_character(bytes()[at]) && character-- == 0) return at;
@@ -83,23 +84,22 @@ Text Text::bytes_between(std::size_t begin, std::size_t end) const {
     part.push_back({std::min(run->end, end) - begin, run->source});
     if (run->end >= end) break;
   }
-  return Text(made(std::string(bytes().substr(begin, end - begin)), std::move(part), markup()));
+  return Text(text_data(std::string(bytes().substr(begin, end - begin)), std::move(part), markup()));
 }
 
 Text Text::with_markup(bool markup) const {
-  return markup == data_->markup ? *this : Text(made(data_->bytes, data_->runs, markup));
+  return markup == data_->markup ? *this : Text(text_data(data_->bytes, data_->runs, markup));
 }
 
 Text Text::with_generation() const {
   std::vector<TextRun> marked;
   for (const TextRun& run : runs()) add_run(marked, run.end, {run.source.origin, true});
-  return Text(made(data_->bytes, std::move(marked), markup()));
+  return Text(text_data(data_->bytes, std::move(marked), markup()));
 }
 
 void TextBuilder::grow(std::size_t bytes) {
   if (bytes > limit_ - std::min(limit_, bytes_.size())) {
-    throw input_error("template", "expected text of at most {} bytes, got more; shorten what is printed",
-                      limit_);
+    fail("expected text of at most {} bytes, got more", limit_);
   }
 }
 
@@ -130,7 +130,7 @@ void TextBuilder::add(std::string_view bytes, std::size_t times, Source source) 
 }
 
 Text TextBuilder::take(bool markup) {
-  Text text(made(std::move(bytes_), std::move(runs_), markup));
+  Text text(text_data(std::move(bytes_), std::move(runs_), markup));
   bytes_.clear();
   runs_.clear();
   return text;

@@ -5,12 +5,12 @@
 #include <cmath>
 #include <cstring>
 
-#include "base/error.h"
+#include "template/failure.h"
 
 namespace refocus::jinja {
 namespace {
 
-int depth_of(const std::vector<Value>& items) {
+int levels_of(const std::vector<Value>& items) {
   int depth = 0;
   for (const Value& item : items) depth = std::max(depth, item.depth());
   return depth + 1;
@@ -18,7 +18,7 @@ int depth_of(const std::vector<Value>& items) {
 
 Value of_items(Kind kind, std::vector<Value> items, Source source) {
   auto data = std::make_shared<ListData>();
-  data->depth = depth_of(items);
+  data->depth = levels_of(items);
   data->items = std::move(items);
   return Value::of(kind, std::move(data), source);
 }
@@ -78,7 +78,7 @@ Value Value::tuple(std::vector<Value> items, Source source) {
 
 Value Value::of(Kind kind, std::shared_ptr<const Object> object, Source source) {
   if (object->depth > kValueDepth) {
-    throw input_error("template", "expected values of at most {} levels, got more; nest less", kValueDepth);
+    fail("expected values of at most {} levels, got more", kValueDepth);
   }
   Value out;
   out.kind_ = kind;
@@ -87,7 +87,7 @@ Value Value::of(Kind kind, std::shared_ptr<const Object> object, Source source) 
   return out;
 }
 
-const ListData& Value::items() const { return static_cast<const ListData&>(*object_); }
+const ListData& Value::sequence() const { return static_cast<const ListData&>(*object_); }
 const DictData& Value::dict() const { return static_cast<const DictData&>(*object_); }
 const RangeData& Value::range() const { return static_cast<const RangeData&>(*object_); }
 IteratorData& Value::iterator() const {
@@ -145,7 +145,7 @@ std::optional<std::string> hash_name(const Value& value) {
       return "U";
     case Kind::kTuple: {
       std::string name = "(";
-      for (const Value& item : value.items().items) {
+      for (const Value& item : value.sequence().items) {
         const auto inner = hash_name(item);
         if (!inner) return std::nullopt;
         name += fmt::format("{}:{}", inner->size(), *inner);
@@ -179,7 +179,7 @@ std::string_view type_name(const Value& value) {
     case Kind::kTuple:
       return "tuple";
     case Kind::kView:
-      return value.items().view;
+      return value.sequence().view;
     case Kind::kDict:
       return "dict";
     case Kind::kRange:

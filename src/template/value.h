@@ -78,7 +78,7 @@ class Value {
   std::int64_t whole() const { return whole_; }
   double real() const { return kind_ == Kind::kFloat ? real_ : static_cast<double>(whole_); }
   Text text() const { return Text(std::static_pointer_cast<const TextData>(object_)); }
-  const ListData& items() const;
+  const ListData& sequence() const;
   const DictData& dict() const;
   const RangeData& range() const;
   IteratorData& iterator() const;
@@ -128,7 +128,7 @@ struct DictData : Object {
 Value make_dict(std::shared_ptr<DictData> data, Source source = {});
 
 struct RangeData : Object {
-  std::int64_t start = 0, step = 1, length = 0;
+  std::int64_t start = 0, stop = 0, step = 1, length = 0;
   std::int64_t at(std::int64_t i) const { return start + i * step; }
 };
 
