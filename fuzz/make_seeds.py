@@ -251,6 +251,25 @@ def write_texts():
     seed("replies", "options", "So it is a dog, I choose (B)\n---\na\n---\na dog\n---\na dog.")
 
 
+def write_templates():
+    context = {"messages": [{"role": "user", "content": "Hi {{ x }}"}, {"role": "assistant", "content": "a\u00e9", "tool_calls": [
+        {"function": {"name": "f", "arguments": {"a": [1, 2.5, None]}}}]}], "tools": None, "add_generation_prompt": True, "s": "Ab c", "n": 3}
+    chat = ("{%- if tools %}{{ tools | tojson(indent=2) }}{% endif -%}\n{% for m in messages %}{{ '<|' + m.role + '|>' }}{{ m['content'] | trim }}"
+            "{% for c in m.tool_calls or [] %}{{ c.function | tojson }}{% endfor %}{% generation %}x{% endgeneration %}{% endfor %}"
+            "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}")
+    macros = ("{% macro f(a, b=2) %}{{ a }}{{ b }}{{ varargs }}{{ kwargs }}{{ caller() if caller }}{% endmacro %}{{ f(1, 2, 3, c=4) }}"
+              "{% call(x) f(s) %}{{ x }}{% endcall %}{% set ns = namespace(a=1) %}{% for i in [[1], 2] recursive %}{% set ns.a = ns.a + loop.index %}"
+              "{% if i is iterable %}{{ loop(i) }}{% else %}{{ i }}{% continue %}{% endif %}{% else %}e{% endfor %}{{ ns.a }}")
+    texts = ("{{ s[::-1] ~ s.upper().split('B', 1) | join('-') }}{{ '%5.2f|%-4s|%(a)s' % {'a': 1} if n > 5 }}{{ '{:>5}{x[0]!r:*^9}'.format(n, x=s) }}"
+             "{{ s | replace('A', 'bb') | title | indent(2, true) | truncate(5) | wordwrap(3) | center(9) | urlencode | e }}{{ [3, 1, n] | sort | batch(2, 0) | list }}")
+    numbers = "{{ (n ** 2 // 3 - -1) % 4 / 2.5e-1 + 0x1f }}{{ messages | map(attribute='role') | unique | list }}{{ messages | groupby('role') }}{{ 1 < n <= 3 is odd }}"
+    blocks = ("  {%- set x | upper -%}\n a {% raw %}{{ }}{% endraw %}{% endset +%}\n{# c -#}\n{% with a = x, b = 1 %}{% filter trim %}{{ a }}{% endfilter %}{% endwith %}"
+              "{% if x is defined and s not in x %}{% elif n %}{% else %}{% endif %}{% print n, s %}")
+    for name, source in {"chat": chat, "macros": macros, "texts": texts, "numbers": numbers, "blocks": blocks}.items():
+        seed("jinja_template", name, source + "\n---\n" + json.dumps(context))
+    seed("jinja_template", "regex", "{{ s | regex_replace('(?P<a>[a-z])|x*', '<\\\\g<a>\\\\1>', 2) }}{{ nope | d('x') }}\n---\n" + '{"s": "Ab c"} ')
+
+
 def write_findings():
     """What fuzzing found, made small."""
     seed("task_file", "found_comma.yaml", ",NULL")
@@ -263,4 +282,5 @@ if SEEDS.exists():
     shutil.rmtree(SEEDS)
 write_models()
 write_texts()
+write_templates()
 write_findings()

@@ -1,0 +1,24 @@
+// A word when so many answers say nothing that the numbers do not mean what they seem to.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "eval/task/scoring.h"
+
+namespace refocus {
+
+// How the answers were asked for, as far as it may be the cause.
+struct AskedHow {
+  bool chat = false;               // by a chat template
+  bool has_chat_template = false;  // the model has one
+  std::int64_t max_new_tokens = 0;
+};
+
+// One line, without an end, where more than a fifth of the answers are empty, cut off or without an answer that
+// was found: how many, and the likely cause. Nothing otherwise, nor for log-likelihoods.
+std::optional<std::string> answer_warning(std::string_view arm, const Tally& tally, const AskedHow& how);
+
+}  // namespace refocus
