@@ -66,11 +66,23 @@ const Family* find_family(std::string_view model_type) {
   return it == all.end() ? nullptr : &*it;
 }
 
-const Family* find_gguf_family(std::string_view architecture) {
+const Family* find_gguf_family(std::string_view architecture, const GgufSettings& settings) {
+  const Family* usual = nullptr;
   for (const Family& family : families()) {
-    if (!family.names.gguf.empty() && family.names.gguf == architecture) return &family;
+    if (family.names.gguf.empty() || family.names.gguf != architecture) continue;
+    if (family.gguf.is_of != nullptr && family.gguf.is_of(settings)) return &family;
+    if (family.gguf.is_of == nullptr && usual == nullptr) usual = &family;
   }
-  return nullptr;
+  return usual;
+}
+
+std::vector<std::string_view> gguf_architectures() {
+  std::vector<std::string_view> out;
+  for (const Family& family : families()) {
+    const std::string_view name = family.names.gguf;
+    if (!name.empty() && std::ranges::find(out, name) == out.end()) out.push_back(name);
+  }
+  return out;
 }
 
 std::string family_list() {
@@ -99,16 +111,16 @@ void read_common(const ConfigFields& fields, const SizeDefaults& defaults) {
   c.head_dim =
       fields.size_or({"head_dim"}, own_dim ? defaults.head_dim : c.hidden_size / c.num_attention_heads);
   c.max_position_embeddings = fields.size_or({"max_position_embeddings", "n_positions"}, defaults.context);
-  if (c.norm == NormKind::kRms) read_eps(fields, {"rms_norm_eps"}, defaults.eps);
+  const NormFacts norm = find_family(c.model_type)->norm;
+  c.norm = norm.kind;
+  const double eps =
+      norm.eps_key == nullptr ? defaults.eps : fields.positive_or({norm.eps_key}, defaults.eps);
+  c.norm_eps = static_cast<float>(eps);
   c.tie_word_embeddings = fields.flag_or({"tie_word_embeddings"}, defaults.tied);
   if (defaults.reads_activation) {
     read_activation(fields, {"hidden_act", "activation_function"}, defaults.activation);
   }
   check_heads(fields);
-}
-
-void read_eps(const ConfigFields& fields, Keys keys, double fallback) {
-  fields.config().norm_eps = static_cast<float>(fields.positive_or(keys, fallback));
 }
 
 void read_activation(const ConfigFields& fields, Keys keys, Activation fallback) {

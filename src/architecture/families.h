@@ -8,21 +8,35 @@
 #include <string_view>
 
 #include "architecture/config_fields.h"
+#include "architecture/gguf_facts.h"
+#include "architecture/rope_settings.h"
 
 namespace refocus {
+
+// The norms of a family and the name of their epsilon in its config.json; null: it has none, and the default
+// counts.
+struct NormFacts {
+  NormKind kind = NormKind::kRms;
+  const char* eps_key = "rms_norm_eps";
+};
 
 struct Family {
   std::string_view model_type;               // of config.json
   void (*read)(const ConfigFields& fields);  // fills fields.config(), whose model_type and names are set
-  TensorNames names;
+  TensorNames names = {};
+  NormFacts norm = {};
+  RopeDefaults rope = {};
+  GgufFacts gguf = {};
 };
 
 // All of them, in the order that messages list them in.
 std::span<const Family> families();
 // Null where there is none.
 const Family* find_family(std::string_view model_type);
-// The family that GGUF files of an architecture hold; null where there is none.
-const Family* find_gguf_family(std::string_view architecture);
+// The family of a GGUF file of an architecture; null where there is none.
+const Family* find_gguf_family(std::string_view architecture, const GgufSettings& settings);
+// The architectures of GGUF files that are read, in the order that messages list them in.
+std::vector<std::string_view> gguf_architectures();
 // "llama, mistral, qwen2, ...".
 std::string family_list();
 
@@ -49,9 +63,8 @@ struct SizeDefaults {
   bool reads_activation = true;  // false: the family has another key for it
 };
 
-// Sizes, context, eps (rms_norm_eps), tied embeddings and activation (hidden_act), as most configs have them.
+// Sizes, context, eps, tied embeddings and activation (hidden_act), as most configs have them.
 void read_common(const ConfigFields& fields, const SizeDefaults& defaults);
-void read_eps(const ConfigFields& fields, Keys keys, double fallback);
 void read_activation(const ConfigFields& fields, Keys keys, Activation fallback);
 // bias.qkv and bias.o by attention_bias, bias.mlp by mlp_bias where the family has it.
 void read_attention_bias(const ConfigFields& fields, bool fallback = false);

@@ -40,7 +40,7 @@ std::vector<NamePair> layer_names(const TensorNames& n) {
   add("attn_k_norm", n.k_norm);
   add("attn_sinks", n.sinks);
   add("post_attention_norm", n.attention_output_norm);
-  add("ffn_norm", n.mlp_norm);
+  add(n.gguf_mlp_norm, n.mlp_norm);
   if (n.gate_up.empty()) {
     add("ffn_gate", n.gate);
     add("ffn_up", n.up);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "architecture/families.h"
 #include "base/error.h"
 
 namespace refocus {
@@ -195,8 +196,9 @@ double yarn_attention_factor(double factor, double mscale) {
   return factor <= 1 ? 1.0 : 0.1 * mscale * std::log(factor) + 1;
 }
 
-void read_rope(const ConfigFields& top, const RopeDefaults& defaults) {
+void read_rope(const ConfigFields& top) {
   ModelConfig& c = top.config();
+  const RopeDefaults& defaults = find_family(c.model_type)->rope;
   const std::optional<ConfigFields> object = rope_object(top);
   const ConfigFields* inner = object ? &*object : nullptr;
   if (inner != nullptr) check_known_keys(top, *inner);
@@ -223,9 +225,9 @@ void read_rope(const ConfigFields& top, const RopeDefaults& defaults) {
   if (inner != nullptr) c.rope.scaling = scaling_of(top, *inner);
 }
 
-void read_rope_by_kind(const ConfigFields& top, double theta, double local_theta,
-                       const char* local_theta_key) {
+void read_rope_by_kind(const ConfigFields& top, double local_theta, const char* local_theta_key) {
   ModelConfig& c = top.config();
+  const double theta = find_family(c.model_type)->rope.theta;
   std::optional<ConfigFields> parameters, full, local;
   if (top.has("rope_parameters")) parameters.emplace(top.object("rope_parameters"));
   if (parameters && parameters->has("full_attention")) full.emplace(parameters->object("full_attention"));

@@ -6,7 +6,7 @@
 
 namespace refocus {
 
-// What families differ in.
+// What families differ in (Family::rope).
 struct RopeDefaults {
   double theta = 10000;
   const char* theta_key = "rope_theta";
@@ -19,13 +19,12 @@ struct RopeDefaults {
 // section 3.4).
 double yarn_attention_factor(double factor, double mscale = 1);
 
-// Fills rope and rotary_dim; head_dim and max_position_embeddings must be known. A value that stands at two
-// places with a difference is taken as transformers does, with a warning.
-void read_rope(const ConfigFields& fields, const RopeDefaults& defaults);
+// Fills rope and rotary_dim by the family's own defaults; head_dim and max_position_embeddings must be known.
+// A value that stands at two places with a difference is taken as transformers does, with a warning.
+void read_rope(const ConfigFields& fields);
 
 // The same for families with settings of their own for windowed layers (rope_parameters by "full_attention"
 // and "sliding_attention", or rope_theta and `local_theta_key`): fills rope and local_rope.
-void read_rope_by_kind(const ConfigFields& fields, double theta, double local_theta,
-                       const char* local_theta_key);
+void read_rope_by_kind(const ConfigFields& fields, double local_theta, const char* local_theta_key);
 
 }  // namespace refocus

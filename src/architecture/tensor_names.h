@@ -44,7 +44,8 @@ struct TensorNames {
 
   // GGUF
   std::string_view gguf = "llama";  // general.architecture; empty: none is read
-  bool gguf_paired_rows = false;    // query and key rows in adjacent pairs (see TensorView::paired_head_dim)
+  std::string_view gguf_mlp_norm = "ffn_norm";
+  bool gguf_paired_rows = false;  // query and key rows in adjacent pairs (see TensorView::paired_head_dim)
 };
 
 }  // namespace refocus

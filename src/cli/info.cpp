@@ -107,7 +107,8 @@ nlohmann::ordered_json describe(const OpenModel& model) {
   out["experts"] = c.experts.count;
   out["rope_theta"] = c.rope.theta;
   out["rope_scaling"] = scaling_name(c.rope.scaling.kind);
-  out["rms_norm_eps"] = std::stod(fmt::format("{}", c.norm_eps));  // 1e-05, not 9.99999974e-06
+  const char* eps = c.norm == NormKind::kRms ? "rms_norm_eps" : "layer_norm_eps";
+  out[eps] = std::stod(fmt::format("{}", c.norm_eps));  // 1e-05, not 9.99999974e-06
   // A head in the weights counts, whatever config.json says.
   out["tie_word_embeddings"] = has_tied_embeddings(c, *model.weights);
   out["kv_cache_bytes_per_token"] = kv_bytes(c, kKeyBlock) / kKeyBlock;

@@ -168,9 +168,12 @@ std::optional<std::string> memory_note(const OpenModel& model) {
     all.packed += memory.packed;
   }
   if (types.empty()) return std::nullopt;
-  const auto mb = [](std::size_t bytes) { return static_cast<double>(bytes) / 1e6; };
-  return fmt::format("weights of {} take {:.1f} MB of memory, {:.1f} MB of the file", types, mb(all.packed),
-                     mb(all.stored));
+  const bool small = all.stored < 1'000'000;
+  const auto shown = [&](std::size_t bytes) {
+    return fmt::format("{:.1f} {}", static_cast<double>(bytes) / (small ? 1e3 : 1e6), small ? "KB" : "MB");
+  };
+  return fmt::format("weights of {} take {} of memory, {} of the file", types, shown(all.packed),
+                     shown(all.stored));
 }
 
 RunningModel::RunningModel(const ModelOptions& options, std::int64_t max_rows)

@@ -31,11 +31,14 @@ constexpr const char* kEmbedding = "model.embed_tokens.weight";
 struct Source {
   TensorView view;
   const LowRank* change = nullptr;
+  bool minus_one = false;  // a norm's w, which the directory holds as w - 1
 };
 
 class MergedTensors {
  public:
-  MergedTensors(const Checkpoint& base, const Adapter& adapter, DType type) : where_(base.path.string()) {
+  MergedTensors(const Checkpoint& base, const ModelConfig& config, const Adapter& adapter, DType type)
+      : where_(base.path.string()),
+        minus_one_(config.norm_plus_one && base.weights.layout == WeightMap::Layout::kGguf) {
     for (const auto& [name, entry] : base.weights.entries()) {
       if (is_known_buffer(name)) continue;  // computed from the configuration
       add(name, entry.view, adapter, type);
@@ -73,7 +76,8 @@ class MergedTensors {
   void add(const std::string& name, const TensorView& view, const Adapter& adapter, DType type) {
     const std::size_t end = name.ends_with(".weight") ? name.size() - std::string_view(".weight").size() : 0;
     const auto change = adapter.matrices.find(name.substr(0, end));
-    sources_[name] = {view, change == adapter.matrices.end() ? nullptr : &change->second};
+    sources_[name] = {view, change == adapter.matrices.end() ? nullptr : &change->second,
+                      minus_one_ && name.ends_with("norm.weight")};
     tensors_.push_back({name, {nullptr, type, view.shape}});
   }
 
@@ -82,6 +86,9 @@ class MergedTensors {
     const auto stored = static_cast<std::size_t>(stored_row(row, source.view.paired_head_dim));
     dequantize_row(source.view.dtype, source.view.data + stored * bytes_of(source.view.dtype, columns),
                    out.data(), columns);
+    if (source.minus_one) {
+      for (float& value : out) value -= 1;
+    }
     if (source.change == nullptr) return;
     const LowRank& change = *source.change;
     std::vector<float> sum(out.size());
@@ -104,6 +111,7 @@ class MergedTensors {
   }
 
   std::string where_;
+  bool minus_one_;  // whether the base holds norms as w
   std::map<std::string, Source, std::less<>> sources_;
   std::vector<NamedTensor> tensors_;
   bool untied_ = false;
@@ -139,12 +147,6 @@ void flush_directory(const fs::path& directory) {
 void merge_adapter(const Checkpoint& base, const Adapter& adapter, const MergeOptions& options,
                    ThreadPool& pool) {
   const ModelConfig config = parse_config(base.config_json, base.config_source);
-  if (config.norm_plus_one && base.weights.layout == WeightMap::Layout::kGguf) {
-    throw input_error(base.path.string(),
-                      "expected a directory of {}, got a GGUF file, whose norms are kept in another way; "
-                      "merge into the directory that it was made from",
-                      config.model_type);
-  }
   ModelWeights weights = bind_weights(config, base.weights, base.path.string());
   attach_adapter(adapter, base.path.string(), weights);         // refuses another model's
   const fs::path output = (options.output / "").parent_path();  // without a slash at its end
@@ -152,7 +154,7 @@ void merge_adapter(const Checkpoint& base, const Adapter& adapter, const MergeOp
     throw input_error(output.string(), "exists already; choose another directory, or remove it");
   }
   const DType type = chosen_type(base, options);
-  const MergedTensors merged(base, adapter, type);
+  const MergedTensors merged(base, config, adapter, type);
   std::uint64_t total = 0, written = 0;
   for (const NamedTensor& tensor : merged.tensors()) total += tensor.view.bytes();
   fs::path unfinished = output;

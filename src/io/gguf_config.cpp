@@ -19,10 +19,12 @@ using nlohmann::ordered_json;
 double shortest(double value) { return std::stod(fmt::format("{}", static_cast<float>(value))); }
 
 // The keys of the file's architecture: "llama.block_count" and so on.
-class MetadataKeys {
+class MetadataKeys final : public GgufSettings {
  public:
   explicit MetadataKeys(const GgufFile& file)
       : file_(file), architecture_(file.text("general.architecture").value_or("")) {}
+
+  bool has_tensor(std::string_view name) const override { return file_.tensors().contains(name); }
 
   bool has(const std::string& key) const { return file_.has(full(key)); }
 
@@ -52,23 +54,39 @@ class MetadataKeys {
     return n;
   }
 
-  // 0 counts as absent.
-  std::optional<std::int64_t> count(const std::string& key) const {
+  std::optional<std::int64_t> count(const std::string& key) const override {
     if (has(key) && file_.integer(full(key)) == 0) return std::nullopt;
     return optional_size(key);
   }
 
-  std::optional<double> positive(const std::string& key) const {
+  std::optional<double> positive(const std::string& key) const override {
     const auto x = file_.number(full(key));
     if (x && !(*x > 0 && std::isfinite(*x))) refuse(key, "a positive number", std::to_string(*x));
-    return x;
+    return x ? std::optional(shortest(*x)) : std::nullopt;
   }
 
   std::optional<double> number(const std::string& key) const { return file_.number(full(key)); }
   std::optional<std::string_view> text(const std::string& key) const { return file_.text(full(key)); }
-  std::optional<bool> flag(const std::string& key) const { return file_.flag(full(key)); }
+  std::optional<bool> flag(const std::string& key) const override { return file_.flag(full(key)); }
 
-  [[noreturn]] void refuse(const std::string& key, std::string_view expected, std::string_view got) const {
+  // Which layers have a window: a list of truth values, or every so manieth layer that has none.
+  std::optional<std::vector<bool>> window_pattern(std::int64_t layers) const {
+    const std::string key = "attention.sliding_window_pattern";
+    if (!has(key)) return std::nullopt;
+    std::vector<bool> out(static_cast<std::size_t>(layers));
+    if (const auto list = file_.flags(full(key))) {
+      if (list->size() != out.size()) {
+        refuse(key, fmt::format("{} truth values", layers), std::to_string(list->size()));
+      }
+      return list;
+    }
+    const std::int64_t period = size(key);
+    for (std::int64_t l = 0; l < layers; ++l) out[static_cast<std::size_t>(l)] = (l + 1) % period != 0;
+    return out;
+  }
+
+  [[noreturn]] void refuse(const std::string& key, std::string_view expected,
+                           std::string_view got) const override {
     throw input_error(file_.where(),
                       "expected {} as metadata '{}', got {}; the engine computes no other, use another model",
                       expected, full(key), printable(got));
@@ -81,49 +99,51 @@ class MetadataKeys {
   std::string architecture_;
 };
 
-// A number of the metadata, what it is in config.json, and the families that read it; for others it must have
-// the value that changes nothing.
-struct Number {
-  const char* gguf;
-  const char* config;
-  std::initializer_list<std::string_view> families;
+// Numbers that change what a model computes, and the value that changes nothing, which they must have where
+// the family does not compute with them (GgufFacts::numbers).
+struct KnownNumber {
+  const char* key;
   double without_effect;
 };
 
-const Number kNumbers[] = {
-    {"attn_logit_softcapping", "attn_logit_softcapping", {"gemma2", "gemma3_text"}, 0},
-    {"final_logit_softcapping", "final_logit_softcapping", {"gemma2", "gemma3_text"}, 0},
-    {"embedding_scale", "embedding_multiplier", {"granite"}, 1},
-    {"residual_scale", "residual_multiplier", {"granite"}, 1},
-    {"attention.scale", "attention_multiplier", {"granite"}, 0},
-    {"attention.clamp_kqv", "clip_qkv", {"olmo", "olmoe"}, 0},
-    {"attention.max_alibi_bias", "", {}, 0},
-    {"attention.temperature_scale", "", {}, 0},
-    {"attention.temperature_length", "", {}, 0},
-    {"expert_weights_scale", "", {}, 1},
-};
+const KnownNumber kNumbers[] = {{"attn_logit_softcapping", 0},
+                                {"final_logit_softcapping", 0},
+                                {"embedding_scale", 1},
+                                {"residual_scale", 1},
+                                {"logit_scale", 1},
+                                {"attention.scale", 0},
+                                {"attention.output_scale", 1},
+                                {"attention.value_scale", 1},
+                                {"attention.clamp_kqv", 0},
+                                {"attention.max_alibi_bias", 0},
+                                {"attention.temperature_scale", 0},
+                                {"attention.temperature_length", 0},
+                                {"rope.scaling.alpha", 0},
+                                {"rope.scaling.yarn_ext_factor", 1},
+                                {"rope.scaling.yarn_log_multiplier", 0},
+                                {"nextn_predict_layers", 0},
+                                {"leading_dense_block_count", 0},
+                                {"expert_group_count", 1},
+                                {"expert_weights_scale", 1}};
 
-bool applies(const Number& number, std::string_view family) {
-  return std::ranges::find(number.families, family) != number.families.end();
-}
-
-void add_numbers(const MetadataKeys& keys, std::string_view family, ordered_json& config) {
-  for (const Number& number : kNumbers) {
+void add_numbers(const MetadataKeys& keys, const Family& family, ordered_json& config) {
+  for (const GgufNumber& number : family.gguf.numbers) {
     const auto value = keys.number(number.gguf);
-    if (!value || *value == number.without_effect) continue;
-    if (!applies(number, family)) {
-      keys.refuse(number.gguf, fmt::format("none for {}", family), fmt::format("{}", *value));
-    }
-    config[number.config] = shortest(*value);
+    config[number.config] = value && *value != 0 ? ordered_json(shortest(*value))
+                            : number.absent      ? ordered_json(*number.absent)
+                                                 : ordered_json();
   }
-  if (const auto scale = keys.number("logit_scale"); scale && *scale != 0 && *scale != 1) {
-    if (family == "granite") {
-      config["logits_scaling"] = shortest(*scale);
-    } else if (family == "cohere" || family == "cohere2") {
-      config["logit_scale"] = shortest(*scale);
-    } else {
-      keys.refuse("logit_scale", fmt::format("none for {}", family), fmt::format("{}", *scale));
-    }
+  for (const KnownNumber& known : kNumbers) {
+    const auto value = keys.number(known.key);
+    // llama.cpp leaves out a factor of 0.
+    if (!value || *value == known.without_effect || *value == 0) continue;
+    const auto& computed = family.gguf.numbers;
+    const auto is_it = [&](const GgufNumber& n) { return std::string_view(n.gguf) == known.key; };
+    if (std::ranges::any_of(computed, is_it)) continue;
+    keys.refuse(known.key, fmt::format("none for {}", family.model_type), fmt::format("{}", *value));
+  }
+  if (keys.has("rope.dimension_sections")) {
+    keys.refuse("rope.dimension_sections", "none", "rotary embeddings of several dimensions");
   }
 }
 
@@ -142,7 +162,17 @@ std::vector<double> factors_of(const GgufFile& file, const std::string& name) {
   return out;
 }
 
-ordered_json rope_scaling(const GgufFile& file, const MetadataKeys& keys, std::string_view family) {
+ordered_json yarn_scaling(const MetadataKeys& keys, ordered_json out) {
+  if (!out.contains("factor")) keys.refuse("rope.scaling.factor", "a positive number", "none");
+  for (const auto& [key, name] : {std::pair{"rope.scaling.yarn_beta_fast", "beta_fast"},
+                                  std::pair{"rope.scaling.yarn_beta_slow", "beta_slow"},
+                                  std::pair{"rope.scaling.yarn_attn_factor", "attention_factor"}}) {
+    if (const auto value = keys.positive(key)) out[name] = *value;
+  }
+  return out;
+}
+
+ordered_json rope_scaling(const GgufFile& file, const MetadataKeys& keys) {
   const bool long_factors = file.tensors().contains("rope_factors_long.weight");
   std::string kind(keys.text("rope.scaling.type").value_or(long_factors ? "longrope" : "none"));
   auto factor = keys.positive("rope.scaling.factor");
@@ -163,30 +193,18 @@ ordered_json rope_scaling(const GgufFile& file, const MetadataKeys& keys, std::s
     keys.refuse("rope.scaling.type", "none beside rope_freqs.weight", kind);
   }
   ordered_json out = {{"rope_type", kind}};
-  if (factor && kind != "longrope") out["factor"] = shortest(*factor);
+  if (factor && kind != "longrope") out["factor"] = *factor;
   if (original) out["original_max_position_embeddings"] = *original;
   if (kind == "linear") return {{"type", "linear"}, {"factor", *factor}};
-  if (kind == "yarn") {
-    if (!factor) keys.refuse("rope.scaling.factor", "a positive number", "none");
-    if (attention.value_or(1) != 1)
-      keys.refuse("rope.scaling.attn_factor", "1", fmt::format("{}", *attention));
-    if (family == "gpt_oss") out["truncate"] = false;  // which has no key of its own
-    for (const auto& [key, name] : {std::pair{"rope.scaling.yarn_beta_fast", "beta_fast"},
-                                    std::pair{"rope.scaling.yarn_beta_slow", "beta_slow"}}) {
-      if (const auto beta = keys.positive(key)) out[name] = shortest(*beta);
-    }
-    return out;
+  if (kind != "longrope" && attention.value_or(1) != 1) {
+    keys.refuse("rope.scaling.attn_factor", "1", fmt::format("{}", *attention));
   }
+  if (kind == "yarn") return yarn_scaling(keys, std::move(out));
   if (kind != "longrope") keys.refuse("rope.scaling.type", "none, linear, yarn or longrope", kind);
-  if (attention) out["attention_factor"] = shortest(*attention);
+  if (attention) out["attention_factor"] = *attention;
   out["short_factor"] = factors_of(file, "rope_factors_short.weight");
   out["long_factor"] = factors_of(file, "rope_factors_long.weight");
   return out;
-}
-
-bool turns_parts(std::string_view family) {
-  static constexpr std::string_view kFamilies[] = {"phi3", "phi", "gpt_neox", "glm4", "stablelm", "nemotron"};
-  return std::ranges::find(kFamilies, family) != std::end(kFamilies);
 }
 
 void add_head_dim(const MetadataKeys& keys, const Family& family, ordered_json& config) {
@@ -203,11 +221,17 @@ void add_head_dim(const MetadataKeys& keys, const Family& family, ordered_json& 
   }
   if (head_dim % 2 != 0) keys.refuse("rope.dimension_count", "an even number", std::to_string(head_dim));
   config["head_dim"] = head_dim;
-  if (turns_parts(family.model_type)) {
+  if (family.rope.partial) {
     const double part = static_cast<double>(rotary.value_or(head_dim)) / static_cast<double>(head_dim);
-    config[family.model_type == "gpt_neox" ? "rotary_pct" : "partial_rotary_factor"] = part;
-  } else if (rotary.value_or(head_dim) != head_dim && family.model_type != "gpt2") {
+    config[family.rope.fraction_key] = part;
+  } else if (rotary.value_or(head_dim) != head_dim && family.names.positions.empty()) {
     keys.refuse("rope.dimension_count", std::to_string(head_dim), std::to_string(*rotary));
+  }
+  for (const auto& [key, usual] :
+       {std::pair{"attention.key_length_swa", head_dim}, std::pair{"attention.value_length_swa", head_dim},
+        std::pair{"rope.dimension_count_swa", rotary.value_or(head_dim)}}) {
+    const auto local = keys.optional_size(key);
+    if (local.value_or(usual) != usual) keys.refuse(key, std::to_string(usual), std::to_string(*local));
   }
 }
 
@@ -220,89 +244,54 @@ std::int64_t vocab_size_of(const GgufFile& file) {
   return it->second.shape[0];
 }
 
-void add_eps(const MetadataKeys& keys, std::string_view family, ordered_json& config) {
-  const auto rms = keys.positive("attention.layer_norm_rms_epsilon"),
-             layer = keys.positive("attention.layer_norm_epsilon");
-  const char* name = "rms_norm_eps";
-  bool rms_norm = false;
-  if (family == "gpt2") {
-    name = "layer_norm_epsilon";
-  } else if (family == "starcoder2") {
-    name = "norm_epsilon";
-  } else if (family == "nemotron") {
-    name = "norm_eps";
-  } else if (family == "gpt_neox" || family == "phi" || family == "cohere" || family == "cohere2" ||
-             family == "stablelm" || family == "olmo") {
-    name = "layer_norm_eps";
-  } else {
-    rms_norm = true;
-  }
-  const auto eps = rms_norm ? rms : layer;
-  if (!eps && family == "olmo") return;
-  const std::string key = rms_norm ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon";
+void add_eps(const MetadataKeys& keys, const NormFacts& norm, ordered_json& config) {
+  const std::string key =
+      norm.kind == NormKind::kRms ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon";
+  const auto eps = keys.positive(key);
+  if (norm.eps_key == nullptr) return;
   if (!eps) keys.refuse(key, "a positive number", "none");
-  config[name] = shortest(*eps);
+  config[norm.eps_key] = *eps;
 }
 
-void add_experts(const MetadataKeys& keys, std::string_view family, ordered_json& config) {
+void add_experts(const MetadataKeys& keys, const Family& family, ordered_json& config) {
   const auto count = keys.count("expert_count");
   if (!count) return;
   config["num_local_experts"] = *count;
   config["num_experts_per_tok"] = keys.size("expert_used_count");
-  const auto inner = keys.optional_size("expert_feed_forward_length");
-  if (family == "qwen3_moe" || family == "qwen2_moe") {
-    if (inner) config["moe_intermediate_size"] = *inner;
-    config["norm_topk_prob"] = family == "qwen3_moe";
-    if (const auto shared = keys.optional_size("expert_shared_feed_forward_length")) {
-      config["shared_expert_intermediate_size"] = *shared;
-    }
-  } else if (inner) {
-    config["intermediate_size"] = *inner;
+  if (const auto inner = keys.optional_size("expert_feed_forward_length")) {
+    config[family.gguf.expert_size] = *inner;
   }
 }
 
-// What is no number: windows, patterns, and the constants of a family that GGUF has no key for.
-void add_family_settings(const MetadataKeys& keys, std::string_view family, ordered_json& config) {
-  const std::int64_t layers = config["num_hidden_layers"];
+void add_windows(const MetadataKeys& keys, const Family& family, ordered_json& config) {
+  using Windows = GgufFacts::Windows;
   const auto window = keys.count("attention.sliding_window");
-  static constexpr std::string_view kWindowed[] = {"gemma2",  "gemma3_text", "phi3",
-                                                   "gpt_oss", "cohere2",     "starcoder2"};
-  if (window && std::ranges::find(kWindowed, family) == std::end(kWindowed)) {
-    keys.refuse("attention.sliding_window", fmt::format("none for {}", family), std::to_string(*window));
+  const std::int64_t layers = config["num_hidden_layers"];
+  if (family.gguf.windows == Windows::kNone) {
+    if (!window) return;
+    keys.refuse("attention.sliding_window", fmt::format("none for {}", family.model_type),
+                std::to_string(*window));
   }
-  if (std::ranges::find(kWindowed, family) != std::end(kWindowed)) {
-    config["sliding_window"] = window ? ordered_json(*window) : ordered_json();
-  }
-  if (const auto causal = keys.flag("attention.causal"); causal && !*causal)
-    keys.refuse("attention.causal", "true", "false");
-  if (const auto parallel = keys.flag("use_parallel_residual")) {
-    if (family == "gpt_neox") {
-      config["use_parallel_residual"] = *parallel;
-    } else if (*parallel) {
-      keys.refuse("use_parallel_residual", "false", "true");
+  config["sliding_window"] = window ? ordered_json(*window) : ordered_json();
+  auto pattern = keys.window_pattern(layers);
+  if (family.gguf.windows == Windows::kAllLayers) {
+    if (pattern && window && std::ranges::find(*pattern, false) != pattern->end()) {
+      keys.refuse("attention.sliding_window_pattern", "a window on all layers", "other layers");
     }
+    return;
   }
-  // llama.cpp computes the largest models of Gemma 2 and 3 with hidden_size / heads in place of head_dim.
-  if (family == "gemma2" || family == "gemma3_text") {
-    const bool largest = layers == (family == "gemma2" ? 46 : 62);
-    config["query_pre_attn_scalar"] = largest ? config["hidden_size"].get<std::int64_t>() /
-                                                    config["num_attention_heads"].get<std::int64_t>()
-                                              : config["head_dim"].get<std::int64_t>();
-    if (family == "gemma2" && !config.contains("attn_logit_softcapping"))
-      config["attn_logit_softcapping"] = nullptr;
-    if (family == "gemma2" && !config.contains("final_logit_softcapping"))
-      config["final_logit_softcapping"] = nullptr;
-  }
-  if (const auto local = keys.positive("rope.freq_base_swa")) {
-    if (family != "gemma3_text" && *local != keys.positive("rope.freq_base").value_or(10000)) {
-      keys.refuse("rope.freq_base_swa", "none", fmt::format("{}", *local));
-    }
-    if (family == "gemma3_text") config["rope_local_base_freq"] = *local;
-  }
+  if (!window) pattern = std::vector<bool>(static_cast<std::size_t>(layers), false);
+  if (!pattern) return;
+  ordered_json& types = config["layer_types"] = ordered_json::array();
+  for (const bool windowed : *pattern) types.push_back(windowed ? "sliding_attention" : "full_attention");
 }
 
-const char* theta_name(std::string_view family) {
-  return family == "gpt_neox" ? "rotary_emb_base" : "rope_theta";
+void refuse_what_no_family_has(const MetadataKeys& keys, const Family& family) {
+  if (keys.flag("attention.causal") == false) keys.refuse("attention.causal", "true", "false");
+  const auto local = keys.positive("rope.freq_base_swa");
+  if (local && !family.gguf.local_theta && *local != keys.positive("rope.freq_base").value_or(10000)) {
+    keys.refuse("rope.freq_base_swa", "none", fmt::format("{}", *local));
+  }
 }
 
 }  // namespace
@@ -312,32 +301,31 @@ const Family& gguf_family(const GgufFile& file) {
   if (!architecture) {
     throw input_error(file.where(), "expected general.architecture llama, got none; convert the model again");
   }
-  const Family* family = find_gguf_family(*architecture);
+  const MetadataKeys keys(file);
+  const Family* family = find_gguf_family(*architecture, keys);
   if (family == nullptr) {
-    std::vector<std::string_view> read;
-    for (const Family& known : families()) {
-      if (!known.names.gguf.empty()) read.push_back(known.names.gguf);
-    }
     throw input_error(file.where(),
                       "expected general.architecture {}, got {}; use a model of one of these families",
-                      fmt::join(read, ", "), printable(*architecture));
+                      fmt::join(gguf_architectures(), ", "), printable(*architecture));
   }
-  const MetadataKeys keys(file);
   const auto experts = keys.count("expert_count");
-  if (!experts) return *family;
-  if (*architecture == "llama") return *find_family("mixtral");
-  if (family->names.router.empty()) keys.refuse("expert_count", "no experts", std::to_string(*experts));
+  if (experts && family->names.router.empty()) {
+    keys.refuse("expert_count", "no experts", std::to_string(*experts));
+  }
   return *family;
 }
 
 ordered_json gguf_config(const GgufFile& file, const Family& family, const StoredVocabulary* vocabulary) {
   const MetadataKeys keys(file);
-  const std::string_view type = family.model_type;
   ordered_json config;
-  config["model_type"] = type;
+  config["model_type"] = family.model_type;
   config["vocab_size"] = vocab_size_of(file);
   config["hidden_size"] = keys.size("embedding_length");
-  config["num_hidden_layers"] = keys.size("block_count");
+  const std::int64_t layers = keys.size("block_count");
+  if (layers > static_cast<std::int64_t>(file.tensors().size())) {  // before there are lists of so many
+    keys.refuse("block_count", "no more layers than tensors", std::to_string(layers));
+  }
+  config["num_hidden_layers"] = layers;
   const std::int64_t heads = keys.size("attention.head_count");
   config["num_attention_heads"] = heads;
   config["num_key_value_heads"] = keys.optional_size("attention.head_count_kv").value_or(heads);
@@ -346,13 +334,18 @@ ordered_json gguf_config(const GgufFile& file, const Family& family, const Store
   config["intermediate_size"] = inner.value_or(keys.optional_size("expert_feed_forward_length").value_or(1));
   add_head_dim(keys, family, config);
   config["max_position_embeddings"] = keys.size("context_length");
-  add_eps(keys, type, config);
-  config[theta_name(type)] = keys.positive("rope.freq_base").value_or(10000.0);
-  config["rope_scaling"] = rope_scaling(file, keys, type);
+  add_eps(keys, family.norm, config);
+  config[family.rope.theta_key] = keys.positive("rope.freq_base").value_or(10000.0);
+  config["rope_scaling"] = rope_scaling(file, keys);
   config["tie_word_embeddings"] = !file.tensors().contains("output.weight");
-  add_numbers(keys, type, config);
-  add_experts(keys, type, config);
-  add_family_settings(keys, type, config);
+  add_numbers(keys, family, config);
+  add_experts(keys, family, config);
+  add_windows(keys, family, config);
+  refuse_what_no_family_has(keys, family);
+  // For others the tensors tell whether a layer's branches stand side by side, whatever this key says.
+  const auto parallel = keys.flag("use_parallel_residual");
+  if (parallel && family.gguf.parallel_flag) config["use_parallel_residual"] = *parallel;
+  if (family.gguf.add != nullptr) family.gguf.add(keys, config);
   if (vocabulary != nullptr && vocabulary->bos_id) config["bos_token_id"] = *vocabulary->bos_id;
   if (vocabulary != nullptr && vocabulary->eos_id) config["eos_token_id"] = *vocabulary->eos_id;
   return config;

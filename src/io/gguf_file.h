@@ -72,6 +72,8 @@ class GgufFile {
   std::optional<std::string_view> text(std::string_view key) const;
   std::optional<std::vector<std::string>> texts(std::string_view key) const;
   std::optional<std::vector<std::int64_t>> integers(std::string_view key) const;
+  // Nothing where the value is no list, too.
+  std::optional<std::vector<bool>> flags(std::string_view key) const;
   std::optional<std::vector<float>> floats(std::string_view key) const;
   // The bytes of an array of 8-bit integers.
   std::optional<std::string> bytes(std::string_view key) const;

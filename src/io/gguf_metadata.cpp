@@ -120,6 +120,20 @@ std::optional<std::vector<std::int64_t>> GgufFile::integers(std::string_view key
   return out;
 }
 
+std::optional<std::vector<bool>> GgufFile::flags(std::string_view key) const {
+  const GgufValue* value = find(key);
+  const auto* array = value == nullptr ? nullptr : std::get_if<GgufArray>(value);
+  if (array == nullptr) return std::nullopt;
+  std::vector<bool> out;
+  if (array->type == GgufType::kBool) {
+    for (const std::byte byte : array->bytes) out.push_back(byte != std::byte{0});
+    return out;
+  }
+  const std::vector<std::int64_t> numbers = integers(key).value_or(std::vector<std::int64_t>{});
+  for (const std::int64_t n : numbers) out.push_back(n != 0);
+  return out;
+}
+
 std::optional<std::vector<float>> GgufFile::floats(std::string_view key) const {
   constexpr std::string_view kExpected = "a list of float32";
   const GgufArray* array = find_array(key, kExpected);

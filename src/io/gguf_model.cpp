@@ -83,7 +83,7 @@ std::optional<StoredVocabulary> vocabulary_of(const GgufFile& file) {
 // Adds a tensor whose rows lie in pairs: matrices of block types are packed anew in any case, which puts the
 // rows in order without a copy.
 void insert_paired(const GgufFile& file, const std::shared_ptr<const MappedFile>& mapping,
-                   std::string_view stored_name, std::string name, TensorView view,
+                   std::string_view stored_name, std::string name, TensorView view, const Family& family,
                    const ordered_json& config, WeightMap& weights) {
   const std::int64_t head_dim = config["head_dim"];
   if (view.shape[0] % head_dim != 0) {
@@ -91,7 +91,7 @@ void insert_paired(const GgufFile& file, const std::shared_ptr<const MappedFile>
                       "expected whole heads of {} rows in tensor '{}', got {} rows; convert the model again",
                       head_dim, printable(stored_name), view.shape[0]);
   }
-  const auto it = config.find("partial_rotary_factor");
+  const auto it = config.find(family.rope.fraction_key);
   const auto rotary =
       it == config.end() ? 0 : std::llround(it->get<double>() * static_cast<double>(head_dim));
   if (is_block_type(view.dtype)) {
@@ -102,6 +102,33 @@ void insert_paired(const GgufFile& file, const std::shared_ptr<const MappedFile>
   }
   auto owner = permute_rope_rows(view, head_dim, RopeRows::kToHuggingFace, rotary);
   weights.insert(std::move(name), std::move(view), file.where(), std::move(owner));
+}
+
+// A layer's attn_qkv, of a family that has three matrices: rows of q, then of k, then of v.
+std::vector<std::pair<std::string, TensorView>> split_qkv(const GgufFile& file, const std::string& name,
+                                                          const TensorView& fused,
+                                                          const ordered_json& config) {
+  const auto size = [&](const char* key) { return config[key].get<std::int64_t>(); };
+  const std::int64_t kv = size("num_key_value_heads") * size("head_dim"),
+                     q = size("num_attention_heads") * size("head_dim");
+  if (fused.shape[0] != q + 2 * kv) {
+    throw input_error(file.where(), "expected {} rows (q, k and v) in tensor '{}', got {}; convert it again",
+                      q + 2 * kv, printable(name), fused.shape[0]);
+  }
+  std::vector<std::pair<std::string, TensorView>> out;
+  const std::size_t row_bytes = fused.bytes() / static_cast<std::size_t>(fused.shape[0]);
+  std::int64_t first = 0;
+  for (const auto& [part, rows] :
+       {std::pair{"attn_q.", q}, std::pair{"attn_k.", kv}, std::pair{"attn_v.", kv}}) {
+    TensorView view = fused;
+    view.shape[0] = rows;
+    view.data += static_cast<std::size_t>(first) * row_bytes;
+    std::string own = name;
+    own.replace(own.find("attn_qkv."), std::strlen("attn_qkv."), part);
+    out.emplace_back(std::move(own), std::move(view));
+    first += rows;
+  }
+  return out;
 }
 
 }  // namespace
@@ -137,18 +164,28 @@ Checkpoint read_gguf(const std::filesystem::path& path) {
   checkpoint.config_json = json_text(config, 1);
   checkpoint.config_source = file.where();
   checkpoint.weights.layout = WeightMap::Layout::kGguf;
-  for (const auto& [stored_name, stored] : file.tensors()) {
-    const std::shared_ptr<const MappedFile>& mapping = opened.mapping_of(stored_name);
-    if (stored_name.starts_with("rope_factors_")) continue;  // they are in the config
+  const auto insert = [&](const std::string& stored_name, const TensorView& stored,
+                          const std::shared_ptr<const MappedFile>& mapping) {
     std::string name = hugging_face_name(family.names, stored_name);
     // A tensor of no known meaning keeps its name, so that the model refuses it by that name.
     if (name.empty()) name = stored_name;
     const bool turned = stored_name.find(".attn_q.") != std::string::npos ||
                         stored_name.find(".attn_k.") != std::string::npos;
     if (turned && family.names.gguf_paired_rows) {
-      insert_paired(file, mapping, stored_name, std::move(name), stored, config, checkpoint.weights);
+      insert_paired(file, mapping, stored_name, std::move(name), stored, family, config, checkpoint.weights);
     } else {
       checkpoint.weights.insert(std::move(name), stored, file.where(), mapping);
+    }
+  };
+  for (const auto& [stored_name, stored] : file.tensors()) {
+    const std::shared_ptr<const MappedFile>& mapping = opened.mapping_of(stored_name);
+    if (stored_name.starts_with("rope_factors_")) continue;  // they are in the config
+    if (family.names.qkv.empty() && stored_name.find(".attn_qkv.") != std::string::npos &&
+        !stored.shape.empty()) {
+      for (const auto& [name, view] : split_qkv(file, stored_name, stored, config))
+        insert(name, view, mapping);
+    } else {
+      insert(stored_name, stored, mapping);
     }
   }
   return checkpoint;

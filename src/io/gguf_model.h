@@ -22,9 +22,8 @@ std::shared_ptr<const void> permute_rope_rows(TensorView& view, std::int64_t hea
 
 // Opens a GGUF file, or all parts of a model of which it is one (gguf_parts.h), as a checkpoint with Hugging
 // Face names and a config.json made from its metadata. The tensors are views into the mapped file, except
-// query and key projections, whose rows are reordered. InputError where the file is damaged, of another
-// architecture than llama, or asks for what the engine does not compute (experts, YaRN, partial rotary
-// embeddings).
+// query and key projections, whose rows are reordered. InputError where the file is damaged, of an
+// architecture that is not read, or asks for what the engine does not compute.
 Checkpoint read_gguf(const std::filesystem::path& path);
 
 }  // namespace refocus

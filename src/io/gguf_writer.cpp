@@ -69,31 +69,40 @@ void GgufMetadata::add_integers(std::string_view key, std::span<const std::int32
   for (const std::int32_t value : values) append(bytes_, value);
 }
 
+void GgufMetadata::add_flags(std::string_view key, const std::vector<bool>& values) {
+  begin_array(key, GgufType::kBool, values.size());
+  for (const bool value : values) append(bytes_, static_cast<std::uint8_t>(value));
+}
+
 void GgufMetadata::add_bytes(std::string_view key, std::string_view bytes) {
   begin_array(key, GgufType::kU8, bytes.size());
   bytes_ += bytes;
 }
 
-GgufWriter::GgufWriter(const std::filesystem::path& path, const GgufMetadata& metadata,
-                       std::span<const GgufTensorInfo> tensors)
-    : file_(path) {
-  std::string head = "GGUF";
+GgufHead gguf_head(const GgufMetadata& metadata, std::span<const GgufTensorInfo> tensors) {
+  GgufHead out;
+  std::string& head = out.bytes = "GGUF";
   append(head, kGgufVersion);
   append(head, static_cast<std::uint64_t>(tensors.size()));
   append(head, metadata.count());
   head += metadata.bytes();
-  std::uint64_t offset = 0;
   for (const GgufTensorInfo& tensor : tensors) {
     append_text(head, tensor.name);
     append(head, static_cast<std::uint32_t>(tensor.shape.size()));
     for (auto size = tensor.shape.rbegin(); size != tensor.shape.rend(); ++size) append(head, *size);
     append(head, gguf_tensor_type(tensor.dtype));
-    append(head, offset);
-    sizes_.push_back(tensor.bytes());
-    offset += sizes_.back() + padding_after(sizes_.back());
+    append(head, out.tensor_bytes);
+    out.tensor_bytes += tensor.bytes() + padding_after(tensor.bytes());
   }
   head.append(padding_after(head.size()), '\0');
-  file_.write(head);
+  return out;
+}
+
+GgufWriter::GgufWriter(const std::filesystem::path& path, const GgufMetadata& metadata,
+                       std::span<const GgufTensorInfo> tensors)
+    : file_(path) {
+  for (const GgufTensorInfo& tensor : tensors) sizes_.push_back(tensor.bytes());
+  file_.write(gguf_head(metadata, tensors).bytes);
   skip_finished();
 }
 

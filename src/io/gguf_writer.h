@@ -25,6 +25,7 @@ class GgufMetadata {
   void add_texts(std::string_view key, std::span<const std::string> values);
   void add_floats(std::string_view key, std::span<const float> values);
   void add_integers(std::string_view key, std::span<const std::int32_t> values);
+  void add_flags(std::string_view key, const std::vector<bool>& values);
   void add_bytes(std::string_view key, std::string_view bytes);
 
   std::uint64_t count() const { return count_; }
@@ -45,6 +46,13 @@ struct GgufTensorInfo {
 
   std::uint64_t bytes() const { return TensorView{nullptr, dtype, shape}.bytes(); }
 };
+
+// What stands before the tensors, and how many bytes they take with what is between them.
+struct GgufHead {
+  std::string bytes;
+  std::uint64_t tensor_bytes = 0;
+};
+GgufHead gguf_head(const GgufMetadata& metadata, std::span<const GgufTensorInfo> tensors);
 
 // Writes the head at once; then write() takes the bytes of all tensors one after the other, in the order of
 // the list, in pieces of any size; then commit(). Until then nothing stands under the file's name, and

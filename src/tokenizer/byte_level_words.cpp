@@ -14,6 +14,11 @@ constexpr std::string_view kLlama3 =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 constexpr std::string_view kQwen2 =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+// Qwen 2's without the English endings, so that Turkish ones stay with their words.
+constexpr std::string_view kUfakzeka =
+    R"([^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+constexpr std::string_view kMiniCpm5 =
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}+| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 constexpr std::string_view kQwen35 =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 constexpr std::string_view kO200k =
@@ -73,8 +78,11 @@ const std::vector<ByteLevelWords>& table() {
       {{"qwen35"}, {kQwen35}, false, true, false},
       {{"stablelm2"}, {kQwen2}, false, true, false},
       {{"hunyuan", "solar-open", "grok-2"}, {kQwen2}, false, false, false},
-      {{"dbrx", "smaug-bpe", "glm4", "chatglm-bpe"}, {kLlama3}, false, false, false},
-      {{"gpt-4o", "llama4", "kanana2", "minimax-m2"}, {kO200k}, false, false, false},
+      {{"dbrx", "smaug-bpe", "chatglm-bpe"}, {kLlama3}, false, false, false},
+      {{"glm4", "glm5"}, {kLlama3}, true, false, false},
+      {{"minicpm5"}, {kUpToThreeDigits, kMiniCpm5}, true, false, false},
+      {{"ufakzeka"}, {kUfakzeka}, false, false, false},
+      {{"gpt-4o", "llama4", "kanana2", "minimax-m2", "talkie"}, {kO200k}, false, false, false},
       {{"tekken"}, {kTekken}, true, false, true},
       {{"gpt-2", "phi-2", "jais", "trillion", "granite-docling", "exaone4", "gigachat", "a.x-4.0", "mellum"},
        {kGpt2},
@@ -98,7 +106,7 @@ const std::vector<ByteLevelWords>& table() {
        false,
        false,
        false},
-      {{"deepseek-v3", "hunyuan-dense", "joyai-llm"},
+      {{"deepseek-v3", "hunyuan-dense", "joyai-llm", "hy_v4"},
        {kUpToThreeDigits, kDeepSeek3Han, kDeepSeek3Words},
        false,
        false,

@@ -4,7 +4,10 @@
 // llm_tokenizer_bpe); where it notes the regular expression of the family's own tokenizer.json beside a
 // simpler one, that is taken. Where a name stands for one family's tokenizer, everything else is as its
 // tokenizer.json says too (the NFC of Qwen, OLMo, GPT-NeoX, StableLM 2 and Command R, which llama.cpp leaves
-// out). Names that llama.cpp has functions of its own for (kimi-k2, afmoe) are not here.
+// out). Names of llama.cpp v0.5.0 that are not here are refused by name: those it has functions of its own
+// for (kimi-k2, afmoe), whose words are not byte-level (gemma4, sarvam-moe, whitespace, ...), of models that
+// embed (jina-*, roberta-bpe, modern-bert, granite-embed-*) or of families that are not read (jais-2,
+// spark2_5, youtu, laguna, superbpe, tiny_aya, cohere2moe, chameleon).
 #pragma once
 
 #include <span>

@@ -39,9 +39,32 @@ TEST(Families, EachHasAModelTypeOfItsOwn) {
     EXPECT_NE(find_family(must), nullptr) << must;
   }
   EXPECT_EQ(find_family("mamba"), nullptr);
-  EXPECT_EQ(find_gguf_family("gemma3")->model_type, "gemma3_text");
-  EXPECT_EQ(find_gguf_family("qwen35"), nullptr);
-  EXPECT_EQ(find_gguf_family(""), nullptr);
+}
+
+// A file that has these numbers and nothing else.
+struct OnlyCounts final : GgufSettings {
+  std::map<std::string, std::int64_t> counts;
+  explicit OnlyCounts(std::map<std::string, std::int64_t> all = {}) : counts(std::move(all)) {}
+  bool has_tensor(std::string_view) const override { return false; }
+  std::optional<std::int64_t> count(const std::string& key) const override {
+    const auto it = counts.find(key);
+    return it == counts.end() ? std::nullopt : std::optional(it->second);
+  }
+  std::optional<double> positive(const std::string&) const override { return std::nullopt; }
+  std::optional<bool> flag(const std::string&) const override { return std::nullopt; }
+  void refuse(const std::string& key, std::string_view, std::string_view) const override {
+    throw InputError("metadata", key);
+  }
+};
+
+TEST(Families, ThatShareAnArchitectureAreToldByWhatFilesHave) {
+  EXPECT_EQ(find_gguf_family("gemma3", OnlyCounts())->model_type, "gemma3_text");
+  EXPECT_EQ(find_gguf_family("llama", OnlyCounts())->model_type, "llama");
+  EXPECT_EQ(find_gguf_family("llama", OnlyCounts({{"expert_count", 8}}))->model_type, "mixtral");
+  EXPECT_EQ(find_gguf_family("olmo2", OnlyCounts())->model_type, "olmo2");
+  EXPECT_EQ(find_gguf_family("olmo2", OnlyCounts({{"attention.sliding_window", 8}}))->model_type, "olmo3");
+  EXPECT_EQ(find_gguf_family("qwen35", OnlyCounts()), nullptr);
+  EXPECT_EQ(find_gguf_family("", OnlyCounts()), nullptr);
 }
 
 TEST(Families, MistralHasAWindowUnlessItIsNull) {

@@ -140,7 +140,7 @@ TEST(Generate, SaysWhatWeightsTakeWhereItIsMoreThanTheFile) {
                              "1,17", "-n", "2", "--json"});
   };
   EXPECT_THAT(ask("IQ2_XS").err,
-              ::testing::HasSubstr("weights of Q8_0, IQ2_XS take 0.1 MB of memory, 0.0 MB of the file"));
+              ::testing::HasSubstr("weights of Q8_0, IQ2_XS take 86.0 KB of memory, 29.2 KB of the file"));
   EXPECT_EQ(ask("F16").err.find("MB"), std::string::npos);
 }
 

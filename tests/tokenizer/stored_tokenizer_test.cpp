@@ -197,10 +197,10 @@ TEST(StoredTokenizer, EveryNameCutsWordsInItsWay) {
     }
   }
   for (const char* name :
-       {"tekken", "command-r", "refact", "qwen35", "deepseek-coder", "viking", "seed-coder"}) {
+       {"tekken", "command-r", "refact", "qwen35", "deepseek-coder", "viking", "seed-coder", "ufakzeka"}) {
     EXPECT_THAT(cut(name, "1234"), ElementsAre("1", "2", "3", "4")) << name;
   }
-  for (const char* name : {"gpt-4o", "dbrx", "glm4", "deepseek-v3", "falcon", "smaug-bpe"}) {
+  for (const char* name : {"gpt-4o", "dbrx", "glm4", "deepseek-v3", "falcon", "smaug-bpe", "minicpm5"}) {
     EXPECT_THAT(cut(name, "1234"), ElementsAre("123", "4")) << name;
   }
   for (const char* name : {"olmo", "gpt-2", "deepseek-llm", "bloom"}) {

@@ -1,9 +1,9 @@
 // Gemma 1 to 3 (text): norm weights kept as w - 1, embeddings times sqrt(hidden_size), the tanh form of GELU.
 #include <array>
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "architecture/families.h"
-#include "architecture/rope_settings.h"
 
 namespace refocus {
 
@@ -33,7 +33,7 @@ void read_gemma(const ConfigFields& fields) {
   if (fields.has("hidden_activation") || fields.config().activation == Activation::kGelu) {
     read_gemma_activation(fields);
   }
-  read_rope(fields, {});
+  read_rope(fields);
 }
 
 void read_sandwich(const ConfigFields& fields) {
@@ -54,7 +54,7 @@ void read_gemma2(const ConfigFields& fields) {
   };
   c.attention_softcap = softcap("attn_logit_softcapping", 50);
   c.final_softcap = softcap("final_logit_softcapping", 30);
-  read_rope(fields, {});
+  read_rope(fields);
   read_layer_types(fields, read_window(fields, 4096), [](std::int64_t l) { return l % 2 == 0; });
 }
 
@@ -66,7 +66,7 @@ void read_gemma3(const ConfigFields& fields) {
   c.qk_norm = QkNorm::kHead;
   c.attention_softcap = static_cast<float>(fields.optional_positive({"attn_logit_softcapping"}).value_or(0));
   c.final_softcap = static_cast<float>(fields.optional_positive({"final_logit_softcapping"}).value_or(0));
-  read_rope_by_kind(fields, 1e6, 1e4, "rope_local_base_freq");
+  read_rope_by_kind(fields, 1e4, "rope_local_base_freq");
   const std::int64_t pattern = fields.size_or({"sliding_window_pattern", "_sliding_window_pattern"}, 6);
   read_layer_types(fields, read_window(fields, 4096), [&](std::int64_t l) { return (l + 1) % pattern != 0; });
   turn_windowed_layers_locally(c);
@@ -79,10 +79,36 @@ constexpr TensorNames sandwich_names(std::string_view gguf) {
           .gguf = gguf};
 }
 
+// llama.cpp computes the largest models of Gemma 2 and 3 with hidden_size / heads in place of head_dim.
+void add_scale(std::int64_t most_layers, nlohmann::ordered_json& config) {
+  const auto size = [&](const char* key) { return config[key].get<std::int64_t>(); };
+  const bool largest = size("num_hidden_layers") == most_layers;
+  config["query_pre_attn_scalar"] =
+      largest ? size("hidden_size") / size("num_attention_heads") : size("head_dim");
+}
+void add_gemma2(const GgufSettings&, nlohmann::ordered_json& config) { add_scale(46, config); }
+void add_gemma3(const GgufSettings& settings, nlohmann::ordered_json& config) {
+  add_scale(62, config);
+  if (const auto theta = settings.positive("rope.freq_base_swa")) config["rope_local_base_freq"] = *theta;
+}
+
+const std::vector<GgufNumber> kSoftcaps = {{"attn_logit_softcapping", "attn_logit_softcapping"},
+                                           {"final_logit_softcapping", "final_logit_softcapping"}};
+
 const std::array<Family, 3> kGemmaFamilies = {{
     {"gemma", read_gemma, {.gguf = "gemma"}},
-    {"gemma2", read_gemma2, sandwich_names("gemma2")},
-    {"gemma3_text", read_gemma3, sandwich_names("gemma3")},
+    {.model_type = "gemma2",
+     .read = read_gemma2,
+     .names = sandwich_names("gemma2"),
+     .gguf = {.windows = GgufFacts::Windows::kSomeLayers, .numbers = kSoftcaps, .add = add_gemma2}},
+    {.model_type = "gemma3_text",
+     .read = read_gemma3,
+     .names = sandwich_names("gemma3"),
+     .rope = {.theta = 1e6},
+     .gguf = {.windows = GgufFacts::Windows::kSomeLayers,
+              .local_theta = true,
+              .numbers = kSoftcaps,
+              .add = add_gemma3}},
 }};
 
 }  // namespace

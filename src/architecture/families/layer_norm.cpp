@@ -3,7 +3,6 @@
 #include <array>
 
 #include "architecture/families.h"
-#include "architecture/rope_settings.h"
 
 namespace refocus {
 
@@ -11,38 +10,34 @@ namespace {
 
 void read_stablelm(const ConfigFields& fields) {
   ModelConfig& c = fields.config();
-  c.norm = NormKind::kLayer;
-  read_common(fields, {.kv_heads = 32, .context = 4096});
-  read_eps(fields, {"layer_norm_eps"}, 1e-5);
+  read_common(fields, {.kv_heads = 32, .context = 4096, .eps = 1e-5});
   c.bias.qkv = fields.flag_or({"use_qkv_bias"}, false);
   for (const char* key : {"qk_layernorm", "use_parallel_residual"}) {
     if (fields.flag_or({key}, false)) fields.refuse(key, "false", "use another model");
   }
-  read_rope(fields, {.rotary_fraction = 0.25, .partial = true});
+  read_rope(fields);
 }
 
 void read_starcoder2(const ConfigFields& fields) {
   ModelConfig& c = fields.config();
-  c.norm = NormKind::kLayer;
-  read_common(fields, {.kv_heads = 2, .context = 4096, .tied = true, .activation = Activation::kGeluTanh});
-  read_eps(fields, {"norm_epsilon"}, 1e-5);
+  read_common(
+      fields,
+      {.kv_heads = 2, .context = 4096, .eps = 1e-5, .tied = true, .activation = Activation::kGeluTanh});
   c.mlp = MlpKind::kPlain;
   const bool biased = fields.flag_or({"use_bias"}, true);
   c.bias = {biased, biased, biased, false};
-  read_rope(fields, {});
+  read_rope(fields);
   set_windows(c, read_window(fields, std::nullopt));
 }
 
 void read_nemotron(const ConfigFields& fields) {
   ModelConfig& c = fields.config();
-  c.norm = NormKind::kLayer;
   c.norm_plus_one = true;
-  read_common(fields, {.context = 4096, .activation = Activation::kReluSquared});
-  read_eps(fields, {"norm_eps"}, 1e-5);
+  read_common(fields, {.context = 4096, .eps = 1e-5, .activation = Activation::kReluSquared});
   c.mlp = MlpKind::kPlain;
   read_attention_bias(fields);
   read_mlp_bias(fields);
-  read_rope(fields, {.rotary_fraction = 0.5, .partial = true});
+  read_rope(fields);
 }
 
 void read_arcee(const ConfigFields& fields) {
@@ -50,15 +45,25 @@ void read_arcee(const ConfigFields& fields) {
   fields.config().mlp = MlpKind::kPlain;
   read_attention_bias(fields);
   read_mlp_bias(fields);
-  read_rope(fields, {});
+  read_rope(fields);
 }
 
 const std::array<Family, 4> kLayerNormFamilies = {{
-    {"stablelm", read_stablelm, {.gguf = "stablelm"}},
-    {"starcoder2",
-     read_starcoder2,
-     {.gate = "", .up = "mlp.c_fc", .down = "mlp.c_proj", .gguf = "starcoder2"}},
-    {"nemotron", read_nemotron, {.gate = "", .gguf = "nemotron"}},
+    {.model_type = "stablelm",
+     .read = read_stablelm,
+     .names = {.gguf = "stablelm"},
+     .norm = {NormKind::kLayer, "layer_norm_eps"},
+     .rope = {.rotary_fraction = 0.25, .partial = true}},
+    {.model_type = "starcoder2",
+     .read = read_starcoder2,
+     .names = {.gate = "", .up = "mlp.c_fc", .down = "mlp.c_proj", .gguf = "starcoder2"},
+     .norm = {NormKind::kLayer, "norm_epsilon"},
+     .gguf = {.windows = GgufFacts::Windows::kAllLayers}},
+    {.model_type = "nemotron",
+     .read = read_nemotron,
+     .names = {.gate = "", .gguf = "nemotron"},
+     .norm = {NormKind::kLayer, "norm_eps"},
+     .rope = {.rotary_fraction = 0.5, .partial = true}},
     {"arcee", read_arcee, {.gate = "", .gguf = "arcee", .gguf_paired_rows = true}},
 }};
 

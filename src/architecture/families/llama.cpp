@@ -1,8 +1,9 @@
 // LLaMA, and what differs from it by numbers alone: Granite, SmolLM3, Seed-OSS.
 #include <array>
+#include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "architecture/families.h"
-#include "architecture/rope_settings.h"
 
 namespace refocus {
 
@@ -12,7 +13,7 @@ void read_llama(const ConfigFields& fields) {
   read_common(fields, {});
   read_attention_bias(fields);
   read_mlp_bias(fields);
-  read_rope(fields, {});
+  read_rope(fields);
 }
 
 void read_granite(const ConfigFields& fields) {
@@ -29,7 +30,7 @@ void read_smollm3(const ConfigFields& fields) {
   read_common(fields, {.kv_heads = 4, .context = 32768, .tied = true});
   read_attention_bias(fields);
   read_mlp_bias(fields);
-  read_rope(fields, {.theta = 2e6});
+  read_rope(fields);
   ModelConfig& c = fields.config();
   const std::int64_t interval = fields.size_or({"no_rope_layer_interval"}, 4);
   const auto listed = fields.integer_list("no_rope_layers");
@@ -53,14 +54,32 @@ void read_seed_oss(const ConfigFields& fields) {
   c.bias.qkv = fields.flag_or({"attention_bias"}, true);
   c.bias.o = fields.flag_or({"attention_out_bias"}, false);
   read_mlp_bias(fields);
-  read_rope(fields, {});
+  read_rope(fields);
+}
+
+// Where a file has no scale, llama.cpp takes the usual one; granite's own default is 1.
+void add_granite(const GgufSettings& settings, nlohmann::ordered_json& config) {
+  if (settings.flag("rope.scaling.finetuned") == false)
+    settings.refuse("rope.scaling.finetuned", "true", "false, which is no rotary embedding");
+  if (config["attention_multiplier"].is_null())
+    config["attention_multiplier"] = 1 / std::sqrt(config["head_dim"].get<double>());
 }
 
 const std::array<Family, 4> kLlamaFamilies = {{
     {"llama", read_llama, {.gguf = "llama", .gguf_paired_rows = true}},
-    {"granite", read_granite, {.gguf = "granite", .gguf_paired_rows = true}},
-    {"smollm3", read_smollm3, {.gguf = "smollm3", .gguf_paired_rows = true}},
-    {"seed_oss", read_seed_oss, {.mlp_norm = "post_attention_layernorm", .gguf = "seed_oss"}},
+    {.model_type = "granite",
+     .read = read_granite,
+     .names = {.gguf = "granite", .gguf_paired_rows = true},
+     .gguf = {.numbers = {{"embedding_scale", "embedding_multiplier", 1},
+                          {"residual_scale", "residual_multiplier", 1},
+                          {"attention.scale", "attention_multiplier"},
+                          {"logit_scale", "logits_scaling", 1}},
+              .add = add_granite}},
+    {.model_type = "smollm3",
+     .read = read_smollm3,
+     .names = {.gguf = "smollm3", .gguf_paired_rows = true},
+     .rope = {.theta = 2e6}},
+    {"seed_oss", read_seed_oss, {.gguf = "seed_oss", .gguf_mlp_norm = "post_attention_norm"}},
 }};
 
 }  // namespace

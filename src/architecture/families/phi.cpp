@@ -2,7 +2,6 @@
 #include <array>
 
 #include "architecture/families.h"
-#include "architecture/rope_settings.h"
 
 namespace refocus {
 
@@ -10,33 +9,37 @@ namespace {
 
 void read_phi3(const ConfigFields& fields) {
   read_common(fields, {.context = 4096, .eps = 1e-5});
-  read_rope(fields, {.partial = true});
+  read_rope(fields);
   set_windows(fields.config(), read_window(fields, std::nullopt));
 }
 
 void read_phi(const ConfigFields& fields) {
   ModelConfig& c = fields.config();
-  c.norm = NormKind::kLayer;
-  read_common(fields, {.activation = Activation::kGeluTanh});
-  read_eps(fields, {"layer_norm_eps"}, 1e-5);
+  read_common(fields, {.eps = 1e-5, .activation = Activation::kGeluTanh});
   c.placement = Placement::kParallel;
   c.mlp = MlpKind::kPlain;
   c.bias = {true, true, true, true};
   if (fields.flag_or({"qk_layernorm"}, false)) fields.refuse("qk_layernorm", "false", "use another model");
-  read_rope(fields, {.rotary_fraction = 0.5, .partial = true});
+  read_rope(fields);
 }
 
 const std::array<Family, 2> kPhiFamilies = {{
-    {"phi3", read_phi3, {.qkv = "self_attn.qkv_proj", .gate_up = "mlp.gate_up_proj", .gguf = "phi3"}},
-    {"phi",
-     read_phi,
-     {.final_norm = "model.final_layernorm",
-      .o = "self_attn.dense",
-      .mlp_norm = "",
-      .gate = "",
-      .up = "mlp.fc1",
-      .down = "mlp.fc2",
-      .gguf = "phi2"}},
+    {.model_type = "phi3",
+     .read = read_phi3,
+     .names = {.qkv = "self_attn.qkv_proj", .gate_up = "mlp.gate_up_proj", .gguf = "phi3"},
+     .rope = {.partial = true},
+     .gguf = {.windows = GgufFacts::Windows::kAllLayers}},
+    {.model_type = "phi",
+     .read = read_phi,
+     .names = {.final_norm = "model.final_layernorm",
+               .o = "self_attn.dense",
+               .mlp_norm = "",
+               .gate = "",
+               .up = "mlp.fc1",
+               .down = "mlp.fc2",
+               .gguf = "phi2"},
+     .norm = {NormKind::kLayer, "layer_norm_eps"},
+     .rope = {.rotary_fraction = 0.5, .partial = true}},
 }};
 
 }  // namespace
