@@ -147,16 +147,21 @@ bool LikelihoodScorer::find_place(Member& member) {
                           std::equal(prefix.begin(), prefix.end(), other->prefix().begin());
                  });
   member.leads = missing && !member.waits;
-  const std::int64_t known = member.waits ? std::ssize(prefix) : member.cache.length();
+  std::int64_t known = member.waits ? std::ssize(prefix) : member.cache.length();
   const std::int64_t end = member.alone ? member.longest() : member.context_size();
-  const std::int64_t needed = pool_.layout().bytes_between(known, end, model_.max_rows());
+  std::int64_t needed = pool_.layout().bytes_between(known, end, model_.max_rows());
   const std::int64_t forks = std::max(fork_bytes_, fork_bytes(member));
   std::int64_t left_behind = member.leads ? prefix_bytes(member, known) : 0;
-  if (group_.empty() && left_behind > 0 && !make_room(needed + left_behind + forks)) {
-    member.leads = false;  // it may just fit if it keeps nothing for others
-    left_behind = 0;
+  bool fits = make_room(needed + left_behind + forks);
+  if (!fits && group_.empty() && pool_.layout().has_window()) {
+    // It may just fit alone: windowed parts of a prefix that is shared stay in use when it has left them.
+    member.cache.clear();
+    member.leads = false;
+    known = left_behind = 0;
+    needed = pool_.layout().bytes_between(known, end, model_.max_rows());
+    fits = make_room(needed + forks);
   }
-  if (!make_room(needed + left_behind + forks)) {
+  if (!fits) {
     if (group_.empty()) no_room(needed + forks);
     return false;
   }
