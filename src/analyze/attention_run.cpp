@@ -37,9 +37,9 @@ struct Listener {
 void run_calls(Transformer& model, const AttentionText& text, std::int64_t max_rows,
                const AttentionHooks* hooks, const Listener& listener) {
   const auto count = std::ssize(text.tokens);
-  KvPool pool(model.config(), kv_bytes(model.config(), count, model.kv_type()), model.kv_type());
+  KvPool pool(model.config(), kv_bytes(model.config(), count, model.kv_type(), max_rows), model.kv_type());
   KvSequence sequence(pool);
-  if (!sequence.reserve(count))
+  if (!sequence.reserve(count, max_rows))
     throw input_error("cache", "expected memory for {} tokens, got too little; use a shorter prompt", count);
   for (std::int64_t first = 0; first < count;) {
     std::int64_t rows = std::min(max_rows, count - first);
@@ -114,7 +114,8 @@ Listener statistics_only(Transformer& model, AttentionStatistics& statistics) {
 std::vector<std::int32_t> continue_prompt(Transformer& model, std::span<const std::int32_t> prompt,
                                           const InterventionSpec& intervention, const Continuation& how) {
   const auto length = std::min(how.context, std::ssize(prompt) + how.max_new_tokens);
-  Scheduler scheduler(model, {1, how.context, kv_bytes(model.config(), length, model.kv_type())});
+  const std::int64_t bytes = kv_bytes(model.config(), length, model.kv_type(), model.max_rows());
+  Scheduler scheduler(model, {1, how.context, bytes});
   GenerationRequest request;
   request.prompt.assign(prompt.begin(), prompt.end());
   request.max_new_tokens = how.max_new_tokens;

@@ -252,9 +252,10 @@ bool take(Conversation& chat, const std::string& line) {
   } else if (word == "/quit") {
     return false;
   } else {
-    throw input_error(printable(word, 40),
-                      "expected /intervene, /compare, /undo, /save, /help or /quit; a line that begins with a "
-                      "slash is a command");
+    throw input_error(
+        printable(word, 40),
+        "expected /intervene, /compare, /undo, /save, /help or /quit; a line that begins with a "
+        "slash is a command");
   }
   return true;
 }

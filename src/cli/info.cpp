@@ -111,7 +111,8 @@ nlohmann::ordered_json describe(const OpenModel& model) {
   out[eps] = std::stod(fmt::format("{}", c.norm_eps));  // 1e-05, not 9.99999974e-06
   // A head in the weights counts, whatever config.json says.
   out["tie_word_embeddings"] = has_tied_embeddings(c, *model.weights);
-  out["kv_cache_bytes_per_token"] = kv_bytes(c, kKeyBlock) / kKeyBlock;
+  out["kv_cache_bytes_per_token"] = kv_bytes(c, kKeyBlock) / kKeyBlock;  // within windows
+  out["kv_cache_bytes_of_context"] = kv_bytes(c, c.context_length(), DType::kF32, kRunningRows);
   out["tokenizer_vocab_size"] =
       model.tokenizer ? nlohmann::json(model.tokenizer->vocab_size()) : nlohmann::json();
   out["bos_token_id"] = model.tokenizer && model.tokenizer->bos_id()

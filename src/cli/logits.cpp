@@ -30,9 +30,10 @@ void run(const LogitsOptions& options) {
   Scheduler(model.transformer, {1, context + 1, kv_bytes(config, 1, model.transformer.kv_type())})
       .check(tokens);
 
-  KvPool pool(config, kv_bytes(config, count, model.transformer.kv_type()), model.transformer.kv_type());
+  const DType type = model.transformer.kv_type();
+  KvPool pool(config, kv_bytes(config, count, type, kRows), type);
   KvSequence sequence(pool);
-  if (!sequence.reserve(count))
+  if (!sequence.reserve(count, kRows))
     throw input_error("cache", "expected memory for {} tokens, got too little", count);
   const Intervention intervention(asked.for_model(config.num_hidden_layers).front(), config.num_hidden_layers,
                                   config.num_attention_heads, kRows);

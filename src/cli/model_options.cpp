@@ -213,8 +213,8 @@ std::int64_t kv_limit(const ModelOptions& options) {
 std::int64_t kv_budget(const ModelOptions& options, const ModelConfig& config, std::int64_t sequences,
                        std::int64_t context) {
   if (options.kv_memory_mib > 0) return kv_limit(options);
-  return std::max(kv_bytes(config, kKeyBlock, options.kv()),
-                  std::min(sequences * kv_bytes(config, context, options.kv()), kv_limit(options)));
+  const std::int64_t wanted = kv_bytes_of_many(config, sequences, context, options.kv(), kRunningRows);
+  return std::max(kv_bytes(config, kKeyBlock, options.kv()), std::min(wanted, kv_limit(options)));
 }
 
 }  // namespace refocus::cli

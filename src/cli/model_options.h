@@ -81,9 +81,12 @@ void expect_same_files(const std::vector<UsedFile>& before, const std::filesyste
 // memory than the file, where there are any.
 std::optional<std::string> memory_note(const OpenModel& model);
 
+// Rows that a model computes at once at most, where its logits are not wanted.
+inline constexpr std::int64_t kRunningRows = 512;
+
 // A model ready to compute.
 struct RunningModel {
-  explicit RunningModel(const ModelOptions& options, std::int64_t max_rows = 512);
+  explicit RunningModel(const ModelOptions& options, std::int64_t max_rows = kRunningRows);
 
   OpenModel files;
   ThreadPool pool;
@@ -93,8 +96,8 @@ struct RunningModel {
 // The most memory for keys and values: --kv-memory, or half of the free memory.
 std::int64_t kv_limit(const ModelOptions& options);
 
-// Memory for the cache of so many sequences of `context` tokens: --kv-memory, or whole contexts as long as
-// they fit into a good half of the free memory.
+// Memory for the cache of so many sequences of `context` tokens, in calls of kRunningRows: --kv-memory, or
+// whole contexts as long as they fit into a good half of the free memory.
 std::int64_t kv_budget(const ModelOptions& options, const ModelConfig& config, std::int64_t sequences,
                        std::int64_t context);
 

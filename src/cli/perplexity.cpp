@@ -80,7 +80,9 @@ void check_against(const PerplexityOptions& options, const OpenModel& model, con
 void check_memory(const PerplexityOptions& options, std::span<const PerplexityArm> arms,
                   std::int64_t window) {
   std::int64_t needed = 0;
-  for (const PerplexityArm& arm : arms) needed += kv_bytes(arm.model->config(), window, arm.model->kv_type());
+  for (const PerplexityArm& arm : arms) {
+    needed += kv_bytes(arm.model->config(), window, arm.model->kv_type(), arm.model->max_rows());
+  }
   const std::int64_t limit = kv_limit(options.model);
   if (needed <= limit) return;
   const auto mib = [](std::int64_t bytes) { return ((bytes - 1) >> 20) + 1; };

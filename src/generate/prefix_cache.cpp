@@ -1,46 +1,89 @@
 #include "generate/prefix_cache.h"
 
+#include <algorithm>
+#include <array>
+#include <utility>
+
 #include "base/error.h"
 #include "kernels/attention.h"
 
 namespace refocus {
 
 PrefixCache::~PrefixCache() {
-  for (const auto& [key, entry] : entries_) pool_.release(entry.block);
+  for (const auto& [key, entry] : entries_) {
+    for (std::size_t g = 0; g < pool_.layout().groups(); ++g) {
+      if (entry.block.parts[g] != kNoPart) pool_.release(g, entry.block.parts[g]);
+    }
+  }
 }
 
-std::vector<std::int32_t> PrefixCache::find(const std::string& intervention,
-                                            std::span<const std::int32_t> tokens) {
-  std::vector<std::int32_t> blocks;
+std::vector<KvBlock> PrefixCache::find(const std::string& intervention,
+                                       std::span<const std::int32_t> tokens) {
+  const KvLayout& layout = pool_.layout();
+  std::vector<KvBlock> blocks;
+  std::vector<Entry*> entries;
+  std::array<std::int64_t, KvLayout::kMostGroups> present{};  // the last so many blocks have the group's part
+  std::size_t usable = 0;
   Key key{intervention, {}};
-  ++time_;
-  for (std::size_t end = kKeyBlock; end <= tokens.size(); end += kKeyBlock) {
-    key.second.assign(tokens.begin(), tokens.begin() + static_cast<std::ptrdiff_t>(end));
+  for (std::int64_t end = kKeyBlock; end <= std::ssize(tokens); end += kKeyBlock) {
+    key.second.assign(tokens.begin(), tokens.begin() + end);
     const auto it = entries_.find(key);
-    if (it == entries_.end()) break;
-    it->second.used = time_;
-    blocks.push_back(it->second.block);
+    entries.push_back(it != entries_.end() ? &it->second : nullptr);
+    blocks.push_back(it != entries_.end() ? it->second.block : KvBlock());
+    bool complete = true, broken = false;
+    for (std::size_t g = 0; g < layout.groups(); ++g) {
+      present[g] = blocks.back().parts[g] != kNoPart ? present[g] + 1 : 0;
+      complete = complete && present[g] >= end / kKeyBlock - layout.first_block(g, end);
+      broken = broken || (present[g] == 0 && layout.window(g) == 0);
+    }
+    if (broken) break;  // no longer beginning is whole
+    if (complete) usable = blocks.size();
+  }
+  blocks.resize(usable);
+  ++time_;
+  for (std::size_t b = 0; b < usable; ++b) {
+    for (std::size_t g = 0; g < layout.groups(); ++g) {
+      const std::int64_t first = layout.first_block(g, static_cast<std::int64_t>(usable) * kKeyBlock);
+      if (static_cast<std::int64_t>(b) < first) blocks[b].parts[g] = kNoPart;
+    }
+    if (!blocks[b].empty()) entries[b]->used = time_;
   }
   return blocks;
 }
 
 void PrefixCache::insert(const std::string& intervention, std::span<const std::int32_t> tokens,
-                         std::span<const std::int32_t> blocks) {
-  REFOCUS_CHECK(blocks.size() * kKeyBlock <= tokens.size());
+                         std::span<const KvBlock> blocks) {
+  const KvLayout& layout = pool_.layout();
+  const std::int64_t positions = std::ssize(blocks) * kKeyBlock;
+  REFOCUS_CHECK(positions <= std::ssize(tokens));
   ++time_;
-  for (std::size_t b = 0; b < blocks.size(); ++b) {
-    const auto end = tokens.begin() + static_cast<std::ptrdiff_t>((b + 1) * kKeyBlock);
-    const auto [it, added] =
-        entries_.try_emplace({intervention, {tokens.begin(), end}}, Entry{blocks[b], time_});
-    it->second.used = time_;
-    if (added) pool_.retain(blocks[b]);
+  std::int64_t first = std::ssize(blocks);  // that rows after the blocks see
+  for (std::size_t g = 0; g < layout.groups(); ++g) first = std::min(first, layout.first_block(g, positions));
+  for (std::int64_t b = first; b < std::ssize(blocks); ++b) {
+    Key key{intervention, {tokens.begin(), tokens.begin() + (b + 1) * kKeyBlock}};
+    Entry& entry = entries_[std::move(key)];
+    entry.used = time_;
+    for (std::size_t g = 0; g < layout.groups(); ++g) {
+      std::int32_t& part = entry.block.parts[g];
+      if (part != kNoPart || b < layout.first_block(g, positions)) continue;
+      part = blocks[static_cast<std::size_t>(b)].parts[g];
+      REFOCUS_CHECK(part != kNoPart);
+      pool_.retain(g, part);
+    }
   }
+}
+
+bool PrefixCache::has_unused(const KvBlock& block) const {
+  for (std::size_t g = 0; g < pool_.layout().groups(); ++g) {
+    if (block.parts[g] != kNoPart && !in_use(g, block.parts[g])) return true;
+  }
+  return false;
 }
 
 bool PrefixCache::evict() {
   auto oldest = entries_.end();
   for (auto it = entries_.begin(); it != entries_.end(); ++it) {
-    if (pool_.references(it->second.block) > 1) continue;
+    if (!has_unused(it->second.block)) continue;
     // Of one prefix the longest goes first: without its beginning it could not be found.
     const bool older =
         oldest == entries_.end() || it->second.used < oldest->second.used ||
@@ -48,8 +91,12 @@ bool PrefixCache::evict() {
     if (older) oldest = it;
   }
   if (oldest == entries_.end()) return false;
-  pool_.release(oldest->second.block);
-  entries_.erase(oldest);
+  KvBlock& block = oldest->second.block;
+  for (std::size_t g = 0; g < pool_.layout().groups(); ++g) {
+    if (block.parts[g] == kNoPart || in_use(g, block.parts[g])) continue;
+    pool_.release(g, std::exchange(block.parts[g], kNoPart));
+  }
+  if (block.empty()) entries_.erase(oldest);
   return true;
 }
 

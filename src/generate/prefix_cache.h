@@ -2,8 +2,9 @@
 // intervention.
 //
 // Keys and values of layers >= 1 depend on the intervention, so its canonical text is part of the key. Only
-// full blocks are kept. What no running sequence uses is given up, least recently used first, when memory is
-// short.
+// full blocks are kept; of layers with a window only what rows after the end of a kept beginning see, so that
+// a shorter beginning of it may be of no use. What no running sequence uses is given up, least recently used
+// first, when memory is short.
 #pragma once
 
 #include <cstdint>
@@ -23,23 +24,28 @@ class PrefixCache {
   PrefixCache(const PrefixCache&) = delete;
   PrefixCache& operator=(const PrefixCache&) = delete;
 
-  // The cached blocks of the longest known beginning of `tokens`.
-  std::vector<std::int32_t> find(const std::string& intervention, std::span<const std::int32_t> tokens);
+  // The cached blocks of the longest beginning of `tokens` after which a sequence can go on: with all parts
+  // that rows after it see, and no others.
+  std::vector<KvBlock> find(const std::string& intervention, std::span<const std::int32_t> tokens);
 
-  // Keeps `blocks`, which hold the first blocks.size() * kKeyBlock of `tokens`.
+  // Keeps `blocks`, which hold the first blocks.size() * kKeyBlock of `tokens`, with all parts that rows
+  // after them see.
   void insert(const std::string& intervention, std::span<const std::int32_t> tokens,
-              std::span<const std::int32_t> blocks);
+              std::span<const KvBlock> blocks);
 
-  // Gives up one block that no sequence uses. False where there is none.
+  // Gives up what no sequence uses of one block. False where there is nothing.
   bool evict();
 
  private:
   using Key =
       std::pair<std::string, std::vector<std::int32_t>>;  // intervention, tokens up to the block's end
   struct Entry {
-    std::int32_t block;
-    std::uint64_t used;  // time of the last use
+    KvBlock block;
+    std::uint64_t used = 0;  // time of the last use
   };
+
+  bool in_use(std::size_t group, std::int32_t part) const { return pool_.references(group, part) > 1; }
+  bool has_unused(const KvBlock& block) const;
 
   KvPool& pool_;
   std::map<Key, Entry> entries_;

@@ -30,7 +30,7 @@ struct Scheduler::Active {
 std::int64_t cache_bytes(const Transformer& model, const SchedulerOptions& options) {
   if (options.kv_bytes > 0) return options.kv_bytes;
   const std::int64_t context = options.context > 0 ? options.context : model.config().context_length();
-  return options.max_sequences * kv_bytes(model.config(), context, model.kv_type());
+  return kv_bytes_of_many(model.config(), options.max_sequences, context, model.kv_type(), model.max_rows());
 }
 
 Scheduler::Scheduler(Transformer& model, const SchedulerOptions& options)
@@ -80,13 +80,13 @@ std::unique_ptr<Scheduler::Active> Scheduler::make_active(GenerationRequest requ
   return active;
 }
 
-// Whether a running sequence is just computing the prefix that this one could share.
+// Whether a running sequence is just computing a prefix that this one could share.
 bool Scheduler::waits_for_prefix(const Active& active) const {
   const std::int64_t tokens = active.prefix_blocks() * kKeyBlock;
   if (tokens == 0) return false;
   return std::any_of(active_.begin(), active_.end(), [&](const auto& other) {
     return !other->prefix_known && other->intervention_name == active.intervention_name &&
-           other->prefix_blocks() * kKeyBlock >= tokens &&
+           pool_.layout().serves(other->prefix_blocks() * kKeyBlock, tokens) &&
            std::equal(active.tokens.begin(), active.tokens.begin() + tokens, other->tokens.begin());
   });
 }
@@ -115,10 +115,11 @@ bool Scheduler::admit(const Source& source) {
   next->shared_tokens = next->cache.length();
   next->prefix_known = static_cast<std::int64_t>(blocks.size()) == shareable;
   // Room for the whole prompt, so that sequences that are let in rarely have to leave again.
-  if (!active_.empty() && !next->cache.reserve(next->size())) {
-    while (prefixes_.evict() && !next->cache.reserve(next->size())) {
+  const auto reserve = [&] { return next->cache.reserve(next->size(), model_.max_rows()); };
+  if (!active_.empty() && !reserve()) {
+    while (prefixes_.evict() && !reserve()) {
     }
-    if (!next->cache.reserve(next->size())) {
+    if (!reserve()) {
       next->cache.clear();
       waiting_.push_front(std::move(next));
       return false;
@@ -146,7 +147,7 @@ bool Scheduler::ensure_room(Active& active, std::int64_t length) {
     if (active_.size() == 1) {
       throw input_error("cache",
                         "expected memory for {} tokens, got {} MiB, enough for {}; raise --kv-memory", length,
-                        pool_.max_blocks() * pool_.block_bytes() >> 20, pool_.max_blocks() * kKeyBlock);
+                        pool_.max_bytes() >> 20, pool_.most_tokens(length - active.cache.length()));
     }
     const bool itself = active_.back().get() == &active;
     preempt_last();
@@ -192,12 +193,8 @@ void Scheduler::plan() {
     Active& active = *active_[i];
     if (active.missing() <= 1) continue;
     const std::int64_t rows = next_rows(active, budget);
-    if (active.cache.blocks().size() * kKeyBlock >= static_cast<std::size_t>(active.cache.length() + rows) ||
-        planned_.empty()) {
-      if (ensure_room(active, active.cache.length() + rows)) add(active, rows);
-    } else if (active.cache.reserve(active.cache.length() + rows)) {
-      add(active, rows);
-    }
+    const std::int64_t end = active.cache.length() + rows;
+    if (active.cache.reserve(end) || (planned_.empty() && ensure_room(active, end))) add(active, rows);
   }
 }
 
@@ -238,6 +235,7 @@ void Scheduler::step(const OnDone& on_done, const OnToken& on_token) {
     logits += model_.config().vocab_size;
   }
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+  stats_.peak_kv_bytes = pool_.peak_bytes();
   stats_.prefill_tokens += prefill;
   stats_.decode_tokens += decode;
   (prefill > 0 ? stats_.prefill_seconds : stats_.decode_seconds) += seconds.count();

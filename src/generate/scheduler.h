@@ -51,13 +51,14 @@ struct SchedulerOptions {
   std::int64_t kv_bytes = 0;       // memory for the cache; for max_sequences whole contexts where 0
 };
 
-// What these options mean for a model's cache: kv_bytes, or so many whole contexts.
+// What these options mean for a model's cache: kv_bytes, or so many whole contexts (kv_bytes_of_many).
 std::int64_t cache_bytes(const Transformer& model, const SchedulerOptions& options);
 
 struct SchedulerStats {
   std::int64_t prefill_tokens = 0, decode_tokens = 0;
   double prefill_seconds = 0, decode_seconds = 0;  // a step with any prefill row counts as prefill
   std::int64_t preemptions = 0;
+  std::int64_t peak_kv_bytes = 0;  // most memory for keys and values in use at a time
 };
 
 class Scheduler {

@@ -9,123 +9,190 @@
 
 namespace refocus {
 
-namespace {
-
-std::int64_t blocks_for(std::int64_t tokens) { return (tokens + kKeyBlock - 1) / kKeyBlock; }
-
-}  // namespace
-
-std::int64_t kv_layer_bytes(const ModelConfig& config, DType type) {
-  return config.num_key_value_heads * kv_block_elements(config.head_dim) *
-         static_cast<std::int64_t>(size_of(type));
-}
-
-std::int64_t kv_bytes(const ModelConfig& config, std::int64_t tokens, DType type) {
-  return blocks_for(tokens) * config.num_hidden_layers * kv_layer_bytes(config, type);
-}
-
 KvSequence::KvSequence(KvSequence&& other) noexcept
     : pool_(other.pool_),
       blocks_(std::exchange(other.blocks_, {})),
-      pointers_(std::exchange(other.pointers_, {})),
+      lists_(std::exchange(other.lists_, {})),
       length_(std::exchange(other.length_, 0)) {}
 
 KvSequence& KvSequence::operator=(KvSequence&& other) noexcept {
   std::swap(pool_, other.pool_);
   std::swap(blocks_, other.blocks_);
-  std::swap(pointers_, other.pointers_);
+  std::swap(lists_, other.lists_);
   std::swap(length_, other.length_);
   return *this;
 }
 
-bool KvSequence::reserve(std::int64_t length) {
-  const auto wanted = static_cast<std::size_t>(blocks_for(length));
-  const std::size_t before = blocks_.size();
-  while (blocks_.size() < wanted) {
-    const std::int32_t block = pool_->allocate();
-    if (block < 0) {
-      while (blocks_.size() > before) {
-        pool_->release(blocks_.back());
-        blocks_.pop_back();
-        pointers_.pop_back();
-      }
-      return false;
+DType KvSequence::type() const { return pool_->type(); }
+
+const KvLayout& KvSequence::layout() const { return pool_->layout(); }
+
+void KvSequence::give_up_unseen() {
+  for (std::size_t g = 0; g < layout().groups(); ++g) {
+    List& list = lists_[g];
+    const std::int64_t first = std::min(layout().first_block(g, length_), list.end());
+    for (; list.first < first; ++list.first) {
+      pool_->release(g, std::exchange(number(g, list.first), kNoPart));
+      list.pointers[static_cast<std::size_t>(list.first)] = nullptr;
     }
-    blocks_.push_back(block);
-    pointers_.push_back(pool_->data(block));
+  }
+}
+
+// Allocates parts up to block `end`, as many as there are. False where there are too few.
+bool KvSequence::extend(std::size_t group, std::int64_t end) {
+  List& list = lists_[group];
+  if (std::ssize(blocks_) < end) blocks_.resize(static_cast<std::size_t>(end));
+  while (list.end() < end) {
+    const std::int32_t part = pool_->allocate(group);
+    if (part == kNoPart) return false;
+    number(group, list.end()) = part;
+    list.pointers.push_back(pool_->data(group, part));
+  }
+  return true;
+}
+
+// Gives back the parts from block `end` on.
+void KvSequence::cut(std::size_t group, std::int64_t end) {
+  List& list = lists_[group];
+  for (; list.end() > end; list.pointers.pop_back()) {
+    pool_->release(group, std::exchange(number(group, list.end() - 1), kNoPart));
+  }
+}
+
+bool KvSequence::reserve(std::int64_t length, std::int64_t rows) {
+  give_up_unseen();
+  if (length <= length_) return true;
+  const std::size_t blocks = blocks_.size();
+  std::array<std::int64_t, KvLayout::kMostGroups> before{};
+  for (std::size_t g = 0; g < layout().groups(); ++g) before[g] = lists_[g].end();
+  for (std::size_t g = 0; g < layout().groups(); ++g) {
+    // The full blocks until now may be shared, so that giving them up frees no memory.
+    const std::int64_t parts = layout().parts_between(g, length_, length, rows > 0 ? rows : length - length_);
+    if (extend(g, length_ / kKeyBlock + parts)) continue;
+    for (std::size_t undo = 0; undo <= g; ++undo) cut(undo, before[undo]);
+    blocks_.resize(blocks);
+    return false;
   }
   return true;
 }
 
 void KvSequence::set_length(std::int64_t length) {
-  REFOCUS_CHECK(blocks_for(length) <= static_cast<std::int64_t>(blocks_.size()));
+  for (std::size_t g = 0; g < layout().groups(); ++g) REFOCUS_CHECK(blocks_for(length) <= lists_[g].end());
   length_ = length;
 }
 
-void KvSequence::share(std::span<const std::int32_t> blocks) {
+void KvSequence::begin_with(std::span<const KvBlock> blocks, std::int64_t length) {
   REFOCUS_CHECK(blocks_.empty());
-  for (const std::int32_t block : blocks) {
-    pool_->retain(block);
-    blocks_.push_back(block);
-    pointers_.push_back(pool_->data(block));
+  blocks_.assign(blocks.begin(), blocks.end());
+  length_ = length;
+  for (std::size_t g = 0; g < layout().groups(); ++g) {
+    List& list = lists_[g];
+    for (const KvBlock& block : blocks) {
+      const std::int32_t part = block.parts[g];
+      REFOCUS_CHECK(part != kNoPart || list.first == list.end());  // none is missing between others
+      list.first += part == kNoPart ? 1 : 0;
+      list.pointers.push_back(part == kNoPart ? nullptr : pool_->data(g, part));
+      if (part != kNoPart) pool_->retain(g, part);
+    }
+    REFOCUS_CHECK(list.first <= layout().first_block(g, length));
   }
-  length_ = static_cast<std::int64_t>(blocks.size()) * kKeyBlock;
 }
 
-bool KvSequence::fork(const KvSequence& from, std::int64_t length) {
+void KvSequence::share(std::span<const KvBlock> blocks) {
+  begin_with(blocks, std::ssize(blocks) * kKeyBlock);
+}
+
+bool KvSequence::fork(const KvSequence& from, std::int64_t length, std::int64_t rows) {
   REFOCUS_CHECK(pool_ == from.pool_ && length >= from.length_);
-  const auto full = static_cast<std::size_t>(from.length_ / kKeyBlock);
-  share(from.blocks().first(full));
-  if (!reserve(length)) {
+  const std::int64_t full = from.length_ / kKeyBlock;
+  begin_with(from.blocks().first(static_cast<std::size_t>(full)), from.length_);
+  const bool partial = from.length_ % kKeyBlock != 0;
+  bool fits = true;
+  for (std::size_t g = 0; g < layout().groups(); ++g) fits = fits && (!partial || extend(g, full + 1));
+  if (!fits || !reserve(length, rows)) {
     clear();
     return false;
   }
-  if (from.length_ % kKeyBlock != 0) {
-    std::memcpy(pointers_[full], from.pointers_[full], static_cast<std::size_t>(pool_->block_bytes()));
+  for (std::size_t g = 0; partial && g < layout().groups(); ++g) {
+    std::memcpy(part(g, full), from.pointers(g)[full], static_cast<std::size_t>(layout().part_bytes(g)));
   }
-  length_ = from.length_;
   return true;
 }
 
 void KvSequence::clear() {
-  for (const std::int32_t block : blocks_) pool_->release(block);
+  for (std::size_t g = 0; g < layout().groups(); ++g) {
+    cut(g, lists_[g].first);
+    lists_[g] = {};
+  }
   blocks_.clear();
-  pointers_.clear();
   length_ = 0;
 }
 
-DType KvSequence::type() const { return pool_->type(); }
-
 KvPool::KvPool(const ModelConfig& config, std::int64_t max_bytes, DType type)
-    : type_(type), block_bytes_(kv_bytes(config, kKeyBlock, type)) {
-  REFOCUS_CHECK(is_kv_type(type));
-  max_blocks_ = std::clamp<std::int64_t>(max_bytes / block_bytes(), 1, std::int64_t{1} << 30);
+    : type_(type),
+      layout_(config, type),
+      max_bytes_(std::max(max_bytes, layout_.block_bytes())),
+      stores_(layout_.groups()) {}
+
+std::int64_t KvPool::used_parts(std::size_t group) const {
+  const Store& store = stores_[group];
+  return std::ssize(store.parts) - std::ssize(store.free) - std::ssize(store.bare);
 }
 
-std::int64_t KvPool::free_blocks() const {
-  return max_blocks_ - static_cast<std::int64_t>(storage_.size()) + static_cast<std::int64_t>(free_.size());
-}
-
-std::int32_t KvPool::allocate() {
-  std::int32_t block;
-  if (!free_.empty()) {
-    block = free_.back();
-    free_.pop_back();
-  } else if (static_cast<std::int64_t>(storage_.size()) < max_blocks_) {
-    block = static_cast<std::int32_t>(storage_.size());
-    storage_.emplace_back(static_cast<std::size_t>(block_bytes_));
-    references_.push_back(0);
-  } else {
-    return -1;
+std::int64_t KvPool::most_tokens(std::int64_t rows) const {
+  std::int64_t fits = 0, too_many = std::int64_t{1} << 30;  // in blocks
+  while (fits + 1 < too_many) {
+    const std::int64_t middle = fits + (too_many - fits) / 2;
+    const bool fit = layout_.bytes_between(0, middle * kKeyBlock, rows) <= max_bytes_;
+    (fit ? fits : too_many) = middle;
   }
-  references_[static_cast<std::size_t>(block)] = 1;
-  return block;
+  return fits * kKeyBlock;
 }
 
-void KvPool::release(std::int32_t block) {
-  int& references = references_[static_cast<std::size_t>(block)];
+// Returns memory of unused parts to the system until so many bytes more may be held.
+void KvPool::return_unused(std::int64_t bytes) {
+  for (std::size_t g = 0; g < stores_.size(); ++g) {
+    Store& store = stores_[g];
+    while (held_bytes_ + bytes > max_bytes_ && !store.free.empty()) {
+      store.parts[static_cast<std::size_t>(store.free.back())] = {};
+      store.bare.push_back(store.free.back());
+      store.free.pop_back();
+      held_bytes_ -= layout_.part_bytes(g);
+    }
+  }
+}
+
+std::int32_t KvPool::allocate(std::size_t group) {
+  Store& store = stores_[group];
+  const std::int64_t bytes = layout_.part_bytes(group);
+  if (used_bytes_ + bytes > max_bytes_) return kNoPart;
+  if (store.free.empty()) {
+    return_unused(bytes);
+    if (store.bare.empty()) {
+      store.bare.push_back(static_cast<std::int32_t>(store.parts.size()));
+      store.parts.emplace_back();
+      store.references.push_back(0);
+    }
+    const std::int32_t part = store.bare.back();
+    store.parts[static_cast<std::size_t>(part)] = AlignedBuffer<std::byte>(static_cast<std::size_t>(bytes));
+    store.bare.pop_back();
+    store.free.push_back(part);
+    held_bytes_ += bytes;
+  }
+  const std::int32_t part = store.free.back();
+  store.free.pop_back();
+  references_of(group, part) = 1;
+  used_bytes_ += bytes;
+  peak_bytes_ = std::max(peak_bytes_, used_bytes_);
+  return part;
+}
+
+void KvPool::release(std::size_t group, std::int32_t part) {
+  int& references = references_of(group, part);
   REFOCUS_CHECK(references > 0);
-  if (--references == 0) free_.push_back(block);
+  if (--references > 0) return;
+  stores_[group].free.push_back(part);
+  used_bytes_ -= layout_.part_bytes(group);
 }
 
 }  // namespace refocus

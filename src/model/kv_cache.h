@@ -1,16 +1,19 @@
 // Keys and values of many sequences in blocks of kKeyBlock positions, shared where sequences begin alike.
 //
-// A block holds all layers: [layers, kv_heads, kv_block_elements(head_dim)] of F32 or F16; see
-// kernels/kv_block.h. Blocks are counted by reference; only full blocks are shared, so that nobody writes to
-// a block that another sequence reads.
+// A block has a part for each group of layers (kv_layout.h): [layers of the group, kv_heads,
+// kv_block_elements(head_dim)] of F32 or F16; see kernels/kv_block.h. Parts are counted by reference; only
+// full blocks are shared, so that nobody writes to a part that another sequence reads. A sequence gives up
+// the parts of windowed layers as it leaves them behind.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
 
 #include "architecture/model_config.h"
 #include "base/aligned_buffer.h"
+#include "model/kv_layout.h"
 #include "tensor/dtype.h"
 
 namespace refocus {
@@ -29,58 +32,96 @@ class KvSequence {
 
   std::int64_t length() const { return length_; }
   DType type() const;
-  std::span<const std::int32_t> blocks() const { return blocks_; }
-  const std::byte* const* pointers() const { return pointers_.data(); }
-  std::byte* block(std::int64_t index) { return pointers_[static_cast<std::size_t>(index)]; }
+  const KvLayout& layout() const;
+  std::span<const KvBlock> blocks() const { return blocks_; }
+  // The parts of a group by block, from block first_block(group) on; null before it.
+  const std::byte* const* pointers(std::size_t group) const { return lists_[group].pointers.data(); }
+  std::byte* part(std::size_t group, std::int64_t block) {
+    return lists_[group].pointers[static_cast<std::size_t>(block)];
+  }
+  std::int64_t first_block(std::size_t group) const { return lists_[group].first; }
 
-  // Makes room for `length` positions. False, and nothing changed, where the pool is full.
-  bool reserve(std::int64_t length);
+  // Makes room for positions up to `length`, which will be computed in calls of at most `rows` rows (0: in
+  // one): each call finds room then, as long as no block beyond length() is shared before. Gives up before
+  // what no later row sees. False, and nothing else changed, where the pool is full.
+  bool reserve(std::int64_t length, std::int64_t rows = 0);
   // Says that positions up to `length` are written; they must have been reserved.
   void set_length(std::int64_t length);
-  // Begins with another sequence's full blocks, already written; only while empty.
-  void share(std::span<const std::int32_t> blocks);
-  // Begins as a copy of `from` (of the same pool), with room for `length` positions: its full blocks are
-  // shared, and what it has of a last one is copied, so that both can go on. Only while empty. False, and
-  // nothing changed, where the pool is full.
-  bool fork(const KvSequence& from, std::int64_t length);
+  // Begins with full blocks of another sequence, already written, with all parts that rows after them see;
+  // only while empty.
+  void share(std::span<const KvBlock> blocks);
+  // Begins as a copy of `from` (of the same pool), with room for `length` positions as reserve() makes it:
+  // its full blocks are shared, and what it has of a last one is copied, so that both can go on. Only while
+  // empty. False, and nothing changed, where the pool is full.
+  bool fork(const KvSequence& from, std::int64_t length, std::int64_t rows = 0);
   void clear();
 
  private:
+  struct List {
+    std::vector<std::byte*> pointers;  // by block; null before `first`
+    std::int64_t first = 0;
+
+    std::int64_t end() const { return static_cast<std::int64_t>(pointers.size()); }
+  };
+
+  std::int32_t& number(std::size_t group, std::int64_t block) {
+    return blocks_[static_cast<std::size_t>(block)].parts[group];
+  }
+  void begin_with(std::span<const KvBlock> blocks, std::int64_t length);
+  void give_up_unseen();
+  bool extend(std::size_t group, std::int64_t end);
+  void cut(std::size_t group, std::int64_t end);
+
   KvPool* pool_;
-  std::vector<std::int32_t> blocks_;
-  std::vector<std::byte*> pointers_;
+  std::vector<KvBlock> blocks_;
+  std::array<List, KvLayout::kMostGroups> lists_;
   std::int64_t length_ = 0;
 };
 
 class KvPool {
  public:
-  // At most `max_bytes` of blocks, allocated as they are needed.
+  // At most `max_bytes` of parts, but one block at least, allocated as they are needed. Groups have no shares
+  // of their own: memory that one has no use for is another's.
   KvPool(const ModelConfig& config, std::int64_t max_bytes, DType type = DType::kF32);
   KvPool(const KvPool&) = delete;
   KvPool& operator=(const KvPool&) = delete;
 
-  std::int64_t max_blocks() const { return max_blocks_; }
-  std::int64_t free_blocks() const;
+  const KvLayout& layout() const { return layout_; }
   DType type() const { return type_; }
-  std::int64_t block_bytes() const { return block_bytes_; }
+  std::int64_t max_bytes() const { return max_bytes_; }
+  std::int64_t used_bytes() const { return used_bytes_; }
+  std::int64_t free_bytes() const { return max_bytes_ - used_bytes_; }
+  std::int64_t peak_bytes() const { return peak_bytes_; }  // most that were used at a time
+  std::int64_t used_parts(std::size_t group) const;
+  // The longest sequence that fits, computed in calls of at most `rows` rows: whole blocks.
+  std::int64_t most_tokens(std::int64_t rows) const;
 
-  std::int32_t allocate();  // with one reference; -1 where the pool is full
-  void retain(std::int32_t block) { ++references_[static_cast<std::size_t>(block)]; }
-  void release(std::int32_t block);
-  int references(std::int32_t block) const { return references_[static_cast<std::size_t>(block)]; }
-  std::byte* data(std::int32_t block) { return storage_[static_cast<std::size_t>(block)].data(); }
+  std::int32_t allocate(std::size_t group);  // a part with one reference; kNoPart where the pool is full
+  void retain(std::size_t group, std::int32_t part) { ++references_of(group, part); }
+  void release(std::size_t group, std::int32_t part);
+  int references(std::size_t group, std::int32_t part) const {
+    return stores_[group].references[static_cast<std::size_t>(part)];
+  }
+  std::byte* data(std::size_t group, std::int32_t part) {
+    return stores_[group].parts[static_cast<std::size_t>(part)].data();
+  }
 
  private:
-  DType type_;
-  std::int64_t block_bytes_, max_blocks_;
-  std::vector<AlignedBuffer<std::byte>> storage_;
-  std::vector<int> references_;
-  std::vector<std::int32_t> free_;
-};
+  struct Store {
+    std::vector<AlignedBuffer<std::byte>> parts;
+    std::vector<int> references;
+    std::vector<std::int32_t> free, bare;  // unused numbers: with memory, without
+  };
 
-// Bytes of cache for `tokens` positions of one sequence.
-std::int64_t kv_bytes(const ModelConfig& config, std::int64_t tokens, DType type = DType::kF32);
-// Bytes of one layer in a block.
-std::int64_t kv_layer_bytes(const ModelConfig& config, DType type);
+  int& references_of(std::size_t group, std::int32_t part) {
+    return stores_[group].references[static_cast<std::size_t>(part)];
+  }
+  void return_unused(std::int64_t bytes);
+
+  DType type_;
+  KvLayout layout_;
+  std::int64_t max_bytes_, used_bytes_ = 0, held_bytes_ = 0, peak_bytes_ = 0;
+  std::vector<Store> stores_;  // [groups]
+};
 
 }  // namespace refocus

@@ -107,13 +107,10 @@ void Transformer::start(std::span<const SequenceInput> sequences) {
     const auto count = static_cast<std::int64_t>(in.tokens.size());
     const std::int64_t past = in.cache->length();
     REFOCUS_CHECK(in.rope_length >= past + count);
-    attention_.push_back({static_cast<std::int64_t>(rows_.size()),
-                          count,
-                          past,
-                          in.cache->pointers(),
-                          0,
-                          {},
-                          in.cache->type()});
+    // Reserved it is; now windowed layers exchange what they leave behind for it.
+    REFOCUS_CHECK(in.cache->reserve(past + count));
+    attention_.push_back(
+        {static_cast<std::int64_t>(rows_.size()), count, past, nullptr, 0, {}, in.cache->type()});
     for (std::int64_t i = 0; i < count; ++i) {
       const std::int32_t token = in.tokens[static_cast<std::size_t>(i)];
       REFOCUS_CHECK(token >= 0 && token < config_.vocab_size);

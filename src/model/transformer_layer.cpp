@@ -123,9 +123,10 @@ void Transformer::store_keys_and_values(std::span<const SequenceInput> sequences
     if (cache.type() == DType::kF16 && !(fits_half(k, kv_heads * dim) && fits_half(v, kv_heads * dim))) {
       fit.store(false, std::memory_order_relaxed);
     }
-    const std::int64_t layer_bytes = kv_layer_bytes(config_, cache.type());
-    std::byte* block = cache.block(row.position / kKeyBlock) + layer * layer_bytes;
-    for (std::int64_t head = 0; head < kv_heads; ++head, block += layer_bytes / kv_heads) {
+    const KvLayout::Place& place = cache.layout().place(layer);
+    const std::int64_t head_bytes = kv_layer_bytes(config_, cache.type()) / kv_heads;
+    std::byte* block = cache.part(place.group, row.position / kKeyBlock) + place.offset;
+    for (std::int64_t head = 0; head < kv_heads; ++head, block += head_bytes) {
       store_key_and_value(cache.type(), block, dim, row.position % kKeyBlock, k + head * dim, v + head * dim);
     }
   });
@@ -142,16 +143,21 @@ void Transformer::attend(std::span<const SequenceInput> sequences, std::int64_t 
       {&w.q_proj, q_.data(), q_size}, {&w.k_proj, k_.data(), kv_size}, {&w.v_proj, v_.data(), kv_size}};
   normed_products(w.attention_norm, projections);
   store_keys_and_values(sequences, layer);
-  for (std::size_t s = 0; s < sequences.size(); ++s) {
-    attention_[s].block_offset = layer * kv_layer_bytes(config_, attention_[s].type);
-    attention_[s].hooks = sequences[s].hooks != nullptr ? sequences[s].hooks[layer] : AttentionHooks{};
-  }
   AttentionShape shape{config_.num_attention_heads, config_.num_key_value_heads, dim};
   shape.scale =
       config_.attention_scale > 0 ? config_.attention_scale : 1 / std::sqrt(static_cast<float>(dim));
   shape.softcap = config_.attention_softcap;
   shape.window = config_.layer(layer).window;
   shape.sinks = w.sinks.empty() ? nullptr : w.sinks.data();
+  for (std::size_t s = 0; s < sequences.size(); ++s) {
+    const KvSequence& cache = *sequences[s].cache;
+    const KvLayout::Place& place = cache.layout().place(layer);
+    // What the first row sees must not have been given up.
+    REFOCUS_CHECK(cache.first_block(place.group) * kKeyBlock <= shape.first_key(attention_[s].position));
+    attention_[s].blocks = cache.pointers(place.group);
+    attention_[s].block_offset = place.offset;
+    attention_[s].hooks = sequences[s].hooks != nullptr ? sequences[s].hooks[layer] : AttentionHooks{};
+  }
   attention(pool_, shape, attention_,
             {q_.data(), q_size, attended_.data(), padded(q_size), scratch_.data(), scratch_stride_});
   const bool directly = adds_directly();

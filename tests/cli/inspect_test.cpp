@@ -39,6 +39,26 @@ TEST(Info, DescribesAModelWithoutATokenizer) {
   EXPECT_THAT(plain.out, HasSubstr("hidden_size"));
 }
 
+// Of F32: 32 positions of keys and values, head_dim wide and padded to 16, a block and layer.
+TEST(Info, SaysWhatKeysAndValuesTake) {
+  const auto bytes_of = [](const std::string& model, std::int64_t context) {
+    const testing::TempDir dir;
+    std::filesystem::copy(model, dir / "m");
+    testing::edit_json(dir / "m" / "config.json", {{"max_position_embeddings", context}});
+    const Json out = one_json_line(testing::refocus({"info", "-m", (dir / "m").string(), "--json"}));
+    EXPECT_EQ(out["context_length"], context);
+    const std::int64_t layer = out["num_key_value_heads"].get<std::int64_t>() * (8 + 16) * 32 * 4;
+    EXPECT_EQ(out["kv_cache_bytes_per_token"], out["num_hidden_layers"].get<std::int64_t>() * layer / 32);
+    return out["kv_cache_bytes_of_context"].get<std::int64_t>() / layer;
+  };
+  const auto family = [](const char* name) { return (testing::golden("families") / name).string(); };
+  // Three layers; a window of 6 and a call of 512 rows lie in 18 blocks at most.
+  EXPECT_EQ(bytes_of(family("qwen2"), 3200), 3 * 100);
+  EXPECT_EQ(bytes_of(family("ministral"), 3200), 100 + 2 * 18);
+  EXPECT_EQ(bytes_of(family("mistral"), 3200), 3 * 18);
+  EXPECT_EQ(bytes_of(family("mistral"), 320), 3 * 10);
+}
+
 TEST(Info, CountsEveryTypeOfWeights) {
   for (const char* type : {"F64", "Q2_K", "IQ3_S", "NVFP4", "TQ1_0"}) {
     const std::string model = (testing::golden("gguf") / (std::string(type) + ".gguf")).string();

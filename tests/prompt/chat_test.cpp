@@ -18,7 +18,8 @@ constexpr const char* kTemplate =
     "{% if messages[0].role != 'system' %}<sys>Be brief.</s>{% endif %}"
     "{% for m in messages %}<{{ m.role }}>{{ m.content | trim }}</s>\n{% endfor %}"
     "{% if tools %}{{ tools | tojson }}{% endif %}"
-    "{% if add_generation_prompt %}<assistant>{% if enable_thinking is false %}<think></think>{% endif %}{% endif %}";
+    "{% if add_generation_prompt %}<assistant>{% if enable_thinking is false %}<think></think>{% endif %}{% "
+    "endif %}";
 
 ChatTemplate chat() { return ChatTemplate(kTemplate, "test", {{"bos_token", "<s>"}}); }
 
@@ -27,8 +28,8 @@ ChatMessage message(const char* role, std::string text, int place) {
 }
 
 TEST(Chat, PiecesKnowTheirMessages) {
-  const ChatPrompt got = chat().apply({message("user", " What? ", 0), message("assistant", "This.", 1),
-                                       message("user", "Why?", 2)});
+  const ChatPrompt got = chat().apply(
+      {message("user", " What? ", 0), message("assistant", "This.", 1), message("user", "Why?", 2)});
   EXPECT_EQ(text_of(got.prompt),
             "<sys>Be brief.</s><user>What?</s>\n<assistant>This.</s>\n<user>Why?</s>\n<assistant>");
   std::vector<std::string> origins;
@@ -69,12 +70,14 @@ TEST(Chat, ArgumentsAndToolsAreSeen) {
   EXPECT_EQ(text_of(got.prompt),
             "<system>S</s>\n<user>U</s>\n[{\"name\": \"f</s>\"}]<assistant><think></think>");
   settings.generation_prompt = false;
-  EXPECT_THAT(text_of(chat().apply({message("user", "U", 0)}, settings).prompt), Not(HasSubstr("<assistant>")));
+  EXPECT_THAT(text_of(chat().apply({message("user", "U", 0)}, settings).prompt),
+              Not(HasSubstr("<assistant>")));
 }
 
 TEST(Chat, GenerationPartsAreMarked) {
   const ChatTemplate marked(
-      "{% for m in messages %}{% if m.role == 'assistant' %}[{% generation %}{{ m.content }}.{% endgeneration %}]"
+      "{% for m in messages %}{% if m.role == 'assistant' %}[{% generation %}{{ m.content }}.{% "
+      "endgeneration %}]"
       "{% else %}{{ m.content }}{% endif %}{% endfor %}",
       "test", {});
   const ChatPrompt got = marked.apply({message("user", "a", 0), message("assistant", "b", 1)});
@@ -90,7 +93,9 @@ TEST(Chat, WhatTheTemplateRefusesIsAnError) {
               ::testing::AllOf(HasSubstr("M: chat template"), HasSubstr("roles must alternate")));
   EXPECT_THAT(testing::error_of([&] { ChatTemplate("{% if %}", "M: chat template", {}); }),
               HasSubstr("M: chat template"));
-  EXPECT_THAT(testing::error_of([&] { chat_message({{"content", "x"}}, 0, "line 3"); }),
+  EXPECT_THAT(testing::error_of([&] {
+                chat_message({{"content", "x"}}, 0, "line 3");
+              }),
               HasSubstr("[line 3] expected a message"));
 }
 
@@ -104,7 +109,8 @@ TEST(Chat, TheModelsTemplateIsFound) {
   EXPECT_EQ(find_chat_template(*none, "M"), nullptr);
   EXPECT_THAT(testing::error_of([&] { find_chat_template(*one, "M", "rag"); }),
               HasSubstr("expected a chat template called 'rag', got default"));
-  config["chat_template"] = {{{"name", "default"}, {"template", "D"}}, {{"name", "tool_use"}, {"template", "T"}}};
+  config["chat_template"] = {{{"name", "default"}, {"template", "D"}},
+                             {{"name", "tool_use"}, {"template", "T"}}};
   const auto several = testing::load_json(testing::synthetic_tokenizer("llama-2"), config.dump());
   EXPECT_EQ(find_chat_template(*several, "M")->source(), "D");
   EXPECT_EQ(find_chat_template(*several, "M", "", true)->source(), "T");

@@ -16,7 +16,8 @@ std::optional<std::string> answer_warning(std::string_view arm, const Tally& tal
   } else if (tally.truncated * 2 > lost) {
     cause = fmt::format("most are cut off at {} tokens: raise --max-new-tokens", how.max_new_tokens);
   } else if (tally.empty * 2 > lost) {
-    cause = "most are empty: the model ends at once; ask with --loglikelihood, or with other words (--profile)";
+    cause =
+        "most are empty: the model ends at once; ask with --loglikelihood, or with other words (--profile)";
   } else {
     cause = "the model may not follow the instruction: read some in the report, or ask with --loglikelihood";
   }

@@ -17,8 +17,8 @@ struct AskedHow {
   std::int64_t max_new_tokens = 0;
 };
 
-// One line, without an end, where more than a fifth of the answers are empty, cut off or without an answer that
-// was found: how many, and the likely cause. Nothing otherwise, nor for log-likelihoods.
+// One line, without an end, where more than a fifth of the answers are empty, cut off or without an answer
+// that was found: how many, and the likely cause. Nothing otherwise, nor for log-likelihoods.
 std::optional<std::string> answer_warning(std::string_view arm, const Tally& tally, const AskedHow& how);
 
 }  // namespace refocus

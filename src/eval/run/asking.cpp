@@ -213,7 +213,11 @@ void check_memory(const EvalModel& model, const EvalSettings& settings, const Pl
   const std::int64_t tokens = scored        ? plan.longest + kKeyBlock
                               : later_turns ? plan.context
                                             : std::min(plan.context, plan.longest + settings.max_new_tokens);
-  const std::int64_t needed = kv_bytes(model.transformer.config(), tokens, model.transformer.kv_type());
+  const Transformer& transformer = model.transformer;
+  const auto bytes = [&](std::int64_t count) {
+    return kv_bytes(transformer.config(), count, transformer.kv_type(), transformer.max_rows());
+  };
+  const std::int64_t needed = scored ? bytes(plan.longest) + bytes(1) : bytes(tokens);
   if (settings.kv_bytes == 0 || needed <= settings.kv_bytes) return;
   throw input_error("cache",
                     "expected memory for sequences of {} tokens ({} MiB), got {} MiB; raise it with "

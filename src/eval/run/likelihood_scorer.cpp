@@ -12,7 +12,6 @@ namespace refocus {
 namespace {
 
 std::size_t size_of(std::int64_t count) { return static_cast<std::size_t>(count); }
-std::int64_t blocks_for(std::int64_t tokens) { return (tokens + kKeyBlock - 1) / kKeyBlock; }
 
 }  // namespace
 
@@ -60,10 +59,6 @@ struct LikelihoodScorer::Member {
     }
     return out;
   }
-  // Blocks of the longest continuation beside the context's full ones.
-  std::int64_t fork_blocks() const {
-    return longest() == context_size() ? 0 : blocks_for(longest()) - context_size() / kKeyBlock;
-  }
 };
 
 // An option beyond its first token.
@@ -98,15 +93,85 @@ LikelihoodScorer::LikelihoodScorer(Transformer& model, const SchedulerOptions& o
 
 LikelihoodScorer::~LikelihoodScorer() = default;
 
-void LikelihoodScorer::no_room(std::int64_t tokens) const {
+void LikelihoodScorer::no_room(std::int64_t bytes) const {
+  constexpr std::int64_t kMiB = 1 << 20;
+  const std::int64_t block = pool_.layout().block_bytes();
+  if (pool_.layout().has_window()) {
+    throw input_error("cache", "expected {} MiB for keys and values, got {}; raise --kv-memory",
+                      (bytes + kMiB - 1) / kMiB, pool_.max_bytes() / kMiB);
+  }
   throw input_error("cache", "expected memory for {} tokens, got {} MiB, enough for {}; raise --kv-memory",
-                    tokens, pool_.max_blocks() * pool_.block_bytes() >> 20, pool_.max_blocks() * kKeyBlock);
+                    bytes / block * kKeyBlock, pool_.max_bytes() / kMiB,
+                    pool_.max_bytes() / block * kKeyBlock);
 }
 
-// Frees unused prefixes until so many blocks are left over.
-bool LikelihoodScorer::make_room(std::int64_t blocks) {
-  while (pool_.free_blocks() - promised_blocks_ < blocks) {
+// Frees unused prefixes until so many bytes are left over.
+bool LikelihoodScorer::make_room(std::int64_t bytes) {
+  while (pool_.free_bytes() - promised_bytes_ < bytes) {
     if (!prefixes_.evict()) return false;
+  }
+  return true;
+}
+
+// The longest continuation beside the context's full blocks.
+std::int64_t LikelihoodScorer::fork_bytes(const Member& member) const {
+  const std::int64_t begin = member.context_size(), end = member.longest();
+  if (member.alone || begin == end) return 0;
+  return pool_.layout().bytes_between(begin, end, std::min(kLogitRows, model_.max_rows()));
+}
+
+// What a member that computes its prefix from position `known` on leaves behind and others still need: it
+// goes on, and parts of windowed layers that it gives up stay in use.
+std::int64_t LikelihoodScorer::prefix_bytes(const Member& member, std::int64_t known) const {
+  const KvLayout& layout = pool_.layout();
+  std::int64_t bytes = 0;
+  for (std::size_t g = 0; g < layout.groups(); ++g) {
+    const std::int64_t kept =
+        member.prefix_blocks() - layout.first_block(g, member.prefix_blocks() * kKeyBlock);
+    const std::int64_t never_left = layout.parts_between(g, known, member.context_size(), model_.max_rows());
+    const std::int64_t all = blocks_for(member.context_size()) - known / kKeyBlock;
+    bytes += std::min(kept, all - never_left) * layout.part_bytes(g);
+  }
+  return bytes;
+}
+
+// Shares the prefix that is known and reserves the rest, or promises it to who waits for a prefix. False
+// where there is too little memory beside the group; an error where there is no group.
+bool LikelihoodScorer::find_place(Member& member) {
+  const auto prefix = member.prefix();
+  member.cache.share(prefixes_.find(member.intervention_name, prefix));
+  const bool missing = member.cache.length() < std::ssize(prefix);
+  member.waits = missing && std::any_of(group_.begin(), group_.end(), [&](const auto& other) {
+                   return other->leads && other->intervention_name == member.intervention_name &&
+                          pool_.layout().serves(std::ssize(other->prefix()), std::ssize(prefix)) &&
+                          std::equal(prefix.begin(), prefix.end(), other->prefix().begin());
+                 });
+  member.leads = missing && !member.waits;
+  std::int64_t known = member.waits ? std::ssize(prefix) : member.cache.length();
+  const std::int64_t end = member.alone ? member.longest() : member.context_size();
+  std::int64_t needed = pool_.layout().bytes_between(known, end, model_.max_rows());
+  const std::int64_t forks = std::max(fork_bytes_, fork_bytes(member));
+  std::int64_t left_behind = member.leads ? prefix_bytes(member, known) : 0;
+  bool fits = make_room(needed + left_behind + forks);
+  if (!fits && group_.empty() && pool_.layout().has_window()) {
+    // It may just fit alone: windowed parts of a prefix that is shared stay in use when it has left them.
+    member.cache.clear();
+    member.leads = false;
+    known = left_behind = 0;
+    needed = pool_.layout().bytes_between(known, end, model_.max_rows());
+    fits = make_room(needed + forks);
+  }
+  if (!fits) {
+    if (group_.empty()) no_room(needed + forks);
+    return false;
+  }
+  fork_bytes_ = forks;
+  promised_bytes_ += left_behind;
+  if (member.waits) {
+    member.cache.clear();  // it takes the whole prefix when that is there
+    promised_bytes_ += needed;
+  } else if (!member.alone) {
+    REFOCUS_CHECK(member.cache.reserve(end, model_.max_rows()));
   }
   return true;
 }
@@ -123,31 +188,9 @@ bool LikelihoodScorer::admit(const Source& source) {
       std::move(*request), std::move(name), KvSequence(pool_), nullptr, false, false, false, {}, {}, {}});
   member->alone = model_.keys_depend_on_length(member->longest());
   if (member->alone) member->request.shared_prefix = 0;
-
-  const auto prefix = member->prefix();
-  member->cache.share(prefixes_.find(member->intervention_name, prefix));
-  const std::int64_t missing = member->prefix_blocks() - member->cache.length() / kKeyBlock;
-  member->waits = missing > 0 && std::any_of(group_.begin(), group_.end(), [&](const auto& other) {
-                    return other->leads && other->intervention_name == member->intervention_name &&
-                           other->prefix().size() >= prefix.size() &&
-                           std::equal(prefix.begin(), prefix.end(), other->prefix().begin());
-                  });
-  member->leads = missing > 0 && !member->waits;
-  const std::int64_t own = member->waits ? member->prefix_blocks() : member->cache.length() / kKeyBlock;
-  const std::int64_t needed =
-      member->alone ? blocks_for(member->longest()) : blocks_for(member->context_size()) - own;
-  const std::int64_t forks = std::max(fork_blocks_, member->alone ? 0 : member->fork_blocks());
-  if ((member->alone && !group_.empty()) || !make_room(needed + forks)) {
-    if (group_.empty()) no_room((needed + forks) * kKeyBlock);
+  if ((member->alone && !group_.empty()) || !find_place(*member)) {
     pending_ = std::move(member->request);
     return false;
-  }
-  fork_blocks_ = forks;
-  if (member->waits) {
-    member->cache.clear();  // it takes the whole prefix when that is there
-    promised_blocks_ += needed;
-  } else if (!member->alone) {
-    REFOCUS_CHECK(member->cache.reserve(member->context_size()));
   }
   const std::vector<std::int64_t>& leads = member->request.leads;
   REFOCUS_CHECK(leads.empty() || leads.size() == member->request.options.size());
@@ -227,9 +270,8 @@ void LikelihoodScorer::compute_prefixes() {
   for (const auto& member : group_) {
     if (!member->waits) continue;
     member->cache.share(prefixes_.find(member->intervention_name, member->prefix()));
-    REFOCUS_CHECK(member->cache.reserve(member->context_size()));
+    REFOCUS_CHECK(member->cache.reserve(member->context_size(), model_.max_rows()));
   }
-  promised_blocks_ = 0;
 }
 
 void LikelihoodScorer::score_contexts() {
@@ -264,10 +306,11 @@ void LikelihoodScorer::score_continuations() {
       if (member->request.options[o].size() == 1) continue;
       if (static_cast<std::int64_t>(wave.size()) == max_sequences_) run_continuations(wave);
       KvSequence cache(pool_);
-      if (!cache.fork(member->cache, member->length_with(o))) {
+      const std::int64_t rows = std::min(kLogitRows, model_.max_rows());
+      if (!cache.fork(member->cache, member->length_with(o), rows)) {
         run_continuations(wave);
         // Room for one was left when the group was put together.
-        REFOCUS_CHECK(cache.fork(member->cache, member->length_with(o)));
+        REFOCUS_CHECK(cache.fork(member->cache, member->length_with(o), rows));
       }
       wave.push_back({member.get(), o, std::move(cache),
                       interventions_.take(member->intervention_name, member->request.intervention)});
@@ -284,7 +327,7 @@ void LikelihoodScorer::score_alone(Member& member) {
     std::vector<std::int32_t> tail = {context.back()};
     tail.insert(tail.end(), option.begin(), option.end() - 1);
     KvSequence cache(pool_);
-    REFOCUS_CHECK(cache.reserve(member.length_with(o)));
+    REFOCUS_CHECK(cache.reserve(member.length_with(o), model_.max_rows()));
     std::vector<TokenScore> scores(option.size());
     Job head{&cache,
              context.first(context.size() - 1),
@@ -323,7 +366,7 @@ void LikelihoodScorer::run(const Source& source, const OnDone& on_done) {
       on_done(std::move(result));
     }
     group_.clear();
-    fork_blocks_ = 0;
+    promised_bytes_ = fork_bytes_ = 0;
   }
 }
 

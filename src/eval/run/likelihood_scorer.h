@@ -61,8 +61,11 @@ class LikelihoodScorer {
   struct Job;
 
   bool admit(const Source& source);
-  bool make_room(std::int64_t blocks);
-  [[noreturn]] void no_room(std::int64_t tokens) const;
+  bool make_room(std::int64_t bytes);
+  bool find_place(Member& member);
+  std::int64_t prefix_bytes(const Member& member, std::int64_t known) const;
+  std::int64_t fork_bytes(const Member& member) const;
+  [[noreturn]] void no_room(std::int64_t bytes) const;
   void compute_prefixes();
   void score_contexts();
   void score_continuations();
@@ -76,8 +79,8 @@ class LikelihoodScorer {
   PrefixCache prefixes_;
   std::vector<std::unique_ptr<Member>> group_;  // what is computed together
   std::optional<LikelihoodRequest> pending_;    // for which there was no room
-  std::int64_t promised_blocks_ = 0;            // of the pool, to members that wait for a prefix
-  std::int64_t fork_blocks_ = 0;                // most blocks that one continuation of the group needs
+  std::int64_t promised_bytes_ = 0;  // of the pool, to members that wait for a prefix or compute one
+  std::int64_t fork_bytes_ = 0;      // the most that one continuation of the group needs
   InterventionPool interventions_;
   std::int64_t computed_rows_ = 0;
 };

@@ -21,12 +21,13 @@ class Runner {
       : model_(*arm.model),
         intervention_(arm.intervention, model_.config().num_hidden_layers,
                       model_.config().num_attention_heads, model_.max_rows()),
-        pool_(model_.config(), kv_bytes(model_.config(), longest, model_.kv_type()), model_.kv_type()),
+        pool_(model_.config(), kv_bytes(model_.config(), longest, model_.kv_type(), model_.max_rows()),
+              model_.kv_type()),
         sequence_(pool_) {}
 
   void begin(std::int64_t length) {
     sequence_.clear();
-    REFOCUS_CHECK(sequence_.reserve(length));
+    REFOCUS_CHECK(sequence_.reserve(length, model_.max_rows()));
     length_ = length;
   }
 

@@ -3,7 +3,9 @@
 #include "eval/run/likelihood_scorer.h"
 
 #include <map>
+#include <nlohmann/json.hpp>
 
+#include "base/text_file.h"
 #include "eval/score/divergence.h"
 #include "kernels/argmax.h"
 #include "model/engine.h"
@@ -122,6 +124,51 @@ TEST(LikelihoodScorer, EqualsAPlainLoopHoweverItIsComputed) {
         expect_equal(score_all(engine, {way.batch, 400, bytes}, requests), want,
                      fmt::format("{} {} batch {} rows {} blocks {}", model, overrides, way.batch,
                                  way.max_rows, way.blocks));
+      }
+    }
+  }
+}
+
+Engine windowed_engine(const std::string& family, std::int64_t window, int threads, std::int64_t max_rows) {
+  const std::filesystem::path directory = testing::golden("families") / family;
+  nlohmann::json config = nlohmann::json::parse(read_text_file(directory / "config.json"));
+  config["sliding_window"] = window;
+  return {directory.string(), config.dump(), threads, max_rows};
+}
+
+// Prefixes of other lengths than their window, long contexts and options, in all the memory that one needs.
+TEST(LikelihoodScorer, LayersWithWindowsChangeNoBit) {
+  std::vector<LikelihoodRequest> requests = mixed_requests();
+  for (unsigned i = 0; i < 6; ++i) {
+    LikelihoodRequest request;
+    request.id = requests.size();
+    request.context = testing::made_up_ids(150 + i * 9, 2);
+    request.shared_prefix = i % 2 == 0 ? 140 : 100;
+    request.options = {testing::made_up_ids(1 + i * 17 % 70, 5), testing::made_up_ids(90, 6), {3}};
+    requests.push_back(std::move(request));
+  }
+  for (LikelihoodRequest& request : requests) {
+    for (std::int32_t& id : request.context) id %= 48;
+    for (Ids& option : request.options) {
+      for (std::int32_t& id : option) id %= 48;
+    }
+  }
+  for (const char* model : {"mistral", "gemma3"}) {
+    for (const std::int64_t window : {6, 130}) {
+      Engine one = windowed_engine(model, window, 1, 512);
+      std::vector<std::vector<OptionLikelihood>> want;
+      for (const LikelihoodRequest& request : requests) want.push_back(plain(one, request));
+      for (const auto& [batch, max_rows] : {std::pair{1, 512}, {16, 64}, {5, 7}}) {
+        Engine engine = windowed_engine(model, window, 1, max_rows);
+        // The longest context and one continuation; and more.
+        const std::int64_t least =
+            kv_bytes(engine.model->config(), 195, DType::kF32, max_rows) +
+            KvLayout(engine.model->config(), DType::kF32).bytes_between(195, 284, std::min(128, max_rows));
+        for (const std::int64_t bytes : {least, least * 3 / 2, std::int64_t{0}}) {
+          expect_equal(
+              score_all(engine, {batch, 400, bytes}, requests), want,
+              fmt::format("{} window {} batch {} rows {} bytes {}", model, window, batch, max_rows, bytes));
+        }
       }
     }
   }
