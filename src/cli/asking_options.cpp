@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "cli/bundled.h"
+#include "cli/checks.h"
 #include "cli/model_hashes.h"
 
 namespace refocus::cli {
@@ -24,6 +25,24 @@ std::string negative_text(const InterventionSpec& spec, std::int64_t layer, std:
 
 void add_intervention(CLI::App& command, std::string& intervention) {
   command.add_option("--intervene", intervention, kGrammar)->capture_default_str()->type_name("SPEC");
+}
+
+void add_sampling(CLI::App& command, SamplingOptions& sampling) {
+  command.add_option("--temperature", sampling.temperature, "0: greedy; above: sampled")
+      ->capture_default_str()
+      ->check(number(0, 1e6));
+  command.add_option("--top-k", sampling.top_k, "Sample among the k largest (0: all)")
+      ->capture_default_str()
+      ->check(whole_number(0, 1 << 30));
+  command.add_option("--top-p", sampling.top_p, "Sample among the fewest that reach probability p")
+      ->capture_default_str()
+      ->check(number(0, 1));
+  command.add_option("--min-p", sampling.min_p, "Drop those below min-p times the largest probability")
+      ->capture_default_str()
+      ->check(number(0, 1));
+  command.add_option("--seed", sampling.seed, "Seed of the sampling")
+      ->capture_default_str()
+      ->check(whole_number<std::uint64_t>(0, ~std::uint64_t{0}));
 }
 
 CLI::Option* add_interventions(CLI::App& command, std::vector<std::string>& interventions) {

@@ -15,6 +15,9 @@ namespace refocus::cli {
 // --intervene, which may be given several times.
 CLI::Option* add_interventions(CLI::App& command, std::vector<std::string>& interventions);
 
+// --temperature, --top-k, --top-p, --min-p, --seed.
+void add_sampling(CLI::App& command, SamplingOptions& sampling);
+
 // --intervene where it may be given once.
 void add_intervention(CLI::App& command, std::string& intervention);
 

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "cli/asking_options.h"
 #include "cli/bundled.h"
+#include "cli/chat_options.h"
 #include "cli/checks.h"
 #include "cli/command.h"
 #include "cli/command_line.h"
@@ -35,7 +36,8 @@ struct EvalOptions {
   std::string data, profile, rules, run_directory;
   bool cot = false, direct = false, loglikelihood = false;
   int limit = 0, shots = 0;
-  std::string seam = "difference";
+  std::string seam = "difference", shots_as = "turns";
+  ChatOptions chat;
   std::int64_t batch = 16, max_new_tokens = 2048;
 };
 
@@ -106,6 +108,22 @@ void print_sweep(const SweepReport& sweep, const fs::path& run) {
              (run / kSweepFile).string());
 }
 
+// The chat template, where the model has one and texts are asked for, or --chat says so.
+void add_chat(const EvalOptions& options, const OpenModel& model, EvalSettings& settings) {
+  const bool scored = options.loglikelihood;
+  const bool asked = options.chat.chat || !options.chat.system.empty() ||
+                     !options.chat.template_file.empty() || !options.chat.arguments.empty();
+  if (scored && !asked) return;
+  const auto chat_template = options.chat.find(model);
+  if (!chat_template) return;
+  if (!asked) {
+    fmt::print(stderr, "eval: asking by the model's chat template; --no-chat asks without it\n");
+  }
+  // A day that does not change, so that a run can go on tomorrow.
+  settings.chat = ChatAsking{chat_template, options.chat.system, options.shots_as == "turns",
+                             options.chat.settings(fixed_date())};
+}
+
 void run(const EvalOptions& options) {
   AskedInterventions interventions;
   EvalSettings settings = settings_of(options, interventions);
@@ -114,6 +132,7 @@ void run(const EvalOptions& options) {
   settings.interventions = interventions.for_model(config.num_hidden_layers);
   settings.context = options.model.context_for(config);
   settings.kv_bytes = kv_budget(options.model, config, options.batch, settings.context);
+  add_chat(options, model.files, settings);
   const EvalModel asked = eval_model(model, "download the model's tokenizer files");
   tell_how_to_resume();
   const EvalOutcome outcome = run_evaluation(asked, settings);
@@ -166,6 +185,14 @@ Action add_eval(CLI::App& command) {
                   "Worked examples before each question of mmlu, from its dev split (default: 0)")
       ->needs(loglikelihood)
       ->check(whole_number(0, 1 << 20));
+  command
+      .add_option("--shots-as", options->shots_as,
+                  "Worked examples of a conversation: turns (a message of the user and one of the assistant "
+                  "each), or text in the user's message")
+      ->needs(loglikelihood)
+      ->capture_default_str()
+      ->check(CLI::IsMember({"turns", "text"}));
+  options->chat.add(command, /*has_default=*/true);
   command
       .add_option("--seam", options->seam,
                   "Where an option's tokens begin: difference (with the first that the question alone does "

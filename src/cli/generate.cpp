@@ -98,22 +98,7 @@ Action add_generate(CLI::App& command) {
       ->capture_default_str()
       ->check(whole_number(1, 1 << 24));
   add_intervention(command, options->intervene);
-  SamplingOptions& sampling = options->sampling;
-  command.add_option("--temperature", sampling.temperature, "0: greedy; above: sampled")
-      ->capture_default_str()
-      ->check(number(0, 1e6));
-  command.add_option("--top-k", sampling.top_k, "Sample among the k largest (0: all)")
-      ->capture_default_str()
-      ->check(whole_number(0, 1 << 30));
-  command.add_option("--top-p", sampling.top_p, "Sample among the fewest that reach probability p")
-      ->capture_default_str()
-      ->check(number(0, 1));
-  command.add_option("--min-p", sampling.min_p, "Drop those below min-p times the largest probability")
-      ->capture_default_str()
-      ->check(number(0, 1));
-  command.add_option("--seed", sampling.seed, "Seed of the sampling")
-      ->capture_default_str()
-      ->check(whole_number<std::uint64_t>(0, ~std::uint64_t{0}));
+  add_sampling(command, options->sampling);
   command.add_flag("--ignore-eos", options->ignore_eos, "Go on after an end-of-sequence token");
   command.add_flag("--json", options->json, "Print one JSON object with tokens, text and timing");
   options->model.add_running(command);

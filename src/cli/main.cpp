@@ -38,6 +38,7 @@ struct Entry {
 
 constexpr Entry kCommands[] = {
     {"generate", "Continue a prompt, with or without an intervention", refocus::cli::add_generate},
+    {"chat", "Talk to a model, with or without an intervention", refocus::cli::add_chat},
     {"logits", "Write a prompt's logits, [tokens, vocab], to a .npy file", refocus::cli::add_logits},
     {"tokenize", "Show the token ids of a text", refocus::cli::add_tokenize},
     {"info", "Describe a model", refocus::cli::add_info},

@@ -21,6 +21,7 @@ CLI::Option_group* PromptOptions::add_text(CLI::App& command) {
                     ->type_name("FILE");
   group->require_option(1);
   command.add_flag("--no-special", plain, "Special tokens in the text are text");
+  chat.add(command, /*has_default=*/false);
   return group;
 }
 
@@ -31,18 +32,27 @@ CLI::Option_group* PromptOptions::add(CLI::App& command) {
   return group;
 }
 
-Prompt PromptOptions::prompt() const {
+Prompt PromptOptions::prompt(const OpenModel& model) const {
   std::string all = text;
   if (file_option->count() > 0) {
     all = file == "-" ? std::string(std::istreambuf_iterator<char>(std::cin), {}) : read_text_file(file);
   }
+  if (const auto chat_template = is_chat() ? chat.find(model) : nullptr) {
+    return chat_template->apply(chat.messages(std::move(all)), chat.settings(today())).prompt;
+  }
   return {plain ? data_piece(std::move(all)) : template_piece(std::move(all))};
+}
+
+EncodedPrompt PromptOptions::encoded(const OpenModel& model, const Prompt& prompt) const {
+  return encode_prompt(*model.tokenizer, prompt, is_chat() ? PromptEnds::kBegin : PromptEnds::kModel);
 }
 
 std::vector<std::int32_t> PromptOptions::tokens(const OpenModel& model) const {
   if (is_text()) {
-    return encode_prompt(model.need_tokenizer("give token ids with --tokens"), prompt()).tokens;
+    model.need_tokenizer("give token ids with --tokens");
+    return encoded(model, prompt(model)).tokens;
   }
+  if (is_chat()) throw usage_error("--tokens", "expected a prompt as text with --chat, got token ids");
   std::vector<std::int32_t> out;
   const char* at = ids.data();
   const char* end = at + ids.size();

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/chat_options.h"
 #include "cli/model_options.h"
 #include "prompt/prompt.h"
 
@@ -14,18 +15,24 @@ namespace refocus::cli {
 struct PromptOptions {
   std::string text, file, ids;
   bool plain = false;  // special tokens in the text are text
+  ChatOptions chat;
   CLI::Option* text_option = nullptr;
   CLI::Option* file_option = nullptr;
   CLI::Option* ids_option = nullptr;
 
   // Returns the group of which exactly one must be given, so that a command can add other choices to it.
   CLI::Option_group* add(CLI::App& command);
-  // -p, -f and --no-special alone.
+  // -p, -f, --no-special and the options of a conversation alone.
   CLI::Option_group* add_text(CLI::App& command);
+  bool is_chat() const {
+    return chat.chat || !chat.system.empty() || !chat.template_file.empty() || !chat.arguments.empty();
+  }
   bool is_text() const { return text_option->count() > 0 || file_option->count() > 0; }
   // The text as one piece: a template's, since the user wrote the whole prompt, or data with --no-special.
-  // InputError where the file cannot be read.
-  Prompt prompt() const;
+  // With --chat, the conversation whose user says the text. InputError where the file cannot be read.
+  Prompt prompt(const OpenModel& model) const;
+  // Its ids, with what the model's tokenizer puts around it.
+  EncodedPrompt encoded(const OpenModel& model, const Prompt& prompt) const;
   // The prompt's ids: the text's with the BOS that the model's tokenizer adds, or --tokens as given.
   std::vector<std::int32_t> tokens(const OpenModel& model) const;
 };

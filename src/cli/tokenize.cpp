@@ -47,9 +47,12 @@ void print_json(const Tokenizer& tokenizer, const Prompt& prompt, const EncodedP
 }
 
 void run(const TokenizeOptions& options) {
-  const std::unique_ptr<Tokenizer> tokenizer = open_tokenizer(resolve_model(options.model));
-  const Prompt prompt = options.prompt.prompt();
-  const EncodedPrompt encoded = encode_prompt(*tokenizer, prompt);
+  OpenModel model;
+  model.directory = resolve_model(options.model);
+  model.tokenizer = open_tokenizer(model.directory);
+  const Tokenizer* tokenizer = model.tokenizer.get();
+  const Prompt prompt = options.prompt.prompt(model);
+  const EncodedPrompt encoded = options.prompt.encoded(model, prompt);
   if (options.json) {
     print_json(*tokenizer, prompt, encoded);
   } else if (options.pieces) {

@@ -48,7 +48,9 @@ jinja::Value message_value(const ChatMessage& message, int place, Origins& origi
   origin.message = place;
   auto out = std::make_shared<jinja::DictData>();
   const auto key = [](const char* name) { return jinja::Value(jinja::Text(name)); };
-  const jinja::OriginId whole = origins.add(false, origin);
+  PieceOrigin of_role = origin;
+  of_role.field = "role";
+  const jinja::OriginId whole = origins.add(false, of_role);
   out->set(key("role"), jinja::Text(message.role, whole));
   out->set(key("content"), content_value(message.content, origins));
   if (message.members.is_object()) {
@@ -81,6 +83,17 @@ ChatMessage chat_message(const ordered_json& json, int place, const std::string&
       out.members[name] = value;
     }
   }
+  return out;
+}
+
+std::tm fixed_date() {
+  std::tm out{};
+  out.tm_year = 2024 - 1900;
+  out.tm_mon = 6;
+  out.tm_mday = 26;
+  out.tm_wday = 5;
+  out.tm_yday = 207;
+  out.tm_hour = 12;
   return out;
 }
 

@@ -28,6 +28,10 @@ struct ChatMessage {
 // its index in the conversation. InputError, beginning with `where`, without a text as "role".
 ChatMessage chat_message(const nlohmann::ordered_json& json, int place, const std::string& where);
 
+// The day that templates are told where the same input must make the same prompt tomorrow: 2024-07-26, which
+// Llama 3's own template takes where it is told none.
+std::tm fixed_date();
+
 struct ChatSettings {
   bool generation_prompt = true;               // ends where the assistant's answer begins
   nlohmann::ordered_json tools = nullptr;      // a list, or null
@@ -49,9 +53,9 @@ class ChatTemplate {
   // where the source is no template.
   ChatTemplate(std::string_view source, std::string name, std::map<std::string, std::string> special_texts);
 
-  // The pieces of template text, of what the messages say, and of tools, documents and arguments (data whose
-  // field is named so). Neighbours of one kind and origin are one piece. InputError for what the template
-  // refuses.
+  // The pieces of template text, of what the messages say, of their roles (field "role") and other members
+  // (field of that name), and of tools, documents and arguments (data whose field is named so). Neighbours of
+  // one kind and origin are one piece. InputError for what the template refuses.
   ChatPrompt apply(const std::vector<ChatMessage>& messages, const ChatSettings& settings = {}) const;
 
   const std::string& name() const { return template_.name(); }

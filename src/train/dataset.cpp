@@ -9,17 +9,31 @@
 #include "base/json_reader.h"
 #include "base/random.h"
 #include "base/text_file.h"
+#include "train/conversation.h"
 
 namespace refocus {
 
 namespace {
 
-using nlohmann::json;
+using nlohmann::ordered_json;
 
-constexpr const char* kForms = R"({"prompt": "..", "response": ".."} or {"text": ".."})";
+constexpr const char* kForms =
+    R"({"prompt": "..", "response": ".."}, {"text": ".."}, {"messages": [..]} or {"instruction": "..", "output": ".."})";
 
-const std::string& string_of(const json& line, const char* key, const std::string& where) {
-  const json& value = line.at(key);
+// The prompt of Stanford's Alpaca (github.com/tatsu-lab/stanford_alpaca, train.py).
+std::string alpaca_prompt(const std::string& instruction, const std::string& input) {
+  if (input.empty()) {
+    return "Below is an instruction that describes a task. Write a response that appropriately completes the "
+           "request.\n\n### Instruction:\n" +
+           instruction + "\n\n### Response:";
+  }
+  return "Below is an instruction that describes a task, paired with an input that provides further context. "
+         "Write a response that appropriately completes the request.\n\n### Instruction:\n" +
+         instruction + "\n\n### Input:\n" + input + "\n\n### Response:";
+}
+
+const std::string& string_of(const ordered_json& line, const char* key, const std::string& where) {
+  const ordered_json& value = line.at(key);
   if (!value.is_string()) {
     throw input_error(where, "expected a string for \"{}\", got {}; correct the line", key,
                       value.type_name());
@@ -47,31 +61,52 @@ std::uint64_t TrainingSet::fingerprint() const {
   return hash;
 }
 
+TrainingSet::Example TrainingSet::encode_pair(const std::string& prompt, const std::string& response,
+                                              const Tokenizer& tokenizer) {
+  const std::vector<std::int32_t> before = tokenizer.encode_prompt(prompt);
+  Example out;
+  out.tokens = tokenizer.encode_prompt(prompt + response);
+  const auto differs =
+      std::mismatch(out.tokens.begin(), out.tokens.end(), before.begin(), before.end()).first;
+  out.counts.assign(out.tokens.size(), 1);
+  std::fill(out.counts.begin(), out.counts.begin() + (differs - out.tokens.begin()), 0);
+  return out;
+}
+
 TrainingSet::Example TrainingSet::encode(const std::string& where, std::string_view text,
-                                         const Tokenizer& tokenizer) {
-  const json line = parse_json_object(text, {where, "correct the line", true});
-  const bool is_text = line.contains("text"), is_prompt = line.contains("prompt");
-  if (is_text == is_prompt) {
+                                         const Tokenizer& tokenizer, const ChatTemplate* chat_template) {
+  const ordered_json line = parse_ordered_json_object(text, {where, "correct the line", true});
+  const bool is_text = line.contains("text"), is_prompt = line.contains("prompt"),
+             is_chat = is_conversation(line);
+  if (is_text + is_prompt + is_chat != 1) {
     throw input_error(where, "expected {}, got {}; correct the line", kForms,
-                      is_text ? "\"text\" and \"prompt\"" : "neither \"text\" nor \"prompt\"");
+                      is_text + is_prompt + is_chat > 1 ? "several of them" : "none of them");
   }
   if (is_prompt && !line.contains("response")) {
     throw input_error(where, "expected \"response\" beside \"prompt\", got none; add it, or use \"text\"");
   }
   Example out;
-  out.is_text = is_text;
   try {
     if (is_text) {
       const std::string& whole = string_of(line, "text", where);
       if (whole.empty()) throw input_error(where, "expected a text, got an empty one; remove the line");
+      out.is_text = true;
       out.tokens = tokenizer.encode_prompt(whole);
+      out.counts.assign(out.tokens.size(), 1);
+    } else if (is_prompt) {
+      out = encode_pair(string_of(line, "prompt", where), string_of(line, "response", where), tokenizer);
+    } else if (chat_template != nullptr) {
+      CountedTokens tokens = encode_conversation(line, tokenizer, *chat_template, where);
+      return {std::move(tokens.tokens), std::move(tokens.counts), false};
+    } else if (line.contains("messages")) {
+      throw input_error(
+          where,
+          "expected a model with a chat template for \"messages\", got one without; name a file "
+          "with --chat-template");
     } else {
-      const std::string& prompt = string_of(line, "prompt", where);
-      const std::vector<std::int32_t> before = tokenizer.encode_prompt(prompt);
-      out.tokens = tokenizer.encode_prompt(prompt + string_of(line, "response", where));
-      const auto differs =
-          std::mismatch(out.tokens.begin(), out.tokens.end(), before.begin(), before.end()).first;
-      out.first_counted = std::max<std::size_t>(1, static_cast<std::size_t>(differs - out.tokens.begin()));
+      const std::string input = line.contains("input") ? string_of(line, "input", where) : "";
+      out = encode_pair(alpaca_prompt(string_of(line, "instruction", where), input),
+                        string_of(line, "output", where), tokenizer);
     }
   } catch (const InputError& e) {
     const std::string message = e.what();
@@ -79,36 +114,39 @@ TrainingSet::Example TrainingSet::encode(const std::string& where, std::string_v
     throw input_error(where, "{}", message);
   }
   out.tokens.push_back(tokenizer.eos_ids().front());
+  out.counts.push_back(1);
   return out;
 }
 
-void TrainingSet::add_sequence(std::span<const std::int32_t> tokens, std::size_t first_counted) {
-  for (std::size_t p = 0; p < tokens.size(); ++p) {
-    tokens_.push_back(tokens[p]);
-    counts_.push_back(p >= first_counted ? 1 : 0);
-  }
+void TrainingSet::add_sequence(std::span<const std::int32_t> tokens, std::span<const std::uint8_t> counts) {
+  tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
+  counts_.push_back(0);  // nothing predicts the first
+  counts_.insert(counts_.end(), counts.begin() + 1, counts.end());
   begins_.push_back(tokens_.size());
 }
 
 void TrainingSet::add(const Example& example, std::size_t context) {
   const std::span<const std::int32_t> all = example.tokens;
+  const std::span<const std::uint8_t> counts = example.counts;
   if (example.is_text) {
     // Neighbouring pieces share a token, so that each one is predicted once.
     for (std::size_t begin = 0; begin + 1 < all.size(); begin += context) {
-      add_sequence(all.subspan(begin, std::min(context + 1, all.size() - begin)), 1);
+      const std::size_t count = std::min(context + 1, all.size() - begin);
+      add_sequence(all.subspan(begin, count), counts.subspan(begin, count));
     }
     return;
   }
-  if (example.first_counted > context) {
+  const std::size_t kept = std::min(context + 1, all.size());
+  if (std::ranges::count(counts.subspan(1, kept - 1), 1) == 0) {
     ++left_out_;
     return;
   }
-  if (all.size() > context + 1) ++cut_;
-  add_sequence(all.first(std::min(context + 1, all.size())), example.first_counted);
+  if (all.size() > kept) ++cut_;
+  add_sequence(all.first(kept), counts.first(kept));
 }
 
 TrainingSet TrainingSet::load(const std::filesystem::path& path, const Tokenizer& tokenizer,
-                              std::int64_t context, ThreadPool& pool) {
+                              std::int64_t context, ThreadPool& pool, const ChatTemplate* chat_template) {
   if (tokenizer.eos_ids().empty()) {
     throw input_error(path.string(),
                       "expected a tokenizer with an end-of-sequence token, got one without; name it in "
@@ -135,7 +173,7 @@ TrainingSet TrainingSet::load(const std::filesystem::path& path, const Tokenizer
       const JsonLine& line = lines[first + i];
       const std::string where = fmt::format("{} line {}", path.string(), line.number);
       try {
-        examples[i] = encode(where, line.text, tokenizer);
+        examples[i] = encode(where, line.text, tokenizer, chat_template);
       } catch (const InputError&) {
         failures[i] = std::current_exception();
       }

@@ -1,10 +1,10 @@
 // Training data: a JSONL file as sequences of tokens, each with the positions whose prediction counts; and
 // the order in which batches take them.
 //
-// A line is {"text": ".."} (everything counts) or {"prompt": "..", "response": ".."} (the response counts).
-// Text is encoded as for `generate`, with what the tokenizer puts before a prompt, and ends with the EOS
-// token. Prompt and response are encoded as one text; what counts begins at the first token that differs from
-// those of the prompt alone.
+// A line is {"text": ".."} (everything counts), {"prompt": "..", "response": ".."} (the response counts), or
+// a conversation (conversation.h), by the model's chat template. Text is encoded as for `generate`, with what
+// the tokenizer puts before a prompt, and ends with the EOS token. Prompt and response are encoded as one
+// text; what counts begins at the first token that differs from those of the prompt alone.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/thread_pool.h"
+#include "prompt/chat.h"
 #include "tokenizer/tokenizer.h"
 #include "train/graph.h"
 
@@ -20,11 +21,12 @@ namespace refocus {
 
 class TrainingSet {
  public:
-  // Texts beyond `context` inputs are cut into several sequences, pairs are cut at the end; pairs whose
-  // response does not begin within it are left out. InputError, with the line number, for a line that is none
-  // of the above, and where nothing is left.
+  // Texts beyond `context` inputs are cut into several sequences, pairs and conversations are cut at the end;
+  // those of which nothing counts within it are left out. `chat_template` may be null; then conversations are
+  // refused, but those of the form "instruction" and "output", which Alpaca's words put together.
+  // InputError, with the line number, for a line that is none of the above, and where nothing is left.
   static TrainingSet load(const std::filesystem::path& path, const Tokenizer& tokenizer, std::int64_t context,
-                          ThreadPool& pool);
+                          ThreadPool& pool, const ChatTemplate* chat_template = nullptr);
 
   std::size_t size() const { return begins_.size() - 1; }
   std::span<const std::int32_t> tokens(std::size_t i) const;
@@ -41,12 +43,15 @@ class TrainingSet {
  private:
   struct Example {
     std::vector<std::int32_t> tokens;
-    std::size_t first_counted = 1;
+    std::vector<std::uint8_t> counts;  // [tokens]
     bool is_text = false;
   };
-  static Example encode(const std::string& where, std::string_view line, const Tokenizer& tokenizer);
+  static Example encode(const std::string& where, std::string_view line, const Tokenizer& tokenizer,
+                        const ChatTemplate* chat_template);
+  static Example encode_pair(const std::string& prompt, const std::string& response,
+                             const Tokenizer& tokenizer);
   void add(const Example& example, std::size_t context);
-  void add_sequence(std::span<const std::int32_t> tokens, std::size_t first_counted);
+  void add_sequence(std::span<const std::int32_t> tokens, std::span<const std::uint8_t> counts);
 
   std::vector<std::int32_t> tokens_;
   std::vector<std::uint8_t> counts_;  // of token p in tokens_: whether predicting it counts

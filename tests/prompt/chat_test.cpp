@@ -36,9 +36,10 @@ TEST(Chat, PiecesKnowTheirMessages) {
   for (const PromptPiece& piece : got.prompt) {
     if (!piece.is_template) origins.push_back(piece.text + " of " + origin_text(piece.origin, false));
   }
-  EXPECT_THAT(origins, ElementsAre("user of message 0 (user)", "What? of message 0 (user)",
-                                   "assistant of message 1 (assistant)", "This. of message 1 (assistant)",
-                                   "user of message 2 (user)", "Why? of message 2 (user)"));
+  EXPECT_THAT(origins,
+              ElementsAre("user of message 0 (user), field role", "What? of message 0 (user)",
+                          "assistant of message 1 (assistant), field role", "This. of message 1 (assistant)",
+                          "user of message 2 (user), field role", "Why? of message 2 (user)"));
 }
 
 TEST(Chat, WhatMessagesSayIsNoSpecialToken) {

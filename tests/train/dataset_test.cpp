@@ -9,6 +9,7 @@ namespace refocus {
 namespace {
 
 using testing::error_of;
+using ::testing::HasSubstr;
 using testing::TempDir;
 using Ids = std::vector<std::int32_t>;
 
@@ -79,7 +80,6 @@ TEST_F(Dataset, BadLinesAreNamedByNumber) {
   const auto error = [&](const std::string& line) {
     return error_of([&] { load("{\"text\": \"p\"}\n" + line + "\n"); });
   };
-  using ::testing::HasSubstr;
   EXPECT_THAT(error("{\"prompt\": \"x\"}"), HasSubstr("data.jsonl line 2] expected \"response\""));
   EXPECT_THAT(error("{\"response\": \"x\"}"), HasSubstr("line 2] expected {\"prompt\""));
   EXPECT_THAT(error("{\"text\": \"x\", \"prompt\": \"x\"}"), HasSubstr("line 2]"));
@@ -89,6 +89,43 @@ TEST_F(Dataset, BadLinesAreNamedByNumber) {
   EXPECT_THAT(error("[]"), HasSubstr("line 2]"));
   EXPECT_THAT(error_of([&] { load("\n"); }), HasSubstr("got none"));
   EXPECT_THAT(error("{\"text\": 3}\n{\"text\": 4}"), HasSubstr("line 2]"));  // the first of several
+}
+
+TEST_F(Dataset, ConversationsCountWhatTheAssistantSays) {
+  const ChatTemplate chat("{% for m in messages %}<{{ m.role[0] }}>{{ m.content }}</s>{% endfor %}", "test",
+                          {});
+  const auto marks = [&](const std::string& line, const ChatTemplate* with) {
+    testing::write_text(dir / "data.jsonl", line + "\n");
+    const TrainingSet set = TrainingSet::load(dir / "data.jsonl", *tokenizer, 64, pool, with);
+    std::string out;
+    for (std::size_t p = 1; p < set.tokens(0).size(); ++p) {
+      if (set.counts(0)[p - 1])
+        out += tokenizer->decode({&set.tokens(0)[p], 1}, {.skip_special = false}) + "|";
+    }
+    return out;
+  };
+  const std::string line =
+      R"({"messages": [{"role": "user", "content": "xy"}, {"role": "assistant", "content": "pq"},
+      {"role": "user", "content": "z"}, {"role": "assistant", "content": "r</s>"}]})";
+  std::string flat = line;
+  std::erase(flat, '\n');
+  const std::string got = marks(flat, &chat);
+  EXPECT_EQ(got.substr(0, got.find("</s>|") + 5), "p|q|</s>|");
+  EXPECT_EQ(std::count(got.begin(), got.end(), '/'), 3) << got << ": two ends of turns, and one that is text";
+  const ChatTemplate marked(
+      "{% for m in messages %}{% if m.role == 'assistant' %}{% generation %}{{ m.content }}!{% endgeneration "
+      "%}"
+      "{% else %}{{ m.content }}{% endif %}{% endfor %}",
+      "test", {});
+  EXPECT_EQ(
+      marks(R"({"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "p"}]})",
+            &marked),
+      "p|!|");
+  EXPECT_EQ(marks(R"({"instruction": "x", "input": "y", "output": "p"})", &chat), "p|</s>|");
+  EXPECT_EQ(marks(R"({"instruction": "x", "output": "p"})", nullptr), "p|</s>|");
+  EXPECT_THAT(error_of([&] { marks(flat, nullptr); }), HasSubstr("expected a model with a chat template"));
+  EXPECT_THAT(error_of([&] { marks(R"({"messages": [{"role": "user", "content": "x"}]})", &chat); }),
+              HasSubstr("line 1] expected an assistant's message"));
 }
 
 TEST_F(Dataset, TheFingerprintChangesWithTokensAndMasks) {

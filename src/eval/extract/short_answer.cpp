@@ -225,8 +225,7 @@ Answer judge_text(const Task& task, const Item& item, Response response, Extract
   Answer answer;
   answer.item = &item;
   answer.response = std::move(response);
-  answer.response.text = replace_invalid_utf8(answer.response.text);
-  answer.response.prompt = replace_invalid_utf8(answer.response.prompt);
+  prepare_response(answer.response);
   switch (kind.type) {
     case AnswerType::kChoice:
       answer.extraction = extract(rules, item.choices, answer.response.text);

@@ -1,5 +1,6 @@
 #include "eval/journal/journal.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "base/error.h"
@@ -22,6 +23,13 @@ CREATE TABLE responses (
   generated_tokens INTEGER NOT NULL,
   UNIQUE (arm, subject, item)
 ))";
+
+// Beside the answers to conversations; made with the first of them. Programs of before it pass it over.
+constexpr const char* kQuestionEndTable =
+    "CREATE TABLE IF NOT EXISTS question_ends (arm TEXT NOT NULL, subject TEXT NOT NULL, item INTEGER NOT "
+    "NULL, bytes INTEGER NOT NULL, UNIQUE (arm, subject, item))";
+constexpr const char* kInsertQuestionEnd =
+    "INSERT OR REPLACE INTO question_ends (arm, subject, item, bytes) VALUES (?1, ?2, ?3, ?4)";
 
 constexpr const char* kInsert =
     "INSERT INTO responses (arm, subject, item, prompt, response, finish_reason, prompt_tokens, "
@@ -115,8 +123,20 @@ void Journal::check_format() const {
   }
 }
 
+// Before the answer itself: an answer that is there has it.
+void Journal::put_question_end(const Response& response) {
+  database_->run(kQuestionEndTable);
+  SqliteStatement row(*database_, kInsertQuestionEnd);
+  row.bind(1, response.arm);
+  row.bind(2, response.subject);
+  row.bind(3, response.index);
+  row.bind(4, response.question_end);
+  row.step();
+}
+
 void Journal::put(const Response& response) {
   REFOCUS_CHECK(insert_.has_value());
+  if (response.question_end >= 0) put_question_end(response);
   insert_->bind(1, response.arm);
   insert_->bind(2, response.subject);
   insert_->bind(3, response.index);
@@ -163,10 +183,13 @@ std::vector<std::string> Journal::arms() const {
 }
 
 void Journal::for_each(const std::string& arm, const std::function<void(Response)>& on_response) const {
+  const bool ends = has_table("question_ends");
   SqliteStatement select(
-      *database_,
-      "SELECT subject, item, prompt, response, finish_reason, prompt_tokens, generated_tokens "
-      "FROM responses WHERE arm = ?1 ORDER BY subject, item");
+      *database_, ends ? "SELECT subject, item, prompt, response, finish_reason, prompt_tokens, "
+                         "generated_tokens, ifnull(bytes, -1) FROM responses LEFT JOIN question_ends USING "
+                         "(arm, subject, item) WHERE arm = ?1 ORDER BY subject, item"
+                       : "SELECT subject, item, prompt, response, finish_reason, prompt_tokens, "
+                         "generated_tokens, -1 FROM responses WHERE arm = ?1 ORDER BY subject, item");
   select.bind(1, arm);
   while (select.step()) {
     Response response;
@@ -178,6 +201,7 @@ void Journal::for_each(const std::string& arm, const std::function<void(Response
     response.finish_reason = select.text(4);
     response.prompt_tokens = select.integer(5);
     response.generated_tokens = select.integer(6);
+    response.question_end = std::clamp<std::int64_t>(select.integer(7), -1, std::ssize(response.prompt));
     on_response(std::move(response));
   }
 }

@@ -79,6 +79,7 @@ class Journal {
  private:
   Journal(std::shared_ptr<const DirectoryLock> lock, SqliteDatabase database, bool writable);
   void make_tables();
+  void put_question_end(const Response& response);
   void check_format() const;
   bool has_table(const char* name) const;
 

@@ -152,6 +152,7 @@ void complete(const Job& job, Response& response) {
   response.subject = question.item->subject;
   response.index = question.item->index;
   response.prompt = question.prompt();
+  response.question_end = question.question_end;
   response.prompt_tokens = static_cast<std::int64_t>(question.tokens.size());
 }
 
@@ -176,7 +177,7 @@ class Conversation {
   }
 
   // Gives a later turn its prompt.
-  void prepare(const EvalModel& model, Job& job) const {
+  void prepare(const EvalModel& model, const EvalSettings& settings, Job& job) const {
     const Item& item = *job.question->item;
     const auto turns = static_cast<std::size_t>(item.turn);
     std::vector<const Item*> items;
@@ -187,10 +188,15 @@ class Conversation {
       if (t < turns) answers.push_back(texts_.at({job.arm->name, one->subject, one->index}));
     }
     Question later = *job.question;
-    later.pieces = transcript_prompt(*later.task, later.instruction, items, answers);
-    later.tokens = encode_prompt(model.tokenizer, later.pieces).tokens;
-    later.shared_prefix = common_prefix(
-        encode_prompt(model.tokenizer, {template_piece(later.instruction)}).tokens, later.tokens);
+    if (settings.chat) {
+      ask_as_chat(model.tokenizer, *settings.chat, transcript_messages(items, answers, later.instruction),
+                  later);
+    } else {
+      later.pieces = transcript_prompt(*later.task, later.instruction, items, answers);
+      later.tokens = encode_prompt(model.tokenizer, later.pieces).tokens;
+      later.shared_prefix = common_prefix(
+          encode_prompt(model.tokenizer, {template_piece(later.instruction)}).tokens, later.tokens);
+    }
     job.later = std::move(later);
   }
 
@@ -252,7 +258,7 @@ void ask(const EvalModel& model, const EvalSettings& settings, const Plan& plan,
   };
   for (std::size_t turn = 0; turn < turns.size(); ++turn) {
     if (turn > 0) {
-      for (Job& job : turns[turn]) conversation.prepare(model, job);
+      for (Job& job : turns[turn]) conversation.prepare(model, settings, job);
     }
     if (!scored) put_longest_first(turns[turn]);
     if (!turns[turn].empty()) {

@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "base/error.h"
 #include "eval/task/likelihood_prompt.h"
+#include "eval/task/prompt_template.h"
 #include "eval/task/transcript.h"
+#include "eval/text/code_points.h"
 
 namespace refocus {
 
@@ -26,12 +29,27 @@ std::vector<PlannedArm> plan_arms(const EvalSettings& settings, std::int64_t lay
   return arms;
 }
 
+ChatMessage user_message(Prompt content) {
+  ChatMessage out;
+  out.role = "user";
+  out.content = std::move(content);
+  return out;
+}
+
 void plan_generation(const EvalModel& model, const EvalSettings& settings, const Task& task, PromptKind kind,
                      std::vector<Question>& questions) {
   const TaskKind& own = kind_of(task);
   const PromptParts parts = prompt_parts(settings.profile, task, kind);
-  const std::vector<std::int32_t> prefix =
-      encode_prompt(model.tokenizer, {template_piece(parts.instruction)}).tokens;
+  const bool transcript = own.type == AnswerType::kTranscript;
+  std::vector<std::int32_t> prefix;
+  if (!settings.chat) {
+    prefix = encode_prompt(model.tokenizer, {template_piece(parts.instruction)}).tokens;
+  } else if (!transcript) {
+    Question beginning{nullptr, &own, kind, {}, {}, 0, {}, {}, ""};
+    ask_as_chat(model.tokenizer, *settings.chat, {user_message({template_piece(parts.instruction)})},
+                beginning);
+    prefix = std::move(beginning.tokens);
+  }
   for (const Item& item : task.items) {
     Question question{&item, &own, kind, {}, {}, 0, {}, {}, parts.instruction};
     if (item.turn > 0) {
@@ -39,10 +57,16 @@ void plan_generation(const EvalModel& model, const EvalSettings& settings, const
       continue;
     }
     const Item* turns[] = {&item};
-    question.pieces = own.type == AnswerType::kTranscript
-                          ? transcript_prompt(own, parts.instruction, turns, {})
-                          : make_prompt(parts, item);
-    question.tokens = encode_prompt(model.tokenizer, question.pieces).tokens;
+    if (settings.chat) {
+      ask_as_chat(model.tokenizer, *settings.chat,
+                  transcript ? transcript_messages(turns, {}, parts.instruction)
+                             : std::vector<ChatMessage>{user_message(make_prompt(parts, item))},
+                  question);
+    } else {
+      question.pieces =
+          transcript ? transcript_prompt(own, parts.instruction, turns, {}) : make_prompt(parts, item);
+      question.tokens = encode_prompt(model.tokenizer, question.pieces).tokens;
+    }
     if (question.tokens.empty()) {
       throw input_error(
           "eval", "expected prompts of at least one token, got an empty one ({} item {}); check --profile",
@@ -53,25 +77,71 @@ void plan_generation(const EvalModel& model, const EvalSettings& settings, const
   }
 }
 
+// Without the blank that divides an option from the text before it: an answer begins a message.
+Prompt without_blank(const Prompt& option) {
+  const std::string text = text_of(option);
+  return split(option, text.size() - without_leading_space(text).size()).second;
+}
+
+ChatMessage assistant_message(Prompt content) {
+  ChatMessage out = user_message(std::move(content));
+  out.role = "assistant";
+  return out;
+}
+
+// Description, worked examples and the item as messages.
+std::vector<ChatMessage> likelihood_messages(const TaskKind& wording, const Item& item,
+                                             std::span<const Item> examples, bool as_turns) {
+  std::vector<ChatMessage> out;
+  Prompt next = likelihood_prefix(wording, item.subject, as_turns ? std::span<const Item>() : examples);
+  if (as_turns) {
+    for (std::size_t shot = 0; shot < examples.size(); ++shot) {
+      const Item& example = examples[shot];
+      Prompt question = likelihood_context(wording, example);
+      Prompt answer = without_blank(
+          likelihood_continuations(wording, example)[static_cast<std::size_t>(*example.label - 'A')]);
+      for (Prompt* part : {&question, &answer}) {
+        for (PromptPiece& piece : *part) piece.origin.shot = static_cast<int>(shot);
+      }
+      append(next, question);
+      out.push_back(user_message(std::exchange(next, {})));
+      out.push_back(assistant_message(std::move(answer)));
+    }
+  }
+  append(next, likelihood_context(wording, item));
+  out.push_back(user_message(std::move(next)));
+  return out;
+}
+
 void plan_likelihoods(const EvalModel& model, const EvalSettings& settings, const Task& task, Plan& plan) {
   const TaskKind& wording = kind_of(task);
   std::string subject;
   Prompt beginning;
   std::vector<std::int32_t> prefix;
   for (const Item& item : task.items) {
-    if (item.subject != subject) {
-      subject = item.subject;
-      const auto examples = settings.examples.find(subject);
-      beginning = likelihood_prefix(
-          wording, subject,
-          examples == settings.examples.end() ? std::span<const Item>() : std::span(examples->second));
-      prefix = encode_prompt(model.tokenizer, beginning).tokens;
+    const auto found = settings.examples.find(item.subject);
+    const std::span<const Item> examples =
+        found == settings.examples.end() ? std::span<const Item>() : std::span(found->second);
+    Question question{&item, &wording, PromptKind::kLoglikelihood, {}, {}, 0, {}, {}, ""};
+    std::vector<Prompt> options = likelihood_continuations(wording, item);
+    if (settings.chat) {
+      ask_as_chat(model.tokenizer, *settings.chat,
+                  likelihood_messages(wording, item, examples, settings.chat->shots_as_turns), question);
+      for (Prompt& option : options) option = without_blank(option);
+      if (item.subject == subject) prefix = plan.questions.back().tokens;
+    } else {
+      if (item.subject != subject) {
+        beginning = likelihood_prefix(wording, item.subject, examples);
+        prefix = encode_prompt(model.tokenizer, beginning).tokens;
+      }
+      question.pieces = beginning;
+      append(question.pieces, likelihood_context(wording, item));
     }
-    Question question{&item, &wording, PromptKind::kLoglikelihood, beginning, {}, 0, {}, {}, ""};
-    append(question.pieces, likelihood_context(wording, item));
+    subject = item.subject;
     const std::string where = fmt::format("{} item {}", printable(subject), item.index);
-    EncodedOptions encoded = encode_options(model.tokenizer, question.pieces,
-                                            likelihood_continuations(wording, item), settings.seam, where);
+    EncodedOptions encoded =
+        encode_options(model.tokenizer, question.pieces, options,
+                       settings.chat ? PromptEnds::kBegin : PromptEnds::kModel, settings.seam, where);
     question.tokens = std::move(encoded.context);
     question.options = std::move(encoded.options);
     question.leads = std::move(encoded.leads);
@@ -109,6 +179,56 @@ std::int64_t check_lengths(const std::vector<Question>& questions, std::int64_t 
 }
 
 }  // namespace
+
+void ask_as_chat(const Tokenizer& tokenizer, const ChatAsking& chat, std::vector<ChatMessage> messages,
+                 Question& out) {
+  if (!chat.system.empty()) {
+    ChatMessage system;
+    system.role = "system";
+    system.content = {template_piece(chat.system)};
+    if (!messages.empty() && messages.front().role == "system") {
+      append(system.content, template_piece("\n\n"));
+      append(system.content, messages.front().content);
+      messages.erase(messages.begin());
+    }
+    messages.insert(messages.begin(), std::move(system));
+  }
+  int place = 0;
+  for (ChatMessage& message : messages) {
+    for (PromptPiece& piece : message.content) {
+      piece.origin.role = message.role;
+      piece.origin.message = place;
+    }
+    ++place;
+  }
+  out.pieces = chat.chat_template->apply(messages, chat.settings).prompt;
+  out.tokens = encode_prompt(tokenizer, out.pieces, PromptEnds::kBegin).tokens;
+  std::int64_t at = 0;
+  out.question_end = 0;
+  for (const PromptPiece& piece : out.pieces) {
+    at += std::ssize(piece.text);
+    if (piece.origin.message == place - 1) out.question_end = at;
+  }
+}
+
+std::vector<ChatMessage> transcript_messages(std::span<const Item* const> turns,
+                                             std::span<const std::string> answers,
+                                             const std::string& instruction) {
+  std::vector<ChatMessage> out;
+  if (!instruction.empty()) {
+    out.emplace_back();
+    out.back().role = "system";
+    out.back().content = {template_piece(instruction)};
+  }
+  for (std::size_t t = 0; t < turns.size(); ++t) {
+    out.push_back(user_message({data_piece(template_value(*turns[t], kTurnField))}));
+    if (t == answers.size()) break;
+    out.emplace_back();
+    out.back().role = "assistant";
+    out.back().content = {data_piece(answers[t])};
+  }
+  return out;
+}
 
 std::int64_t common_prefix(const std::vector<std::int32_t>& prefix, const std::vector<std::int32_t>& tokens) {
   const auto common = std::mismatch(prefix.begin(), prefix.end(), tokens.begin(), tokens.end());

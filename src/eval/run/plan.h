@@ -20,6 +20,8 @@ struct Question {
   std::vector<std::vector<std::int32_t>> options;  // log-likelihood mode: each option's tokens
   std::vector<std::int64_t> leads;                 // as LikelihoodRequest has them
   std::string instruction;                         // a transcript's
+  // In a conversation: where the question ends in the prompt, in bytes; otherwise negative.
+  std::int64_t question_end = -1;
 
   std::string prompt() const { return text_of(pieces); }
 
@@ -41,6 +43,16 @@ struct Plan {
   // Log-likelihood mode: options, and those of them with a token that holds the end of the question too.
   std::int64_t options = 0, over_seam = 0;
 };
+
+// A conversation that ends with the user's message `question`, ready for the assistant's answer: pieces,
+// tokens and question_end of `out`. Earlier turns and answers of a transcript stand before it.
+void ask_as_chat(const Tokenizer& tokenizer, const ChatAsking& chat, std::vector<ChatMessage> messages,
+                 Question& out);
+
+// The user's message and the assistant's, turn after turn, of a transcript.
+std::vector<ChatMessage> transcript_messages(std::span<const Item* const> turns,
+                                             std::span<const std::string> answers,
+                                             const std::string& instruction);
 
 // How many tokens both begin with.
 std::int64_t common_prefix(const std::vector<std::int32_t>& prefix, const std::vector<std::int32_t>& tokens);

@@ -12,6 +12,7 @@
 #include "eval/report/comparison_files.h"
 #include "eval/report/html_report.h"
 #include "eval/report/sweep_files.h"
+#include "eval/run/answer_warning.h"
 #include "eval/run/asking.h"
 #include "eval/run/plan.h"
 #include "eval/score/arm_report.h"
@@ -148,6 +149,17 @@ ordered_json run_identity(const EvalModel& model, const EvalSettings& settings, 
         {"max_new_tokens", settings.max_new_tokens}, {"context", plan.context}, {"temperature", 0}};
     identity[how]["special_tokens"] = "templates";  // read there, and not in data
   }
+  if (settings.chat) {
+    const ChatAsking& chat = *settings.chat;
+    ordered_json& how_chat = identity[how]["chat"];
+    how_chat = {{"template_sha256", sha256_hex(chat.chat_template->source())}, {"system", chat.system}};
+    if (settings.shots > 0) how_chat["shots_as"] = chat.shots_as_turns ? "turns" : "text";
+    if (!chat.settings.arguments.is_null()) how_chat["arguments"] = chat.settings.arguments;
+    if (chat.settings.date) {
+      const std::tm& date = *chat.settings.date;
+      how_chat["date"] = fmt::format("{:04}-{:02}-{:02}", date.tm_year + 1900, date.tm_mon + 1, date.tm_mday);
+    }
+  }
   if (const DType type = model.transformer.kv_type(); type != DType::kF32) {
     identity[how]["kv_type"] = name_of(type);
   }
@@ -168,6 +180,16 @@ std::filesystem::path default_run_directory(const std::vector<std::string>& task
     if (!is_safe_file_name(std::string("x") + c)) c = '-';
   }
   return std::filesystem::path("runs") / (name + "-" + sha256_hex(json_text(sorted)).substr(0, 8));
+}
+
+void warn_of_answers(const EvalModel& model, const EvalSettings& settings, const ArmScores& scores) {
+  Tally all;
+  for (const TaskScores& task : scores.tasks) all.add(task.all);
+  const AskedHow how{settings.chat.has_value(), !model.tokenizer.chat_templates().empty(),
+                     settings.max_new_tokens};
+  if (const auto warning = answer_warning(scores.arm, all, how)) {
+    fmt::print(stderr, "eval: warning: {}\n", *warning);
+  }
 }
 
 EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings) {
@@ -191,8 +213,10 @@ EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings)
   ask(model, settings, plan, journal);
   expect_not_overwritten(model.files);
   EvalOutcome outcome{directory, {}, {}, {}};
-  for (const PlannedArm& arm : plan.arms)
+  for (const PlannedArm& arm : plan.arms) {
     outcome.scores.push_back(report(model, settings, run, arm, journal));
+    warn_of_answers(model, settings, outcome.scores.back());
+  }
   if (plan.arms.size() > 1) outcome.comparison = write_comparison(run.path());
   if (settings.sweep) {
     outcome.sweep = sweep_report(*settings.sweep, *outcome.comparison);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
@@ -19,6 +20,7 @@
 #include "eval/task/profile.h"
 #include "generate/scheduler.h"
 #include "model/transformer.h"
+#include "prompt/chat.h"
 #include "tokenizer/tokenizer.h"
 
 namespace refocus {
@@ -34,6 +36,14 @@ struct EvalModel {
   FileHashes hashes;            // of them
 };
 
+// How questions become conversations: the model's template, with what stands before the question.
+struct ChatAsking {
+  std::shared_ptr<const ChatTemplate> chat_template;
+  std::string system;          // the system message; none where empty
+  bool shots_as_turns = true;  // worked examples are a user's and an assistant's message each, or text
+  ChatSettings settings;       // with a date that does not change from day to day, so that a run can go on
+};
+
 struct EvalSettings {
   std::vector<Task> tasks;
   // Each prompt kind times each intervention is an arm. Log-likelihood is alone: text and likelihoods do not
@@ -47,6 +57,7 @@ struct EvalSettings {
   int shots = 0;  // worked examples before each question, log-likelihood only; `shots` each in `examples`
   std::map<std::string, std::vector<Item>, std::less<>> examples;  // by subject
   Seam seam = Seam::kDifference;                                   // log-likelihood only
+  std::optional<ChatAsking> chat;       // prompts are the user's message of a conversation
   std::int64_t batch = 16;              // sequences at once; does not change answers
   std::int64_t context = 0;             // the model's own where 0
   std::int64_t kv_bytes = 0;            // memory for the cache, see SchedulerOptions

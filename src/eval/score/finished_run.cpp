@@ -130,6 +130,14 @@ class SamplesReader {
     answer.response.finish_reason = text_of(fields["finish_reason"]);
     answer.response.prompt_tokens = fields["prompt_tokens"].get_int64();
     answer.response.generated_tokens = fields["generated_tokens"].get_int64();
+    // Keys that only some lines have, in the order of the file.
+    std::int64_t question_end = -1;
+    if (fields["question_end"].get(question_end) == simdjson::SUCCESS) {
+      answer.response.question_end =
+          std::clamp<std::int64_t>(question_end, -1, std::ssize(answer.response.prompt));
+    }
+    std::string_view reasoning;
+    if (fields["reasoning"].get(reasoning) == simdjson::SUCCESS) answer.response.reasoning = reasoning;
     // Made anew, since files of older versions do not say it.
     answer.unfinished =
         !loglikelihood_ && !answer.open_ended && is_unfinished(answer.response, answer.extraction);

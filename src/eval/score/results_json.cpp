@@ -47,6 +47,10 @@ ordered_json entry(const TaskKind& kind, const Tally& tally, const std::string& 
   }
   e["empty"] = tally.empty;
   e["manual"] = tally.manual;
+  if (tally.reasoned > 0) {
+    e["with_reasoning"] = tally.reasoned;
+    e["mean_reasoning_characters"] = or_null(tally.mean_reasoning_characters());
+  }
   e["generated_tokens"] = tally.generated_tokens;
   e["mean_generated_tokens"] = or_null(tally.mean_generated_tokens());
   return e;

@@ -94,6 +94,8 @@ std::string sample_line(const Answer& answer, const ReportOptions& options, cons
   sample["finish_reason"] = response.finish_reason;
   sample["prompt_tokens"] = response.prompt_tokens;
   sample["generated_tokens"] = response.generated_tokens;
+  if (response.question_end >= 0) sample["question_end"] = response.question_end;
+  if (!response.reasoning.empty()) sample["reasoning"] = response.reasoning;
   if (!answer.likelihoods && !answer.open_ended) sample["unfinished"] = answer.unfinished;
   return json_text(sample);
 }

@@ -64,7 +64,7 @@ bool expects_statement(std::string_view prompt) {
 
 bool is_unfinished(const Response& response, const Extraction& found) {
   const bool cut = response.finish_reason == kFinishLength;
-  if (found.rule == kPatternRule || !expects_statement(response.prompt)) return cut;
+  if (found.rule == kPatternRule || !expects_statement(response.question())) return cut;
   const std::string_view text = response.text;
   const auto begin = statement_begin(text);
   if (!begin || text.find_first_not_of(kBlanks, *begin) == std::string_view::npos) return true;

@@ -72,6 +72,16 @@ struct Response {
                               // "loglikelihood"
   std::int64_t prompt_tokens = 0;
   std::int64_t generated_tokens = 0;
+  // Of a conversation: where the question ends in the prompt, in bytes; what a chat template puts behind it
+  // is none of the question. Negative: the prompt ends with the question.
+  std::int64_t question_end = -1;
+  // What the model thought before its answer, which is then not in `text`: prepare_response.
+  std::string reasoning = {};
+
+  std::string_view question() const {
+    const std::string_view all = prompt;
+    return question_end < 0 ? all : all.substr(0, static_cast<std::size_t>(question_end));
+  }
 };
 
 // The answer found in a response, by which rule, and where.

@@ -95,9 +95,11 @@ Seam parse_seam(std::string_view name) {
 }
 
 EncodedOptions encode_options(const Tokenizer& tokenizer, const Prompt& context,
-                              std::span<const Prompt> continuations, Seam seam, const std::string& where) {
-  const auto [kept, moved] = split(context, end_of_text(text_of(context)));
-  const std::vector<std::int32_t> alone = encode_prompt(tokenizer, kept).tokens;
+                              std::span<const Prompt> continuations, PromptEnds ends, Seam seam,
+                              const std::string& where) {
+  const std::string text = text_of(context);
+  const auto [kept, moved] = split(context, ends == PromptEnds::kBegin ? text.size() : end_of_text(text));
+  const std::vector<std::int32_t> alone = encode_prompt(tokenizer, kept, ends).tokens;
   if (alone.empty()) {
     throw input_error(where, "expected a question of at least one token, got none; correct the data");
   }
@@ -111,7 +113,7 @@ EncodedOptions encode_options(const Tokenizer& tokenizer, const Prompt& context,
     Prompt together = kept;
     append(together, moved);
     append(together, continuations[k]);
-    out.options.push_back(encode_prompt(tokenizer, together).tokens);
+    out.options.push_back(encode_prompt(tokenizer, together, ends).tokens);
     seams.push_back(seam_of(alone, out.options.back(), seam));
     if (out.options.back().size() <= seams.back()) {
       throw input_error(where,

@@ -52,9 +52,11 @@ struct EncodedOptions {
   int over_seam = 0;  // options with a token that holds the context's end too
 };
 
-// White space at the context's end goes over to the options. InputError, beginning with `where`, where a
-// context or an option comes out without tokens, or nothing is left before an option.
+// White space at the context's end goes over to the options, but in a conversation (PromptEnds::kBegin),
+// whose template ends it. InputError, beginning with `where`, where a context or an option comes out without
+// tokens, or nothing is left before an option.
 EncodedOptions encode_options(const Tokenizer& tokenizer, const Prompt& context,
-                              std::span<const Prompt> continuations, Seam seam, const std::string& where);
+                              std::span<const Prompt> continuations, PromptEnds ends, Seam seam,
+                              const std::string& where);
 
 }  // namespace refocus

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/utf8.h"
 #include "eval/task/ending.h"
+#include "eval/task/reasoning.h"
 #include "eval/task/verdict.h"
 
 namespace refocus {
@@ -37,8 +38,7 @@ std::int64_t code_point_count(const std::string& text) {
 Answer judged(const Item& item, Response response, const Extractor& extract) {
   Answer answer;
   answer.item = &item;
-  response.text = replace_invalid_utf8(response.text);
-  response.prompt = replace_invalid_utf8(response.prompt);
+  prepare_response(response);
   answer.extraction = extract(item, response.text);
   if (item.label) answer.correct = answer.extraction.letter == item.label;
   answer.unfinished = is_unfinished(response, answer.extraction);
@@ -168,6 +168,10 @@ void Tally::add(const Answer& answer) {
   if (answer.response.finish_reason == kFinishLength) ++truncated;
   if (answer.response.finish_reason == kFinishStop) ++stopped;
   if (answer.response.text.empty()) ++empty;
+  if (!answer.response.reasoning.empty()) {
+    ++reasoned;
+    reasoning_characters += code_point_count(answer.response.reasoning);
+  }
   if (answer.extraction.rule == kManualRule) ++manual;
   if (is_read_unfinished(answer)) {
     ++read_unfinished;
@@ -185,6 +189,15 @@ void Tally::add(const Answer& answer) {
   }
 }
 
+void prepare_response(Response& response) {
+  response.text = replace_invalid_utf8(response.text);
+  response.prompt = replace_invalid_utf8(response.prompt);
+  const ThoughtAndAnswer parts = split_reasoning(response.prompt, response.text);
+  if (!parts.thinks) return;
+  response.reasoning = parts.reasoning;
+  response.text = std::string(parts.answer);
+}
+
 void Tally::add(const Tally& other) {
   items += other.items;
   answered += other.answered;
@@ -196,6 +209,8 @@ void Tally::add(const Tally& other) {
   read_unfinished += other.read_unfinished;
   read_unfinished_correct += other.read_unfinished_correct;
   empty += other.empty;
+  reasoned += other.reasoned;
+  reasoning_characters += other.reasoning_characters;
   manual += other.manual;
   generated_tokens += other.generated_tokens;
   characters += other.characters;
@@ -232,6 +247,11 @@ std::optional<double> Tally::standard_error_of_f1() const {
 std::optional<double> Tally::mean_generated_tokens() const {
   if (answered == 0) return std::nullopt;
   return static_cast<double>(generated_tokens) / static_cast<double>(answered);
+}
+
+std::optional<double> Tally::mean_reasoning_characters() const {
+  if (reasoned == 0) return std::nullopt;
+  return static_cast<double>(reasoning_characters) / static_cast<double>(reasoned);
 }
 
 std::optional<double> Tally::mean_characters() const {

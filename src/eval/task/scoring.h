@@ -59,6 +59,10 @@ std::optional<std::string> shown_answer(const Answer& answer);
 // Makes an answer of a response to an item of a task.
 using Judge = std::function<Answer(const Task& task, const Item& item, Response response)>;
 
+// Makes prompt and text valid UTF-8, and puts the part in which the model thinks, where there is one
+// (eval/task/reasoning.h), from the text into `reasoning`.
+void prepare_response(Response& response);
+
 // Sorts one arm's responses to their items and judges them. The tasks must outlive the result. InputError
 // where a response belongs to no item, or an item has two.
 std::vector<TaskAnswers> judge(const std::vector<Task>& tasks, std::vector<Response> responses,
@@ -78,8 +82,10 @@ struct Tally {
   std::int64_t stopped = 0;    // finish_reason "stop": ended by a text of `until`
   // Answers that the rules read although they are unfinished, and those of them that are right.
   std::int64_t read_unfinished = 0, read_unfinished_correct = 0;
-  std::int64_t empty = 0;   // no text at all
-  std::int64_t manual = 0;  // judged by a person's verdict
+  std::int64_t empty = 0;                 // no text at all, beside reasoning
+  std::int64_t reasoned = 0;              // with reasoning before the answer, and its length:
+  std::int64_t reasoning_characters = 0;  // in code points
+  std::int64_t manual = 0;                // judged by a person's verdict
   std::int64_t generated_tokens = 0;
   std::int64_t characters = 0;  // of the responses, in code points
   std::int64_t scored = 0;      // answers in log-likelihood mode, which have no text of their own
@@ -97,8 +103,9 @@ struct Tally {
   std::optional<double> standard_error_by_length() const;
   std::optional<double> mean_f1() const;  // over labelled questions
   std::optional<double> standard_error_of_f1() const;
-  std::optional<double> mean_generated_tokens() const;  // over answered questions
-  std::optional<double> mean_characters() const;        // over answered questions
+  std::optional<double> mean_generated_tokens() const;      // over answered questions
+  std::optional<double> mean_characters() const;            // over answered questions
+  std::optional<double> mean_reasoning_characters() const;  // over those with reasoning
 };
 
 struct SubjectScore {

@@ -83,4 +83,10 @@ std::string_view stripped(std::string_view text) {
   return text.substr(first->begin, last->end - first->begin);
 }
 
+std::string_view without_leading_space(std::string_view text) {
+  const std::string_view inner = stripped(text);
+  if (inner.empty()) return text.substr(text.size());
+  return text.substr(static_cast<std::size_t>(inner.data() - text.data()));
+}
+
 }  // namespace refocus

@@ -43,5 +43,7 @@ std::u32string code_points(std::string_view text);
 
 // `text` without white space around it: Python's str.strip().
 std::string_view stripped(std::string_view text);
+// The same at its beginning alone: str.lstrip().
+std::string_view without_leading_space(std::string_view text);
 
 }  // namespace refocus

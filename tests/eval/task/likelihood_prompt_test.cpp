@@ -65,7 +65,8 @@ std::vector<Prompt> pieces_of(const std::vector<std::string>& options) {
 
 EncodedOptions encoded(const Tokenizer& tokenizer, const std::string& context,
                        const std::vector<std::string>& options, Seam seam = Seam::kDifference) {
-  return encode_options(tokenizer, {template_piece(context)}, pieces_of(options), seam, "piqa item 3");
+  return encode_options(tokenizer, {template_piece(context)}, pieces_of(options), PromptEnds::kModel, seam,
+                        "piqa item 3");
 }
 
 TEST(EncodeOptions, WhiteSpaceAtTheBorderBelongsToTheOption) {
@@ -138,7 +139,7 @@ TEST(EncodeOptions, SpecialTokensOfTheQuestionStayText) {
   const auto tokenizer = load_tokenizer(testing::shared("models/aidreams-260k"));
   const std::vector<Prompt> options = pieces_of({" a"});
   const EncodedOptions data = encode_options(*tokenizer, {template_piece("Q: "), data_piece("</s>")}, options,
-                                             Seam::kDifference, "here");
+                                             PromptEnds::kModel, Seam::kDifference, "here");
   EXPECT_EQ(data.context, tokenizer->encode_prompt("Q: </s>"));
   EXPECT_EQ(std::count(data.context.begin(), data.context.end(), 2), 0);
   const EncodedOptions read =
