@@ -58,7 +58,7 @@ fs::path tokenizer_directory(const std::string& given) {
 }
 
 // config.json of the model to make: what was given, and what follows from the tokenizer and the type.
-json completed_config(json config, const Tokenizer& tokenizer, const std::string& type) {
+json completed_config(json config, const Tokenizer& tokenizer, const std::string& type, bool scratch) {
   if (!config.contains("vocab_size")) config["vocab_size"] = tokenizer.vocab_size();
   if (!config.contains("model_type")) config["model_type"] = "llama";
   const bool named = config["model_type"].is_string();
@@ -66,6 +66,11 @@ json completed_config(json config, const Tokenizer& tokenizer, const std::string
       named ? find_trained_family(config["model_type"].get<std::string>()) : nullptr;
   if (family != nullptr) config["architectures"] = {family->architecture};
   if (config["model_type"] == "llama" && !config.contains("hidden_act")) config["hidden_act"] = "silu";
+  // Other families' defaults are ids of their own vocabularies, which transformers refuses in a smaller one;
+  // nothing is padded here.
+  if (scratch && config["model_type"] != "llama" && !config.contains("pad_token_id")) {
+    config["pad_token_id"] = nullptr;
+  }
   config["torch_dtype"] = type == "f16" ? "float16" : type == "bf16" ? "bfloat16" : "float32";
   if (!config.contains("bos_token_id") && tokenizer.bos_id()) config["bos_token_id"] = *tokenizer.bos_id();
   if (!config.contains("eos_token_id") && !tokenizer.eos_ids().empty()) {
@@ -126,7 +131,8 @@ Opened open(const TrainOptions& o) {
     out.model.base_name = o.from;
     out.files.insert(out.files.end(), checkpoint.files.begin(), checkpoint.files.end());
   }
-  const json config = completed_config(parse_json_object(text, {where}), *out.tokenizer, o.type);
+  const json config =
+      completed_config(parse_json_object(text, {where}), *out.tokenizer, o.type, o.from.empty());
   out.model.files.config_json = json_text(config, 2) + "\n";
   out.model.config = parse_config(out.model.files.config_json, where);
   expect_trained(out.model.config, where);

@@ -35,6 +35,7 @@ constexpr FamilyConfig kFamilyConfigs[] = {
      R"({"use_sliding_window": true, "sliding_window": 5, "max_window_layers": 1})"},
     {"qwen3", "Qwen3ForCausalLM", R"({"tie_word_embeddings": false})"},
     {"mistral", "MistralForCausalLM", R"({"sliding_window": 5})"},
+    {"smollm3", "SmolLM3ForCausalLM", R"({"no_rope_layers": [1, 0]})"},
     {"gemma", "GemmaForCausalLM", R"({})"},
     {"gemma2", "Gemma2ForCausalLM", R"({"sliding_window": 5, "query_pre_attn_scalar": 12})"},
     {"gemma3_text", "Gemma3ForCausalLM",
@@ -61,19 +62,22 @@ class FamilyRun : public ::testing::Test {
     testing::write_file(dir / "config.json", config.dump());
   }
   std::string path(const std::string& name) const { return (dir / name).string(); }
-  Arguments run(const std::string& output, const Arguments& more) const {
-    return plus({"train", "--data", path("texts.jsonl"), "-o", path(output), "--batch-tokens", "256"}, more);
+  Arguments run(const std::string& output, const Arguments& more, const char* threads = "1") const {
+    return plus({"train", "--data", path("texts.jsonl"), "-o", path(output), "--batch-tokens", "256",
+                 "--threads", threads},
+                more);
   }
-  Arguments new_run(const std::string& output, const Arguments& more) const {
+  Arguments new_run(const std::string& output, const Arguments& more, const char* threads = "1") const {
     return run(
         output,
-        plus({"--config", path("config.json"), "--tokenizer", path("tokenizer"), "--lr", "0.01"}, more));
+        plus({"--config", path("config.json"), "--tokenizer", path("tokenizer"), "--lr", "0.01"}, more),
+        threads);
   }
   ProcessResult train(const std::string& output, const Arguments& more) const {
     return refocus(run(output, more));
   }
-  ProcessResult train_new(const std::string& output, const Arguments& more) const {
-    return refocus(new_run(output, more));
+  ProcessResult train_new(const std::string& output, const Arguments& more, const char* threads = "1") const {
+    return refocus(new_run(output, more, threads));
   }
   double last_loss(const std::string& run) const {
     const std::string log = file_text(dir / run / "log.jsonl");
@@ -112,10 +116,12 @@ class TrainFamily : public FamilyRun, public ::testing::WithParamInterface<Famil
 
 TEST_P(TrainFamily, LearnsFromScratchAndResumesToTheSameBytes) {
   const Arguments settings = {"--steps", "80", "--checkpoint-every", "10"};
-  ASSERT_EQ(train_new("whole", plus(settings, {"--threads", "1"})).status, 0);
+  ASSERT_EQ(train_new("whole", settings).status, 0);
   EXPECT_LT(last_loss("whole"), 2.2);  // about ln(99) at first
-  EXPECT_EQ(Json::parse(file_text(dir / "whole/config.json"))["architectures"],
-            Json::array({GetParam().architecture}));
+  const Json config = Json::parse(file_text(dir / "whole/config.json"));
+  EXPECT_EQ(config["architectures"], Json::array({GetParam().architecture}));
+  const bool is_llama = GetParam().name == std::string("llama");
+  EXPECT_EQ(config.contains("pad_token_id") && config["pad_token_id"].is_null(), !is_llama);
   EXPECT_EQ(testing::one_json_line(
                 refocus({"generate", "-m", path("whole"), "-p", "sa", "-n", "2", "--json"}))["text"],
             "y ");
@@ -126,7 +132,7 @@ TEST_P(TrainFamily, LearnsFromScratchAndResumesToTheSameBytes) {
     process.send(SIGKILL);
     EXPECT_EQ(process.wait().signal, SIGKILL);
   }
-  ASSERT_EQ(train_new("part", plus(settings, {"--threads", "2", "--resume"})).status, 0);
+  ASSERT_EQ(train_new("part", plus(settings, {"--resume"}), "2").status, 0);
   EXPECT_EQ(file_text(dir / "part/model.safetensors"), file_text(dir / "whole/model.safetensors"));
 }
 
