@@ -109,25 +109,23 @@ std::int64_t ModelConfig::context_length() const {
 
 std::string unlike_llama(const ModelConfig& c) {
   if (c.norm != NormKind::kRms) return "LayerNorm";
-  if (c.placement != Placement::kPre) return "norms after its branches";
-  if (c.mlp != MlpKind::kGated) return "a plain MLP";
+  if (!c.norm_weights) return "norms without weights";
+  if (c.placement == Placement::kPost) return "norms after its branches alone";
+  if (c.placement != Placement::kPre && c.placement != Placement::kSandwich) return "parallel branches";
   if (c.experts.count > 0) return "experts";
+  if (c.mlp != MlpKind::kGated) return "a plain MLP";
   if (c.learned_positions) return "learned positions";
   if (c.interleaved_rope) return "interleaved rotary embeddings";
   if (c.rotary() != c.head_dim) return "partial rotary embeddings";
   if (!c.names.qkv.empty() || !c.names.gate_up.empty()) return "fused projections";
-  if (c.qk_norm != QkNorm::kNone) return "norms of queries and keys";
-  if (c.norm_plus_one) return "norm weights kept as w - 1";
-  if (c.activation != Activation::kSilu) return "an activation other than SiLU";
-  if (c.attention_softcap > 0 || c.final_softcap > 0) return "softcaps";
+  if (c.qk_norm == QkNorm::kFull) return "norms of queries and keys over all heads together";
+  if (c.qk_norm == QkNorm::kEachHead) return "norms of queries and keys with weights for each head";
+  if (c.qk_norm_after_rope) return "norms of queries and keys after their rotation";
+  if (c.clip_qkv > 0) return "clipped queries, keys and values";
   if (c.attention_sinks) return "attention sinks";
-  if (c.embedding_multiplier != 1 || c.residual_multiplier != 1 || c.logit_multiplier != 1 ||
-      c.attention_scale != 0) {
-    return "multipliers";
-  }
-  for (const LayerConfig& layer : c.layers) {
-    if (layer.window > 0) return "attention within a window";
-    if (layer.rope != LayerConfig::Rope::kGlobal) return "layers without rotary embedding";
+  if (c.bias.head.value_or(false)) return "a bias of the output matrix";
+  if (c.activation != Activation::kSilu && c.activation != Activation::kGeluTanh) {
+    return "an activation other than silu and gelu_pytorch_tanh";
   }
   return "";
 }

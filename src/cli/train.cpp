@@ -19,6 +19,7 @@
 #include "eval/journal/directory_lock.h"
 #include "io/checkpoint.h"
 #include "tokenizer/tokenizer_files.h"
+#include "train/trained_families.h"
 #include "train/trainer.h"
 
 namespace refocus::cli {
@@ -57,11 +58,19 @@ fs::path tokenizer_directory(const std::string& given) {
 }
 
 // config.json of the model to make: what was given, and what follows from the tokenizer and the type.
-json completed_config(json config, const Tokenizer& tokenizer, const std::string& type) {
+json completed_config(json config, const Tokenizer& tokenizer, const std::string& type, bool scratch) {
   if (!config.contains("vocab_size")) config["vocab_size"] = tokenizer.vocab_size();
-  config["architectures"] = {"LlamaForCausalLM"};
   if (!config.contains("model_type")) config["model_type"] = "llama";
-  if (!config.contains("hidden_act")) config["hidden_act"] = "silu";
+  const bool named = config["model_type"].is_string();
+  const TrainedFamily* family =
+      named ? find_trained_family(config["model_type"].get<std::string>()) : nullptr;
+  if (family != nullptr) config["architectures"] = {family->architecture};
+  if (config["model_type"] == "llama" && !config.contains("hidden_act")) config["hidden_act"] = "silu";
+  // Other families' defaults are ids of their own vocabularies, which transformers refuses in a smaller one;
+  // nothing is padded here.
+  if (scratch && config["model_type"] != "llama" && !config.contains("pad_token_id")) {
+    config["pad_token_id"] = nullptr;
+  }
   config["torch_dtype"] = type == "f16" ? "float16" : type == "bf16" ? "bfloat16" : "float32";
   if (!config.contains("bos_token_id") && tokenizer.bos_id()) config["bos_token_id"] = *tokenizer.bos_id();
   if (!config.contains("eos_token_id") && !tokenizer.eos_ids().empty()) {
@@ -122,16 +131,12 @@ Opened open(const TrainOptions& o) {
     out.model.base_name = o.from;
     out.files.insert(out.files.end(), checkpoint.files.begin(), checkpoint.files.end());
   }
-  const json config = completed_config(parse_json_object(text, {where}), *out.tokenizer, o.type);
+  const json config =
+      completed_config(parse_json_object(text, {where}), *out.tokenizer, o.type, o.from.empty());
   out.model.files.config_json = json_text(config, 2) + "\n";
   out.model.config = parse_config(out.model.files.config_json, where);
-  if (const std::string feature = unlike_llama(out.model.config); !feature.empty()) {
-    throw input_error(
-        where,
-        "expected a model that computes as LLaMA does, got {} with {}, which is not trained here; "
-        "choose another model",
-        out.model.config.model_type, feature);
-  }
+  expect_trained(out.model.config, where);
+  for (const std::string& warning : out.model.config.warnings) spdlog::warn("{}", warning);
   out.model.tied = out.model.base ? has_tied_embeddings(out.model.config, *out.model.base)
                                   : out.model.config.tie_word_embeddings;
   const json deviation = config.value("initializer_range", json(0.02));
@@ -154,12 +159,18 @@ Opened open(const TrainOptions& o) {
 }
 
 std::int64_t checked_context(const TrainOptions& o, const ModelConfig& config) {
-  const std::int64_t most = config.rope.scaling.kind == RopeScaling::Kind::kDynamic
-                                ? config.max_position_embeddings
-                                : config.context_length();
+  // Up to where angles do not depend on a sequence's length.
+  const RopeScaling& scaling = config.rope.scaling;
+  std::int64_t most = config.context_length();
+  const char* name = "max_position_embeddings";
+  if (scaling.kind == RopeScaling::Kind::kDynamic) most = config.max_position_embeddings;
+  if (scaling.kind == RopeScaling::Kind::kLongrope) {
+    most = std::min(most, static_cast<std::int64_t>(scaling.original_max_position_embeddings));
+    name = "original_max_position_embeddings";
+  }
   const std::int64_t context = o.context > 0 ? o.context : std::min(most, o.trainer.batch_tokens);
   if (context > most) {
-    throw usage_error("--context", "expected at most {} (max_position_embeddings), got {}", most, context);
+    throw usage_error("--context", "expected at most {} ({}), got {}", most, name, context);
   }
   if (context > o.trainer.batch_tokens) {
     throw usage_error("--batch-tokens", "expected at least the context of {} tokens, got {}", context,
@@ -251,6 +262,7 @@ void run(TrainOptions o) {
                    {"validation", validation ? json(validation->fingerprint()) : json()}};
   Trainer trainer(opened.model, o.trainer, context, training, validation ? &*validation : nullptr,
                   std::move(settings), directory, pool);
+  for (const std::string& warning : trainer.warnings()) spdlog::warn("{}", warning);
   // Whatever is wrong with the inputs has been said by now: from here on there is a directory.
   MadeDirectories made(fs::path(o.output) / "checkpoints",
                        "check its permissions or choose another -o directory");

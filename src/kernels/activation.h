@@ -23,6 +23,12 @@ void clamped_swiglu(float* x, const float* times, std::int64_t size);
 // cap tanh(x / cap)
 void softcap(float* x, float cap, std::int64_t size);
 
+// Gradients of gelu_tanh with `times` and of softcap; the formulas stand in kernels/reference/gradients.h.
+// From gate, up (as they were) and dy = dL/d(result): gate becomes dL/dgate, up dL/dup.
+void gelu_tanh_backward(float* gate, float* up, const float* dy, std::int64_t size);
+// From y, the capped values: dy becomes dL/dx.
+void softcap_backward(const float* y, float cap, float* dy, std::int64_t size);
+
 namespace reference {
 void silu(float* x, const float* times, std::int64_t size);
 void gelu(float* x, const float* times, std::int64_t size);

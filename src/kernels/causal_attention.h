@@ -3,6 +3,8 @@
 //   out(i, h) = sum_j softmax_j(scale * q(i, h) . k(j, g)) v(j, g),   j <= i of the same sequence,
 //   g = h / (heads / kv_heads)
 //
+// with, where the shape has them, a window (keys before it have the weight 0) and a cap on scores.
+//
 // Several sequences lie one after the other in the same rows and do not see each other (block-diagonal
 // attention). No n x n matrix is kept: forward saves one logarithm a row and head, from which backward
 // computes the softmax again, block of queries by block (Dao et al. 2022). Memory beyond the arguments is a
@@ -33,7 +35,7 @@ struct CausalInput {
 
 struct CausalOutput {
   float* out = nullptr;          // [rows, out_stride]
-  float* log_sum_exp = nullptr;  // [rows, heads]: log sum_j exp(scale * q . k)
+  float* log_sum_exp = nullptr;  // [rows, heads]: log sum_j exp(score)
   std::int64_t out_stride = 0;
 };
 
@@ -49,6 +51,7 @@ struct CausalScratch {
   std::vector<AlignedBuffer<float>> threads;
 };
 
+// The shape may have no sinks.
 void causal_attention(ThreadPool& pool, const AttentionShape& shape, std::span<const RowSpan> sequences,
                       const CausalInput& input, const CausalOutput& output, CausalScratch& scratch);
 

@@ -9,7 +9,7 @@ namespace refocus {
 void rms_norm(const float* x, const float* weight, std::int64_t size, float eps, float* y);
 
 // From x, weight and dy (dL/dy): dx is overwritten, or added to with `accumulate`; d_weight is added to. The
-// formula stands in kernels/reference/gradients.h. dx may not be dy.
+// formula stands in kernels/reference/gradients.h. dx may be dy where it is overwritten.
 struct RmsNormGradient {
   const float *x, *weight, *dy;  // [size]
   float *dx, *d_weight;          // [size]

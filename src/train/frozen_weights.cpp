@@ -85,8 +85,11 @@ const float* FrozenWeights::expanded(std::int64_t index) {
 LayerPointers FrozenWeights::layer(std::int64_t index) {
   const LayerWeights& w = weights_.layers[static_cast<std::size_t>(index)];
   LayerPointers out;
-  out.input_layernorm = w.attention_norm.weight.data();
-  out.post_attention_layernorm = w.mlp_norm.weight.data();
+  const Norm* norms[kNormPlaces] = {
+      &w.attention_norm, &w.attention_output_norm, &w.mlp_norm, &w.mlp_output_norm, &w.q_norm, &w.k_norm};
+  for (std::size_t n = 0; n < kNormPlaces; ++n) {
+    out.norms[n] = norms[n]->present() ? norms[n]->weight.data() : nullptr;
+  }
   const float* at = expanded(index);
   std::size_t i = 0;
   for (const Group& group : groups_of(w)) {

@@ -20,11 +20,14 @@
 
 namespace refocus {
 
-// A layer's weights; matrices that read the same input lie one after the other, as in train/parameters.h.
+// A layer's weights as they are used; matrices that read the same input lie one after the other, as in
+// train/parameters.h.
 struct LayerPointers {
-  const float *input_layernorm = nullptr, *post_attention_layernorm = nullptr;  // [hidden]
+  std::array<const float*, kNormPlaces> norms = {};  // [hidden] or [head_dim], or null for none
   std::array<const float*, kLinearGroups> matrices = {};
   std::array<const float*, kLinearGroups> biases = {};  // [outputs] of the group, or null for none
+
+  const float* norm(NormPlace which) const { return norms[static_cast<std::size_t>(which)]; }
 };
 
 class FrozenWeights {
@@ -42,6 +45,7 @@ class FrozenWeights {
   void embedding(std::int32_t token, float* to) const;  // [hidden]
   std::span<const float> rope_factors() const { return weights_.rope_factors; }
   std::int64_t size() const { return size_; }  // weights
+  const std::vector<std::string>& warnings() const { return weights_.warnings; }
 
  private:
   void expand(std::int64_t index, float* to);

@@ -1,13 +1,10 @@
-// Construction, the forward pass and the products; graph_backward.cpp has the rest.
+// Construction, weights, embeddings, products and the whole pass; graph_forward.cpp and graph_backward.cpp
+// have a layer, graph_head.cpp the loss.
 #include "train/graph.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/error.h"
-#include "kernels/rms_norm.h"
-#include "kernels/rope.h"
-#include "kernels/swiglu.h"
 #include "model/rope_table.h"
 
 namespace refocus {
@@ -42,20 +39,28 @@ TrainingGraph::TrainingGraph(const ModelConfig& config, ThreadPool& pool, std::i
       q_size_(config.num_attention_heads * config.head_dim),
       kv_size_(config.num_key_value_heads * config.head_dim),
       qkv_size_(q_size_ + 2 * kv_size_),
-      cosines_(floats(context, config.head_dim / 2)),
-      sines_(floats(context, config.head_dim / 2)) {
-  RopeTable table(config_, rope_factors);
-  REFOCUS_CHECK(!table.depends_on_length(context));
+      angles_(angles_of(config.rope, context, rope_factors)) {
+  REFOCUS_CHECK(unlike_llama(config_).empty());
+  if (config_.local_rope) local_angles_ = angles_of(*config_.local_rope, context, {});
+}
+
+TrainingGraph::Angles TrainingGraph::angles_of(const RopeConfig& rope, std::int64_t context,
+                                               std::span<const float> factors) const {
   const std::int64_t half = config_.head_dim / 2;
+  Angles out{floats(context, half), floats(context, half)};
+  RopeTable table(config_, rope, factors);
+  REFOCUS_CHECK(!table.depends_on_length(context));
   for (std::int64_t p = 0; p < context; ++p) {
-    table.fill(p, context, cosines_.data() + p * half, sines_.data() + p * half);
+    table.fill(p, context, out.cosines.data() + p * half, out.sines.data() + p * half);
   }
+  return out;
 }
 
 TrainingGraph::TrainingGraph(const ModelConfig& config, const ParameterLayout& layout, ThreadPool& pool,
                              std::int64_t context)
     : TrainingGraph(config, pool, context, {}) {
   layout_ = &layout;
+  raised_ = floats(static_cast<std::int64_t>(kNormPlaces) + 1, std::max(hidden_, config.head_dim));
 }
 
 TrainingGraph::TrainingGraph(const ModelConfig& config, FrozenWeights& base, const LoraLayout& lora,
@@ -89,13 +94,36 @@ LayerPointers TrainingGraph::folded_weights(const float* weights, std::int64_t l
   return w;
 }
 
+const float* TrainingGraph::used_norm(const float* trained, std::int64_t size, float* raised) const {
+  if (!config_.norm_plus_one) return trained;
+  for (std::int64_t i = 0; i < size; ++i) raised[i] = trained[i] + 1;
+  return raised;
+}
+
 LayerPointers TrainingGraph::layer_weights(const float* weights, std::int64_t layer) {
   if (!trains_all()) return folded_weights(weights, layer);
   const LayerOffsets& at = layout_->layers()[static_cast<std::size_t>(layer)];
-  return {weights + at.input_layernorm,
-          weights + at.post_attention_layernorm,
-          {weights + at.qkv, weights + at.o_proj, weights + at.gate_up, weights + at.down_proj},
-          {}};
+  LayerPointers w;
+  for (std::size_t i = 0; i < kLinearGroups; ++i) {
+    w.matrices[i] = weights + at.matrices[i];
+    if (at.biases[i] != LayerOffsets::kNone) w.biases[i] = weights + at.biases[i];
+  }
+  const std::int64_t widest = std::max(hidden_, config_.head_dim);
+  for (std::size_t i = 0; i < kNormPlaces; ++i) {
+    if (at.norms[i] == LayerOffsets::kNone) continue;
+    const auto place = static_cast<NormPlace>(i);
+    const bool of_heads = place == NormPlace::kQuery || place == NormPlace::kKey;
+    w.norms[i] = used_norm(weights + at.norms[i], of_heads ? config_.head_dim : hidden_,
+                           raised_.data() + static_cast<std::int64_t>(i) * widest);
+  }
+  return w;
+}
+
+float* TrainingGraph::norm_gradient(float* gradients, std::int64_t layer, NormPlace place) const {
+  if (!trains_all()) return nullptr;
+  const std::int64_t at =
+      layout_->layers()[static_cast<std::size_t>(layer)].norms[static_cast<std::size_t>(place)];
+  return at == LayerOffsets::kNone ? nullptr : gradients + at;
 }
 
 void TrainingGraph::grow(std::int64_t rows, std::int64_t layers) {
@@ -105,12 +133,16 @@ void TrainingGraph::grow(std::int64_t rows, std::int64_t layers) {
     x_ = floats(rows, hidden_);
     dx_ = floats(rows, hidden_);
     d_normed_ = floats(rows, hidden_);
+    if (!adds_directly()) d_branch_ = floats(rows, hidden_);
   }
+  const std::int64_t branch = adds_directly() ? 0 : hidden_,
+                     heads = config_.qk_norm == QkNorm::kNone ? 0 : q_size_ + kv_size_;
   while (static_cast<std::int64_t>(layers_.size()) < layers) {
     layers_.push_back({floats(capacity_, hidden_), floats(capacity_, hidden_), floats(capacity_, qkv_size_),
                        floats(capacity_, q_size_), floats(capacity_, config_.num_attention_heads),
                        floats(capacity_, hidden_), floats(capacity_, hidden_), floats(capacity_, 2 * inner_),
-                       floats(capacity_, inner_)});
+                       floats(capacity_, inner_), floats(capacity_, heads), floats(capacity_, branch),
+                       floats(capacity_, branch)});
   }
 }
 
@@ -143,45 +175,6 @@ TrainingGraph::Sizes TrainingGraph::sizes_of(const LoraProducts::Place& at) cons
   return {at.rows, inner_, hidden_};
 }
 
-void TrainingGraph::linear(const LoraProducts::Place& at, const LayerPointers& w, const float* x, float* y) {
-  const Sizes sizes = sizes_of(at);
-  const auto group = static_cast<std::size_t>(at.group);
-  product(sizes, x, w.matrices[group], y, at.group == LinearGroup::kO || at.group == LinearGroup::kDown);
-  const float* bias = w.biases[group];
-  if (bias == nullptr) return;
-  pool_.parallel_for(sizes.rows, [&](std::int64_t r, int) {
-    for (std::int64_t i = 0; i < sizes.outputs; ++i) y[r * sizes.outputs + i] += bias[i];
-  });
-}
-
-AttentionShape TrainingGraph::attention_shape() const {
-  return {config_.num_attention_heads, config_.num_key_value_heads, config_.head_dim,
-          1 / std::sqrt(static_cast<float>(config_.head_dim))};
-}
-
-CausalInput TrainingGraph::causal_input(const Layer& kept) const {
-  const float* q = kept.qkv.data();
-  return {q, q + q_size_, q + q_size_ + kv_size_, qkv_size_, qkv_size_};
-}
-
-void TrainingGraph::norm(const float* x, const float* weight, float* y, std::int64_t rows) {
-  pool_.parallel_for(rows, [&](std::int64_t r, int) {
-    rms_norm(x + r * hidden_, weight, hidden_, config_.norm_eps, y + r * hidden_);
-  });
-}
-
-// Rotates queries and keys of all rows to their positions, or their gradients back.
-void TrainingGraph::turn(float* qkv, const TrainingBatch& batch, bool back) {
-  const std::int64_t half = config_.head_dim / 2,
-                     heads = config_.num_attention_heads + config_.num_key_value_heads;
-  const auto rotate = back ? rope_backward : rope;
-  pool_.parallel_for(batch.rows(), [&](std::int64_t r, int) {
-    const std::int64_t p = positions_[static_cast<std::size_t>(r)];
-    rotate(qkv + r * qkv_size_, heads, config_.head_dim, cosines_.data() + p * half, sines_.data() + p * half,
-           0);
-  });
-}
-
 void TrainingGraph::embed(const float* weights, const TrainingBatch& batch) {
   const float* table = trains_all() ? weights + layout_->embed_tokens() : nullptr;
   float* x = layers_.front().x.data();
@@ -199,31 +192,23 @@ void TrainingGraph::embed(const float* weights, const TrainingBatch& batch) {
     } else {
       base_->embedding(token, x + r * hidden_);
     }
+    if (config_.embedding_multiplier == 1) continue;
+    for (std::int64_t i = 0; i < hidden_; ++i) x[r * hidden_ + i] *= config_.embedding_multiplier;
   }
 }
 
-void TrainingGraph::forward_layer(const float* weights, const TrainingBatch& batch, std::int64_t layer,
-                                  Layer& kept, float* out) {
-  const LayerPointers w = layer_weights(weights, layer);
-  const std::int64_t rows = batch.rows();
-  norm(kept.x.data(), w.input_layernorm, kept.normed1.data(), rows);
-  linear({layer, LinearGroup::kQkv, rows}, w, kept.normed1.data(), kept.qkv.data());
-  turn(kept.qkv.data(), batch, false);
-  causal_attention(pool_, attention_shape(), batch.sequences, causal_input(kept),
-                   {kept.attended.data(), kept.log_sum_exp.data(), q_size_}, causal_scratch_);
-  std::copy_n(kept.x.data(), rows * hidden_, kept.middle.data());
-  linear({layer, LinearGroup::kO, rows}, w, kept.attended.data(), kept.middle.data());
-
-  norm(kept.middle.data(), w.post_attention_layernorm, kept.normed2.data(), rows);
-  linear({layer, LinearGroup::kGateUp, rows}, w, kept.normed2.data(), kept.gate_up.data());
-  pool_.parallel_for(rows, [&](std::int64_t r, int) {
-    const float* gate = kept.gate_up.data() + r * 2 * inner_;
-    float* inner = kept.inner.data() + r * inner_;
-    std::copy_n(gate, inner_, inner);
-    swiglu(inner, gate + inner_, inner_);
+// Each thread sums columns of its own, all rows in order.
+void TrainingGraph::embedding_gradient(const TrainingBatch& batch, float* d_table) {
+  constexpr std::int64_t kColumns = 32;
+  const float times = config_.embedding_multiplier;
+  pool_.parallel_for((hidden_ + kColumns - 1) / kColumns, [&](std::int64_t piece, int) {
+    const std::int64_t begin = piece * kColumns, end = std::min(hidden_, begin + kColumns);
+    for (std::int64_t r = 0; r < batch.rows(); ++r) {
+      const float* dx = dx_.data() + r * hidden_;
+      float* to = d_table + batch.tokens[static_cast<std::size_t>(r)] * hidden_;
+      for (std::int64_t i = begin; i < end; ++i) to[i] += times * dx[i];
+    }
   });
-  std::copy_n(kept.middle.data(), rows * hidden_, out);
-  linear({layer, LinearGroup::kDown, rows}, w, kept.inner.data(), out);
 }
 
 double TrainingGraph::loss(const float* weights, const TrainingBatch& batch) {
@@ -233,6 +218,26 @@ double TrainingGraph::loss(const float* weights, const TrainingBatch& batch) {
     forward_layer(weights, batch, l, layers_.front(), layers_.front().x.data());
   }
   return head(weights, batch, layers_.front().x.data(), 0, nullptr);
+}
+
+double TrainingGraph::loss_and_gradients(const float* weights, const TrainingBatch& batch, float scale,
+                                         float* gradients) {
+  const std::int64_t layers = config_.num_hidden_layers;
+  grow(batch.rows(), layers);
+  for (const auto& [buffer, width] :
+       {std::pair{&d_inner_, inner_}, {&d_attended_, q_size_}, {&d_qkv_, qkv_size_}}) {
+    if (buffer->size() < static_cast<std::size_t>(capacity_ * width)) *buffer = floats(capacity_, width);
+  }
+  embed(weights, batch);
+  for (std::int64_t l = 0; l < layers; ++l) {
+    const auto next = static_cast<std::size_t>(l + 1);
+    forward_layer(weights, batch, l, layers_[static_cast<std::size_t>(l)],
+                  l + 1 < layers ? layers_[next].x.data() : x_.data());
+  }
+  const double sum = head(weights, batch, x_.data(), scale, gradients);
+  for (std::int64_t l = layers; l-- > 0;) backward_layer(weights, batch, l, gradients);
+  if (trains_all()) embedding_gradient(batch, gradients + layout_->embed_tokens());
+  return sum;
 }
 
 }  // namespace refocus

@@ -25,10 +25,6 @@ struct LoraOptions {
 // "q_proj,v_proj" or "all". UsageError for an unknown name.
 std::vector<std::string> parse_lora_targets(std::string_view text);
 
-// The matrices of a layer that read the same input, as ParameterLayout has them together.
-enum class LinearGroup { kQkv, kO, kGateUp, kDown };
-inline constexpr std::size_t kLinearGroups = 4;
-
 // The adapters of one group. Their A's lie one after the other, [members * rank, inputs], so that they are
 // one product.
 struct LoraGroup {

@@ -57,7 +57,7 @@ void AdamW::update(std::int64_t step, const float* gradients, double gradient_no
   pool_.parallel_for(static_cast<std::int64_t>(parameters.size()), [&](std::int64_t index, int) {
     const Parameter& p = parameters[static_cast<std::size_t>(index)];
     AdamWStep own = s;
-    own.weight_decay = p.is_norm() ? 0.0f : static_cast<float>(options_.weight_decay);
+    own.weight_decay = p.is_matrix() ? static_cast<float>(options_.weight_decay) : 0.0f;
     adamw(own, p.size, gradients + p.offset, weights + p.offset, m_.data() + p.offset, v_.data() + p.offset);
   });
 }

@@ -14,7 +14,7 @@ struct OptimizerOptions {
   std::int64_t warmup = 0;    // steps over which the rate rises linearly from 0
   double learning_rate = 1e-3, min_learning_rate = 1e-4;
   double beta1 = 0.9, beta2 = 0.95, eps = 1e-8;
-  double weight_decay = 0.1;  // of matrices; norms do not decay
+  double weight_decay = 0.1;  // of matrices; norms and biases do not decay
   double clip = 1;            // most the gradient's global norm may be; 0: any
 };
 

@@ -1,15 +1,18 @@
 #include "train/parameters.h"
 
 #include <algorithm>
+#include <optional>
 
+#include "architecture/gguf_names.h"
 #include "base/error.h"
 #include "base/random.h"
 #include "model/weights.h"
 
 namespace refocus {
 
-std::int64_t ParameterList::add(std::string name, std::vector<std::int64_t> shape) {
-  Parameter p{std::move(name), std::move(shape), size_, 1};
+std::int64_t ParameterList::add(std::string name, std::vector<std::int64_t> shape, Parameter::Kind kind,
+                                float start) {
+  Parameter p{std::move(name), std::move(shape), kind, start, size_, 1};
   for (const std::int64_t d : p.shape) p.size *= d;
   size_ += p.size;
   parameters_.push_back(std::move(p));
@@ -17,28 +20,57 @@ std::int64_t ParameterList::add(std::string name, std::vector<std::int64_t> shap
 }
 
 ParameterLayout::ParameterLayout(const ModelConfig& c, bool tied) {
-  const std::int64_t q = c.num_attention_heads * c.head_dim, kv = c.num_key_value_heads * c.head_dim;
-  embed_tokens_ = add("model.embed_tokens.weight", {c.vocab_size, c.hidden_size});
-  for (std::int64_t l = 0; l < c.num_hidden_layers; ++l) {
-    const std::string p = fmt::format("model.layers.{}.", l);
-    LayerOffsets at;
-    at.input_layernorm = add(p + "input_layernorm.weight", {c.hidden_size});
-    at.qkv = add(p + "self_attn.q_proj.weight", {q, c.hidden_size});
-    add(p + "self_attn.k_proj.weight", {kv, c.hidden_size});
-    add(p + "self_attn.v_proj.weight", {kv, c.hidden_size});
-    at.o_proj = add(p + "self_attn.o_proj.weight", {c.hidden_size, q});
-    at.post_attention_layernorm = add(p + "post_attention_layernorm.weight", {c.hidden_size});
-    at.gate_up = add(p + "mlp.gate_proj.weight", {c.intermediate_size, c.hidden_size});
-    add(p + "mlp.up_proj.weight", {c.intermediate_size, c.hidden_size});
-    at.down_proj = add(p + "mlp.down_proj.weight", {c.hidden_size, c.intermediate_size});
-    layers_.push_back(at);
+  embed_tokens_ = add(std::string(c.names.embeddings) + ".weight", {c.vocab_size, c.hidden_size});
+  for (std::int64_t l = 0; l < c.num_hidden_layers; ++l) layers_.push_back(add_layer(c, l));
+  norm_ = add(std::string(c.names.final_norm) + ".weight", {c.hidden_size}, Parameter::Kind::kNorm,
+              c.norm_plus_one ? 0.0f : 1.0f);
+  lm_head_ = tied ? embed_tokens_ : add(std::string(c.names.head) + ".weight", {c.vocab_size, c.hidden_size});
+}
+
+LayerOffsets ParameterLayout::add_layer(const ModelConfig& c, std::int64_t layer) {
+  const TensorNames& n = c.names;
+  const std::int64_t q = c.num_attention_heads * c.head_dim, kv = c.num_key_value_heads * c.head_dim,
+                     inner = c.intermediate_size;
+  const std::string prefix = layer_prefix(n, layer);
+  const auto named = [&](std::string_view name, const char* end) {
+    return std::string(prefix).append(name).append(end);
+  };
+  LayerOffsets at;
+  const auto norm = [&](NormPlace which, std::string_view name, std::int64_t size) {
+    if (name.empty()) return;
+    at.norms[static_cast<std::size_t>(which)] =
+        add(named(name, ".weight"), {size}, Parameter::Kind::kNorm, c.norm_plus_one ? 0.0f : 1.0f);
+  };
+  struct Matrix {
+    std::string_view name;
+    std::int64_t outputs;
+  };
+  const auto group = [&](LinearGroup which, const std::vector<Matrix>& matrices, std::int64_t inputs,
+                         std::optional<bool> biased) {
+    const auto index = static_cast<std::size_t>(which);
+    at.matrices[index] = size();
+    for (const auto& [name, outputs] : matrices) add(named(name, ".weight"), {outputs, inputs});
+    if (!biased.value_or(false)) return;
+    at.biases[index] = size();
+    for (const auto& [name, outputs] : matrices) add(named(name, ".bias"), {outputs}, Parameter::Kind::kBias);
+  };
+  norm(NormPlace::kAttention, n.attention_norm, c.hidden_size);
+  group(LinearGroup::kQkv, {{n.q, q}, {n.k, kv}, {n.v, kv}}, c.hidden_size, c.bias.qkv);
+  if (c.qk_norm != QkNorm::kNone) {
+    norm(NormPlace::kQuery, n.q_norm, c.head_dim);
+    norm(NormPlace::kKey, n.k_norm, c.head_dim);
   }
-  norm_ = add("model.norm.weight", {c.hidden_size});
-  lm_head_ = tied ? embed_tokens_ : add("lm_head.weight", {c.vocab_size, c.hidden_size});
+  group(LinearGroup::kO, {{n.o, c.hidden_size}}, q, c.bias.o);
+  norm(NormPlace::kAttentionOutput, n.attention_output_norm, c.hidden_size);
+  norm(NormPlace::kMlp, n.mlp_norm, c.hidden_size);
+  group(LinearGroup::kGateUp, {{n.gate, inner}, {n.up, inner}}, c.hidden_size, c.bias.mlp);
+  group(LinearGroup::kDown, {{n.down, c.hidden_size}}, inner, c.bias.mlp);
+  norm(NormPlace::kMlpOutput, n.mlp_output_norm, c.hidden_size);
+  return at;
 }
 
 bool has_tied_embeddings(const ModelConfig& config, const WeightMap& map) {
-  return config.tie_word_embeddings && map.find("lm_head.weight") == nullptr;
+  return config.tie_word_embeddings && map.find(std::string(config.names.head) + ".weight") == nullptr;
 }
 
 void initialise_weights(const ParameterLayout& layout, const InitialWeights& initial, float* weights) {
@@ -46,7 +78,7 @@ void initialise_weights(const ParameterLayout& layout, const InitialWeights& ini
   for (const Parameter& p : layout.parameters()) {
     float* to = weights + p.offset;
     for (std::int64_t i = 0; i < p.size; ++i) {
-      to[i] = p.is_norm() ? 1.0f : static_cast<float>(initial.deviation * random.normal());
+      to[i] = p.is_matrix() ? static_cast<float>(initial.deviation * random.normal()) : p.start;
     }
   }
   if (initial.embedding_mean <= 0) return;
@@ -59,17 +91,24 @@ void initialise_weights(const ParameterLayout& layout, const InitialWeights& ini
   }
 }
 
-void load_weights(const ParameterLayout& layout, const ModelConfig& config, const WeightMap& map,
-                  const std::string& where, float* weights) {
-  bind_weights(config, map, where);  // checks every shape
-  for (const auto& [name, entry] : map.entries()) {
-    if (name.ends_with(".bias") || name == "model.rope_frequency_factors") {
-      throw input_error(entry.source,
-                        "tensor {} is of a kind that training does not know; train another model",
-                        printable(name));
+std::vector<std::string> load_weights(const ParameterLayout& layout, const ModelConfig& config,
+                                      const WeightMap& map, const std::string& where, float* weights) {
+  std::vector<std::string> warnings = bind_weights(config, map, where).warnings;  // checks every shape
+  if (const WeightMap::Entry* factors = map.find(std::string(kRopeFactorsName))) {
+    throw input_error(factors->source,
+                      "tensor {} is of a kind that training does not know; train another model",
+                      kRopeFactorsName);
+  }
+  for (const Parameter& p : layout.parameters()) {
+    const WeightMap::Entry* entry = map.find(p.name);
+    if (entry != nullptr) {
+      copy_as_f32(entry->view, weights + p.offset);
+    } else {
+      REFOCUS_CHECK(p.kind == Parameter::Kind::kBias);  // bind_weights refuses all others
+      std::fill_n(weights + p.offset, p.size, 0.0f);
     }
   }
-  for (const Parameter& p : layout.parameters()) copy_as_f32(map.find(p.name)->view, weights + p.offset);
+  return warnings;
 }
 
 std::vector<NamedTensor> named_tensors(const ParameterList& layout, const float* values,

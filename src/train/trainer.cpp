@@ -120,6 +120,7 @@ Trainer::Trainer(const TrainingModel& model, const TrainerOptions& options, std:
       gradients_(floats(parameters_->size())) {
   state_.settings = described(options_, model_, context, std::move(settings));
   if (model_.lora) {
+    warnings_ = base_->warnings();
     initialise_lora(static_cast<const LoraLayout&>(*parameters_), options_.seed, weights_.data());
     model_.files.adapter_config =
         peft_config_json({model_.lora->rank, model_.lora->alpha, model_.lora->targets, model_.base_name});
@@ -127,7 +128,7 @@ Trainer::Trainer(const TrainingModel& model, const TrainerOptions& options, std:
   }
   const auto& layout = static_cast<const ParameterLayout&>(*parameters_);
   if (model_.base) {
-    load_weights(layout, model_.config, *model_.base, model_.base_name, weights_.data());
+    warnings_ = load_weights(layout, model_.config, *model_.base, model_.base_name, weights_.data());
   } else {
     initialise_weights(layout, {options_.seed, model_.initial_deviation, model_.initial_embedding_mean},
                        weights_.data());

@@ -69,6 +69,8 @@ class Trainer {
   std::int64_t step() const { return state_.step; }
   std::int64_t trained() const { return parameters_->size(); }       // parameters
   std::int64_t frozen() const { return base_ ? base_->size() : 0; }  // those of the matrices
+  // One line each: where the base's config and its files differ.
+  const std::vector<std::string>& warnings() const { return warnings_; }
 
  private:
   TrainingProgress one_step();
@@ -88,6 +90,7 @@ class Trainer {
   std::unique_ptr<FrozenWeights> base_;  // with adapters only
   TrainingGraph graph_;
   AdamW optimizer_;
+  std::vector<std::string> warnings_;
   BatchPacker packer_;
   RunState state_;
   AlignedBuffer<float> weights_, gradients_;

@@ -141,6 +141,34 @@ TEST(Gradients, Swiglu) {
   expect_gradient(up, d_up, loss, "dup");
 }
 
+TEST(Gradients, GeluTanhGate) {
+  Values gate = random_values(9, 1), up = random_values(9, 2);
+  for (double& g : gate) g *= 2;  // where the tanh bends
+  const Values dy = random_values(9, 3);
+  const auto loss = [&] {
+    Values y(9);
+    gelu_tanh_forward(gate.data(), up.data(), 9, y.data());
+    return dot(y, dy);
+  };
+  Values d_gate(9), d_up(9);
+  gelu_tanh_backward(gate.data(), up.data(), dy.data(), 9, d_gate.data(), d_up.data());
+  expect_gradient(gate, d_gate, loss, "dgate");
+  expect_gradient(up, d_up, loss, "dup");
+}
+
+TEST(Gradients, Softcap) {
+  Values x = random_values(9, 1), y(9), dx(9);
+  const Values dy = random_values(9, 2);
+  const auto loss = [&] {
+    softcap_forward(x.data(), 0.8, 9, y.data());
+    return dot(y, dy);
+  };
+  loss();
+  const Values capped = y;
+  softcap_backward(capped.data(), 0.8, dy.data(), 9, dx.data());
+  expect_gradient(x, dx, loss, "dx");
+}
+
 TEST(Gradients, CrossEntropy) {
   Values logits = random_values(11, 1), gradient(11);
   cross_entropy(logits.data(), 11, 4, 0.7, gradient.data());
@@ -149,8 +177,7 @@ TEST(Gradients, CrossEntropy) {
       "logits");
 }
 
-TEST(Gradients, GroupedQueryAttentionOverPackedSequences) {
-  const AttentionShape shape{4, 2, 3, 0.6f};
+void expect_attention_gradients(const AttentionShape& shape) {
   const std::vector<RowSpan> sequences = {{0, 3}, {3, 1}, {4, 5}};
   const std::size_t rows = 9;
   Values q = random_values(rows * 12, 1), k = random_values(rows * 6, 2), v = random_values(rows * 6, 3);
@@ -168,6 +195,10 @@ TEST(Gradients, GroupedQueryAttentionOverPackedSequences) {
   expect_gradient(k, dk, loss, "dk");
   expect_gradient(v, dv, loss, "dv");
 }
+
+TEST(Gradients, GroupedQueryAttentionOverPackedSequences) { expect_attention_gradients({4, 2, 3, 0.6f}); }
+TEST(Gradients, AttentionWithinAWindow) { expect_attention_gradients({4, 2, 3, 0.6f, 0, 2}); }
+TEST(Gradients, AttentionOfCappedScores) { expect_attention_gradients({4, 2, 3, 0.6f, 0.9f, 3}); }
 
 }  // namespace
 }  // namespace refocus::reference

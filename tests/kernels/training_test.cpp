@@ -2,6 +2,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "kernels/activation.h"
 #include "kernels/adamw.h"
 #include "kernels/causal_attention.h"
 #include "kernels/cross_entropy.h"
@@ -93,6 +94,9 @@ TEST_P(Training, ElementwiseGradientsEqualThePlainTwins) {
     rms_norm_backward({x.data(), w.data(), dy.data(), dx.data(), dw.data(), true}, size, 1e-5f);
     reference::rms_norm_backward(x.data(), w.data(), dy.data(), size, 1e-5f, dx_plain.data(),
                                  dw_plain.data());
+    Floats in_place = dy, unused(n);
+    rms_norm_backward({x.data(), w.data(), in_place.data(), in_place.data(), unused.data()}, size, 1e-5f);
+    expect_near(in_place, dx_plain, 2e-6f, "rms_norm dx in the place of dy");
     for (float& v : dx_plain) v += 2;
     expect_near(dx, dx_plain, 2e-6f, "rms_norm dx");
     expect_near(dw, dw_plain, 2e-6f, "rms_norm dweight");
@@ -102,6 +106,18 @@ TEST_P(Training, ElementwiseGradientsEqualThePlainTwins) {
     swiglu_backward(gate.data(), up.data(), dy.data(), size);
     expect_near(gate, d_gate, 2e-6f, "swiglu dgate");
     expect_near(up, d_up, 2e-6f, "swiglu dup");
+
+    Floats gelu_gate = x, gelu_up = w;
+    reference::gelu_tanh_backward(x.data(), w.data(), dy.data(), size, d_gate.data(), d_up.data());
+    gelu_tanh_backward(gelu_gate.data(), gelu_up.data(), dy.data(), size);
+    expect_near(gelu_gate, d_gate, 3e-6f, "gelu_tanh dgate");
+    expect_near(gelu_up, d_up, 2e-6f, "gelu_tanh dup");
+
+    Floats capped(n), d_capped = dy, d_plain(n);
+    reference::softcap_forward(x.data(), 2.5, size, capped.data());
+    reference::softcap_backward(capped.data(), 2.5, dy.data(), size, d_plain.data());
+    softcap_backward(capped.data(), 2.5f, d_capped.data(), size);
+    expect_near(d_capped, d_plain, 1e-6f, "softcap");
 
     Floats logits = x, gradient(n);
     const std::int64_t target = size * 2 / 3;
@@ -200,9 +216,15 @@ struct AttentionCase {
 };
 
 TEST_P(Training, CausalAttentionEqualsThePlainTwin) {
-  const AttentionShape shapes[] = {{1, 1, 2, 0.7f}, {4, 4, 12, 0.3f}, {6, 2, 16, 0.25f}, {2, 1, 64, 0.125f}};
+  // Windows: one key, less than a block of queries, across blocks of keys, longer than any sequence; a head
+  // of more than one block of the product.
+  const AttentionShape shapes[] = {
+      {1, 1, 2, 0.7f},          {4, 4, 12, 0.3f},         {6, 2, 16, 0.25f},
+      {2, 1, 64, 0.125f},       {2, 1, 12, 0.3f, 0, 1},   {4, 2, 16, 0.25f, 0, 7},
+      {2, 2, 16, 0.25f, 0, 70}, {1, 1, 16, 0.25f, 0, 99}, {2, 1, 16, 0.25f, 0, 2000},
+      {4, 2, 16, 1, 1.5f},      {2, 1, 16, 1, 2.5f, 50},  {1, 1, 260, 0.06f, 0, 20}};
   for (const AttentionShape& shape : shapes) {
-    const AttentionCase c(shape, {1, 5, 48, 130, 49, 300});
+    const AttentionCase c(shape, {1, 5, 48, 130, 49, 400});
     const AttentionCase::Result fast = c.fast(2), plain = c.plain();
     expect_near(fast.out, plain.out, 2e-6f, "out");
     expect_near(fast.lse, plain.lse, 2e-6f, "lse");
@@ -212,8 +234,7 @@ TEST_P(Training, CausalAttentionEqualsThePlainTwin) {
   }
 }
 
-TEST_P(Training, CausalAttentionDependsNeitherOnThreadsNorOnNeighbours) {
-  const AttentionCase c({4, 2, 16, 0.25f}, {70, 33, 129});
+void expect_independent(const AttentionCase& c) {
   EXPECT_EQ(c.fast(1), c.fast(3));
   AttentionCase alone = c;
   alone.sequences = {c.sequences[1]};
@@ -227,6 +248,27 @@ TEST_P(Training, CausalAttentionDependsNeitherOnThreadsNorOnNeighbours) {
     EXPECT_EQ(all.out[i], one.out[i]);
     EXPECT_EQ(all.dq[i], one.dq[i]);
   }
+}
+
+TEST_P(Training, CausalAttentionDependsNeitherOnThreadsNorOnNeighbours) {
+  expect_independent(AttentionCase({4, 2, 16, 0.25f}, {70, 33, 129}));
+  expect_independent(AttentionCase({4, 2, 16, 0.25f, 0, 20}, {70, 33, 400}));
+  expect_independent(AttentionCase({4, 2, 16, 0.25f, 1.5f, 0}, {70, 33, 129}));
+}
+
+// What a window hides is not in any sum: a sequence's last rows are those of one that begins later.
+TEST_P(Training, CausalAttentionWithinAWindowDoesNotSeeWhatIsBefore) {
+  const AttentionCase c({2, 1, 16, 0.25f, 0, 9}, {700});
+  AttentionCase other = c;
+  for (std::size_t i = 0; i < 500 * c.kv_width; ++i) other.k[i] = 3, other.v[i] = -2;
+  const AttentionCase::Result one = c.fast(1), two = other.fast(1);
+  const auto tail = [](const Floats& all, std::size_t from) {
+    return Floats(all.begin() + static_cast<std::ptrdiff_t>(from), all.end());
+  };
+  EXPECT_EQ(tail(one.out, 508 * c.q_width), tail(two.out, 508 * c.q_width));
+  EXPECT_EQ(tail(one.dq, 508 * c.q_width), tail(two.dq, 508 * c.q_width));
+  EXPECT_EQ(tail(one.dk, 508 * c.kv_width), tail(two.dk, 508 * c.kv_width));
+  EXPECT_NE(tail(one.out, 507 * c.q_width), tail(two.out, 507 * c.q_width));
 }
 
 REFOCUS_EVERY_TARGET(Training);

@@ -4,7 +4,7 @@
 
 #include "base/text_file.h"
 #include "io/checkpoint.h"
-#include "support.h"
+#include "train/golden_support.h"
 #include "train/graph.h"
 #include "train/optimizer.h"
 
@@ -32,16 +32,7 @@ struct Golden {
         gradients(static_cast<std::size_t>(layout.size())),
         run(json::parse(read_text_file(path / "run.json"))) {
     load_weights(layout, config, checkpoint.weights, name, weights.data());
-    for (const json& batch : run["batches"]) {
-      TrainingBatch& out = batches.emplace_back();
-      for (const json& sequence : batch) {
-        const auto tokens = sequence["tokens"].get<std::vector<std::int32_t>>();
-        const auto targets = sequence["targets"].get<std::vector<std::int32_t>>();
-        out.sequences.push_back({out.rows(), static_cast<std::int64_t>(tokens.size())});
-        out.tokens.insert(out.tokens.end(), tokens.begin(), tokens.end());
-        out.targets.insert(out.targets.end(), targets.begin(), targets.end());
-      }
-    }
+    for (const json& batch : run["batches"]) batches.push_back(testing::batch_of(batch));
   }
 
   // The mean loss of a batch; gradients as of that mean.
@@ -64,20 +55,7 @@ TEST_P(Graph, GradientEqualsPyTorch) {
   TrainingGraph graph(g.config, g.layout, pool, 64);
   EXPECT_NEAR(graph.loss(g.weights.data(), g.batches[0]) / static_cast<double>(g.batches[0].counted()),
               g.run["loss"].get<double>(), 2e-6);
-  WeightMap expected;
-  read_safetensors(g.path / "gradients.safetensors", expected);
-  ASSERT_EQ(expected.entries().size(), g.layout.parameters().size());
-  for (const Parameter& p : g.layout.parameters()) {
-    const std::vector<float> golden = to_f32(expected.find(p.name)->view);
-    double error = 0, norm = 0;
-    for (std::size_t i = 0; i < golden.size(); ++i) {
-      error = std::max(
-          error,
-          std::fabs(static_cast<double>(g.gradients[static_cast<std::size_t>(p.offset) + i]) - golden[i]));
-      norm = std::max(norm, std::fabs(static_cast<double>(golden[i])));
-    }
-    EXPECT_LT(error, 1e-5 * norm) << p.name;
-  }
+  testing::expect_gradients(g.layout, g.gradients.data(), g.path / "gradients.safetensors", 1e-5);
 }
 
 TEST_P(Graph, TenStepsOfAdamWFollowPyTorch) {

@@ -10,7 +10,7 @@
 #include "io/checkpoint.h"
 #include "io/peft_adapter.h"
 #include "kernels/reference/gradients.h"
-#include "support.h"
+#include "train/golden_support.h"
 #include "train/graph.h"
 
 namespace refocus {
@@ -70,13 +70,7 @@ struct Golden {
     EXPECT_EQ(stored.entries().size(), layout.parameters().size());
     for (const Parameter& p : layout.parameters())
       copy_as_f32(stored.find(p.name)->view, factors.data() + p.offset);
-    for (const json& sequence : run["batches"][0]) {
-      const auto tokens = sequence["tokens"].get<std::vector<std::int32_t>>();
-      const auto targets = sequence["targets"].get<std::vector<std::int32_t>>();
-      batch.sequences.push_back({batch.rows(), static_cast<std::int64_t>(tokens.size())});
-      batch.tokens.insert(batch.tokens.end(), tokens.begin(), tokens.end());
-      batch.targets.insert(batch.targets.end(), targets.begin(), targets.end());
-    }
+    batch = testing::batch_of(run["batches"][0]);
   }
 };
 
@@ -86,18 +80,7 @@ TEST_P(Lora, GradientEqualsPyTorch) {
   Golden g(GetParam());
   ThreadPool pool(2);
   EXPECT_NEAR(g.loss(pool) / static_cast<double>(g.batch.counted()), g.lora_run["loss"].get<double>(), 2e-6);
-  WeightMap expected;
-  read_safetensors(g.path / "lora/gradients.safetensors", expected);
-  for (const Parameter& p : g.layout.parameters()) {
-    const std::vector<float> golden = to_f32(expected.find(p.name)->view);
-    double error = 0, norm = 0;
-    for (std::size_t i = 0; i < golden.size(); ++i) {
-      const double own = g.gradients[static_cast<std::size_t>(p.offset) + i];
-      error = std::max(error, std::fabs(own - golden[i]));
-      norm = std::max(norm, std::fabs(static_cast<double>(golden[i])));
-    }
-    EXPECT_LT(error, 2e-5 * norm) << p.name;
-  }
+  testing::expect_gradients(g.layout, g.gradients.data(), g.path / "lora/gradients.safetensors", 2e-5);
 }
 
 TEST_P(Lora, BitsDependNeitherOnThreadsNorOnHowManyLayersStayExpanded) {

@@ -7,6 +7,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <numbers>
 #include <span>
 #include <vector>
 
@@ -156,6 +157,39 @@ void swiglu_backward(const T* gate, const T* up, const T* dy, std::int64_t size,
   }
 }
 
+// y = gelu(gate) up with gelu(g) = g / 2 (1 + t), t = tanh(u), u = sqrt(2 / pi) (g + 0.044715 g^3)
+// (Hendrycks & Gimpel 2016); gelu'(g) = (1 + t) / 2 + g / 2 (1 - t^2) du/dg.
+template <class T>
+void gelu_tanh_forward(const T* gate, const T* up, std::int64_t size, T* y) {
+  const double c = std::sqrt(2 / std::numbers::pi);
+  for (std::int64_t i = 0; i < size; ++i) {
+    const double g = gate[i];
+    y[i] = static_cast<T>(g / 2 * (1 + std::tanh(c * (g + 0.044715 * g * g * g))) * up[i]);
+  }
+}
+
+template <class T>
+void gelu_tanh_backward(const T* gate, const T* up, const T* dy, std::int64_t size, T* d_gate, T* d_up) {
+  const double c = std::sqrt(2 / std::numbers::pi);
+  for (std::int64_t i = 0; i < size; ++i) {
+    const double g = gate[i], d = dy[i], t = std::tanh(c * (g + 0.044715 * g * g * g));
+    const double slope = (1 + t) / 2 + g / 2 * (1 - t * t) * c * (1 + 3 * 0.044715 * g * g);
+    d_gate[i] = static_cast<T>(d * up[i] * slope);
+    d_up[i] = static_cast<T>(d * g / 2 * (1 + t));
+  }
+}
+
+// y = cap tanh(x / cap) has dx = dy (1 - (y / cap)^2).
+template <class T>
+void softcap_forward(const T* x, double cap, std::int64_t size, T* y) {
+  for (std::int64_t i = 0; i < size; ++i) y[i] = static_cast<T>(cap * std::tanh(x[i] / cap));
+}
+
+template <class T>
+void softcap_backward(const T* y, double cap, const T* dy, std::int64_t size, T* dx) {
+  for (std::int64_t i = 0; i < size; ++i) dx[i] = static_cast<T>(dy[i] * (1 - y[i] / cap * (y[i] / cap)));
+}
+
 // -log softmax(logits)[target]; gradient = weight (softmax(logits) - onehot(target)).
 template <class T>
 double cross_entropy(const T* logits, std::int64_t size, std::int64_t target, double weight, T* gradient) {
@@ -187,6 +221,15 @@ double scaled_dot(const T* a, const T* b, std::int64_t size, double scale) {
   return dot * scale;
 }
 
+// A score, and its derivative by q . k.
+template <class T>
+double score_of(const AttentionShape& shape, const T* q, const T* k, double* slope = nullptr) {
+  const double s = scaled_dot(q, k, shape.head_dim, shape.scale), cap = shape.softcap;
+  const double t = cap > 0 ? std::tanh(s / cap) : 0;
+  if (slope != nullptr) *slope = shape.scale * (1 - t * t);
+  return cap > 0 ? cap * t : s;
+}
+
 template <class T>
 void causal_attention_forward(const AttentionShape& shape, std::span<const RowSpan> sequences,
                               const CausalArrays<T>& x) {
@@ -197,12 +240,13 @@ void causal_attention_forward(const AttentionShape& shape, std::span<const RowSp
         const T* q = x.q + i * x.q_stride + h * dim;
         const std::int64_t at = h / group * dim;
         double max = -INFINITY, sum = 0;
-        for (std::int64_t j = s.first; j <= i; ++j) {
-          max = std::max(max, scaled_dot(q, x.k + j * x.kv_stride + at, dim, shape.scale));
+        const std::int64_t begin = s.first + shape.first_key(i - s.first);
+        for (std::int64_t j = begin; j <= i; ++j) {
+          max = std::max(max, score_of(shape, q, x.k + j * x.kv_stride + at));
         }
         std::vector<double> out(static_cast<std::size_t>(dim));
-        for (std::int64_t j = s.first; j <= i; ++j) {
-          const double w = std::exp(scaled_dot(q, x.k + j * x.kv_stride + at, dim, shape.scale) - max);
+        for (std::int64_t j = begin; j <= i; ++j) {
+          const double w = std::exp(score_of(shape, q, x.k + j * x.kv_stride + at) - max);
           sum += w;
           for (std::int64_t d = 0; d < dim; ++d)
             out[static_cast<std::size_t>(d)] += w * x.v[j * x.kv_stride + at + d];
@@ -215,9 +259,12 @@ void causal_attention_forward(const AttentionShape& shape, std::span<const RowSp
   }
 }
 
-// With p_ij = exp(scale q_i . k_j - lse_i) and D_i = dout_i . out_i (Dao et al. 2022, appendix B.2):
+// With scores s_ij = scale q_i . k_j, p_ij = exp(s_ij - lse_i) and D_i = dout_i . out_i (Dao et al. 2022,
+// appendix B.2):
 //   dv_j = sum_i p_ij dout_i;  ds_ij = p_ij (dout_i . v_j - D_i);  dq_i = scale sum_j ds_ij k_j;
 //   dk_j = scale sum_i ds_ij q_i.
+// Where scores are capped, scale is times 1 - tanh(s_ij / cap)^2 there. Sums are over the keys that a query
+// sees.
 // All of dq, dk, dv are overwritten.
 template <class T>
 void causal_attention_backward(const AttentionShape& shape, std::span<const RowSpan> sequences,
@@ -235,11 +282,12 @@ void causal_attention_backward(const AttentionShape& shape, std::span<const RowS
       for (std::int64_t i = s.first; i < end; ++i) {
         const std::int64_t row = i * x.q_stride + h * dim;
         const double through = scaled_dot(x.d_out + row, x.out + row, dim, 1);
-        for (std::int64_t j = s.first; j <= i; ++j) {
+        for (std::int64_t j = s.first + shape.first_key(i - s.first); j <= i; ++j) {
           const std::int64_t key = j * x.kv_stride + at;
-          const double p = std::exp(scaled_dot(x.q + row, x.k + key, dim, shape.scale) -
-                                    x.log_sum_exp[i * shape.heads + h]);
-          const double ds = p * (scaled_dot(x.d_out + row, x.v + key, dim, 1) - through) * shape.scale;
+          double slope = 0;
+          const double p =
+              std::exp(score_of(shape, x.q + row, x.k + key, &slope) - x.log_sum_exp[i * shape.heads + h]);
+          const double ds = p * (scaled_dot(x.d_out + row, x.v + key, dim, 1) - through) * slope;
           for (std::int64_t d = 0; d < dim; ++d) {
             x.dv[key + d] += static_cast<T>(p * x.d_out[row + d]);
             x.dq[row + d] += static_cast<T>(ds * x.k[key + d]);

@@ -100,6 +100,48 @@ void softcap(float* x, float cap, std::int64_t size) {
   each(x, nullptr, size, [&](V v, V) HWY_ATTR { return hn::Mul(c, tanh(d, hn::Div(v, c))); });
 }
 
+// The tanh of gelu_tanh, and the derivative of what stands in it.
+HWY_INLINE V gelu_angle(D d, V x, V& slope) {
+  const V square = hn::Mul(x, x), c = hn::Set(d, 0.79788456080286536f);
+  slope = hn::Mul(c, hn::MulAdd(square, hn::Set(d, 3 * 0.044715f), hn::Set(d, 1.0f)));
+  const V cube = hn::MulAdd(hn::Mul(square, hn::Set(d, 0.044715f)), x, x);
+  return tanh(d, hn::Mul(cube, c));
+}
+
+void gelu_tanh_backward(float* gate, float* up, const float* dy, std::int64_t size) {
+  const D d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const V half = hn::Set(d, 0.5f);
+  const auto step = [&](float* gs, float* us, const float* dys) HWY_ATTR {
+    const V g = hn::LoadU(d, gs), u = hn::LoadU(d, us), dv = hn::LoadU(d, dys);
+    V slope;
+    const V t = gelu_angle(d, g, slope), open = hn::MulAdd(t, half, half), half_g = hn::Mul(g, half);
+    const V rising = hn::Mul(half_g, hn::NegMulAdd(t, t, hn::Set(d, 1.0f)));
+    hn::StoreU(hn::Mul(hn::Mul(dv, u), hn::MulAdd(rising, slope, open)), d, gs);
+    hn::StoreU(hn::Mul(dv, hn::Mul(g, open)), d, us);
+  };
+  std::int64_t i = 0;
+  for (; i + lanes <= size; i += lanes) step(gate + i, up + i, dy + i);
+  if (i == size) return;
+  alignas(64) float g[16] = {}, u[16] = {}, dv[16] = {};
+  const auto bytes = static_cast<std::size_t>(size - i) * sizeof(float);
+  std::memcpy(g, gate + i, bytes);
+  std::memcpy(u, up + i, bytes);
+  std::memcpy(dv, dy + i, bytes);
+  step(g, u, dv);
+  std::memcpy(gate + i, g, bytes);
+  std::memcpy(up + i, u, bytes);
+}
+
+void softcap_backward(const float* y, float cap, float* dy, std::int64_t size) {
+  const D d;
+  const V one = hn::Set(d, 1.0f), c = hn::Set(d, cap);
+  each(dy, y, size, [&](V v, V at) HWY_ATTR {
+    const V t = hn::Div(at, c);
+    return hn::Mul(v, hn::NegMulAdd(t, t, one));
+  });
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace refocus
 HWY_AFTER_NAMESPACE();
@@ -114,6 +156,8 @@ HWY_EXPORT(relu);
 HWY_EXPORT(relu_squared);
 HWY_EXPORT(clamped_swiglu);
 HWY_EXPORT(softcap);
+HWY_EXPORT(gelu_tanh_backward);
+HWY_EXPORT(softcap_backward);
 }  // namespace
 
 void silu(float* x, const float* times, std::int64_t size) { HWY_DYNAMIC_DISPATCH(silu)(x, times, size); }
@@ -129,5 +173,11 @@ void clamped_swiglu(float* x, const float* times, std::int64_t size) {
   HWY_DYNAMIC_DISPATCH(clamped_swiglu)(x, times, size);
 }
 void softcap(float* x, float cap, std::int64_t size) { HWY_DYNAMIC_DISPATCH(softcap)(x, cap, size); }
+void gelu_tanh_backward(float* gate, float* up, const float* dy, std::int64_t size) {
+  HWY_DYNAMIC_DISPATCH(gelu_tanh_backward)(gate, up, dy, size);
+}
+void softcap_backward(const float* y, float cap, float* dy, std::int64_t size) {
+  HWY_DYNAMIC_DISPATCH(softcap_backward)(y, cap, dy, size);
+}
 }  // namespace refocus
 #endif

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/error.h"
 #include "kernels/gemm.h"
 #include "kernels/matmul.h"
 
@@ -18,54 +19,99 @@
 
 #include "kernels/math-inl.h"
 
+#ifndef REFOCUS_CAUSAL_ATTENTION_SHARED
+#define REFOCUS_CAUSAL_ATTENTION_SHARED
+namespace refocus {
+// What a row of scores is: keys [first, keys) are seen, and memory goes on to `padded_keys`, a multiple
+// of 16.
+struct ScoreRow {
+  std::int64_t first, keys, padded_keys;
+  float scale, softcap;
+};
+}  // namespace refocus
+#endif
+
 HWY_BEFORE_NAMESPACE();
 namespace refocus {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// scores [0, keys), already q . k, become softmax weights of scale * score; beyond `keys` up to `padded_keys`
-// (a multiple of 16) they become 0. Returns log sum exp.
-float softmax_row(float* scores, std::int64_t keys, std::int64_t padded_keys, float scale) {
+constexpr float kUnseen = -std::numeric_limits<float>::infinity();
+
+void hide(const ScoreRow& row, float* values, float by) {
+  std::fill(values, values + row.first, by);
+  std::fill(values + row.keys, values + row.padded_keys, by);
+}
+
+// Scores as they go into softmax, cap tanh(s / cap), of products with queries; slope becomes their
+// derivative by these.
+template <bool kCapped, class D, class V = hn::Vec<D>>
+HWY_INLINE V score(D d, V product, const ScoreRow& row, V& slope) {
+  slope = hn::Set(d, row.scale);
+  const V s = hn::Mul(product, slope);
+  if constexpr (!kCapped) return s;
+  const V cap = hn::Set(d, row.softcap), t = tanh(d, hn::Div(s, cap));
+  slope = hn::Mul(slope, hn::NegMulAdd(t, t, hn::Set(d, 1.0f)));
+  return hn::IfThenElse(hn::Eq(s, hn::Set(d, kUnseen)), s, hn::Mul(cap, t));
+}
+
+template <bool kCapped>
+HWY_INLINE float softmax(const ScoreRow& row, float* scores) {
   const hn::CappedTag<float, 16> d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  constexpr float kLowest = -std::numeric_limits<float>::infinity();
-  std::fill(scores + keys, scores + padded_keys, kLowest);
-  const auto factor = hn::Set(d, scale);
-  auto max = hn::Set(d, kLowest);
-  for (std::int64_t j = 0; j < padded_keys; j += lanes) {
-    const auto s = hn::Mul(hn::LoadU(d, scores + j), factor);
+  hide(row, scores, kUnseen);
+  auto max = hn::Set(d, kUnseen), slope = max;
+  for (std::int64_t j = 0; j < row.padded_keys; j += lanes) {
+    const auto s = score<kCapped>(d, hn::LoadU(d, scores + j), row, slope);
     hn::StoreU(s, d, scores + j);
     max = hn::Max(max, s);
   }
   const float top = hn::GetLane(hn::MaxOfLanes(d, max));
   auto sum = hn::Zero(d);
-  for (std::int64_t j = 0; j < padded_keys; j += lanes) {
+  for (std::int64_t j = 0; j < row.padded_keys; j += lanes) {
     const auto w = exp(d, hn::Sub(hn::LoadU(d, scores + j), hn::Set(d, top)));
     hn::StoreU(w, d, scores + j);
     sum = hn::Add(sum, w);
   }
   const float total = hn::GetLane(hn::SumOfLanes(d, sum));
   const auto inverse = hn::Set(d, 1 / total);
-  for (std::int64_t j = 0; j < padded_keys; j += lanes) {
+  for (std::int64_t j = 0; j < row.padded_keys; j += lanes) {
     hn::StoreU(hn::Mul(hn::LoadU(d, scores + j), inverse), d, scores + j);
   }
   return top + std::log(total);
 }
 
-// scores: q . k, become p = exp(scale * score - log_sum_exp); d_weights: dout . v, become scale * p * (it -
-// through). Both become 0 beyond `keys`.
-void softmax_backward_row(float* scores, float* d_weights, std::int64_t keys, std::int64_t padded_keys,
-                          float scale, float log_sum_exp, float through) {
+// Scores, so far q . k, become softmax weights; those of keys that are not seen become 0. Returns log sum
+// exp.
+float softmax_row(const ScoreRow& row, float* scores) {
+  return row.softcap > 0 ? softmax<true>(row, scores) : softmax<false>(row, scores);
+}
+
+template <bool kCapped>
+HWY_INLINE void softmax_backward(const ScoreRow& row, float* scores, float* d_weights, float log_sum_exp,
+                                 float through) {
   const hn::CappedTag<float, 16> d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  std::fill(scores + keys, scores + padded_keys, -std::numeric_limits<float>::infinity());
-  std::fill(d_weights + keys, d_weights + padded_keys, through);
-  const auto factor = hn::Set(d, scale), lse = hn::Set(d, log_sum_exp), mean = hn::Set(d, through);
-  for (std::int64_t j = 0; j < padded_keys; j += lanes) {
-    const auto p = exp(d, hn::Sub(hn::Mul(hn::LoadU(d, scores + j), factor), lse));
+  hide(row, scores, kUnseen);
+  hide(row, d_weights, through);
+  const auto lse = hn::Set(d, log_sum_exp), mean = hn::Set(d, through);
+  auto slope = lse;
+  for (std::int64_t j = 0; j < row.padded_keys; j += lanes) {
+    const auto p = exp(d, hn::Sub(score<kCapped>(d, hn::LoadU(d, scores + j), row, slope), lse));
     hn::StoreU(p, d, scores + j);
-    const auto ds = hn::Mul(hn::Mul(p, factor), hn::Sub(hn::LoadU(d, d_weights + j), mean));
+    const auto ds = hn::Mul(hn::Mul(p, slope), hn::Sub(hn::LoadU(d, d_weights + j), mean));
     hn::StoreU(ds, d, d_weights + j);
+  }
+}
+
+// scores: q . k, become p = exp(score - log_sum_exp); d_weights: dout . v, become p * (it - through) times
+// the slope of scores. Both become 0 for keys that are not seen.
+void softmax_backward_row(const ScoreRow& row, float* scores, float* d_weights, float log_sum_exp,
+                          float through) {
+  if (row.softcap > 0) {
+    softmax_backward<true>(row, scores, d_weights, log_sum_exp, through);
+  } else {
+    softmax_backward<false>(row, scores, d_weights, log_sum_exp, through);
   }
 }
 
@@ -105,7 +151,25 @@ struct HeadTask {
   }
   GemmOperand keys() const { return {input.k + kv_at(), input.kv_stride, 1}; }
   GemmOperand values() const { return {input.v + kv_at(), input.kv_stride, 1}; }
+  // Where products over keys begin for queries from `query` on: at or before the first one that they see. A
+  // whole block of k, so that what is left out is sums of zeros and no bit depends on it.
+  std::int64_t first_key(std::int64_t query) const {
+    return dim() > kGemmDepth ? 0 : shape.first_key(query) / kGemmDepth * kGemmDepth;
+  }
+  // The scores of a query, whose row of memory begins with key `begin` and holds `keys`.
+  ScoreRow score_row(std::int64_t query, std::int64_t begin, std::int64_t keys) const {
+    return {shape.first_key(query) - begin, query + 1 - begin, padded(keys), shape.scale, shape.softcap};
+  }
 };
+
+// What was packed of a matrix whose k are keys, or whose columns are, from a key on that HeadTask::first_key
+// gave.
+PackedOperand from_row(const PackedOperand& packed, std::int64_t key) {
+  return {packed.data + packed_b_floats(packed.n, key), packed.n, packed.k - key};
+}
+PackedOperand from_column(const PackedOperand& packed, std::int64_t key) {
+  return {packed.data + packed_b_floats(key, packed.k), packed.n - key, packed.k};
+}
 
 // Hands out pieces of a thread's scratch memory; counts only, where there is none.
 struct Carver {
@@ -163,14 +227,15 @@ void forward_head(const HeadTask& t, float* memory) {
   const auto softmax = HWY_DYNAMIC_DISPATCH(softmax_row);
   for (std::int64_t head = t.kv_head * t.group(); head < (t.kv_head + 1) * t.group(); ++head) {
     for (std::int64_t i = 0; i < t.rows.count; i += kQueryBlock) {
-      const std::int64_t queries = std::min(kQueryBlock, t.rows.count - i), keys = i + queries;
-      gemm_packed({queries, keys, t.dim()}, {t.input.q + t.q_at(head, i), t.input.q_stride, 1}, m.keys_t,
-                  {m.scores, stride, false});
+      const std::int64_t queries = std::min(kQueryBlock, t.rows.count - i), begin = t.first_key(i),
+                         keys = i + queries - begin;
+      gemm_packed({queries, keys, t.dim()}, {t.input.q + t.q_at(head, i), t.input.q_stride, 1},
+                  from_column(m.keys_t, begin), {m.scores, stride, false});
       for (std::int64_t r = 0; r < queries; ++r) {
-        const float lse = softmax(m.scores + r * stride, i + r + 1, padded(keys), t.shape.scale);
+        const float lse = softmax(t.score_row(i + r, begin, keys), m.scores + r * stride);
         t.output.log_sum_exp[(t.rows.first + i + r) * t.shape.heads + head] = lse;
       }
-      gemm_packed({queries, t.dim(), keys}, {m.scores, stride, 1}, m.values,
+      gemm_packed({queries, t.dim(), keys}, {m.scores, stride, 1}, from_row(m.values, begin),
                   {t.output.out + t.out_at(head, i), t.output.out_stride, false});
     }
   }
@@ -179,30 +244,32 @@ void forward_head(const HeadTask& t, float* memory) {
 // One block of queries of one head: dq is written, dk and dv are added to.
 void backward_block(const HeadTask& t, const CausalGradients& g, const BackwardMemory& m, std::int64_t head,
                     std::int64_t i, bool first) {
-  const std::int64_t queries = std::min(kQueryBlock, t.rows.count - i), keys = i + queries;
-  const std::int64_t stride = row_floats(t.rows.count), dim = t.dim();
+  // The first one writes the gradients of all keys, also of those that it does not see.
+  const std::int64_t queries = std::min(kQueryBlock, t.rows.count - i), begin = first ? 0 : t.first_key(i),
+                     keys = i + queries - begin;
+  const std::int64_t stride = row_floats(t.rows.count), dim = t.dim(), at = begin * t.input.kv_stride;
   const GemmOperand q{t.input.q + t.q_at(head, i), t.input.q_stride, 1};
   const GemmOperand d_out{g.d_out + t.out_at(head, i), t.output.out_stride, 1};
-  gemm_packed({queries, keys, dim}, q, m.keys_t, {m.scores, stride, false});
-  gemm_packed({queries, keys, dim}, d_out, m.values_t, {m.d_weights, stride, false});
+  gemm_packed({queries, keys, dim}, q, from_column(m.keys_t, begin), {m.scores, stride, false});
+  gemm_packed({queries, keys, dim}, d_out, from_column(m.values_t, begin), {m.d_weights, stride, false});
   const auto softmax = HWY_DYNAMIC_DISPATCH(softmax_backward_row);
   for (std::int64_t r = 0; r < queries; ++r) {
     const float* out = t.output.out + t.out_at(head, i + r);
     const float* dy = d_out.data + r * d_out.row_stride;
     float through = 0;
     for (std::int64_t d = 0; d < dim; ++d) through += out[d] * dy[d];
-    softmax(m.scores + r * stride, m.d_weights + r * stride, i + r + 1, padded(keys), t.shape.scale,
+    softmax(t.score_row(i + r, begin, keys), m.scores + r * stride, m.d_weights + r * stride,
             t.output.log_sum_exp[(t.rows.first + i + r) * t.shape.heads + head], through);
   }
-  gemm_packed({queries, dim, keys}, {m.d_weights, stride, 1}, m.keys,
+  gemm_packed({queries, dim, keys}, {m.d_weights, stride, 1}, from_row(m.keys, begin),
               {g.dq + t.q_at(head, i), t.input.q_stride, false});
   const PackedOperand packed_q{m.q.data, dim, queries}, packed_d_out{m.d_out.data, dim, queries};
   pack_b(q, packed_q);
   pack_b(d_out, packed_d_out);
   gemm_packed({keys, dim, queries}, {m.d_weights, 1, stride}, packed_q,
-              {g.dk + t.kv_at(), t.input.kv_stride, !first});
+              {g.dk + t.kv_at() + at, t.input.kv_stride, !first});
   gemm_packed({keys, dim, queries}, {m.scores, 1, stride}, packed_d_out,
-              {g.dv + t.kv_at(), t.input.kv_stride, !first});
+              {g.dv + t.kv_at() + at, t.input.kv_stride, !first});
 }
 
 void backward_head(const HeadTask& t, const CausalGradients& g, float* memory) {
@@ -225,6 +292,7 @@ void backward_head(const HeadTask& t, const CausalGradients& g, float* memory) {
 
 void causal_attention(ThreadPool& pool, const AttentionShape& shape, std::span<const RowSpan> sequences,
                       const CausalInput& input, const CausalOutput& output, CausalScratch& scratch) {
+  REFOCUS_CHECK(shape.sinks == nullptr);
   reserve<ForwardMemory>(scratch, pool.size(), sequences, shape.head_dim);
   const auto tasks = static_cast<std::int64_t>(sequences.size()) * shape.kv_heads;
   pool.parallel_for(tasks, [&](std::int64_t task, int thread) {
@@ -238,6 +306,7 @@ void causal_attention_backward(ThreadPool& pool, const AttentionShape& shape,
                                std::span<const RowSpan> sequences, const CausalInput& input,
                                const CausalOutput& output, const CausalGradients& gradients,
                                CausalScratch& scratch) {
+  REFOCUS_CHECK(shape.sinks == nullptr);
   reserve<BackwardMemory>(scratch, pool.size(), sequences, shape.head_dim);
   const auto tasks = static_cast<std::int64_t>(sequences.size()) * shape.kv_heads;
   pool.parallel_for(tasks, [&](std::int64_t task, int thread) {
