@@ -31,7 +31,7 @@ using nlohmann::json;
 
 struct TrainOptions {
   std::string data, validation, config, from, tokenizer, output, type = "f32", order = "shuffled";
-  std::string lora_targets = "all";
+  std::string lora_targets = "all", chat_template;
   std::int64_t lora_rank = 0;  // 0: all weights are trained
   std::optional<double> lora_alpha;
   std::int64_t context = 0;
@@ -179,14 +179,20 @@ std::int64_t checked_context(const TrainOptions& o, const ModelConfig& config) {
   return context;
 }
 
-TrainingSet load(const std::string& path, const Tokenizer& tokenizer, std::int64_t context,
-                 ThreadPool& pool) {
-  TrainingSet set = TrainingSet::load(path, tokenizer, context, pool);
+// Of conversations: --chat-template's file, or the tokenizer's own of that name or the usual one; or null.
+std::shared_ptr<const ChatTemplate> chat_template_of(const TrainOptions& o, const Tokenizer& tokenizer) {
+  if (fs::is_regular_file(o.chat_template)) return read_chat_template(o.chat_template, tokenizer);
+  return find_chat_template(tokenizer, o.tokenizer.empty() ? o.from : o.tokenizer, o.chat_template);
+}
+
+TrainingSet load(const std::string& path, const Tokenizer& tokenizer, const ChatTemplate* chat_template,
+                 std::int64_t context, ThreadPool& pool) {
+  TrainingSet set = TrainingSet::load(path, tokenizer, context, pool, chat_template);
   spdlog::info("{}: {} sequences, {} tokens", path, set.size(), set.total_tokens());
   if (set.cut() > 0)
-    spdlog::warn("{}: {} pairs are longer than {} tokens and lose their end", path, set.cut(), context);
+    spdlog::warn("{}: {} examples are longer than {} tokens and lose their end", path, set.cut(), context);
   if (set.left_out() > 0) {
-    spdlog::warn("{}: {} pairs are left out, their response begins beyond {} tokens", path, set.left_out(),
+    spdlog::warn("{}: {} examples are left out, their response begins beyond {} tokens", path, set.left_out(),
                  context);
   }
   return set;
@@ -252,9 +258,11 @@ void run(TrainOptions o) {
   const TrainingDirectory directory(o.output);
   refuse_run(o, directory);
   ThreadPool pool(o.threads > 0 ? o.threads : available_threads());
-  const TrainingSet training = load(o.data, *opened.tokenizer, context, pool);
+  const auto chat_template = chat_template_of(o, *opened.tokenizer);
+  const TrainingSet training = load(o.data, *opened.tokenizer, chat_template.get(), context, pool);
   std::optional<TrainingSet> validation;
-  if (!o.validation.empty()) validation = load(o.validation, *opened.tokenizer, context, pool);
+  if (!o.validation.empty())
+    validation = load(o.validation, *opened.tokenizer, chat_template.get(), context, pool);
 
   json settings = {{kTrainingFiles, hash_model_files(opened.files, pool)},
                    {"data", training.fingerprint()},
@@ -361,6 +369,12 @@ Action add_train(CLI::App& command) {
   command.add_option("--validation", options->validation, "JSONL of the same kind, not trained on")
       ->check(not_empty())
       ->type_name("FILE");
+  command
+      .add_option("--chat-template", options->chat_template,
+                  "Jinja file that conversations are written by, or the name of one of the model's own "
+                  "(default: the model's)")
+      ->check(not_empty())
+      ->type_name("FILE|NAME");
   command.add_option("--config", options->config, "config.json of a model to train from scratch")
       ->check(not_empty())
       ->type_name("FILE");

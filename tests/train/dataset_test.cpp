@@ -94,9 +94,10 @@ TEST_F(Dataset, BadLinesAreNamedByNumber) {
 TEST_F(Dataset, ConversationsCountWhatTheAssistantSays) {
   const ChatTemplate chat("{% for m in messages %}<{{ m.role[0] }}>{{ m.content }}</s>{% endfor %}", "test",
                           {});
+  // The tokens that count, of one line.
   const auto marks = [&](const std::string& line, const ChatTemplate* with) {
     testing::write_text(dir / "data.jsonl", line + "\n");
-    const TrainingSet set = TrainingSet::load(dir / "data.jsonl", *tokenizer, 64, pool, with);
+    const TrainingSet set = TrainingSet::load(dir / "data.jsonl", *tokenizer, 256, pool, with);
     std::string out;
     for (std::size_t p = 1; p < set.tokens(0).size(); ++p) {
       if (set.counts(0)[p - 1])

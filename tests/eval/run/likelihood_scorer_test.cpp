@@ -160,10 +160,18 @@ TEST(LikelihoodScorer, LayersWithWindowsChangeNoBit) {
       for (const LikelihoodRequest& request : requests) want.push_back(plain(one, request));
       for (const auto& [batch, max_rows] : {std::pair{1, 512}, {16, 64}, {5, 7}}) {
         Engine engine = windowed_engine(model, window, 1, max_rows);
-        // The longest context and one continuation; and more.
-        const std::int64_t least =
-            kv_bytes(engine.model->config(), 195, DType::kF32, max_rows) +
-            KvLayout(engine.model->config(), DType::kF32).bytes_between(195, 284, std::min(128, max_rows));
+        // What the one that takes the most needs, for its context and one continuation; and more.
+        std::int64_t least = 0;
+        for (const LikelihoodRequest& request : requests) {
+          std::size_t longest = 1;
+          for (const Ids& option : request.options) longest = std::max(longest, option.size());
+          const std::int64_t begin = std::ssize(request.context),
+                             end = begin + static_cast<std::int64_t>(longest) - 1;
+          const KvLayout layout(engine.model->config(), DType::kF32);
+          const std::int64_t fork =
+              longest == 1 ? 0 : layout.bytes_between(begin, end, std::min(128, max_rows));
+          least = std::max(least, kv_bytes(engine.model->config(), begin, DType::kF32, max_rows) + fork);
+        }
         for (const std::int64_t bytes : {least, least * 3 / 2, std::int64_t{0}}) {
           expect_equal(
               score_all(engine, {batch, 400, bytes}, requests), want,

@@ -142,8 +142,8 @@ TEST(EncodeOptions, SpecialTokensOfTheQuestionStayText) {
                                              PromptEnds::kModel, Seam::kDifference, "here");
   EXPECT_EQ(data.context, tokenizer->encode_prompt("Q: </s>"));
   EXPECT_EQ(std::count(data.context.begin(), data.context.end(), 2), 0);
-  const EncodedOptions read =
-      encode_options(*tokenizer, {template_piece("Q: </s>")}, options, Seam::kDifference, "here");
+  const EncodedOptions read = encode_options(*tokenizer, {template_piece("Q: </s>")}, options,
+                                             PromptEnds::kModel, Seam::kDifference, "here");
   EXPECT_EQ(std::count(read.context.begin(), read.context.end(), 2), 1);
 }
 
