@@ -170,7 +170,7 @@ TEST_F(NegativeWeights, ASweepWarnsOnceForAllItsPoints) {
       testing::refocus({"eval", "worlds", "--subjects", "jobs", "--limit", "1", "--direct", "--sweep",
                         "alpha=-3:1:1", "--sweep", "depth=1,LAST", "-o", (dir / "run").string()});
   ASSERT_EQ(result.status, 0) << result.err;
-  EXPECT_EQ(count_of(result.err, "warning:"), 1) << result.err;
+  EXPECT_EQ(count_of(result.err, "makes attention weights negative"), 1) << result.err;
   EXPECT_EQ(count_of(result.err, "negative"), 1) << result.err;
   EXPECT_THAT(result.err, HasSubstr("interventions do so in all\n"));
 }

@@ -182,14 +182,21 @@ std::filesystem::path default_run_directory(const std::vector<std::string>& task
   return std::filesystem::path("runs") / (name + "-" + sha256_hex(json_text(sorted)).substr(0, 8));
 }
 
-void warn_of_answers(const EvalModel& model, const EvalSettings& settings, const ArmScores& scores) {
-  Tally all;
-  for (const TaskScores& task : scores.tasks) all.add(task.all);
+// One line, for the first arm that there is something to say of.
+void warn_of_answers(const EvalModel& model, const EvalSettings& settings,
+                     const std::vector<ArmScores>& scores) {
   const AskedHow how{settings.chat.has_value(), !model.tokenizer.chat_templates().empty(),
                      settings.max_new_tokens};
-  if (const auto warning = answer_warning(scores.arm, all, how)) {
-    fmt::print(stderr, "eval: warning: {}\n", *warning);
+  std::string first;
+  int arms = 0;
+  for (const ArmScores& arm : scores) {
+    Tally all;
+    for (const TaskScores& task : arm.tasks) all.add(task.all);
+    const auto warning = answer_warning(arm.arm, all, how);
+    if (warning && ++arms == 1) first = *warning;
   }
+  if (arms == 0) return;
+  fmt::print(stderr, "eval: warning: {}{}\n", first, arms > 1 ? fmt::format(" ({} arms in all)", arms) : "");
 }
 
 EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings) {
@@ -215,8 +222,8 @@ EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings)
   EvalOutcome outcome{directory, {}, {}, {}};
   for (const PlannedArm& arm : plan.arms) {
     outcome.scores.push_back(report(model, settings, run, arm, journal));
-    warn_of_answers(model, settings, outcome.scores.back());
   }
+  warn_of_answers(model, settings, outcome.scores);
   if (plan.arms.size() > 1) outcome.comparison = write_comparison(run.path());
   if (settings.sweep) {
     outcome.sweep = sweep_report(*settings.sweep, *outcome.comparison);
