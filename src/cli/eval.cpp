@@ -108,6 +108,27 @@ void print_sweep(const SweepReport& sweep, const fs::path& run) {
              (run / kSweepFile).string());
 }
 
+// A special token that the words of a task write, so that they are in a model's format already; or nothing.
+std::optional<std::string> written_special(const EvalSettings& settings, const Tokenizer& tokenizer) {
+  for (const Task& task : settings.tasks) {
+    const TaskKind& kind = kind_of(task);
+    std::vector<std::string> texts = {kind.transcript.turn, kind.transcript.answer};
+    for (const PromptKind how : settings.prompts) {
+      if (how == PromptKind::kLoglikelihood) continue;
+      const PromptParts parts = prompt_parts(settings.profile, task, how);
+      texts.insert(texts.end(), {parts.instruction, parts.body, parts.suffix});
+    }
+    for (const std::string& text : texts) {
+      for (const std::int32_t id : tokenizer.encode(text, {.parse_special = true})) {
+        if (tokenizer.is_special(id) && text.find(tokenizer.piece(id)) != std::string::npos) {
+          return tokenizer.piece(id);
+        }
+      }
+    }
+  }
+  return std::nullopt;
+}
+
 // The chat template, where the model has one and texts are asked for, or --chat says so.
 void add_chat(const EvalOptions& options, const OpenModel& model, EvalSettings& settings) {
   const bool scored = options.loglikelihood;
@@ -117,6 +138,11 @@ void add_chat(const EvalOptions& options, const OpenModel& model, EvalSettings& 
   const auto chat_template = options.chat.find(model);
   if (!chat_template) return;
   if (!asked) {
+    if (const auto token = written_special(settings, *model.tokenizer)) {
+      fmt::print(stderr, "eval: the task writes {} itself: asking without the model's chat template\n",
+                 printable(*token, 60));
+      return;
+    }
     fmt::print(stderr, "eval: asking by the model's chat template; --no-chat asks without it\n");
   }
   // A day that does not change, so that a run can go on tomorrow.

@@ -159,6 +159,23 @@ TEST_F(Chat, EvaluationsAskByTheTemplateUnlessToldNotTo) {
   EXPECT_THAT(other.err, HasSubstr("chat.system"));
 }
 
+TEST_F(Chat, TasksInAFormatOfTheirOwnAreAskedAsTheyAre) {
+  std::ofstream(dir / "q.jsonl") << R"({"question": "Who?", "answer": "Ann"})"
+                                 << "\n";
+  std::ofstream(dir / "own.json") << R"({"task": "own", "type": "short_answer", "dataset": "q.jsonl",
+    "answer": "answer", "metric": "exact_match", "prompt": {"body": "<s>user: {question}</s>"}})";
+  const auto run = [&](const Arguments& more) {
+    const testing::ProcessResult result =
+        testing::refocus(plus({"eval", (dir / "own.json").string(), "-m", model.string(), "--max-new-tokens",
+                               "2", "-o", (dir / ("run" + std::to_string(more.size()))).string()},
+                              more));
+    EXPECT_EQ(result.status, 0) << result.err;
+    return result.err;
+  };
+  EXPECT_THAT(run({}), HasSubstr("the task writes <s> itself: asking without the model's chat template"));
+  EXPECT_THAT(run({"--chat"}), Not(HasSubstr("writes <s> itself")));
+}
+
 TEST_F(Chat, LikelihoodsOfAConversation) {
   const testing::ProcessResult result =
       testing::refocus({"eval", "-m", model.string(), "--limit", "1", "--loglikelihood", "--chat", "-o",
