@@ -147,7 +147,9 @@ TEST_F(Chat, EvaluationsAskByTheTemplateUnlessToldNotTo) {
     return sample["arguments"]["gen_args_0"]["arg_0"].get<std::string>();
   };
   const std::string plain = text(prompt_of("plain")), chat = text(prompt_of("default"));
-  EXPECT_EQ(chat, "<s>user: " + plain + "</s><s>assistant:");
+  const std::string body = plain.substr(0, plain.rfind("Response:"));
+  EXPECT_THAT(chat, AllOf(::testing::StartsWith("<s>user: Answer the"), HasSubstr(body),
+                          ::testing::EndsWith("option is:</s><s>assistant:")));
   EXPECT_EQ(text(prompt_of("chat")), "<s>system: S.</s>" + chat);
   EXPECT_EQ(prompt_of("default")["question_end"], chat.size() - std::string("</s><s>assistant:").size());
   EXPECT_FALSE(prompt_of("plain").contains("question_end"));

@@ -39,7 +39,7 @@ ChatMessage user_message(Prompt content) {
 void plan_generation(const EvalModel& model, const EvalSettings& settings, const Task& task, PromptKind kind,
                      std::vector<Question>& questions) {
   const TaskKind& own = kind_of(task);
-  const PromptParts parts = prompt_parts(settings.profile, task, kind);
+  const PromptParts parts = prompt_parts(settings.profile, task, kind, settings.chat.has_value());
   const bool transcript = own.type == AnswerType::kTranscript;
   std::vector<std::int32_t> prefix;
   if (!settings.chat) {

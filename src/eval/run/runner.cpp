@@ -39,11 +39,14 @@ void check_weights(const EvalModel& model, const Question& question) {
 
 ordered_json profile_texts(const EvalSettings& settings, const Task& task) {
   const TaskPrompts& p = settings.profile.prompts(task.name);
-  return {{"cot_instruction", p.cot_instruction},
-          {"direct_instruction", p.direct_instruction},
-          {"body", p.body},
-          {"cot_suffix", p.cot_suffix},
-          {"direct_suffix", p.direct_suffix}};
+  ordered_json out = {{"cot_instruction", p.cot_instruction},
+                      {"direct_instruction", p.direct_instruction},
+                      {"body", p.body},
+                      {"cot_suffix", p.cot_suffix},
+                      {"direct_suffix", p.direct_suffix}};
+  if (settings.chat && p.chat_direct_instruction) out["chat_direct_instruction"] = *p.chat_direct_instruction;
+  if (settings.chat && p.chat_direct_suffix) out["chat_direct_suffix"] = *p.chat_direct_suffix;
+  return out;
 }
 
 // Of the worked examples, in the order of the subjects' names.

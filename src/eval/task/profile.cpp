@@ -53,7 +53,9 @@ void check_literal(std::string_view text, std::string_view key, const std::vecto
 }
 
 TaskPrompts parse_task(const Json& json, std::string_view task, const std::string& where) {
-  check_keys(json, where, {"cot_instruction", "direct_instruction", "body", "cot_suffix", "direct_suffix"});
+  check_keys(json, where,
+             {"cot_instruction", "direct_instruction", "body", "cot_suffix", "direct_suffix",
+              "chat_direct_instruction", "chat_direct_suffix"});
   TaskPrompts prompts;
   prompts.cot_instruction = text_of(json, "cot_instruction", where, Need::kOptional);
   prompts.direct_instruction = text_of(json, "direct_instruction", where, Need::kOptional);
@@ -66,6 +68,13 @@ TaskPrompts parse_task(const Json& json, std::string_view task, const std::strin
   check_literal(prompts.direct_instruction, "direct_instruction", fields, where);
   check_literal(prompts.cot_suffix, "cot_suffix", fields, where);
   check_literal(prompts.direct_suffix, "direct_suffix", fields, where);
+  const auto of_chats = [&](std::string_view key, std::optional<std::string>& text) {
+    if (!json.contains(key)) return;
+    text = text_of(json, key, where, Need::kRequired);
+    check_literal(*text, key, fields, where);
+  };
+  of_chats("chat_direct_instruction", prompts.chat_direct_instruction);
+  of_chats("chat_direct_suffix", prompts.chat_direct_suffix);
   return prompts;
 }
 
@@ -116,15 +125,17 @@ const Profile& default_profile() {
   return profile;
 }
 
-PromptParts prompt_parts(const Profile& profile, std::string_view task, PromptKind kind) {
+PromptParts prompt_parts(const Profile& profile, std::string_view task, PromptKind kind, bool chat) {
   const TaskPrompts& prompts = profile.prompts(task);
   if (kind == PromptKind::kCot) return {prompts.cot_instruction, prompts.body, prompts.cot_suffix};
-  return {prompts.direct_instruction, prompts.body, prompts.direct_suffix};
+  if (!chat) return {prompts.direct_instruction, prompts.body, prompts.direct_suffix};
+  return {prompts.chat_direct_instruction.value_or(prompts.direct_instruction), prompts.body,
+          prompts.chat_direct_suffix.value_or(prompts.direct_suffix)};
 }
 
-PromptParts prompt_parts(const Profile& profile, const Task& task, PromptKind kind) {
+PromptParts prompt_parts(const Profile& profile, const Task& task, PromptKind kind, bool chat) {
   const TaskKind& own = kind_of(task);
-  if (!own.is_own()) return prompt_parts(profile, task.name, kind);
+  if (!own.is_own()) return prompt_parts(profile, task.name, kind, chat);
   const auto found = own.prompts.find(kind);
   REFOCUS_CHECK(found != own.prompts.end());
   return found->second;

@@ -25,6 +25,8 @@ struct TaskPrompts {
   std::string body;                                 // a template, checked when it is read
   std::string cot_suffix;
   std::string direct_suffix;
+  // Of a conversation (--direct), in place of those above: nobody completes a text there.
+  std::optional<std::string> chat_direct_instruction, chat_direct_suffix;
 };
 
 struct Profile {
@@ -46,11 +48,11 @@ Profile load_profile(const std::filesystem::path& path);
 // The profile compiled into the program (data/profiles/default.json).
 const Profile& default_profile();
 
-// The texts of a built-in task's prompts.
-PromptParts prompt_parts(const Profile& profile, std::string_view task, PromptKind kind);
+// The texts of a built-in task's prompts; `chat`: as a user's message.
+PromptParts prompt_parts(const Profile& profile, std::string_view task, PromptKind kind, bool chat = false);
 
 // The profile's texts for a built-in task; a task of a user's file has its own, and must have this kind.
-PromptParts prompt_parts(const Profile& profile, const Task& task, PromptKind kind);
+PromptParts prompt_parts(const Profile& profile, const Task& task, PromptKind kind, bool chat = false);
 
 // The whole prompt of an item: the profile's or the task's words are template text, its fields data. It
 // begins with the instruction, which all items of the task share.

@@ -1,5 +1,7 @@
 #include "eval/task/profile.h"
 
+#include "eval/task/ending.h"
+
 #include <nlohmann/json.hpp>
 
 #include "base/text_file.h"
@@ -137,6 +139,26 @@ TEST(Profile, SaysWhatIsWrong) {
   EXPECT_THAT(error_of([&] { make_prompt(only_mmlu, "mmlu", Item{}, PromptKind::kCot); }),
               HasSubstr("expected a field 'question'"));
   EXPECT_THAT(error_of([] { parse_rules("x"); }), HasSubstr("known rules: anchored, published"));
+}
+
+TEST(Profile, ConversationsMayHaveWordsOfTheirOwn) {
+  const Profile profile = parse_profile(
+      R"({"tasks": {"mmlu": {"body": "{question}", "cot_suffix": "!", "direct_suffix": "?",
+          "chat_direct_suffix": " Letter:"}}})",
+      "p", "p");
+  const Item item = mmlu_item("Q", "one");
+  const auto prompt = [&](PromptKind kind, bool chat) {
+    return text_of(refocus::make_prompt(prompt_parts(profile, "mmlu", kind, chat), item));
+  };
+  EXPECT_EQ(prompt(PromptKind::kDirect, false), "Q?");
+  EXPECT_EQ(prompt(PromptKind::kDirect, true), "Q Letter:");
+  EXPECT_EQ(prompt(PromptKind::kCot, true), "Q!");
+  for (const TaskKind& kind : task_kinds()) {
+    const TaskPrompts& own = default_profile().prompts(kind.name);
+    ASSERT_TRUE(own.chat_direct_instruction && own.chat_direct_suffix) << kind.name;
+    EXPECT_FALSE(expects_statement(*own.chat_direct_instruction + "Q" + *own.chat_direct_suffix))
+        << kind.name;
+  }
 }
 
 }  // namespace
