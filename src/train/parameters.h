@@ -45,6 +45,7 @@ struct LayerOffsets {
 // What a run trains: names and places.
 class ParameterList {
  public:
+  virtual ~ParameterList() = default;  // trainers hold lists of either kind
   std::int64_t size() const { return size_; }
   const std::vector<Parameter>& parameters() const { return parameters_; }
 
