@@ -122,8 +122,10 @@ Value filesizeformat(Runtime&, const Value& input, const Arguments& arguments) {
   double unit = base * base;
   std::size_t prefix = 0;
   for (; prefix < 7 && bytes >= unit; ++prefix) unit *= base;
-  const std::string text = fmt::format("{} {}{}", c_format(base * bytes / unit, 'f', 1, false),
-                                       (binary ? "KMGTPEZY" : "kMGTPEZY")[prefix], binary ? "iB" : "B");
+  const std::string text =
+      fmt::format("{} {}{}", c_format(base * bytes / unit, 'f', 1, false),
+                  std::string_view(binary ? "KMGTPEZY" : "kMGTPEZY")[static_cast<std::size_t>(prefix)],
+                  binary ? "iB" : "B");
   return Text(text, input.source());
 }
 

@@ -125,10 +125,10 @@ FormatSpec parsed_spec(std::string_view text) {
 
 std::string digits_of(std::int64_t value, int base, bool capitals) {
   auto rest = value < 0 ? 0 - static_cast<std::uint64_t>(value) : static_cast<std::uint64_t>(value);
+  const std::string_view digits = capitals ? "0123456789ABCDEF" : "0123456789abcdef";
   std::string out;
   do {
-    out.insert(out.begin(),
-               (capitals ? "0123456789ABCDEF" : "0123456789abcdef")[rest % static_cast<unsigned>(base)]);
+    out.insert(out.begin(), digits[rest % static_cast<unsigned>(base)]);
     rest /= static_cast<unsigned>(base);
   } while (rest != 0);
   return out;
