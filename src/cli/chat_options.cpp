@@ -66,6 +66,12 @@ void ChatOptions::add_template(CLI::App& command) {
   command.add_option("--date", date, "The day that a chat template is told")->type_name("YYYY-MM-DD");
 }
 
+std::shared_ptr<const ChatTemplate> chat_template_of(const std::string& file_or_name,
+                                                     const Tokenizer& tokenizer, const std::string& model) {
+  if (std::filesystem::is_regular_file(file_or_name)) return read_chat_template(file_or_name, tokenizer);
+  return find_chat_template(tokenizer, model, file_or_name);
+}
+
 std::shared_ptr<const ChatTemplate> ChatOptions::find(const OpenModel& model) const {
   const bool asked = chat || !template_file.empty() || !system.empty() || !arguments.empty();
   if (no_chat) {
@@ -77,10 +83,7 @@ std::shared_ptr<const ChatTemplate> ChatOptions::find(const OpenModel& model) co
     if (!asked) return nullptr;
     model.need_tokenizer("leave --chat out and give token ids");
   }
-  if (std::filesystem::is_regular_file(template_file)) {
-    return read_chat_template(template_file, *model.tokenizer);
-  }
-  auto found = find_chat_template(*model.tokenizer, model.directory.string(), template_file);
+  auto found = chat_template_of(template_file, *model.tokenizer, model.directory.string());
   if (!found && asked) {
     throw input_error(model.directory.string(),
                       "expected a model with a chat template, got one without; it may be a base model: leave "

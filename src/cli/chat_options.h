@@ -16,6 +16,11 @@ namespace refocus::cli {
 std::tm parse_date(const std::string& text);
 std::tm today();
 
+// A file's template, or the one of a model's own that is called so (the usual one where it is empty); null
+// where there is none. InputError as read_chat_template and find_chat_template.
+std::shared_ptr<const ChatTemplate> chat_template_of(const std::string& file_or_name,
+                                                     const Tokenizer& tokenizer, const std::string& model);
+
 struct ChatOptions {
   bool chat = false, no_chat = false;
   std::string system, template_file, date;

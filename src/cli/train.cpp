@@ -11,6 +11,7 @@
 #include "base/made_directories.h"
 #include "base/text_file.h"
 #include "cli/bundled.h"
+#include "cli/chat_options.h"
 #include "cli/checks.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
@@ -179,12 +180,6 @@ std::int64_t checked_context(const TrainOptions& o, const ModelConfig& config) {
   return context;
 }
 
-// Of conversations: --chat-template's file, or the tokenizer's own of that name or the usual one; or null.
-std::shared_ptr<const ChatTemplate> chat_template_of(const TrainOptions& o, const Tokenizer& tokenizer) {
-  if (fs::is_regular_file(o.chat_template)) return read_chat_template(o.chat_template, tokenizer);
-  return find_chat_template(tokenizer, o.tokenizer.empty() ? o.from : o.tokenizer, o.chat_template);
-}
-
 TrainingSet load(const std::string& path, const Tokenizer& tokenizer, const ChatTemplate* chat_template,
                  std::int64_t context, ThreadPool& pool) {
   TrainingSet set = TrainingSet::load(path, tokenizer, context, pool, chat_template);
@@ -258,7 +253,8 @@ void run(TrainOptions o) {
   const TrainingDirectory directory(o.output);
   refuse_run(o, directory);
   ThreadPool pool(o.threads > 0 ? o.threads : available_threads());
-  const auto chat_template = chat_template_of(o, *opened.tokenizer);
+  const auto chat_template =
+      chat_template_of(o.chat_template, *opened.tokenizer, o.tokenizer.empty() ? o.from : o.tokenizer);
   const TrainingSet training = load(o.data, *opened.tokenizer, chat_template.get(), context, pool);
   std::optional<TrainingSet> validation;
   if (!o.validation.empty())
@@ -371,9 +367,7 @@ Action add_train(CLI::App& command) {
       ->type_name("FILE");
   command
       .add_option("--chat-template", options->chat_template,
-                  "Jinja file that conversations are written by, or the name of one of the model's own "
-                  "(default: the model's)")
-      ->check(not_empty())
+                  "Jinja file for conversations, or a name of the model's own (default: its usual one)")
       ->type_name("FILE|NAME");
   command.add_option("--config", options->config, "config.json of a model to train from scratch")
       ->check(not_empty())
