@@ -208,7 +208,7 @@ TEST_F(SameModel, TheCacheKnowsAModelThatHasLainThere) {
 TEST_F(SameModel, ACacheThatIsDamagedOrCannotBeWrittenIsDoneWithout) {
   begin(model);
   fs::create_directories(dir / "cache/refocus");
-  write_file(dir / "cache/refocus/file-hashes", std::string("refocus file hashes 1\n\xff\0 garbage", 34));
+  write_file(dir / "cache/refocus/file-hashes", std::string("refocus file hashes 1\n\xff\0 garbage", 32));
   expect_resumed(model);
   fs::remove_all(dir / "cache");
   write_file(dir / "cache", "a file");
