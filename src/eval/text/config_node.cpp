@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/json_reader.h"
 #include "eval/text/code_points.h"
+#include "eval/text/quoted_scalar.h"
 
 namespace refocus {
 
@@ -45,7 +46,8 @@ void check_text(std::string_view text, const std::string& file) {
 
 class YamlReader {
  public:
-  YamlReader(const std::string& file, std::size_t bytes) : file_(file), bytes_(bytes) {}
+  YamlReader(const std::string& file, std::string_view text)
+      : file_(file), source_(text), bytes_(text.size()) {}
 
   ConfigNode read(const YAML::Node& node, int depth = 0) {
     ConfigNode out;
@@ -57,9 +59,20 @@ class YamlReader {
                         "expected a plain file, got one nested too deeply or with too much text by aliases; "
                         "write it without aliases");
     }
+    // "?" and "!" are what the library says of plain and of quoted scalars; the rest is the file's.
+    const std::string& tag = node.Tag();
+    constexpr std::string_view kStandard = "tag:yaml.org,2002:";  // !!str and its like
+    const bool standard = tag.starts_with(kStandard);
+    if (tag != "?" && tag != "!" && !standard) out.tag = tag;
+    if (standard && tag.substr(kStandard.size()) == "null") return out;
     if (node.IsScalar()) {
       out.kind = ConfigNode::Kind::kText;
       out.text = node.Scalar();
+      if (tag == "!" && node.Mark().pos >= 0) {
+        const auto again = multi_line_scalar(source_, static_cast<std::size_t>(node.Mark().pos));
+        if (again) out.text = *again;
+      }
+      out.is_plain = tag == "?" || tag.empty() || (standard && tag.substr(kStandard.size()) != "str");
     } else if (node.IsSequence()) {
       out.kind = ConfigNode::Kind::kList;
       for (const YAML::Node& item : node) out.items.push_back(read(item, depth + 1));
@@ -77,6 +90,7 @@ class YamlReader {
           throw input_error(value.where, "expected each key once, got '{}' twice; remove one",
                             printable(key));
         }
+        value.key_is_plain = entry.first.Tag() == "?";
         out.entries.push_back({key, std::move(value)});
       }
     }
@@ -85,6 +99,7 @@ class YamlReader {
 
  private:
   const std::string& file_;
+  std::string_view source_;
   std::size_t bytes_ = 0, text_bytes_ = 0;  // of the file, and of the texts so far
   int nodes_ = 0;
 };
@@ -124,7 +139,7 @@ ConfigNode parse_yaml(std::string_view text, const std::string& file) {
   const std::string copy(text);
   try {
     if (!has_one_document(copy, file)) return {ConfigNode::Kind::kNull, file + ":1", "", {}, {}};
-    return YamlReader(file, text.size()).read(YAML::Load(copy));
+    return YamlReader(file, text).read(YAML::Load(copy));
   } catch (const YAML::Exception& e) {
     if (e.msg == YAML::ErrorMsg::BAD_FILE) {  // what the library says of nesting beyond its own bound
       throw input_error(file, "expected a plain file, got one nested too deeply; simplify it");
@@ -172,6 +187,15 @@ std::string_view kind_name(ConfigNode::Kind kind) {
 const ConfigNode* ConfigNode::find(std::string_view key) const {
   const auto found = std::ranges::find(entries, key, &Entry::key);
   return found == entries.end() || found->value.kind == Kind::kNull ? nullptr : &found->value;
+}
+
+void ConfigNode::refuse_tags() const {
+  if (!tag.empty()) {
+    throw input_error(where, "expected plain YAML, got the tag '{}'; write the value without it",
+                      printable(tag));
+  }
+  for (const ConfigNode& item : items) item.refuse_tags();
+  for (const Entry& entry : entries) entry.value.refuse_tags();
 }
 
 void ConfigNode::check_keys(std::string_view what, const std::vector<std::string_view>& known) const {

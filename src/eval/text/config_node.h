@@ -17,9 +17,15 @@ struct ConfigNode {
   std::vector<ConfigNode> items;  // kList
   struct Entry;
   std::vector<Entry> entries;  // kMap, in order
+  std::string tag = {};        // of YAML, as "!function"; empty where it says none
+  bool is_plain = false;       // a YAML scalar without quotes, which may stand for a number, true or null
+  bool key_is_plain = false;   // of the value of an entry: its key is such a scalar
 
   // The entry of a map, or null where it has none, or a null one.
   const ConfigNode* find(std::string_view key) const;
+
+  // InputError, naming tag and line, where this or anything in it has a tag of its own ("!function").
+  void refuse_tags() const;
 
   // InputError, listing `known`, where this is no map or has another key.
   void check_keys(std::string_view what, const std::vector<std::string_view>& known) const;
