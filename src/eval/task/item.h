@@ -12,7 +12,8 @@
 
 namespace refocus {
 
-struct TaskKind;  // eval/task/task_kind.h
+struct ReadyPrompts;  // eval/task/ready_prompts.h
+struct TaskKind;      // eval/task/task_kind.h
 
 // One question of a task; of a transcript, one turn.
 struct Item {
@@ -26,6 +27,7 @@ struct Item {
   std::optional<char> label;              // the right letter, where the data says it
   std::vector<std::string> answers = {};  // the right short answers, each of them enough
   int turn = 0;                           // of a transcript; the turns before it are the items before it
+  std::shared_ptr<const ReadyPrompts> ready = nullptr;  // where its prompts are made already
 
   bool has_target() const { return label.has_value() || !answers.empty(); }
 };

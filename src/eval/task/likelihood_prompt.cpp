@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "eval/task/prompt_template.h"
+#include "eval/task/ready_prompts.h"
 #include "eval/text/code_points.h"
 
 namespace refocus {
@@ -68,6 +69,7 @@ Prompt likelihood_prefix(const TaskKind& task, std::string_view subject, std::sp
 }
 
 std::vector<Prompt> likelihood_continuations(const TaskKind& task, const Item& item) {
+  if (item.ready) return item.ready->continuations;
   std::vector<Prompt> out;
   for (std::size_t k = 0; k < item.choices.size(); ++k) {
     const std::string letter(1, option_letter(k));

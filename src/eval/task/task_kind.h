@@ -2,6 +2,7 @@
 // built-in tasks are a table of such kinds; a task of a user's file (eval/tasks/task_file.h) brings its own.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -40,6 +41,16 @@ struct LikelihoodWording {
   std::string option;              // {option}: its text, {letter}: its letter
   bool length_normalised = false;  // options differ in length, so that acc_norm is reported beside acc
   bool strips_fields = false;      // white space around fields is taken away
+  // Of items with one option: right is not that it is the most likely option, but that each of its tokens is
+  // the most likely one.
+  bool greedy_is_right = false;
+};
+
+// What a measure of a task's own reads in a response, and whether that is right.
+struct MeasuredText {
+  std::optional<std::string> found;
+  std::string rule;  // by which it was found
+  bool right = false;
 };
 
 // How the turns of a transcript are put together: instruction, then for each turn its text by `turn`, and,
@@ -62,6 +73,11 @@ struct TaskKind {
   std::vector<std::string> until = {};             // texts that end an answer
   ShortAnswerRules short_answer = {};              // kShort
   TranscriptWording transcript = {};               // kTranscript
+  // kShort: measures a response (UTF-8) in the place of short_answer.
+  std::function<MeasuredText(const Item&, const std::string&)> measure = {};
+  std::int64_t max_new_tokens =
+      0;                        // most tokens of an answer, where that is fewer than the run's; 0: the run's
+  bool keeps_blanks = false;    // white space around a response belongs to it
   std::string definition = {};  // JSON: all that a user's file says; empty for a built-in task
 
   bool is_own() const { return !definition.empty(); }
