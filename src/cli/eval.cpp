@@ -35,7 +35,8 @@ struct EvalOptions {
   std::vector<std::string> tasks, subjects, interventions, sweeps;
   std::string data, profile, rules, run_directory;
   bool cot = false, direct = false, loglikelihood = false;
-  int limit = 0, shots = 0;
+  int limit = 0;
+  std::optional<int> shots;
   std::string seam = "difference", shots_as = "turns";
   ChatOptions chat;
   std::int64_t batch = 16, max_new_tokens = 2048;
@@ -43,8 +44,12 @@ struct EvalOptions {
 
 // The worked examples of --shots.
 void add_examples(const EvalOptions& options, EvalSettings& settings) {
-  settings.shots = options.shots;
-  if (options.shots == 0) return;
+  if (settings.harness) {
+    settings.shots = settings.harness->tasks.front().shots;
+    return;
+  }
+  settings.shots = options.shots.value_or(0);
+  if (settings.shots == 0) return;
   for (const Task& task : settings.tasks) {
     if (task.name != "mmlu") {
       throw usage_error(
@@ -52,8 +57,16 @@ void add_examples(const EvalOptions& options, EvalSettings& settings) {
     }
     settings.examples =
         load_mmlu_examples(options.data.empty() ? default_data(task.name) : fs::path(options.data),
-                           task.subjects, options.shots);
+                           task.subjects, settings.shots);
   }
+}
+
+// Options that belong to log-likelihoods alone; what is not asked for by --loglikelihood is a file of
+// lm-evaluation-harness, which may also have examples before texts.
+void check_scored_only(const EvalOptions& options, const EvalSettings& settings) {
+  if (settings.prompts.front() == PromptKind::kLoglikelihood) return;
+  if (options.shots && !settings.harness) throw usage_error("--shots", "requires --loglikelihood; add it");
+  if (options.seam != "difference") throw usage_error("--seam", "requires --loglikelihood; add it");
 }
 
 EvalSettings settings_of(const EvalOptions& options, AskedInterventions& interventions) {
@@ -66,11 +79,14 @@ EvalSettings settings_of(const EvalOptions& options, AskedInterventions& interve
   }
   settings.profile = profile_of(options.profile);
   settings.rules = rules_of(options.rules, settings.profile);
-  const std::vector<AskedTask> tasks = read_task_arguments(options.tasks);
+  const std::vector<AskedTask> tasks =
+      read_task_arguments(options.tasks, HarnessOptions{options.data, options.shots, options.limit});
+  settings.harness = tasks.front().harness;
   settings.prompts = prompt_kinds(tasks, options.cot, options.direct, options.loglikelihood);
+  check_scored_only(options, settings);
   if (!options.loglikelihood) {
     for (const AskedTask& task : tasks) {
-      if (!task.file) settings.profile.prompts(task.name);
+      if (!task.file && !task.harness) settings.profile.prompts(task.name);
     }
   }
   settings.tasks = load_tasks(tasks, options.data, options.subjects);
@@ -134,7 +150,13 @@ void add_chat(const EvalOptions& options, const OpenModel& model, EvalSettings& 
   const bool scored = options.loglikelihood;
   const bool asked = options.chat.chat || !options.chat.system.empty() ||
                      !options.chat.template_file.empty() || !options.chat.arguments.empty();
-  if (scored && !asked) return;
+  if (settings.harness && asked) {
+    throw usage_error(
+        "--chat",
+        "expected a task of lm-evaluation-harness to be asked as it is written, got a conversation; "
+        "leave out what makes one");
+  }
+  if (settings.harness || (scored && !asked)) return;
   const auto chat_template = options.chat.find(model);
   if (!chat_template) return;
   if (!asked) {
@@ -166,6 +188,8 @@ void run(const EvalOptions& options) {
     print_sweep(*outcome.sweep, outcome.run_directory);
   } else {
     fmt::print("{}\n", summary_table(outcome.scores));
+    if (const std::string table = harness::harness_table(outcome.harness); !table.empty())
+      fmt::print("{}\n", table);
     if (outcome.comparison) print_comparison(*outcome.comparison, outcome.run_directory);
   }
   fmt::print("Answers and results: {}\n", outcome.run_directory.string());
@@ -190,9 +214,12 @@ void refuse_options_before(CLI::App& eval, CLI::App& mode) {
 Action add_eval(CLI::App& command) {
   auto options = std::make_shared<EvalOptions>();
   command
-      .add_option("task", options->tasks,
-                  fmt::format("One or several of {}, or task files of your own, .yaml or .json (default: {})",
-                              task_names(), kDefaultTask))
+      .add_option(
+          "task", options->tasks,
+          fmt::format(
+              "One or several of {}, or task files of your own or of lm-evaluation-harness, .yaml or .json "
+              "(default: {})",
+              task_names(), kDefaultTask))
       ->type_name("TASK");
   options->model.add_model(command);
   command
@@ -207,9 +234,10 @@ Action add_eval(CLI::App& command) {
       command.add_flag("--loglikelihood", options->loglikelihood,
                        "Generate nothing: the option that the model finds most likely is its answer");
   command
-      .add_option("--shots", options->shots,
-                  "Worked examples before each question of mmlu, from its dev split (default: 0)")
-      ->needs(loglikelihood)
+      .add_option(
+          "--shots", options->shots,
+          "Worked examples before each question of mmlu, from its dev split (default: 0), or of a task of "
+          "lm-evaluation-harness (default: as it says)")
       ->check(whole_number(0, 1 << 20));
   command
       .add_option("--shots-as", options->shots_as,
@@ -223,7 +251,6 @@ Action add_eval(CLI::App& command) {
       .add_option("--seam", options->seam,
                   "Where an option's tokens begin: difference (with the first that the question alone does "
                   "not have), or lm-eval (after as many as the question alone has)")
-      ->needs(loglikelihood)
       ->capture_default_str()
       ->check(CLI::IsMember({"difference", "lm-eval"}));
   add_interventions(command, options->interventions);

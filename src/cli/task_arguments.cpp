@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "base/text_file.h"
 #include "cli/bundled.h"
 #include "eval/task/file_names.h"
 #include "eval/tasks/task_data.h"
@@ -52,6 +53,40 @@ void check_names(const std::vector<Task>& tasks) {
   }
 }
 
+// Whether the file is one of lm-evaluation-harness rather than of this project.
+bool is_harness_file(const std::string& task) {
+  const fs::path path = task;
+  if (!is_task_file(task) || !fs::is_regular_file(path)) return false;
+  return harness::is_harness_config(
+      parse_config(read_text_file(path), path.string(), path.extension() == ".json"));
+}
+
+AskedTask harness_argument(const std::string& file, const HarnessOptions& options) {
+  harness::LoadSettings settings;
+  settings.data_folder = options.data.empty() ? "data" : options.data;
+  settings.requests.shots = options.shots;
+  if (options.limit > 0) settings.requests.limit = static_cast<std::size_t>(options.limit);
+  AskedTask one{file, std::nullopt};
+  one.harness = std::make_shared<const harness::LoadedSet>(harness::load_harness_set(file, settings));
+  return one;
+}
+
+// The file says how it is asked: by its output_type.
+PromptKind harness_prompt_kind(const harness::LoadedSet& set, bool cot, bool direct, bool loglikelihood) {
+  const bool scored = harness::asks_likelihoods(set);
+  const bool generates = cot || direct;
+  if (cot || (scored && generates) || (!scored && loglikelihood)) {
+    throw usage_error(
+        cot      ? "--cot"
+        : direct ? "--direct"
+                 : "--loglikelihood",
+        "expected a task of lm-evaluation-harness to be asked as its output_type says, by {}, got another "
+        "way; leave it out",
+        scored ? "--loglikelihood" : "--direct");
+  }
+  return scored ? PromptKind::kLoglikelihood : PromptKind::kDirect;
+}
+
 void check_prompt(const AskedTask& task, PromptKind prompt, std::string_view flag) {
   if (!task.file) return;
   const TaskKind& kind = task.kind();
@@ -75,10 +110,24 @@ void check_prompt(const AskedTask& task, PromptKind prompt, std::string_view fla
 
 }  // namespace
 
-std::vector<AskedTask> read_task_arguments(const std::vector<std::string>& tasks) {
+std::vector<AskedTask> read_task_arguments(const std::vector<std::string>& tasks,
+                                           const std::optional<HarnessOptions>& options) {
   std::vector<AskedTask> asked;
   for (const std::string& task : tasks) {
     AskedTask one{task, std::nullopt};
+    if (is_harness_file(task)) {
+      if (!options) {
+        throw usage_error(
+            "task",
+            "expected a task or a task file of your own, got a file of lm-evaluation-harness, which "
+            "`refocus eval` alone asks");
+      }
+      if (tasks.size() == 1) return {harness_argument(task, *options)};
+      throw usage_error("eval",
+                        "expected a file of lm-evaluation-harness alone, got {} tasks; write a group, or "
+                        "evaluate them in runs of their own",
+                        tasks.size());
+    }
     if (is_task_file(task)) {
       one.file = read_task_file(task);
       one.name = one.file->kind.name;
@@ -96,6 +145,7 @@ std::vector<AskedTask> read_task_arguments(const std::vector<std::string>& tasks
 
 std::vector<PromptKind> prompt_kinds(const std::vector<AskedTask>& tasks, bool cot, bool direct,
                                      bool loglikelihood) {
+  if (tasks.front().harness) return {harness_prompt_kind(*tasks.front().harness, cot, direct, loglikelihood)};
   const auto all_have = [&](PromptKind prompt) {
     return std::ranges::all_of(tasks, [&](const AskedTask& t) { return !t.file || t.file->has(prompt); });
   };
@@ -118,8 +168,20 @@ std::vector<PromptKind> prompt_kinds(const std::vector<AskedTask>& tasks, bool c
 
 std::vector<Task> load_tasks(const std::vector<AskedTask>& tasks, const std::string& data,
                              const std::vector<std::string>& subjects) {
-  check_subjects(tasks, subjects);
   std::vector<Task> out;
+  if (tasks.front().harness) {
+    if (!subjects.empty()) {
+      throw usage_error("--subjects",
+                        "expected no subjects of a file of lm-evaluation-harness, got {}; name the file of "
+                        "a task, or write a group",
+                        subjects.size());
+    }
+    for (const harness::LoadedTask& loaded : tasks.front().harness->tasks)
+      out.push_back(harness::task_of(loaded));
+    check_names(out);
+    return out;
+  }
+  check_subjects(tasks, subjects);
   for (const AskedTask& task : tasks) {
     const std::vector<std::string> wanted = may_have_subjects(task) ? subjects : std::vector<std::string>();
     out.push_back(

@@ -1,10 +1,12 @@
-// The TASK arguments of refocus eval: built-in tasks by name, and task files.
+// The TASK arguments of refocus eval: built-in tasks by name, task files, and files of lm-evaluation-harness.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "eval/harness/harness_task.h"
 #include "eval/tasks/task_file.h"
 
 namespace refocus::cli {
@@ -12,13 +14,24 @@ namespace refocus::cli {
 struct AskedTask {
   std::string name;
   std::optional<TaskFile> file;  // absent for a built-in task
+  std::shared_ptr<const harness::LoadedSet> harness =
+      nullptr;  // of a file of lm-evaluation-harness: all its tasks
 
   const TaskKind& kind() const { return file ? file->kind : task_kind(name); }
 };
 
-// Reads the files, but none of their data. UsageError for an unknown task and for one that is there twice,
-// InputError for a file that is no task.
-std::vector<AskedTask> read_task_arguments(const std::vector<std::string>& tasks);
+// What files of lm-evaluation-harness are read with.
+struct HarnessOptions {
+  std::string data;          // of --data, or empty
+  std::optional<int> shots;  // of --shots
+  int limit = 0;             // of --limit; 0: all
+};
+
+// Reads the files, but data only of files of lm-evaluation-harness, of which there is one at most and nothing
+// beside it; without `options` they are refused. UsageError for an unknown task and for one that is there
+// twice, InputError for a file that is no task.
+std::vector<AskedTask> read_task_arguments(const std::vector<std::string>& tasks,
+                                           const std::optional<HarnessOptions>& options = {});
 
 // The kinds of prompt to ask with. Without a flag it is chain of thought, or direct answers where a task file
 // has those only. UsageError where a task has no such prompt.

@@ -126,6 +126,13 @@ bool is_right(const ShortAnswerRules& rules, const std::string& answer, const st
 }
 
 void judge_short_answer(const TaskKind& kind, const Item& item, Answer& answer) {
+  if (kind.measure) {
+    MeasuredText measured = kind.measure(item, answer.response.text);
+    answer.extraction.text = std::move(measured.found);
+    if (answer.extraction.text) answer.extraction.rule = std::move(measured.rule);
+    answer.correct = measured.right;
+    return;
+  }
   try {
     answer.extraction = extract_short_answer(kind.short_answer, answer.response.text);
   } catch (const InputError&) {

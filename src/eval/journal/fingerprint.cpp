@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/json_reader.h"
+#include "eval/task/ready_prompts.h"
 #include "eval/text/sha256.h"
 
 namespace refocus {
@@ -53,8 +54,14 @@ std::string data_fingerprint(const std::vector<Task>& tasks) {
   for (const Task& task : tasks) {
     std::string all = task.name;
     for (const Item& item : task.items) {
-      const nlohmann::json line = {item.subject, item.index, item.fields, item.choices,
-                                   item.label ? std::string(1, *item.label) : ""};
+      nlohmann::json line = {item.subject, item.index, item.fields, item.choices,
+                             item.label ? std::string(1, *item.label) : ""};
+      if (item.ready) {
+        for (const auto& prompts : {item.ready->contexts, item.ready->continuations}) {
+          for (const Prompt& prompt : prompts) line.push_back(text_of(prompt));
+        }
+        line.push_back(item.answers);
+      }
       all += json_text(line) + "\n";
     }
     hash.add(all);

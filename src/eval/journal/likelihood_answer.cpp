@@ -61,6 +61,7 @@ Answer judge_likelihoods(const Task& task, const Item& item, Response response) 
                     texts_of(likelihood_continuations(kind, item)), std::nullopt};
   answer.extraction = {chosen_letter(found.options), kLikelihoodRule, 0, 0};
   if (item.label) answer.correct = answer.extraction.letter == item.label;
+  if (kind.likelihood && kind.likelihood->greedy_is_right) answer.correct = found.options.front().is_greedy;
   if (item.label && is_length_normalised(kind)) {
     found.correct_by_length = chosen_letter_by_length(item, found.options) == *item.label;
   }

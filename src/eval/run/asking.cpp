@@ -81,19 +81,24 @@ std::function<bool(std::int32_t)> ends_after(const Tokenizer& tokenizer,
   };
 }
 
-Response to_response(const EvalModel& model, const std::vector<std::string>& until,
-                     GenerationResult&& result) {
+Response to_response(const EvalModel& model, const TaskKind& task, GenerationResult&& result) {
   Response response;
   response.generated_tokens = static_cast<std::int64_t>(result.tokens.size());
   if (result.stopped) result.tokens.pop_back();
   std::string text = model.tokenizer.decode(result.tokens);
   response.finish_reason = result.stopped ? kFinishEos : kFinishLength;
-  if (const std::size_t end = first_end(text, until); end != std::string::npos) {
+  if (const std::size_t end = first_end(text, task.until); end != std::string::npos) {
     text.resize(end);
     response.finish_reason = kFinishStop;
   }
-  response.text = stripped(text);
+  response.text = task.keeps_blanks ? text : std::string(stripped(text));
   return response;
+}
+
+// A task may say how long its answers are at most.
+std::int64_t most_new_tokens(const EvalSettings& settings, const TaskKind& task) {
+  return task.max_new_tokens > 0 ? std::min(task.max_new_tokens, settings.max_new_tokens)
+                                 : settings.max_new_tokens;
 }
 
 void generate(const EvalModel& model, const EvalSettings& settings, const Plan& plan, const Jobs& jobs,
@@ -112,7 +117,7 @@ void generate(const EvalModel& model, const EvalSettings& settings, const Plan& 
     GenerationRequest request;
     request.prompt = question.tokens;
     request.shared_prefix = question.shared_prefix;
-    request.max_new_tokens = settings.max_new_tokens;
+    request.max_new_tokens = most_new_tokens(settings, *question.task);
     request.intervention = jobs[next].arm->intervention;
     request.stop_tokens = model.eos_ids;
     request.ends_after = ends_after(model.tokenizer, question.task->until);
@@ -122,7 +127,7 @@ void generate(const EvalModel& model, const EvalSettings& settings, const Plan& 
   scheduler.run(source, [&](GenerationResult&& result) {
     const Job& job = jobs[result.id];
     const std::vector<std::int32_t> tokens = result.tokens;
-    on_response(job, to_response(model, job.question->task->until, std::move(result)), tokens);
+    on_response(job, to_response(model, *job.question->task, std::move(result)), tokens);
   });
 }
 

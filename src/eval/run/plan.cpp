@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "eval/task/likelihood_prompt.h"
 #include "eval/task/prompt_template.h"
+#include "eval/task/ready_prompts.h"
 #include "eval/task/transcript.h"
 #include "eval/text/code_points.h"
 
@@ -42,9 +43,9 @@ void plan_generation(const EvalModel& model, const EvalSettings& settings, const
   const PromptParts parts = prompt_parts(settings.profile, task, kind, settings.chat.has_value());
   const bool transcript = own.type == AnswerType::kTranscript;
   std::vector<std::int32_t> prefix;
-  if (!settings.chat) {
+  if (!settings.chat && !parts.instruction.empty()) {
     prefix = encode_prompt(model.tokenizer, {template_piece(parts.instruction)}).tokens;
-  } else if (!transcript) {
+  } else if (settings.chat && !transcript) {
     Question beginning{nullptr, &own, kind, {}, {}, 0, {}, {}, ""};
     ask_as_chat(model.tokenizer, *settings.chat, {user_message({template_piece(parts.instruction)})},
                 beginning);
@@ -57,7 +58,10 @@ void plan_generation(const EvalModel& model, const EvalSettings& settings, const
       continue;
     }
     const Item* turns[] = {&item};
-    if (settings.chat) {
+    if (item.ready) {
+      question.pieces = item.ready->contexts.front();
+      question.tokens = encode_prompt(model.tokenizer, question.pieces).tokens;
+    } else if (settings.chat) {
       ask_as_chat(model.tokenizer, *settings.chat,
                   transcript ? transcript_messages(turns, {}, parts.instruction)
                              : std::vector<ChatMessage>{user_message(make_prompt(parts, item))},
@@ -72,6 +76,7 @@ void plan_generation(const EvalModel& model, const EvalSettings& settings, const
           "eval", "expected prompts of at least one token, got an empty one ({} item {}); check --profile",
           printable(item.subject), item.index);
     }
+    if (item.ready && prefix.empty()) prefix = question.tokens;  // ready prompts begin as the first one does
     question.shared_prefix = common_prefix(prefix, question.tokens);
     questions.push_back(std::move(question));
   }
@@ -113,12 +118,33 @@ std::vector<ChatMessage> likelihood_messages(const TaskKind& wording, const Item
   return out;
 }
 
+// A question of ready prompts; `first` are the tokens of the task's first one, with which others may begin.
+Question ready_question(const EvalModel& model, const EvalSettings& settings, const TaskKind& kind,
+                        const Item& item, std::vector<std::int32_t>& first, Plan& plan) {
+  const std::string where = fmt::format("{} item {}", printable(item.subject), item.index);
+  EncodedOptions encoded = encode_ready(model.tokenizer, *item.ready, settings.seam, where);
+  Question question{&item, &kind, PromptKind::kLoglikelihood, item.ready->contexts.front(), {}, 0, {},
+                    {},    ""};
+  question.tokens = std::move(encoded.context);
+  question.options = std::move(encoded.options);
+  question.leads = std::move(encoded.leads);
+  plan.options += std::ssize(question.options);
+  plan.over_seam += encoded.over_seam;
+  if (first.empty()) first = question.tokens;
+  question.shared_prefix = common_prefix(first, question.tokens);
+  return question;
+}
+
 void plan_likelihoods(const EvalModel& model, const EvalSettings& settings, const Task& task, Plan& plan) {
   const TaskKind& wording = kind_of(task);
   std::string subject;
   Prompt beginning;
   std::vector<std::int32_t> prefix;
   for (const Item& item : task.items) {
+    if (item.ready) {
+      plan.questions.push_back(ready_question(model, settings, wording, item, prefix, plan));
+      continue;
+    }
     const auto found = settings.examples.find(item.subject);
     const std::span<const Item> examples =
         found == settings.examples.end() ? std::span<const Item>() : std::span(found->second);

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/json_reader.h"
+#include "base/text_file.h"
 #include "eval/extract/short_answer.h"
 #include "eval/journal/fingerprint.h"
 #include "eval/journal/journal.h"
@@ -94,10 +95,20 @@ void tell_seams(const EvalSettings& settings, const Plan& plan) {
                                                 : "it is left out, as lm-evaluation-harness does");
 }
 
+// The numbers of an arm as lm-evaluation-harness names them, in the arm's results_harness.json.
+harness::ArmResults report_harness(const harness::LoadedSet& set, const RunDirectory& run,
+                                   const PlannedArm& arm, const std::vector<Response>& responses) {
+  harness::ArmResults out{arm.name, harness::harness_results(set, responses)};
+  write_file_atomically(run.arm_directory(arm.name) / "results_harness.json",
+                        json_text(harness::harness_results_json(out.results), 2) + "\n");
+  return out;
+}
+
 ArmScores report(const EvalModel& model, const EvalSettings& settings, const RunDirectory& run,
-                 const PlannedArm& arm, const Journal& journal) {
+                 const PlannedArm& arm, const Journal& journal, EvalOutcome& outcome) {
   std::vector<Response> responses;
   journal.for_each(arm.name, [&](Response response) { responses.push_back(std::move(response)); });
+  if (settings.harness) outcome.harness.push_back(report_harness(*settings.harness, run, arm, responses));
   const bool scored = is_scored(settings);
   const Verdicts verdicts(journal.verdicts());
   const std::vector<TaskAnswers> answers =
@@ -222,9 +233,9 @@ EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings)
   keep_questions(settings, plan, journal);
   ask(model, settings, plan, journal);
   expect_not_overwritten(model.files);
-  EvalOutcome outcome{directory, {}, {}, {}};
+  EvalOutcome outcome{directory, {}, {}, {}, {}};
   for (const PlannedArm& arm : plan.arms) {
-    outcome.scores.push_back(report(model, settings, run, arm, journal));
+    outcome.scores.push_back(report(model, settings, run, arm, journal, outcome));
   }
   warn_of_answers(model, settings, outcome.scores);
   if (plan.arms.size() > 1) outcome.comparison = write_comparison(run.path());

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/used_file.h"
+#include "eval/harness/results.h"
 #include "eval/report/sweep_report.h"
 #include "eval/score/comparison.h"
 #include "eval/score/summary_table.h"
@@ -57,7 +58,9 @@ struct EvalSettings {
   int shots = 0;  // worked examples before each question, log-likelihood only; `shots` each in `examples`
   std::map<std::string, std::vector<Item>, std::less<>> examples;  // by subject
   Seam seam = Seam::kDifference;                                   // log-likelihood only
-  std::optional<ChatAsking> chat;       // prompts are the user's message of a conversation
+  std::optional<ChatAsking> chat;  // prompts are the user's message of a conversation
+  // Tasks among `tasks` that are from a file of lm-evaluation-harness; may be null.
+  std::shared_ptr<const harness::LoadedSet> harness;
   std::int64_t batch = 16;              // sequences at once; does not change answers
   std::int64_t context = 0;             // the model's own where 0
   std::int64_t kv_bytes = 0;            // memory for the cache, see SchedulerOptions
@@ -79,9 +82,10 @@ std::filesystem::path default_run_directory(const std::vector<std::string>& task
 
 struct EvalOutcome {
   std::filesystem::path run_directory;
-  std::vector<ArmScores> scores;         // of every arm
-  std::optional<Comparison> comparison;  // where there are several
-  std::optional<SweepReport> sweep;      // where a sweep was asked for
+  std::vector<ArmScores> scores;             // of every arm
+  std::optional<Comparison> comparison;      // where there are several
+  std::optional<SweepReport> sweep;          // where a sweep was asked for
+  std::vector<harness::ArmResults> harness;  // of every arm, where there are tasks of lm-evaluation-harness
 };
 
 // Asks what is not yet answered, writes the reports, the comparison of the arms and what a sweep shows.
