@@ -46,7 +46,25 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path& 
     const std::lock_guard lock(mappings_mutex);
     mappings[static_cast<const std::byte*>(data)] = size;
   }
-  return std::shared_ptr<const MappedFile>(new MappedFile(path, static_cast<const std::byte*>(data), size));
+  return std::shared_ptr<const MappedFile>(
+      new MappedFile(path, static_cast<const std::byte*>(data), size, false));
+}
+
+std::shared_ptr<MappedFile> MappedFile::in_memory(const std::filesystem::path& path, std::size_t size) {
+  void* data = nullptr;
+  if (size > 0) {
+    data = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  }
+  if (data == MAP_FAILED) {
+    throw input_error(path.string(), "needs {} bytes of memory: {}; free some memory", size,
+                      std::strerror(errno));
+  }
+  return std::shared_ptr<MappedFile>(new MappedFile(path, static_cast<const std::byte*>(data), size, true));
+}
+
+void MappedFile::write(std::size_t offset, std::span<const std::byte> bytes) {
+  REFOCUS_CHECK(writable_ && offset <= size_ && bytes.size() <= size_ - offset);
+  if (!bytes.empty()) std::memcpy(const_cast<std::byte*>(data_) + offset, bytes.data(), bytes.size());
 }
 
 MappedFile::~MappedFile() {

@@ -14,20 +14,27 @@ class MappedFile {
   // nothing.
   static std::shared_ptr<const MappedFile> open(const std::filesystem::path& path);
 
+  // Memory of zeros in the place of a file that is yet to be written; `path` is for messages. An InputError
+  // where there is not so much. Pages that nobody writes take no memory.
+  static std::shared_ptr<MappedFile> in_memory(const std::filesystem::path& path, std::size_t size);
+
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;
   ~MappedFile();
 
   std::span<const std::byte> bytes() const { return {data_, size_}; }
+  // Of in_memory() alone.
+  void write(std::size_t offset, std::span<const std::byte> bytes);
   const std::filesystem::path& path() const { return path_; }
 
  private:
-  MappedFile(std::filesystem::path path, const std::byte* data, std::size_t size)
-      : path_(std::move(path)), data_(data), size_(size) {}
+  MappedFile(std::filesystem::path path, const std::byte* data, std::size_t size, bool writable)
+      : path_(std::move(path)), data_(data), size_(size), writable_(writable) {}
 
   std::filesystem::path path_;
   const std::byte* data_;
   std::size_t size_;
+  bool writable_;
 };
 
 // Gives the memory of mapped pages that lie wholly within `bytes` back to the system; they are read anew from

@@ -6,12 +6,11 @@
 #include <utility>
 #include <vector>
 
-#include "architecture/gguf_names.h"
 #include "base/error.h"
 #include "convert/metadata.h"
-#include "io/gguf_model.h"
+#include "convert/plan.h"
+#include "convert/read_back.h"
 #include "io/gguf_writer.h"
-#include "model/rope_table.h"
 #include "model/weights.h"
 #include "tensor/block_formats.h"
 #include "tokenizer/stored_tokenizer.h"
@@ -48,60 +47,12 @@ DType plain_dtype(ConvertType type) {
   return DType::kF32;
 }
 
-// A tensor to write and where its rows come from.
-struct Plan {
-  GgufTensorInfo info;
-  TensorView source;
-  std::string source_name;  // for messages
-  bool rope_rows = false;   // rows in GGUF's order of RoPE pairs
-  bool plus_one = false;    // a norm's w - 1, which GGUF files hold as w
-};
-
-// The order in which llama.cpp's own files have them: what is outside the layers, then layer by layer.
-std::pair<std::int64_t, std::string> order_of(const std::string& gguf_name) {
-  if (!gguf_name.starts_with("blk.")) return {-1, gguf_name};
-  return {std::stoll(gguf_name.substr(4)), gguf_name};
-}
-
-std::vector<Plan> plan_tensors(const Checkpoint& checkpoint, const ModelConfig& config, ConvertType type) {
-  const bool from_gguf = checkpoint.weights.layout == WeightMap::Layout::kGguf;
-  std::vector<Plan> plans;
-  for (const auto& [name, entry] : checkpoint.weights.entries()) {
-    Plan plan;
-    plan.info.name = gguf_name(config.names, name);
-    if (plan.info.name.empty()) continue;  // a rotary buffer; the binding has refused anything else
-    plan.info.shape = entry.view.shape;
-    plan.info.dtype = stored_dtype(type, plan.info.name, entry.view.shape);
-    plan.source = entry.view;
-    plan.source_name = name;
-    const bool rotated = name.find(".self_attn.q_proj.") != std::string::npos ||
-                         name.find(".self_attn.k_proj.") != std::string::npos;
-    // Rows that are paired already lie as GGUF wants them.
-    plan.rope_rows = rotated && config.names.gguf_paired_rows && entry.view.paired_head_dim == 0;
-    plan.plus_one = config.norm_plus_one && !from_gguf && plan.info.name.ends_with("_norm.weight");
-    plans.push_back(std::move(plan));
-  }
-  return plans;
-}
-
-// Llama 3's RoPE scaling as the tensor that GGUF files have in its place; empty where there is none.
-std::vector<float> add_rope_factors(const ModelConfig& config, std::vector<Plan>& plans) {
-  std::vector<float> factors = llama3_frequency_factors(config);
-  if (factors.empty()) return factors;
-  Plan plan;
-  plan.info = {std::string(kGgufRopeFactorsName), {static_cast<std::int64_t>(factors.size())}, DType::kF32};
-  plan.source = {reinterpret_cast<const std::byte*>(factors.data()), DType::kF32, plan.info.shape};
-  plan.source_name = kRopeFactorsName;
-  plans.push_back(std::move(plan));
-  return factors;  // a moved vector keeps its elements where they are
-}
-
 // Says, once for each pair of types, how many tensors could not have the wanted one.
-void tell_fallbacks(const std::vector<Plan>& plans, const ConvertOptions& options) {
+void tell_fallbacks(const std::vector<TensorPlan>& plans, const ConvertOptions& options) {
   if (!options.notice) return;
   const DType wanted = plain_dtype(options.type);
-  std::map<DType, std::vector<const Plan*>> others;
-  for (const Plan& plan : plans) {
+  std::map<DType, std::vector<const TensorPlan*>> others;
+  for (const TensorPlan& plan : plans) {
     const std::int64_t row = plan.info.shape.back();
     if (plan.info.shape.size() > 1 && row % block_elements(wanted) != 0) {
       others[plan.info.dtype].push_back(&plan);
@@ -115,17 +66,17 @@ void tell_fallbacks(const std::vector<Plan>& plans, const ConvertOptions& option
 
 class TensorWriter {
  public:
-  TensorWriter(GgufWriter& writer, ThreadPool& pool, std::int64_t head_dim, std::string where)
+  TensorWriter(GgufWriter& writer, ThreadPool& pool, std::string where)
       : writer_(writer),
         pool_(pool),
-        head_dim_(head_dim),
         where_(std::move(where)),
         scratch_(static_cast<std::size_t>(pool.size())) {}
 
-  void write(const Plan& plan) {
-    const bool flat = plan.info.shape.size() == 1;
-    const std::int64_t columns = flat && plan.rope_rows ? 1 : plan.info.shape.back();
-    const std::int64_t rows = columns > 0 ? plan.source.elements() / columns : 0;
+  void write(const TensorPlan& plan) {
+    const std::int64_t columns = plan.info.shape.back();
+    if (plan.matrices.empty()) return write_values(plan, columns);
+    std::int64_t rows = 0;
+    for (const Linear* matrix : plan.matrices) rows += matrix->outputs;
     const std::int64_t slab = std::max<std::int64_t>(1, kSlabElements / std::max<std::int64_t>(1, columns));
     for (std::int64_t first = 0; first < rows; first += slab) {
       write_rows(plan, columns, first, std::min(slab, rows - first));
@@ -133,41 +84,55 @@ class TensorWriter {
   }
 
  private:
-  void write_rows(const Plan& plan, std::int64_t columns, std::int64_t first, std::int64_t count) {
-    const std::size_t from_bytes = bytes_of(plan.source.dtype, columns);
+  void write_values(const TensorPlan& plan, std::int64_t columns) {
+    const auto* bytes = reinterpret_cast<const std::byte*>(plan.values.data());
+    const auto count = static_cast<std::int64_t>(plan.values.size());
+    REFOCUS_CHECK(plan.info.dtype == DType::kF32);
+    for (std::int64_t row = 0; row * columns < count; ++row) {
+      refuse_non_finite(plan, DType::kF32, row, columns, bytes + row * columns * 4);
+    }
+    writer_.write({bytes, plan.values.size() * sizeof(float)});
+  }
+
+  void write_rows(const TensorPlan& plan, std::int64_t columns, std::int64_t first, std::int64_t count) {
     const std::size_t to_bytes = bytes_of(plan.info.dtype, columns);
     slab_.resize(static_cast<std::size_t>(count) * to_bytes);
     pool_.parallel_for(count, [&](std::int64_t i, int thread) {
-      const std::int64_t row = plan.rope_rows ? rope_row(first + i) : first + i;
-      const std::byte* from = plan.source.data + static_cast<std::size_t>(row) * from_bytes;
+      const std::int64_t row = plan.paired_head_dim > 0
+                                   ? unpaired_row(first + i, plan.paired_head_dim, plan.paired_rotary)
+                                   : first + i;
+      std::int64_t within = row;
+      auto matrix = plan.matrices.begin();
+      for (; within >= (*matrix)->outputs; ++matrix) within -= (*matrix)->outputs;
+      const Linear& source = **matrix;
+      const std::byte* from = source.data + static_cast<std::size_t>(stored_row(
+                                                within, source.paired_head_dim, source.paired_rotary)) *
+                                                bytes_of(source.dtype, columns);
       std::byte* to = slab_.data() + static_cast<std::size_t>(i) * to_bytes;
-      if (plan.source.dtype == plan.info.dtype && !plan.plus_one) {
-        refuse_non_finite(plan, row, columns, from);
+      if (source.dtype == plan.info.dtype) {
+        refuse_non_finite(plan, source.dtype, row, columns, from);
         std::copy_n(from, to_bytes, to);
         return;
       }
       std::vector<float>& values = scratch_[static_cast<std::size_t>(thread)];
       values.resize(static_cast<std::size_t>(columns));
-      dequantize_row(plan.source.dtype, from, values.data(), columns);
-      if (plan.plus_one) {
-        for (float& value : values) value += 1;
-      }
+      dequantize_row(source.dtype, from, values.data(), columns);
       quantize(plan, row, columns, values, to);
     });
     writer_.write(slab_);
   }
 
-  void refuse_non_finite(const Plan& plan, std::int64_t row, std::int64_t columns,
+  void refuse_non_finite(const TensorPlan& plan, DType dtype, std::int64_t row, std::int64_t columns,
                          const std::byte* from) const {
-    const std::int64_t at = first_non_finite(plan.source.dtype, from, columns);
+    const std::int64_t at = first_non_finite(dtype, from, columns);
     if (at < 0) return;
     throw input_error(
         where_, "expected finite weights, got NaN or infinity in {} at [{}, {}]; download the model again",
         printable(plan.source_name), row, at);
   }
 
-  void quantize(const Plan& plan, std::int64_t row, std::int64_t columns, const std::vector<float>& values,
-                std::byte* to) const {
+  void quantize(const TensorPlan& plan, std::int64_t row, std::int64_t columns,
+                const std::vector<float>& values, std::byte* to) const {
     try {
       quantize_row(plan.info.dtype, values.data(), to, columns);
     } catch (const QuantizeError& e) {
@@ -178,15 +143,8 @@ class TensorWriter {
     }
   }
 
-  // The row here that GGUF's row holds: pairs (i, i + head_dim / 2) of a head become (2 i, 2 i + 1).
-  std::int64_t rope_row(std::int64_t row) const {
-    const std::int64_t within = row % head_dim_;
-    return row - within + within % 2 * (head_dim_ / 2) + within / 2;
-  }
-
   GgufWriter& writer_;
   ThreadPool& pool_;
-  std::int64_t head_dim_;
   std::string where_;
   std::vector<std::byte> slab_;
   std::vector<std::vector<float>> scratch_;  // [threads][columns]
@@ -202,7 +160,11 @@ std::optional<ConvertType> parse_convert_type(std::string_view name) {
 }
 
 DType stored_dtype(ConvertType type, std::string_view gguf_name, const std::vector<std::int64_t>& shape) {
-  if (shape.size() < 2) return DType::kF32;
+  // Norms of each head, routers and positions are matrices that llama.cpp keeps in float32 too.
+  const bool exact = gguf_name.ends_with("_norm.weight") || gguf_name.ends_with(".bias") ||
+                     gguf_name.find("ffn_gate_inp") != std::string_view::npos ||
+                     gguf_name.starts_with("position_embd");
+  if (shape.size() < 2 || exact) return DType::kF32;
   DType wanted = plain_dtype(type);
   const bool ends = gguf_name == "token_embd.weight" || gguf_name == "output.weight";
   if (wanted == DType::kQ4_K && ends) wanted = DType::kQ6_K;
@@ -243,27 +205,29 @@ void convert_to_gguf(const Checkpoint& checkpoint, const ConvertOptions& options
   const std::string where = checkpoint.path.string();
   const ModelConfig config = parse_config(checkpoint.config_json, checkpoint.config_source);
   refuse_unwritten(config, where);
-  bind_weights(config, checkpoint.weights, where);  // an incomplete checkpoint is an error here
+  // An incomplete checkpoint is an error here.
+  const ModelWeights weights = bind_weights(config, checkpoint.weights, where);
   const std::optional<StoredVocabulary> vocabulary = vocabulary_of(checkpoint, config);
   if (vocabulary && !checkpoint.vocabulary) report_lost_flags(unstorable_tokens(checkpoint.path), options);
   if (!vocabulary && options.notice) {
     options.notice("the model has no tokenizer; the file will have none, and llama.cpp takes token ids only");
   }
-  std::vector<Plan> plans = plan_tensors(checkpoint, config, options.type);
-  const std::vector<float> rope_factors = add_rope_factors(config, plans);
-  std::sort(plans.begin(), plans.end(),
-            [](const Plan& a, const Plan& b) { return order_of(a.info.name) < order_of(b.info.name); });
+  const std::vector<TensorPlan> plans =
+      plan_tensors(config, weights, [&](std::string_view name, const std::vector<std::int64_t>& shape) {
+        return stored_dtype(options.type, name, shape);
+      });
   tell_fallbacks(plans, options);
   std::vector<GgufTensorInfo> infos;
   std::uint64_t total = 0, written = 0;
-  for (const Plan& plan : plans) {
+  for (const TensorPlan& plan : plans) {
     infos.push_back(plan.info);
     total += plan.info.bytes();
   }
   const GgufMetadata metadata = make_metadata(config, vocabulary ? &*vocabulary : nullptr, options, where);
+  refuse_unsaid(config, metadata, plans, where);
   GgufWriter writer(options.output, metadata, infos);
-  TensorWriter tensors(writer, pool, config.head_dim, where);
-  for (const Plan& plan : plans) {
+  TensorWriter tensors(writer, pool, where);
+  for (const TensorPlan& plan : plans) {
     tensors.write(plan);
     written += plan.info.bytes();
     if (options.progress) options.progress(written, total);

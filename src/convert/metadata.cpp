@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "architecture/rope_settings.h"
+#include "architecture/families.h"
 #include "base/error.h"
 
 namespace refocus {
@@ -31,71 +31,136 @@ std::uint32_t file_type(ConvertType type) {
   return 0;
 }
 
-// The architecture of the family's GGUF files; the Mistral family's are llama.
-std::string_view gguf_architecture(const ModelConfig& c) {
-  return c.names.gguf.empty() ? "llama" : c.names.gguf;
+// Writes keys of the architecture: "llama.block_count" and so on.
+class KeyWriter {
+ public:
+  KeyWriter(std::string architecture, GgufMetadata& out)
+      : architecture_(std::move(architecture)), out_(out) {}
+  void size(std::string_view key, std::int64_t value) {
+    out_.add_u32(full(key), static_cast<std::uint32_t>(value));
+  }
+  void number(std::string_view key, double value) { out_.add_f32(full(key), static_cast<float>(value)); }
+  void text(std::string_view key, std::string_view value) { out_.add_text(full(key), value); }
+  void flag(std::string_view key, bool value) { out_.add_flag(full(key), value); }
+  void flags(std::string_view key, const std::vector<bool>& values) { out_.add_flags(full(key), values); }
+
+ private:
+  std::string full(std::string_view key) const { return fmt::format("{}.{}", architecture_, key); }
+  std::string architecture_;
+  GgufMetadata& out_;
+};
+
+void add_sizes(const ModelConfig& c, const NormFacts& norm, KeyWriter& out) {
+  out.size("vocab_size", c.vocab_size);
+  out.size("context_length", c.max_position_embeddings);
+  out.size("embedding_length", c.hidden_size);
+  out.size("block_count", c.num_hidden_layers);
+  out.size("feed_forward_length", c.intermediate_size);
+  out.size("attention.head_count", c.num_attention_heads);
+  out.size("attention.head_count_kv", c.num_key_value_heads);
+  out.size("attention.key_length", c.head_dim);
+  out.size("attention.value_length", c.head_dim);
+  out.number(
+      norm.kind == NormKind::kRms ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon",
+      c.norm_eps);
 }
 
-void add_yarn(const ModelConfig& c, const std::string& architecture, const std::string& where,
-              GgufMetadata& out) {
+void add_yarn(const ModelConfig& c, const std::string& where, KeyWriter& out) {
   const RopeScaling& s = c.rope.scaling;
   const RopeScaling usual;
-  if (std::abs(s.attention_factor - yarn_attention_factor(s.factor)) > 1e-6 || !s.truncate ||
+  if (std::abs(s.attention_factor - yarn_attention_factor(s.factor)) > 1e-6 ||
       s.beta_fast != usual.beta_fast || s.beta_slow != usual.beta_slow) {
     throw input_error(
         where,
         "has YaRN scaling with settings of its own, which are not written to GGUF files; use the "
         "model as it is");
   }
-  out.add_text(architecture + ".rope.scaling.type", "yarn");
-  out.add_f32(architecture + ".rope.scaling.factor", static_cast<float>(s.factor));
-  out.add_u32(architecture + ".rope.scaling.original_context_length",
-              static_cast<std::uint32_t>(s.original_max_position_embeddings));
+  out.text("rope.scaling.type", "yarn");
+  out.number("rope.scaling.factor", s.factor);
+  out.size("rope.scaling.original_context_length",
+           static_cast<std::int64_t>(s.original_max_position_embeddings));
+}
+
+void add_rope(const ModelConfig& c, const std::string& where, KeyWriter& out) {
+  using Kind = RopeScaling::Kind;
+  const RopeScaling& s = c.rope.scaling;
+  out.size("rope.dimension_count", c.rotary());
+  out.number("rope.freq_base", c.rope.theta);
+  switch (s.kind) {
+    case Kind::kNone:
+    case Kind::kLlama3:  // rope_freqs.weight says it
+      break;
+    case Kind::kLinear:
+      out.text("rope.scaling.type", "linear");
+      out.number("rope.scaling.factor", s.factor);
+      if (s.original_max_position_embeddings != static_cast<double>(c.max_position_embeddings)) {
+        out.size("rope.scaling.original_context_length",
+                 static_cast<std::int64_t>(s.original_max_position_embeddings));
+      }
+      break;
+    case Kind::kYarn:
+      add_yarn(c, where, out);
+      break;
+    case Kind::kLongrope:  // with rope_factors_short.weight and _long
+      out.text("rope.scaling.type", "longrope");
+      out.number("rope.scaling.attn_factor", s.attention_factor);
+      out.size("rope.scaling.original_context_length",
+               static_cast<std::int64_t>(s.original_max_position_embeddings));
+      break;
+    case Kind::kDynamic:
+      throw input_error(
+          where, "has dynamic RoPE scaling, which is not written to GGUF files; use the model as it is");
+  }
+}
+
+// What a family computes with, under its name in config.json; 0: nothing.
+double number_of(const ModelConfig& c, std::string_view name) {
+  if (name == "attn_logit_softcapping") return c.attention_softcap;
+  if (name == "final_logit_softcapping") return c.final_softcap;
+  if (name == "embedding_multiplier") return c.embedding_multiplier;
+  if (name == "residual_multiplier") return c.residual_multiplier;
+  if (name == "attention_multiplier") return c.attention_scale;
+  if (name == "logits_scaling") return 1 / c.logit_multiplier;
+  if (name == "logit_scale") return c.logit_multiplier;
+  return name == "clip_qkv" ? c.clip_qkv : 0;
+}
+
+void add_experts(const ExpertConfig& experts, KeyWriter& out) {
+  if (experts.count == 0) return;
+  out.size("expert_count", experts.count);
+  out.size("expert_used_count", experts.per_token);
+  out.size("expert_feed_forward_length", experts.intermediate_size);
+  if (experts.shared_intermediate_size > 0) {
+    out.size("expert_shared_feed_forward_length", experts.shared_intermediate_size);
+  }
+}
+
+void add_windows(const ModelConfig& c, const GgufFacts& facts, KeyWriter& out) {
+  std::vector<bool> pattern;
+  std::int64_t window = 0;
+  for (std::int64_t l = 0; l < c.num_hidden_layers; ++l) {
+    window = std::max(window, c.layer(l).window);
+    pattern.push_back(c.layer(l).window > 0);
+  }
+  if (facts.windows == GgufFacts::Windows::kNone || window == 0) return;
+  out.size("attention.sliding_window", window);
+  if (facts.windows == GgufFacts::Windows::kSomeLayers)
+    out.flags("attention.sliding_window_pattern", pattern);
 }
 
 void add_config(const ModelConfig& c, const std::string& where, GgufMetadata& out) {
-  const std::string architecture(gguf_architecture(c));
-  const auto size = [&](std::string_view key, std::int64_t value) {
-    out.add_u32(fmt::format("{}.{}", architecture, key), static_cast<std::uint32_t>(value));
-  };
-  const auto number = [&](std::string_view key, double value) {
-    out.add_f32(fmt::format("{}.{}", architecture, key), static_cast<float>(value));
-  };
-  size("vocab_size", c.vocab_size);
-  size("context_length", c.max_position_embeddings);
-  size("embedding_length", c.hidden_size);
-  size("block_count", c.num_hidden_layers);
-  size("feed_forward_length", c.intermediate_size);
-  size("attention.head_count", c.num_attention_heads);
-  size("attention.head_count_kv", c.num_key_value_heads);
-  size("attention.key_length", c.head_dim);
-  size("attention.value_length", c.head_dim);
-  number("attention.layer_norm_rms_epsilon", c.norm_eps);
-  size("rope.dimension_count", c.head_dim);
-  number("rope.freq_base", c.rope.theta);
-  switch (c.rope.scaling.kind) {
-    case RopeScaling::Kind::kNone:
-    case RopeScaling::Kind::kLlama3:  // rope_freqs.weight says it
-      break;
-    case RopeScaling::Kind::kLinear:
-      out.add_text(architecture + ".rope.scaling.type", "linear");
-      number("rope.scaling.factor", c.rope.scaling.factor);
-      break;
-    case RopeScaling::Kind::kYarn:
-      add_yarn(c, architecture, where, out);
-      break;
-    case RopeScaling::Kind::kDynamic:
-    case RopeScaling::Kind::kLongrope:
-      throw input_error(where,
-                        "has {} RoPE scaling, which is not written to GGUF files; use the model as it is",
-                        c.rope.scaling.kind == RopeScaling::Kind::kDynamic ? "dynamic" : "longrope");
+  const Family& family = *find_family(c.model_type);
+  KeyWriter keys(std::string(c.names.gguf), out);
+  add_sizes(c, family.norm, keys);
+  add_rope(c, where, keys);
+  add_experts(c.experts, keys);
+  add_windows(c, family.gguf, keys);
+  if (family.gguf.local_theta && c.local_rope) keys.number("rope.freq_base_swa", c.local_rope->theta);
+  if (family.gguf.parallel_flag) {
+    keys.flag("use_parallel_residual", c.placement == Placement::kParallelTwo);
   }
-  if (c.attention_softcap > 0) number("attn_logit_softcapping", c.attention_softcap);
-  if (c.final_softcap > 0) number("final_logit_softcapping", c.final_softcap);
-  for (const LayerConfig& layer : c.layers) {
-    if (layer.window == 0) continue;
-    size("attention.sliding_window", layer.window);
-    break;
+  for (const GgufNumber& number : family.gguf.numbers) {
+    if (const double value = number_of(c, number.config); value != 0) keys.number(number.gguf, value);
   }
 }
 
@@ -131,54 +196,18 @@ void add_vocabulary(const StoredVocabulary& v, GgufMetadata& out) {
   if (!names.empty()) out.add_texts("tokenizer.chat_templates", names);
 }
 
-// What GGUF has no key for, and its readers take from the family.
-bool has_usual_windows(const ModelConfig& c) {
-  for (std::int64_t l = 0; l < c.num_hidden_layers; ++l) {
-    const bool usual =
-        c.model_type == "gemma2" ? l % 2 == 0 : c.model_type == "gemma3_text" && (l + 1) % 6 != 0;
-    if ((c.layer(l).window > 0) != usual) return false;
-  }
-  return true;
-}
-
-bool has_usual_scale(const ModelConfig& c) {
-  if (c.attention_scale == 0) return true;
-  const bool largest = c.num_hidden_layers == (c.model_type == "gemma2" ? 46 : 62);
-  const std::int64_t size = largest ? c.hidden_size / c.num_attention_heads : c.head_dim;
-  return std::abs(c.attention_scale * std::sqrt(static_cast<float>(size)) - 1) < 1e-5f;
-}
-
 }  // namespace
 
 void refuse_unwritten(const ModelConfig& config, const std::string& where) {
-  static constexpr std::string_view kWritten[] = {"llama", "mistral", "qwen2",      "qwen3",
-                                                  "gemma", "gemma2",  "gemma3_text"};
-  if (std::ranges::find(kWritten, config.model_type) == std::end(kWritten)) {
-    throw input_error(
-        where, "expected a model of {}, which GGUF files are written of, got {}; use the model as it is",
-        fmt::join(kWritten, ", "), config.model_type);
-  }
-  const auto refuse = [&](std::string_view what) {
-    throw input_error(where, "has {}, which GGUF files of {} cannot say; use the model as it is", what,
-                      config.model_type);
-  };
-  if (!has_usual_windows(config)) refuse("windows on other layers than the family's own");
-  if (!has_usual_scale(config)) refuse("a scale of attention of its own");
-  if (config.activation != (config.norm_plus_one ? Activation::kGeluTanh : Activation::kSilu))
-    refuse("another activation");
-  const bool local = config.local_rope.has_value();
-  if (local &&
-      (config.local_rope->theta != 10000 || config.local_rope->scaling.kind != RopeScaling::Kind::kNone)) {
-    refuse("rotary embeddings of its own in windowed layers");
-  }
-  if (config.model_type == "gemma3_text" && config.attention_softcap + config.final_softcap > 0)
-    refuse("softcaps");
+  if (!config.names.gguf.empty()) return;
+  throw input_error(where, "expected a family that GGUF files exist of ({}), got {}; use the model as it is",
+                    fmt::join(gguf_architectures(), ", "), config.model_type);
 }
 
 GgufMetadata make_metadata(const ModelConfig& config, const StoredVocabulary* vocabulary,
                            const ConvertOptions& options, const std::string& where) {
   GgufMetadata out;
-  out.add_text("general.architecture", std::string(gguf_architecture(config)));
+  out.add_text("general.architecture", config.names.gguf);
   out.add_text("general.type", "model");
   if (!options.name.empty()) out.add_text("general.name", options.name);
   out.add_u32("general.file_type", file_type(options.type));

@@ -10,7 +10,7 @@
 
 namespace refocus {
 
-// InputError (naming `where`) where the GGUF files of a family cannot say what the model computes.
+// InputError (naming `where`) where no GGUF files of the family exist.
 void refuse_unwritten(const ModelConfig& config, const std::string& where);
 
 // general.*, those of the architecture (llama.*, ...) and tokenizer.* of the model; `vocabulary` may be null.

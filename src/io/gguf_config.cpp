@@ -195,7 +195,11 @@ ordered_json rope_scaling(const GgufFile& file, const MetadataKeys& keys) {
   ordered_json out = {{"rope_type", kind}};
   if (factor && kind != "longrope") out["factor"] = *factor;
   if (original) out["original_max_position_embeddings"] = *original;
-  if (kind == "linear") return {{"type", "linear"}, {"factor", *factor}};
+  if (kind == "linear") {
+    out.erase("rope_type");
+    out["type"] = kind;
+    return out;
+  }
   if (kind != "longrope" && attention.value_or(1) != 1) {
     keys.refuse("rope.scaling.attn_factor", "1", fmt::format("{}", *attention));
   }

@@ -255,12 +255,14 @@ void GgufFile::add_tensors(const GgufFile& part) {
   }
 }
 
-GgufFile GgufFile::open(const std::filesystem::path& path) {
+GgufFile GgufFile::open(const std::filesystem::path& path) { return parse(MappedFile::open(path)); }
+
+GgufFile GgufFile::parse(std::shared_ptr<const MappedFile> file) {
   GgufFile out;
-  out.where_ = where_of(path);
-  out.file_ = MappedFile::open(path);
+  out.where_ = where_of(file->path());
+  out.file_ = std::move(file);
   const auto bytes = out.file_->bytes();
-  refuse_other_format(path, bytes, FileFormat::kGguf);
+  refuse_other_format(out.file_->path(), bytes, FileFormat::kGguf);
   Parser parser(bytes, out.where_);
   ByteReader& reader = parser.reader();
   read_head(reader, out.where_);

@@ -55,6 +55,8 @@ class GgufFile {
   // Maps and checks the whole structure; the tensors' contents are not read. InputError where the file is no
   // GGUF, breaks the format, is cut short, or has a tensor of a type that the program does not read.
   static GgufFile open(const std::filesystem::path& path);
+  // The same of bytes that are in memory already.
+  static GgufFile parse(std::shared_ptr<const MappedFile> file);
 
   const std::string& where() const { return where_; }  // the file, for messages
   const std::shared_ptr<const MappedFile>& mapping() const { return file_; }
