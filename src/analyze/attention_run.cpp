@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "generate/scheduler.h"
-#include "intervene/intervention.h"
+#include "intervene/intervention_pool.h"
 #include "kernels/matmul.h"
 
 namespace refocus {
@@ -94,14 +94,16 @@ CaptureSize size_of(Transformer& model, std::int64_t max_rows, std::int64_t keys
 
 RowSettings row_settings(const Transformer& model, const AttentionSettings& settings,
                          const AttentionArm& arm) {
-  const std::optional<RebalanceSpec>& rebalance = arm.intervention.rebalance;
+  const std::optional<RebalanceSpec> rebalance = arm.intervention.rebalance();
   return {settings.window, static_cast<float>(arm.threshold),
           rebalance ? rebalance->largest_factor(model.config().num_hidden_layers) : 1};
 }
 
-Intervention intervention_of(const Transformer& model, const AttentionArm& arm) {
-  return {arm.intervention, model.config().num_hidden_layers, model.config().num_attention_heads,
-          model.max_rows()};
+// At work on a text; `aim_at` is not called where the intervention is the same for every text.
+Intervention intervention_of(const Transformer& model, const AttentionArm& arm, const AimAt& aim_at) {
+  Intervention out(arm.intervention, shape_of(model));
+  if (arm.intervention.needs_target()) out.aim(aim_at ? aim_at(arm.intervention) : nullptr);
+  return out;
 }
 
 Listener statistics_only(Transformer& model, AttentionStatistics& statistics) {
@@ -112,7 +114,8 @@ Listener statistics_only(Transformer& model, AttentionStatistics& statistics) {
 }  // namespace
 
 std::vector<std::int32_t> continue_prompt(Transformer& model, std::span<const std::int32_t> prompt,
-                                          const InterventionSpec& intervention, const Continuation& how) {
+                                          const InterventionSpec& intervention, const AimAt& aim_at,
+                                          const Continuation& how) {
   const auto length = std::min(how.context, std::ssize(prompt) + how.max_new_tokens);
   const std::int64_t bytes = kv_bytes(model.config(), length, model.kv_type(), model.max_rows());
   Scheduler scheduler(model, {1, how.context, bytes});
@@ -120,6 +123,7 @@ std::vector<std::int32_t> continue_prompt(Transformer& model, std::span<const st
   request.prompt.assign(prompt.begin(), prompt.end());
   request.max_new_tokens = how.max_new_tokens;
   request.intervention = intervention;
+  if (intervention.needs_target()) request.target = aim_at ? aim_at(intervention) : nullptr;
   request.stop_tokens = how.stop_tokens;
   std::vector<std::int32_t> tokens;
   bool given = false;
@@ -132,7 +136,7 @@ AttentionResult capture_text(Transformer& model, const AttentionSettings& settin
                              const AttentionText& text, const std::filesystem::path& folder) {
   const auto keys = std::ssize(text.tokens);
   const std::int64_t max_rows = rows_of_a_call(model, settings, keys, true);
-  const Intervention intervention = intervention_of(model, arm);
+  const Intervention intervention = intervention_of(model, arm, text.aim_at);
   const auto layers = std::ssize(settings.layers), heads = std::ssize(settings.heads);
   AttentionStatistics statistics(layers, heads, max_rows, keys, row_settings(model, settings, arm));
   MapFiles files(folder, settings.maps,
@@ -169,7 +173,7 @@ AttentionResult measure_text(Transformer& model, const AttentionSettings& settin
                              const AttentionText& text) {
   const auto keys = std::ssize(text.tokens);
   const std::int64_t max_rows = rows_of_a_call(model, settings, keys, false);
-  const Intervention intervention = intervention_of(model, arm);
+  const Intervention intervention = intervention_of(model, arm, text.aim_at);
   AttentionStatistics statistics(std::ssize(settings.layers), std::ssize(settings.heads), max_rows, keys,
                                  row_settings(model, settings, arm));
   Capture capture(intervention.hooks(), size_of(model, max_rows, keys),
@@ -187,11 +191,11 @@ AttentionResult measure_text(Transformer& model, const AttentionSettings& settin
 
 AttentionResult measure_prompts(Transformer& model, const AttentionSettings& settings,
                                 const AttentionArm& arm, const Tokenizer* tokenizer,
-                                std::span<const std::vector<std::int32_t>> prompts, const OnText& on_text) {
+                                std::span<const AttentionPrompt> prompts, const OnText& on_text) {
   std::int64_t keys = 1;
-  for (const auto& prompt : prompts) keys = std::max<std::int64_t>(keys, std::ssize(prompt));
+  for (const auto& prompt : prompts) keys = std::max<std::int64_t>(keys, std::ssize(prompt.tokens));
   const std::int64_t max_rows = rows_of_a_call(model, settings, keys, false);
-  const Intervention intervention = intervention_of(model, arm);
+  Intervention intervention = intervention_of(model, arm, prompts.empty() ? AimAt() : prompts[0].aim_at);
   AttentionStatistics statistics(std::ssize(settings.layers), std::ssize(settings.heads), max_rows, keys,
                                  row_settings(model, settings, arm));
   std::vector<std::int64_t> queries;  // of the longest text: all its positions
@@ -202,7 +206,11 @@ AttentionResult measure_prompts(Transformer& model, const AttentionSettings& set
   const Listener listener = statistics_only(model, statistics);
   AttentionResult result;
   const auto start = Clock::now();
-  for (const auto& prompt : prompts) {
+  for (const auto& [prompt, aim_at] : prompts) {
+    if (arm.intervention.needs_target()) {
+      intervention.aim(aim_at ? aim_at(arm.intervention) : nullptr);
+      capture.watch(intervention.hooks());
+    }
     AttentionText text;
     text.tokens = prompt;
     text.prompt_tokens = std::ssize(prompt);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -13,7 +14,8 @@
 #include "analyze/attention_statistics.h"
 #include "analyze/logit_lens.h"
 #include "analyze/map_files.h"
-#include "intervene/spec.h"
+#include "intervene/intervention_pool.h"
+#include "intervene/target.h"
 #include "model/transformer.h"
 
 namespace refocus {
@@ -25,11 +27,21 @@ struct AttentionSettings {
   MapSettings maps;  // of one text only
 };
 
+// What makes M in an arm: re-balancing's own threshold, or `otherwise`.
+inline double threshold_of(const InterventionSpec& spec, double otherwise) {
+  const std::optional<RebalanceSpec> rebalance = spec.rebalance();
+  return rebalance ? rebalance->threshold : otherwise;
+}
+
 struct AttentionArm {
   std::string name;  // fit for a folder
   InterventionSpec intervention;
   double threshold = 0.01;  // what makes M
 };
+
+// Aims an intervention at a text's prompt (intervene/target.h); may be empty for interventions that need it
+// not.
+using AimAt = std::function<std::shared_ptr<const InterventionTarget>(const InterventionSpec&)>;
 
 // One text of one arm.
 struct AttentionText {
@@ -38,6 +50,13 @@ struct AttentionText {
   std::vector<TokenClass> classes;    // of all tokens
   std::vector<std::int64_t> queries;  // kept positions, ascending
   std::vector<std::int64_t> lens;     // positions of the logit lens, ascending
+  AimAt aim_at = {};
+};
+
+// One of many prompts.
+struct AttentionPrompt {
+  std::vector<std::int32_t> tokens;
+  AimAt aim_at = {};
 };
 
 // Statistics of one arm, and of one text the rest.
@@ -63,7 +82,8 @@ struct Continuation {
   std::vector<std::int32_t> stop_tokens;
 };
 std::vector<std::int32_t> continue_prompt(Transformer& model, std::span<const std::int32_t> prompt,
-                                          const InterventionSpec& intervention, const Continuation& how);
+                                          const InterventionSpec& intervention, const AimAt& aim_at,
+                                          const Continuation& how);
 
 // Captures one text and writes its maps into `folder`, which must exist. InputError where files cannot be
 // written, or where a weight of the model is not finite.
@@ -79,6 +99,6 @@ AttentionResult measure_text(Transformer& model, const AttentionSettings& settin
 using OnText = std::function<void(std::int64_t tokens)>;
 AttentionResult measure_prompts(Transformer& model, const AttentionSettings& settings,
                                 const AttentionArm& arm, const Tokenizer* tokenizer,
-                                std::span<const std::vector<std::int32_t>> prompts, const OnText& on_text);
+                                std::span<const AttentionPrompt> prompts, const OnText& on_text);
 
 }  // namespace refocus

@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "analyze/token_class.h"
+#include "prompt/token_class.h"
 
 namespace refocus {
 

@@ -10,9 +10,9 @@
 #include <string_view>
 #include <vector>
 
-#include "analyze/token_class.h"
 #include "intervene/capture.h"
 #include "kernels/weight_row.h"
+#include "prompt/token_class.h"
 
 namespace refocus {
 

@@ -11,14 +11,18 @@ namespace refocus::cli {
 
 namespace {
 
-constexpr const char* kGrammar = "none, or rebalance[:alpha=0.2,threshold=0.01,depth=LAST,mode=mask|self]";
+constexpr const char* kGrammar =
+    "none, or parts joined by '+' such as rebalance:alpha=0.2,layers=8-31 or "
+    "boost:factor=3,keys=field:question "
+    "(docs/interventions.md)";
 
 std::string negative_text(const InterventionSpec& spec, std::int64_t layer, std::int64_t layers) {
+  const RebalanceSpec rebalance = *spec.rebalance();
   return fmt::format(
       "{} makes attention weights negative, first in layer {}, by a factor of {:.4g} (1 + alpha (1 - {} / "
       "{}))",
-      spec.canonical(layers), layer, spec.rebalance->factor(layer, layers), layer,
-      spec.rebalance->depth.value_or(layers - 1));
+      spec.canonical(layers), layer, rebalance.factor(layer, layers), layer,
+      rebalance.depth.value_or(layers - 1));
 }
 
 }  // namespace
@@ -60,18 +64,21 @@ AskedInterventions parse_interventions(const std::vector<std::string>& intervent
   return AskedInterventions(std::move(out));
 }
 
-std::vector<InterventionSpec> AskedInterventions::for_model(std::int64_t layers) const {
+std::vector<InterventionSpec> AskedInterventions::for_model(const ModelConfig& config) const {
+  const std::int64_t layers = config.num_hidden_layers;
   std::string first;
   std::size_t negative = 0;
   for (const InterventionSpec& spec : specs_) {
-    if (!spec.rebalance) continue;
+    check_intervention(spec, layers, config.num_attention_heads);
+    const std::optional<RebalanceSpec> rebalance = spec.rebalance();
+    if (!rebalance) continue;
     if (layers < 2) {
       throw input_error(
           "--intervene",
           "expected a model of at least two layers, got one of one: re-balancing takes its mask from "
           "layer 0 and changes the later ones; use another model, or --intervene none");
     }
-    const std::optional<std::int64_t> layer = spec.rebalance->first_negative_layer(layers);
+    const std::optional<std::int64_t> layer = rebalance->first_negative_layer(layers);
     if (layer && ++negative == 1) first = negative_text(spec, *layer, layers);
   }
   if (negative > 0) {

@@ -27,9 +27,9 @@ class AskedInterventions {
   AskedInterventions() = default;
   explicit AskedInterventions(std::vector<InterventionSpec> specs) : specs_(std::move(specs)) {}
 
-  // Those of a model of so many layers. InputError where it has too few for them. Warns, in one line whatever
-  // their number, where weights of a later layer become negative.
-  std::vector<InterventionSpec> for_model(std::int64_t layers) const;
+  // Those of a model. InputError where it has too few layers for them, or not those that they name. Warns, in
+  // one line whatever their number, where weights of a later layer become negative.
+  std::vector<InterventionSpec> for_model(const ModelConfig& config) const;
 
  private:
   std::vector<InterventionSpec> specs_;

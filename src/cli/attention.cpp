@@ -69,7 +69,7 @@ std::vector<CapturedArm> arms_of(const AttentionOptions& options, std::span<cons
     if (!names.insert(name).second) {
       throw usage_error("--intervene", "expected different arms, got {} twice", done.intervention);
     }
-    done.arm = {name, spec, spec.rebalance ? spec.rebalance->threshold : options.threshold};
+    done.arm = {name, spec, threshold_of(spec, options.threshold)};
     arms.push_back(std::move(done));
   }
   return arms;
@@ -87,14 +87,14 @@ std::vector<std::int64_t> positions_of(const char* option, const std::string& te
   return out;
 }
 
-AttentionText text_of(const AttentionOptions& options, const OpenModel& model,
-                      const std::vector<std::int32_t>& prompt,
+AttentionText text_of(const AttentionOptions& options, const OpenModel& model, const ReadPrompt& prompt,
                       const std::vector<std::int32_t>& continuation) {
   constexpr std::int64_t kLensPositions = 32;
   AttentionText text;
-  text.tokens = prompt;
+  text.tokens = prompt.tokens;
+  text.aim_at = [&](const InterventionSpec& spec) { return prompt.aim(spec); };
   text.tokens.insert(text.tokens.end(), continuation.begin(), continuation.end());
-  text.prompt_tokens = std::ssize(prompt);
+  text.prompt_tokens = std::ssize(prompt.tokens);
   text.classes = classify_tokens(model.tokenizer.get(), text.tokens);
   const auto count = std::ssize(text.tokens), most = text.prompt_tokens + options.max_new_tokens;
   text.queries =
@@ -131,15 +131,19 @@ void check_prompt(const AttentionOptions& options, RunningModel& model,
 
 void run_prompt(const AttentionOptions& options, RunningModel& model, AttentionReport& report,
                 const fs::path& directory) {
-  const std::vector<std::int32_t> prompt = options.prompt.tokens(model.files);
-  check_prompt(options, model, prompt);
+  std::vector<InterventionSpec> specs;
+  for (const CapturedArm& arm : report.arms) specs.push_back(arm.arm.intervention);
+  const ReadPrompt prompt = options.prompt.read(model.files, specs);
+  check_prompt(options, model, prompt.tokens);
   const Continuation how{options.max_new_tokens, options.model.context_for(model.files.config),
                          model.files.eos_ids};
   std::vector<std::int32_t> continuation;
   report.free = options.free && options.max_new_tokens > 0;
   for (CapturedArm& done : report.arms) {
     if (options.max_new_tokens > 0 && (report.free || &done == &report.arms.front())) {
-      continuation = continue_prompt(model.transformer, prompt, done.arm.intervention, how);
+      continuation = continue_prompt(
+          model.transformer, prompt.tokens, done.arm.intervention,
+          [&](const InterventionSpec& spec) { return prompt.aim(spec); }, how);
     }
     done.text = text_of(options, model.files, prompt, continuation);
     fs::create_directory(directory / done.arm.name);
@@ -149,8 +153,8 @@ void run_prompt(const AttentionOptions& options, RunningModel& model, AttentionR
 }
 
 // The prompts that an evaluation would ask.
-std::vector<std::vector<std::int32_t>> task_prompts(const AttentionOptions& options, const OpenModel& model,
-                                                    AttentionReport& report) {
+std::vector<AttentionPrompt> task_prompts(const AttentionOptions& options, const OpenModel& model,
+                                          AttentionReport& report) {
   const Profile profile = profile_of(options.profile);
   const std::vector<AskedTask> asked = read_task_arguments({options.task});
   const PromptKind prompt_kind = prompt_kinds(asked, options.cot, options.direct, false).front();
@@ -162,14 +166,19 @@ std::vector<std::vector<std::int32_t>> task_prompts(const AttentionOptions& opti
   report.profile = profile.name;
   const Tokenizer& tokenizer = model.need_tokenizer("use a model that has one");
   const std::int64_t context = options.model.context_for(model.config);
-  std::vector<std::vector<std::int32_t>> prompts;
+  std::vector<AttentionPrompt> prompts;
   for (const Item& item : task.items) {
-    prompts.push_back(encode_prompt(tokenizer, make_prompt(parts, item)).tokens);
-    if (std::ssize(prompts.back()) > context || prompts.back().empty()) {
+    const Prompt pieces = make_prompt(parts, item);
+    const auto aim_at = [pieces, &tokenizer](const InterventionSpec& spec) {
+      return aim(spec, tokenizer, pieces, encode_prompt(tokenizer, pieces));
+    };
+    prompts.push_back({encode_prompt(tokenizer, pieces).tokens, aim_at});
+    const std::vector<std::int32_t>& tokens = prompts.back().tokens;
+    if (std::ssize(tokens) > context || tokens.empty()) {
       throw input_error("attention",
                         "expected prompts of 1 to {} tokens (the context), got {} ({} item {}); choose other "
                         "subjects, or go beyond what the model was trained for with --context",
-                        context, prompts.back().size(), printable(item.subject), item.index);
+                        context, tokens.size(), printable(item.subject), item.index);
     }
   }
   if (prompts.empty()) {
@@ -180,7 +189,7 @@ std::vector<std::vector<std::int32_t>> task_prompts(const AttentionOptions& opti
 }
 
 void run_task(const AttentionOptions& options, RunningModel& model, AttentionReport& report) {
-  const std::vector<std::vector<std::int32_t>> prompts = task_prompts(options, model.files, report);
+  const std::vector<AttentionPrompt> prompts = task_prompts(options, model.files, report);
   Progress progress("attention", report.prompts * std::ssize(report.arms), 0);
   for (CapturedArm& done : report.arms) {
     done.result = measure_prompts(model.transformer, *report.settings, done.arm, model.files.tokenizer.get(),
@@ -198,7 +207,7 @@ void run(const AttentionOptions& options) {
   AttentionReport report;
   report.model = &model.files;
   report.settings = &settings;
-  report.arms = arms_of(options, asked.for_model(model.files.config.num_hidden_layers), model.files.config);
+  report.arms = arms_of(options, asked.for_model(model.files.config), model.files.config);
   if (options.task.empty()) {
     run_prompt(options, model, report, directory.path());
   } else {

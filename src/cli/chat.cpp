@@ -113,7 +113,7 @@ class Conversation {
   }
 
   void intervene(const std::string& spec) {
-    intervention_ = parse_interventions({spec}).for_model(layers()).front();
+    intervention_ = parse_interventions({spec}).for_model(model_.files.config).front();
   }
   std::string intervention_name() const { return intervention_.canonical(layers()); }
 
@@ -134,7 +134,7 @@ class Conversation {
   // The last question's answer, and what it would be under another intervention; the conversation stays.
   std::string compare(const std::string& spec) {
     if (!answered()) throw input_error("/compare", "expected an answered question, got none; ask one first");
-    const InterventionSpec other = parse_interventions({spec}).for_model(layers()).front();
+    const InterventionSpec other = parse_interventions({spec}).for_model(model_.files.config).front();
     const ChatMessage last = std::move(messages_.back());
     messages_.pop_back();
     std::string answer;
@@ -187,8 +187,10 @@ class Conversation {
 
   std::string generate(const InterventionSpec& intervention, bool shown) {
     GenerationRequest request;
-    request.prompt =
-        encode_prompt(tokenizer_, template_->apply(messages_, settings_).prompt, PromptEnds::kBegin).tokens;
+    const Prompt prompt = template_->apply(messages_, settings_).prompt;
+    const EncodedPrompt encoded = encode_prompt(tokenizer_, prompt, PromptEnds::kBegin);
+    request.prompt = encoded.tokens;
+    if (intervention.needs_target()) request.target = aim(intervention, tokenizer_, prompt, encoded);
     scheduler_.check(request.prompt);
     request.shared_prefix = std::ssize(request.prompt) - 1;  // the next question begins with it
     request.max_new_tokens = options_.max_new_tokens;

@@ -53,9 +53,11 @@ void run(const GenerateOptions& options) {
   const AskedInterventions asked = parse_interventions({options.intervene});
   RunningModel model(options.model);
   GenerationRequest request;
-  request.prompt = options.prompt.tokens(model.files);
+  request.intervention = asked.for_model(model.files.config).front();
+  const ReadPrompt prompt = options.prompt.read(model.files, {&request.intervention, 1});
+  request.prompt = prompt.tokens;
+  request.target = prompt.aim(request.intervention);
   request.max_new_tokens = options.max_new_tokens;
-  request.intervention = asked.for_model(model.files.config.num_hidden_layers).front();
   request.sampling = options.sampling;
   if (!options.ignore_eos) request.stop_tokens = model.files.eos_ids;
   const std::int64_t context = options.model.context_for(model.files.config);

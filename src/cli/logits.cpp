@@ -23,7 +23,9 @@ void run(const LogitsOptions& options) {
   const AskedInterventions asked = parse_interventions({options.intervene});
   RunningModel model(options.model, kRows);
   const ModelConfig& config = model.files.config;
-  const std::vector<std::int32_t> tokens = options.prompt.tokens(model.files);
+  const InterventionSpec spec = asked.for_model(config).front();
+  const ReadPrompt prompt = options.prompt.read(model.files, {&spec, 1});
+  const std::vector<std::int32_t>& tokens = prompt.tokens;
   const auto count = static_cast<std::int64_t>(tokens.size());
   // A context of one more than the tokens: nothing is generated, so the prompt may fill it.
   const std::int64_t context = options.model.context_for(config);
@@ -35,8 +37,8 @@ void run(const LogitsOptions& options) {
   KvSequence sequence(pool);
   if (!sequence.reserve(count, kRows))
     throw input_error("cache", "expected memory for {} tokens, got too little", count);
-  const Intervention intervention(asked.for_model(config.num_hidden_layers).front(), config.num_hidden_layers,
-                                  config.num_attention_heads, kRows);
+  Intervention intervention(spec, {config.num_hidden_layers, config.num_attention_heads, kRows});
+  intervention.aim(prompt.aim(spec));
   NpyWriter out(options.output, {count, config.vocab_size});
   for (std::int64_t first = 0; first < count; first += kRows) {
     const auto now = std::span(tokens).subspan(static_cast<std::size_t>(first),

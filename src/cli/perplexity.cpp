@@ -44,7 +44,7 @@ struct OtherModel {
 // The interventions of -m's arms. Without --against one without intervention comes first, as the reference.
 std::vector<InterventionSpec> arms_of(const PerplexityOptions& options, std::vector<InterventionSpec> out) {
   if (!options.against.empty()) return out;
-  const auto none = std::find_if(out.begin(), out.end(), [](const auto& spec) { return !spec.rebalance; });
+  const auto none = std::find_if(out.begin(), out.end(), [](const auto& spec) { return spec.is_none(); });
   if (none == out.end()) {
     out.insert(out.begin(), InterventionSpec());
   } else {
@@ -103,7 +103,7 @@ PerplexityReport measure(const PerplexityOptions& options) {
     other = std::make_unique<OtherModel>(options.against, model.pool, options.model.kv(),
                                          options.other.activation_type());
   const ModelConfig& config = model.files.config;
-  const std::vector<InterventionSpec> specs = arms_of(options, asked.for_model(config.num_hidden_layers));
+  const std::vector<InterventionSpec> specs = arms_of(options, asked.for_model(config));
   const Tokenizer& tokenizer = model.files.need_tokenizer("download the model's tokenizer files");
   const std::vector<std::int32_t> tokens = perplexity_tokens(options.file, text, tokenizer);
   if (other) check_against(options, model.files, other->files, text, tokens);
@@ -113,7 +113,7 @@ PerplexityReport measure(const PerplexityOptions& options) {
   std::vector<PerplexityArm> arms;
   const auto add = [&](Transformer& transformer, const OpenModel& files, const InterventionSpec& spec) {
     const std::string name = spec.canonical(files.config.num_hidden_layers);
-    arms.push_back({&transformer, spec});
+    arms.push_back({&transformer, spec, files.tokenizer.get()});
     report.arms.push_back({files.name(), name, {}, {}, std::string(name_of(transformer.activations()))});
   };
   if (other) add(other->transformer, other->files, {});

@@ -5,6 +5,8 @@
 #include <iostream>
 #include <iterator>
 
+#include <spdlog/spdlog.h>
+
 #include "base/error.h"
 #include "base/text_file.h"
 
@@ -47,13 +49,42 @@ EncodedPrompt PromptOptions::encoded(const OpenModel& model, const Prompt& promp
   return encode_prompt(*model.tokenizer, prompt, is_chat() ? PromptEnds::kBegin : PromptEnds::kModel);
 }
 
-std::vector<std::int32_t> PromptOptions::tokens(const OpenModel& model) const {
+std::shared_ptr<const InterventionTarget> ReadPrompt::aim(const InterventionSpec& spec) const {
+  if (!spec.needs_target()) return nullptr;
+  const bool text = !pieces.empty();
+  return refocus::aim(spec, {tokens, text ? &pieces : nullptr, text ? &encoded : nullptr, tokenizer});
+}
+
+namespace {
+
+void warn_of_unmatched(const ReadPrompt& prompt, std::span<const InterventionSpec> specs) {
+  for (const InterventionSpec& spec : specs) {
+    const auto target = prompt.aim(spec);
+    if (!target) continue;
+    for (const std::string& keys : target->unmatched) {
+      spdlog::warn("keys={} chooses nothing of this prompt, so its part changes nothing", printable(keys));
+    }
+  }
+}
+
+}  // namespace
+
+ReadPrompt PromptOptions::read(const OpenModel& model, std::span<const InterventionSpec> specs) const {
+  ReadPrompt read;
+  read.tokenizer = model.tokenizer.get();
   if (is_text()) {
     model.need_tokenizer("give token ids with --tokens");
-    return encoded(model, prompt(model)).tokens;
+    read.pieces = prompt(model);
+    const bool marks =
+        std::ranges::any_of(specs, [](const auto& spec) { return spec.has_keys(KeyTerm::Kind::kMarked); });
+    if (marks) read.pieces = read_marks(read.pieces);
+    read.encoded = encoded(model, read.pieces);
+    read.tokens = read.encoded.tokens;
+    warn_of_unmatched(read, specs);
+    return read;
   }
   if (is_chat()) throw usage_error("--tokens", "expected a prompt as text with --chat, got token ids");
-  std::vector<std::int32_t> out;
+  std::vector<std::int32_t>& out = read.tokens;
   const char* at = ids.data();
   const char* end = at + ids.size();
   while (true) {
@@ -64,9 +95,11 @@ std::vector<std::int32_t> PromptOptions::tokens(const OpenModel& model) const {
                         printable(ids));
     }
     out.push_back(id);
-    if (next == end) return out;
+    if (next == end) break;
     at = next + 1;
   }
+  warn_of_unmatched(read, specs);
+  return read;
 }
 
 }  // namespace refocus::cli

@@ -8,9 +8,21 @@
 
 #include "cli/chat_options.h"
 #include "cli/model_options.h"
+#include "intervene/target.h"
 #include "prompt/prompt.h"
 
 namespace refocus::cli {
+
+// A prompt as a command computes with it.
+struct ReadPrompt {
+  std::vector<std::int32_t> tokens;
+  Prompt pieces;                         // none of a prompt of ids
+  EncodedPrompt encoded;                 // of the pieces
+  const Tokenizer* tokenizer = nullptr;  // or null
+
+  // What an intervention acts on in it; null where that does not depend on the prompt.
+  std::shared_ptr<const InterventionTarget> aim(const InterventionSpec& spec) const;
+};
 
 struct PromptOptions {
   std::string text, file, ids;
@@ -33,8 +45,9 @@ struct PromptOptions {
   Prompt prompt(const OpenModel& model) const;
   // Its ids, with what the model's tokenizer puts around it.
   EncodedPrompt encoded(const OpenModel& model, const Prompt& prompt) const;
-  // The prompt's ids: the text's with the BOS that the model's tokenizer adds, or --tokens as given.
-  std::vector<std::int32_t> tokens(const OpenModel& model) const;
+  // The text's pieces and ids, with the BOS that the model's tokenizer adds, or --tokens as given. Marks (<<
+  // >>) are read where one of the interventions asks for them. Warns where keys= of one chooses nothing.
+  ReadPrompt read(const OpenModel& model, std::span<const InterventionSpec> specs = {}) const;
 };
 
 }  // namespace refocus::cli

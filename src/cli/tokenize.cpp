@@ -19,7 +19,33 @@ struct TokenizeOptions {
   std::string model;
   PromptOptions prompt;
   bool json = false, pieces = false;
+  std::string intervene = "none";
 };
+
+// What an intervention acts on: of each token, "1k 1r 2r" where it is a key of part 1 and a row of parts 1
+// and 2.
+std::vector<std::string> touched(const InterventionSpec& spec, const ReadPrompt& prompt) {
+  std::vector<std::string> out(prompt.tokens.size());
+  const auto target = prompt.aim(spec);
+  for (std::size_t p = 0; p < spec.parts.size(); ++p) {
+    for (std::size_t t = 0; t < out.size(); ++t) {
+      const auto at = static_cast<std::int64_t>(t);
+      const auto add = [&](char what) {
+        out[t] += fmt::format("{}{}{}", out[t].empty() ? "" : " ", p + 1, what);
+      };
+      if (target && target->keys[p].contains(at)) add('k');
+      if (spec.parts[p].rows.contains(at, std::ssize(prompt.tokens))) add('r');
+    }
+  }
+  return out;
+}
+
+void print_parts(const InterventionSpec& spec) {
+  for (std::size_t p = 0; p < spec.parts.size(); ++p) {
+    fmt::print("# {}: {}\n", p + 1, spec.parts[p].canonical(std::nullopt));
+  }
+  if (!spec.is_none()) fmt::print("# last column: 1k a key, 1r a row of part 1\n");
+}
 
 std::string origin_of(const Prompt& prompt, std::int32_t piece) {
   if (piece == EncodedPrompt::kNoPiece) return "tokenizer";
@@ -28,21 +54,24 @@ std::string origin_of(const Prompt& prompt, std::int32_t piece) {
 }
 
 // A line a token: place, id, vocabulary piece, where it is from.
-void print_pieces(const Tokenizer& tokenizer, const Prompt& prompt, const EncodedPrompt& encoded) {
-  for (std::size_t t = 0; t < encoded.tokens.size(); ++t) {
-    const std::int32_t id = encoded.tokens[t];
-    fmt::print("{}\t{}\t{}\t{}\n", t, id, printable(tokenizer.piece(id), 200),
-               origin_of(prompt, encoded.pieces[t]));
+void print_pieces(const Tokenizer& tokenizer, const ReadPrompt& prompt, const InterventionSpec& spec) {
+  print_parts(spec);
+  const std::vector<std::string> marks = touched(spec, prompt);
+  for (std::size_t t = 0; t < prompt.tokens.size(); ++t) {
+    const std::int32_t id = prompt.tokens[t];
+    fmt::print("{}\t{}\t{}\t{}{}{}\n", t, id, printable(tokenizer.piece(id), 200),
+               origin_of(prompt.pieces, prompt.encoded.pieces[t]), spec.is_none() ? "" : "\t", marks[t]);
   }
 }
 
-void print_json(const Tokenizer& tokenizer, const Prompt& prompt, const EncodedPrompt& encoded) {
+void print_json(const Tokenizer& tokenizer, const ReadPrompt& prompt, const InterventionSpec& spec) {
   nlohmann::ordered_json out{
-      {"tokens", encoded.tokens}, {"pieces", nlohmann::json::array()}, {"origins", nlohmann::json::array()}};
-  for (std::size_t t = 0; t < encoded.tokens.size(); ++t) {
-    out["pieces"].push_back(tokenizer.piece(encoded.tokens[t]));
-    out["origins"].push_back(origin_of(prompt, encoded.pieces[t]));
+      {"tokens", prompt.tokens}, {"pieces", nlohmann::json::array()}, {"origins", nlohmann::json::array()}};
+  for (std::size_t t = 0; t < prompt.tokens.size(); ++t) {
+    out["pieces"].push_back(tokenizer.piece(prompt.tokens[t]));
+    out["origins"].push_back(origin_of(prompt.pieces, prompt.encoded.pieces[t]));
   }
+  if (!spec.is_none()) out["touched"] = touched(spec, prompt);
   fmt::print("{}\n", json_text(out));
 }
 
@@ -51,14 +80,14 @@ void run(const TokenizeOptions& options) {
   model.directory = resolve_model(options.model);
   model.tokenizer = open_tokenizer(model.directory);
   const Tokenizer* tokenizer = model.tokenizer.get();
-  const Prompt prompt = options.prompt.prompt(model);
-  const EncodedPrompt encoded = options.prompt.encoded(model, prompt);
+  const InterventionSpec spec = parse_intervention(options.intervene);
+  const ReadPrompt prompt = options.prompt.read(model, {&spec, 1});
   if (options.json) {
-    print_json(*tokenizer, prompt, encoded);
+    print_json(*tokenizer, prompt, spec);
   } else if (options.pieces) {
-    print_pieces(*tokenizer, prompt, encoded);
+    print_pieces(*tokenizer, prompt, spec);
   } else {
-    fmt::print("{}\n", fmt::join(encoded.tokens, ","));
+    fmt::print("{}\n", fmt::join(prompt.tokens, ","));
   }
 }
 
@@ -74,6 +103,10 @@ Action add_tokenize(CLI::App& command) {
       .add_flag("--json", options->json,
                 "Print one JSON object with the ids, the vocabulary's pieces and where each is from")
       ->excludes(pieces);
+  command
+      .add_option("--intervene", options->intervene,
+                  "With --pieces or --json: which tokens are keys and rows of each part")
+      ->type_name("SPEC");
   return [options] { run(*options); };
 }
 

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
-#include "intervene/intervention.h"
+#include "intervene/intervention_pool.h"
 
 namespace refocus {
 
@@ -69,8 +69,8 @@ class Bench {
   // One forward pass with the next `rows` tokens of each sequence.
   void call(std::vector<KvSequence>& sequences, std::int64_t rows) {
     while (interventions_.size() < sequences.size()) {
-      interventions_.emplace_back(spec_, model_.config().num_hidden_layers,
-                                  model_.config().num_attention_heads, model_.max_rows());
+      interventions_.emplace_back(spec_, shape_of(model_));
+      interventions_.back().aim(aim(spec_, {some_tokens(options_.prefill, model_.config().vocab_size)}));
     }
     const std::vector<std::int32_t> tokens = some_tokens(rows, model_.config().vocab_size);
     std::vector<SequenceInput> inputs;

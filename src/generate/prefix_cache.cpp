@@ -9,6 +9,17 @@
 
 namespace refocus {
 
+std::vector<PrefixToken> prefix_tokens(std::span<const std::int32_t> tokens,
+                                       std::span<const std::uint32_t> marks) {
+  REFOCUS_CHECK(marks.empty() || marks.size() == tokens.size());
+  std::vector<PrefixToken> out(tokens.size());
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    out[i] = static_cast<std::uint32_t>(tokens[i]);
+    if (!marks.empty()) out[i] |= PrefixToken{marks[i]} << 32;
+  }
+  return out;
+}
+
 PrefixCache::~PrefixCache() {
   for (const auto& [key, entry] : entries_) {
     for (std::size_t g = 0; g < pool_.layout().groups(); ++g) {
@@ -17,8 +28,7 @@ PrefixCache::~PrefixCache() {
   }
 }
 
-std::vector<KvBlock> PrefixCache::find(const std::string& intervention,
-                                       std::span<const std::int32_t> tokens) {
+std::vector<KvBlock> PrefixCache::find(const std::string& intervention, std::span<const PrefixToken> tokens) {
   const KvLayout& layout = pool_.layout();
   std::vector<KvBlock> blocks;
   std::vector<Entry*> entries;
@@ -51,7 +61,7 @@ std::vector<KvBlock> PrefixCache::find(const std::string& intervention,
   return blocks;
 }
 
-void PrefixCache::insert(const std::string& intervention, std::span<const std::int32_t> tokens,
+void PrefixCache::insert(const std::string& intervention, std::span<const PrefixToken> tokens,
                          std::span<const KvBlock> blocks) {
   const KvLayout& layout = pool_.layout();
   const std::int64_t positions = std::ssize(blocks) * kKeyBlock;

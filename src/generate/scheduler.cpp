@@ -15,6 +15,7 @@ struct Scheduler::Active {
   KvSequence cache;
   Sampler sampler;
   std::vector<std::int32_t> tokens;
+  std::vector<PrefixToken> prefix;  // the tokens that may be shared, as the prefix cache has them
   std::int64_t shared_tokens = 0;
   bool prefix_known = false;  // its shared prefix is in the prefix cache, or it has none
   bool done = false, stopped = false;
@@ -71,9 +72,19 @@ std::unique_ptr<Scheduler::Active> Scheduler::make_active(GenerationRequest requ
   std::string name = request.intervention.canonical(model_.config().num_hidden_layers);
   Sampler sampler(request.sampling, request.id);
   std::vector<std::int32_t> tokens = request.prompt;
-  auto active = std::make_unique<Active>(Active{std::move(request), std::move(name), nullptr,
-                                                KvSequence(pool_), std::move(sampler), std::move(tokens)});
+  auto active = std::make_unique<Active>(Active{std::move(request),
+                                                std::move(name),
+                                                nullptr,
+                                                KvSequence(pool_),
+                                                std::move(sampler),
+                                                std::move(tokens),
+                                                {}});
   if (model_.keys_depend_on_length(active->prompt_size())) active->request.shared_prefix = 0;
+  const auto shareable = static_cast<std::size_t>(active->prefix_blocks() * kKeyBlock);
+  const InterventionTarget* target = active->request.target.get();
+  active->prefix = prefix_tokens(
+      std::span(active->tokens).first(shareable),
+      target == nullptr ? std::span<const std::uint32_t>() : std::span(target->marks).first(shareable));
   active->tokens.reserve(static_cast<std::size_t>(
       std::min(context_, active->prompt_size() + std::max<std::int64_t>(0, active->request.max_new_tokens)) +
       1));
@@ -87,7 +98,7 @@ bool Scheduler::waits_for_prefix(const Active& active) const {
   return std::any_of(active_.begin(), active_.end(), [&](const auto& other) {
     return !other->prefix_known && other->intervention_name == active.intervention_name &&
            pool_.layout().serves(other->prefix_blocks() * kKeyBlock, tokens) &&
-           std::equal(active.tokens.begin(), active.tokens.begin() + tokens, other->tokens.begin());
+           std::equal(active.prefix.begin(), active.prefix.end(), other->prefix.begin());
   });
 }
 
@@ -108,9 +119,7 @@ bool Scheduler::admit(const Source& source) {
     return false;
   }
   const std::int64_t shareable = next->prefix_blocks();
-  const auto blocks =
-      prefixes_.find(next->intervention_name,
-                     std::span(next->tokens).first(static_cast<std::size_t>(shareable * kKeyBlock)));
+  const auto blocks = prefixes_.find(next->intervention_name, next->prefix);
   next->cache.share(blocks);
   next->shared_tokens = next->cache.length();
   next->prefix_known = static_cast<std::int64_t>(blocks.size()) == shareable;
@@ -126,7 +135,8 @@ bool Scheduler::admit(const Source& source) {
     }
   }
   if (!next->intervention)
-    next->intervention = interventions_.take(next->intervention_name, next->request.intervention);
+    next->intervention =
+        interventions_.take(next->intervention_name, next->request.intervention, next->request.target);
   active_.push_back(std::move(next));
   return true;
 }
@@ -202,7 +212,7 @@ void Scheduler::remember_prefix(Active& active) {
   const std::int64_t blocks = active.prefix_blocks();
   if (active.prefix_known || active.cache.length() < blocks * kKeyBlock) return;
   active.prefix_known = true;
-  prefixes_.insert(active.intervention_name, active.tokens,
+  prefixes_.insert(active.intervention_name, active.prefix,
                    active.cache.blocks().first(static_cast<std::size_t>(blocks)));
 }
 

@@ -30,6 +30,7 @@ struct GenerationRequest {
   std::int64_t max_new_tokens = 128;
   std::int64_t shared_prefix = 0;  // tokens at the beginning that other requests are expected to have too
   InterventionSpec intervention;
+  std::shared_ptr<const InterventionTarget> target;  // of the prompt; null where the intervention needs none
   SamplingOptions sampling;
   std::vector<std::int32_t> stop_tokens;  // usually the end-of-sequence token
   // Called once for each generated token, in order; true ends the generation after it. May be empty.

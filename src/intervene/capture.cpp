@@ -20,14 +20,6 @@ std::vector<std::int64_t> places_of(const std::vector<std::int64_t>& chosen, std
   return places;
 }
 
-void apply(const RowRewrite& rewrite, const float* before, std::int64_t keys, float* after) {
-  for (std::int64_t j = 0; j < padded(keys); ++j) after[j] = before[j] * rewrite.scale;
-  for (std::size_t t = 0; t < rewrite.keys.size(); ++t) {
-    const std::int32_t j = rewrite.keys[t];
-    after[j] += before[j] * (rewrite.coefficients != nullptr ? rewrite.coefficients[t] : rewrite.coefficient);
-  }
-}
-
 }  // namespace
 
 Capture::Capture(const AttentionHooks* intervention, const CaptureSize& size,
@@ -47,16 +39,22 @@ Capture::Capture(const AttentionHooks* intervention, const CaptureSize& size,
   hooks_.resize(static_cast<std::size_t>(size.layers));
   for (std::size_t l = 0; l < layers_.size(); ++l) {
     layers_[l] = {this, static_cast<std::int64_t>(l), layer_places[l]};
-    if (intervention != nullptr) hooks_[l] = intervention[l];
-    if (l != 0 && layer_places[l] < 0) continue;
+  }
+  watch(intervention);
+}
+
+void Capture::watch(const AttentionHooks* intervention) {
+  for (std::size_t l = 0; l < layers_.size(); ++l) {
+    hooks_[l] = intervention != nullptr ? intervention[l] : AttentionHooks{};
+    if (l != 0 && layers_[l].place < 0) continue;
     hooks_[l].observe = observe;
     hooks_[l].observer = &layers_[l];
   }
 }
 
-void Capture::observe(void* observer, const SoftmaxRow& row, const RowRewrite& rewrite) {
+void Capture::observe(void* observer, const SoftmaxRow& before, const SoftmaxRow& after) {
   const Layer& layer = *static_cast<Layer*>(observer);
-  layer.owner->capture(layer, row, rewrite);
+  layer.owner->capture(layer, before, after);
 }
 
 void Capture::find_mask(const float* weights, std::int64_t position, std::vector<std::int32_t>& mask) const {
@@ -73,7 +71,7 @@ void Capture::find_mask(const float* weights, std::int64_t position, std::vector
   }
 }
 
-void Capture::capture(const Layer& layer, const SoftmaxRow& row, const RowRewrite& rewrite) {
+void Capture::capture(const Layer& layer, const SoftmaxRow& row, const SoftmaxRow& edited) {
   CapturedRow out;
   out.head_place = head_places_[static_cast<std::size_t>(row.at.head)];
   out.query_place = query_places_[static_cast<std::size_t>(row.at.position)];
@@ -84,7 +82,7 @@ void Capture::capture(const Layer& layer, const SoftmaxRow& row, const RowRewrit
   out.position = row.at.position;
   out.row = row.at.row;
   out.thread = row.at.thread;
-  out.rewritten = rewrite.scale != 1 || !rewrite.keys.empty();
+  out.rewritten = &edited != &row;
   const auto slot = static_cast<std::size_t>(out.row * heads_ + out.head_place);
   float* const layer0 = layer0_.data() + static_cast<std::int64_t>(slot) * stride_;
   float* const scratch = scratch_.data() + out.thread * 2 * stride_;
@@ -92,7 +90,7 @@ void Capture::capture(const Layer& layer, const SoftmaxRow& row, const RowRewrit
   float* const after = !out.rewritten ? before : layer.layer == 0 ? layer0 : scratch + stride_;
   normalise_weights(row.weights.data(), row.sum, keys, before);
   if (out.rewritten) {
-    apply(rewrite, before, keys, after);
+    normalise_weights(edited.weights.data(), edited.sum, keys, after);
     out.negative = any_negative(after, keys);
   }
   if (layer.layer == 0) find_mask(before, out.position, masks_[slot]);

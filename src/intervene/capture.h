@@ -60,6 +60,9 @@ class Capture {
   Capture(const Capture&) = delete;
   Capture& operator=(const Capture&) = delete;
 
+  // Takes the hooks of an intervention that was aimed anew.
+  void watch(const AttentionHooks* intervention);
+
   // [layers], for SequenceInput::hooks, of calls of at most max_rows rows.
   const AttentionHooks* hooks() const { return hooks_.data(); }
 
@@ -74,8 +77,8 @@ class Capture {
     std::int64_t layer, place;
   };
 
-  static void observe(void* observer, const SoftmaxRow& row, const RowRewrite& rewrite);
-  void capture(const Layer& layer, const SoftmaxRow& row, const RowRewrite& rewrite);
+  static void observe(void* observer, const SoftmaxRow& before, const SoftmaxRow& after);
+  void capture(const Layer& layer, const SoftmaxRow& row, const SoftmaxRow& edited);
   void find_mask(const float* weights, std::int64_t position, std::vector<std::int32_t>& mask) const;
 
   float threshold_;

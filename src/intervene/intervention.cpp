@@ -1,22 +1,158 @@
 #include "intervene/intervention.h"
 
+#include <algorithm>
+
+#include "base/error.h"
 #include "intervene/rebalance.h"
 
 namespace refocus {
 
-Intervention::Intervention(const InterventionSpec& spec, std::int64_t layers, std::int64_t heads,
-                           std::int64_t max_rows) {
-  if (spec.rebalance && spec.rebalance->alpha != 0) {
-    rebalance_ = std::make_unique<Rebalance>(*spec.rebalance, layers, heads, max_rows);
+// The parts in each layer: first those that act on scores, then those that act on weights.
+class Intervention::Program {
+ public:
+  Program(const InterventionSpec& spec, const InterventionShape& shape) : shape_(shape) {
+    needs_target_ = spec.needs_target();
+    for (std::size_t p = 0; p < spec.parts.size(); ++p) {
+      const InterventionPart& part = spec.parts[p];
+      Part made{make_step(part, p, shape), part.rows, {}, {}};
+      made.layers.assign(static_cast<std::size_t>(shape.layers), true);
+      if (part.layers) made.layers = chosen_layers(*part.layers, shape.layers);
+      if (part.heads) {
+        made.heads.assign(static_cast<std::size_t>(shape.layers * shape.heads), false);
+        for (const auto& [layer, of_layer] : part.heads->heads) {
+          for (std::int64_t h = 0; h < shape.heads; ++h) {
+            made.heads[static_cast<std::size_t>(layer * shape.heads + h)] = of_layer.contains(h);
+          }
+        }
+      }
+      parts_.push_back(std::move(made));
+    }
+    layers_.resize(static_cast<std::size_t>(shape.layers));
+    hooks_.resize(static_cast<std::size_t>(shape.layers));
+    if (!needs_target_) compile();
   }
+
+  void aim(std::shared_ptr<const InterventionTarget> target) {
+    if (!needs_target_) return;
+    if (target == nullptr) refuse();
+    REFOCUS_CHECK(target->keys.size() == parts_.size());
+    target_ = std::move(target);
+    for (const Part& part : parts_) part.step->aim(target_.get());
+    compile();
+  }
+
+  const AttentionHooks* hooks() const {
+    if (needs_target_ && target_ == nullptr) refuse();
+    return any_ ? hooks_.data() : nullptr;
+  }
+
+  const Rebalance* rebalance() const {
+    for (const Part& part : parts_) {
+      if (const auto* out = dynamic_cast<const Rebalance*>(part.step.get())) return out;
+    }
+    return nullptr;
+  }
+
+ private:
+  struct Part {
+    std::unique_ptr<RowStep> step;
+    RowSelector rows;
+    std::vector<bool> layers;  // [layers]
+    std::vector<bool> heads;   // [layers, heads]; empty: all
+  };
+  struct Layer {
+    Program* owner;
+    std::int64_t layer;
+    std::vector<const Part*> on_scores, on_weights;
+  };
+
+  [[noreturn]] static void refuse() {
+    throw usage_error("--intervene",
+                      "expected an intervention that is the same for every prompt, since there is none here "
+                      "to choose keys or rows of; choose neither");
+  }
+
+  bool has_heads(const Part& part, std::int64_t layer) const {
+    if (part.heads.empty()) return true;
+    const auto first = part.heads.begin() + layer * shape_.heads;
+    return std::any_of(first, first + shape_.heads, [](bool head) { return head; });
+  }
+
+  bool acts(const Part& part, std::int64_t layer, const AttentionRow& at) const {
+    if (!part.heads.empty() && !part.heads[static_cast<std::size_t>(layer * shape_.heads + at.head)]) {
+      return false;
+    }
+    return part.rows.kind == RowSelector::Kind::kAll ||
+           part.rows.contains(at.position, target_ ? target_->prompt : 0);
+  }
+
+  void compile() {
+    any_ = false;
+    for (std::int64_t l = 0; l < shape_.layers; ++l) {
+      Layer& layer = layers_[static_cast<std::size_t>(l)];
+      layer = {this, l, {}, {}};
+      for (const Part& part : parts_) {
+        if (part.step->is_idle()) continue;
+        const bool changes =
+            part.layers[static_cast<std::size_t>(l)] && has_heads(part, l) && part.step->changes(l);
+        if (!changes && !part.step->observes(l)) continue;
+        const bool early = layer.on_weights.empty() && part.step->acts_on_scores();
+        (early ? layer.on_scores : layer.on_weights).push_back(&part);
+      }
+      AttentionHooks& hooks = hooks_[static_cast<std::size_t>(l)];
+      hooks = {};
+      hooks.context = &layer;
+      if (!layer.on_scores.empty()) hooks.bias = change_scores;
+      if (!layer.on_weights.empty()) hooks.edit = change_weights;
+      any_ = any_ || hooks.bias != nullptr || hooks.edit != nullptr;
+    }
+  }
+
+  static void change_scores(void* context, const AttentionRow& at, std::int64_t first_key,
+                            std::span<float> scores) {
+    const Layer& layer = *static_cast<const Layer*>(context);
+    for (const Part* part : layer.on_scores) {
+      if (layer.owner->acts(*part, layer.layer, at)) part->step->change_scores(first_key, scores);
+    }
+  }
+
+  static bool change_weights(void* context, EditableRow& row) {
+    const Layer& layer = *static_cast<const Layer*>(context);
+    EditedRow edited{row};
+    for (const Part* part : layer.on_weights) {
+      if (part->step->observes(layer.layer)) part->step->observe(row);
+      if (!part->layers[static_cast<std::size_t>(layer.layer)] || !part->step->changes(layer.layer)) continue;
+      if (layer.owner->acts(*part, layer.layer, row.at)) part->step->change_weights(layer.layer, edited);
+    }
+    return edited.changed;
+  }
+
+  InterventionShape shape_;
+  bool needs_target_ = false, any_ = false;
+  std::shared_ptr<const InterventionTarget> target_;
+  std::vector<Part> parts_;
+  std::vector<Layer> layers_;
+  std::vector<AttentionHooks> hooks_;
+};
+
+Intervention::Intervention(const InterventionSpec& spec, const InterventionShape& shape) {
+  if (!spec.is_none()) program_ = std::make_unique<Program>(spec, shape);
 }
 
 Intervention::~Intervention() = default;
 Intervention::Intervention(Intervention&&) noexcept = default;
 Intervention& Intervention::operator=(Intervention&&) noexcept = default;
 
-const AttentionHooks* Intervention::hooks() const {
-  return rebalance_ ? rebalance_->hooks().data() : nullptr;
+void Intervention::aim(std::shared_ptr<const InterventionTarget> target) {
+  if (program_) program_->aim(std::move(target));
+}
+
+const AttentionHooks* Intervention::hooks() const { return program_ ? program_->hooks() : nullptr; }
+
+const std::vector<std::int32_t>& Intervention::rebalance_mask(std::int64_t row, std::int64_t head) const {
+  const Rebalance* rebalance = program_ ? program_->rebalance() : nullptr;
+  REFOCUS_CHECK(rebalance != nullptr);
+  return rebalance->mask(row, head);
 }
 
 }  // namespace refocus

@@ -5,27 +5,34 @@
 #include <memory>
 #include <vector>
 
+#include "intervene/row_step.h"
 #include "intervene/spec.h"
 #include "kernels/attention.h"
 
 namespace refocus {
 
-class Rebalance;
-
 class Intervention {
  public:
-  // For a model of `layers` layers and `heads` query heads, and calls of at most `max_rows` rows.
-  Intervention(const InterventionSpec& spec, std::int64_t layers, std::int64_t heads, std::int64_t max_rows);
+  Intervention(const InterventionSpec& spec, const InterventionShape& shape);
   ~Intervention();
   Intervention(Intervention&&) noexcept;
   Intervention& operator=(Intervention&&) noexcept;
 
+  // For the next sequence. UsageError for null, here and in hooks(), where the specification needs a target.
+  void aim(std::shared_ptr<const InterventionTarget> target);
+
   // [layers], for SequenceInput::hooks; null where nothing is to be done, so that a run without intervention
-  // is the run of an engine that has none. Valid as long as this object, wherever it is moved to.
+  // is the run of an engine that has none. Valid as long as this object, wherever it is moved to, until it is
+  // aimed anew.
   const AttentionHooks* hooks() const;
 
+  // M of a row and head of the last call (intervene/rebalance.h), of the first part that re-balances with a
+  // mask.
+  const std::vector<std::int32_t>& rebalance_mask(std::int64_t row, std::int64_t head) const;
+
  private:
-  std::unique_ptr<Rebalance> rebalance_;
+  class Program;
+  std::unique_ptr<Program> program_;
 };
 
 }  // namespace refocus

@@ -2,14 +2,21 @@
 
 namespace refocus {
 
-std::unique_ptr<Intervention> InterventionPool::take(const std::string& name, const InterventionSpec& spec) {
+InterventionShape shape_of(const Transformer& model) {
+  return {model.config().num_hidden_layers, model.config().num_attention_heads, model.max_rows()};
+}
+
+std::unique_ptr<Intervention> InterventionPool::take(const std::string& name, const InterventionSpec& spec,
+                                                     std::shared_ptr<const InterventionTarget> target) {
   auto& idle = idle_[name];
+  std::unique_ptr<Intervention> out;
   if (idle.empty()) {
-    return std::make_unique<Intervention>(spec, model_.config().num_hidden_layers,
-                                          model_.config().num_attention_heads, model_.max_rows());
+    out = std::make_unique<Intervention>(spec, shape_of(model_));
+  } else {
+    out = std::move(idle.back());
+    idle.pop_back();
   }
-  std::unique_ptr<Intervention> out = std::move(idle.back());
-  idle.pop_back();
+  out->aim(std::move(target));
   return out;
 }
 

@@ -12,13 +12,16 @@
 
 namespace refocus {
 
+InterventionShape shape_of(const Transformer& model);
+
 class InterventionPool {
  public:
   // `model` must outlive it.
   explicit InterventionPool(const Transformer& model) : model_(model) {}
 
-  // `name` is what spec.canonical() says.
-  std::unique_ptr<Intervention> take(const std::string& name, const InterventionSpec& spec);
+  // `name` is what spec.canonical() says; `target` what its sequence is aimed at, null where it needs none.
+  std::unique_ptr<Intervention> take(const std::string& name, const InterventionSpec& spec,
+                                     std::shared_ptr<const InterventionTarget> target);
   void give_back(const std::string& name, std::unique_ptr<Intervention> intervention);
 
  private:

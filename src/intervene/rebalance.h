@@ -9,38 +9,31 @@
 #include <cstdint>
 #include <vector>
 
+#include "intervene/row_step.h"
 #include "intervene/spec.h"
-#include "kernels/attention.h"
 
 namespace refocus {
 
-class Rebalance {
+class Rebalance : public RowStep {
  public:
-  Rebalance(const RebalanceSpec& spec, std::int64_t layers, std::int64_t heads, std::int64_t max_rows);
-  Rebalance(const Rebalance&) = delete;
-  Rebalance& operator=(const Rebalance&) = delete;
-
-  const std::vector<AttentionHooks>& hooks() const { return hooks_; }
+  Rebalance(const RebalanceSpec& spec, const InterventionShape& shape);
 
   // Keys of M of one (row, head) of the last call, ascending; empty with mode=self.
   const std::vector<std::int32_t>& mask(std::int64_t row, std::int64_t head) const {
     return masks_[static_cast<std::size_t>(row * heads_ + head)];
   }
 
+  bool is_idle() const override { return idle_; }
+  bool changes(std::int64_t layer) const override { return excess_[static_cast<std::size_t>(layer)] != 0; }
+  bool observes(std::int64_t layer) const override { return layer == 0 && !all_; }
+  void observe(const EditableRow& row) override;
+  void change_weights(std::int64_t layer, EditedRow& row) override;
+
  private:
-  struct Layer {
-    Rebalance* owner;
-    float excess;
-  };
-
-  static RowRewrite observe(void* context, const SoftmaxRow& row);
-  static RowRewrite boost_mask(void* context, const SoftmaxRow& row);
-  static RowRewrite boost_all(void* context, const SoftmaxRow& row);
-
+  bool idle_, all_;  // all_: mode=self
   float threshold_;
   std::int64_t heads_;
-  std::vector<Layer> layers_;
-  std::vector<AttentionHooks> hooks_;
+  std::vector<float> excess_;                     // [layers]
   std::vector<std::vector<std::int32_t>> masks_;  // [max_rows, heads]
 };
 

@@ -1,96 +1,14 @@
 #include "intervene/spec.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <functional>
-#include <set>
-#include <utility>
-#include <vector>
 
 #include "base/error.h"
 
 namespace refocus {
-
-namespace {
-
-double parse_number(std::string_view where, std::string_view key, std::string_view text) {
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(value)) {
-    throw usage_error(where, "expected a number for {}, got '{}'", key, printable(text));
-  }
-  return value + 0.0;  // -0 becomes 0
-}
-
-void set_alpha(RebalanceSpec& spec, std::string_view where, std::string_view text) {
-  spec.alpha = parse_number(where, "alpha", text);
-  if (std::abs(spec.alpha) > kLargestAlpha) {
-    throw usage_error(where, "expected an alpha from -{:.0f} to {:.0f}, got '{}'", kLargestAlpha,
-                      kLargestAlpha, printable(text));
-  }
-}
-
-void set_threshold(RebalanceSpec& spec, std::string_view where, std::string_view text) {
-  spec.threshold = parse_number(where, "threshold", text);
-  if (spec.threshold < 0 || spec.threshold >= 1) {
-    throw usage_error(where, "expected a threshold of at least 0 and below 1, got '{}'", printable(text));
-  }
-}
-
-void set_depth(RebalanceSpec& spec, std::string_view where, std::string_view text) {
-  if (text == "LAST") return;
-  std::int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value < 1) {
-    throw usage_error(where, "expected a positive integer for depth (the last layer's index), got '{}'",
-                      printable(text));
-  }
-  if (value > kLargestDepth) {
-    throw usage_error(where, "expected a depth of at most {} (the last layer's index), got '{}'",
-                      kLargestDepth, printable(text));
-  }
-  spec.depth = value;
-}
-
-void set_mode(RebalanceSpec& spec, std::string_view where, std::string_view text) {
-  if (text != "mask" && text != "self") {
-    throw usage_error(where, "expected mode mask or self, got '{}'", printable(text));
-  }
-  spec.mode = text == "self" ? RebalanceSpec::Mode::kSelf : RebalanceSpec::Mode::kMask;
-}
-
-RebalanceSpec parse_rebalance(std::string_view parameters, std::string_view where) {
-  using Setter = void (*)(RebalanceSpec&, std::string_view where, std::string_view text);
-  constexpr std::pair<std::string_view, Setter> kKeys[] = {
-      {"alpha", set_alpha}, {"threshold", set_threshold}, {"depth", set_depth}, {"mode", set_mode}};
-  RebalanceSpec spec;
-  std::set<std::string_view> seen;
-  for (bool more = !parameters.empty(); more;) {
-    const std::size_t comma = parameters.find(',');
-    const std::string_view part = parameters.substr(0, comma);
-    more = comma != std::string_view::npos;
-    if (more) parameters.remove_prefix(comma + 1);
-    if (part.empty()) throw usage_error(where, "expected key=value beside each comma, got nothing");
-    const std::size_t equals = part.find('=');
-    const std::string_view key = part.substr(0, equals);
-    Setter setter = nullptr;
-    for (const auto& [name, known] : kKeys) {
-      if (name == key) setter = known;
-    }
-    if (setter == nullptr) {
-      throw usage_error(where, "expected rebalance's alpha, threshold, depth or mode, got '{}'",
-                        printable(key));
-    }
-    if (equals == std::string_view::npos)
-      throw usage_error(where, "expected {}=VALUE, got '{}'", key, printable(part));
-    if (!seen.insert(key).second) throw usage_error(where, "expected {} once, got it twice", key);
-    setter(spec, where, part.substr(equals + 1));
-  }
-  return spec;
-}
-
-}  // namespace
 
 double RebalanceSpec::excess(std::int64_t layer, std::int64_t layers) const {
   const auto last = static_cast<double>(depth.value_or(layers - 1));
@@ -116,25 +34,86 @@ double RebalanceSpec::largest_factor(std::int64_t layers) const {
   return largest;
 }
 
-std::string InterventionSpec::canonical(std::int64_t layers) const {
-  if (!rebalance) return "none";
-  return fmt::format("rebalance:alpha={},threshold={},depth={},mode={}", rebalance->alpha,
-                     rebalance->threshold, rebalance->depth.value_or(layers - 1),
-                     rebalance->mode == RebalanceSpec::Mode::kSelf ? "self" : "mask");
+const std::string& InterventionPart::word(std::string_view key) const {
+  const auto found = values.find(key);
+  REFOCUS_CHECK(found != values.end());
+  return found->second;
 }
 
-InterventionSpec parse_intervention(std::string_view text, std::string_view where) {
-  const std::size_t colon = text.find(':');
-  const std::string_view name = text.substr(0, colon);
-  const std::string_view parameters = colon == std::string_view::npos ? "" : text.substr(colon + 1);
-  if (colon != std::string_view::npos && parameters.empty()) {
-    throw usage_error(where, "expected key=value after '{}:', got nothing", printable(name));
+double InterventionPart::number(std::string_view key) const {
+  const std::string& text = word(key);
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  REFOCUS_CHECK(error == std::errc() && end == text.data() + text.size());
+  return value;
+}
+
+RebalanceSpec InterventionPart::rebalance() const {
+  RebalanceSpec out;
+  out.alpha = number("alpha");
+  out.threshold = number("threshold");
+  if (word("depth") != "LAST") out.depth = static_cast<std::int64_t>(number("depth"));
+  out.mode = word("mode") == "self" ? RebalanceSpec::Mode::kSelf : RebalanceSpec::Mode::kMask;
+  return out;
+}
+
+std::string InterventionPart::canonical(std::optional<std::int64_t> layer_count) const {
+  std::string out;
+  const auto add = [&](std::string_view key, std::string_view value) {
+    out += fmt::format("{}{}={}", out.empty() ? ":" : ",", key, value);
+  };
+  for (const MethodKey& key : method->keys) {
+    const std::string& value = word(key.name);
+    add(key.name, value == "LAST" && layer_count ? fmt::format("{}", *layer_count - 1) : value);
   }
-  if (name == "rebalance") return {parse_rebalance(parameters, where)};
-  if (name != "none") throw usage_error(where, "expected none or rebalance, got '{}'", printable(name));
-  if (!parameters.empty())
-    throw usage_error(where, "expected no parameters for none, got '{}'", printable(parameters));
-  return {};
+  if (method->chooses_keys) add("keys", keys.text());
+  if (layers) {
+    add("layers", layer_count ? ranges_of(chosen_layers(*layers, *layer_count)).text() : layers->text());
+  }
+  if (heads) add("heads", heads->text());
+  if (rows.text() != method->initial_rows) add("rows", rows.text());
+  return std::string(method->name) + out;
+}
+
+std::optional<RebalanceSpec> InterventionSpec::rebalance() const {
+  for (const InterventionPart& part : parts) {
+    if (part.method->id == MethodId::kRebalance) return part.rebalance();
+  }
+  return std::nullopt;
+}
+
+bool InterventionSpec::needs_target() const {
+  return std::ranges::any_of(parts, [](const InterventionPart& part) {
+    const auto kind = part.rows.kind;
+    return part.method->chooses_keys ||
+           (kind != RowSelector::Kind::kAll && kind != RowSelector::Kind::kPositions);
+  });
+}
+
+bool InterventionSpec::has_keys(KeyTerm::Kind kind) const {
+  return std::ranges::any_of(parts, [&](const InterventionPart& part) { return part.keys.has(kind); });
+}
+
+std::string InterventionSpec::canonical(std::int64_t layers) const {
+  if (parts.empty()) return "none";
+  std::string out;
+  for (const InterventionPart& part : parts) {
+    if (!out.empty()) out += '+';
+    out += part.canonical(layers);
+  }
+  return out;
+}
+
+void check_intervention(const InterventionSpec& spec, std::int64_t layers, std::int64_t heads) {
+  for (const InterventionPart& part : spec.parts) {
+    if (part.layers) chosen_layers(*part.layers, layers);
+    if (!part.heads) continue;
+    for (const auto& [layer, of_layer] : part.heads->heads) {
+      if (layer < layers && of_layer.largest() < heads) continue;
+      throw usage_error("--intervene", "expected heads from 0.0 to {}.{}, those of the model, got {}.{}",
+                        layers - 1, heads - 1, layer, of_layer.largest());
+    }
+  }
 }
 
 }  // namespace refocus

@@ -1,14 +1,24 @@
-// What --intervene says: which intervention on the attention weights, with which parameters.
+// What --intervene says: which interventions on attention, with which parameters, on what.
 //
-//   none  |  rebalance[:alpha=0.2,threshold=0.01,depth=LAST,mode=mask|self]
+//   SPEC := none | PART ('+' PART)*        PART := NAME[:KEY=VALUE(,KEY=VALUE)*]
 //
-// The grammar is name:key=value,... ; unknown names and keys are errors that list the known ones.
+// Names and keys are those of intervene/methods.h; every part also takes layers=, heads= and rows=, and those
+// that change chosen keys take keys= (intervene/selector.h). Unknown names and keys are errors that list the
+// known ones and say the column.
+//
+// Parts act from left to right on each row of attention weights: each takes the row, of layer 0 too, as the
+// part before it left it.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
+
+#include "intervene/methods.h"
+#include "intervene/selector.h"
 
 namespace refocus {
 
@@ -40,15 +50,46 @@ struct RebalanceSpec {
 inline constexpr double kLargestAlpha = 1e6;
 inline constexpr std::int64_t kLargestDepth = 1'000'000;
 
+struct InterventionPart {
+  const Method* method = nullptr;
+  // Of the method's own keys, each of which has one; texts as canonical() writes them. Layers are "LAST"
+  // where only a model tells which.
+  std::map<std::string, std::string, std::less<>> values;
+  std::optional<LayerSelector> layers;  // all where not given
+  std::optional<HeadSelector> heads;
+  RowSelector rows;
+  KeySelector keys;  // of methods that change chosen keys
+
+  double number(std::string_view key) const;
+  const std::string& word(std::string_view key) const;
+  // Of a part called "rebalance".
+  RebalanceSpec rebalance() const;
+  // For a model of so many layers; without one, layers stay as they were written.
+  std::string canonical(std::optional<std::int64_t> layers) const;
+};
+
 struct InterventionSpec {
-  std::optional<RebalanceSpec> rebalance;  // none where empty
+  std::vector<InterventionPart> parts;  // none where empty
+
+  bool is_none() const { return parts.empty(); }
+  // The first part that re-balances, if one does.
+  std::optional<RebalanceSpec> rebalance() const;
+  // Whether what it acts on depends on the prompt, so that it must be aimed (intervene/target.h).
+  bool needs_target() const;
+  // Whether any part chooses keys so.
+  bool has_keys(KeyTerm::Kind kind) const;
 
   // Every parameter written out for a model of so many layers, in one form: equal texts mean equal
   // computations.
   std::string canonical(std::int64_t layers) const;
 };
 
+inline constexpr std::size_t kMostParts = 12;
+
 // UsageError, in the name of the option `where`, for a text that is not of the grammar.
 InterventionSpec parse_intervention(std::string_view text, std::string_view where = "--intervene");
+
+// UsageError where the model lacks a layer or head that a part names.
+void check_intervention(const InterventionSpec& spec, std::int64_t layers, std::int64_t heads);
 
 }  // namespace refocus

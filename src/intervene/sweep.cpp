@@ -94,7 +94,8 @@ struct Value {
 
 Value checked_value(std::string_view key, std::string_view text) {
   if (text.empty()) throw usage_error(kWhere, "expected a value of {} beside each comma, got nothing", key);
-  const RebalanceSpec spec = *parse_intervention(fmt::format("rebalance:{}={}", key, text), kWhere).rebalance;
+  const RebalanceSpec spec =
+      *parse_intervention(fmt::format("rebalance:{}={}", key, text), kWhere).rebalance();
   if (key == "mode") return {spec.mode == RebalanceSpec::Mode::kSelf ? 1.0 : 0.0, std::string(text)};
   if (key == "depth") {
     if (!spec.depth) return {2e6, "LAST"};
@@ -195,7 +196,7 @@ std::vector<InterventionSpec> expand_sweep(const Sweep& sweep,
                                            const std::vector<std::string>& interventions) {
   std::vector<std::string> swept;
   for (const std::string& text : interventions) {
-    if (!parse_intervention(text).rebalance) continue;
+    if (parse_intervention(text).is_none()) continue;
     for (const SweepAxis& axis : sweep.axes) {
       if (!sets(text, axis.key)) continue;
       throw usage_error(kWhere, "expected {} either swept or set by --intervene, got both ('{}')", axis.key,

@@ -25,7 +25,7 @@ struct AttentionRow {
   int thread = 0;             // of the pool, that computes it: for scratch memory, nothing else
 };
 
-// What a hook after softmax sees: the row before normalisation. The attention weight of key j is
+// A row after softmax, before normalisation. The attention weight of key j is
 // weights[j] / sum, with weights[j] = exp(score(j) - the row's largest score).
 struct SoftmaxRow {
   AttentionRow at;
@@ -33,14 +33,15 @@ struct SoftmaxRow {
   float sum = 0;
 };
 
-// What a hook after softmax asks for:  out = scale * sum_j w_j v_j + sum_{j in keys} coefficient * w_j v_j,
-// with w the row's normalised weights; keys are distinct. With `coefficients` (as many as keys) each key has
-// its own.
-struct RowRewrite {
-  float scale = 1;
-  float coefficient = 0;
-  std::span<const std::int32_t> keys;
-  const float* coefficients = nullptr;
+// A row that a hook may change as it likes: the weights in place, and what their sum with the values is
+// divided by. Weights before `first_key` are 0 and stay so; weights can be read to padded(position + 1)
+// (kernels/matmul.h), with zeros beyond the row's end.
+struct EditableRow {
+  AttentionRow at;
+  std::span<float> weights;    // [position + 1]
+  float sum = 0;               // of the weights and the sink; the output is sum_j weights[j] v_j / sum
+  float sink = 0;              // the sink's part of the sum, 0 without one
+  std::int64_t first_key = 0;  // that the query sees
 };
 
 // One layer's intervention for one sequence, and an observer beside it, which can be had without one and
@@ -52,12 +53,13 @@ struct AttentionHooks {
   // keys.
   void (*bias)(void* context, const AttentionRow& at, std::int64_t first_key,
                std::span<float> scores) = nullptr;
-  // After softmax: may observe, and says how the output changes. The spans it returns live until its next
-  // call for the same (row, head).
-  RowRewrite (*rewrite)(void* context, const SoftmaxRow& row) = nullptr;
-  // After that: sees the row as softmax left it, and what `rewrite` asked for (nothing, where that is null).
-  void (*observe)(void* observer, const SoftmaxRow& row, const RowRewrite& rewrite) = nullptr;
+  // After softmax: may change the row. True where it did; otherwise the row must be as it was.
+  bool (*edit)(void* context, EditableRow& row) = nullptr;
+  // After that: sees the row as softmax left it, and what became of it, the same object where nothing did.
+  void (*observe)(void* observer, const SoftmaxRow& before, const SoftmaxRow& after) = nullptr;
   void* observer = nullptr;
+  // Last: may change the head's output, [head_dim].
+  void (*output)(void* context, const AttentionRow& at, std::span<float> out) = nullptr;
 };
 
 struct AttentionShape {

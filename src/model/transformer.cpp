@@ -227,14 +227,15 @@ void Transformer::refuse_non_finite(std::span<const SequenceInput> sequences) co
   }
   const auto intervened = [&](const SequenceInput& in) {
     if (in.hooks == nullptr) return false;
-    return std::any_of(in.hooks, in.hooks + config_.num_hidden_layers,
-                       [](const AttentionHooks& hooks) { return hooks.rewrite != nullptr; });
+    return std::any_of(in.hooks, in.hooks + config_.num_hidden_layers, [](const AttentionHooks& hooks) {
+      return hooks.bias != nullptr || hooks.edit != nullptr || hooks.output != nullptr;
+    });
   };
   throw input_error(
       name_,
       "expected finite logits, got NaN or infinity although all weights are finite: activations overflow "
       "float32; check {}{}config.json against the weights",
-      std::ranges::any_of(sequences, intervened) ? "--intervene's alpha, " : "",
+      std::ranges::any_of(sequences, intervened) ? "--intervene's factors, " : "",
       adapter_ != nullptr ? "whether the adapter is this model's, " : "");
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/error.h"
 #include "base/utf8.h"
 
 namespace refocus {
@@ -65,6 +66,7 @@ std::string origin_text(const PieceOrigin& origin, bool is_template) {
   if (origin.shot >= 0) add(fmt::format("shot {}", origin.shot));
   if (!origin.field.empty()) add("field " + origin.field);
   if (!origin.option.empty()) add("option " + origin.option);
+  if (origin.marked) add("marked");
   if (out.empty()) return is_template ? "template" : "data";
   return is_template ? "template, " + out : out;
 }
@@ -114,6 +116,37 @@ std::pair<Prompt, Prompt> split(const Prompt& prompt, std::size_t bytes) {
   return out;
 }
 
+Prompt read_marks(const Prompt& prompt) {
+  constexpr std::string_view kRemedy = "write << before and >> after what keys=marked is to choose";
+  Prompt out;
+  bool marked = false, any = false;
+  for (const PromptPiece& piece : prompt) {
+    std::string_view rest = piece.text;
+    const auto take = [&](std::size_t bytes) {
+      PromptPiece part{std::string(rest.substr(0, bytes)), piece.is_template, piece.origin};
+      part.origin.marked = marked;
+      append(out, std::move(part));
+      rest.remove_prefix(std::min(rest.size(), bytes + 2));
+    };
+    for (;;) {
+      const std::size_t open = rest.find("<<"), close = rest.find(">>");
+      const std::size_t next = std::min(open, close);
+      if (next == std::string_view::npos) break;
+      if ((next == open) == marked) {
+        throw input_error("prompt", "expected {}, got {}; {}", marked ? ">> after <<" : "<< before >>",
+                          marked ? "<< once more" : ">> first", kRemedy);
+      }
+      take(next);
+      marked = !marked;
+      any = true;
+    }
+    take(rest.size());
+  }
+  if (marked) throw input_error("prompt", "expected >> after <<, got the prompt's end; {}", kRemedy);
+  if (!any) throw input_error("prompt", "expected marks, got none; {}", kRemedy);
+  return out;
+}
+
 EncodedPrompt encode_prompt(const Tokenizer& tokenizer, const Prompt& prompt, PromptEnds ends) {
   const JoinedPieces joined(prompt);
   const EncodeOptions options{.parse_special = !joined.of_templates.empty(),
@@ -122,11 +155,14 @@ EncodedPrompt encode_prompt(const Tokenizer& tokenizer, const Prompt& prompt, Pr
   for (const TokenSpan& token : tokenizer.encode_spans(joined.text, options)) {
     out.tokens.push_back(token.id);
     out.pieces.push_back(piece_of(joined, prompt, token.bytes));
+    out.bytes.push_back(token.bytes);
   }
+  out.text = joined.text;
   const auto add_at = [&](auto place, const std::vector<std::int32_t>& ids) {
     const auto offset = place - out.tokens.begin();
     out.tokens.insert(place, ids.begin(), ids.end());
     out.pieces.insert(out.pieces.begin() + offset, ids.size(), EncodedPrompt::kNoPiece);
+    out.bytes.insert(out.bytes.begin() + offset, ids.size(), ByteRange{0, 0});
   };
   if (ends != PromptEnds::kNone && !begins_with(out.tokens, tokenizer.prompt_prefix())) {
     add_at(out.tokens.begin(), tokenizer.prompt_prefix());

@@ -17,11 +17,12 @@ namespace refocus {
 
 // Where a piece comes from, as far as it is known.
 struct PieceOrigin {
-  std::string field;   // of an item: "question", "options"
-  std::string option;  // an option's letter
-  std::string role;    // of a message: "system", "user", "assistant", "tool"
-  int message = -1;    // its place in the conversation, from 0
-  int shot = -1;       // the worked example it belongs to, from 0
+  std::string field;    // of an item: "question", "options"
+  std::string option;   // an option's letter
+  std::string role;     // of a message: "system", "user", "assistant", "tool"
+  int message = -1;     // its place in the conversation, from 0
+  int shot = -1;        // the worked example it belongs to, from 0
+  bool marked = false;  // stood between << and >> (read_marks)
 
   bool operator==(const PieceOrigin&) const = default;
 };
@@ -54,6 +55,10 @@ std::vector<std::string> texts_of(std::span<const Prompt> prompts);
 // The first so many bytes, and the rest. A piece that is cut is in both.
 std::pair<Prompt, Prompt> split(const Prompt& prompt, std::size_t bytes);
 
+// The prompt without the << and >> that stand around parts of it; these parts' pieces are marked. InputError
+// for a mark without its other half, one within another, and a prompt without any.
+Prompt read_marks(const Prompt& prompt);
+
 // What stands around the prompt's own tokens.
 enum class PromptEnds {
   kModel,  // what the model's tokenizer puts around a prompt: mostly a BOS before it
@@ -66,6 +71,8 @@ struct EncodedPrompt {
 
   std::vector<std::int32_t> tokens;
   std::vector<std::int32_t> pieces;  // of each token, the index of its piece
+  std::vector<ByteRange> bytes;      // of each token, where it stands in `text`; nothing of those added
+  std::string text;                  // of all pieces, what is no UTF-8 replaced
 };
 
 // The text of all pieces is encoded as one, so that the border between two of them changes no token. A token

@@ -107,8 +107,12 @@ class Measurer {
     text.classes = classify_tokens(&tokenizer_, asked.tokens);
     text.queries = rows_of(rows_, asked);
     const InterventionSpec& spec = arm.intervention;
-    const AttentionResult result = measure_text(
-        model_, settings_, {arm.name, spec, spec.rebalance ? spec.rebalance->threshold : threshold_}, text);
+    text.aim_at = [&](const InterventionSpec& wanted) {
+      const std::span prompt(asked.tokens.data(), static_cast<std::size_t>(asked.prompt_tokens));
+      return aim(wanted, {prompt, nullptr, nullptr, &tokenizer_});
+    };
+    const AttentionResult result =
+        measure_text(model_, settings_, {arm.name, spec, threshold_of(spec, threshold_)}, text);
     std::vector<std::span<const double>> grids;
     const bool first = statistics.empty();
     for_each_value(result.grids, [&](const std::string& name, const std::vector<double>& values) {

@@ -201,7 +201,7 @@ TEST_P(CaptureRuns, BeforeSumsToOneAndAfterIsScaledOnTheMask) {
   const CaptureSelection all = all_of(two->model->config(), 75);
   Everything kept(all, 75);
   run(*two, what, all, &kept);
-  const RebalanceSpec spec = *parse_intervention(what.intervention).rebalance;
+  const RebalanceSpec spec = *parse_intervention(what.intervention).rebalance();
   for (std::int64_t l = 0; l < layers; ++l) {
     const double factor = l == 0 ? 1 : 1 + spec.excess(l, layers);
     for (std::int64_t row = 0; row < kept.heads * kept.queries; ++row) {
@@ -226,12 +226,11 @@ TEST_P(CaptureRuns, HaveTheMaskOfTheIntervention) {
   const Computation what = text();
   const auto two = engine(2);
   const ModelConfig& config = two->model->config();
-  const Rebalance rebalance(*parse_intervention(what.intervention).rebalance, config.num_hidden_layers,
-                            config.num_attention_heads, 128);
+  const Intervention intervention(parse_intervention(what.intervention),
+                                  {config.num_hidden_layers, config.num_attention_heads, 128});
   const CaptureSelection all = all_of(config, 75);
-  Capture capture(rebalance.hooks().data(),
-                  {config.num_hidden_layers, config.num_attention_heads, 128, 75, 2}, all, what.threshold,
-                  {});
+  Capture capture(intervention.hooks(), {config.num_hidden_layers, config.num_attention_heads, 128, 75, 2},
+                  all, what.threshold, {});
   KvSequence sequence(*two->cache);
   ASSERT_TRUE(sequence.reserve(75));
   const SequenceInput input{&sequence, what.tokens, 75, capture.hooks(), LogitRows::kNone};
@@ -240,7 +239,7 @@ TEST_P(CaptureRuns, HaveTheMaskOfTheIntervention) {
   for (std::int64_t row = 0; row < 75; ++row) {
     for (std::int64_t head = 0; head < config.num_attention_heads; ++head) {
       const std::span<const std::int32_t> mask = capture.mask(row, head);
-      EXPECT_EQ(std::vector(mask.begin(), mask.end()), rebalance.mask(row, head));
+      EXPECT_EQ(std::vector(mask.begin(), mask.end()), intervention.rebalance_mask(row, head));
       entries += mask.size();
     }
   }

@@ -61,8 +61,8 @@ TEST(BadUsage, NamesTheTypoInAnIntervention) {
   const Arguments prompted = {"generate", "-m",         golden_model("mha-f32"), "--json", "--tokens",
                               "1,2,3",    "--intervene"};
   const std::vector<std::pair<std::string, std::vector<std::string>>> cases = {
-      {"rebalanse", {"[--intervene] expected none or rebalance, got 'rebalanse'"}},
-      {"rebalance:alhpa=1", {"alpha, threshold, depth or mode", "'alhpa'"}},
+      {"rebalanse", {"[--intervene] expected none, rebalance, scale", "'rebalanse' (column 1)"}},
+      {"rebalance:alhpa=1", {"alpha, threshold, depth, mode, layers, heads or rows", "'alhpa'"}},
       {"rebalance:alpha", {"expected alpha=VALUE"}},
       {"rebalance:alpha=high", {"number", "'high'"}},
       {"rebalance:alpha=0.2,alpha=0.3", {"alpha once"}},
@@ -72,7 +72,9 @@ TEST(BadUsage, NamesTheTypoInAnIntervention) {
       {"rebalance:depth=0", {"positive"}},
       {"rebalance:mode=both", {"mask or self"}},
       {"none:alpha=1", {"no parameters"}},
-      {"", {"none or rebalance"}},
+      {"", {"none, rebalance"}},
+      {"boost:keys=field:question", {"expected a prompt of text for keys=field:question"}},
+      {"zero:layers=99", {"expected layers from 0 to"}},
   };
   for (const auto& [spec, parts] : cases) expect_failure(run(plus(prompted, {spec})), 2, parts);
 }

@@ -7,7 +7,7 @@
 namespace refocus {
 namespace {
 
-using Ids = std::vector<std::int32_t>;
+using Keys = std::vector<PrefixToken>;
 using Blocks = std::vector<KvBlock>;
 
 ModelConfig small_config() {
@@ -20,13 +20,13 @@ ModelConfig small_config() {
 
 class PrefixCacheTest : public ::testing::Test {
  protected:
-  static Ids tokens(std::int32_t first, std::int64_t blocks) {
-    Ids out(static_cast<std::size_t>(blocks * kKeyBlock));
+  static Keys tokens(std::int32_t first, std::int64_t blocks) {
+    Keys out(static_cast<std::size_t>(blocks * kKeyBlock));
     for (std::size_t i = 0; i < out.size(); ++i) out[i] = first + static_cast<std::int32_t>(i);
     return out;
   }
   // Keeps a prefix whose blocks no sequence uses any more.
-  Blocks keep(const std::string& intervention, const Ids& prefix) {
+  Blocks keep(const std::string& intervention, const Keys& prefix) {
     KvSequence sequence(pool);
     EXPECT_TRUE(sequence.reserve(std::ssize(prefix)));
     const Blocks blocks(sequence.blocks().begin(), sequence.blocks().end());
@@ -39,13 +39,13 @@ class PrefixCacheTest : public ::testing::Test {
 };
 
 TEST_F(PrefixCacheTest, FindsTheLongestBeginningInFullBlocks) {
-  const Ids prefix = tokens(0, 3);
+  const Keys prefix = tokens(0, 3);
   const Blocks blocks = keep("none", prefix);
   EXPECT_EQ(cache.find("none", prefix), blocks);
-  Ids longer = prefix;
+  Keys longer = prefix;
   longer.push_back(9);
   EXPECT_EQ(cache.find("none", longer), blocks);
-  Ids branched = prefix;
+  Keys branched = prefix;
   branched[2 * kKeyBlock] += 1;
   EXPECT_EQ(cache.find("none", branched), Blocks(blocks.begin(), blocks.begin() + 2));
   EXPECT_TRUE(cache.find("none", std::span(prefix).first(kKeyBlock - 1)).empty());
@@ -54,7 +54,7 @@ TEST_F(PrefixCacheTest, FindsTheLongestBeginningInFullBlocks) {
 }
 
 TEST_F(PrefixCacheTest, KeepsInterventionsApart) {
-  const Ids prefix = tokens(0, 1);
+  const Keys prefix = tokens(0, 1);
   const Blocks none = keep("none", prefix);
   EXPECT_TRUE(cache.find("rebalance:alpha=0.2", prefix).empty());
   const Blocks other = keep("rebalance:alpha=0.2", prefix);
@@ -63,10 +63,10 @@ TEST_F(PrefixCacheTest, KeepsInterventionsApart) {
 }
 
 TEST_F(PrefixCacheTest, ASecondPrefixSharesTheFirstsBlocks) {
-  const Ids first = tokens(0, 2);
+  const Keys first = tokens(0, 2);
   const Blocks blocks = keep("none", first);
   const std::int64_t free = pool.free_bytes();
-  Ids second = first;
+  Keys second = first;
   second.back() += 1;
   keep("none", second);
   EXPECT_EQ(pool.free_bytes(), free - pool.layout().block_bytes()) << "only the second block is another";
@@ -74,7 +74,7 @@ TEST_F(PrefixCacheTest, ASecondPrefixSharesTheFirstsBlocks) {
 }
 
 TEST_F(PrefixCacheTest, GivesUpTheLeastRecentlyUsedAndItsEndFirst) {
-  const Ids a = tokens(0, 2), b = tokens(1000, 2);
+  const Keys a = tokens(0, 2), b = tokens(1000, 2);
   const Blocks a_blocks = keep("none", a);
   keep("none", b);
   cache.find("none", a);  // b is the older one now
@@ -91,7 +91,7 @@ TEST_F(PrefixCacheTest, GivesUpTheLeastRecentlyUsedAndItsEndFirst) {
 }
 
 TEST_F(PrefixCacheTest, NeverGivesUpWhatASequenceUses) {
-  const Ids prefix = tokens(0, 2);
+  const Keys prefix = tokens(0, 2);
   keep("none", prefix);
   KvSequence sequence(pool);
   sequence.share(cache.find("none", prefix));
@@ -110,8 +110,8 @@ class WindowedPrefixCacheTest : public ::testing::Test {
     config.layers = {{0, LayerConfig::Rope::kGlobal, false}, {40, LayerConfig::Rope::kGlobal, false}};
     return config;
   }
-  static Ids prefix_of(std::int64_t blocks) {
-    Ids out(static_cast<std::size_t>(blocks * kKeyBlock));
+  static Keys prefix_of(std::int64_t blocks) {
+    Keys out(static_cast<std::size_t>(blocks * kKeyBlock));
     for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<std::int32_t>(i);
     return out;
   }

@@ -27,6 +27,7 @@ GenerationRequest request(std::uint64_t id, Ids prompt, const std::string& inter
   out.id = id;
   out.prompt = std::move(prompt);
   out.intervention = parse_intervention(intervention);
+  out.target = testing::aim_at_question(out.intervention, out.prompt, id % 5, id % 5 + 9 + id);
   out.max_new_tokens = new_tokens;
   return out;
 }
@@ -35,8 +36,9 @@ GenerationRequest request(std::uint64_t id, Ids prompt, const std::string& inter
 std::vector<GenerationRequest> mixed_requests() {
   std::vector<GenerationRequest> out;
   for (unsigned i = 0; i < 16; ++i)
-    out.push_back(
-        request(i, testing::made_up_ids(1 + i * 29 % 83, i), kInterventions[i % 3], 3 + i * 13 % 31));
+    out.push_back(request(i, testing::made_up_ids(1 + i * 29 % 83, i),
+                          i % 2 == 0 ? kInterventions[i / 2 % 3] : testing::kAimedInterventions[i / 2 % 3],
+                          3 + i * 13 % 31));
   return out;
 }
 
@@ -61,7 +63,8 @@ Results run_all(Engine& engine, const SchedulerOptions& options,
 
 // The plain twin: one sequence, the prompt in one call, then token by token, greedy.
 Ids plain_tokens(Engine& engine, const GenerationRequest& request, const std::string& intervention) {
-  const Intervention hooks = engine.intervention(intervention);
+  Intervention hooks = engine.intervention(intervention);
+  hooks.aim(request.target);
   KvSequence sequence(*engine.cache);
   std::vector<float> logits;
   Ids next = request.prompt, out;
@@ -169,6 +172,23 @@ TEST(Scheduler, APrefixIsNotSharedAcrossInterventions) {
     expect_tokens(results, expected, fmt::format("batch {}", batch));
     for (const auto& [id, result] : results)
       EXPECT_EQ(result.shared_tokens, id < specs.size() ? 0 : kShared) << id;
+  }
+}
+
+// Three kinds of prompts: two whose chosen keys differ within the prefix, and one that has them behind it.
+TEST(Scheduler, APrefixIsSharedWhereTheSameKeysAreChosen) {
+  auto requests = requests_with_prefix({"boost:factor=5,keys=field:question"});
+  for (GenerationRequest& r : requests) {
+    const std::size_t first = r.id % 3 == 2 ? 70 : 5 + r.id % 3;
+    r.target = testing::aim_at_question(r.intervention, r.prompt, first, first + 1 + r.id);
+    if (r.id % 3 != 2) r.target = testing::aim_at_question(r.intervention, r.prompt, first, 30);
+  }
+  const auto expected = plain_all("gqa-f16", kPlain, requests);
+  for (const std::int64_t batch : {1, 3, 16}) {
+    Engine engine("gqa-f16", testing::config_with("gqa-f16", kPlain), 2, 512);
+    const Results results = run_all(engine, {batch, 400, 0}, requests);
+    expect_tokens(results, expected, fmt::format("batch {}", batch));
+    for (const auto& [id, result] : results) EXPECT_EQ(result.shared_tokens, id < 3 ? 0 : kShared) << id;
   }
 }
 

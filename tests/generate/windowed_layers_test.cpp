@@ -43,8 +43,7 @@ GenerationRequest windowed_request(std::uint64_t id, std::vector<std::int32_t> p
 // The plain twin: each token from the whole sequence in one call, in which nothing is left behind.
 std::vector<std::int32_t> tokens_without_a_cache(Engine& engine, const GenerationRequest& request) {
   const ModelConfig& config = engine.model->config();
-  const Intervention intervention(request.intervention, config.num_hidden_layers, config.num_attention_heads,
-                                  engine.model->max_rows());
+  const Intervention intervention(request.intervention, shape_of(*engine.model));
   std::vector<std::int32_t> tokens = request.prompt;
   for (std::int64_t i = 0; i < request.max_new_tokens; ++i) {
     KvSequence sequence(*engine.cache);

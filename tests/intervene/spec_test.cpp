@@ -1,5 +1,7 @@
 #include "intervene/spec.h"
 
+#include <fstream>
+
 #include "support.h"
 
 namespace refocus {
@@ -29,7 +31,7 @@ TEST(InterventionSpec, TheFactorDampsWithDepth) {
 
 TEST(InterventionSpec, KnowsTheFirstLayerThatTurnsNegative) {
   const auto first = [](const char* text, std::int64_t layers) {
-    return parse_intervention(text).rebalance->first_negative_layer(layers);
+    return parse_intervention(text).rebalance()->first_negative_layer(layers);
   };
   EXPECT_EQ(first("rebalance", 4), std::nullopt);
   EXPECT_EQ(first("rebalance:alpha=-1.4", 4), std::nullopt);  // 1 - 1.4 * 2 / 3 = 0.07
@@ -56,9 +58,11 @@ TEST(InterventionSpec, AlphaStaysWithinWhatFloatsCanMultiplyBy) {
     EXPECT_THROW(parse_intervention(std::string("rebalance:alpha=") + alpha), UsageError) << alpha;
   }
   EXPECT_EQ(testing::error_of([] { parse_intervention("rebalance:alpha=1e30"); }),
-            "[--intervene] expected an alpha from -1000000 to 1000000, got '1e30'");
-  EXPECT_EQ(testing::error_of([] { parse_intervention("rebalance:depth=1000001"); }),
-            "[--intervene] expected a depth of at most 1000000 (the last layer's index), got '1000001'");
+            "[--intervene] expected an alpha from -1000000 to 1000000, got '1e30' (column 17)");
+  EXPECT_EQ(
+      testing::error_of([] { parse_intervention("rebalance:depth=1000001"); }),
+      "[--intervene] expected a depth of at most 1000000 (the last layer's index), got '1000001' (column "
+      "17)");
   for (const char* depth : {"0", "-1", "1000001", "nan"}) {
     EXPECT_THROW(parse_intervention(std::string("rebalance:depth=") + depth), UsageError) << depth;
   }
@@ -66,9 +70,14 @@ TEST(InterventionSpec, AlphaStaysWithinWhatFloatsCanMultiplyBy) {
 
 TEST(InterventionSpec, ErrorsListWhatIsKnown) {
   const auto error = [](const char* text) { return testing::error_of([&] { parse_intervention(text); }); };
-  EXPECT_EQ(error("rebalanse"), "[--intervene] expected none or rebalance, got 'rebalanse'");
-  EXPECT_EQ(error("rebalance:alpa=1"),
-            "[--intervene] expected rebalance's alpha, threshold, depth or mode, got 'alpa'");
+  EXPECT_EQ(
+      error("rebalanse"),
+      "[--intervene] expected none, rebalance, scale, pasta, boost, guide, knockout, nosink, spotlight, "
+      "temperature, zero or uniform, got 'rebalanse' (column 1)");
+  EXPECT_EQ(
+      error("rebalance:alpa=1"),
+      "[--intervene] expected rebalance's alpha, threshold, depth, mode, layers, heads or rows, got 'alpa' "
+      "(column 11)");
   EXPECT_THAT(error("rebalance:alpha=x"), HasSubstr("expected a number for alpha, got 'x'"));
   EXPECT_THAT(error("rebalance:alpha="), HasSubstr("expected a number for alpha, got ''"));
   EXPECT_THAT(error("rebalance:alpha=nan"), HasSubstr("expected a number"));
@@ -81,8 +90,83 @@ TEST(InterventionSpec, ErrorsListWhatIsKnown) {
   EXPECT_THAT(error("rebalance:"), HasSubstr("expected key=value"));
   EXPECT_THAT(error("rebalance:,"), HasSubstr("expected key=value beside each comma"));
   EXPECT_THAT(error("none:alpha=1"), HasSubstr("no parameters"));
-  EXPECT_THAT(error(""), HasSubstr("none or rebalance"));
+  EXPECT_THAT(error(""), HasSubstr("expected none, rebalance"));
   EXPECT_THROW(parse_intervention("x"), UsageError);
+}
+
+TEST(InterventionSpec, PartsAndSelectorsAreWrittenInOneForm) {
+  const std::pair<const char*, const char*> texts[] = {
+      {"boost:keys=field:question", "boost:factor=3,keys=field:question"},
+      {"boost:keys=text:\"a,b+c|d\",factor=2.50", "boost:factor=2.5,keys=text:\"a,b+c|d\""},
+      {"boost:keys=text:plain", "boost:factor=3,keys=text:\"plain\""},
+      {"boost:keys=regex:\"\\\"x\\\\d\"", "boost:factor=3,keys=regex:\"\\\"x\\\\d\""},
+      {"boost:keys=not:bos|shot:3|sinks|generated|marked|class:punctuation|role:system",
+       "boost:factor=3,keys=not:bos|shot:3|sinks:4|generated|marked|class:punctuation|role:system"},
+      {"boost:keys=positions:12;4-7;5-8", "boost:factor=3,keys=positions:4-8;12"},
+      {"knockout:keys=bos", "knockout:keys=bos"},
+      {"knockout:keys=bos,rows=last", "knockout:keys=bos"},
+      {"knockout:keys=bos,rows=all", "knockout:keys=bos,rows=all"},
+      {"nosink", "nosink:keys=sinks:1"},
+      {"zero:layers=last:2", "zero:layers=6-7"},
+      {"zero:layers=every:3", "zero:layers=0;3;6"},
+      {"zero:layers=window:6:4", "zero:layers=4-7"},
+      {"zero:heads=7.3-4;2.5;7.0", "zero:heads=2.5;7.0;7.3-4"},
+      {"temperature:tau=1e+0+uniform:rows=positions:3-4", "temperature:tau=1+uniform:rows=positions:3-4"},
+      {"rebalance+pasta:keys=bos",
+       "rebalance:alpha=0.2,threshold=0.01,depth=7,mode=mask+pasta:alpha=0.01,mode=exclude,variant=once,"
+       "keys=bos"},
+  };
+  for (const auto& [text, canonical] : texts) {
+    EXPECT_EQ(parse_intervention(text).canonical(8), canonical) << text;
+    EXPECT_EQ(parse_intervention(canonical).canonical(8), canonical);
+  }
+}
+
+TEST(InterventionSpec, ErrorsSayTheColumn) {
+  const auto error = [](const char* text) { return testing::error_of([&] { parse_intervention(text); }); };
+  EXPECT_THAT(error("zero+bost"), HasSubstr("got 'bost' (column 6)"));
+  EXPECT_THAT(error("zero+"), HasSubstr("expected a part after '+', got nothing (column 6)"));
+  EXPECT_THAT(error("boost:factor=2"), HasSubstr("expected boost:keys=KEYS, such as field:question"));
+  EXPECT_THAT(error("temperature"), HasSubstr("expected temperature:tau=VALUE"));
+  EXPECT_THAT(error("boost:keys=bos|sink"), HasSubstr("got 'sink' (column 16)"));
+  EXPECT_THAT(error("boost:keys=text:\"a"), HasSubstr("one pair of double quotes"));
+  EXPECT_THAT(error("boost:keys=text:"), HasSubstr("expected text:SOMETHING, got nothing"));
+  EXPECT_THAT(error("boost:keys=bos:1"), HasSubstr("expected bos alone"));
+  EXPECT_THAT(error("boost:keys=class:verb"), HasSubstr("special, punctuation, white_space"));
+  EXPECT_THAT(error("boost:keys=positions:7-4"), HasSubstr("got '7-4' (column 22)"));
+  EXPECT_THAT(error("zero:layers=first:2"), HasSubstr("last:8, every:2 or window:12:10"));
+  EXPECT_THAT(error("zero:layers=last:0"), HasSubstr("at least one layer"));
+  EXPECT_THAT(error("zero:heads=3"), HasSubstr("LAYER.HEAD"));
+  EXPECT_THAT(error("zero:rows=first"), HasSubstr("all, prompt, generated, last or positions"));
+  EXPECT_THAT(error("zero:keys=bos"), HasSubstr("expected zero's layers, heads or rows, got 'keys'"));
+  EXPECT_THAT(error("spotlight:target=1,keys=bos"), HasSubstr("above 0 and below 1"));
+  EXPECT_THAT(error("scale:factor=-1,keys=bos"), HasSubstr("from 0 to 1000000"));
+  EXPECT_THAT(error("zero+zero+zero+zero+zero+zero+zero+zero+zero+zero+zero+zero+zero"),
+              HasSubstr("at most 12 parts"));
+}
+
+TEST(InterventionSpec, LayersAndHeadsAreThoseOfTheModel) {
+  const auto error = [](const char* text) {
+    return testing::error_of([&] { check_intervention(parse_intervention(text), 4, 2); });
+  };
+  EXPECT_NO_THROW(check_intervention(parse_intervention("zero:layers=3"), 4, 2));
+  EXPECT_THAT(error("zero:layers=1-4"), HasSubstr("expected layers from 0 to 3, those of the model, got 4"));
+  EXPECT_THAT(error("zero:layers=window:9:2"), HasSubstr("got 9"));
+  EXPECT_THAT(error("zero:heads=3.2"),
+              HasSubstr("expected heads from 0.0 to 3.1, those of the model, got 3.2"));
+  EXPECT_THAT(error("zero:heads=4.0"), HasSubstr("got 4.0"));
+}
+
+void write_heads(const std::filesystem::path& path, const char* text) { std::ofstream(path) << text; }
+
+TEST(InterventionSpec, HeadsAreReadFromPastasFiles) {
+  const testing::TempDir directory;
+  write_heads(directory / "heads.json", "{\"14\": [0, 2, 1], \"3\": [5]}");
+  const std::string file = (directory / "heads.json").string();
+  EXPECT_EQ(parse_intervention("zero:heads=@" + file).canonical(20), "zero:heads=3.5;14.0-2");
+  write_heads(directory / "heads.json", "{\"a\": [0]}");
+  EXPECT_THAT(testing::error_of([&] { parse_intervention("zero:heads=@" + file); }),
+              HasSubstr("expected lists of heads by layer"));
 }
 
 }  // namespace

@@ -152,7 +152,7 @@ TEST(Sweep, WhatInterventionsSetAlreadyIsRefused) {
               HasSubstr("expected alpha either swept or set by --intervene, got both"));
   EXPECT_NO_THROW(expanded({"alpha=0,1"}, {"rebalance:mode=self"}));
   EXPECT_THAT(error({"alpha=0,1"}, {"none"}), HasSubstr("got --intervene none alone"));
-  EXPECT_THAT(error({"alpha=0,1"}, {"rebalanse"}), HasSubstr("[--intervene] expected none or rebalance"));
+  EXPECT_THAT(error({"alpha=0,1"}, {"rebalanse"}), HasSubstr("[--intervene] expected none, rebalance"));
 }
 
 TEST(Sweep, TooManyArmsAreRefused) {

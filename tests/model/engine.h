@@ -6,7 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "intervene/intervention.h"
+#include "intervene/intervention_pool.h"
+#include "intervene/target.h"
 #include "io/checkpoint.h"
 #include "model/golden_cases.h"
 #include "model/transformer.h"
@@ -35,10 +36,30 @@ struct Engine {
       : Engine(golden.model_dir, golden_config(golden_engine(), golden), threads, max_rows) {}
 
   Intervention intervention(const std::string& spec) const {
-    return {parse_intervention(spec), model->config().num_hidden_layers, model->config().num_attention_heads,
-            model->max_rows()};
+    return {parse_intervention(spec), shape_of(*model)};
   }
 };
+
+// Aims an intervention at a prompt whose tokens [first, last) are of the field "question"; null where it
+// needs no aim.
+inline std::shared_ptr<const InterventionTarget> aim_at_question(const InterventionSpec& spec,
+                                                                 std::span<const std::int32_t> tokens,
+                                                                 std::size_t first, std::size_t last) {
+  if (!spec.needs_target()) return nullptr;
+  PieceOrigin question;
+  question.field = "question";
+  const Prompt pieces = {template_piece("a"), data_piece("b", question)};
+  EncodedPrompt encoded;
+  encoded.tokens.assign(tokens.begin(), tokens.end());
+  for (std::size_t i = 0; i < tokens.size(); ++i) encoded.pieces.push_back(i >= first && i < last ? 1 : 0);
+  return aim(spec, {tokens, &pieces, &encoded, nullptr});
+}
+
+// Interventions that act on it.
+inline constexpr const char* kAimedInterventions[] = {
+    "boost:factor=5,keys=field:question",
+    "knockout:keys=field:question,rows=last+rebalance:alpha=0.5,threshold=0.01",
+    "guide:delta=1,keys=not:field:question|generated,rows=generated"};
 
 // The configuration of a golden checkpoint with keys replaced: a JSON object.
 inline std::string config_with(const std::string& model_dir, const std::string& overrides) {

@@ -91,13 +91,10 @@ struct SeenLayer {
   std::int64_t queries;
 };
 
-void keep_weights(void* observer, const SoftmaxRow& row, const RowRewrite& rewrite) {
+void keep_weights(void* observer, const SoftmaxRow&, const SoftmaxRow& after) {
   const SeenLayer& seen = *static_cast<SeenLayer*>(observer);
-  float* out = seen.weights->data() + (row.at.head * seen.queries + row.at.row) * seen.queries;
-  for (std::size_t j = 0; j < row.weights.size(); ++j) out[j] = rewrite.scale * row.weights[j] / row.sum;
-  for (const std::int32_t j : rewrite.keys) {
-    out[j] += rewrite.coefficient * row.weights[static_cast<std::size_t>(j)] / row.sum;
-  }
+  float* out = seen.weights->data() + (after.at.head * seen.queries + after.at.row) * seen.queries;
+  for (std::size_t j = 0; j < after.weights.size(); ++j) out[j] = after.weights[j] / after.sum;
 }
 
 TEST_P(FamilyGolden, AttentionSeenByObserversEqualsTheSpecification) {

@@ -70,8 +70,8 @@ std::vector<GoldenCase> cases_with_mask() {
   std::vector<GoldenCase> cases = testing::load_golden_cases(testing::golden_engine());
   std::erase_if(cases, [](const GoldenCase& golden) {
     const InterventionSpec spec = parse_intervention(golden.intervention);
-    return !spec.rebalance || spec.rebalance->alpha == 0 ||
-           spec.rebalance->mode != RebalanceSpec::Mode::kMask;
+    const std::optional<RebalanceSpec> rebalance = spec.rebalance();
+    return !rebalance || rebalance->alpha == 0 || rebalance->mode != RebalanceSpec::Mode::kMask;
   });
   return cases;
 }
@@ -80,45 +80,35 @@ TEST_P(GoldenMask, HasTheSpecificationsSize) {
   const GoldenCase& golden = GetParam();
   Engine engine(golden, 2);
   const ModelConfig& config = engine.model->config();
-  const Rebalance rebalance(*parse_intervention(golden.intervention).rebalance, config.num_hidden_layers,
-                            config.num_attention_heads, 512);
+  const Intervention intervention = engine.intervention(golden.intervention);
   KvSequence sequence(*engine.cache);
   ASSERT_TRUE(sequence.reserve(static_cast<std::int64_t>(golden.tokens.size())));
   std::span<const std::int32_t> tokens = golden.tokens;
   for (const std::int64_t call : golden.calls) {
     const SequenceInput input{&sequence, tokens.first(static_cast<std::size_t>(call)),
-                              sequence.length() + call, rebalance.hooks().data(), LogitRows::kNone};
+                              sequence.length() + call, intervention.hooks(), LogitRows::kNone};
     engine.model->forward({&input, 1});
     tokens = tokens.subspan(static_cast<std::size_t>(call));
   }
   std::int64_t count = 0;
   for (std::int64_t row = 0; row < golden.calls.back(); ++row) {
     for (std::int64_t head = 0; head < config.num_attention_heads; ++head) {
-      count += static_cast<std::int64_t>(rebalance.mask(row, head).size());
+      count += static_cast<std::int64_t>(intervention.rebalance_mask(row, head).size());
     }
   }
   ASSERT_TRUE(golden.mask_count.has_value());
   EXPECT_EQ(count, *golden.mask_count);
 }
 
-// Passes an intervention's hook on, and keeps the weights that come out of it.
+// Keeps the weights that come out of an intervention.
 struct Tap {
-  AttentionHooks inner;
   std::vector<float> weights;  // [heads, queries, keys]
   std::int64_t queries = 0;
 
-  static RowRewrite keep(void* context, const SoftmaxRow& row) {
-    Tap& tap = *static_cast<Tap*>(context);
-    RowRewrite rewrite;
-    if (tap.inner.rewrite != nullptr) rewrite = tap.inner.rewrite(tap.inner.context, row);
-    float* out = tap.weights.data() + (row.at.head * tap.queries + row.at.row) * tap.queries;
-    for (std::size_t j = 0; j < row.weights.size(); ++j) {
-      out[j] = rewrite.scale * row.weights[j] / row.sum;
-    }
-    for (const std::int32_t j : rewrite.keys) {
-      out[j] += rewrite.coefficient * row.weights[static_cast<std::size_t>(j)] / row.sum;
-    }
-    return rewrite;
+  static void keep(void* observer, const SoftmaxRow&, const SoftmaxRow& after) {
+    Tap& tap = *static_cast<Tap*>(observer);
+    float* out = tap.weights.data() + (after.at.head * tap.queries + after.at.row) * tap.queries;
+    for (std::size_t j = 0; j < after.weights.size(); ++j) out[j] = after.weights[j] / after.sum;
   }
 };
 
@@ -132,11 +122,12 @@ TEST(GoldenAttention, WeightsSeenThroughTheHooksEqualTheSpecification) {
     std::vector<Tap> taps(static_cast<std::size_t>(engine.model->config().num_hidden_layers));
     std::vector<AttentionHooks> hooks;
     for (std::size_t l = 0; l < taps.size(); ++l) {
-      taps[l].inner = intervention.hooks() != nullptr ? intervention.hooks()[l] : AttentionHooks{};
       taps[l].weights.resize(
           static_cast<std::size_t>(engine.model->config().num_attention_heads * count * count));
       taps[l].queries = count;
-      hooks.push_back({&taps[l], nullptr, Tap::keep});
+      hooks.push_back(intervention.hooks() != nullptr ? intervention.hooks()[l] : AttentionHooks{});
+      hooks.back().observe = Tap::keep;
+      hooks.back().observer = &taps[l];
     }
     KvSequence sequence(*engine.cache);
     ASSERT_TRUE(sequence.reserve(count));

@@ -154,8 +154,7 @@ TEST(Weights, AnOverflowNamesTheInterventionOnlyWhereThereIsOne) {
   Transformer model(altered.config, altered.map(), "model", pool, 16);
   const std::vector<std::int32_t> tokens = {1, 2, 3, 4, 5, 6, 7, 8, 9};
   const auto error = [&](const char* spec) {
-    const Intervention intervention(parse_intervention(spec), altered.config.num_hidden_layers,
-                                    altered.config.num_attention_heads, 16);
+    const Intervention intervention(parse_intervention(spec), shape_of(model));
     KvPool cache(altered.config, kv_bytes(altered.config, 100));
     KvSequence sequence(cache);
     EXPECT_TRUE(sequence.reserve(9));
@@ -164,7 +163,7 @@ TEST(Weights, AnOverflowNamesTheInterventionOnlyWhereThereIsOne) {
   };
   EXPECT_THAT(error("none"), HasSubstr("overflow float32; check config.json against the weights"));
   EXPECT_THAT(error("rebalance"),
-              HasSubstr("overflow float32; check --intervene's alpha, config.json against"));
+              HasSubstr("overflow float32; check --intervene's factors, config.json against"));
 }
 
 TEST(Weights, NaNIsNotBlamedOnAHalfPrecisionCache) {

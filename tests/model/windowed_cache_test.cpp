@@ -36,12 +36,15 @@ struct SeenRows {
   std::vector<std::size_t> rewritten = {};
 };
 
-void see_row(void* observer, const SoftmaxRow& row, const RowRewrite& rewrite) {
+void see_row(void* observer, const SoftmaxRow& row, const SoftmaxRow& after) {
   SeenRows& seen = *static_cast<SeenRows*>(observer);
   const auto at = static_cast<std::size_t>((seen.first_row + row.at.row) * seen.heads + row.at.head);
   seen.weights[at].assign(row.weights.begin(), row.weights.end());
   seen.weights[at].push_back(row.sum);
-  seen.rewritten[at] = rewrite.keys.size();
+  seen.rewritten[at] = 0;
+  for (std::size_t j = 0; j < row.weights.size(); ++j) {
+    seen.rewritten[at] += row.weights[j] != after.weights[j] ? 1 : 0;
+  }
 }
 
 struct SeenText {

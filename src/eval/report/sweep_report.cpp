@@ -65,8 +65,9 @@ class TaskReporter {
   void add(std::size_t arm, std::vector<SweepCurve>& curves) const {
     const FinishedArm& finished = comparison_.arms[arm].arm;
     const InterventionSpec spec = parse_intervention(finished.intervention);
-    if (!spec.rebalance) return;
-    SweepPoint point{parameter_value(*spec.rebalance, main_), arm, *spec.rebalance, tally_of(arm), {}};
+    const std::optional<RebalanceSpec> rebalance = spec.rebalance();
+    if (!rebalance) return;
+    SweepPoint point{parameter_value(*rebalance, main_), arm, *rebalance, tally_of(arm), {}};
     const auto same = [&](const SweepCurve& curve) {
       return curve.prompt == finished.prompt && std::ranges::all_of(kKeys, [&](const char* key) {
                return key == main_ || parameters_text(curve.points.front().parameters, {key}) ==

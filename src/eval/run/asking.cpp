@@ -101,8 +101,23 @@ std::int64_t most_new_tokens(const EvalSettings& settings, const TaskKind& task)
                                  : settings.max_new_tokens;
 }
 
+// What an arm's intervention acts on in a question; null where it is the same in every one.
+std::shared_ptr<const InterventionTarget> aim_at(const EvalModel& model, const EvalSettings& settings,
+                                                 const Question& question, const PlannedArm& arm,
+                                                 Unmatched* unmatched) {
+  const InterventionSpec& spec = arm.intervention;
+  if (!spec.needs_target()) return nullptr;
+  const EncodedPrompt encoded = encode_prompt(model.tokenizer, question.pieces,
+                                              settings.chat ? PromptEnds::kBegin : PromptEnds::kModel);
+  auto out = aim(spec, {question.tokens, &question.pieces, &encoded, &model.tokenizer});
+  for (const std::string& keys : out->unmatched) {
+    if (unmatched != nullptr) ++(*unmatched)[{arm.name, keys}];
+  }
+  return out;
+}
+
 void generate(const EvalModel& model, const EvalSettings& settings, const Plan& plan, const Jobs& jobs,
-              const OnResponse& on_response) {
+              Unmatched* unmatched, const OnResponse& on_response) {
   Scheduler scheduler(model.transformer, {settings.batch, plan.context, settings.kv_bytes});
   std::size_t next = 0;
   const auto source = [&]() -> std::optional<GenerationRequest> {
@@ -119,6 +134,7 @@ void generate(const EvalModel& model, const EvalSettings& settings, const Plan& 
     request.shared_prefix = question.shared_prefix;
     request.max_new_tokens = most_new_tokens(settings, *question.task);
     request.intervention = jobs[next].arm->intervention;
+    request.target = aim_at(model, settings, question, *jobs[next].arm, unmatched);
     request.stop_tokens = model.eos_ids;
     request.ends_after = ends_after(model.tokenizer, question.task->until);
     request.id = next++;
@@ -132,15 +148,20 @@ void generate(const EvalModel& model, const EvalSettings& settings, const Plan& 
 }
 
 void score_options(const EvalModel& model, const EvalSettings& settings, const Plan& plan, const Jobs& jobs,
-                   const OnResponse& on_response) {
+                   Unmatched* unmatched, const OnResponse& on_response) {
   LikelihoodScorer scorer(model.transformer, {settings.batch, plan.context, settings.kv_bytes});
   std::size_t next = 0;
   const auto source = [&]() -> std::optional<LikelihoodRequest> {
     if (next == jobs.size()) return std::nullopt;
     const Job& job = jobs[next];
     const Question& question = *job.question;
-    return LikelihoodRequest{next++,         question.tokens,        question.options,
-                             question.leads, question.shared_prefix, job.arm->intervention};
+    return LikelihoodRequest{next++,
+                             question.tokens,
+                             question.options,
+                             question.leads,
+                             question.shared_prefix,
+                             job.arm->intervention,
+                             aim_at(model, settings, question, *job.arm, unmatched)};
   };
   scorer.run(source, [&](LikelihoodResult&& result) {
     Response response;
@@ -239,7 +260,8 @@ void check_memory(const EvalModel& model, const EvalSettings& settings, const Pl
                                   : ", or use a smaller --max-new-tokens");
 }
 
-void ask(const EvalModel& model, const EvalSettings& settings, const Plan& plan, Journal& journal) {
+Unmatched ask(const EvalModel& model, const EvalSettings& settings, const Plan& plan, Journal& journal) {
+  Unmatched unmatched;
   const bool scored = is_scored(settings);
   std::vector<std::set<ItemKey>> done;
   for (const PlannedArm& arm : plan.arms) done.push_back(journal.done(arm.name));
@@ -249,7 +271,7 @@ void ask(const EvalModel& model, const EvalSettings& settings, const Plan& plan,
   std::vector<Jobs> turns = open_jobs(plan, is_done);
   std::size_t open = 0;
   for (const Jobs& jobs : turns) open += jobs.size();
-  if (open == 0) return;
+  if (open == 0) return unmatched;
   check_memory(model, settings, plan);
   const auto total = static_cast<std::int64_t>(plan.questions.size() * settings.interventions.size());
   Progress progress("eval", total, total - static_cast<std::int64_t>(open));
@@ -267,9 +289,10 @@ void ask(const EvalModel& model, const EvalSettings& settings, const Plan& plan,
     }
     if (!scored) put_longest_first(turns[turn]);
     if (!turns[turn].empty()) {
-      (scored ? score_options : generate)(model, settings, plan, turns[turn], keep);
+      (scored ? score_options : generate)(model, settings, plan, turns[turn], &unmatched, keep);
     }
   }
+  return unmatched;
 }
 
 void ask_for_texts(const EvalModel& model, const EvalSettings& settings, const Plan& plan,
@@ -279,7 +302,7 @@ void ask_for_texts(const EvalModel& model, const EvalSettings& settings, const P
   std::vector<Jobs> turns = open_jobs(plan, [](const Question&, std::size_t) { return false; });
   REFOCUS_CHECK(turns.size() == 1);
   put_longest_first(turns.front());
-  generate(model, settings, plan, turns.front(),
+  generate(model, settings, plan, turns.front(), nullptr,
            [&](const Job& job, Response response, std::span<const std::int32_t> tokens) {
              complete(job, response);
              on_text(*job.question, *job.arm, std::move(response), tokens);

@@ -4,7 +4,10 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <span>
+#include <string>
+#include <utility>
 
 #include "eval/journal/journal.h"
 #include "eval/run/plan.h"
@@ -18,7 +21,11 @@ bool is_scored(const EvalSettings& settings);
 // InputError where the cache could not hold the longest sequence to the end: better now than after hours.
 void check_memory(const EvalModel& model, const EvalSettings& settings, const Plan& plan);
 
-void ask(const EvalModel& model, const EvalSettings& settings, const Plan& plan, Journal& journal);
+// In how many of the questions that were asked the keys= of each arm's parts chose nothing: by the arm's name
+// and the selectors' text.
+using Unmatched = std::map<std::pair<std::string, std::string>, std::int64_t>;
+
+Unmatched ask(const EvalModel& model, const EvalSettings& settings, const Plan& plan, Journal& journal);
 
 // Asks everything of a plan without a journal; not for log-likelihoods or transcripts. `tokens`: those that
 // were generated, a stop token included. In no particular order.

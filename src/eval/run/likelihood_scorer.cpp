@@ -13,6 +13,10 @@ namespace {
 
 std::size_t size_of(std::int64_t count) { return static_cast<std::size_t>(count); }
 
+bool begins_with(const std::vector<PrefixToken>& tokens, const std::vector<PrefixToken>& prefix) {
+  return tokens.size() >= prefix.size() && std::equal(prefix.begin(), prefix.end(), tokens.begin());
+}
+
 }  // namespace
 
 struct LikelihoodScorer::TokenScore {
@@ -39,6 +43,11 @@ struct LikelihoodScorer::Member {
   }
   std::span<const std::int32_t> prefix() const {
     return std::span(request.context).first(size_of(prefix_blocks() * kKeyBlock));
+  }
+  std::vector<PrefixToken> marked_prefix() const {
+    const std::size_t size = prefix().size();
+    return prefix_tokens(prefix(), request.target == nullptr ? std::span<const std::uint32_t>()
+                                                             : std::span(request.target->marks).first(size));
   }
   // Tokens of a sequence that continues with an option; the option's last token is not computed.
   std::int64_t length_with(std::size_t option) const {
@@ -138,13 +147,13 @@ std::int64_t LikelihoodScorer::prefix_bytes(const Member& member, std::int64_t k
 // Shares the prefix that is known and reserves the rest, or promises it to who waits for a prefix. False
 // where there is too little memory beside the group; an error where there is no group.
 bool LikelihoodScorer::find_place(Member& member) {
-  const auto prefix = member.prefix();
+  const std::vector<PrefixToken> prefix = member.marked_prefix();
   member.cache.share(prefixes_.find(member.intervention_name, prefix));
   const bool missing = member.cache.length() < std::ssize(prefix);
   member.waits = missing && std::any_of(group_.begin(), group_.end(), [&](const auto& other) {
                    return other->leads && other->intervention_name == member.intervention_name &&
                           pool_.layout().serves(std::ssize(other->prefix()), std::ssize(prefix)) &&
-                          std::equal(prefix.begin(), prefix.end(), other->prefix().begin());
+                          begins_with(other->marked_prefix(), prefix);
                  });
   member.leads = missing && !member.waits;
   std::int64_t known = member.waits ? std::ssize(prefix) : member.cache.length();
@@ -201,7 +210,8 @@ bool LikelihoodScorer::admit(const Source& source) {
     member->others.emplace_back(option.size() - 1);
   }
   member->firsts.resize(member->first_tokens.size());
-  member->intervention = interventions_.take(member->intervention_name, member->request.intervention);
+  member->intervention =
+      interventions_.take(member->intervention_name, member->request.intervention, member->request.target);
   group_.push_back(std::move(member));
   return true;
 }
@@ -264,12 +274,12 @@ void LikelihoodScorer::compute_prefixes() {
   run_jobs(jobs, model_.max_rows());
   for (const auto& member : group_) {
     if (!member->leads) continue;
-    prefixes_.insert(member->intervention_name, member->request.context,
+    prefixes_.insert(member->intervention_name, member->marked_prefix(),
                      member->cache.blocks().first(size_of(member->prefix_blocks())));
   }
   for (const auto& member : group_) {
     if (!member->waits) continue;
-    member->cache.share(prefixes_.find(member->intervention_name, member->prefix()));
+    member->cache.share(prefixes_.find(member->intervention_name, member->marked_prefix()));
     REFOCUS_CHECK(member->cache.reserve(member->context_size(), model_.max_rows()));
   }
 }
@@ -313,7 +323,8 @@ void LikelihoodScorer::score_continuations() {
         REFOCUS_CHECK(cache.fork(member->cache, member->length_with(o), rows));
       }
       wave.push_back({member.get(), o, std::move(cache),
-                      interventions_.take(member->intervention_name, member->request.intervention)});
+                      interventions_.take(member->intervention_name, member->request.intervention,
+                                          member->request.target)});
     }
   }
   run_continuations(wave);

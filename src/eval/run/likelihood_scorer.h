@@ -30,6 +30,7 @@ struct LikelihoodRequest {
   std::vector<std::int64_t> leads;
   std::int64_t shared_prefix = 0;  // tokens at the beginning that other requests are expected to have too
   InterventionSpec intervention;
+  std::shared_ptr<const InterventionTarget> target;  // of the context; null where the intervention needs none
 };
 
 struct LikelihoodResult {

@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "eval/score/divergence.h"
-#include "intervene/intervention.h"
+#include "intervene/intervention_pool.h"
 #include "kernels/argmax.h"
 
 namespace refocus {
@@ -19,16 +19,19 @@ class Runner {
  public:
   Runner(const PerplexityArm& arm, std::int64_t longest)
       : model_(*arm.model),
-        intervention_(arm.intervention, model_.config().num_hidden_layers,
-                      model_.config().num_attention_heads, model_.max_rows()),
+        spec_(arm.intervention),
+        tokenizer_(arm.tokenizer),
+        intervention_(arm.intervention, shape_of(model_)),
         pool_(model_.config(), kv_bytes(model_.config(), longest, model_.kv_type(), model_.max_rows()),
               model_.kv_type()),
         sequence_(pool_) {}
 
-  void begin(std::int64_t length) {
+  // All of the window is the prompt to an intervention.
+  void begin(std::span<const std::int32_t> window) {
     sequence_.clear();
-    REFOCUS_CHECK(sequence_.reserve(length, model_.max_rows()));
-    length_ = length;
+    length_ = std::ssize(window);
+    REFOCUS_CHECK(sequence_.reserve(length_, model_.max_rows()));
+    if (spec_.needs_target()) intervention_.aim(aim(spec_, {window, nullptr, nullptr, tokenizer_}));
   }
 
   // The window's next tokens; their logits, [tokens, vocab], where wanted.
@@ -39,6 +42,8 @@ class Runner {
 
  private:
   Transformer& model_;
+  InterventionSpec spec_;
+  const Tokenizer* tokenizer_;
   Intervention intervention_;
   KvPool pool_;
   KvSequence sequence_;
@@ -64,7 +69,9 @@ class Scorer {
   }
 
   void score(const TextWindow& window) {
-    for (const auto& runner : runners_) runner->begin(window.end - window.begin);
+    for (const auto& runner : runners_) {
+      runner->begin(tokens_.subspan(size_of(window.begin), size_of(window.end - window.begin)));
+    }
     // A row's logits are those of the next token: the window's last row is not needed, and rows before
     // `wanted` only for their keys and values.
     const std::int64_t wanted = window.first_counted - 1, end = window.end - 1;

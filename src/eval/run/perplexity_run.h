@@ -9,12 +9,14 @@
 #include "eval/score/perplexity.h"
 #include "intervene/spec.h"
 #include "model/transformer.h"
+#include "tokenizer/tokenizer.h"
 
 namespace refocus {
 
 struct PerplexityArm {
   Transformer* model = nullptr;
   InterventionSpec intervention;
+  const Tokenizer* tokenizer = nullptr;  // that keys= may need; or null
 };
 
 // Rows whose logits are held at once. Two copies of [kPerplexityRows, vocab] floats: the reference's, and

@@ -20,6 +20,12 @@ std::vector<PlannedArm> plan_arms(const EvalSettings& settings, std::int64_t lay
   std::set<std::string> names;
   for (const PromptKind kind : settings.prompts) {
     for (const InterventionSpec& spec : settings.interventions) {
+      if (spec.has_keys(KeyTerm::Kind::kMarked)) {
+        throw usage_error(
+            "--intervene",
+            "expected keys that items have, got marked, which is for a prompt of your own; choose "
+            "them by field:, role:, text: or regex:");
+      }
       const Arm arm{kind, spec.canonical(layers)};
       if (!names.insert(arm.name()).second) {
         throw usage_error("--intervene", "expected different arms, got {} twice", arm.intervention);

@@ -213,6 +213,16 @@ void warn_of_answers(const EvalModel& model, const EvalSettings& settings,
   fmt::print(stderr, "eval: warning: {}{}\n", first, arms > 1 ? fmt::format(" ({} arms in all)", arms) : "");
 }
 
+// One line, for the first arm whose keys= chose nothing in some question.
+void warn_of_unmatched(const Unmatched& unmatched, std::int64_t questions) {
+  if (unmatched.empty()) return;
+  const auto& [what, count] = *unmatched.begin();
+  const std::string others =
+      unmatched.size() > 1 ? fmt::format(" ({} such selectors in all)", unmatched.size()) : "";
+  fmt::print(stderr, "eval: warning: keys={} chose nothing in {} of {} questions of {}{}\n",
+             printable(what.second), count, questions, printable(what.first, 200), others);
+}
+
 EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings) {
   const Plan plan = make_plan(model, settings);
   const RunSettings recorded = run_settings(model, settings, plan);
@@ -231,7 +241,7 @@ EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings)
   tell_resumed(run, journal);
   tell_seams(settings, plan);
   keep_questions(settings, plan, journal);
-  ask(model, settings, plan, journal);
+  warn_of_unmatched(ask(model, settings, plan, journal), std::ssize(plan.questions));
   expect_not_overwritten(model.files);
   EvalOutcome outcome{directory, {}, {}, {}, {}};
   for (const PlannedArm& arm : plan.arms) {

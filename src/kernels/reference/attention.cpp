@@ -49,26 +49,34 @@ void one_row(const AttentionShape& shape, const AttentionHooks& hooks, const KvH
   float max = *std::max_element(scores.begin(), scores.end());
   if (shape.sinks != nullptr) max = std::max(max, shape.sinks[at.head]);
   std::vector<double> weights(keys);
-  double sum = 0;
-  for (std::size_t j = 0; j < keys; ++j) sum += weights[j] = std::exp(double{scores[j]} - max);
-  if (shape.sinks != nullptr) sum += std::exp(double{shape.sinks[at.head]} - max);
-  const std::vector<float> unscaled(weights.begin(), weights.end());
-  for (double& w : weights) w /= sum;
-  const SoftmaxRow row{at, unscaled, static_cast<float>(sum)};
-  RowRewrite r;
-  if (hooks.rewrite != nullptr) r = hooks.rewrite(hooks.context, row);
-  if (hooks.observe != nullptr) hooks.observe(hooks.observer, row, r);
-  const std::vector<double> plain = weights;
-  for (double& w : weights) w *= r.scale;
-  for (std::size_t i = 0; i < r.keys.size(); ++i) {
-    const auto j = static_cast<std::size_t>(r.keys[i]);
-    weights[j] += plain[j] * (r.coefficients != nullptr ? r.coefficients[i] : r.coefficient);
+  double sum = 0, sink = 0;
+  const bool numbers = std::none_of(scores.begin(), scores.end(), [](float s) { return s != s; });
+  if (!numbers || max != -std::numeric_limits<float>::infinity()) {
+    for (std::size_t j = 0; j < keys; ++j) sum += weights[j] = std::exp(double{scores[j]} - max);
+    if (shape.sinks != nullptr) sum += sink = std::exp(double{shape.sinks[at.head]} - max);
   }
+  const std::vector<float> unscaled(weights.begin(), weights.end());
+  const SoftmaxRow row{at, unscaled, static_cast<float>(sum)};
+  bool changed = false;
+  std::vector<float> edited(static_cast<std::size_t>(padded(at.position + 1)));
+  std::copy(unscaled.begin(), unscaled.end(), edited.begin());
+  EditableRow editable{at, std::span(edited).first(keys), row.sum, static_cast<float>(sink),
+                       shape.first_key(at.position)};
+  if (hooks.edit != nullptr && hooks.edit(hooks.context, editable)) {
+    changed = true;
+    for (std::size_t j = 0; j < keys; ++j) weights[j] = edited[j];
+    sum = editable.sum;
+  }
+  const SoftmaxRow after{at, editable.weights, editable.sum};
+  if (hooks.observe != nullptr) hooks.observe(hooks.observer, row, changed ? after : row);
+  for (double& w : weights) w = sum == 0 ? 0 : w / sum;
   for (std::int64_t d = 0; d < shape.head_dim; ++d) {
     double total = 0;
     for (std::size_t j = 0; j < keys; ++j) total += weights[j] * kv.value(static_cast<std::int64_t>(j), d);
     out[d] = static_cast<float>(total);
   }
+  if (hooks.output != nullptr)
+    hooks.output(hooks.context, at, {out, static_cast<std::size_t>(shape.head_dim)});
 }
 
 }  // namespace

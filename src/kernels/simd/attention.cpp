@@ -37,7 +37,9 @@ struct AttentionTask {
   const AttentionBuffers* buffers;
   std::int64_t kv_head, begin, end;
   int thread;
-  float* scratch;  // weights [kTile, weights_stride(keys)], sums and queries [kTile, padded(head_dim)] each
+  // Weights [kTile, weights_stride(keys)], sums and queries [kTile, padded(head_dim)] each, and a row of
+  // weights as softmax left it, for an observer of what is edited.
+  float* scratch;
 };
 
 // Whole blocks, and a cache line more, so that the rows of a tile do not meet in the same sets of the cache.
@@ -120,21 +122,25 @@ HWY_INLINE void block_scores(const Query* queries, const float* HWY_RESTRICT q, 
   for (; j < kKeyBlock; j += REFOCUS_LANES) pass(j, std::integral_constant<int, 1>());
 }
 
-// Calls the hooks after softmax, and changes the row as they ask for.
-void rewrite_row(Query& query, const AttentionHooks& hooks) {
-  const std::int64_t keys = query.at.position + 1;
-  const SoftmaxRow row{query.at, {query.weights, static_cast<std::size_t>(keys)}, query.sum};
-  RowRewrite rewrite;
-  if (hooks.rewrite != nullptr) rewrite = hooks.rewrite(hooks.context, row);
-  if (hooks.observe != nullptr) hooks.observe(hooks.observer, row, rewrite);
-  for (std::size_t t = 0; t < rewrite.keys.size(); ++t) {
-    const float more = rewrite.coefficients != nullptr ? rewrite.coefficients[t] : rewrite.coefficient;
-    float& weight = query.weights[rewrite.keys[t]];
-    weight = rewrite.scale == 1 ? weight * (1 + more) : weight * (1 + more / rewrite.scale);
+// Calls the hooks after softmax. `spare` has room for a row: as softmax left it, for an observer.
+void show_row(Query& query, const AttentionShape& shape, const AttentionHooks& hooks, float sink,
+              float* spare) {
+  const auto keys = static_cast<std::size_t>(query.at.position + 1);
+  const bool observed = hooks.observe != nullptr;
+  bool changed = false;
+  SoftmaxRow before{query.at, {query.weights, keys}, query.sum};
+  if (hooks.edit != nullptr) {
+    if (observed) {
+      std::memcpy(spare, query.weights, keys * sizeof(float));
+      before.weights = {spare, keys};
+    }
+    EditableRow row{query.at, {query.weights, keys}, query.sum, sink, shape.first_key(query.at.position)};
+    changed = hooks.edit(hooks.context, row);
+    query.sum = row.sum;
   }
-  if (rewrite.scale != 1) {
-    for (std::int64_t j = 0; j < keys; ++j) query.weights[j] *= rewrite.scale;
-  }
+  if (!observed) return;
+  const SoftmaxRow after{query.at, {query.weights, keys}, query.sum};
+  hooks.observe(hooks.observer, before, changed ? after : before);
 }
 
 void cap_scores(float* scores, std::int64_t begin, std::int64_t end, float cap) {
@@ -149,7 +155,7 @@ void cap_scores(float* scores, std::int64_t begin, std::int64_t end, float cap) 
 // scores begin at key `tile_begin`, a block's first; what the query does not see becomes 0, from key 0 on
 // where hooks look.
 void softmax_row(Query& query, const AttentionShape& shape, std::int64_t tile_begin,
-                 const AttentionHooks& hooks) {
+                 const AttentionHooks& hooks, float* spare_row) {
   const D d;
   const std::int64_t keys = query.at.position + 1, size = (keys + kKeyBlock - 1) / kKeyBlock * kKeyBlock;
   const std::int64_t first_key = shape.first_key(query.at.position),
@@ -165,17 +171,18 @@ void softmax_row(Query& query, const AttentionShape& shape, std::int64_t tile_be
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   std::fill(weights + keys, weights + size, -kInfinity);
   if (first_key > 0) {
-    const bool watched = hooks.rewrite != nullptr || hooks.observe != nullptr;
+    const bool watched = hooks.edit != nullptr || hooks.observe != nullptr;
     std::fill(weights + (watched ? 0 : tile_begin), weights + begin, 0.0f);
     std::fill(weights + begin, weights + first_key, -kInfinity);
   }
   V max = hn::Set(d, -kInfinity);
   for (std::int64_t j = begin; j < size; j += REFOCUS_LANES) max = hn::Max(max, hn::LoadU(d, weights + j));
-  float largest = hn::GetLane(hn::MaxOfLanes(d, max));
+  float largest = hn::GetLane(hn::MaxOfLanes(d, max)), sink = 0;
   if (shape.sinks != nullptr) largest = std::max(largest, shape.sinks[query.at.head]);
-  if (largest == -kInfinity) {  // every key is biased away
+  if (largest == -kInfinity) {  // every key is biased away, or no score is a number
+    const bool numbers = std::none_of(weights + first_key, weights + keys, [](float s) { return s != s; });
     std::fill(weights + begin, weights + size, 0.0f);
-    query.sum = 0;
+    query.sum = numbers ? 0 : std::numeric_limits<float>::quiet_NaN();
   } else {
     V sum = hn::Zero(d);
     for (std::int64_t j = begin; j < size; j += REFOCUS_LANES) {
@@ -184,9 +191,9 @@ void softmax_row(Query& query, const AttentionShape& shape, std::int64_t tile_be
       sum = hn::Add(sum, w);
     }
     query.sum = hn::GetLane(hn::SumOfLanes(d, sum));
-    if (shape.sinks != nullptr) query.sum += std::exp(shape.sinks[query.at.head] - largest);
+    if (shape.sinks != nullptr) query.sum += sink = std::exp(shape.sinks[query.at.head] - largest);
   }
-  if (hooks.rewrite != nullptr || hooks.observe != nullptr) rewrite_row(query, hooks);
+  if (hooks.edit != nullptr || hooks.observe != nullptr) show_row(query, shape, hooks, sink, spare_row);
 }
 
 // The values of kSpan blocks of keys from `first` on, [kKeyBlock, stride] each.
@@ -254,9 +261,18 @@ HWY_INLINE void for_groups(std::int64_t count, const Body& body) {
   for (; i < count; ++i) body(i, std::integral_constant<int, 1>());
 }
 
+// out = sums / sum
+void divide(const Query& query, std::int64_t head_dim) {
+  const D d;
+  std::int64_t i = 0;
+  for (; i + REFOCUS_LANES <= head_dim; i += REFOCUS_LANES) {
+    hn::StoreU(hn::Div(hn::LoadU(d, query.sums + i), hn::Set(d, query.sum)), d, query.out + i);
+  }
+  for (; i < head_dim; ++i) query.out[i] = query.sums[i] / query.sum;
+}
+
 template <class T>
 void run_typed(const AttentionTask& task) {
-  const D d;
   const AttentionShape& shape = *task.shape;
   const AttentionSequence& sequence = *task.sequence;
   const AttentionBuffers& buffers = *task.buffers;
@@ -279,6 +295,7 @@ void run_typed(const AttentionTask& task) {
   };
   float* const transposed =
       task.scratch + kTile * (row_size + stride);  // a group of queries: [head_dim, kRows]
+  float* const spare_row = transposed + kTile * stride;
   for_groups(count, [&](std::int64_t i, auto rows) HWY_ATTR {
     float* q = transposed + i * shape.head_dim;
     for (int r = 0; r < rows; ++r) {
@@ -294,7 +311,7 @@ void run_typed(const AttentionTask& task) {
     });
   }
   for (std::int64_t i = 0; i < count; ++i) {
-    softmax_row(queries[i], shape, tile_begin, sequence.hooks);
+    softmax_row(queries[i], shape, tile_begin, sequence.hooks, spare_row);
     std::fill_n(queries[i].sums, stride, 0.0f);
   }
   for (std::int64_t key = tile_begin; key < keys; key += kSpan * kKeyBlock) {
@@ -309,11 +326,15 @@ void run_typed(const AttentionTask& task) {
   }
   for (std::int64_t r = 0; r < count; ++r) {
     const Query& query = queries[r];
-    std::int64_t i = 0;
-    for (; i + REFOCUS_LANES <= shape.head_dim; i += REFOCUS_LANES) {
-      hn::StoreU(hn::Div(hn::LoadU(d, query.sums + i), hn::Set(d, query.sum)), d, query.out + i);
+    if (query.sum == 0) {  // every key is biased away: the head adds nothing
+      std::fill_n(query.out, shape.head_dim, 0.0f);
+    } else {
+      divide(query, shape.head_dim);
     }
-    for (; i < shape.head_dim; ++i) query.out[i] = query.sums[i] / query.sum;
+    if (sequence.hooks.output != nullptr) {
+      sequence.hooks.output(sequence.hooks.context, query.at,
+                            {query.out, static_cast<std::size_t>(shape.head_dim)});
+    }
   }
 }
 
@@ -330,7 +351,7 @@ HWY_AFTER_NAMESPACE();
 namespace refocus {
 
 std::int64_t attention_scratch_floats(std::int64_t keys, std::int64_t head_dim) {
-  return padded(kTile * (weights_stride(keys) + 2 * padded(head_dim)));
+  return padded(kTile * (weights_stride(keys) + 2 * padded(head_dim)) + weights_stride(keys));
 }
 
 namespace {

@@ -43,7 +43,9 @@ std::vector<LikelihoodRequest> mixed_requests() {
         request.leads.push_back(static_cast<std::int64_t>((option.size() - 1) * i / 24));
       }
     }
-    request.intervention = parse_intervention(kInterventions[i % 3]);
+    request.intervention =
+        parse_intervention(i % 5 < 2 ? testing::kAimedInterventions[i % 3] : kInterventions[i % 3]);
+    request.target = testing::aim_at_question(request.intervention, request.context, i % 4, 8 + i);
     out.push_back(std::move(request));
   }
   return out;
@@ -53,11 +55,10 @@ std::vector<LikelihoodRequest> mixed_requests() {
 std::vector<OptionLikelihood> plain(Engine& engine, const LikelihoodRequest& request) {
   std::vector<OptionLikelihood> out;
   const auto vocab = static_cast<std::size_t>(engine.model->config().vocab_size);
-  const ModelConfig& config = engine.model->config();
   for (std::size_t o = 0; o < request.options.size(); ++o) {
     const Ids& option = request.options[o];
-    const Intervention hooks(request.intervention, config.num_hidden_layers, config.num_attention_heads,
-                             engine.model->max_rows());
+    Intervention hooks(request.intervention, shape_of(*engine.model));
+    hooks.aim(request.target);
     Ids tokens = request.context;
     tokens.insert(tokens.end(), option.begin(), option.end() - 1);
     KvSequence sequence(*engine.cache);

@@ -212,12 +212,14 @@ class Model:
         if window and sliding:
             hidden = hidden | (distance >= window)
         scores = np.where(hidden, -np.inf, scores)
+        sink = None
         if f["sinks"]:
             sink = np.broadcast_to(self.w[p + "self_attn.sinks"][:, None, None], (len(q), n, 1))
             weights = softmax(np.concatenate([scores, sink], -1))[..., :-1]
         else:
             weights = softmax(scores)
         if rebalance is not None:
+            rebalance.before_softmax = scores, sink
             weights = rebalance(layer, weights, distance)
         self.attentions.append(weights)
         out = (weights @ np.repeat(v, group, 0)).transpose(1, 0, 2).reshape(n, -1)

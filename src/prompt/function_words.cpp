@@ -1,4 +1,4 @@
-#include "analyze/function_words.h"
+#include "prompt/function_words.h"
 
 #include <algorithm>
 #include <array>

@@ -1,11 +1,11 @@
-#include "analyze/token_class.h"
+#include "prompt/token_class.h"
 
 #include <utf8proc.h>
 
 #include <string>
 
-#include "analyze/function_words.h"
 #include "base/utf8.h"
+#include "prompt/function_words.h"
 
 namespace refocus {
 

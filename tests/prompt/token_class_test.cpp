@@ -1,11 +1,11 @@
 // Classes of tokens: by the word that a token is part of, not by the token.
-#include "analyze/token_class.h"
+#include "prompt/token_class.h"
 
 #include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "analyze/function_words.h"
+#include "prompt/function_words.h"
 #include "support.h"
 
 namespace refocus {

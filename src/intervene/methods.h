@@ -1,0 +1,52 @@
+// The methods that --intervene knows: their names, their keys with the published defaults, and their sources.
+// docs/interventions.md has each one's formula and where published code does something else.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace refocus {
+
+enum class MethodId {
+  kRebalance,    // Extending Token Computation for LLM Reasoning, arXiv 2403.14932
+  kScale,        // the primitive: chosen weights times a factor
+  kPasta,        // Zhang et al. 2023, arXiv 2311.02262
+  kBoost,        // InstABoost: Guardieiro et al. 2025, arXiv 2506.13734
+  kGuide,        // Silva et al. 2024, arXiv 2409.19001
+  kKnockout,     // Geva et al. 2023, arXiv 2304.14767
+  kNoSink,       // attention sinks removed: Xiao et al. 2023, arXiv 2309.17453
+  kSpotlight,    // Venkateswaran and Contractor 2025, arXiv 2505.12025
+  kTemperature,  // of softmax
+  kZero,         // head ablation: Michel et al. 2019, arXiv 1905.10650
+  kUniform,      // head masking: Wu et al. 2024, arXiv 2404.15574
+};
+
+struct MethodKey {
+  enum class Kind { kNumber, kLayer, kWord };
+  std::string_view name;
+  Kind kind = Kind::kNumber;
+  std::string_view initial = {};        // the default; empty: must be given
+  double least = 0, most = 0;           // kNumber
+  bool above_least = false;             // kNumber: `least` itself is not allowed
+  bool below_most = false;              // kNumber: nor `most`
+  std::vector<std::string_view> words;  // kWord
+};
+
+struct Method {
+  MethodId id;
+  std::string_view name;
+  std::vector<MethodKey> keys;
+  bool chooses_keys = false;           // takes keys=
+  std::string_view initial_keys = {};  // the default of keys=; empty: must be given
+  std::string_view initial_rows = "all";
+  std::string_view meaning = {};  // a line for --help
+};
+
+std::span<const Method> all_methods();
+// Null for another name.
+const Method* find_method(std::string_view name);
+
+}  // namespace refocus

@@ -1,0 +1,65 @@
+// One part of an intervention at work on one sequence: what it does to rows of attention weights.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "intervene/target.h"
+#include "kernels/attention.h"
+
+namespace refocus {
+
+struct InterventionShape {
+  std::int64_t layers = 0, heads = 0;  // of the model: query heads
+  std::int64_t max_rows = 0;           // of a call
+};
+
+// A row on its way through the parts. The weight of key j is weights[j] / sum.
+struct EditedRow {
+  EditableRow& row;
+  bool changed = false;
+
+  std::span<float> weights() const { return row.weights; }
+  std::int64_t keys() const { return row.at.position + 1; }
+  double total() const;  // of the weights as they are now
+  // Gives the row the mass back that it had when its weights summed to `total`: sum *= total() / total. A row
+  // without weights stays so.
+  void keep_mass(double total);
+};
+
+class RowStep {
+ public:
+  virtual ~RowStep() = default;
+
+  // For the next sequence; `target` is null where the intervention needs none, and lives as long as its use.
+  virtual void aim(const InterventionTarget* target) { static_cast<void>(target); }
+  // Whether nothing changes, as it is aimed now.
+  virtual bool is_idle() const { return false; }
+  // Whether it changes rows of the layer.
+  virtual bool changes(std::int64_t layer) const {
+    static_cast<void>(layer);
+    return true;
+  }
+  // Whether it can act on scores, before softmax; otherwise, and after a part that cannot, it acts on
+  // weights.
+  virtual bool acts_on_scores() const { return false; }
+  // Changes scores of keys [first_key, first_key + scores.size()).
+  virtual void change_scores(std::int64_t first_key, std::span<float> scores) const {
+    static_cast<void>(first_key), static_cast<void>(scores);
+  }
+  virtual void change_weights(std::int64_t layer, EditedRow& row) = 0;
+  // Whether it looks at rows of the layer, whether or not it is to change them.
+  virtual bool observes(std::int64_t layer) const {
+    static_cast<void>(layer);
+    return false;
+  }
+  virtual void observe(const EditableRow& row) { static_cast<void>(row); }
+};
+
+// `index`: of the part in the specification.
+std::unique_ptr<RowStep> make_step(const InterventionPart& part, std::size_t index,
+                                   const InterventionShape& shape);
+
+}  // namespace refocus
