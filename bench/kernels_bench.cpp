@@ -124,7 +124,7 @@ BENCHMARK_CAPTURE(matmul_bench, f32, DType::kF32)->Apply(matmul_shapes);
 BENCHMARK_CAPTURE(matmul_bench, f16, DType::kF16)->Apply(matmul_shapes);
 BENCHMARK_CAPTURE(matmul_bench, bf16, DType::kBF16)->Apply(matmul_shapes);
 
-void packed_bench(benchmark::State& state, DType type) {
+void packed_bench(benchmark::State& state, DType type, Int8Parts parts = Int8Parts::kOne) {
   const std::int64_t rows = state.range(0), inputs = state.range(1), outputs = state.range(2);
   ThreadPool pool(1);
   const std::vector<std::byte> blocks(bytes_of(type, inputs) * static_cast<std::size_t>(outputs),
@@ -132,9 +132,9 @@ void packed_bench(benchmark::State& state, DType type) {
   const PackedMatrix weights = pack(pool, type, blocks.data(), outputs, inputs);
   const AlignedBuffer<float> x = random_buffer(rows * inputs);
   QuantizedRows q;
-  quantize_rows(pool, x.data(), inputs, rows, inputs, q);
+  quantize_rows(pool, x.data(), inputs, rows, inputs, parts, q);
   AlignedBuffer<float> y(static_cast<std::size_t>(rows * outputs));
-  const PackedJob job{&weights, nullptr, false, y.data(), outputs};
+  const PackedJob job{&weights, nullptr, false, y.data(), outputs, parts};
   for (auto _ : state) {
     packed_matmul(pool, q, {&job, 1});
     benchmark::ClobberMemory();
@@ -145,6 +145,7 @@ void packed_bench(benchmark::State& state, DType type) {
       benchmark::Counter(static_cast<double>(weights.bytes()), benchmark::Counter::kIsIterationInvariantRate);
 }
 BENCHMARK_CAPTURE(packed_bench, q8_0, DType::kQ8_0)->Apply(matmul_shapes);
+BENCHMARK_CAPTURE(packed_bench, q8_0_two_parts, DType::kQ8_0, Int8Parts::kTwo)->Apply(matmul_shapes);
 BENCHMARK_CAPTURE(packed_bench, q4_0, DType::kQ4_0)->Apply(matmul_shapes);
 BENCHMARK_CAPTURE(packed_bench, q4_k, DType::kQ4_K)->Apply(matmul_shapes);
 BENCHMARK_CAPTURE(packed_bench, q6_k, DType::kQ6_K)->Apply(matmul_shapes);
@@ -196,7 +197,7 @@ void packed_stream_bench(benchmark::State& state, DType type) {
   }
   const AlignedBuffer<float> x = random_buffer(inputs);
   QuantizedRows q;
-  quantize_rows(pool, x.data(), inputs, 1, inputs, q);
+  quantize_rows(pool, x.data(), inputs, 1, inputs, Int8Parts::kOne, q);
   AlignedBuffer<float> y(static_cast<std::size_t>(outputs));
   for (auto _ : state) {
     for (const PackedMatrix& weights : matrices) {
@@ -212,16 +213,17 @@ BENCHMARK_CAPTURE(packed_stream_bench, q8_0, DType::kQ8_0)->Arg(1)->Arg(2)->UseR
 BENCHMARK_CAPTURE(packed_stream_bench, q4_0, DType::kQ4_0)->Arg(1)->Arg(2)->UseRealTime();
 BENCHMARK_CAPTURE(packed_stream_bench, q4_k, DType::kQ4_K)->Arg(1)->Arg(2)->UseRealTime();
 
-void quantize_rows_bench(benchmark::State& state) {
+void quantize_rows_bench(benchmark::State& state, Int8Parts parts) {
   ThreadPool pool(1);
   const AlignedBuffer<float> x = random_buffer(512 * 2048);
   QuantizedRows q;
   for (auto _ : state) {
-    quantize_rows(pool, x.data(), 2048, 512, 2048, q);
+    quantize_rows(pool, x.data(), 2048, 512, 2048, parts, q);
     benchmark::ClobberMemory();
   }
 }
-BENCHMARK(quantize_rows_bench);
+BENCHMARK_CAPTURE(quantize_rows_bench, one_part, Int8Parts::kOne);
+BENCHMARK_CAPTURE(quantize_rows_bench, two_parts, Int8Parts::kTwo);
 
 // `rows` queries at the end of `keys` positions, 32 heads over 4 key/value heads of 64.
 void attention_bench(benchmark::State& state) {

@@ -2,10 +2,12 @@
 // float32 activations.
 //
 // Weights are packed once, without loss, into panels of kPanelOutputs outputs, so that lanes run along the
-// outputs. Activations are quantised row by row, in blocks of 32 inputs: x = scale * q, q in [-127, 127].
-// Within a block products are summed exactly, in integers; block sums are scaled and added in float32, block
-// after block. The order depends on nothing but the number of inputs, and is the same on every instruction
-// set with fused multiply-add.
+// outputs. Activations are quantised row by row, in blocks of 32 inputs: x = scale * q, q in [-127, 127]; or
+// in two parts, where the second holds what the first leaves of x in the same way: some 15 bits for twice the
+// arithmetic, with the weights read and unpacked once. Within a block products are summed exactly, in
+// integers; block sums are scaled and added in float32, block after block, those of the second part to a sum
+// of its own, which is added to the first's at the end. The order depends on nothing but the number of
+// inputs, and is the same on every instruction set with fused multiply-add.
 #pragma once
 
 #include <cstdint>
@@ -162,24 +164,30 @@ struct QuantizedBlock {
 };
 static_assert(sizeof(QuantizedBlock) == 48);
 
+// How many int8 numbers stand for an activation: x = s1 q1, or x = s1 q1 + s2 q2 with s2 q2 for x - s1 q1.
+enum class Int8Parts : std::int64_t { kOne = 1, kTwo = 2 };
+
 // Activations, filled by quantize_rows.
 struct QuantizedRows {
   std::int64_t rows = 0, inputs = 0;
-  AlignedBuffer<QuantizedBlock> blocks;  // [rows, inputs / 32]
+  Int8Parts parts = Int8Parts::kOne;
+  AlignedBuffer<QuantizedBlock> blocks;  // [rows, parts, inputs / 32]
 
-  const QuantizedBlock* row(std::int64_t r) const { return blocks.data() + r * (inputs / kQuantBlock); }
-  QuantizedBlock* row(std::int64_t r) { return blocks.data() + r * (inputs / kQuantBlock); }
+  std::int64_t part_count() const { return static_cast<std::int64_t>(parts); }
+  const QuantizedBlock* part_row(std::int64_t i) const { return blocks.data() + i * (inputs / kQuantBlock); }
+  const QuantizedBlock* row(std::int64_t r) const { return part_row(r * part_count()); }
+  QuantizedBlock* row(std::int64_t r) { return blocks.data() + r * part_count() * (inputs / kQuantBlock); }
 };
 
-// One row: x [inputs], `inputs` a multiple of kQuantBlock, to blocks [inputs / kQuantBlock].
-void quantize_row(const float* x, std::int64_t inputs, QuantizedBlock* blocks);
+// One row: x [inputs], `inputs` a multiple of kQuantBlock, to blocks [parts, inputs / kQuantBlock].
+void quantize_row(const float* x, std::int64_t inputs, Int8Parts parts, QuantizedBlock* blocks);
 
-// Makes room for `rows` rows; what they hold is not kept.
-void resize(QuantizedRows& rows, std::int64_t count, std::int64_t inputs);
+// Makes room for `count` rows; what they hold is not kept.
+void resize(QuantizedRows& rows, std::int64_t count, std::int64_t inputs, Int8Parts parts);
 
 // x: [rows, x_stride]. Grows `out` as needed.
 void quantize_rows(ThreadPool& pool, const float* x, std::int64_t x_stride, std::int64_t rows,
-                   std::int64_t inputs, QuantizedRows& out);
+                   std::int64_t inputs, Int8Parts parts, QuantizedRows& out);
 
 struct PackedJob {
   const PackedMatrix* weights = nullptr;
@@ -187,6 +195,7 @@ struct PackedJob {
   bool accumulate = false;      // adds to y instead of overwriting it
   float* y = nullptr;           // [rows, y_stride]
   std::int64_t y_stride = 0;
+  Int8Parts parts = Int8Parts::kOne;  // of x that it takes: the first, or both where x has two
 };
 
 // Runs several products with the same x as one parallel loop.

@@ -22,21 +22,23 @@ void LinearProducts::run(const float* x, std::int64_t rows, std::int64_t inputs,
   MatMulJob plain[kMost];
   PackedJob packed[kMost];
   std::size_t plain_count = 0, packed_count = 0;
+  Int8Parts parts = Int8Parts::kOne;
   for (const Product& p : products) {
     const Linear& w = *p.linear;
     const float* bias = w.bias.empty() ? nullptr : w.bias.data();
     if (w.packed) {
-      packed[packed_count++] = {w.packed.get(), bias, p.accumulate, p.y, p.y_stride};
+      packed[packed_count++] = {w.packed.get(), bias, p.accumulate, p.y, p.y_stride, p.parts};
+      parts = std::max(parts, p.parts);
     } else {
       plain[plain_count++] = {w.data, w.dtype, w.outputs, bias, p.accumulate, p.y, p.y_stride};
     }
   }
   const bool quantize = packed_count > 0 && activations_ == Activations::kInt8;
-  if (quantize) resize(quantized_, rows, inputs);
+  if (quantize) resize(quantized_, rows, inputs, parts);
   if (quantize || make_row) {
     pool_.parallel_for(rows, [&](std::int64_t r, int) {
       if (make_row) make_row(r);
-      if (quantize) quantize_row(x + r * padded(inputs), inputs, quantized_.row(r));
+      if (quantize) quantize_row(x + r * padded(inputs), inputs, parts, quantized_.row(r));
     });
   }
   if (quantize) packed_matmul(pool_, quantized_, {packed, packed_count});

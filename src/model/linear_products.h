@@ -1,8 +1,9 @@
 // Products of activations with a model's weights of any type: float ones as they lie in the file, block types
 // packed. Adapters are computed in float32 beside either.
 //
-// Weights of block types meet activations in int8 (fast; 8 bits in blocks of 32), or as they are, in float32:
-// then products are those of the weights' float32 values. Float weights always meet float32 activations.
+// Weights of block types meet activations in int8 (fast; 8 bits in blocks of 32, or twice 8 bits for products
+// that ask for it), or as they are, in float32: then products are those of the weights' float32 values. Float
+// weights always meet float32 activations.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +24,7 @@ struct Product {
   float* y = nullptr;
   std::int64_t y_stride = 0;
   bool accumulate = false;
+  Int8Parts parts = Int8Parts::kOne;  // of activations, where they are int8
 };
 
 enum class Activations { kInt8, kF32 };

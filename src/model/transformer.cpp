@@ -205,7 +205,9 @@ std::span<const float> Transformer::logits_of(const float* x, std::int64_t rows)
 std::span<const float> Transformer::project(std::int64_t wanted, std::span<const SequenceInput> sequences) {
   const std::int64_t vocab = config_.vocab_size;
   if (logits_.size() < floats(wanted, vocab)) logits_ = AlignedBuffer<float>(floats(wanted, vocab));
-  const Product head{&weights_.lm_head, logits_.data(), vocab};
+  // What rounds logits decides between tokens that are nearly as likely; for the last rows alone, and with
+  // the weights read once, twice 8 bits cost little.
+  const Product head{&weights_.lm_head, logits_.data(), vocab, false, Int8Parts::kTwo};
   products_.run(normed_.data(), wanted, config_.hidden_size, {&head, 1});
   if (config_.logit_multiplier != 1 || config_.final_softcap > 0) {
     pool_.parallel_for(wanted, [&](std::int64_t r, int) {

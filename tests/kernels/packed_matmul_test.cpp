@@ -13,11 +13,12 @@ using testing::random_blocks;
 
 class PackedMatMul : public testing::EveryTarget {};
 
-QuantizedRows quantized(std::int64_t rows, std::int64_t inputs, unsigned seed = 1) {
+QuantizedRows quantized(std::int64_t rows, std::int64_t inputs, Int8Parts parts = Int8Parts::kOne,
+                        unsigned seed = 1) {
   ThreadPool pool(1);
   const std::vector<float> x = testing::random_floats(static_cast<std::size_t>(rows * inputs), seed);
   QuantizedRows out;
-  quantize_rows(pool, x.data(), inputs, rows, inputs, out);
+  quantize_rows(pool, x.data(), inputs, rows, inputs, parts, out);
   return out;
 }
 
@@ -27,7 +28,7 @@ TEST_P(PackedMatMul, QuantizedRowsAreWithinHalfAStep) {
   std::vector<float> x = testing::random_floats(static_cast<std::size_t>(rows * inputs), 5);
   std::fill_n(x.begin() + 32, 32, 0.0f);
   QuantizedRows q;
-  quantize_rows(pool, x.data(), inputs, rows, inputs, q);
+  quantize_rows(pool, x.data(), inputs, rows, inputs, Int8Parts::kOne, q);
   for (std::int64_t r = 0; r < rows; ++r) {
     for (std::int64_t b = 0; b < inputs / 32; ++b) {
       const QuantizedBlock& block = q.row(r)[b];
@@ -46,15 +47,44 @@ TEST_P(PackedMatMul, QuantizedRowsAreWithinHalfAStep) {
   EXPECT_EQ(q.row(0)[1].scale, 0.0f);
 }
 
+// The first part is what one part would be; both together are within half a step of the second, and what
+// float32 makes of the difference.
+TEST_P(PackedMatMul, TwoPartsHoldWhatOneLeaves) {
+  ThreadPool pool(2);
+  const std::int64_t rows = 3, inputs = 96;
+  std::vector<float> x = testing::random_floats(static_cast<std::size_t>(rows * inputs), 5);
+  std::fill_n(x.begin() + 32, 32, 0.0f);
+  QuantizedRows one, two;
+  quantize_rows(pool, x.data(), inputs, rows, inputs, Int8Parts::kOne, one);
+  quantize_rows(pool, x.data(), inputs, rows, inputs, Int8Parts::kTwo, two);
+  for (std::int64_t r = 0; r < rows; ++r) {
+    ASSERT_EQ(
+        std::memcmp(one.row(r), two.row(r), sizeof(QuantizedBlock) * static_cast<std::size_t>(inputs / 32)),
+        0);
+    for (std::int64_t i = 0; i < inputs; ++i) {
+      const QuantizedBlock& coarse = two.row(r)[i / 32];
+      const QuantizedBlock& fine = two.part_row(2 * r + 1)[i / 32];
+      EXPECT_LE(fine.scale, coarse.scale * 0.5001f / 127);
+      const double value = static_cast<double>(coarse.scale) * coarse.q[i % 32] +
+                           static_cast<double>(fine.scale) * fine.q[i % 32];
+      const double actual = x[static_cast<std::size_t>(r * inputs + i)];
+      EXPECT_NEAR(value, actual, fine.scale * 0.5001 + std::abs(actual) * 0x1p-23);
+    }
+  }
+  EXPECT_EQ(two.part_row(1)[1].scale, 0.0f);
+}
+
 TEST_P(PackedMatMul, NaNIsNotHidden) {
   ThreadPool pool(1);
   for (const float bad : {std::nanf(""), INFINITY}) {
     std::vector<float> x(64, 1.0f);
     x[40] = bad;
     QuantizedRows q;
-    quantize_rows(pool, x.data(), 64, 1, 64, q);
+    quantize_rows(pool, x.data(), 64, 1, 64, Int8Parts::kTwo, q);
     EXPECT_TRUE(std::isfinite(q.row(0)[0].scale));
     EXPECT_FALSE(std::isfinite(q.row(0)[1].scale));
+    EXPECT_TRUE(std::isfinite(q.part_row(1)[0].scale));
+    EXPECT_FALSE(std::isfinite(q.part_row(1)[1].scale));
   }
 }
 
@@ -68,12 +98,16 @@ TEST_P(PackedMatMul, EqualsThePlainTwin) {
         const std::vector<std::byte> rows_of_w = random_blocks(type, outputs, inputs);
         const PackedMatrix w = pack(pool, type, rows_of_w.data(), outputs, inputs);
         const std::vector<float> bias = testing::random_floats(static_cast<std::size_t>(outputs), 3);
-        for (const std::int64_t rows : {1, 2, 3, 4, 7, 8, 13}) {
-          const QuantizedRows x = quantized(rows, inputs);
+        for (const std::int64_t rows : {1, 2, 3, 4, 6, 7, 8, 13}) {
+          // Both parts, the first of two, and the only one.
+          const Int8Parts parts = rows % 4 == 0 ? Int8Parts::kOne : Int8Parts::kTwo;
+          const Int8Parts taken = rows % 2 == 0 ? Int8Parts::kOne : Int8Parts::kTwo;
+          const QuantizedRows x = quantized(rows, inputs, parts);
           const std::int64_t stride = outputs + 5;
           std::vector<float> expected = testing::random_floats(static_cast<std::size_t>(rows * stride), 4);
           std::vector<float> actual = expected;
-          PackedJob job{&w, rows % 2 == 0 ? bias.data() : nullptr, rows % 3 == 0, expected.data(), stride};
+          PackedJob job{&w,   rows % 2 == 0 ? bias.data() : nullptr, rows % 3 == 0, expected.data(), stride,
+                        taken};
           reference::block_matmul(x, type, rows_of_w.data(), job);
           job.y = actual.data();
           packed_matmul(pool, x, {&job, 1});
@@ -108,31 +142,63 @@ TEST_P(PackedMatMul, RowsMayBeStoredInAnotherOrder) {
   }
 }
 
-TEST_P(PackedMatMul, DoesNotDependOnRowsThreadsOrCompany) {
+void expect_independent_rows(DType type, Int8Parts parts) {
   ThreadPool one(1), two(2);
+  const std::int64_t inputs = 512, outputs = 50, rows = 29;
+  const std::vector<std::byte> blocks = random_blocks(type, outputs, inputs);
+  const PackedMatrix w = pack(two, type, blocks.data(), outputs, inputs);
+  const std::vector<float> x = testing::random_floats(static_cast<std::size_t>(rows * inputs), 9);
+  QuantizedRows q;
+  quantize_rows(two, x.data(), inputs, rows, inputs, parts, q);
+  std::vector<float> all(static_cast<std::size_t>(rows * outputs));
+  const PackedJob job{&w, nullptr, false, all.data(), outputs, parts};
+  packed_matmul(two, q, {&job, 1});
+  for (const std::int64_t count : {1, 2, 3, 5, 8, 16}) {
+    for (const std::int64_t first : {std::int64_t{0}, rows - count}) {
+      std::vector<float> some(static_cast<std::size_t>(count * outputs)), other = some;
+      // Beside a product that takes both parts, whatever this one takes.
+      quantize_rows(one, x.data() + first * inputs, inputs, count, inputs, Int8Parts::kTwo, q);
+      const PackedJob jobs[] = {{&w, nullptr, false, other.data(), outputs, Int8Parts::kTwo},
+                                {&w, nullptr, false, some.data(), outputs, parts}};
+      packed_matmul(one, q, jobs);
+      ASSERT_EQ(std::memcmp(some.data(), &all[static_cast<std::size_t>(first * outputs)],
+                            some.size() * sizeof(float)),
+                0)
+          << name_of(type) << " " << count << " rows from " << first;
+    }
+  }
+}
+
+TEST_P(PackedMatMul, DoesNotDependOnRowsThreadsOrCompany) {
   for (const DType type : block_types()) {
-    const std::int64_t inputs = 512, outputs = 50, rows = 29;
+    for (const Int8Parts parts : {Int8Parts::kOne, Int8Parts::kTwo}) expect_independent_rows(type, parts);
+  }
+}
+
+// Products of two parts are nearer to those of the activations themselves, by about the 254 that the second
+// part's steps are finer; float32's own rounding is well below.
+TEST_P(PackedMatMul, TwoPartsAreNearerToFloatActivations) {
+  ThreadPool pool(2);
+  const std::int64_t rows = 5, inputs = 512, outputs = 48;
+  const std::vector<float> x = testing::random_floats(static_cast<std::size_t>(rows * inputs), 11);
+  for (const DType type : block_types()) {
     const std::vector<std::byte> blocks = random_blocks(type, outputs, inputs);
-    const PackedMatrix w = pack(two, type, blocks.data(), outputs, inputs);
-    const std::vector<float> x = testing::random_floats(static_cast<std::size_t>(rows * inputs), 9);
+    const PackedMatrix w = pack(pool, type, blocks.data(), outputs, inputs);
     QuantizedRows q;
-    quantize_rows(two, x.data(), inputs, rows, inputs, q);
-    std::vector<float> all(static_cast<std::size_t>(rows * outputs));
-    const PackedJob job{&w, nullptr, false, all.data(), outputs};
-    packed_matmul(two, q, {&job, 1});
-    for (const std::int64_t count : {1, 2, 3, 5, 8, 16}) {
-      for (const std::int64_t first : {std::int64_t{0}, rows - count}) {
-        std::vector<float> some(static_cast<std::size_t>(count * outputs)), other = some;
-        quantize_rows(one, x.data() + first * inputs, inputs, count, inputs, q);
-        const PackedJob jobs[] = {{&w, nullptr, false, other.data(), outputs},
-                                  {&w, nullptr, false, some.data(), outputs}};
-        packed_matmul(one, q, jobs);
-        ASSERT_EQ(std::memcmp(some.data(), &all[static_cast<std::size_t>(first * outputs)],
-                              some.size() * sizeof(float)),
-                  0)
-            << name_of(type) << " " << count << " rows from " << first;
+    quantize_rows(pool, x.data(), inputs, rows, inputs, Int8Parts::kTwo, q);
+    std::vector<float> exact(static_cast<std::size_t>(rows * outputs)), y = exact;
+    reference::unpacked_matmul({x.data(), rows, inputs}, type, blocks.data(),
+                               {&w, nullptr, false, exact.data(), outputs});
+    double error[2] = {0, 0};
+    for (const Int8Parts parts : {Int8Parts::kOne, Int8Parts::kTwo}) {
+      const PackedJob job{&w, nullptr, false, y.data(), outputs, parts};
+      packed_matmul(pool, q, {&job, 1});
+      for (std::size_t i = 0; i < y.size(); ++i) {
+        double& most = error[parts == Int8Parts::kTwo];
+        most = std::max(most, std::abs(static_cast<double>(y[i]) - exact[i]));
       }
     }
+    EXPECT_LT(error[1], error[0] / 50) << name_of(type);
   }
 }
 
@@ -142,15 +208,16 @@ TEST(PackedMatMulTargets, AgreeBitwise) {
   for (const DType type : block_types()) {
     const std::vector<std::byte> blocks = random_blocks(type, 16, 512);
     const PackedMatrix w = pack(pool, type, blocks.data(), 16, 512);
-    const QuantizedRows x = quantized(5, 512);
+    const QuantizedRows x = quantized(5, 512, Int8Parts::kTwo);
     std::vector<std::vector<float>> results;
     for (const std::int64_t target : testing::compiled_targets()) {
       if (target == HWY_SSSE3) continue;
       hwy::SetSupportedTargetsForTest(target);
       hwy::GetChosenTarget().Update(target);
-      std::vector<float> y(5 * 16);
-      const PackedJob job{&w, nullptr, false, y.data(), 16};
-      packed_matmul(pool, x, {&job, 1});
+      std::vector<float> y(2 * 5 * 16);
+      const PackedJob jobs[] = {{&w, nullptr, false, y.data(), 16},
+                                {&w, nullptr, false, y.data() + 5 * 16, 16, Int8Parts::kTwo}};
+      packed_matmul(pool, x, jobs);
       results.push_back(y);
     }
     hwy::SetSupportedTargetsForTest(0);

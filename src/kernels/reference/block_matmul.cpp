@@ -15,9 +15,12 @@ void block_matmul(const QuantizedRows& x, DType type, const std::byte* rows, con
       float& y = job.y[r * job.y_stride + n];
       double sum = (job.bias != nullptr ? job.bias[n] : 0.0) + (job.accumulate ? y : 0.0);
       for (std::int64_t k = 0; k < inputs; ++k) {
-        const QuantizedBlock& block = x.row(r)[k / kQuantBlock];
-        sum += static_cast<double>(block.scale) * block.q[k % kQuantBlock] *
-               weights[static_cast<std::size_t>(k)];
+        double value = 0;
+        for (std::int64_t part = 0; part < static_cast<std::int64_t>(job.parts); ++part) {
+          const QuantizedBlock& block = x.part_row(r * x.part_count() + part)[k / kQuantBlock];
+          value += static_cast<double>(block.scale) * block.q[k % kQuantBlock];
+        }
+        sum += value * weights[static_cast<std::size_t>(k)];
       }
       y = static_cast<float>(sum);
     }

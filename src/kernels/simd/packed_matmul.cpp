@@ -52,7 +52,7 @@ void packed_matmul(ThreadPool& pool, const QuantizedRows& x, std::span<const Pac
   REFOCUS_CHECK(jobs.size() <= kMaxJobs);
   for (std::size_t j = 0; j < jobs.size(); ++j) {
     const PackedMatrix& w = *jobs[j].weights;
-    REFOCUS_CHECK(w.inputs == x.inputs);
+    REFOCUS_CHECK(w.inputs == x.inputs && jobs[j].parts <= x.parts);
     ranges[j] = {w.panels(), outputs_a_task(w.panels(), w.panel_bytes, pool.size(), 2)};  // tiles take pairs
   }
   const RunPacked run = HWY_DYNAMIC_DISPATCH(packed_kernel)();

@@ -4,7 +4,7 @@
 // A tile is kRows activation rows times the outputs of kVectors vectors. Every weight vector is loaded once a
 // tile, every activation broadcast once.
 
-// Weights of one tile: for each vector of outputs its place in the unit at hand.
+// Weights of a tile: each vector of outputs' place in the unit.
 template <int kVectors>
 struct Vectors {
   const std::byte* scales[kVectors];  // f16 ones, 2 bytes an output
@@ -295,14 +295,15 @@ HWY_INLINE void finish(const PackedJob& job, std::int64_t row, std::int64_t n, F
   }
 }
 
-// Rows [row, row + kRows) times the outputs of vectors [vector, vector + kVectors).
+// Rows (or parts of rows) [row, row + kRows) times the outputs of vectors [vector, vector + kVectors).
 template <PackedForm form, int kRows, int kVectors>
 void tile(const PackedTask& task, std::int64_t vector, std::int64_t row) {
   const PackedMatrix& weights = *task.job->weights;
   const PackedJob& job = *task.job;
   const std::int64_t blocks = weights.inputs / kQuantBlock;
   const QuantizedBlock* x[kRows];
-  for (int r = 0; r < kRows; ++r) x[r] = task.x->row(row + r);
+  const bool two = job.parts == Int8Parts::kTwo;  // then a row and what it leaves are neighbours in the tile
+  for (int r = 0; r < kRows; ++r) x[r] = two ? task.x->part_row(row + r) : task.x->row(row + r);
   Vectors<kVectors> w;
   for (int v = 0; v < kVectors; ++v) {
     const std::int64_t output = (vector + v) * kLanes, lane = output % kPanelOutputs;
@@ -332,7 +333,8 @@ void tile(const PackedTask& task, std::int64_t vector, std::int64_t row) {
   }
   for (int v = 0; v < kVectors; ++v) {
     const std::int64_t n = (vector + v) * kLanes;
-    for (int r = 0; r < kRows; ++r) finish(job, row + r, n, sums[v][r]);
+    for (int r = 0; !two && r < kRows; ++r) finish(job, row + r, n, sums[v][r]);
+    for (int r = 1; two && r < kRows; r += 2) finish(job, (row + r) / 2, n, plus(sums[v][r - 1], sums[v][r]));
   }
 }
 
@@ -346,7 +348,8 @@ HWY_INLINE void tiles(const PackedTask& task, std::int64_t vector, std::int64_t 
 
 template <PackedForm form>
 void run_form(const PackedTask& task) {
-  const std::int64_t rows = task.x->rows;
+  static_assert(kTileRows % 2 == 0);  // so that no tile parts the two of a row
+  const std::int64_t rows = task.x->rows * static_cast<std::int64_t>(task.job->parts);
   // As many rows at a time as stay in the L2 cache while the task's weights pass by.
   const std::int64_t row_bytes = task.x->inputs / kQuantBlock * std::int64_t{sizeof(QuantizedBlock)};
   const std::int64_t row_block =
