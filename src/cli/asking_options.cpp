@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "cli/bundled.h"
 #include "cli/checks.h"
+#include "cli/intervention_file.h"
 #include "cli/model_hashes.h"
 
 namespace refocus::cli {
@@ -13,8 +14,8 @@ namespace {
 
 constexpr const char* kGrammar =
     "none, or parts joined by '+' such as rebalance:alpha=0.2,layers=8-31 or "
-    "boost:factor=3,keys=field:question "
-    "(docs/interventions.md)";
+    "boost:factor=3,keys=role:system; or "
+    "@FILE.yaml (docs/interventions.md)";
 
 std::string negative_text(const InterventionSpec& spec, std::int64_t layer, std::int64_t layers) {
   const RebalanceSpec rebalance = *spec.rebalance();
@@ -59,7 +60,7 @@ CLI::Option* add_interventions(CLI::App& command, std::vector<std::string>& inte
 
 AskedInterventions parse_interventions(const std::vector<std::string>& interventions) {
   std::vector<InterventionSpec> out;
-  for (const std::string& text : interventions) out.push_back(parse_intervention(text));
+  for (const std::string& text : interventions) out.push_back(parse_intervention(intervention_text(text)));
   if (out.empty()) out.emplace_back();
   return AskedInterventions(std::move(out));
 }

@@ -13,6 +13,7 @@
 #include "cli/command.h"
 #include "cli/command_line.h"
 #include "cli/interrupt.h"
+#include "cli/intervention_file.h"
 #include "cli/model_options.h"
 #include "cli/task_arguments.h"
 #include "eval/journal/run_directory.h"
@@ -73,7 +74,9 @@ EvalSettings settings_of(const EvalOptions& options, AskedInterventions& interve
   EvalSettings settings;
   if (!options.sweeps.empty()) {
     settings.sweep = parse_sweep(options.sweeps);
-    interventions = AskedInterventions(expand_sweep(*settings.sweep, options.interventions));
+    std::vector<std::string> texts;
+    for (const std::string& text : options.interventions) texts.push_back(intervention_text(text));
+    interventions = AskedInterventions(expand_sweep(*settings.sweep, texts));
   } else {
     interventions = parse_interventions(options.interventions);
   }

@@ -7,6 +7,7 @@
 #include "base/json_reader.h"
 #include "cli/bundled.h"
 #include "cli/command.h"
+#include "cli/intervention_file.h"
 #include "cli/model_options.h"
 #include "cli/prompt_options.h"
 #include "tokenizer/tokenizer.h"
@@ -80,7 +81,7 @@ void run(const TokenizeOptions& options) {
   model.directory = resolve_model(options.model);
   model.tokenizer = open_tokenizer(model.directory);
   const Tokenizer* tokenizer = model.tokenizer.get();
-  const InterventionSpec spec = parse_intervention(options.intervene);
+  const InterventionSpec spec = parse_intervention(intervention_text(options.intervene));
   const ReadPrompt prompt = options.prompt.read(model, {&spec, 1});
   if (options.json) {
     print_json(*tokenizer, prompt, spec);
