@@ -20,7 +20,7 @@ endif()
 # one. REFOCUS_UNITY=OFF compiles each alone, which finds a missing #include.
 option(REFOCUS_UNITY "Compile several sources of a library or a test program as one" ON)
 
-# refocus_compile(TARGET LEVEL): how a target's sources are compiled. LEVEL is -O3 for what computes, -O2 for the rest, -O0
+# refocus_compile(TARGET LEVEL): how a target's sources are compiled. LEVEL is -O3 for what computes, -O2 for the rest, -O1
 # for tests, which spend their time elsewhere.
 function(refocus_compile target level)
   set_target_properties(${target} PROPERTIES UNITY_BUILD ${REFOCUS_UNITY} UNITY_BUILD_BATCH_SIZE 12)
@@ -60,7 +60,7 @@ function(refocus_test name)
   list(TRANSFORM arg_DEPS PREPEND refocus_)
   list(TRANSFORM arg_DEPS REPLACE "/" "_")
   add_executable(${name}_test ${arg_SOURCES})
-  refocus_compile(${name}_test -O0)
+  refocus_compile(${name}_test -O1)
   # Undefined behaviour is looked for in the program, not in the tests' own code, which would take twice as long to compile.
   if(REFOCUS_SANITIZE MATCHES "undefined")
     target_compile_options(${name}_test PRIVATE -fno-sanitize=undefined)

@@ -100,7 +100,7 @@ TEST(GgufTypes, LogitsWithInt8ActivationsAreClose) {
     const std::string type = model["type"];
     const bool plain = type[0] == 'F' || type == "BF16";
     const std::vector<float> together = logits_of(golden, model, Activations::kInt8, 16);
-    EXPECT_LT(error_of_logits(model, together), plain ? 2e-5 : 0.05) << type;
+    EXPECT_LT(error_of_logits(model, together), plain ? 2e-5 : 0.06) << type;
     EXPECT_EQ(logits_of(golden, model, Activations::kInt8, 1), together) << type;
     // Only products with block types depend on the activations.
     EXPECT_EQ(logits_of(golden, model, Activations::kF32, 16) == together, plain) << type;
