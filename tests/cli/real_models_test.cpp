@@ -1,11 +1,11 @@
 // The three real models that scripts/fetch_models fetches, where they are, against what transformers computes
 // of their dequantised weights (reference/real_models beside the checkout).
 #include <cmath>
-#include <cstdlib>
 
 #include "base/text_file.h"
 #include "cli/cli_support.h"
 #include "io/npy.h"
+#include "real_model.h"
 #include "support.h"
 
 namespace refocus {
@@ -15,11 +15,7 @@ using testing::Json;
 using testing::TempDir;
 
 std::filesystem::path real_model(const std::string& name) {
-  const char* cache = std::getenv("XDG_CACHE_HOME");
-  const char* home = std::getenv("HOME");
-  const std::filesystem::path root =
-      cache != nullptr ? cache : std::filesystem::path(home != nullptr ? home : "/") / ".cache";
-  return root / "refocus" / "models" / (name + ".gguf");
+  return testing::real_models() / (name + ".gguf");
 }
 
 class RealModel : public ::testing::TestWithParam<std::string> {};
