@@ -15,11 +15,11 @@
 #include "cli/chat_options.h"
 #include "cli/checks.h"
 #include "cli/command.h"
+#include "cli/generate_options.h"
 #include "cli/model_options.h"
 #include "eval/text/display_width.h"
 #include "eval/text/table_text.h"
 #include "generate/scheduler.h"
-#include "tokenizer/streaming_decoder.h"
 
 namespace refocus::cli {
 
@@ -41,6 +41,7 @@ struct ChatCommandOptions {
   SamplingOptions sampling;
   std::int64_t max_new_tokens = 1024;
   std::string intervene = "none";
+  std::vector<std::string> stop;
 };
 
 int terminal_columns() {
@@ -100,6 +101,7 @@ class Conversation {
         tokenizer_(model_.files.need_tokenizer("use refocus generate with --tokens")),
         template_(options.chat.find(model_.files)),
         settings_(options.chat.settings(today())),
+        ends_(answer_ends(model_.files, options.stop)),
         context_(options.model.context_for(model_.files.config)),
         scheduler_(model_.transformer,
                    {1, context_, kv_budget(options.model, model_.files.config, 1, context_)}) {
@@ -196,9 +198,9 @@ class Conversation {
     request.max_new_tokens = options_.max_new_tokens;
     request.intervention = intervention;
     request.sampling = options_.sampling;
-    request.stop_tokens = model_.files.eos_ids;
+    add_ends(request, model_.files, ends_, model_.files.eos_ids);
     request.id = next_id_++;
-    StreamingDecoder decoder(tokenizer_);
+    AnswerStream stream(tokenizer_, ends_, model_.files.eos_ids);
     std::string text;
     const auto show = [&](std::string_view piece) {
       text += piece;
@@ -210,12 +212,10 @@ class Conversation {
     GenerationResult result;
     scheduler_.run([&] { return std::exchange(given, true) ? std::nullopt : std::optional(request); },
                    [&](GenerationResult&& r) { result = std::move(r); },
-                   [&](std::uint64_t, std::int32_t token) {
-                     if (std::ranges::count(request.stop_tokens, token) == 0) show(decoder.push(token));
-                   });
-    show(decoder.finish());
+                   [&](std::uint64_t, std::int32_t token) { show(stream.push(token)); });
+    show(stream.finish());
     if (shown) fmt::print("\n");
-    if (!result.stopped) fmt::print(stderr, "(cut off after {} tokens)\n", result.tokens.size());
+    if (!stream.ended()) fmt::print(stderr, "(cut off after {} tokens)\n", result.tokens.size());
     return text;
   }
 
@@ -224,6 +224,7 @@ class Conversation {
   const Tokenizer& tokenizer_;
   std::shared_ptr<const ChatTemplate> template_;
   ChatSettings settings_;
+  AnswerEnds ends_;
   std::int64_t context_;
   Scheduler scheduler_;
   InterventionSpec intervention_;
@@ -294,6 +295,7 @@ Action add_chat(CLI::App& command) {
       ->check(whole_number(1, 1 << 24));
   add_intervention(command, options->intervene);
   add_sampling(command, options->sampling);
+  add_stop(command, options->stop);
   options->model.add_running(command);
   command.footer(std::string("In the conversation:\n") + kCommands);
   return [options] { run(*options); };

@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <initializer_list>
 
@@ -11,6 +13,7 @@ namespace refocus::cli {
 namespace {
 
 const char* hint_text = "";  // set before the handler is
+volatile std::sig_atomic_t remembered = 0;
 
 // Only calls that are safe in a signal handler. The action was reset on entry, so the raised signal ends the
 // process as soon as this returns, and the caller's shell sees the signal.
@@ -21,18 +24,35 @@ void say_and_end(int signal) {
   std::raise(signal);
 }
 
-}  // namespace
+void remember(int signal) { remembered = signal; }
 
-void tell_how_to_resume(const char* hint) {
-  hint_text = hint;
+void handle_interrupts(void (*handler)(int)) {
   struct sigaction action = {};
-  action.sa_handler = say_and_end;
+  action.sa_handler = handler;
   action.sa_flags = static_cast<int>(SA_RESETHAND);
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
     struct sigaction before = {};
     ::sigaction(signal, nullptr, &before);
     if (before.sa_handler != SIG_IGN) ::sigaction(signal, &action, nullptr);  // nohup stays in force
   }
+}
+
+}  // namespace
+
+void tell_how_to_resume(const char* hint) {
+  hint_text = hint;
+  handle_interrupts(say_and_end);
+}
+
+void watch_interrupts() { handle_interrupts(remember); }
+
+int interrupt_signal() { return remembered; }
+
+void end_by_interrupt(const std::string& what) {
+  std::fprintf(stderr, "\nrefocus: %s\n", what.c_str());
+  std::fflush(nullptr);
+  std::raise(remembered);  // its action was reset when it came
+  std::_Exit(128 + remembered);
 }
 
 }  // namespace refocus::cli

@@ -39,6 +39,10 @@ Prompt PromptOptions::prompt(const OpenModel& model) const {
   if (file_option->count() > 0) {
     all = file == "-" ? std::string(std::istreambuf_iterator<char>(std::cin), {}) : read_text_file(file);
   }
+  return prompt_of(model, std::move(all));
+}
+
+Prompt PromptOptions::prompt_of(const OpenModel& model, std::string all) const {
   if (const auto chat_template = is_chat() ? chat.find(model) : nullptr) {
     return chat_template->apply(chat.messages(std::move(all)), chat.settings(today())).prompt;
   }

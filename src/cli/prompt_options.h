@@ -43,6 +43,8 @@ struct PromptOptions {
   // The text as one piece: a template's, since the user wrote the whole prompt, or data with --no-special.
   // With --chat, the conversation whose user says the text. InputError where the file cannot be read.
   Prompt prompt(const OpenModel& model) const;
+  // The same of another text.
+  Prompt prompt_of(const OpenModel& model, std::string text) const;
   // Its ids, with what the model's tokenizer puts around it.
   EncodedPrompt encoded(const OpenModel& model, const Prompt& prompt) const;
   // The text's pieces and ids, with the BOS that the model's tokenizer adds, or --tokens as given. Marks (<<

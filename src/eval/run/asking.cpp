@@ -14,7 +14,7 @@
 #include "eval/task/transcript.h"
 #include "eval/text/code_points.h"
 #include "eval/text/progress.h"
-#include "tokenizer/streaming_decoder.h"
+#include "prompt/answer_end.h"
 
 namespace refocus {
 
@@ -56,42 +56,13 @@ void put_longest_first(Jobs& jobs) {
   std::ranges::stable_sort(jobs, std::greater(), [](const Job& job) { return job.asked().tokens.size(); });
 }
 
-// Where the first of `ends` begins in `text`; npos where none does.
-std::size_t first_end(std::string_view text, const std::vector<std::string>& ends, std::size_t from = 0) {
-  std::size_t first = std::string_view::npos;
-  for (const std::string& end : ends) first = std::min(first, text.find(end, from));
-  return first;
-}
-
-// Whether the tokens so far hold a text that ends the answer.
-std::function<bool(std::int32_t)> ends_after(const Tokenizer& tokenizer,
-                                             const std::vector<std::string>& until) {
-  if (until.empty()) return nullptr;
-  struct Watch {
-    StreamingDecoder decoder;
-    std::string text = {};
-  };
-  std::size_t longest = 0;
-  for (const std::string& end : until) longest = std::max(longest, end.size());
-  auto watch = std::make_shared<Watch>(Watch{StreamingDecoder(tokenizer)});
-  return [watch, &until, longest](std::int32_t token) {
-    const std::size_t before = watch->text.size();
-    watch->text += watch->decoder.push(token);
-    return first_end(watch->text, until, before - std::min(before, longest)) != std::string::npos;
-  };
-}
-
-Response to_response(const EvalModel& model, const TaskKind& task, GenerationResult&& result) {
+Response to_response(const EvalModel& model, const TaskKind& task, const AnswerEnds& ends,
+                     const GenerationResult& result) {
   Response response;
   response.generated_tokens = static_cast<std::int64_t>(result.tokens.size());
-  if (result.stopped) result.tokens.pop_back();
-  std::string text = model.tokenizer.decode(result.tokens);
-  response.finish_reason = result.stopped ? kFinishEos : kFinishLength;
-  if (const std::size_t end = first_end(text, task.until); end != std::string::npos) {
-    text.resize(end);
-    response.finish_reason = kFinishStop;
-  }
-  response.text = task.keeps_blanks ? text : std::string(stripped(text));
+  FinishedAnswer answer = finished_answer(model.tokenizer, ends, result.tokens, model.eos_ids);
+  response.finish_reason = answer.finish_reason;
+  response.text = task.keeps_blanks ? std::move(answer.text) : std::string(stripped(answer.text));
   return response;
 }
 
@@ -119,6 +90,11 @@ std::shared_ptr<const InterventionTarget> aim_at(const EvalModel& model, const E
 void generate(const EvalModel& model, const EvalSettings& settings, const Plan& plan, const Jobs& jobs,
               Unmatched* unmatched, const OnResponse& on_response) {
   Scheduler scheduler(model.transformer, {settings.batch, plan.context, settings.kv_bytes});
+  std::map<const TaskKind*, AnswerEnds> ends;
+  for (const Job& job : jobs) {
+    const TaskKind* task = job.question->task;
+    if (!ends.contains(task)) ends.emplace(task, AnswerEnds(model.tokenizer, task->until));
+  }
   std::size_t next = 0;
   const auto source = [&]() -> std::optional<GenerationRequest> {
     // A turn that the turns before it leave no room for stays without an answer.
@@ -135,15 +111,17 @@ void generate(const EvalModel& model, const EvalSettings& settings, const Plan& 
     request.max_new_tokens = most_new_tokens(settings, *question.task);
     request.intervention = jobs[next].arm->intervention;
     request.target = aim_at(model, settings, question, *jobs[next].arm, unmatched);
+    const AnswerEnds& own = ends.at(question.task);
     request.stop_tokens = model.eos_ids;
-    request.ends_after = ends_after(model.tokenizer, question.task->until);
+    request.stop_tokens.insert(request.stop_tokens.end(), own.tokens().begin(), own.tokens().end());
+    request.ends_after = ends_after(model.tokenizer, own);
     request.id = next++;
     return request;
   };
   scheduler.run(source, [&](GenerationResult&& result) {
     const Job& job = jobs[result.id];
-    const std::vector<std::int32_t> tokens = result.tokens;
-    on_response(job, to_response(model, *job.question->task, std::move(result)), tokens);
+    const TaskKind& task = *job.question->task;
+    on_response(job, to_response(model, task, ends.at(&task), result), result.tokens);
   });
 }
 

@@ -20,6 +20,7 @@
 #include "eval/task/file_names.h"
 #include "eval/task/scoring.h"
 #include "eval/text/sha256.h"
+#include "prompt/answer_end.h"
 
 namespace refocus {
 
@@ -118,6 +119,18 @@ ArmScores report(const EvalModel& model, const EvalSettings& settings, const Run
   return write_arm_report(run, {{arm.name, arm.arm}, rules, settings.shots, false, model.name}, answers);
 }
 
+// By task, the special tokens that its `until` names, each with its id; null where there are none.
+ordered_json end_tokens(const EvalModel& model, const EvalSettings& settings) {
+  ordered_json out;
+  for (const Task& task : settings.tasks) {
+    const AnswerEnds ends(model.tokenizer, kind_of(task).until);
+    for (const std::int32_t id : ends.tokens()) {
+      out[task.name][model.tokenizer.piece(id)] = id;
+    }
+  }
+  return out;
+}
+
 // So that the run can be judged without its data.
 void keep_questions(const EvalSettings& settings, const Plan& plan, Journal& journal) {
   Questions questions{{}, settings.tasks};
@@ -162,6 +175,9 @@ ordered_json run_identity(const EvalModel& model, const EvalSettings& settings, 
     identity[how] = {
         {"max_new_tokens", settings.max_new_tokens}, {"context", plan.context}, {"temperature", 0}};
     identity[how]["special_tokens"] = "templates";  // read there, and not in data
+    if (ordered_json ends = end_tokens(model, settings); !ends.is_null()) {
+      identity[how]["until_tokens"] = std::move(ends);
+    }
   }
   if (settings.chat) {
     const ChatAsking& chat = *settings.chat;

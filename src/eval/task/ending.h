@@ -5,13 +5,9 @@
 #include <string_view>
 
 #include "eval/task/item.h"
+#include "prompt/answer_end.h"
 
 namespace refocus {
-
-// Response::finish_reason of a generated text.
-inline constexpr const char* kFinishEos = "eos";
-inline constexpr const char* kFinishStop = "stop";      // a text of TaskKind::until
-inline constexpr const char* kFinishLength = "length";  // cut off at a limit
 
 // Where the part after the last "Response:" or "Answer:" begins, in bytes: a header in either case, with
 // marks such as
