@@ -35,7 +35,7 @@ struct EvalOptions {
   ModelOptions model;
   std::vector<std::string> tasks, subjects, interventions, sweeps;
   std::string data, profile, rules, run_directory;
-  bool cot = false, direct = false, loglikelihood = false;
+  bool cot = false, direct = false, loglikelihood = false, skip_long = false;
   int limit = 0;
   std::optional<int> shots;
   std::string seam = "difference", shots_as = "turns";
@@ -185,6 +185,15 @@ void run(const EvalOptions& options) {
   settings.kv_bytes = kv_budget(options.model, config, options.batch, settings.context);
   add_chat(options, model.files, settings);
   const EvalModel asked = eval_model(model, "download the model's tokenizer files");
+  if (options.skip_long) {
+    if (settings.harness) {
+      throw usage_error(
+          "--skip-long",
+          "expected tasks of Refocus, got one of lm-evaluation-harness, which counts all of its "
+          "items; use a larger --context, or --limit");
+    }
+    leave_out_long(asked, settings);
+  }
   tell_how_to_resume();
   const EvalOutcome outcome = run_evaluation(asked, settings);
   if (outcome.sweep) {
@@ -195,6 +204,7 @@ void run(const EvalOptions& options) {
       fmt::print("{}\n", table);
     if (outcome.comparison) print_comparison(*outcome.comparison, outcome.run_directory);
   }
+  if (const std::string note = left_out_text(settings.left_out); !note.empty()) fmt::print("{}\n", note);
   fmt::print("Answers and results: {}\n", outcome.run_directory.string());
   fmt::print("Report: {}\n", (outcome.run_directory / RunDirectory::kReportFile).string());
 }
@@ -270,6 +280,8 @@ Action add_eval(CLI::App& command) {
       ->type_name("a,b");
   command.add_option("--limit", options->limit, "Only the first N items of each subject")
       ->check(whole_number(1, 1 << 30));
+  command.add_flag("--skip-long", options->skip_long,
+                   "Leave out items whose prompt is too long for the context; they are counted and told");
   command.add_option("--batch", options->batch, "Sequences computed at once; does not change answers")
       ->capture_default_str()
       ->check(whole_number(1, 4096));

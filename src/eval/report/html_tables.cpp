@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <functional>
+#include <nlohmann/json.hpp>
 
 #include "eval/report/comparison_text.h"
 #include "eval/score/arm_labels.h"
+#include "eval/score/summary_table.h"
 #include "eval/text/html_text.h"
 #include "eval/text/table_text.h"
 #include "web/page.h"
@@ -292,6 +294,12 @@ std::string html_arms(const ReportView& view) {
   std::string html =
       "<section id=\"arms\" aria-labelledby=\"arms-title\">\n<h2 id=\"arms-title\">Arms</h2>\n";
   for (const TaskComparison& task : view.comparison.tasks) html += arms_table(view, task);
+  for (std::size_t r = 0; r < view.records.size(); ++r) {
+    const auto left_out = view.records[r].identity.find("left_out_long");
+    if (left_out == view.records[r].identity.end()) continue;
+    html += "<p class=\"note\">" + html_escape(view.runs.size() > 1 ? view.runs[r] + ": " : "") +
+            html_escape(left_out_text(left_out->get<LeftOut>())) + "</p>\n";
+  }
   html += "<details class=\"names\"><summary>What the arms are</summary>\n";
   std::string rows;
   for (std::size_t a = 0; a < view.labels.size(); ++a) {

@@ -184,6 +184,11 @@ void plan_likelihoods(const EvalModel& model, const EvalSettings& settings, cons
   }
 }
 
+bool fits(const Question& question, std::int64_t context) {
+  // Of a text, at least one token is to be generated.
+  return question.options.empty() ? question.length() < context : question.length() <= context;
+}
+
 // The length of the longest question. InputError where there is none, or where one does not fit.
 std::int64_t check_lengths(const std::vector<Question>& questions, std::int64_t context) {
   const auto longest =
@@ -193,7 +198,7 @@ std::int64_t check_lengths(const std::vector<Question>& questions, std::int64_t 
     throw input_error("eval", "expected at least one item, got none; see --subjects and --limit");
   const std::int64_t most = longest->length();
   const bool scored = !longest->options.empty();
-  if (scored ? most <= context : most < context) return most;
+  if (fits(*longest, context)) return most;
   const auto prompt = static_cast<std::int64_t>(longest->tokens.size());
   const std::string item = fmt::format("{} item {}", printable(longest->item->subject), longest->item->index);
   const std::int64_t enough = (most + 511) / 256 * 256;
@@ -201,13 +206,31 @@ std::int64_t check_lengths(const std::vector<Question>& questions, std::int64_t 
     throw input_error(
         "eval",
         "expected a question with an option of at most {} tokens (the context), got {} and {} ({}); choose "
-        "other subjects, or go beyond what the model was trained for with --context {}",
+        "other subjects, leave such items out with --skip-long, or go beyond what the model was trained for "
+        "with --context {}",
         context, prompt, most - prompt + 1, item, enough);
   }
   throw input_error("eval",
                     "expected prompts of fewer than {} tokens (the context), got up to {} ({}); choose other "
-                    "subjects{}, or go beyond what the model was trained for with --context {}",
+                    "subjects{}, leave such items out with --skip-long, or go beyond what the model was "
+                    "trained for with --context {}",
                     context, prompt, item, scored ? " or fewer --shots" : "", enough);
+}
+
+Plan plan_questions(const EvalModel& model, const EvalSettings& settings) {
+  Plan plan;
+  plan.context = settings.context > 0 ? settings.context : model.transformer.config().context_length();
+  plan.arms = plan_arms(settings, model.transformer.config().num_hidden_layers);
+  for (const Task& task : settings.tasks) {
+    for (const PromptKind kind : settings.prompts) {
+      if (kind == PromptKind::kLoglikelihood) {
+        plan_likelihoods(model, settings, task, plan);
+      } else {
+        plan_generation(model, settings, task, kind, plan.questions);
+      }
+    }
+  }
+  return plan;
 }
 
 }  // namespace
@@ -274,21 +297,42 @@ std::int64_t Question::length() const {
 }
 
 Plan make_plan(const EvalModel& model, const EvalSettings& settings) {
-  const ModelConfig& config = model.transformer.config();
-  Plan plan;
-  plan.context = settings.context > 0 ? settings.context : config.context_length();
-  plan.arms = plan_arms(settings, config.num_hidden_layers);
-  for (const Task& task : settings.tasks) {
-    for (const PromptKind kind : settings.prompts) {
-      if (kind == PromptKind::kLoglikelihood) {
-        plan_likelihoods(model, settings, task, plan);
-      } else {
-        plan_generation(model, settings, task, kind, plan.questions);
-      }
-    }
-  }
+  Plan plan = plan_questions(model, settings);
   plan.longest = check_lengths(plan.questions, plan.context);
   return plan;
+}
+
+void leave_out_long(const EvalModel& model, EvalSettings& settings) {
+  const Plan plan = plan_questions(model, settings);
+  std::set<const Item*> long_ones;
+  for (const Question& question : plan.questions) {
+    if (!fits(question, plan.context)) long_ones.insert(question.item);
+  }
+  if (long_ones.empty()) return;
+  for (const Task& task : settings.tasks) {  // a question's later turns follow it
+    bool follows = false;
+    for (const Item& item : task.items) {
+      follows = item.turn > 0 ? follows : long_ones.contains(&item);
+      if (follows) long_ones.insert(&item);
+    }
+    if (std::ranges::all_of(task.items, [&](const Item& item) { return long_ones.contains(&item); })) {
+      check_lengths(plan.questions, plan.context);  // says which is too long
+    }
+  }
+  for (Task& task : settings.tasks) {
+    std::vector<Item> kept;
+    std::set<std::string> subjects;
+    for (Item& item : task.items) {
+      if (long_ones.contains(&item)) {
+        if (item.turn == 0) ++settings.left_out[task.name][item.subject];
+        continue;
+      }
+      subjects.insert(item.subject);
+      kept.push_back(std::move(item));
+    }
+    task.items = std::move(kept);
+    std::erase_if(task.subjects, [&](const std::string& subject) { return !subjects.contains(subject); });
+  }
 }
 
 }  // namespace refocus

@@ -163,6 +163,7 @@ ordered_json run_identity(const EvalModel& model, const EvalSettings& settings, 
                            {"subjects", subjects},
                            {"items", items},
                            {"data_fingerprint", data_fingerprint(settings.tasks)}};
+  if (!settings.left_out.empty()) identity["left_out_long"] = settings.left_out;
   if (!prompts.is_null()) identity["prompts"] = prompts;
   if (!task_files.is_null()) identity["task_files"] = task_files;
   identity["arms"] = arm_names;

@@ -61,6 +61,7 @@ struct EvalSettings {
   std::optional<ChatAsking> chat;  // prompts are the user's message of a conversation
   // Tasks among `tasks` that are from a file of lm-evaluation-harness; may be null.
   std::shared_ptr<const harness::LoadedSet> harness;
+  LeftOut left_out;                     // by leave_out_long
   std::int64_t batch = 16;              // sequences at once; does not change answers
   std::int64_t context = 0;             // the model's own where 0
   std::int64_t kv_bytes = 0;            // memory for the cache, see SchedulerOptions
@@ -68,6 +69,10 @@ struct EvalSettings {
   std::string version;                  // the program's, for the record
   std::string command;                  // the command line, for the record; may be empty
 };
+
+// Takes the items out of the tasks of which a prompt, in any arm, does not fit into the context, and says so
+// in `left_out`. All turns of a transcript go together. InputError where a task has no other items.
+void leave_out_long(const EvalModel& model, EvalSettings& settings);
 
 struct Plan;  // eval/run/plan.h
 

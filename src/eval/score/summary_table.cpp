@@ -262,4 +262,18 @@ std::string summary_table(const std::vector<ArmScores>& arms, int columns) {
   return out;
 }
 
+std::string left_out_text(const LeftOut& left_out) {
+  std::int64_t items = 0;
+  std::string subjects;
+  for (const auto& [task, counts] : left_out) {
+    for (const auto& [subject, count] : counts) {
+      items += count;
+      subjects += fmt::format("{}{} {}", subjects.empty() ? "" : ", ", printable(subject), count);
+    }
+  }
+  if (items == 0) return "";
+  return fmt::format("{} item{} left out, too long for the context: {}", items,
+                     items == 1 ? " was" : "s were", subjects);
+}
+
 }  // namespace refocus

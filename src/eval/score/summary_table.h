@@ -2,6 +2,8 @@
 // standard error.
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -19,5 +21,12 @@ struct ArmScores {
 // of the totals. More arms than fit into `columns` continue in a further table. Lines stay within `columns`
 // (at least 80; names of more than 36 columns are cut in rows, never in the legend).
 std::string summary_table(const std::vector<ArmScores>& arms, int columns = 100);
+
+// How many items were left out as too long for the context, by task and subject; `left_out_long` of a run's
+// identity.
+using LeftOut = std::map<std::string, std::map<std::string, std::int64_t>>;
+
+// "3 items were left out, too long for the context: anatomy 2, astronomy 1"; empty where none was.
+std::string left_out_text(const LeftOut& left_out);
 
 }  // namespace refocus
