@@ -82,7 +82,7 @@ std::string AnswerStream::push(std::int32_t id) {
 std::string AnswerStream::finish() { return ended_ ? "" : give(decoder_.finish(), true); }
 
 std::function<bool(std::int32_t)> ends_after(const Tokenizer& tokenizer, const AnswerEnds& ends) {
-  if (ends.texts().empty()) return nullptr;
+  if (ends.empty()) return nullptr;
   auto stream = std::make_shared<AnswerStream>(tokenizer, ends, std::vector<std::int32_t>());
   return [stream](std::int32_t token) {
     stream->push(token);

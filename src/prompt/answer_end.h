@@ -27,7 +27,7 @@ class AnswerEnds {
   // `texts`: none of them empty.
   AnswerEnds(const Tokenizer& tokenizer, std::vector<std::string> texts);
 
-  const std::vector<std::string>& texts() const { return texts_; }
+  bool empty() const { return texts_.empty(); }
   // The special tokens among them.
   const std::vector<std::int32_t>& tokens() const { return tokens_; }
   bool has_token(std::int32_t id) const;
