@@ -20,8 +20,8 @@ endif()
 # one. REFOCUS_UNITY=OFF compiles each alone, which finds a missing #include.
 option(REFOCUS_UNITY "Compile several sources of a library or a test program as one" ON)
 
-# refocus_compile(TARGET LEVEL): how a target's sources are compiled. LEVEL is -O3 for what computes, -O2 for the rest, -O1
-# for tests, which spend their time elsewhere.
+# refocus_compile(TARGET LEVEL): how a target's sources are compiled. LEVEL is -O3 for what computes, -O2 and -O1 for the
+# rest, -O1 for tests, which spend their time elsewhere.
 function(refocus_compile target level)
   set_target_properties(${target} PROPERTIES UNITY_BUILD ${REFOCUS_UNITY} UNITY_BUILD_BATCH_SIZE 12)
   if(CMAKE_BUILD_TYPE STREQUAL "Release")
@@ -40,11 +40,16 @@ function(refocus_library name)
   list(TRANSFORM arg_DEPS PREPEND refocus_)
   list(TRANSFORM arg_DEPS REPLACE "/" "_")
   string(REPLACE "/" "_" name ${name})
+  # What goes through texts of any length, and what waits for files, models and the user.
+  set(level -O1)
+  if(name MATCHES "^(base|tokenizer|template|prompt|io|stats|eval_text|eval_extract)$")
+    set(level -O2)
+  endif()
   add_library(refocus_${name} STATIC ${arg_SOURCES})
   if(arg_COMPUTES)
     refocus_compile(refocus_${name} -O3)
   else()
-    refocus_compile(refocus_${name} -O2)
+    refocus_compile(refocus_${name} ${level})
   endif()
   target_link_libraries(refocus_${name} PUBLIC refocus_options ${arg_DEPS} ${arg_LIBS})
 endfunction()

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json_reader.h"
+#include "cli/asking_options.h"
 #include "cli/checks.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
@@ -20,7 +21,10 @@ struct BenchOptions {
   ModelOptions model;
   int repeats = 5;
   bool json = false;
-  std::string simd;
+  std::string simd, intervene = "rebalance";
+
+  // What rates with the intervention are called.
+  std::string suffix() const { return intervene == "rebalance" ? "_rebalance" : "_intervened"; }
 };
 
 constexpr std::pair<const char*, std::vector<double> BenchmarkRates::*> kCases[] = {
@@ -39,10 +43,12 @@ nlohmann::ordered_json measure(const BenchOptions& options) {
   if (!options.simd.empty()) limit_instruction_set(options.simd);
   BenchmarkOptions bench;
   bench.repeats = options.repeats;
+  const AskedInterventions asked = parse_interventions({options.intervene});
   RunningModel model(options.model, bench.prefill);
+  const InterventionSpec intervention = asked.for_model(model.files.config).front();
   std::vector<double> reads, fmas;  // what the machine can do, in the same minutes
   const std::vector<BenchmarkRates> rates =
-      run_benchmark(model.transformer, {InterventionSpec{}, parse_intervention("rebalance")}, bench, [&] {
+      run_benchmark(model.transformer, {InterventionSpec{}, intervention}, bench, [&] {
         reads.push_back(measure_read_gb_s(model.pool));
         fmas.push_back(measure_fma_gflop_s(model.pool));
       });
@@ -53,10 +59,11 @@ nlohmann::ordered_json measure(const BenchOptions& options) {
   out["kv_type"] = options.model.kv_type;
   out["activations"] = options.model.activations;
   out["instruction_set"] = instruction_set();
+  out["intervention"] = intervention.canonical(model.files.config.num_hidden_layers);
   out["repeats"] = options.repeats;
   for (const auto& [key, of_repeats] : kCases) out[key] = median(rates[0].*of_repeats);
   for (const auto& [key, of_repeats] : kCases) {
-    out[std::string(key) + "_rebalance"] = median(rates[1].*of_repeats);
+    out[key + options.suffix()] = median(rates[1].*of_repeats);
   }
   for (const auto& [key, of_repeats] : kCases) {
     out[std::string(key) + "_ratio"] = median_ratio(rates[1].*of_repeats, rates[0].*of_repeats);
@@ -82,13 +89,12 @@ void run(const BenchOptions& options) {
   fmt::print("{}, {} threads{}, {}, median of {}\n\n", out["model"].get<std::string>(),
              out["threads"].get<int>(), options.model.pin ? " (pinned)" : "",
              out["instruction_set"].get<std::string>(), options.repeats);
-  fmt::print("tokens a second          none   rebalance   ratio\n");
+  fmt::print("tokens a second          none   {:>9}   ratio\n", options.suffix().substr(1));
   for (const auto& [label, key] :
        {std::pair{"prefill, 512 tokens", "prefill_tps"}, std::pair{"decode", "decode_tps"},
         std::pair{"decode, 16 sequences", "decode_batch16_tps"}}) {
     fmt::print("{:<20}  {:>7.1f}     {:>7.1f}   {:>5.3f}\n", label, value(key),
-               value((std::string(key) + "_rebalance").c_str()),
-               value((std::string(key) + "_ratio").c_str()));
+               value((key + options.suffix()).c_str()), value((std::string(key) + "_ratio").c_str()));
   }
   fmt::print(
       "\nThis machine reads {:.1f} GB/s; decoding one sequence reads {:.1f} GB/s of weights ({:.0f}%).\n"
@@ -106,6 +112,7 @@ Action add_bench(CLI::App& command) {
       ->capture_default_str()
       ->check(whole_number(1, 1000));
   command.add_flag("--json", options->json, "Print one JSON object");
+  add_intervention(command, options->intervene);
   options->model.add_threads(command);
   options->model.add_kv_type(command);
   options->model.add_activations(command);

@@ -192,7 +192,12 @@ class Conversation {
     const Prompt prompt = template_->apply(messages_, settings_).prompt;
     const EncodedPrompt encoded = encode_prompt(tokenizer_, prompt, PromptEnds::kBegin);
     request.prompt = encoded.tokens;
-    if (intervention.needs_target()) request.target = aim(intervention, tokenizer_, prompt, encoded);
+    if (intervention.needs_target()) {
+      request.target = aim(intervention, tokenizer_, prompt, encoded);
+      for (const std::string& keys : request.target->unmatched) {
+        fmt::print(stderr, "(keys={} chooses nothing here)\n", printable(keys));
+      }
+    }
     scheduler_.check(request.prompt);
     request.shared_prefix = std::ssize(request.prompt) - 1;  // the next question begins with it
     request.max_new_tokens = options_.max_new_tokens;

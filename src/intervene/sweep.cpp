@@ -196,7 +196,14 @@ std::vector<InterventionSpec> expand_sweep(const Sweep& sweep,
                                            const std::vector<std::string>& interventions) {
   std::vector<std::string> swept;
   for (const std::string& text : interventions) {
-    if (parse_intervention(text).is_none()) continue;
+    const InterventionSpec spec = parse_intervention(text);
+    if (spec.is_none()) continue;
+    if (spec.parts.size() != 1 || spec.parts[0].method->id != MethodId::kRebalance) {
+      throw usage_error(kWhere,
+                        "expected re-balancing alone to sweep, got --intervene '{}'; sweep it in a run of "
+                        "its own, or give each value as an --intervene",
+                        printable(text));
+    }
     for (const SweepAxis& axis : sweep.axes) {
       if (!sets(text, axis.key)) continue;
       throw usage_error(kWhere, "expected {} either swept or set by --intervene, got both ('{}')", axis.key,

@@ -32,6 +32,14 @@ TEST(Bench, JsonHasTheContractsKeys) {
   }
 }
 
+TEST(Bench, MeasuresAnyIntervention) {
+  const Json out = testing::one_json_line(
+      testing::refocus(plus(kBench, {"--json", "--intervene", "boost:keys=positions:1-9|generated"})));
+  EXPECT_EQ(out["intervention"], "boost:factor=3,keys=positions:1-9|generated");
+  EXPECT_GT(out["decode_tps_intervened"].get<double>(), 0);
+  EXPECT_FALSE(out.contains("decode_tps_rebalance"));
+}
+
 TEST(Bench, AnInstructionSetThatIsNotThereIsRefused) {
   const ProcessResult bad = testing::refocus(plus(kBench, {"--simd", "avx9000"}));
   EXPECT_NE(bad.status, 0);

@@ -152,6 +152,9 @@ TEST(Sweep, WhatInterventionsSetAlreadyIsRefused) {
               HasSubstr("expected alpha either swept or set by --intervene, got both"));
   EXPECT_NO_THROW(expanded({"alpha=0,1"}, {"rebalance:mode=self"}));
   EXPECT_THAT(error({"alpha=0,1"}, {"none"}), HasSubstr("got --intervene none alone"));
+  for (const char* other : {"pasta:keys=bos", "rebalance+pasta:keys=bos", "zero+rebalance"}) {
+    EXPECT_THAT(error({"alpha=0,1"}, {other}), HasSubstr("expected re-balancing alone to sweep")) << other;
+  }
   EXPECT_THAT(error({"alpha=0,1"}, {"rebalanse"}), HasSubstr("[--intervene] expected none, rebalance"));
 }
 
