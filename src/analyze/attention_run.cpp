@@ -99,10 +99,14 @@ RowSettings row_settings(const Transformer& model, const AttentionSettings& sett
           rebalance ? rebalance->largest_factor(model.config().num_hidden_layers) : 1};
 }
 
-// At work on a text; `aim_at` is not called where the intervention is the same for every text.
+std::shared_ptr<const InterventionTarget> target_of(const InterventionSpec& spec, const AimAt& aim_at) {
+  return aim_at ? aim_at(spec) : nullptr;
+}
+
+// At work on a text.
 Intervention intervention_of(const Transformer& model, const AttentionArm& arm, const AimAt& aim_at) {
   Intervention out(arm.intervention, shape_of(model));
-  if (arm.intervention.needs_target()) out.aim(aim_at ? aim_at(arm.intervention) : nullptr);
+  out.aim(target_of(arm.intervention, aim_at));
   return out;
 }
 
@@ -123,7 +127,7 @@ std::vector<std::int32_t> continue_prompt(Transformer& model, std::span<const st
   request.prompt.assign(prompt.begin(), prompt.end());
   request.max_new_tokens = how.max_new_tokens;
   request.intervention = intervention;
-  if (intervention.needs_target()) request.target = aim_at ? aim_at(intervention) : nullptr;
+  request.target = target_of(intervention, aim_at);
   request.stop_tokens = how.stop_tokens;
   std::vector<std::int32_t> tokens;
   bool given = false;
@@ -208,7 +212,7 @@ AttentionResult measure_prompts(Transformer& model, const AttentionSettings& set
   const auto start = Clock::now();
   for (const auto& [prompt, aim_at] : prompts) {
     if (arm.intervention.needs_target()) {
-      intervention.aim(aim_at ? aim_at(arm.intervention) : nullptr);
+      intervention.aim(target_of(arm.intervention, aim_at));
       capture.watch(intervention.hooks());
     }
     AttentionText text;

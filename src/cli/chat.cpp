@@ -192,8 +192,8 @@ class Conversation {
     const Prompt prompt = template_->apply(messages_, settings_).prompt;
     const EncodedPrompt encoded = encode_prompt(tokenizer_, prompt, PromptEnds::kBegin);
     request.prompt = encoded.tokens;
-    if (intervention.needs_target()) {
-      request.target = aim(intervention, tokenizer_, prompt, encoded);
+    request.target = aim(intervention, tokenizer_, prompt, encoded);
+    if (request.target) {
       for (const std::string& keys : request.target->unmatched) {
         fmt::print(stderr, "(keys={} chooses nothing here)\n", printable(keys));
       }

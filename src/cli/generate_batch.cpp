@@ -1,5 +1,6 @@
 // refocus generate --batch: many prompts of a JSONL file, answered together; a line of JSON each, in order.
 #include <fmt/core.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <csignal>
@@ -65,7 +66,7 @@ class BatchReader {
  private:
   void take(const Prompt& prompt, const EncodedPrompt& encoded, BatchPrompt& out) const {
     out.tokens = encoded.tokens;
-    if (intervention_.needs_target()) out.target = aim(intervention_, tokenizer_, prompt, encoded);
+    out.target = aim(intervention_, tokenizer_, prompt, encoded);
   }
 
   static void check_keys(const ordered_json& json, const std::string& where) {
@@ -152,6 +153,9 @@ std::vector<BatchPrompt> read_prompts(const GenerateOptions& options, const Open
     }
   }
   if (out.empty()) throw input_error(options.batch, "expected at least one prompt, got none; add lines");
+  const auto lost = std::ranges::count_if(
+      out, [](const BatchPrompt& prompt) { return prompt.target && !prompt.target->unmatched.empty(); });
+  if (lost > 0) spdlog::warn("keys= of --intervene chooses nothing in {} of {} prompts", lost, out.size());
   return out;
 }
 

@@ -54,7 +54,6 @@ EncodedPrompt PromptOptions::encoded(const OpenModel& model, const Prompt& promp
 }
 
 std::shared_ptr<const InterventionTarget> ReadPrompt::aim(const InterventionSpec& spec) const {
-  if (!spec.needs_target()) return nullptr;
   const bool text = !pieces.empty();
   return refocus::aim(spec, {tokens, text ? &pieces : nullptr, text ? &encoded : nullptr, tokenizer});
 }

@@ -10,12 +10,11 @@
 namespace refocus {
 
 std::vector<PrefixToken> prefix_tokens(std::span<const std::int32_t> tokens,
-                                       std::span<const std::uint32_t> marks) {
-  REFOCUS_CHECK(marks.empty() || marks.size() == tokens.size());
+                                       const InterventionTarget* target) {
   std::vector<PrefixToken> out(tokens.size());
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     out[i] = static_cast<std::uint32_t>(tokens[i]);
-    if (!marks.empty()) out[i] |= PrefixToken{marks[i]} << 32;
+    if (target != nullptr) out[i] |= PrefixToken{target->marks[i]} << 32;
   }
   return out;
 }

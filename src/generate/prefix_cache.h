@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "intervene/target.h"
 #include "model/kv_cache.h"
 
 namespace refocus {
@@ -22,9 +23,9 @@ namespace refocus {
 // keys and values.
 using PrefixToken = std::uint64_t;
 
-// `marks`: InterventionTarget::marks of the same prompt, or empty.
+// Of tokens at the beginning of a prompt that `target`, or null, is aimed at.
 std::vector<PrefixToken> prefix_tokens(std::span<const std::int32_t> tokens,
-                                       std::span<const std::uint32_t> marks);
+                                       const InterventionTarget* target);
 
 class PrefixCache {
  public:

@@ -81,10 +81,7 @@ std::unique_ptr<Scheduler::Active> Scheduler::make_active(GenerationRequest requ
                                                 {}});
   if (model_.keys_depend_on_length(active->prompt_size())) active->request.shared_prefix = 0;
   const auto shareable = static_cast<std::size_t>(active->prefix_blocks() * kKeyBlock);
-  const InterventionTarget* target = active->request.target.get();
-  active->prefix = prefix_tokens(
-      std::span(active->tokens).first(shareable),
-      target == nullptr ? std::span<const std::uint32_t>() : std::span(target->marks).first(shareable));
+  active->prefix = prefix_tokens(std::span(active->tokens).first(shareable), active->request.target.get());
   active->tokens.reserve(static_cast<std::size_t>(
       std::min(context_, active->prompt_size() + std::max<std::int64_t>(0, active->request.max_new_tokens)) +
       1));

@@ -32,7 +32,6 @@ struct NumberRanges {
   bool contains(std::int64_t number) const;
   std::int64_t largest() const { return ranges.empty() ? -1 : ranges.back().second; }
   std::string text() const;  // "4-7;12"
-  bool operator==(const NumberRanges&) const = default;
 };
 
 // UsageError for a text of another form; `what` is what is counted, for the message.
@@ -48,7 +47,6 @@ struct LayerSelector {
   std::int64_t count = 0, center = 0;
 
   std::string text() const;  // as it is written
-  bool operator==(const LayerSelector&) const = default;
 };
 LayerSelector parse_layers(std::string_view text, const SpecPlace& place);
 // [layers]. UsageError where the model has none of a named layer.
@@ -59,7 +57,6 @@ struct HeadSelector {
   std::vector<std::pair<std::int64_t, NumberRanges>> heads;
 
   std::string text() const;  // "12.3;14.0-3"
-  bool operator==(const HeadSelector&) const = default;
 };
 // "@FILE" reads PASTA's form: {"12": [3], "14": [0, 1, 2, 3]}.
 HeadSelector parse_heads(std::string_view text, const SpecPlace& place);
@@ -72,7 +69,6 @@ struct RowSelector {
   std::string text() const;
   // Whether the row of a query at `position` is chosen, after a prompt of `prompt` tokens.
   bool contains(std::int64_t position, std::int64_t prompt) const;
-  bool operator==(const RowSelector&) const = default;
 };
 RowSelector parse_rows(std::string_view text, const SpecPlace& place);
 
@@ -96,7 +92,6 @@ struct KeyTerm {
   NumberRanges positions;  // of kPositions, kSinks, kShot
 
   std::string written() const;  // as it is written
-  bool operator==(const KeyTerm&) const = default;
 };
 
 // A key is chosen where any of the terms chooses it.
@@ -105,7 +100,6 @@ struct KeySelector {
 
   std::string text() const;
   bool has(KeyTerm::Kind kind) const;
-  bool operator==(const KeySelector&) const = default;
 };
 KeySelector parse_keys(std::string_view text, const SpecPlace& place);
 

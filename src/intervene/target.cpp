@@ -13,18 +13,23 @@ namespace {
 // Which tokens of a prompt one term chooses, and whether those that are yet to come.
 class TermReader {
  public:
-  explicit TermReader(const TargetPrompt& prompt) : prompt_(prompt), size_(prompt.tokens.size()) {}
+  explicit TermReader(const TargetPrompt& prompt) : prompt_(prompt), size_(prompt.tokens.size()) {
+    if (prompt.encoded == nullptr) return;
+    const std::vector<std::int32_t>& all = prompt.encoded->tokens;
+    const auto ends = std::mismatch(prompt.tokens.begin(), prompt.tokens.end(), all.begin(), all.end());
+    known_ = static_cast<std::size_t>(ends.first - prompt.tokens.begin());
+  }
 
   KeyRanges read(const KeyTerm& term) {
     std::vector<bool> chosen(size_, false);
+    // Positions are numbers of any token, also of those to come.
+    if (term.kind == KeyTerm::Kind::kPositions && !term.negated) return positions_of(term);
     choose(term, chosen);
     bool generated = term.kind == KeyTerm::Kind::kGenerated;
     if (term.negated) {
       chosen.flip();
       generated = !generated;
     }
-    // Positions are numbers of any token, also of those to come.
-    if (term.kind == KeyTerm::Kind::kPositions && !term.negated) return positions_of(term);
     KeyRanges out;
     for (std::size_t i = 0; i < size_; ++i) {
       if (chosen[i]) out.append(static_cast<std::int64_t>(i), static_cast<std::int64_t>(i) + 1);
@@ -92,7 +97,7 @@ class TermReader {
 
   void choose_pieces(const KeyTerm& term, std::vector<bool>& chosen) const {
     need_pieces(term);
-    for (std::size_t i = 0; i < known(); ++i) {
+    for (std::size_t i = 0; i < known_; ++i) {
       const std::int32_t piece = prompt_.encoded->pieces[i];
       if (piece == EncodedPrompt::kNoPiece) continue;
       chosen[i] = is_of((*prompt_.pieces)[static_cast<std::size_t>(piece)].origin, term);
@@ -103,7 +108,8 @@ class TermReader {
   void choose_text(const KeyTerm& term, std::vector<bool>& chosen) const {
     need_pieces(term);
     const std::string& text = prompt_.encoded->text;
-    std::vector<std::pair<std::size_t, std::size_t>> found;
+    std::vector<std::pair<std::size_t, std::size_t>> found;  // both ends ascend, as those of tokens do
+    std::size_t next = 0;
     if (term.kind == KeyTerm::Kind::kRegex) {
       found = Regex("--intervene", term.text).find_all(text);
     } else {
@@ -112,19 +118,11 @@ class TermReader {
         found.emplace_back(at, at + term.text.size());
       }
     }
-    for (std::size_t i = 0; i < known(); ++i) {
+    for (std::size_t i = 0; i < known_; ++i) {
       const ByteRange& bytes = prompt_.encoded->bytes[i];
-      chosen[i] = std::ranges::any_of(
-          found, [&](const auto& match) { return bytes.begin < match.second && match.first < bytes.end; });
+      while (next < found.size() && found[next].second <= bytes.begin) ++next;
+      chosen[i] = next < found.size() && bytes.begin < found[next].second && found[next].first < bytes.end;
     }
-  }
-
-  // How many tokens the encoded prompt begins with too.
-  std::size_t known() const {
-    const std::vector<std::int32_t>& all = prompt_.encoded->tokens;
-    const auto [own, other] =
-        std::mismatch(prompt_.tokens.begin(), prompt_.tokens.end(), all.begin(), all.end());
-    return static_cast<std::size_t>(own - prompt_.tokens.begin());
   }
 
   const Tokenizer& need_tokenizer(std::string_view what) const {
@@ -144,6 +142,7 @@ class TermReader {
 
   const TargetPrompt& prompt_;
   std::size_t size_;
+  std::size_t known_ = 0;  // tokens that the encoded prompt begins with too
 };
 
 KeyRanges union_of(std::vector<std::pair<std::int64_t, std::int64_t>> all) {
@@ -159,6 +158,7 @@ KeyRanges union_of(std::vector<std::pair<std::int64_t, std::int64_t>> all) {
 }  // namespace
 
 std::shared_ptr<const InterventionTarget> aim(const InterventionSpec& spec, const TargetPrompt& prompt) {
+  if (!spec.needs_target()) return nullptr;
   auto out = std::make_shared<InterventionTarget>();
   out->prompt = std::ssize(prompt.tokens);
   TermReader reader(prompt);

@@ -58,8 +58,6 @@ struct AttentionHooks {
   // After that: sees the row as softmax left it, and what became of it, the same object where nothing did.
   void (*observe)(void* observer, const SoftmaxRow& before, const SoftmaxRow& after) = nullptr;
   void* observer = nullptr;
-  // Last: may change the head's output, [head_dim].
-  void (*output)(void* context, const AttentionRow& at, std::span<float> out) = nullptr;
 };
 
 struct AttentionShape {

@@ -20,9 +20,9 @@ AnswerEnds::AnswerEnds(const Tokenizer& tokenizer, std::vector<std::string> text
 
 bool AnswerEnds::has_token(std::int32_t id) const { return std::ranges::count(tokens_, id) > 0; }
 
-std::size_t AnswerEnds::find(std::string_view text, std::size_t from) const {
+std::size_t AnswerEnds::find(std::string_view text) const {
   std::size_t first = std::string_view::npos;
-  for (const std::string& end : texts_) first = std::min(first, text.find(end, from));
+  for (const std::string& end : texts_) first = std::min(first, text.find(end));
   return first;
 }
 

@@ -31,11 +31,10 @@ class AnswerEnds {
   // The special tokens among them.
   const std::vector<std::int32_t>& tokens() const { return tokens_; }
   bool has_token(std::int32_t id) const;
-  // Where the first of the texts begins in text[from, ..); npos where none does.
-  std::size_t find(std::string_view text, std::size_t from = 0) const;
+  // Where the first of the texts begins; npos where none does.
+  std::size_t find(std::string_view text) const;
   // The bytes at the end of `text` that one of the texts may begin with.
   std::size_t begun(std::string_view text) const;
-  std::size_t longest() const { return longest_; }
 
  private:
   std::vector<std::string> texts_;

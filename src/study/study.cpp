@@ -24,6 +24,7 @@ struct Asked {
   std::vector<std::int32_t> tokens;  // the prompt and what was generated, a stop token included
   std::int64_t prompt_tokens = 0;
   Response response;
+  std::shared_ptr<const InterventionTarget> target;  // of its arm, in its prompt
 };
 
 // All texts, by arm, in the order of the items.
@@ -37,8 +38,9 @@ std::vector<Asked> ask_all(const EvalModel& model, const EvalSettings& settings,
   Progress progress("study: asking", expected, 0);
   const auto keep = [&](const Question& question, const PlannedArm& arm, Response response,
                         std::span<const std::int32_t> generated) {
-    Asked asked{&question, static_cast<std::size_t>(&arm - plan.arms.data()), question.tokens,
-                std::ssize(question.tokens), std::move(response)};
+    Asked asked{&question,           static_cast<std::size_t>(&arm - plan.arms.data()),
+                question.tokens,     std::ssize(question.tokens),
+                std::move(response), target_of(model, settings, question, arm.intervention)};
     asked.tokens.insert(asked.tokens.end(), generated.begin(), generated.end());
     out.push_back(std::move(asked));
     progress.advance(std::ssize(generated));
@@ -107,10 +109,7 @@ class Measurer {
     text.classes = classify_tokens(&tokenizer_, asked.tokens);
     text.queries = rows_of(rows_, asked);
     const InterventionSpec& spec = arm.intervention;
-    text.aim_at = [&](const InterventionSpec& wanted) {
-      const std::span prompt(asked.tokens.data(), static_cast<std::size_t>(asked.prompt_tokens));
-      return aim(wanted, {prompt, nullptr, nullptr, &tokenizer_});
-    };
+    text.aim_at = [&](const InterventionSpec&) { return asked.target; };
     const AttentionResult result =
         measure_text(model_, settings_, {arm.name, spec, threshold_of(spec, threshold_)}, text);
     std::vector<std::span<const double>> grids;

@@ -29,14 +29,10 @@ class Batch : public ::testing::Test {
  protected:
   void SetUp() override {
     model = dir / "model";
-    std::filesystem::create_directory(model);
-    for (const auto& file : std::filesystem::directory_iterator(testing::bundled_model())) {
-      std::filesystem::copy(file.path(), model / file.path().filename());
-    }
-    std::ofstream(model / "chat_template.jinja")
-        << "{% for m in messages %}<s>{{ m.role }}: {{ m.content }}</s>{% endfor %}"
-           "{% if tools %}{{ tools | tojson }}{% endif %}"
-           "{% if add_generation_prompt %}<s>assistant:{% endif %}";
+    testing::copy_bundled_model(model,
+                                "{% for m in messages %}<s>{{ m.role }}: {{ m.content }}</s>{% endfor %}"
+                                "{% if tools %}{{ tools | tojson }}{% endif %}"
+                                "{% if add_generation_prompt %}<s>assistant:{% endif %}");
   }
   std::filesystem::path prompts(const std::string& lines) {
     testing::write_file(dir / "prompts.jsonl", lines);
@@ -97,6 +93,15 @@ TEST_F(Batch, AnswersAreThoseOfOneByOneInTheOrderOfTheLines) {
   }
   const std::vector<Json> sampled = batch(file, {"--temperature", "2", "--batch-size", "1"});
   EXPECT_EQ(batch(file, {"--temperature", "2"}), sampled);
+}
+
+TEST_F(Batch, KeysThatChooseNothingAreCounted) {
+  const auto file = prompts("{\"prompt\": \"The cat.\"}\n{\"prompt\": \"A dog.\"}\n");
+  const auto said = [&](const char* keys) {
+    return testing::refocus(generate({"--batch", file.string(), "--intervene", keys})).err;
+  };
+  EXPECT_THAT(said("boost:keys=text:\"cat\""), HasSubstr("chooses nothing in 1 of 2 prompts"));
+  EXPECT_THAT(said("boost:keys=sinks"), ::testing::Not(HasSubstr("chooses nothing")));
 }
 
 TEST_F(Batch, OptionsOfConversationsHoldForEachLine) {

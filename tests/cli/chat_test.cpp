@@ -23,11 +23,7 @@ class Chat : public ::testing::Test {
  protected:
   void SetUp() override {
     model = dir / "model";
-    std::filesystem::create_directory(model);
-    for (const auto& file : std::filesystem::directory_iterator(testing::bundled_model())) {
-      std::filesystem::copy(file.path(), model / file.path().filename());
-    }
-    std::ofstream(model / "chat_template.jinja") << kTemplate;
+    testing::copy_bundled_model(model, kTemplate);
   }
   Json tokenized(const Arguments& more) {
     return one_json_line(testing::refocus(plus({"tokenize", "-m", model.string(), "--json"}, more)));

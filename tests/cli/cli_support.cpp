@@ -12,6 +12,14 @@ fs::path bundled_model() {
   return fs::path(REFOCUS_GOLDEN).parent_path().parent_path() / "models/small-worlds";
 }
 
+void copy_bundled_model(const fs::path& to, std::string_view chat_template) {
+  fs::create_directory(to);
+  for (const auto& file : fs::directory_iterator(bundled_model())) {
+    fs::copy(file.path(), to / file.path().filename());
+  }
+  write_file(to / "chat_template.jinja", std::string(chat_template));
+}
+
 fs::path copy_model(const std::string& name, const fs::path& to) {
   fs::copy(golden("engine") / name, to);
   for (const auto& entry : fs::directory_iterator(to)) {

@@ -23,6 +23,9 @@ inline std::string small_model() { return shared(kSmallModel).string(); }
 // The model in the checkout, with its SentencePiece tokenizer of 1536 pieces.
 std::filesystem::path bundled_model();
 
+// A copy of it, in a new folder, that has a chat template.
+void copy_bundled_model(const std::filesystem::path& to, std::string_view chat_template);
+
 // A writable copy of a golden checkpoint, to be damaged.
 std::filesystem::path copy_model(const std::string& name, const std::filesystem::path& to);
 

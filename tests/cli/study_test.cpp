@@ -25,9 +25,13 @@ class Study : public ::testing::Test {
   TempDir dir;
 };
 
-// A study of one text has the numbers that `refocus attention` gives for it.
-TEST_F(Study, MeasuresWhatAttentionMeasures) {
-  const Arguments one = {"-m", "small-worlds", "--subjects", "jobs", "--limit", "1", "--direct"};
+class StudyUnder : public Study, public ::testing::WithParamInterface<std::pair<const char*, const char*>> {};
+
+// A study of one text has the numbers that `refocus attention` gives for it, with and without an intervention
+// on what comes from a field of the item.
+TEST_P(StudyUnder, MeasuresWhatAttentionMeasures) {
+  const Arguments one = {"-m", "small-worlds", "--subjects",  "jobs",           "--limit",
+                         "1",  "--direct",     "--intervene", GetParam().second};
   const auto run = [&](const Arguments& command, const char* out) {
     const ProcessResult result = testing::refocus(plus(plus(command, one), {"-o", (dir / out).string()}));
     ASSERT_EQ(result.status, 0) << result.err;
@@ -60,6 +64,11 @@ TEST_F(Study, MeasuresWhatAttentionMeasures) {
   }
   EXPECT_GT(compared, 4 * 25);
 }
+
+INSTANTIATE_TEST_SUITE_P(Interventions, StudyUnder,
+                         ::testing::Values(std::pair("none", "none"),
+                                           std::pair("boost", "boost:factor=20,keys=field:question")),
+                         [](const auto& info) { return std::string(info.param.first); });
 
 // The rows that the answer's tokens were predicted from, and those alone.
 TEST_F(Study, RowsOfTheResponseBeginWithThePromptsLast) {

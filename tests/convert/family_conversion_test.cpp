@@ -1,10 +1,10 @@
 // Models of every family as GGUF files: their tensors are those that gguf-py writes
 // (tests/golden/gguf_families), and they compute the same, or are refused by what files of their family
 // cannot say.
-#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "base/text_file.h"
+#include "close.h"
 #include "convert/convert.h"
 #include "convert/merge.h"
 #include "io/gguf_file.h"
@@ -48,17 +48,6 @@ std::vector<float> logits_of_file(const fs::path& path, std::shared_ptr<const Ad
   return {rows.begin(), rows.end()};
 }
 
-void expect_close_logits(const std::vector<float>& own, const std::vector<float>& expected,
-                         const std::string& what) {
-  ASSERT_EQ(own.size(), expected.size()) << what;
-  float size = 1, off = 0;
-  for (std::size_t i = 0; i < own.size(); ++i) {
-    size = std::max(size, std::abs(expected[i]));
-    off = std::max(off, std::abs(own[i] - expected[i]));
-  }
-  EXPECT_LE(off, 2e-5f * size) << what;
-}
-
 // What files of the family cannot say of these models.
 const std::map<std::string, std::string>& unsayable() {
   static const std::map<std::string, std::string> kAll = {
@@ -88,7 +77,7 @@ TEST(ConvertFamilies, EachComputesTheSameOrIsRefusedByWhatItHas) {
     }
     write_gguf(checkpoint, out / "m.gguf", ConvertType::kF32);
     const std::vector<float> expected = read_npy(directory / "logits.npy").f32();
-    expect_close_logits(logits_of_file(out / "m.gguf"), expected, item.key());
+    testing::expect_close(logits_of_file(out / "m.gguf"), expected, item.key());
   }
 }
 
@@ -140,7 +129,7 @@ TEST(MergeFamilies, AGemmaFileWithAnAdapterIsTheMergedDirectory) {
   merge_adapter(open_checkpoint(base), *adapter, options, pool);
   const std::vector<float> beside = logits_of_file(base, adapter);
   EXPECT_NE(beside, logits_of_file(base));
-  expect_close_logits(logits_of_file(out / "merged"), beside, "gemma");
+  testing::expect_close(logits_of_file(out / "merged"), beside, "gemma");
 }
 
 }  // namespace

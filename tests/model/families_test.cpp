@@ -1,9 +1,9 @@
 // Every family against the executable specification (tests/golden/families), and its bits however work is
 // cut.
-#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "base/text_file.h"
+#include "close.h"
 #include "io/npy.h"
 #include "kernels/argmax.h"
 #include "model/engine.h"
@@ -13,6 +13,7 @@ namespace {
 
 using nlohmann::json;
 using testing::Engine;
+using testing::expect_close;
 
 const json& family_cases() {
   static const json kCases = json::parse(read_text_file(testing::golden("families") / "cases.json"));
@@ -42,17 +43,6 @@ std::vector<float> family_logits(Engine& engine, std::span<const std::int32_t> t
   KvSequence sequence(*engine.cache);
   testing::run_call(engine, sequence, tokens, engine.intervention(spec), chunk, logits);
   return logits;
-}
-
-// Within 2e-5 of the largest value: what float32 and another order of sums make of it.
-void expect_close(const std::vector<float>& own, const std::vector<float>& expected, std::string_view what) {
-  ASSERT_EQ(own.size(), expected.size()) << what;
-  float size = 1, off = 0;
-  for (std::size_t i = 0; i < own.size(); ++i) {
-    size = std::max(size, std::abs(expected[i]));
-    off = std::max(off, std::abs(own[i] - expected[i]));
-  }
-  EXPECT_LE(off, 2e-5f * size) << what;
 }
 
 std::vector<std::int32_t> long_text() {

@@ -72,18 +72,13 @@ std::int64_t most_new_tokens(const EvalSettings& settings, const TaskKind& task)
                                  : settings.max_new_tokens;
 }
 
-// What an arm's intervention acts on in a question; null where it is the same in every one.
+// The arm's target in a question; counts keys that choose nothing.
 std::shared_ptr<const InterventionTarget> aim_at(const EvalModel& model, const EvalSettings& settings,
                                                  const Question& question, const PlannedArm& arm,
                                                  Unmatched* unmatched) {
-  const InterventionSpec& spec = arm.intervention;
-  if (!spec.needs_target()) return nullptr;
-  const EncodedPrompt encoded = encode_prompt(model.tokenizer, question.pieces,
-                                              settings.chat ? PromptEnds::kBegin : PromptEnds::kModel);
-  auto out = aim(spec, {question.tokens, &question.pieces, &encoded, &model.tokenizer});
-  for (const std::string& keys : out->unmatched) {
-    if (unmatched != nullptr) ++(*unmatched)[{arm.name, keys}];
-  }
+  auto out = target_of(model, settings, question, arm.intervention);
+  if (!out || unmatched == nullptr) return out;
+  for (const std::string& keys : out->unmatched) ++(*unmatched)[{arm.name, keys}];
   return out;
 }
 
@@ -209,6 +204,14 @@ class Conversation {
 };
 
 }  // namespace
+
+std::shared_ptr<const InterventionTarget> target_of(const EvalModel& model, const EvalSettings& settings,
+                                                    const Question& question, const InterventionSpec& spec) {
+  if (!spec.needs_target()) return nullptr;  // encode nothing
+  const EncodedPrompt encoded = encode_prompt(model.tokenizer, question.pieces,
+                                              settings.chat ? PromptEnds::kBegin : PromptEnds::kModel);
+  return aim(spec, {question.tokens, &question.pieces, &encoded, &model.tokenizer});
+}
 
 bool is_scored(const EvalSettings& settings) {
   return settings.prompts.front() == PromptKind::kLoglikelihood;

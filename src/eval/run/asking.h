@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <utility>
@@ -20,6 +21,10 @@ bool is_scored(const EvalSettings& settings);
 
 // InputError where the cache could not hold the longest sequence to the end: better now than after hours.
 void check_memory(const EvalModel& model, const EvalSettings& settings, const Plan& plan);
+
+// What an intervention acts on in a question's prompt; null where it is the same in every one.
+std::shared_ptr<const InterventionTarget> target_of(const EvalModel& model, const EvalSettings& settings,
+                                                    const Question& question, const InterventionSpec& spec);
 
 // In how many of the questions that were asked the keys= of each arm's parts chose nothing: by the arm's name
 // and the selectors' text.

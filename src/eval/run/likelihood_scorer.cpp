@@ -30,6 +30,7 @@ struct LikelihoodScorer::Member {
   std::string intervention_name;
   KvSequence cache;  // of the context
   std::unique_ptr<Intervention> intervention;
+  std::vector<PrefixToken> marked_prefix;  // prefix(), as the prefix cache has it
   bool alone = false;                      // keys depend on the whole length, so that nothing can be shared
   bool leads = false;                      // computes a prefix that others may wait for
   bool waits = false;                      // for a prefix that another one computes
@@ -43,11 +44,6 @@ struct LikelihoodScorer::Member {
   }
   std::span<const std::int32_t> prefix() const {
     return std::span(request.context).first(size_of(prefix_blocks() * kKeyBlock));
-  }
-  std::vector<PrefixToken> marked_prefix() const {
-    const std::size_t size = prefix().size();
-    return prefix_tokens(prefix(), request.target == nullptr ? std::span<const std::uint32_t>()
-                                                             : std::span(request.target->marks).first(size));
   }
   // Tokens of a sequence that continues with an option; the option's last token is not computed.
   std::int64_t length_with(std::size_t option) const {
@@ -147,13 +143,13 @@ std::int64_t LikelihoodScorer::prefix_bytes(const Member& member, std::int64_t k
 // Shares the prefix that is known and reserves the rest, or promises it to who waits for a prefix. False
 // where there is too little memory beside the group; an error where there is no group.
 bool LikelihoodScorer::find_place(Member& member) {
-  const std::vector<PrefixToken> prefix = member.marked_prefix();
+  const std::vector<PrefixToken>& prefix = member.marked_prefix;
   member.cache.share(prefixes_.find(member.intervention_name, prefix));
   const bool missing = member.cache.length() < std::ssize(prefix);
   member.waits = missing && std::any_of(group_.begin(), group_.end(), [&](const auto& other) {
                    return other->leads && other->intervention_name == member.intervention_name &&
                           pool_.layout().serves(std::ssize(other->prefix()), std::ssize(prefix)) &&
-                          begins_with(other->marked_prefix(), prefix);
+                          begins_with(other->marked_prefix, prefix);
                  });
   member.leads = missing && !member.waits;
   std::int64_t known = member.waits ? std::ssize(prefix) : member.cache.length();
@@ -194,9 +190,10 @@ bool LikelihoodScorer::admit(const Source& source) {
   REFOCUS_CHECK(!request->context.empty() && !request->options.empty());
   std::string name = request->intervention.canonical(model_.config().num_hidden_layers);
   auto member = std::make_unique<Member>(Member{
-      std::move(*request), std::move(name), KvSequence(pool_), nullptr, false, false, false, {}, {}, {}});
+      std::move(*request), std::move(name), KvSequence(pool_), nullptr, {}, false, false, false, {}, {}, {}});
   member->alone = model_.keys_depend_on_length(member->longest());
   if (member->alone) member->request.shared_prefix = 0;
+  member->marked_prefix = prefix_tokens(member->prefix(), member->request.target.get());
   if ((member->alone && !group_.empty()) || !find_place(*member)) {
     pending_ = std::move(member->request);
     return false;
@@ -274,12 +271,12 @@ void LikelihoodScorer::compute_prefixes() {
   run_jobs(jobs, model_.max_rows());
   for (const auto& member : group_) {
     if (!member->leads) continue;
-    prefixes_.insert(member->intervention_name, member->marked_prefix(),
+    prefixes_.insert(member->intervention_name, member->marked_prefix,
                      member->cache.blocks().first(size_of(member->prefix_blocks())));
   }
   for (const auto& member : group_) {
     if (!member->waits) continue;
-    member->cache.share(prefixes_.find(member->intervention_name, member->marked_prefix()));
+    member->cache.share(prefixes_.find(member->intervention_name, member->marked_prefix));
     REFOCUS_CHECK(member->cache.reserve(member->context_size(), model_.max_rows()));
   }
 }

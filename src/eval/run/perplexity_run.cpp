@@ -31,7 +31,7 @@ class Runner {
     sequence_.clear();
     length_ = std::ssize(window);
     REFOCUS_CHECK(sequence_.reserve(length_, model_.max_rows()));
-    if (spec_.needs_target()) intervention_.aim(aim(spec_, {window, nullptr, nullptr, tokenizer_}));
+    intervention_.aim(aim(spec_, {window, nullptr, nullptr, tokenizer_}));
   }
 
   // The window's next tokens; their logits, [tokens, vocab], where wanted.

@@ -124,6 +124,14 @@ std::vector<ChatMessage> likelihood_messages(const TaskKind& wording, const Item
   return out;
 }
 
+void take_options(EncodedOptions encoded, Question& question, Plan& plan) {
+  question.tokens = std::move(encoded.context);
+  question.options = std::move(encoded.options);
+  question.leads = std::move(encoded.leads);
+  plan.options += std::ssize(question.options);
+  plan.over_seam += encoded.over_seam;
+}
+
 // A question of ready prompts; `first` are the tokens of the task's first one, with which others may begin.
 Question ready_question(const EvalModel& model, const EvalSettings& settings, const TaskKind& kind,
                         const Item& item, std::vector<std::int32_t>& first, Plan& plan) {
@@ -131,11 +139,7 @@ Question ready_question(const EvalModel& model, const EvalSettings& settings, co
   EncodedOptions encoded = encode_ready(model.tokenizer, *item.ready, settings.seam, where);
   Question question{&item, &kind, PromptKind::kLoglikelihood, item.ready->contexts.front(), {}, 0, {},
                     {},    ""};
-  question.tokens = std::move(encoded.context);
-  question.options = std::move(encoded.options);
-  question.leads = std::move(encoded.leads);
-  plan.options += std::ssize(question.options);
-  plan.over_seam += encoded.over_seam;
+  take_options(std::move(encoded), question, plan);
   if (first.empty()) first = question.tokens;
   question.shared_prefix = common_prefix(first, question.tokens);
   return question;
@@ -174,11 +178,7 @@ void plan_likelihoods(const EvalModel& model, const EvalSettings& settings, cons
     EncodedOptions encoded =
         encode_options(model.tokenizer, question.pieces, options,
                        settings.chat ? PromptEnds::kBegin : PromptEnds::kModel, settings.seam, where);
-    question.tokens = std::move(encoded.context);
-    question.options = std::move(encoded.options);
-    question.leads = std::move(encoded.leads);
-    plan.options += std::ssize(question.options);
-    plan.over_seam += encoded.over_seam;
+    take_options(std::move(encoded), question, plan);
     question.shared_prefix = common_prefix(prefix, question.tokens);
     plan.questions.push_back(std::move(question));
   }

@@ -331,10 +331,6 @@ void run_typed(const AttentionTask& task) {
     } else {
       divide(query, shape.head_dim);
     }
-    if (sequence.hooks.output != nullptr) {
-      sequence.hooks.output(sequence.hooks.context, query.at,
-                            {query.out, static_cast<std::size_t>(shape.head_dim)});
-    }
   }
 }
 
