@@ -13,12 +13,46 @@ target_link_libraries(refocus_options INTERFACE Threads::Threads fmt::fmt)
 if(REFOCUS_SANITIZE)
   set(sanitize -fsanitize=${REFOCUS_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_compile_options(refocus_options INTERFACE ${sanitize})
+  if(REFOCUS_SANITIZE MATCHES "undefined")
+    # Undefined behaviour is looked for in the program, not in the tests' own code, which would take twice as long to
+    # compile. Of two such options the last one counts.
+    target_compile_options(refocus_options INTERFACE
+      $<$<BOOL:$<TARGET_PROPERTY:REFOCUS_TEST_CODE>>:-fno-sanitize=undefined>)
+  endif()
   target_link_options(refocus_options INTERFACE ${sanitize})
 endif()
 
 # Most of the time goes into headers (JSON, gmock, CLI11) and what they instantiate, so several sources are compiled as
 # one. REFOCUS_UNITY=OFF compiles each alone, which finds a missing #include.
 option(REFOCUS_UNITY "Compile several sources of a library or a test program as one" ON)
+
+# Headers of others that most sources include are compiled once for all sources of one level. Not beside ccache, which
+# keeps whole results, and whose builds find a missing #include.
+option(REFOCUS_PCH "Precompile the headers of libraries that most sources include" ${REFOCUS_PCH_DEFAULT})
+set(REFOCUS_HEADERS <algorithm> <cstdint> <filesystem> <functional> <map> <memory> <optional> <span> <string> <vector>
+  <fmt/core.h> <nlohmann/json.hpp>)
+
+# refocus_precompile(TARGET KIND HEADER...): the headers as precompiled for targets of that kind, whose options are alike.
+function(refocus_precompile target kind)
+  if(NOT REFOCUS_PCH)
+    return()
+  endif()
+  if(NOT TARGET refocus_headers_${kind})
+    file(WRITE ${CMAKE_BINARY_DIR}/headers/${kind}.cpp "")
+    add_library(refocus_headers_${kind} STATIC ${CMAKE_BINARY_DIR}/headers/${kind}.cpp)
+    target_precompile_headers(refocus_headers_${kind} PRIVATE ${ARGN})
+    get_target_property(options ${target} COMPILE_OPTIONS)
+    if(options)
+      target_compile_options(refocus_headers_${kind} PRIVATE ${options})
+    endif()
+    target_link_libraries(refocus_headers_${kind} PRIVATE refocus_options nlohmann_json::nlohmann_json)
+    if(kind STREQUAL "tests")
+      set_target_properties(refocus_headers_${kind} PROPERTIES REFOCUS_TEST_CODE ON)
+      target_link_libraries(refocus_headers_${kind} PRIVATE GTest::gmock)
+    endif()
+  endif()
+  target_precompile_headers(${target} REUSE_FROM refocus_headers_${kind})
+endfunction()
 
 # refocus_compile(TARGET LEVEL): how a target's sources are compiled. LEVEL is -O3 for what computes, -O2 and -O1 for the
 # rest, -O1 for tests, which spend their time elsewhere.
@@ -50,27 +84,35 @@ function(refocus_library name)
     refocus_compile(refocus_${name} -O3)
   else()
     refocus_compile(refocus_${name} ${level})
+    get_target_property(own refocus_${name} COMPILE_OPTIONS)
+    string(REGEX REPLACE "[^a-zA-Z0-9]" "" kind "code${own}")
+    refocus_precompile(refocus_${name} ${kind} ${REFOCUS_HEADERS})
   endif()
   target_link_libraries(refocus_${name} PUBLIC refocus_options ${arg_DEPS} ${arg_LIBS})
 endfunction()
 
 # refocus_test(NAME SOURCES a_test.cpp ... DEPS base ... [LIBS ...] [LABELS slow])
+# [LEVEL -O0]
 # makes the test program NAME_test and registers each of its cases with CTest.
 # The label parsers is for readers of bytes that others made; the target of that name builds them all.
 # Tests see three places: REFOCUS_GOLDEN (tests/golden), REFOCUS_SHARED (optional data beside
 # the checkout; tests skip where it is absent) and REFOCUS_SOURCE (the checkout).
 add_custom_target(parsers)
 function(refocus_test name)
-  cmake_parse_arguments(arg "" "" "SOURCES;DEPS;LIBS;LABELS" ${ARGN})
+  cmake_parse_arguments(arg "" "LEVEL" "SOURCES;DEPS;LIBS;LABELS" ${ARGN})
   list(TRANSFORM arg_DEPS PREPEND refocus_)
   list(TRANSFORM arg_DEPS REPLACE "/" "_")
   add_executable(${name}_test ${arg_SOURCES})
-  refocus_compile(${name}_test -O1)
-  # Undefined behaviour is looked for in the program, not in the tests' own code, which would take twice as long to compile.
-  if(REFOCUS_SANITIZE MATCHES "undefined")
-    target_compile_options(${name}_test PRIVATE -fno-sanitize=undefined)
+  set(level -O1)
+  if(arg_LEVEL)
+    set(level ${arg_LEVEL})
   endif()
+  refocus_compile(${name}_test ${level})
+  set_target_properties(${name}_test PROPERTIES REFOCUS_TEST_CODE ON)
   target_include_directories(${name}_test PRIVATE ${CMAKE_SOURCE_DIR}/tests)
+  if(NOT arg_LEVEL)
+    refocus_precompile(${name}_test tests <gmock/gmock.h> <gtest/gtest.h> <fstream> ${REFOCUS_HEADERS})
+  endif()
   target_link_libraries(${name}_test PRIVATE ${arg_DEPS} ${arg_LIBS} GTest::gmock GTest::gtest_main)
   target_compile_definitions(${name}_test PRIVATE
     REFOCUS_GOLDEN="${CMAKE_SOURCE_DIR}/tests/golden"
