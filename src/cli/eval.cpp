@@ -43,25 +43,6 @@ struct EvalOptions {
   std::int64_t batch = 16, max_new_tokens = 2048;
 };
 
-// The worked examples of --shots.
-void add_examples(const EvalOptions& options, EvalSettings& settings) {
-  if (settings.harness) {
-    settings.shots = settings.harness->tasks.front().shots;
-    return;
-  }
-  settings.shots = options.shots.value_or(0);
-  if (settings.shots == 0) return;
-  for (const Task& task : settings.tasks) {
-    if (task.name != "mmlu") {
-      throw usage_error(
-          "--shots", "expected mmlu alone, which has worked examples, got {}; leave --shots out", task.name);
-    }
-    settings.examples =
-        load_mmlu_examples(options.data.empty() ? default_data(task.name) : fs::path(options.data),
-                           task.subjects, settings.shots);
-  }
-}
-
 // Options that belong to log-likelihoods alone; what is not asked for by --loglikelihood is a file of
 // lm-evaluation-harness, which may also have examples before texts.
 void check_scored_only(const EvalOptions& options, const EvalSettings& settings) {
@@ -96,7 +77,7 @@ EvalSettings settings_of(const EvalOptions& options, AskedInterventions& interve
   for (Task& task : settings.tasks) {
     if (options.limit > 0) limit_items(task, options.limit);
   }
-  add_examples(options, settings);
+  add_examples(settings, options.shots, options.data);
   settings.seam = parse_seam(options.seam);
   settings.max_new_tokens = options.max_new_tokens;
   settings.batch = options.batch;

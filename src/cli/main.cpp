@@ -53,6 +53,8 @@ constexpr Entry kCommands[] = {
     {"study",
      "Compare the attention of right and wrong answers, of arms, and of models before and after training",
      refocus::cli::add_study},
+    {"heads", "Find which attention heads matter for a task, and test them on items held out",
+     refocus::cli::add_heads},
     {"explore", "Write the explorer of captured attention anew: DIR/attention.html",
      refocus::cli::add_explore},
     {"report", "Write a run, or two beside each other, as one HTML file", refocus::cli::add_report},

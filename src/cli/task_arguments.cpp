@@ -192,4 +192,21 @@ std::vector<Task> load_tasks(const std::vector<AskedTask>& tasks, const std::str
   return out;
 }
 
+void add_examples(EvalSettings& settings, std::optional<int> shots, const std::string& data) {
+  if (settings.harness) {
+    settings.shots = settings.harness->tasks.front().shots;
+    return;
+  }
+  settings.shots = shots.value_or(0);
+  if (settings.shots == 0) return;
+  for (const Task& task : settings.tasks) {
+    if (task.name != "mmlu") {
+      throw usage_error(
+          "--shots", "expected mmlu alone, which has worked examples, got {}; leave --shots out", task.name);
+    }
+    settings.examples = load_mmlu_examples(data.empty() ? default_data(task.name) : fs::path(data),
+                                           task.subjects, settings.shots);
+  }
+}
+
 }  // namespace refocus::cli

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "eval/harness/harness_task.h"
+#include "eval/run/runner.h"
 #include "eval/tasks/task_file.h"
 
 namespace refocus::cli {
@@ -42,5 +43,8 @@ std::vector<PromptKind> prompt_kinds(const std::vector<AskedTask>& tasks, bool c
 // where `subjects` do not belong to one of the tasks, or where two tasks would give one name to two things.
 std::vector<Task> load_tasks(const std::vector<AskedTask>& tasks, const std::string& data,
                              const std::vector<std::string>& subjects);
+
+// The worked examples of --shots, or of a file of lm-evaluation-harness. UsageError where a task has none.
+void add_examples(EvalSettings& settings, std::optional<int> shots, const std::string& data);
 
 }  // namespace refocus::cli

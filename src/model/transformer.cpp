@@ -97,8 +97,8 @@ void Transformer::grow(std::int64_t rows, std::int64_t keys) {
   local_sines_ = AlignedBuffer<float>(floats(capacity_, config_.rotary() / 2));
 }
 
-// Lists the rows, looks up their embeddings and angles.
-void Transformer::start(std::span<const SequenceInput> sequences) {
+// Lists the rows, looks up their embeddings, or what was saved of them before a later layer, and angles.
+void Transformer::start(std::span<const SequenceInput> sequences, std::int64_t first_layer) {
   rows_.clear();
   attention_.clear();
   std::int64_t longest = 0;
@@ -121,17 +121,34 @@ void Transformer::start(std::span<const SequenceInput> sequences) {
   const auto rows = static_cast<std::int64_t>(rows_.size());
   REFOCUS_CHECK(rows >= 1 && rows <= max_rows_);
   grow(rows, longest);
-  for (std::int64_t r = 0; r < rows; ++r) embed(r, rows_[static_cast<std::size_t>(r)]);
+  const std::int64_t hidden = config_.hidden_size;
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const Row& row = rows_[static_cast<std::size_t>(r)];
+    place(r, row);
+    if (first_layer == 0) {
+      embed(r, row);
+      continue;
+    }
+    const float* saved = sequences[row.sequence].residuals;
+    REFOCUS_CHECK(saved != nullptr);
+    std::copy_n(saved + (r - attention_[row.sequence].first_row) * hidden, hidden,
+                x_.data() + r * padded(hidden));
+  }
 }
 
-// Row r of x_ and its angles.
-void Transformer::embed(std::int64_t r, const Row& row) {
-  const std::int64_t half = config_.rotary() / 2, hidden = config_.hidden_size;
+// Row r's angles.
+void Transformer::place(std::int64_t r, const Row& row) {
+  const std::int64_t half = config_.rotary() / 2;
   rope_.fill(row.position, row.rope_length, cosines_.data() + r * half, sines_.data() + r * half);
   if (local_rope_) {
     local_rope_->fill(row.position, row.rope_length, local_cosines_.data() + r * half,
                       local_sines_.data() + r * half);
   }
+}
+
+// Row r of x_.
+void Transformer::embed(std::int64_t r, const Row& row) {
+  const std::int64_t hidden = config_.hidden_size;
   const auto copy_row = [&](const Linear& table, std::int64_t index, float* to) {
     const std::size_t row_bytes = bytes_of(table.dtype, hidden);
     copy_as_f32({table.data + static_cast<std::size_t>(index) * row_bytes, table.dtype, {hidden}}, to);
@@ -157,23 +174,28 @@ bool Transformer::keys_depend_on_length(std::int64_t length) const {
   return rope_.depends_on_length(length) || (local_rope_ && local_rope_->depends_on_length(length));
 }
 
-std::span<const float> Transformer::forward(std::span<const SequenceInput> sequences) {
-  start(sequences);
-  for (std::int64_t layer = 0; layer < config_.num_hidden_layers; ++layer) {
+void Transformer::tell_taps(std::span<const SequenceInput> sequences, std::int64_t layer) const {
+  const std::int64_t stride = padded(config_.hidden_size);
+  for (std::size_t s = 0; s < sequences.size(); ++s) {
+    const ResidualTap* tap = sequences[s].tap;
+    if (tap == nullptr) continue;
+    tap->after_layer(tap->context, layer, x_.data() + attention_[s].first_row * stride, stride);
+  }
+}
+
+std::span<const float> Transformer::forward(std::span<const SequenceInput> sequences, LayerRange layers) {
+  const std::int64_t end = std::min(layers.end, config_.num_hidden_layers);
+  REFOCUS_CHECK(layers.first >= 0 && layers.first < end);
+  start(sequences, layers.first);
+  for (std::int64_t layer = layers.first; layer < end; ++layer) {
     attend(sequences, layer);
     feed_forward(weights_.layers[static_cast<std::size_t>(layer)], config_.layer(layer).experts);
-    for (std::size_t s = 0; s < sequences.size(); ++s) {
-      const ResidualTap* tap = sequences[s].tap;
-      const std::int64_t stride = padded(config_.hidden_size);
-      if (tap != nullptr) {
-        tap->after_layer(tap->context, layer, x_.data() + attention_[s].first_row * stride, stride);
-      }
-    }
+    tell_taps(sequences, layer);
   }
   for (const SequenceInput& in : sequences) {
     in.cache->set_length(in.cache->length() + static_cast<std::int64_t>(in.tokens.size()));
   }
-  return output(sequences);
+  return end == config_.num_hidden_layers ? output(sequences) : std::span<const float>();
 }
 
 std::span<const float> Transformer::output(std::span<const SequenceInput> sequences) {

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -26,6 +27,12 @@ namespace refocus {
 
 enum class LogitRows { kNone, kLast, kAll };
 
+// The layers that a call computes, [first, end).
+struct LayerRange {
+  static constexpr std::int64_t kAll = std::numeric_limits<std::int64_t>::max();
+  std::int64_t first = 0, end = kAll;
+};
+
 // Sees the residual stream of one sequence's rows after each layer: x + r * stride is row r's, [hidden_size].
 struct ResidualTap {
   void* context = nullptr;
@@ -42,6 +49,9 @@ struct SequenceInput {
   const AttentionHooks* hooks = nullptr;  // [layers], or null for no intervention
   LogitRows logits = LogitRows::kLast;
   const ResidualTap* tap = nullptr;  // or null
+  // Where a call begins with a later layer than 0: these tokens' residual stream before it, as a tap saw it
+  // after the layer below, [tokens, hidden_size].
+  const float* residuals = nullptr;
 };
 
 class Transformer {
@@ -58,7 +68,11 @@ class Transformer {
   // Computes all rows, extends the caches, and returns the wanted rows' logits, [wanted, vocab_size], in
   // order; they are valid until the next call. InputError where a logit is not finite; the message says which
   // weight is to blame, if one is. InputError too where a key or value is beyond the range of an F16 cache.
-  std::span<const float> forward(std::span<const SequenceInput> sequences);
+  //
+  // Of `layers` alone where given: from saved residuals on, with the bits of a call of all layers; logits
+  // only where they end with the last one. A cache holds no keys of layers that were not computed, so its
+  // later calls must begin with the same layer.
+  std::span<const float> forward(std::span<const SequenceInput> sequences, LayerRange layers = {});
 
   // The logits, [rows, vocab_size], that rows of the residual stream would have after the last layer: `x` is
   // [rows, hidden_size]. At most max_rows rows. Valid, and refused, as those of forward.
@@ -84,8 +98,10 @@ class Transformer {
   };
 
   void grow(std::int64_t rows, std::int64_t keys);
-  void start(std::span<const SequenceInput> sequences);
+  void start(std::span<const SequenceInput> sequences, std::int64_t first_layer);
+  void place(std::int64_t r, const Row& row);
   void embed(std::int64_t r, const Row& row);
+  void tell_taps(std::span<const SequenceInput> sequences, std::int64_t layer) const;
   std::span<const float> project(std::int64_t wanted, std::span<const SequenceInput> sequences);
   std::span<const float> output(std::span<const SequenceInput> sequences);
   [[noreturn]] void refuse_non_finite(std::span<const SequenceInput> sequences) const;

@@ -39,9 +39,7 @@ struct LikelihoodScorer::Member {
   std::vector<std::vector<TokenScore>> others;  // [options][tokens after the first]
 
   std::int64_t context_size() const { return static_cast<std::int64_t>(request.context.size()); }
-  std::int64_t prefix_blocks() const {
-    return std::min(request.shared_prefix, context_size() - 1) / kKeyBlock;
-  }
+  std::int64_t prefix_blocks() const { return request.prefix_blocks(); }
   std::span<const std::int32_t> prefix() const {
     return std::span(request.context).first(size_of(prefix_blocks() * kKeyBlock));
   }
@@ -77,6 +75,8 @@ struct LikelihoodScorer::Continuation {
 // Tokens that a sequence goes on with. With LogitRows::kLast every target is looked up in the last row, with
 // kAll target i in row i.
 struct LikelihoodScorer::Job {
+  const Member* member;
+  std::size_t option;  // that the tokens beyond the context are of
   KvSequence* cache;
   std::span<const std::int32_t> tokens;
   std::int64_t rope_length;
@@ -87,8 +87,9 @@ struct LikelihoodScorer::Job {
   std::size_t done = 0;
 };
 
-LikelihoodScorer::LikelihoodScorer(Transformer& model, const SchedulerOptions& options)
+LikelihoodScorer::LikelihoodScorer(Transformer& model, const SchedulerOptions& options, LayerRange layers)
     : model_(model),
+      layers_(layers),
       max_sequences_(std::min(options.max_sequences, model.max_rows())),
       pool_(model.config(), cache_bytes(model, options), model.kv_type()),
       prefixes_(pool_),
@@ -220,18 +221,21 @@ void LikelihoodScorer::run_jobs(std::span<Job> jobs, std::int64_t most_rows) {
     std::span<const std::int32_t> targets;
     TokenScore* scores;
   };
-  std::vector<SequenceInput> inputs;
+  const bool scored = layers_.end >= model_.config().num_hidden_layers;
   std::vector<Row> rows;
   for (std::size_t first = 0; first < jobs.size();) {
-    inputs.clear();
+    ResidualCall call(model_.config().hidden_size, layers_.first);
     rows.clear();
     auto budget = size_of(most_rows);
     for (std::size_t j = first; j < jobs.size() && budget > 0; ++j) {
       Job& job = jobs[j];
       const std::size_t count = std::min(budget, job.tokens.size() - job.done);
       const bool last = job.done + count == job.tokens.size();
-      const LogitRows logits = job.logits == LogitRows::kLast && !last ? LogitRows::kNone : job.logits;
-      inputs.push_back({job.cache, job.tokens.subspan(job.done, count), job.rope_length, job.hooks, logits});
+      const bool none = !scored || (job.logits == LogitRows::kLast && !last);
+      const LogitRows logits = none ? LogitRows::kNone : job.logits;
+      const LikelihoodRequest& request = job.member->request;
+      call.add({job.cache, job.tokens.subspan(job.done, count), job.rope_length, job.hooks, logits},
+               job.option, request.start.get(), request.record.get());
       if (logits == LogitRows::kLast) rows.push_back({nullptr, job.targets, job.scores});
       for (std::size_t r = 0; r < count && logits == LogitRows::kAll; ++r) {
         rows.push_back({nullptr, job.targets.subspan(job.done + r, 1), job.scores + job.done + r});
@@ -240,7 +244,7 @@ void LikelihoodScorer::run_jobs(std::span<Job> jobs, std::int64_t most_rows) {
       budget -= count;
     }
     computed_rows_ += most_rows - static_cast<std::int64_t>(budget);
-    const float* logits = model_.forward(inputs).data();
+    const float* logits = model_.forward(call.inputs(), layers_).data();
     for (std::size_t r = 0; r < rows.size(); ++r) rows[r].logits = logits + r * vocab;
     model_.pool().parallel_for(static_cast<std::int64_t>(rows.size()), [&](std::int64_t r, int) {
       const Row& row = rows[size_of(r)];
@@ -260,7 +264,9 @@ void LikelihoodScorer::compute_prefixes() {
   std::vector<Job> jobs;
   for (const auto& member : group_) {
     if (!member->leads) continue;
-    jobs.push_back({&member->cache,
+    jobs.push_back({member.get(),
+                    0,
+                    &member->cache,
                     member->prefix().subspan(size_of(member->cache.length())),
                     member->context_size(),
                     member->intervention->hooks(),
@@ -284,7 +290,7 @@ void LikelihoodScorer::compute_prefixes() {
 void LikelihoodScorer::score_contexts() {
   std::vector<Job> jobs;
   for (const auto& member : group_) {
-    jobs.push_back({&member->cache,
+    jobs.push_back({member.get(), 0, &member->cache,
                     std::span(member->request.context).subspan(size_of(member->cache.length())),
                     member->context_size(), member->intervention->hooks(), LogitRows::kLast,
                     member->first_tokens, member->firsts.data()});
@@ -296,9 +302,9 @@ void LikelihoodScorer::run_continuations(std::vector<Continuation>& wave) {
   std::vector<Job> jobs;
   for (Continuation& c : wave) {
     const std::span<const std::int32_t> option = c.member->request.options[c.option];
-    jobs.push_back({&c.cache, option.first(option.size() - 1), c.member->length_with(c.option),
-                    c.intervention->hooks(), LogitRows::kAll, option.subspan(1),
-                    c.member->others[c.option].data()});
+    jobs.push_back({c.member, c.option, &c.cache, option.first(option.size() - 1),
+                    c.member->length_with(c.option), c.intervention->hooks(), LogitRows::kAll,
+                    option.subspan(1), c.member->others[c.option].data()});
   }
   run_jobs(jobs, std::min(kLogitRows, model_.max_rows()));
   for (Continuation& c : wave)
@@ -337,7 +343,9 @@ void LikelihoodScorer::score_alone(Member& member) {
     KvSequence cache(pool_);
     REFOCUS_CHECK(cache.reserve(member.length_with(o), model_.max_rows()));
     std::vector<TokenScore> scores(option.size());
-    Job head{&cache,
+    Job head{&member,
+             o,
+             &cache,
              context.first(context.size() - 1),
              member.length_with(o),
              member.intervention->hooks(),
@@ -345,7 +353,7 @@ void LikelihoodScorer::score_alone(Member& member) {
              {},
              nullptr};
     if (!head.tokens.empty()) run_jobs({&head, 1}, model_.max_rows());
-    Job rest{&cache,          tail,   member.length_with(o), member.intervention->hooks(),
+    Job rest{&member,         o,      &cache,       tail, member.length_with(o), member.intervention->hooks(),
              LogitRows::kAll, option, scores.data()};
     run_jobs({&rest, 1}, std::min(kLogitRows, model_.max_rows()));
     member.firsts[o] = scores.front();

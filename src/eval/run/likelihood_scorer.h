@@ -6,6 +6,7 @@
 // are computed once too. Results are bitwise the same whatever is computed beside an item.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -14,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "eval/run/residual_rows.h"
 #include "eval/task/option_likelihood.h"
 #include "generate/prefix_cache.h"
 #include "generate/scheduler.h"
@@ -31,6 +33,15 @@ struct LikelihoodRequest {
   std::int64_t shared_prefix = 0;  // tokens at the beginning that other requests are expected to have too
   InterventionSpec intervention;
   std::shared_ptr<const InterventionTarget> target;  // of the context; null where the intervention needs none
+  // Of a scorer that begins with a later layer: the residual stream before it.
+  std::shared_ptr<ResidualRows> start = nullptr;
+  // Takes the residual stream after the scorer's first layer, of every row that is computed; or null.
+  std::shared_ptr<ResidualRows> record = nullptr;
+
+  // Blocks at the beginning of the context that are computed once for requests that share them.
+  std::int64_t prefix_blocks() const {
+    return std::min(shared_prefix, static_cast<std::int64_t>(context.size()) - 1) / kKeyBlock;
+  }
 };
 
 struct LikelihoodResult {
@@ -43,8 +54,9 @@ class LikelihoodScorer {
   // Rows of which all logits are wanted that go into one forward call: [kLogitRows, vocab] floats are held.
   static constexpr std::int64_t kLogitRows = 128;
 
-  // `options`: at most so many items at once, in so much memory.
-  LikelihoodScorer(Transformer& model, const SchedulerOptions& options);
+  // `options`: at most so many items at once, in so much memory. Of `layers` alone where given: with those
+  // that end before the last layer, results have no likelihoods, and are there for what is recorded.
+  LikelihoodScorer(Transformer& model, const SchedulerOptions& options, LayerRange layers = {});
   ~LikelihoodScorer();
 
   using Source = std::function<std::optional<LikelihoodRequest>()>;  // the next request, or none for good
@@ -75,6 +87,7 @@ class LikelihoodScorer {
   void run_jobs(std::span<Job> jobs, std::int64_t most_rows);
 
   Transformer& model_;
+  LayerRange layers_;
   std::int64_t max_sequences_;
   KvPool pool_;
   PrefixCache prefixes_;

@@ -1,0 +1,135 @@
+#include "heads/head_figures.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "figure/svg.h"
+
+namespace refocus {
+
+namespace {
+
+constexpr double kCell = 18, kLeft = 56, kTop = 44, kRight = 96, kBelow = 44;
+constexpr double kPlotWidth = 640, kPlotHeight = 300;
+
+// From blue (lower) over white to red (higher); `share` in [-1, 1].
+std::string color_of(double share) {
+  constexpr double kLow[3] = {33, 102, 172}, kHigh[3] = {178, 24, 43};
+  const double* end = share < 0 ? kLow : kHigh;
+  const double t = std::sqrt(std::min(1.0, std::fabs(share)));  // small changes are to be seen too
+  int rgb[3];
+  for (int c = 0; c < 3; ++c) rgb[c] = static_cast<int>(std::lround(255 + (end[c] - 255) * t));
+  return fmt::format("#{:02x}{:02x}{:02x}", rgb[0], rgb[1], rgb[2]);
+}
+
+svg::Points box(double x, double y, double width, double height) {
+  return {{x, y}, {x + width, y}, {x + width, y + height}, {x, y + height}};
+}
+
+struct Grid {
+  const HeadSearch& search;
+  double x(std::int64_t head) const { return kLeft + kCell * static_cast<double>(head); }
+  double y(std::int64_t layer) const { return kTop + kCell * static_cast<double>(search.layers - 1 - layer); }
+  double right() const { return x(search.heads); }
+  double bottom() const { return kTop + kCell * static_cast<double>(search.layers); }
+};
+
+std::string axes(const Grid& grid) {
+  std::string out;
+  const std::int64_t every_layer = grid.search.layers > 24 ? 4 : 2;
+  for (std::int64_t l = 0; l < grid.search.layers; l += every_layer) {
+    out += svg::text(kLeft - 6, grid.y(l) + kCell - 5, std::to_string(l), {.anchor = "end"});
+  }
+  const std::int64_t every_head = grid.search.heads > 16 ? 4 : 2;
+  for (std::int64_t h = 0; h < grid.search.heads; h += every_head) {
+    out += svg::text(grid.x(h) + kCell / 2, grid.bottom() + 16, std::to_string(h), {.anchor = "middle"});
+  }
+  out += svg::text((kLeft + grid.right()) / 2, grid.bottom() + 34, "head", {.anchor = "middle"});
+  out += svg::text(10, kTop - 8, "layer");
+  return out;
+}
+
+std::string legend(const Grid& grid, double most) {
+  constexpr int kSteps = 9;
+  const double x = grid.right() + 16, step = 14;
+  std::string out;
+  for (int i = 0; i < kSteps; ++i) {
+    const double share = 1 - 2.0 * i / (kSteps - 1), y = kTop + step * i;
+    out += svg::area(box(x, y, 14, step), color_of(share).c_str(), 1);
+    if (i % 4 == 0) out += svg::text(x + 20, y + 11, fmt::format("{:+.3g}", share * most));
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string head_heatmap(const HeadSearch& search, const HeadSearchSettings& settings) {
+  const Grid grid{search};
+  double most = 0;
+  for (const TriedHeads& tried : search.heads_tried) most = std::max(most, std::fabs(tried.likelihood));
+  if (most == 0) most = 1;
+  std::string out = svg::begin(std::max(grid.right() + kRight, 420.0), grid.bottom() + kBelow);
+  out += svg::text(10, 20, "Change of log P(right option) without each head, selection half", {.bold = true});
+  for (const Head& head : all_heads(search.layers, search.heads)) {
+    out += svg::area(box(grid.x(head.second), grid.y(head.first), kCell, kCell), "#dddddd", 1);
+  }
+  for (const TriedHeads& tried : search.heads_tried) {
+    const auto& [layer, head] = tried.heads.front();
+    out += svg::area(box(grid.x(head), grid.y(layer), kCell, kCell),
+                     color_of(tried.likelihood / most).c_str(), 1);
+  }
+  for (const auto& [layer, head] : search.best(settings.want).heads) {
+    svg::Points frame = box(grid.x(head) + 1, grid.y(layer) + 1, kCell - 2, kCell - 2);
+    frame.push_back(frame.front());
+    out += svg::line(frame, {.width = 2});
+  }
+  return out + axes(grid) + legend(grid, most) + svg::end();
+}
+
+std::string held_out_figure(const HeadSearch& search) {
+  const double left = kLeft, right = kLeft + kPlotWidth, top = kTop + 20, bottom = top + kPlotHeight;
+  double low = std::min(search.held_out_accuracy, search.all_accuracy), high = search.held_out_accuracy;
+  high = std::max(high, search.all_accuracy);
+  const auto interval_of = [&](const SelectedSet& set) {
+    const Interval around = set.held_out.interval.value_or(Interval{});
+    return Interval{search.held_out_accuracy + around.low, search.held_out_accuracy + around.high};
+  };
+  for (const SelectedSet& set : search.sets) {
+    low = std::min({low, interval_of(set).low, set.random.low});
+    high = std::max({high, interval_of(set).high, set.random.high});
+  }
+  low = std::max(0.0, low - 0.03), high = std::min(1.0, high + 0.03);
+  const svg::Scale y{100 * high, 100 * low, top, bottom};
+  const double step = kPlotWidth / static_cast<double>(search.sets.size());
+  std::string out = svg::begin(right + 150, bottom + kBelow);
+  out += svg::text(10, 20, "Accuracy (%) on the half that was held out", {.bold = true});
+  out += svg::value_grid(y, left, right);
+  const auto level = [&](double accuracy, const char* color, const char* label) {
+    out +=
+        svg::line({{left, y(100 * accuracy)}, {right, y(100 * accuracy)}}, {.color = color, .dashes = "7 3"});
+    out += svg::text(right + 6, y(100 * accuracy) + 4, label, {.color = color});
+  };
+  level(search.held_out_accuracy, "#444", "unchanged");
+  level(search.all_accuracy, "#c2571a", "all heads");
+  for (std::size_t s = 0; s < search.sets.size(); ++s) {
+    const SelectedSet& set = search.sets[s];
+    const double x = left + step * (static_cast<double>(s) + 0.5);
+    out += svg::area(box(x + 8, y(100 * set.random.high), 14,
+                         std::max(2.0, y(100 * set.random.low) - y(100 * set.random.high))),
+                     "#999999", 0.5);
+    out +=
+        svg::line({{x + 6, y(100 * set.random.mean)}, {x + 24, y(100 * set.random.mean)}}, {.color = "#555"});
+    const Interval around = interval_of(set);
+    out += svg::line({{x - 8, y(100 * around.low)}, {x - 8, y(100 * around.high)}}, {.color = "#2a6fb0"});
+    out += svg::mark(x - 8, y(100 * set.accuracy), 0, "#2a6fb0");
+    out += svg::text(x, bottom + 16, std::to_string(set.heads.size()), {.anchor = "middle"});
+  }
+  out += svg::text((left + right) / 2, bottom + 34,
+                   "heads: selected (dot, 95% interval of the change) and random (range, mean)",
+                   {.anchor = "middle"});
+  return out + svg::end();
+}
+
+}  // namespace refocus

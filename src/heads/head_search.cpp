@@ -1,0 +1,274 @@
+#include "heads/head_search.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "eval/journal/likelihood_answer.h"
+#include "eval/score/held_out.h"
+#include "eval/text/progress.h"
+#include "stats/holm.h"
+
+namespace refocus {
+
+namespace {
+
+using Want = HeadSearchSettings::Want;
+
+double likelihood_of(const Item& item, std::span<const OptionLikelihood> options) {
+  if (options.size() == 1) return options.front().loglikelihood;
+  double most = options.front().loglikelihood, sum = 0;
+  for (const OptionLikelihood& option : options) most = std::max(most, option.loglikelihood);
+  for (const OptionLikelihood& option : options) sum += std::exp(option.loglikelihood - most);
+  return options[static_cast<std::size_t>(*item.label - 'A')].loglikelihood - most - std::log(sum);
+}
+
+const Task& task_of(const EvalSettings& settings, const Question& question) {
+  for (const Task& task : settings.tasks) {
+    if (!task.items.empty() && question.item >= &task.items.front() && question.item <= &task.items.back()) {
+      return task;
+    }
+  }
+  REFOCUS_CHECK(false);
+  return settings.tasks.front();
+}
+
+// The best come first.
+void rank(std::vector<TriedHeads>& tried, const HeadSearchSettings& settings) {
+  const double sign = settings.want == Want::kGain ? -1 : 1;
+  const bool by_accuracy = settings.rank == HeadSearchSettings::Rank::kAccuracy;
+  std::ranges::stable_sort(tried, [&](const TriedHeads& a, const TriedHeads& b) {
+    const double accuracy = sign * (a.accuracy.difference - b.accuracy.difference);
+    const double likelihood = sign * (a.likelihood - b.likelihood);
+    const double first = by_accuracy ? accuracy : likelihood, second = by_accuracy ? likelihood : accuracy;
+    return first != 0 ? first < 0 : second != 0 ? second < 0 : a.heads < b.heads;
+  });
+}
+
+class Search {
+ public:
+  Search(const EvalModel& model, const EvalSettings& settings, const Plan& plan,
+         const HeadSearchSettings& search, Journal& journal)
+      : settings_(settings),
+        plan_(plan),
+        search_(search),
+        journal_(journal),
+        scorer_(model, settings, plan, search.method) {
+    const ModelConfig& config = model.transformer.config();
+    out_.layers = config.num_hidden_layers;
+    out_.heads = config.num_attention_heads;
+    for (std::size_t q = 0; q < plan.questions.size(); ++q) {
+      const Item& item = *plan.questions[q].item;
+      if (!item.label) {
+        throw input_error("heads",
+                          "expected items whose right option is known, got {} item {} without; "
+                          "choose a task with labels",
+                          printable(item.subject), item.index);
+      }
+      half_[static_cast<std::size_t>(half_of_item(item.subject, item.index))].push_back(q);
+    }
+    for (const auto& half : half_) {
+      if (half.empty()) {
+        throw input_error("heads",
+                          "expected at least two items, one to select on and one to test on, got {}; "
+                          "raise --limit",
+                          plan.questions.size());
+      }
+    }
+  }
+
+  HeadSearch run() {
+    const HeadSet none;
+    ask(kSelection, {none});
+    out_.selection_items = std::ssize(half_[kSelection]);
+    out_.held_out_items = std::ssize(half_[kHeldOut]);
+    out_.selection_accuracy = answers(kSelection, none).accuracy();
+    select();
+    test();
+    out_.computed = scorer_.computed();
+    out_.one_by_one = scorer_.one_by_one();
+    return std::move(out_);
+  }
+
+ private:
+  static constexpr std::size_t kSelection = 0, kHeldOut = 1;
+
+  HeadArm arm_of(const HeadSet& heads) const { return head_arm(search_.method, heads, out_.layers); }
+
+  // Asks a half in arms, what is not answered yet.
+  void ask(std::size_t half, const std::vector<HeadSet>& sets) {
+    std::vector<HeadArm> arms;
+    std::map<std::string, std::set<ItemKey>> done;
+    std::int64_t open = 0;
+    for (const HeadSet& heads : sets) {
+      HeadArm arm = arm_of(heads);
+      if (done.contains(arm.name)) continue;
+      const std::set<ItemKey>& known = done.emplace(arm.name, journal_.done(arm.name)).first->second;
+      for (const std::size_t q : half_[half]) open += !known.contains(key_of(q));
+      arms.push_back(std::move(arm));
+    }
+    if (open == 0) return;
+    const std::int64_t total = std::ssize(arms) * std::ssize(half_[half]);
+    Progress progress(half == kSelection ? "heads: selecting" : "heads: testing", total, total - open);
+    scorer_.run(
+        arms, half_[half],
+        [&](const HeadArm& arm, const Question& question) {
+          return !done.at(arm.name).contains({question.item->subject, question.item->index});
+        },
+        [&](const HeadArm& arm, const Question& question, std::span<const OptionLikelihood> options) {
+          Response response;
+          response.arm = arm.name;
+          response.subject = question.item->subject;
+          response.index = question.item->index;
+          response.text = likelihoods_text(options);
+          response.finish_reason = kLikelihoodRule;
+          response.prompt_tokens = std::ssize(question.tokens);
+          journal_.put(response);
+          progress.advance(response.prompt_tokens);
+        });
+  }
+
+  ItemKey key_of(std::size_t q) const {
+    return {plan_.questions[q].item->subject, plan_.questions[q].item->index};
+  }
+
+  // Of a half that was asked.
+  const ArmAnswers& answers(std::size_t half, const HeadSet& heads) {
+    const std::string name = arm_of(heads).name;
+    const auto [at, added] = answers_.try_emplace({half, name});
+    if (!added) return at->second;
+    std::map<ItemKey, Response> responses;
+    journal_.for_each(name, [&](Response response) {
+      const ItemKey key{response.subject, response.index};
+      responses.emplace(key, std::move(response));
+    });
+    for (const std::size_t q : half_[half]) {
+      const Item& item = *plan_.questions[q].item;
+      const Answer answer =
+          judge_likelihoods(task_of(settings_, plan_.questions[q]), item, responses.at(key_of(q)));
+      at->second.correct.push_back(answer.correct.value_or(false) ? 1 : 0);
+      at->second.likelihood.push_back(likelihood_of(item, answer.likelihoods->options));
+    }
+    return at->second;
+  }
+
+  std::vector<TriedHeads> try_all(const std::vector<HeadSet>& sets) {
+    ask(kSelection, sets);
+    const ArmAnswers none = answers(kSelection, {});
+    std::vector<TriedHeads> out;
+    std::vector<double> p;
+    for (const HeadSet& heads : sets) {
+      const ArmAnswers& its = answers(kSelection, heads);
+      out.push_back({heads, paired_effect(none, its), its.mean_likelihood() - none.mean_likelihood()});
+      p.push_back(out.back().accuracy.p);
+    }
+    const std::vector<double> adjusted = holm_adjusted(p);
+    for (std::size_t i = 0; i < out.size(); ++i) out[i].accuracy.holm = adjusted[i];
+    rank(out, search_);
+    return out;
+  }
+
+  void select() {
+    std::vector<HeadSet> singles;
+    if (search_.layers_first) {
+      std::vector<HeadSet> layers;
+      for (std::int64_t l = 0; l < out_.layers; ++l) layers.push_back(heads_of_layer(l, out_.heads));
+      out_.layers_tried = try_all(layers);
+      for (std::int64_t i = 0; i < std::min(*search_.layers_first, out_.layers); ++i) {
+        for (const Head& head : out_.layers_tried[static_cast<std::size_t>(i)].heads)
+          singles.push_back({head});
+      }
+    } else {
+      for (const Head& head : all_heads(out_.layers, out_.heads)) singles.push_back({head});
+    }
+    std::ranges::sort(singles);
+    out_.heads_tried = try_all(singles);
+  }
+
+  HeadSet best_heads(std::int64_t size) const {
+    HeadSet out;
+    for (std::int64_t i = 0; i < size; ++i) {
+      out.push_back(out_.heads_tried[static_cast<std::size_t>(i)].heads.front());
+    }
+    std::ranges::sort(out);
+    return out;
+  }
+
+  // Of the heads that are not in the set, the same for the same seed.
+  HeadSet draw(const HeadSet& set, std::int64_t number) const {
+    HeadSet others;
+    std::ranges::set_difference(all_heads(out_.layers, out_.heads), set, std::back_inserter(others));
+    const auto order = shuffled(others.size(), search_.seed,
+                                static_cast<std::uint64_t>(std::ssize(set) * 1'000'003 + number));
+    HeadSet out;
+    for (std::size_t i = 0; i < set.size(); ++i) out.push_back(others[order[i]]);
+    std::ranges::sort(out);
+    return out;
+  }
+
+  void test() {
+    std::vector<HeadSet> chosen, tested = {{}, all_heads(out_.layers, out_.heads)};
+    std::vector<std::vector<HeadSet>> draws;
+    for (const std::int64_t size : search_.sizes) {
+      chosen.push_back(best_heads(size));
+      draws.emplace_back();
+      for (std::int64_t d = 0; d < search_.draws; ++d) draws.back().push_back(draw(chosen.back(), d));
+      tested.push_back(chosen.back());
+      tested.insert(tested.end(), draws.back().begin(), draws.back().end());
+    }
+    ask(kSelection, chosen);
+    ask(kHeldOut, tested);
+    const ArmAnswers none = answers(kHeldOut, {}), all = answers(kHeldOut, tested[1]);
+    out_.held_out_accuracy = none.accuracy();
+    out_.all_accuracy = all.accuracy();
+    for (std::size_t s = 0; s < chosen.size(); ++s) {
+      const ArmAnswers set = answers(kHeldOut, chosen[s]);
+      std::vector<const ArmAnswers*> random;
+      for (const HeadSet& heads : draws[s]) random.push_back(&answers(kHeldOut, heads));
+      out_.sets.push_back({chosen[s], paired_effect(answers(kSelection, {}), answers(kSelection, chosen[s])),
+                           set.mean_likelihood() - none.mean_likelihood(), set.accuracy(),
+                           paired_effect(none, set), random_effect(none, set, random),
+                           paired_effect(all, set)});
+    }
+    correct();
+  }
+
+  // Over every test on the half that was held out.
+  void correct() {
+    std::vector<PairedEffect*> tests;
+    for (SelectedSet& set : out_.sets)
+      tests.insert(tests.end(), {&set.held_out, &set.random.beyond, &set.all});
+    std::vector<double> p;
+    for (const PairedEffect* test : tests) p.push_back(test->p);
+    const std::vector<double> adjusted = holm_adjusted(p);
+    for (std::size_t i = 0; i < tests.size(); ++i) tests[i]->holm = adjusted[i];
+  }
+
+  const EvalSettings& settings_;
+  const Plan& plan_;
+  const HeadSearchSettings& search_;
+  Journal& journal_;
+  HeadScorer scorer_;
+  std::vector<std::size_t> half_[2];
+  std::map<std::pair<std::size_t, std::string>, ArmAnswers> answers_;
+  HeadSearch out_;
+};
+
+}  // namespace
+
+const SelectedSet& HeadSearch::best(Want want) const {
+  REFOCUS_CHECK(!sets.empty());
+  const double sign = want == Want::kGain ? 1 : -1;
+  return *std::ranges::max_element(sets, {},
+                                   [&](const SelectedSet& set) { return sign * set.selection.difference; });
+}
+
+HeadSearch search_heads(const EvalModel& model, const EvalSettings& settings, const Plan& plan,
+                        const HeadSearchSettings& search, Journal& journal) {
+  return Search(model, settings, plan, search, journal).run();
+}
+
+}  // namespace refocus
