@@ -248,6 +248,10 @@ void ExplorerWriter::write_statistics(AtomicFile& file) {
   for (const Node& arm : Node(all, source("statistics.json")).at("arms").items()) {
     const Node statistics = arm.at("statistics");
     for (const auto& member : statistics.object().items()) statistics.at(member.key()).object();
+    if (const auto origins = arm.find("origins")) {
+      origins->at("groups").items();
+      for (const char* table : {"queries", "keys", "even", "shares"}) origins->at(table).object();
+    }
   }
   find_negative(all);
   json classes = json::array(), origins = json::array();
@@ -256,8 +260,7 @@ void ExplorerWriter::write_statistics(AtomicFile& file) {
     origins.push_back(arm.value("origins", json()));
     if (!origins.back().is_null()) {  // what the page offers before it reads the rest
       any_origins = true;
-      arm["origins"] = {{"groups", origins.back().value("groups", json::array())},
-                        {"queries", origins.back().value("queries", json::object())}};
+      arm["origins"] = {{"groups", origins.back().at("groups")}, {"queries", origins.back().at("queries")}};
     }
     json rest = json::object();
     for (auto& [name, grids] : arm.at("statistics").items()) {
