@@ -16,9 +16,10 @@ namespace {
 constexpr std::int64_t kCallBytes = 64 << 20;
 
 std::int64_t rows_of_a_call(const Transformer& model, const AttentionSettings& settings, std::int64_t keys,
-                            bool with_maps) {
+                            std::int64_t origin_groups, bool with_maps) {
   const auto maps = std::ssize(settings.layers) * std::ssize(settings.heads);
-  std::int64_t bytes = maps * static_cast<std::int64_t>(sizeof(RowValues)) +
+  const std::int64_t of_origins = origin_groups * static_cast<std::int64_t>(sizeof(double));
+  std::int64_t bytes = maps * (static_cast<std::int64_t>(sizeof(RowValues)) + of_origins) +
                        std::ssize(settings.heads) * padded(keys) * static_cast<std::int64_t>(sizeof(float));
   if (with_maps && !settings.maps.dense) {
     bytes += maps * (settings.maps.before ? 2 : 1) * (8 * std::min(settings.maps.top_k, keys) + 4);
@@ -110,9 +111,26 @@ Intervention intervention_of(const Transformer& model, const AttentionArm& arm, 
   return out;
 }
 
-Listener statistics_only(Transformer& model, AttentionStatistics& statistics) {
+Listener statistics_only(Transformer& model, AttentionStatistics& statistics, OriginShares* origins) {
   return {[](std::int64_t, std::int64_t) { return static_cast<const ResidualTap*>(nullptr); },
-          [&](std::int64_t first, std::int64_t rows) { statistics.end_call(model.pool(), first, rows); }};
+          [&model, &statistics, origins](std::int64_t first, std::int64_t rows) {
+            statistics.end_call(model.pool(), first, rows);
+            if (origins != nullptr) origins->end_call(model.pool(), first, rows);
+          }};
+}
+
+// The runs of texts whose origins are known.
+using OriginTexts = std::vector<const std::vector<OriginRun>*>;
+
+OriginTexts origins_of(const std::vector<OriginRun>& runs) {
+  return runs.empty() ? OriginTexts() : OriginTexts{&runs};
+}
+
+std::optional<OriginShares> shares_of(const AttentionSettings& settings, std::int64_t max_rows,
+                                      const OriginTexts& texts) {
+  if (texts.empty()) return std::nullopt;
+  return std::optional<OriginShares>(std::in_place, std::ssize(settings.layers), std::ssize(settings.heads),
+                                     max_rows, texts);
 }
 
 }  // namespace
@@ -139,24 +157,30 @@ std::vector<std::int32_t> continue_prompt(Transformer& model, std::span<const st
 AttentionResult capture_text(Transformer& model, const AttentionSettings& settings, const AttentionArm& arm,
                              const AttentionText& text, const std::filesystem::path& folder) {
   const auto keys = std::ssize(text.tokens);
-  const std::int64_t max_rows = rows_of_a_call(model, settings, keys, true);
+  const OriginTexts origin_texts = origins_of(text.origins.runs);
+  const std::int64_t max_rows =
+      rows_of_a_call(model, settings, keys, OriginShares::count_groups(origin_texts), true);
   const Intervention intervention = intervention_of(model, arm, text.aim_at);
   const auto layers = std::ssize(settings.layers), heads = std::ssize(settings.heads);
   AttentionStatistics statistics(layers, heads, max_rows, keys, row_settings(model, settings, arm));
   MapFiles files(folder, settings.maps,
                  {layers, heads, std::ssize(text.queries), keys, max_rows, model.pool().size()});
+  std::optional<OriginShares> origins = shares_of(settings, max_rows, origin_texts);
+  std::vector<CaptureSink*> sinks = {&statistics, &files};
+  if (origins) sinks.push_back(&*origins);
   Capture capture(intervention.hooks(), size_of(model, max_rows, keys),
-                  {settings.layers, settings.heads, text.queries}, static_cast<float>(arm.threshold),
-                  {&statistics, &files});
+                  {settings.layers, settings.heads, text.queries}, static_cast<float>(arm.threshold), sinks);
   LogitLens lens(model.config(), text.lens);
 
   statistics.begin_text(text.classes, text.queries);
+  if (origins) origins->begin_text(text.origins.runs, text.queries, text.prompt_tokens - 1);
   const auto before_call = [&](std::int64_t first, std::int64_t rows) {
     files.begin_call(kept_rows(text.queries, first, rows).first);
     return lens.begin_call(first, rows);
   };
   const auto after_call = [&](std::int64_t first, std::int64_t rows) {
     statistics.end_call(model.pool(), first, rows);
+    if (origins) origins->end_call(model.pool(), first, rows);
     files.end_call(model.pool(), capture, kept_rows(text.queries, first, rows).second);
   };
   AttentionResult result;
@@ -166,6 +190,7 @@ AttentionResult capture_text(Transformer& model, const AttentionSettings& settin
   statistics.end_text(model.pool());
   files.finish(statistics.received());
   take_statistics(statistics, result);
+  if (origins) result.origins = origins->table();
   result.outliers = statistics.outliers();
   result.lens = lens.predictions(model);
   result.files = files.names();
@@ -176,7 +201,7 @@ AttentionResult capture_text(Transformer& model, const AttentionSettings& settin
 AttentionResult measure_text(Transformer& model, const AttentionSettings& settings, const AttentionArm& arm,
                              const AttentionText& text) {
   const auto keys = std::ssize(text.tokens);
-  const std::int64_t max_rows = rows_of_a_call(model, settings, keys, false);
+  const std::int64_t max_rows = rows_of_a_call(model, settings, keys, 0, false);
   const Intervention intervention = intervention_of(model, arm, text.aim_at);
   AttentionStatistics statistics(std::ssize(settings.layers), std::ssize(settings.heads), max_rows, keys,
                                  row_settings(model, settings, arm));
@@ -184,7 +209,7 @@ AttentionResult measure_text(Transformer& model, const AttentionSettings& settin
                   {settings.layers, settings.heads, text.queries}, static_cast<float>(arm.threshold),
                   {&statistics});
   statistics.begin_text(text.classes, text.queries);
-  run_calls(model, text, max_rows, capture.hooks(), statistics_only(model, statistics));
+  run_calls(model, text, max_rows, capture.hooks(), statistics_only(model, statistics, nullptr));
   statistics.end_text(model.pool());
   AttentionResult result;
   take_statistics(statistics, result);
@@ -198,19 +223,26 @@ AttentionResult measure_prompts(Transformer& model, const AttentionSettings& set
                                 std::span<const AttentionPrompt> prompts, const OnText& on_text) {
   std::int64_t keys = 1;
   for (const auto& prompt : prompts) keys = std::max<std::int64_t>(keys, std::ssize(prompt.tokens));
-  const std::int64_t max_rows = rows_of_a_call(model, settings, keys, false);
+  OriginTexts origin_texts;
+  for (const auto& prompt : prompts) {
+    if (!prompt.origins.empty()) origin_texts.push_back(&prompt.origins);
+  }
+  const std::int64_t max_rows =
+      rows_of_a_call(model, settings, keys, OriginShares::count_groups(origin_texts), false);
   Intervention intervention = intervention_of(model, arm, prompts.empty() ? AimAt() : prompts[0].aim_at);
   AttentionStatistics statistics(std::ssize(settings.layers), std::ssize(settings.heads), max_rows, keys,
                                  row_settings(model, settings, arm));
   std::vector<std::int64_t> queries;  // of the longest text: all its positions
   for (std::int64_t i = 0; i < keys; ++i) queries.push_back(i);
+  std::optional<OriginShares> origins = shares_of(settings, max_rows, origin_texts);
+  std::vector<CaptureSink*> sinks = {&statistics};
+  if (origins) sinks.push_back(&*origins);
   Capture capture(intervention.hooks(), size_of(model, max_rows, keys),
-                  {settings.layers, settings.heads, queries}, static_cast<float>(arm.threshold),
-                  {&statistics});
-  const Listener listener = statistics_only(model, statistics);
+                  {settings.layers, settings.heads, queries}, static_cast<float>(arm.threshold), sinks);
+  const Listener listener = statistics_only(model, statistics, origins ? &*origins : nullptr);
   AttentionResult result;
   const auto start = Clock::now();
-  for (const auto& [prompt, aim_at] : prompts) {
+  for (const auto& [prompt, aim_at, runs] : prompts) {
     if (arm.intervention.needs_target()) {
       intervention.aim(target_of(arm.intervention, aim_at));
       capture.watch(intervention.hooks());
@@ -218,7 +250,9 @@ AttentionResult measure_prompts(Transformer& model, const AttentionSettings& set
     AttentionText text;
     text.tokens = prompt;
     text.prompt_tokens = std::ssize(prompt);
-    statistics.begin_text(classify_tokens(tokenizer, prompt), std::span(queries).first(prompt.size()));
+    const auto kept = std::span(queries).first(prompt.size());
+    statistics.begin_text(classify_tokens(tokenizer, prompt), kept);
+    if (origins) origins->begin_text(runs, kept, text.prompt_tokens - 1);
     run_calls(model, text, max_rows, capture.hooks(), listener);
     statistics.end_text(model.pool());
     result.tokens += std::ssize(prompt);
@@ -226,6 +260,7 @@ AttentionResult measure_prompts(Transformer& model, const AttentionSettings& set
   }
   result.seconds = seconds_since(start);
   take_statistics(statistics, result);
+  if (origins) result.origins = origins->table();
   return result;
 }
 

@@ -14,6 +14,7 @@
 #include "analyze/attention_statistics.h"
 #include "analyze/logit_lens.h"
 #include "analyze/map_files.h"
+#include "analyze/origin_shares.h"
 #include "intervene/intervention_pool.h"
 #include "intervene/target.h"
 #include "model/transformer.h"
@@ -51,12 +52,14 @@ struct AttentionText {
   std::vector<std::int64_t> queries;  // kept positions, ascending
   std::vector<std::int64_t> lens;     // positions of the logit lens, ascending
   AimAt aim_at = {};
+  TokenOrigins origins = {};  // of all tokens, or none: then there are no shares by origin
 };
 
 // One of many prompts.
 struct AttentionPrompt {
   std::vector<std::int32_t> tokens;
   AimAt aim_at = {};
+  std::vector<OriginRun> origins = {};  // of all tokens; all prompts have them, or none
 };
 
 // Statistics of one arm, and of one text the rest.
@@ -64,6 +67,7 @@ struct AttentionResult {
   std::vector<StatisticGrid> grids;
   ClassCounts queries = {}, keys = {};
   std::vector<std::int64_t> negative_rows, zero_rows;  // [layers, heads]
+  std::optional<OriginShareTable> origins;             // where the tokens' origins are known
   std::vector<LayerHeadOutlier> outliers;
   std::vector<LensPosition> lens;
   std::vector<std::string> files;  // names in the arm's folder without their ending

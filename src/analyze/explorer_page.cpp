@@ -241,16 +241,27 @@ void ExplorerWriter::find_negative(const json& statistics) {
   negative_.resize(std::max(negative_.size(), maps_.size()));
 }
 
-// Statistics of all tokens apart from those of classes, which are most of the bytes and seldom looked at.
+// Statistics of all tokens apart from those of classes and shares by origin, which are most of the bytes and
+// seldom looked at.
 void ExplorerWriter::write_statistics(AtomicFile& file) {
   json all = read("statistics.json");
   for (const Node& arm : Node(all, source("statistics.json")).at("arms").items()) {
     const Node statistics = arm.at("statistics");
     for (const auto& member : statistics.object().items()) statistics.at(member.key()).object();
+    if (const auto origins = arm.find("origins")) {
+      origins->at("groups").items();
+      for (const char* table : {"queries", "keys", "even", "shares"}) origins->at(table).object();
+    }
   }
   find_negative(all);
-  json classes = json::array();
+  json classes = json::array(), origins = json::array();
+  bool any_origins = false;
   for (json& arm : all.at("arms")) {
+    origins.push_back(arm.value("origins", json()));
+    if (!origins.back().is_null()) {  // what the page offers before it reads the rest
+      any_origins = true;
+      arm["origins"] = {{"groups", origins.back().at("groups")}, {"queries", origins.back().at("queries")}};
+    }
     json rest = json::object();
     for (auto& [name, grids] : arm.at("statistics").items()) {
       json every = grids.contains("all") ? grids.at("all") : json();
@@ -264,6 +275,7 @@ void ExplorerWriter::write_statistics(AtomicFile& file) {
                                    {"page", short_text(description())},
                                    {"statistics", short_text(all)},
                                    {"classes", short_text(classes)}};
+  if (any_origins) blocks.push_back({"origins", short_text(origins)});
   if (capture_.contains("lens")) blocks.push_back({"lens", short_text(read("lens.json"))});
   write_blocks(file, blocks);
 }

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "analyze/origin_files.h"
 #include "base/json_reader.h"
 #include "base/text_file.h"
 #include "tokenizer/streaming_decoder.h"
@@ -33,15 +34,6 @@ bool is_known(const std::vector<double>& values) {
   return std::any_of(values.begin(), values.end(), [](double v) { return !std::isnan(v); });
 }
 
-ordered_json grid_json(const std::vector<double>& values, std::size_t heads) {
-  ordered_json layers = ordered_json::array();
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    if (i % heads == 0) layers.push_back(ordered_json::array());
-    layers.back().push_back(std::isnan(values[i]) ? ordered_json() : ordered_json(values[i]));
-  }
-  return layers;
-}
-
 // Numbers of rows by layer and head.
 ordered_json rows_json(const std::vector<std::int64_t>& rows, std::size_t heads) {
   ordered_json layers = ordered_json::array();
@@ -70,6 +62,22 @@ std::string piece_of(const Tokenizer* tokenizer, std::int32_t id) {
 }
 
 }  // namespace
+
+ordered_json grid_json(std::span<const double> values, std::size_t heads) {
+  ordered_json layers = ordered_json::array();
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (i % heads == 0) layers.push_back(ordered_json::array());
+    layers.back().push_back(std::isnan(values[i]) ? ordered_json() : ordered_json(values[i]));
+  }
+  return layers;
+}
+
+std::string csv_field(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string out = "\"";
+  for (const char c : text) out += c == '"' ? "\"\"" : std::string(1, c);
+  return out + '"';
+}
 
 ordered_json classes_json() {
   ordered_json out = ordered_json::array();
@@ -106,6 +114,7 @@ ordered_json statistics_json(const AttentionSettings& settings, std::span<const 
     if (any_rows(result.negative_rows))
       arm["negative_rows"] = rows_json(result.negative_rows, settings.heads.size());
     if (any_rows(result.zero_rows)) arm["zero_rows"] = rows_json(result.zero_rows, settings.heads.size());
+    if (result.origins) arm["origins"] = origins_json(*result.origins, settings.heads.size());
     if (one_text) arm["outliers"] = outliers_json(settings, result.outliers);
     out["arms"].push_back(std::move(arm));
   }
@@ -114,11 +123,8 @@ ordered_json statistics_json(const AttentionSettings& settings, std::span<const 
 
 std::string statistics_csv(const AttentionSettings& settings, std::span<const NamedResult> arms) {
   std::string out = "arm,layer,head,token_class,statistic,value\n";
-  const auto quoted = [](const std::string& name) {  // an arm's name has no quotation mark in it
-    return name.find(',') == std::string::npos ? name : '"' + name + '"';
-  };
   for (const NamedResult& named : arms) {
-    const std::string arm = quoted(named.arm->name);
+    const std::string arm = csv_field(named.arm->name);
     for (const StatisticGrid& grid : named.result->grids) {
       for (std::size_t i = 0; i < kClassRows; ++i) {
         const std::size_t c = i == 0 ? kAllClasses : i - 1;
@@ -162,7 +168,7 @@ ordered_json lens_json(const Tokenizer* tokenizer, std::span<const NamedResult> 
 }
 
 ordered_json tokens_json(const Tokenizer* tokenizer, std::span<const std::int32_t> ids,
-                         std::span<const TokenClass> classes) {
+                         std::span<const TokenClass> classes, std::span<const std::string> origins) {
   ordered_json out = ordered_json::array();
   std::optional<StreamingDecoder> decoder;
   if (tokenizer != nullptr) decoder.emplace(*tokenizer);
@@ -174,6 +180,7 @@ ordered_json tokens_json(const Tokenizer* tokenizer, std::span<const std::int32_
                    {"text", std::move(text)},
                    {"piece", piece_of(tokenizer, ids[i])},
                    {"class", token_class_name(classes[i])}});
+    if (!origins.empty()) out.back()["origin"] = origins[i];
   }
   return out;
 }

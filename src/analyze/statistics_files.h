@@ -25,11 +25,16 @@ std::string statistics_csv(const AttentionSettings& settings, std::span<const Na
 
 // `tokenizer` may be null.
 nlohmann::ordered_json lens_json(const Tokenizer* tokenizer, std::span<const NamedResult> arms);
-// The `tokens` of attention.json.
+// The `tokens` of attention.json. `origins`: where each is from, or none.
 nlohmann::ordered_json tokens_json(const Tokenizer* tokenizer, std::span<const std::int32_t> ids,
-                                   std::span<const TokenClass> classes);
+                                   std::span<const TokenClass> classes, std::span<const std::string> origins);
 // The names of all classes.
 nlohmann::ordered_json classes_json();
+
+// [layers, heads] as a list of lists; null for NaN.
+nlohmann::ordered_json grid_json(std::span<const double> values, std::size_t heads);
+// In quotation marks where a field of a CSV file needs them.
+std::string csv_field(const std::string& text);
 
 // JSON as text, ending with a line break.
 void write_json_file(const std::filesystem::path& path, const nlohmann::ordered_json& json);

@@ -18,6 +18,7 @@
 #include "cli/number_list.h"
 #include "cli/prompt_options.h"
 #include "cli/task_arguments.h"
+#include "eval/run/plan.h"
 #include "eval/task/profile.h"
 #include "eval/task/task_kind.h"
 #include "eval/tasks/task_data.h"
@@ -38,6 +39,8 @@ struct AttentionOptions {
   std::string layers, heads, queries, lens, output;
   std::string task, data, profile;
   int limit = 0;
+  std::int64_t item = -1;                   // of a task, shown as a prompt is; none
+  std::vector<CLI::Option*> of_one_prompt;  // that a whole task has no use for
   std::int64_t top_k = 32, window = 8, max_new_tokens = 0;
   double threshold = 0.01;
   bool dense = false, before = false, free = false, force = false, json = false, cot = false, direct = false;
@@ -96,6 +99,7 @@ AttentionText text_of(const AttentionOptions& options, const OpenModel& model, c
   text.tokens.insert(text.tokens.end(), continuation.begin(), continuation.end());
   text.prompt_tokens = std::ssize(prompt.tokens);
   text.classes = classify_tokens(model.tokenizer.get(), text.tokens);
+  text.origins = prompt.origins(std::ssize(continuation));
   const auto count = std::ssize(text.tokens), most = text.prompt_tokens + options.max_new_tokens;
   text.queries =
       options.queries.empty() ? all_numbers(count) : positions_of("--queries", options.queries, count, most);
@@ -129,11 +133,8 @@ void check_prompt(const AttentionOptions& options, RunningModel& model,
   }
 }
 
-void run_prompt(const AttentionOptions& options, RunningModel& model, AttentionReport& report,
-                const fs::path& directory) {
-  std::vector<InterventionSpec> specs;
-  for (const CapturedArm& arm : report.arms) specs.push_back(arm.arm.intervention);
-  const ReadPrompt prompt = options.prompt.read(model.files, specs);
+void run_prompt(const AttentionOptions& options, RunningModel& model, const ReadPrompt& prompt,
+                AttentionReport& report, const fs::path& directory) {
   check_prompt(options, model, prompt.tokens);
   const Continuation how{options.max_new_tokens, options.model.context_for(model.files.config),
                          model.files.eos_ids};
@@ -152,44 +153,93 @@ void run_prompt(const AttentionOptions& options, RunningModel& model, AttentionR
   }
 }
 
-// The prompts that an evaluation would ask.
-std::vector<AttentionPrompt> task_prompts(const AttentionOptions& options, const OpenModel& model,
-                                          AttentionReport& report) {
+// What an evaluation would ask of a task, by the chat template where the options ask for a conversation.
+std::vector<Question> task_questions(const AttentionOptions& options, const OpenModel& model,
+                                     const Task& task, PromptKind kind, const Profile& profile) {
+  const Tokenizer& tokenizer = model.need_tokenizer("use a model that has one");
+  std::optional<ChatAsking> chat;
+  if (options.prompt.is_chat()) {
+    const ChatOptions& how = options.prompt.chat;
+    chat = ChatAsking{how.find(model), how.system, true, how.settings(fixed_date())};
+  }
+  const PromptParts parts = prompt_parts(profile, task, kind, chat.has_value());
+  std::vector<Question> out;
+  for (const Item& item : task.items) {
+    if (item.turn > 0) continue;  // which answers go before
+    Question& question = out.emplace_back();
+    question.item = &item;
+    question.task = &kind_of(task);
+    question.kind = kind;
+    ask_for_text(tokenizer, chat, parts, question);
+  }
+  return out;
+}
+
+ReadPrompt read_question(const AttentionOptions& options, const OpenModel& model, const Question& question) {
+  ReadPrompt out;
+  out.tokenizer = model.tokenizer.get();
+  out.pieces = question.pieces;
+  out.encoded = options.prompt.encoded(model, question.pieces);
+  out.tokens = question.tokens;
+  return out;
+}
+
+void check_question(const Question& question, std::int64_t context) {
+  const auto count = std::ssize(question.tokens);
+  if (count > 0 && count <= context) return;
+  throw input_error("attention",
+                    "expected prompts of 1 to {} tokens (the context), got {} ({} item {}); choose other "
+                    "subjects, or go beyond what the model was trained for with --context",
+                    context, count, printable(question.item->subject), question.item->index);
+}
+
+// The task, and its prompts.
+struct AskedQuestions {
+  Task task;
+  std::vector<Question> questions;
+};
+
+AskedQuestions read_questions(const AttentionOptions& options, const OpenModel& model,
+                              AttentionReport& report) {
   const Profile profile = profile_of(options.profile);
   const std::vector<AskedTask> asked = read_task_arguments({options.task});
-  const PromptKind prompt_kind = prompt_kinds(asked, options.cot, options.direct, false).front();
-  Task task = std::move(load_tasks(asked, options.data, options.subjects).front());
-  if (options.limit > 0) limit_items(task, options.limit);
-  const PromptParts parts = prompt_parts(profile, task, prompt_kind);
-  report.task = task.name;
-  report.prompt_kind = prompt_kind_name(prompt_kind);
+  const PromptKind kind = prompt_kinds(asked, options.cot, options.direct, false).front();
+  AskedQuestions out{std::move(load_tasks(asked, options.data, options.subjects).front()), {}};
+  if (options.limit > 0) limit_items(out.task, options.limit);
+  report.task = out.task.name;
+  report.prompt_kind = prompt_kind_name(kind);
   report.profile = profile.name;
-  const Tokenizer& tokenizer = model.need_tokenizer("use a model that has one");
-  const std::int64_t context = options.model.context_for(model.config);
-  std::vector<AttentionPrompt> prompts;
-  for (const Item& item : task.items) {
-    const Prompt pieces = make_prompt(parts, item);
-    const auto aim_at = [pieces, &tokenizer](const InterventionSpec& spec) {
-      return aim(spec, tokenizer, pieces, encode_prompt(tokenizer, pieces));
-    };
-    prompts.push_back({encode_prompt(tokenizer, pieces).tokens, aim_at});
-    const std::vector<std::int32_t>& tokens = prompts.back().tokens;
-    if (std::ssize(tokens) > context || tokens.empty()) {
-      throw input_error("attention",
-                        "expected prompts of 1 to {} tokens (the context), got {} ({} item {}); choose other "
-                        "subjects, or go beyond what the model was trained for with --context",
-                        context, tokens.size(), printable(item.subject), item.index);
-    }
-  }
-  if (prompts.empty()) {
+  out.questions = task_questions(options, model, out.task, kind, profile);
+  if (out.questions.empty()) {
     throw input_error("attention", "expected at least one item, got none; see --subjects and --data");
   }
-  report.prompts = std::ssize(prompts);
-  return prompts;
+  return out;
+}
+
+// One item of a task, as a prompt.
+void run_item(const AttentionOptions& options, RunningModel& model, AttentionReport& report,
+              const fs::path& directory) {
+  const AskedQuestions asked = read_questions(options, model.files, report);
+  if (options.item >= std::ssize(asked.questions)) {
+    throw usage_error("--item", "expected an item from 0 to {}, got {}", asked.questions.size() - 1,
+                      options.item);
+  }
+  const Question& question = asked.questions[static_cast<std::size_t>(options.item)];
+  report.item = {{question.item->subject, question.item->index}};
+  run_prompt(options, model, read_question(options, model.files, question), report, directory);
 }
 
 void run_task(const AttentionOptions& options, RunningModel& model, AttentionReport& report) {
-  const std::vector<AttentionPrompt> prompts = task_prompts(options, model.files, report);
+  const AskedQuestions asked = read_questions(options, model.files, report);
+  const std::int64_t context = options.model.context_for(model.files.config);
+  std::vector<AttentionPrompt> prompts;
+  for (const Question& question : asked.questions) {
+    check_question(question, context);
+    auto prompt = std::make_shared<const ReadPrompt>(read_question(options, model.files, question));
+    prompts.push_back({question.tokens, [prompt](const InterventionSpec& spec) { return prompt->aim(spec); },
+                       prompt->origins().runs});
+  }
+  report.prompts = std::ssize(prompts);
   Progress progress("attention", report.prompts * std::ssize(report.arms), 0);
   for (CapturedArm& done : report.arms) {
     done.result = measure_prompts(model.transformer, *report.settings, done.arm, model.files.tokenizer.get(),
@@ -197,7 +247,17 @@ void run_task(const AttentionOptions& options, RunningModel& model, AttentionRep
   }
 }
 
+void check_options(const AttentionOptions& options) {
+  if (options.task.empty() || options.item >= 0) return;
+  for (const CLI::Option* option : options.of_one_prompt) {
+    if (option->count() == 0) continue;
+    throw usage_error("--task", "expected --item with {}, which is for one prompt, got a whole task",
+                      option->get_name());
+  }
+}
+
 void run(const AttentionOptions& options) {
+  check_options(options);
   const AskedInterventions asked = parse_interventions(options.interventions);
   AtomicDirectory directory(
       options.output, options.force ? "attention.json" : "",
@@ -209,7 +269,11 @@ void run(const AttentionOptions& options) {
   report.settings = &settings;
   report.arms = arms_of(options, asked.for_model(model.files.config), model.files.config);
   if (options.task.empty()) {
-    run_prompt(options, model, report, directory.path());
+    std::vector<InterventionSpec> specs;
+    for (const CapturedArm& arm : report.arms) specs.push_back(arm.arm.intervention);
+    run_prompt(options, model, options.prompt.read(model.files, specs), report, directory.path());
+  } else if (options.item >= 0) {
+    run_item(options, model, report, directory.path());
   } else {
     run_task(options, model, report);
   }
@@ -255,7 +319,13 @@ void add_sources(CLI::App& command, AttentionOptions& options) {
   command.add_flag("--direct", options.direct, "The task's prompts ask for the answer at once")
       ->needs(task)
       ->excludes(cot);
-  const auto of_prompt = [&](CLI::Option* option) { return option->excludes(task); };
+  command.add_option("--item", options.item, "One item of the task alone, from 0, with maps as of a prompt")
+      ->needs(task)
+      ->check(whole_number(0, 1 << 30));
+  const auto of_prompt = [&](CLI::Option* option) {
+    options.of_one_prompt.push_back(option);
+    return option;
+  };
   of_prompt(command.add_option("--queries", options.queries, "Positions of the rows to keep (default: all)"))
       ->type_name("0,10-40");
   of_prompt(command.add_option("--top-k", options.top_k, "Keep the largest K weights of each row"))

@@ -6,6 +6,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "analyze/origin_files.h"
 #include "analyze/statistics_table.h"
 #include "base/error.h"
 #include "base/text_file.h"
@@ -23,9 +24,19 @@ ordered_json model_json(const OpenModel& model) {
           {"hidden_size", c.hidden_size},   {"vocab_size", c.vocab_size}};
 }
 
-ordered_json text_tokens(const AttentionReport& report, std::span<const std::int32_t> ids,
-                         std::span<const TokenClass> classes) {
-  return tokens_json(report.model->tokenizer.get(), ids, classes);
+// The first `count` tokens of a text.
+ordered_json text_tokens(const AttentionReport& report, const AttentionText& text, std::size_t count) {
+  const std::span<const std::string> origins(text.origins.texts);
+  return tokens_json(report.model->tokenizer.get(), std::span(text.tokens).first(count),
+                     std::span(text.classes).first(count), origins.first(std::min(count, origins.size())));
+}
+
+ordered_json item_json(const AttentionReport& report) {
+  return {{"task", report.task},
+          {"prompt", report.prompt_kind},
+          {"profile", report.profile},
+          {"subject", report.item->first},
+          {"index", report.item->second}};
 }
 
 // What is known of one prompt, before the arms.
@@ -33,9 +44,9 @@ void add_prompt(const AttentionReport& report, ordered_json& out) {
   const AttentionText& text = report.arms.front().text;
   const MapSettings& maps = report.settings->maps;
   const auto count = static_cast<std::size_t>(report.free ? text.prompt_tokens : std::ssize(text.tokens));
+  if (report.item) out["item"] = item_json(report);
   out["prompt_tokens"] = text.prompt_tokens;
-  out["tokens"] =
-      text_tokens(report, std::span(text.tokens).first(count), std::span(text.classes).first(count));
+  out["tokens"] = text_tokens(report, text, count);
   out["classes"] = classes_json();
   out["layers"] = report.settings->layers;
   out["heads"] = report.settings->heads;
@@ -55,7 +66,7 @@ ordered_json arm_json(const AttentionReport& report, const CapturedArm& arm) {
   if (report.is_task()) return out;
   out["directory"] = arm.arm.name;
   if (report.free) {
-    out["tokens"] = text_tokens(report, arm.text.tokens, arm.text.classes);
+    out["tokens"] = text_tokens(report, arm.text, arm.text.tokens.size());
     out["queries"] = arm.text.queries;
     out["keys"] = arm.text.tokens.size();
   }
@@ -89,6 +100,7 @@ ordered_json attention_json(const AttentionReport& report) {
   for (const CapturedArm& arm : report.arms) out["arms"].push_back(arm_json(report, arm));
   out["statistics"] = "statistics.json";
   out["statistics_csv"] = "statistics.csv";
+  if (report.has_origins()) out["origins_csv"] = "origins.csv";
   if (!report.is_task()) out["lens"] = "lens.json";
   return out;
 }
@@ -136,12 +148,19 @@ std::vector<NamedResult> AttentionReport::results() const {
   return out;
 }
 
+bool AttentionReport::has_origins() const {
+  return std::ranges::any_of(arms, [](const CapturedArm& arm) { return arm.result.origins.has_value(); });
+}
+
 void write_attention_files(const AttentionReport& report, const std::filesystem::path& directory) {
   const std::vector<NamedResult> results = report.results();
   write_json_file(directory / "attention.json", attention_json(report));
   write_json_file(directory / "statistics.json",
                   statistics_json(*report.settings, results, !report.is_task()));
   write_file_atomically(directory / "statistics.csv", statistics_csv(*report.settings, results));
+  if (report.has_origins()) {
+    write_file_atomically(directory / "origins.csv", origins_csv(*report.settings, results));
+  }
   if (!report.is_task()) {
     write_json_file(directory / "lens.json", lens_json(report.model->tokenizer.get(), results));
   }
@@ -154,6 +173,7 @@ std::string attention_tables(const AttentionReport& report) {
     out += fmt::format("{}: {}{} tokens; means over {} heads\n", done.intervention, texts, done.result.tokens,
                        report.settings->heads.size());
     out += statistics_table(*report.settings, done.result);
+    if (done.result.origins) out += origins_table(*done.result.origins);
     if (!report.is_task()) out += outlier_line(report, done) + lens_line(report, done);
     out += "\n";
   }
@@ -165,6 +185,7 @@ ordered_json attention_summary(const AttentionReport& report, const std::string&
   if (report.is_task()) {
     out["dataset"] = dataset_json(report);
   } else {
+    if (report.item) out["item"] = item_json(report);
     out["prompt_tokens"] = report.arms.front().text.prompt_tokens;
   }
   out["layers"] = report.settings->layers;
@@ -176,6 +197,9 @@ ordered_json attention_summary(const AttentionReport& report, const std::string&
         {"arm", done.arm.name}, {"intervention", done.intervention}, {"threshold", done.arm.threshold}};
     if (!report.is_task()) arm["tokens"] = done.text.tokens;
     arm["layer_means"] = layer_means_json(*report.settings, done.result);
+    if (done.result.origins) {
+      arm["origin_means"] = origin_means_json(*done.result.origins, report.settings->heads.size());
+    }
     arm["timing"] = {{"seconds", seconds},
                      {"tps", seconds > 0 ? static_cast<double>(done.result.tokens) / seconds : 0.0}};
     out["arms"].push_back(std::move(arm));

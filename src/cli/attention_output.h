@@ -2,7 +2,9 @@
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "analyze/attention_run.h"
@@ -24,15 +26,19 @@ struct AttentionReport {
   const OpenModel* model = nullptr;
   const AttentionSettings* settings = nullptr;
   bool free = false;                       // each arm has a text of its own
-  std::string task, prompt_kind, profile;  // of a task, else empty
+  std::string task, prompt_kind, profile;  // of a task or its item, else empty
   std::int64_t prompts = 0;                // of a task
+  // Of a task's one item that was looked at: its subject and index. Then is_task() is false.
+  std::optional<std::pair<std::string, std::int64_t>> item;
   std::vector<CapturedArm> arms;
 
-  bool is_task() const { return !task.empty(); }
+  bool is_task() const { return !task.empty() && !item; }
+  bool has_origins() const;
   std::vector<NamedResult> results() const;
 };
 
-// attention.json, statistics.json, statistics.csv, and lens.json of one prompt.
+// attention.json, statistics.json, statistics.csv, origins.csv where origins are known, and lens.json of one
+// prompt.
 void write_attention_files(const AttentionReport& report, const std::filesystem::path& directory);
 
 // Tables for the terminal, or one JSON object on one line.

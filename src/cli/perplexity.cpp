@@ -7,9 +7,11 @@
 #include "base/error.h"
 #include "base/json_reader.h"
 #include "cli/asking_options.h"
+#include "cli/chat_options.h"
 #include "cli/checks.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
+#include "cli/perplexity_chats.h"
 #include "eval/run/perplexity_report.h"
 #include "eval/run/perplexity_run.h"
 #include "eval/run/perplexity_text.h"
@@ -23,7 +25,8 @@ constexpr std::int64_t kLongestDefaultContext = 2048;
 
 struct PerplexityOptions {
   ModelOptions model;
-  std::string file, against;
+  std::string file, against, chat_template;
+  bool chat = false;   // the file has conversations
   ModelOptions other;  // of --against: how it computes
   std::vector<std::string> interventions;
   std::int64_t stride = 0;  // 0: half of the context
@@ -65,15 +68,60 @@ void choose_windows(const PerplexityOptions& options, std::int64_t models_contex
   }
 }
 
+// What is scored: a text, or conversations.
+struct PerplexitySource {
+  std::string text;
+  std::optional<PerplexityChats> chats;
+  std::vector<std::int32_t> tokens;
+
+  // The same with another tokenizer.
+  std::vector<std::int32_t> tokens_by(const Tokenizer& tokenizer) const {
+    if (!chats) return tokenizer.encode_prompt(text);
+    std::vector<std::int32_t> out;
+    for (const EncodedConversation& chat : chats->conversations) {
+      const std::vector<std::int32_t> own = encode_prompt(tokenizer, chat.prompt, PromptEnds::kBegin).tokens;
+      out.insert(out.end(), own.begin(), own.end());
+    }
+    return out;
+  }
+  std::vector<TextWindow> windows(std::int64_t context, std::int64_t stride) const {
+    return chats ? windows_of(*chats, context, stride) : sliding_windows(std::ssize(tokens), context, stride);
+  }
+  std::int64_t bytes(std::span<const TextWindow> windows, const Tokenizer& tokenizer) const {
+    return chats ? counted_bytes(*chats, windows, tokenizer)
+                 : refocus::counted_bytes(text, tokens, windows, tokenizer);
+  }
+  PiecesOf pieces() const {
+    if (!chats) return nullptr;
+    return [this](const TextWindow& window) { return pieces_of(*chats, window); };
+  }
+};
+
+// Of a text, which is read already, or reads the conversations.
+void read_tokens(const PerplexityOptions& options, const OpenModel& model, PerplexitySource& out) {
+  const Tokenizer& tokenizer = model.need_tokenizer("download the model's tokenizer files");
+  if (!options.chat) {
+    out.tokens = perplexity_tokens(options.file, out.text, tokenizer);
+    return;
+  }
+  ChatOptions chat;
+  chat.chat = true;
+  chat.template_file = options.chat_template;
+  out.chats = read_perplexity_chats(options.file, tokenizer, *chat.find(model));
+  out.tokens = out.chats->tokens;
+}
+
 void check_against(const PerplexityOptions& options, const OpenModel& model, const OpenModel& other,
-                   const std::string& text, std::span<const std::int32_t> tokens) {
+                   const PerplexitySource& source) {
   const std::string where = "--against " + options.against;
   if (other.config.vocab_size != model.config.vocab_size) {
     throw input_error(where,
                       "expected a vocabulary of {} tokens, as {} has, got {}; compare models that share one",
                       model.config.vocab_size, model.directory.string(), other.config.vocab_size);
   }
-  if (other.tokenizer) check_same_tokens(where, *model.tokenizer, *other.tokenizer, text, tokens);
+  if (!other.tokenizer) return;
+  check_same_tokens(where, *model.tokenizer, *other.tokenizer, source.tokens,
+                    source.tokens_by(*other.tokenizer));
 }
 
 // Every arm keeps the keys and values of a whole window.
@@ -96,7 +144,8 @@ PerplexityReport measure(const PerplexityOptions& options) {
   const AskedInterventions asked = parse_interventions(options.interventions);
   PerplexityReport report;
   report.file = options.file;
-  const std::string text = read_perplexity_text(options.file);
+  PerplexitySource source;
+  if (!options.chat) source.text = read_perplexity_text(options.file);
   RunningModel model(options.model, kPerplexityRows);
   std::unique_ptr<OtherModel> other;
   if (!options.against.empty())
@@ -104,9 +153,9 @@ PerplexityReport measure(const PerplexityOptions& options) {
                                          options.other.activation_type());
   const ModelConfig& config = model.files.config;
   const std::vector<InterventionSpec> specs = arms_of(options, asked.for_model(config));
-  const Tokenizer& tokenizer = model.files.need_tokenizer("download the model's tokenizer files");
-  const std::vector<std::int32_t> tokens = perplexity_tokens(options.file, text, tokenizer);
-  if (other) check_against(options, model.files, other->files, text, tokens);
+  read_tokens(options, model.files, source);
+  const std::vector<std::int32_t>& tokens = source.tokens;
+  if (other) check_against(options, model.files, other->files, source);
   const std::int64_t other_context = other ? other->files.config.context_length() : config.context_length();
   choose_windows(options, std::min(config.context_length(), other_context), report);
 
@@ -128,20 +177,27 @@ PerplexityReport measure(const PerplexityOptions& options) {
 
   report.tokens = static_cast<std::int64_t>(tokens.size());
   check_memory(options, arms, std::min(report.context, report.tokens));
-  const std::vector<TextWindow> windows = sliding_windows(report.tokens, report.context, report.stride);
+  const std::vector<TextWindow> windows = source.windows(report.context, report.stride);
   report.windows = static_cast<std::int64_t>(windows.size());
   report.counted = counted_tokens(windows);
-  report.bytes = counted_bytes(text, tokens, windows, tokenizer);
+  report.bytes = source.bytes(windows, *model.files.tokenizer);
   std::vector<TokenScores> scores;
   {
     Progress progress("windows", report.windows, 0);
-    scores = score_tokens(arms, tokens, windows, [&](std::int64_t count) { progress.advance(count); });
+    scores = score_tokens(
+        arms, tokens, windows, [&](std::int64_t count) { progress.advance(count); }, source.pieces());
   }
   expect_not_overwritten(model.files.files);
   if (other) expect_not_overwritten(other->files.files);
   for (std::size_t i = 0; i < arms.size(); ++i) {
     report.arms[i].perplexity = summarize_perplexity(scores[i]);
     if (i > 0) report.arms[i].divergence = summarize_divergence(scores[0], scores[i]);
+  }
+  if (source.chats) {
+    report.texts = std::ssize(source.chats->conversations);
+    for (ScoredGroup& group : scored_groups(*source.chats, windows)) {
+      report.groups.push_back(summarize_group(std::move(group.name), scores, group.places));
+    }
   }
   return report;
 }
@@ -159,8 +215,20 @@ void run(const PerplexityOptions& options) {
 
 Action add_perplexity(CLI::App& command) {
   auto options = std::make_shared<PerplexityOptions>();
-  command.add_option("file", options->file, "UTF-8 text")->required()->check(not_empty())->type_name("FILE");
+  command.add_option("file", options->file, "UTF-8 text, or with --chat conversations as JSON lines")
+      ->required()
+      ->check(not_empty())
+      ->type_name("FILE");
   options->model.add_model(command);
+  CLI::Option* chat = command.add_flag(
+      "--chat", options->chat,
+      "Conversations by the model's chat template ({\"messages\": [..]} a line); also by role");
+  command
+      .add_option("--chat-template", options->chat_template,
+                  "Jinja file to use instead of the model's chat template, or the name of one of its own")
+      ->needs(chat)
+      ->check(not_empty())
+      ->type_name("FILE|NAME");
   command
       .add_option("--against", options->against,
                   "Another model with the same vocabulary: the reference, without intervention (default: "

@@ -58,6 +58,11 @@ std::shared_ptr<const InterventionTarget> ReadPrompt::aim(const InterventionSpec
   return refocus::aim(spec, {tokens, text ? &pieces : nullptr, text ? &encoded : nullptr, tokenizer});
 }
 
+TokenOrigins ReadPrompt::origins(std::int64_t generated) const {
+  if (encoded.tokens.empty()) return {};
+  return token_origins(pieces, encoded, std::ssize(tokens) + generated);
+}
+
 namespace {
 
 void warn_of_unmatched(const ReadPrompt& prompt, std::span<const InterventionSpec> specs) {

@@ -9,7 +9,7 @@
 #include "cli/chat_options.h"
 #include "cli/model_options.h"
 #include "intervene/target.h"
-#include "prompt/prompt.h"
+#include "prompt/origins.h"
 
 namespace refocus::cli {
 
@@ -22,6 +22,8 @@ struct ReadPrompt {
 
   // What an intervention acts on in it; null where that does not depend on the prompt.
   std::shared_ptr<const InterventionTarget> aim(const InterventionSpec& spec) const;
+  // Where its tokens are from, and `generated` ones after them; nothing of a prompt of ids.
+  TokenOrigins origins(std::int64_t generated = 0) const;
 };
 
 struct PromptOptions {

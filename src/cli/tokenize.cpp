@@ -48,30 +48,21 @@ void print_parts(const InterventionSpec& spec) {
   if (!spec.is_none()) fmt::print("# last column: 1k a key, 1r a row of part 1\n");
 }
 
-std::string origin_of(const Prompt& prompt, std::int32_t piece) {
-  if (piece == EncodedPrompt::kNoPiece) return "tokenizer";
-  const PromptPiece& of = prompt[static_cast<std::size_t>(piece)];
-  return origin_text(of.origin, of.is_template);
-}
-
 // A line a token: place, id, vocabulary piece, where it is from.
 void print_pieces(const Tokenizer& tokenizer, const ReadPrompt& prompt, const InterventionSpec& spec) {
   print_parts(spec);
-  const std::vector<std::string> marks = touched(spec, prompt);
+  const std::vector<std::string> marks = touched(spec, prompt), origins = prompt.origins().texts;
   for (std::size_t t = 0; t < prompt.tokens.size(); ++t) {
     const std::int32_t id = prompt.tokens[t];
-    fmt::print("{}\t{}\t{}\t{}{}{}\n", t, id, printable(tokenizer.piece(id), 200),
-               origin_of(prompt.pieces, prompt.encoded.pieces[t]), spec.is_none() ? "" : "\t", marks[t]);
+    fmt::print("{}\t{}\t{}\t{}{}{}\n", t, id, printable(tokenizer.piece(id), 200), origins[t],
+               spec.is_none() ? "" : "\t", marks[t]);
   }
 }
 
 void print_json(const Tokenizer& tokenizer, const ReadPrompt& prompt, const InterventionSpec& spec) {
   nlohmann::ordered_json out{
-      {"tokens", prompt.tokens}, {"pieces", nlohmann::json::array()}, {"origins", nlohmann::json::array()}};
-  for (std::size_t t = 0; t < prompt.tokens.size(); ++t) {
-    out["pieces"].push_back(tokenizer.piece(prompt.tokens[t]));
-    out["origins"].push_back(origin_of(prompt.pieces, prompt.encoded.pieces[t]));
-  }
+      {"tokens", prompt.tokens}, {"pieces", nlohmann::json::array()}, {"origins", prompt.origins().texts}};
+  for (const std::int32_t id : prompt.tokens) out["pieces"].push_back(tokenizer.piece(id));
   if (!spec.is_none()) out["touched"] = touched(spec, prompt);
   fmt::print("{}\n", json_text(out));
 }

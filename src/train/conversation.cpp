@@ -78,15 +78,15 @@ bool is_conversation(const ordered_json& line) {
   return line.contains("messages") || (line.contains("instruction") && line.contains("output"));
 }
 
-CountedTokens encode_conversation(const ordered_json& line, const Tokenizer& tokenizer,
-                                  const ChatTemplate& chat_template, const std::string& where) {
+EncodedConversation read_conversation(const ordered_json& line, const Tokenizer& tokenizer,
+                                      const ChatTemplate& chat_template, const std::string& where) {
   ChatSettings settings;
   settings.generation_prompt = false;
   settings.date = fixed_date();
   if (line.contains("tools")) settings.tools = line["tools"];
-  const ChatPrompt chat = chat_template.apply(messages_of(line, where), settings);
+  ChatPrompt chat = chat_template.apply(messages_of(line, where), settings);
   EncodedPrompt encoded = encode_prompt(tokenizer, chat.prompt, PromptEnds::kBegin);
-  CountedTokens out{{}, std::vector<std::uint8_t>(encoded.tokens.size(), 0)};
+  EncodedConversation out{{}, {}, std::vector<std::uint8_t>(encoded.tokens.size(), 0)};
   if (std::ranges::count(chat.generation, true) > 0) {
     count_marked(chat, encoded, out.counts);
   } else {
@@ -96,8 +96,15 @@ CountedTokens encode_conversation(const ordered_json& line, const Tokenizer& tok
   if (std::ranges::count(out.counts, 1) == 0) {
     throw input_error(where, "expected an assistant's message with a text, got none; correct the line");
   }
-  out.tokens = std::move(encoded.tokens);
+  out.prompt = std::move(chat.prompt);
+  out.encoded = std::move(encoded);
   return out;
+}
+
+CountedTokens encode_conversation(const ordered_json& line, const Tokenizer& tokenizer,
+                                  const ChatTemplate& chat_template, const std::string& where) {
+  EncodedConversation read = read_conversation(line, tokenizer, chat_template, where);
+  return {std::move(read.encoded.tokens), std::move(read.counts)};
 }
 
 }  // namespace refocus

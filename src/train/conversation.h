@@ -30,4 +30,13 @@ bool is_conversation(const nlohmann::ordered_json& line);
 CountedTokens encode_conversation(const nlohmann::ordered_json& line, const Tokenizer& tokenizer,
                                   const ChatTemplate& chat_template, const std::string& where);
 
+// The same with where each token is from.
+struct EncodedConversation {
+  Prompt prompt;
+  EncodedPrompt encoded;
+  std::vector<std::uint8_t> counts;
+};
+EncodedConversation read_conversation(const nlohmann::ordered_json& line, const Tokenizer& tokenizer,
+                                      const ChatTemplate& chat_template, const std::string& where);
+
 }  // namespace refocus

@@ -339,5 +339,23 @@ TEST(ExplorerPage, SaysWhatIsWrongWithADirectoryAndLeavesNoPage) {
   EXPECT_THAT(error(keys), HasSubstr("expected keys up to 0 for query 0, got 5"));
 }
 
+TEST(ExplorerPage, SaysWhichPartOfTheOriginsIsDamaged) {
+  const Capture capture(true);
+  const auto write = [&](const std::string& origins) {
+    write_file_atomically(
+        capture.dir / "statistics.json",
+        R"({"arms": [{"statistics": {"entropy": {"all": [[1]]}}, "origins": )" + origins + "}]}");
+    write_explorer_page(capture.dir.path());
+  };
+  using ::testing::HasSubstr;
+  using ::testing::ThrowsMessage;
+  EXPECT_THAT([&] { write("3"); }, ThrowsMessage<InputError>(HasSubstr("origins")));
+  EXPECT_THAT([&] { write(R"({"groups": {}})"); }, ThrowsMessage<InputError>(HasSubstr("origins.groups")));
+  EXPECT_THAT([&] { write(R"({"groups": [], "queries": {}, "keys": {}, "even": {}})"); },
+              ThrowsMessage<InputError>(HasSubstr("origins.shares")));
+  EXPECT_NO_THROW(write(R"({"groups": [], "queries": {}, "keys": {}, "even": {}, "shares": {}})"));
+  EXPECT_NO_THROW(write("null"));
+}
+
 }  // namespace
 }  // namespace refocus

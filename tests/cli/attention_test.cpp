@@ -163,8 +163,9 @@ TEST(Attention, MeasuresATasksPrompts) {
                           dir / "out"};
   const Json printed = testing::one_json_line(run(task));
   EXPECT_EQ(printed["dataset"]["prompts"], 2);
-  EXPECT_EQ(files_below(dir / "out"), (std::vector<std::string>{"attention.html", "attention.json",
-                                                                "statistics.csv", "statistics.json"}));
+  EXPECT_EQ(files_below(dir / "out"),
+            (std::vector<std::string>{"attention.html", "attention.json", "origins.csv", "statistics.csv",
+                                      "statistics.json"}));
   const Json statistics = json_of(dir / "out/statistics.json");
   EXPECT_EQ(statistics["arms"][1]["queries"]["all"], printed["dataset"]["tokens"]);
   EXPECT_FALSE(statistics["arms"][0].contains("outliers"));

@@ -21,6 +21,7 @@ before(async () => {
   captures.sparse = writeCapture(join(dir, "sparse"), { tokens: 24, layers: 3, heads: 4, topK: 6 });
   captures.dense = writeCapture(join(dir, "dense"), { tokens: 18, layers: 2, heads: 3, dense: true, before: true });
   captures.negative = writeCapture(join(dir, "negative"), { tokens: 24, layers: 3, heads: 4, topK: 8, before: true, negative: true });
+  captures.origins = writeCapture(join(dir, "origins"), { tokens: 24, layers: 3, heads: 4, topK: 24, origins: true });
   for (const name in captures) execFileSync(process.env.REFOCUS, ["explore", join(dir, name)], { stdio: "pipe" });
   browser = await launch(chromium);
 });
@@ -440,6 +441,95 @@ test("maps and charts are saved as SVG and PNG", { skip }, async () => {
   await finish(page);
 });
 
+const originsOf = (arm) => JSON.parse(readFileSync(join(dir, "origins", "statistics.json"))).arms[arm].origins;
+
+test("tokens say where they are from, beside the map and in it", { skip }, async () => {
+  const page = await explorer("origins", { hash: "layer=1&head=1" });
+  const { tokens } = captures.origins;
+  await page.mouse.move(...(await cell(page, 13, 3)));
+  assert.equal(await field(page, "query-origin"), tokens[13].origin);
+  assert.equal(await field(page, "key-origin"), "message 1 (user), field <i>role</i>");
+  // The stripes beside the plot have the colours of the legend.
+  const legend = new Map(await page.locator("#origin-legend li").evaluateAll((items) => items.map((item) => {
+    const probe = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d");
+    probe.fillStyle = getComputedStyle(item.querySelector("path")).stroke;
+    probe.fillRect(0, 0, 1, 1);
+    return [item.textContent, [...probe.getImageData(0, 0, 1, 1).data.slice(0, 3)].join()];
+  })));
+  assert.deepEqual([...legend.keys()], [...new Set(tokens.map(({ origin }) => origin))]);
+  assert.equal(new Set(legend.values()).size, legend.size, "no two are alike");
+  const stripes = await page.evaluate((count) => {
+    const overlay = document.querySelector("#map");
+    const canvas = overlay.parentElement.querySelector("canvas:not(#map)");
+    const [left, top, , , across, down] = overlay.dataset.plot.split(" ").map(Number);
+    const context = Object.assign(document.createElement("canvas"), { width: canvas.width, height: canvas.height }).getContext("2d", { willReadFrequently: true });
+    context.drawImage(canvas, 0, 0);
+    const at = (x, y) => [...context.getImageData(Math.round(x), Math.round(y), 1, 1).data.slice(0, 3)].join();
+    return Array.from({ length: count }, (_, i) => [at(left + (i + 0.5) * across, top - 4), at(left - 4, top + (i + 0.5) * down)]);
+  }, tokens.length);
+  stripes.forEach(([key, query], position) => {
+    assert.equal(key, legend.get(tokens[position].origin), `key ${position}`);
+    assert.equal(query, legend.get(tokens[position].origin), `query ${position}`);
+  });
+  await page.locator("#origin-text .token").nth(12).hover();
+  assert.match(await page.locator("#origins .readout").textContent(), /^12 .*, from message 1 \(user\), field <i>role<\/i>$/);
+  await page.locator("#row-text .token").nth(5).hover();
+  assert.match(await page.locator("#row .readout").textContent(), /, from message 1 \(user\), shot 0$/);
+  const drawing = await saved(page, page.getByRole("button", { name: "Save the visible map as SVG" }));
+  const changes = tokens.filter(({ origin }, i) => i === 0 || origin !== tokens[i - 1].origin).length;
+  assert.equal([...drawing.bytes.toString().matchAll(/<rect x="-?[\d.]+" y="-7.00"|<rect x="-7.00"/g)].length, 2 * changes);
+  await finish(page);
+});
+
+test("the table has the shares of the files, for every group of rows, arm and head", { skip }, async () => {
+  const page = await explorer("origins", { hash: "layer=1&head=2" });
+  const percent = (share) => (100 * share).toFixed(1);
+  const rowOf = (group) => page.locator("#origin-shares tbody tr").evaluateAll((rows, name) => [...rows.find((row) => row.dataset.group === name).cells].map((one) => one.textContent), group);
+  for (const arm of [0, 1]) {
+    if (arm > 0) await page.locator("#choose-arm").selectOption(String(arm));
+    const origins = originsOf(arm);
+    for (const queries of ["all", "last", "shot:1"]) {
+      await page.locator("#origin-queries").selectOption(queries);
+      await page.locator("#origin-shares caption", { hasText: `${origins.queries[queries]} row${origins.queries[queries] === 1 ? "" : "s"} of ${arm === 0 ? "none" : "rebalance"}` }).waitFor();
+      for (const group of ["data", "shot:0", "field:<i>role</i>"]) {
+        const means = origins.shares[queries][group].map((heads) => heads.reduce((a, b) => a + b, 0) / heads.length);
+        const cells = await rowOf(group);
+        assert.deepEqual(cells.slice(0, 4), [group, String(origins.keys[group]), percent(origins.even[queries][group]), percent(means.reduce((a, b) => a + b, 0) / means.length)]);
+        assert.deepEqual(cells.slice(5), means.map(percent), "after the mean of the other arm");
+      }
+    }
+  }
+  await page.locator("#origin-heads").selectOption("0");
+  await page.locator("#origin-shares caption", { hasText: "head 2" }).waitFor();
+  assert.deepEqual((await rowOf("shot:0")).slice(5), originsOf(1).shares["shot:1"]["shot:0"].map((heads) => percent(heads[2])));
+  assert.equal(await page.locator("#origin-shares tbody tr").count(), originsOf(1).groups.length);
+  await finish(page);
+});
+
+test("heads can be sorted by the share that an origin gets", { skip }, async () => {
+  const page = await explorer("origins");
+  await page.locator("#choose-show").selectOption("share:last:shot:0");
+  await page.locator("#choose-sort").selectOption("falling");
+  await page.locator("#grid").focus();
+  await page.keyboard.press("Home");
+  const shares = originsOf(0).shares.last["shot:0"].flat();
+  const most = Math.max(...shares);
+  await eventually(async () => /Share on shot:0, of the prompt's last token/.test(await page.locator("#grid-readout").textContent()), "the share is shown");
+  const said = await page.locator("#grid-readout").textContent();
+  assert.ok(Math.abs(Number(said.split(" ").at(-1)) - most) < 1e-3, said);
+  assert.ok(said.startsWith(`Layer ${Math.floor(shares.indexOf(most) / 4)}, head ${shares.indexOf(most) % 4}`), said);
+  await eventually(() => /show=share%3Alast%3Ashot%3A0/.test(page.url()), "the address has it");
+  await finish(page);
+});
+
+test("where origins are not known, nothing is said of them", { skip }, async () => {
+  const page = await explorer("sparse");
+  assert.equal(await page.locator("#origins").count(), 0);
+  assert.equal(await page.locator("[data-field=key-origin]").count(), 0);
+  assert.equal(await page.locator("#choose-show option[value^=share]").count(), 0);
+  await finish(page);
+});
+
 test("the grid and the lens can be read without a mouse", { skip }, async () => {
   const page = await explorer("sparse");
   await page.locator("#choose-show").selectOption("entropy");
@@ -467,4 +557,8 @@ test("a narrow window has no sideways scrolling", { skip }, async () => {
   await page.touchscreen.tap(...(await cell(page, 20, 0)));
   assert.match(await field(page, "query"), /^20 /);
   await finish(page);
+  const origins = await explorer("origins", { viewport: { width: 360, height: 780 } });
+  await origins.locator("#origin-shares table").waitFor();
+  assert.equal(await origins.evaluate(() => document.documentElement.scrollWidth), 360);
+  await finish(origins);
 });

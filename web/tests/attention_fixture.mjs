@@ -1,10 +1,11 @@
 // Writes a directory in the format of `refocus attention` (docs/attention.md) without a model, for tests of its
 // explorer and to measure it at sizes that no small model has:
 //
-//   node attention_fixture.mjs DIR [--tokens 24] [--layers 3] [--heads 4] [--arms 2] [--top-k 6 | --dense] [--before] [--negative]
+//   node attention_fixture.mjs DIR [--tokens 24] [--layers 3] [--heads 4] [--arms 2] [--top-k 6 | --dense] [--before] [--negative] [--origins]
 //
 // Weights are made up (a first key, the token before, a hash of the places) but each row sums to 1, and arms differ
-// in the mask's keys; with --negative the second arm's are negative there, in all layers but the first.
+// in the mask's keys; with --negative the second arm's are negative there, in all layers but the first; with --origins
+// tokens say where they are from.
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -57,6 +58,60 @@ function tokensOf(count, classes) {
     tokens.push({ id: 10 + i, text, piece: text || "<0xE2>", class: kind });
   }
   return tokens;
+}
+
+// Made-up origins of tokens, with their groups; the last three tokens were generated.
+function originOf(position, count) {
+  if (position === 0) return ["tokenizer", ["tokenizer"]];
+  if (position >= count - 3) return ["generated", ["generated"]];
+  if (position % 9 < 3) return ["template", ["template"]];
+  if (position % 9 === 3) return ["message 1 (user), field <i>role</i>", ["data", "role:user", "field:<i>role</i>"]];
+  return [`message 1 (user), shot ${position > 9 ? 1 : 0}`, ["data", "role:user", `shot:${position > 9 ? 1 : 0}`]];
+}
+
+// Sums of shares by origin, of rows of the groups' queries; the groups in their order.
+class OriginSums {
+  constructor(count) {
+    this.of = Array.from({ length: count }, (_, position) => originOf(position, count)[1]);
+    this.groups = ["template", "data", "tokenizer", "generated", "role:user", "field:<i>role</i>", "shot:0", "shot:1"].filter((group) => this.of.some((own) => own.includes(group)));
+    this.last = count - 4;
+    this.queries = {};
+    this.even = {};
+    for (let query = 0; query < count; query++) {
+      for (const row of this.rowsOf(query)) {
+        this.queries[row] = (this.queries[row] ?? 0) + 1;
+        for (const group of this.groups) {
+          const even = this.of.slice(0, query + 1).filter((own) => own.includes(group)).length / (query + 1);
+          (this.even[row] ??= {})[group] = (this.even[row][group] ?? 0) + even;
+        }
+      }
+    }
+  }
+
+  rowsOf(query) {
+    return ["all", ...(query === this.last ? ["last"] : []), ...this.of[query]];
+  }
+
+  // Adds a row's shares to `sums` of a head.
+  add(sums, query, weights) {
+    let total = 0;
+    for (let key = 0; key <= query; key++) total += Math.abs(weights[key]);
+    for (let key = 0; key <= query; key++) {
+      for (const row of this.rowsOf(query)) for (const group of this.of[key]) {
+        sums[row] ??= Object.fromEntries(this.groups.map((name) => [name, 0]));
+        sums[row][group] += Math.abs(weights[key]) / total;
+      }
+    }
+  }
+
+  /** As in statistics.json, of [layers][heads] sums. */
+  json(sums) {
+    const mean = (row, value) => value / this.queries[row];
+    const rows = Object.keys(this.queries);
+    const table = (make) => Object.fromEntries(rows.map((row) => [row, Object.fromEntries(this.groups.map((group) => [group, make(row, group)]))]));
+    return { groups: this.groups, queries: this.queries, keys: Object.fromEntries(this.groups.map((group) => [group, this.of.filter((own) => own.includes(group)).length])),
+      even: table((row, group) => mean(row, this.even[row][group])), shares: table((row, group) => sums.map((layer) => layer.map((head) => mean(row, head[row][group])))) };
+  }
 }
 
 // A row of weights before any intervention, as float32.
@@ -144,10 +199,11 @@ function addStatistics(sums, { query, after, before, mask, layer, classOf, negat
 }
 
 // One layer and head: writes its maps, fills layer 0's masks, and returns the sums of its statistics.
-function writeHead(open, { layer, head, masks, scale }, { tokens: n, k, classOf }, { dense, before: keepsBefore, negative }) {
+function writeHead(open, { layer, head, masks, scale }, { tokens: n, k, classOf, origins }, { dense, before: keepsBefore, negative }) {
   const [before, after] = [new Float32Array(n), new Float32Array(n)];
   const received = new Float64Array(n);
   const sums = Object.fromEntries(statisticNames.map((name) => [name, 0]));
+  const shares = {};
   const maps = [["", after, new MapArrays(n, k, dense)]];
   if (keepsBefore) maps.push(["_before", before, new MapArrays(n, k, dense)]);
   for (let query = 0; query < n; query++) {
@@ -157,12 +213,13 @@ function writeHead(open, { layer, head, masks, scale }, { tokens: n, k, classOf 
     if (layer === 0) for (let key = 0; key < query; key++) if (before[key] > 0.01 && hash(head, query, key, 3) < 0.3) mask.push(key);
     for (const key of mask) if (scale && !(negative && layer === 0)) after[key] = before[key] * (1 - scale);
     for (let key = 0; key <= query; key++) received[key] += after[key];
+    origins?.add(shares, query, after);
     addStatistics(sums, { query, after, before, mask, layer, classOf, negative });
     for (const [, weights, map] of maps) map.add(query, weights);
   }
   for (const [end, , map] of maps) map.names.forEach((name, i) => open[`${name}${end}`].write(map.arrays[i]));
   open.received.write(Float32Array.from(received, (sum, key) => sum / (n - key)));
-  return sums;
+  return { sums, shares };
 }
 
 function writeMasks(add, masks, heads) {
@@ -182,11 +239,13 @@ function writeArm(dir, arm, size, options) {
   const { open, add } = openFiles(dir, arm, size, options);
   const masks = Array.from({ length: n }, () => Array.from({ length: heads }, () => []));
   const grids = Object.fromEntries(statisticNames.map((name) => [name, []]));
+  const shares = Array.from({ length: layers }, () => []);
   for (let layer = 0; layer < layers; layer++) {
     for (const name of statisticNames) grids[name].push([]);
     for (let head = 0; head < heads; head++) {
-      const sums = writeHead(open, { layer, head, masks, scale: arm.scale }, size, options);
+      const { sums, shares: own } = writeHead(open, { layer, head, masks, scale: arm.scale }, size, options);
       for (const name of statisticNames) grids[name][layer].push(sums[name] / n);
+      shares[layer].push(own);
     }
   }
   writeMasks(add, masks, heads);
@@ -196,6 +255,7 @@ function writeArm(dir, arm, size, options) {
   return {
     arm: arm.name, intervention: arm.intervention, threshold: 0.01, queries: { all: n }, keys: { all: n },
     statistics: Object.fromEntries(Object.entries(grids).map(([name, grid]) => [name, statistic(grid)])),
+    ...(size.origins && { origins: size.origins.json(shares) }),
     outliers: [{ layer: layers - 1, head: 0, key: 0, received: 0.61, ratio: 9.2, z: 5.1 }],
   };
 }
@@ -216,6 +276,10 @@ export function writeCapture(dir, options) {
   const classes = ["special", "punctuation", "white_space", "function_word", "number", "content", "unknown"];
   const tokens = tokensOf(n, classes);
   size.classOf = tokens.map((token) => token.class);
+  if (options.origins) {
+    size.origins = new OriginSums(n);
+    tokens.forEach((token, position) => (token.origin = originOf(position, n)[0]));
+  }
   const range = (count) => Array.from({ length: count }, (_, i) => i);
   const arms = range(armCount).map((i) => {
     if (i === 0) return { name: "none", intervention: "none", threshold: 0.01, directory: "none", scale: 0 };
@@ -255,8 +319,8 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const number = { type: "string" };
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { tokens: number, layers: number, heads: number, arms: number, "top-k": number, dense: { type: "boolean" }, before: { type: "boolean" }, negative: { type: "boolean" } },
+    options: { tokens: number, layers: number, heads: number, arms: number, "top-k": number, dense: { type: "boolean" }, before: { type: "boolean" }, negative: { type: "boolean" }, origins: { type: "boolean" } },
   });
   const given = Object.fromEntries(["tokens", "layers", "heads", "arms"].filter((name) => values[name]).map((name) => [name, Number(values[name])]));
-  writeCapture(positionals[0], { ...given, topK: Number(values["top-k"] ?? 6), dense: values.dense, before: values.before, negative: values.negative });
+  writeCapture(positionals[0], { ...given, topK: Number(values["top-k"] ?? 6), dense: values.dense, before: values.before, negative: values.negative, origins: values.origins });
 }

@@ -151,7 +151,7 @@ Reading read_label(const Reply& reply, std::size_t at) {
   const Reading chosen{Kind::kLetter, label->letter, label->span};
   const std::size_t end = own.value_or(after);
   if (matches(tail().question, reply, end)) return {};
-  if (!own && contradicted(reply, *label)) return {Kind::kAmbiguous, 0, label->span};
+  if (contradicted(reply, *label)) return {Kind::kAmbiguous, 0, label->span};
   if (const auto joined = end_of_joined(reply, label->letter, end)) {
     return matches(tail().all_denied, reply, *joined)
                ? Reading{}

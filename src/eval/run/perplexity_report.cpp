@@ -75,6 +75,27 @@ std::string counted(std::int64_t count, const char* noun) {
   return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
 }
 
+std::string group_label(const PerplexityReport::Group& group) {
+  return fmt::format("{} ({})", printable(group.name, 40), group.counted);
+}
+
+// A line for each group, under a heading of its own.
+using Line = std::function<void(const std::string& label, const std::function<std::string(std::size_t)>&)>;
+void add_groups(const PerplexityReport& report, const Line& line, std::string& out) {
+  if (report.groups.empty()) return;
+  out += "\nPerplexity by origin (of so many tokens)\n";
+  for (const auto& group : report.groups) {
+    line(group_label(group), [&](std::size_t i) { return perplexity_cell(group.arms[i].perplexity); });
+  }
+  if (report.arms.size() == 1) return;
+  out += "\nDifference of NLL by origin\n";
+  for (const auto& group : report.groups) {
+    line(group_label(group), [&](std::size_t i) {
+      return group.differences[i] ? cell(*group.differences[i], 6, true) : std::string();
+    });
+  }
+}
+
 Json with_error(Json out, const std::string& name, const Estimate& x) {
   out[name] = x.value;
   out[name + "_standard_error"] = x.standard_error ? Json(*x.standard_error) : Json();
@@ -91,11 +112,32 @@ std::optional<Estimate> PerplexityReport::bits_per_byte(const Arm& arm) const {
   return out;
 }
 
+PerplexityReport::Group summarize_group(std::string name, std::span<const TokenScores> arms,
+                                        std::span<const std::size_t> places) {
+  PerplexityReport::Group out{std::move(name), std::ssize(places), {}, {}};
+  std::vector<TokenScores> chosen;
+  for (const TokenScores& arm : arms) {
+    TokenScores& own = chosen.emplace_back();
+    for (const std::size_t place : places) {
+      own.nll.push_back(arm.nll[place]);
+      if (!arm.divergence.empty()) own.divergence.push_back(arm.divergence[place]);
+    }
+    out.arms.push_back(summarize_perplexity(own));
+    out.differences.emplace_back();
+    if (chosen.size() > 1) {
+      out.differences.back() = summarize_divergence(chosen.front(), own).nll_difference;
+    }
+  }
+  return out;
+}
+
 std::string perplexity_table(const PerplexityReport& report, int columns) {
   REFOCUS_CHECK(!report.arms.empty());
+  const std::string texts =
+      report.groups.empty() ? "" : fmt::format(" in {}", counted(report.texts, "conversation"));
   std::string out = fmt::format(
-      "perplexity of {}: {} of {} scored in {}\nof at most {}, stride {}; ± one standard error\n\n",
-      printable(report.file), report.counted, counted(report.tokens, "token"),
+      "perplexity of {}: {} of {}{} scored in {}\nof at most {}, stride {}; ± one standard error\n\n",
+      printable(report.file), report.counted, counted(report.tokens, "token"), texts,
       counted(report.windows, "window"), report.context, report.stride);
   for (std::size_t i = 0; i < report.arms.size(); ++i) {
     const Arm& arm = report.arms[i];
@@ -103,11 +145,13 @@ std::string perplexity_table(const PerplexityReport& report, int columns) {
                        arm.activations == "int8" ? "" : ", activations " + arm.activations,
                        i == 0 && report.arms.size() > 1 ? " (the reference)" : "");
   }
-  const auto fitting = static_cast<std::size_t>(std::max(1, (columns - kLabelWidth) / kColumnWidth));
+  int width = kLabelWidth;
+  for (const auto& group : report.groups) width = std::max(width, display_width(group_label(group)));
+  const auto fitting = static_cast<std::size_t>(std::max(1, (columns - width) / kColumnWidth));
   for (std::size_t begin = 0; begin < report.arms.size(); begin += fitting) {
     const std::size_t end = std::min(report.arms.size(), begin + fitting);
-    const auto line = [&](const char* label, const auto& text_of) {
-      std::string text = fmt::format("{:<{}}", label, kLabelWidth);
+    const auto line = [&](const std::string& label, const auto& text_of) {
+      std::string text = label + std::string(static_cast<std::size_t>(width - display_width(label)), ' ');
       for (std::size_t i = begin; i < end; ++i) text += right(text_of(i));
       out += text.substr(0, text.find_last_not_of(' ') + 1) + "\n";
     };
@@ -116,6 +160,7 @@ std::string perplexity_table(const PerplexityReport& report, int columns) {
     for (const Row& row : rows_of(report)) {
       line(row.label, [&](std::size_t i) { return row.cell(report.arms[i]); });
     }
+    add_groups(report, line, out);
   }
   return out;
 }
@@ -123,6 +168,7 @@ std::string perplexity_table(const PerplexityReport& report, int columns) {
 nlohmann::ordered_json perplexity_json(const PerplexityReport& report) {
   Json out;
   out["file"] = report.file;
+  if (!report.groups.empty()) out["conversations"] = report.texts;
   out["tokens"] = report.tokens;
   out["counted_tokens"] = report.counted;
   out["counted_bytes"] = report.bytes;
@@ -153,6 +199,15 @@ nlohmann::ordered_json perplexity_json(const PerplexityReport& report) {
       kl["max"] = s.kl_max;
       one["kl_divergence"] = kl;
       one["top1_agreement"] = s.top1_agreement;
+    }
+    const auto place = out["arms"].size();
+    for (const auto& group : report.groups) {
+      Json by = {{"counted_tokens", group.counted}};
+      by = with_error(std::move(by), "mean_nll", group.arms[place].nll);
+      by = with_error(std::move(by), "perplexity", group.arms[place].perplexity);
+      if (group.differences[place])
+        by = with_error(std::move(by), "nll_difference", *group.differences[place]);
+      one["by_origin"][group.name] = std::move(by);
     }
     out["arms"].push_back(std::move(one));
   }

@@ -27,11 +27,12 @@ class Runner {
         sequence_(pool_) {}
 
   // All of the window is the prompt to an intervention.
-  void begin(std::span<const std::int32_t> window) {
+  void begin(std::span<const std::int32_t> window, const WindowPieces& about) {
     sequence_.clear();
     length_ = std::ssize(window);
     REFOCUS_CHECK(sequence_.reserve(length_, model_.max_rows()));
-    intervention_.aim(aim(spec_, {window, nullptr, nullptr, tokenizer_}));
+    const bool known = about.pieces != nullptr;
+    intervention_.aim(aim(spec_, {window, about.pieces, known ? &about.encoded : nullptr, tokenizer_}));
   }
 
   // The window's next tokens; their logits, [tokens, vocab], where wanted.
@@ -68,9 +69,9 @@ class Scorer {
     same_.resize(size_of(rows_));
   }
 
-  void score(const TextWindow& window) {
+  void score(const TextWindow& window, const WindowPieces& about) {
     for (const auto& runner : runners_) {
-      runner->begin(tokens_.subspan(size_of(window.begin), size_of(window.end - window.begin)));
+      runner->begin(tokens_.subspan(size_of(window.begin), size_of(window.end - window.begin)), about);
     }
     // A row's logits are those of the next token: the window's last row is not needed, and rows before
     // `wanted` only for their keys and values.
@@ -132,11 +133,12 @@ class Scorer {
 std::vector<TokenScores> score_tokens(std::span<const PerplexityArm> arms,
                                       std::span<const std::int32_t> tokens,
                                       std::span<const TextWindow> windows,
-                                      const std::function<void(std::int64_t)>& on_window) {
+                                      const std::function<void(std::int64_t)>& on_window,
+                                      const PiecesOf& pieces_of) {
   REFOCUS_CHECK(!arms.empty());
   Scorer scorer(arms, tokens, windows);
   for (const TextWindow& window : windows) {
-    scorer.score(window);
+    scorer.score(window, pieces_of ? pieces_of(window) : WindowPieces());
     if (on_window) on_window(window.end - window.first_counted);
   }
   return scorer.take();

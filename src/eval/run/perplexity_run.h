@@ -9,6 +9,7 @@
 #include "eval/score/perplexity.h"
 #include "intervene/spec.h"
 #include "model/transformer.h"
+#include "prompt/prompt.h"
 #include "tokenizer/tokenizer.h"
 
 namespace refocus {
@@ -23,6 +24,14 @@ struct PerplexityArm {
 // those of the arm at hand.
 inline constexpr std::int64_t kPerplexityRows = 128;
 
+// What stands in a window, for interventions that choose keys by it: pieces, and the window's own tokens
+// among them.
+struct WindowPieces {
+  const Prompt* pieces = nullptr;
+  EncodedPrompt encoded;
+};
+using PiecesOf = std::function<WindowPieces(const TextWindow&)>;
+
 // Every arm's scores of the tokens that `windows` counts; the first arm is the reference. All arms go through
 // a window side by side, so the keys and values of a window are held for each arm. `tokens` lie within the
 // vocabulary, which all models share. `on_window` is called after each window with the tokens it scored.
@@ -30,6 +39,7 @@ inline constexpr std::int64_t kPerplexityRows = 128;
 std::vector<TokenScores> score_tokens(std::span<const PerplexityArm> arms,
                                       std::span<const std::int32_t> tokens,
                                       std::span<const TextWindow> windows,
-                                      const std::function<void(std::int64_t)>& on_window = nullptr);
+                                      const std::function<void(std::int64_t)>& on_window = nullptr,
+                                      const PiecesOf& pieces_of = nullptr);
 
 }  // namespace refocus

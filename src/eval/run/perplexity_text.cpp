@@ -69,7 +69,7 @@ std::int64_t counted_bytes(const std::string& text, std::span<const std::int32_t
 }
 
 void check_same_tokens(const std::string& where, const Tokenizer& tokenizer, const Tokenizer& other,
-                       const std::string& text, std::span<const std::int32_t> tokens) {
+                       std::span<const std::int32_t> tokens, std::span<const std::int32_t> theirs) {
   constexpr const char* kRemedy = "compare models that share a tokenizer";
   const std::int32_t both = std::min(tokenizer.vocab_size(), other.vocab_size());
   for (std::int32_t id = 0; id < both; ++id) {
@@ -77,7 +77,6 @@ void check_same_tokens(const std::string& where, const Tokenizer& tokenizer, con
     throw input_error(where, "expected the vocabulary of -m, got '{}' as token {}, which is '{}' there; {}",
                       printable(other.piece(id)), id, printable(tokenizer.piece(id)), kRemedy);
   }
-  const std::vector<std::int32_t> theirs = other.encode_prompt(text);
   const auto [at, their_at] = std::mismatch(tokens.begin(), tokens.end(), theirs.begin(), theirs.end());
   if (at == tokens.end() && their_at == theirs.end()) return;
   const auto shown = [](auto it, auto end) { return it == end ? "no token" : std::to_string(*it); };

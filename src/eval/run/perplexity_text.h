@@ -26,9 +26,9 @@ std::vector<std::int32_t> perplexity_tokens(const std::filesystem::path& file, c
 std::int64_t counted_bytes(const std::string& text, std::span<const std::int32_t> tokens,
                            std::span<const TextWindow> windows, const Tokenizer& tokenizer);
 
-// InputError (beginning with `where`) where the tokenizers differ in a token that both have, or cut this text
-// differently.
+// InputError (beginning with `where`) where the tokenizers differ in a token that both have, or cut a text
+// differently: into `tokens`, and the other one into `theirs`.
 void check_same_tokens(const std::string& where, const Tokenizer& tokenizer, const Tokenizer& other,
-                       const std::string& text, std::span<const std::int32_t> tokens);
+                       std::span<const std::int32_t> tokens, std::span<const std::int32_t> theirs);
 
 }  // namespace refocus

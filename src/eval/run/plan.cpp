@@ -63,20 +63,7 @@ void plan_generation(const EvalModel& model, const EvalSettings& settings, const
       questions.push_back(std::move(question));
       continue;
     }
-    const Item* turns[] = {&item};
-    if (item.ready) {
-      question.pieces = item.ready->contexts.front();
-      question.tokens = encode_prompt(model.tokenizer, question.pieces).tokens;
-    } else if (settings.chat) {
-      ask_as_chat(model.tokenizer, *settings.chat,
-                  transcript ? transcript_messages(turns, {}, parts.instruction)
-                             : std::vector<ChatMessage>{user_message(make_prompt(parts, item))},
-                  question);
-    } else {
-      question.pieces =
-          transcript ? transcript_prompt(own, parts.instruction, turns, {}) : make_prompt(parts, item);
-      question.tokens = encode_prompt(model.tokenizer, question.pieces).tokens;
-    }
+    ask_for_text(model.tokenizer, settings.chat, parts, question);
     if (question.tokens.empty()) {
       throw input_error(
           "eval", "expected prompts of at least one token, got an empty one ({} item {}); check --profile",
@@ -264,6 +251,26 @@ void ask_as_chat(const Tokenizer& tokenizer, const ChatAsking& chat, std::vector
     at += std::ssize(piece.text);
     if (piece.origin.message == place - 1) out.question_end = at;
   }
+}
+
+void ask_for_text(const Tokenizer& tokenizer, const std::optional<ChatAsking>& chat, const PromptParts& parts,
+                  Question& out) {
+  const Item& item = *out.item;
+  const Item* turns[] = {&item};
+  const bool transcript = out.task->type == AnswerType::kTranscript;
+  if (item.ready) {
+    out.pieces = item.ready->contexts.front();
+  } else if (chat) {
+    ask_as_chat(tokenizer, *chat,
+                transcript ? transcript_messages(turns, {}, parts.instruction)
+                           : std::vector<ChatMessage>{user_message(make_prompt(parts, item))},
+                out);
+    return;
+  } else {
+    out.pieces =
+        transcript ? transcript_prompt(*out.task, parts.instruction, turns, {}) : make_prompt(parts, item);
+  }
+  out.tokens = encode_prompt(tokenizer, out.pieces).tokens;
 }
 
 std::vector<ChatMessage> transcript_messages(std::span<const Item* const> turns,

@@ -49,6 +49,11 @@ struct Plan {
 void ask_as_chat(const Tokenizer& tokenizer, const ChatAsking& chat, std::vector<ChatMessage> messages,
                  Question& out);
 
+// Of an item that is asked for a text, and not a later turn: its pieces, tokens, and in a conversation
+// question_end. `parts`: the words of its task.
+void ask_for_text(const Tokenizer& tokenizer, const std::optional<ChatAsking>& chat, const PromptParts& parts,
+                  Question& out);
+
 // The user's message and the assistant's, turn after turn, of a transcript.
 std::vector<ChatMessage> transcript_messages(std::span<const Item* const> turns,
                                              std::span<const std::string> answers,

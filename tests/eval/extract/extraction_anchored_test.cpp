@@ -79,5 +79,22 @@ TEST(ExtractionAnchored, NamesWeakRules) {
   EXPECT_TRUE(is_weak_rule("first_letter"));
 }
 
+// The letter's own text begins the other option's, which is what the answer gives.
+TEST(ExtractionAnchored, ALetterAgainstATextThatBeginsWithItsOwnIsNoAnswer) {
+  const std::vector<std::string> choices = {"plug them into your device.",
+                                            "plug them into your device and then put them on."};
+  const auto letter = [&](const std::string& response) {
+    return extract(ExtractionRules::kAnchored, choices, response).letter;
+  };
+  for (const char* before : {"", "Answer: ", "The answer is "}) {
+    const std::string lead = before;
+    EXPECT_FALSE(letter(lead + "A. plug them into your device and then put them on.")) << lead;
+    EXPECT_EQ(letter(lead + "A. plug them into your device."), 'A') << lead;
+    EXPECT_EQ(letter(lead + "B. plug them into your device and then put them on."), 'B') << lead;
+  }
+  EXPECT_EQ(letter("A. plug them into your device, since that is enough"), 'A')
+      << "no other option's whole text";
+}
+
 }  // namespace
 }  // namespace refocus

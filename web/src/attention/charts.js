@@ -58,7 +58,8 @@ function stackedChart(rows, { title, arms, width, onPaper, classes }) {
   });
 }
 
-function swatches(entries) {
+/** A legend of [text, colour, dash], or of areas where dash is null. */
+export function swatches(entries) {
   return el("ul", { class: "legend" }, entries.map(([text, colour, dash]) => {
     const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
     svg.setAttribute("viewBox", "0 0 24 12");

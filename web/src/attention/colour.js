@@ -78,11 +78,31 @@ export function packed(kind, dark = isDark()) {
   return made.get(key);
 }
 
+const originsOf = new WeakMap();
+
+/** Colours of the origins of tokens, by their text: {strong, soft}, the soft one to stand behind text. Neighbours in
+ * the order of their first token differ most; what a template wrote is grey. */
+export function originColours(tokens, dark = isDark()) {
+  const made = originsOf.get(tokens) ?? {};
+  originsOf.set(tokens, made);
+  if (made[dark]) return made[dark];
+  const out = new Map();
+  let data = 0;
+  for (const { origin } of tokens) {
+    if (origin === undefined || out.has(origin)) continue;
+    const grey = /^(template|tokenizer)\b/.test(origin);
+    const hue = (55 + 137.508 * (grey ? out.size : data++)) % 360; // the golden angle
+    out.set(origin, { strong: css(oklch(dark ? 0.72 : 0.62, grey ? 0.02 : 0.14, hue)), soft: css(oklch(dark ? 0.34 : 0.92, grey ? 0.008 : 0.06, hue)) });
+  }
+  made[dark] = out;
+  return out;
+}
+
 /** The colours of a theme's style sheet that canvases draw with. */
 export function ink() {
   const style = getComputedStyle(document.documentElement);
   const of = (name) => style.getPropertyValue(name).trim();
-  return { page: of("--page"), raised: of("--raised"), text: of("--text"), muted: of("--muted"), line: of("--line"),
+  return { dark: isDark(), page: of("--page"), raised: of("--raised"), text: of("--text"), muted: of("--muted"), line: of("--line"),
     strong: of("--strong-line"), accent: of("--accent"), broken: of("--broken"), sans: of("--sans"), mono: of("--mono") };
 }
 

@@ -1,7 +1,7 @@
 // The page's data: what was captured, and maps by arm, layer and head, each decoded when it is first asked for. The
 // blocks are described in src/analyze/explorer_blocks.h.
 import { hasBlock, readBytes, readJson } from "../shared/blocks.js";
-import { inOrder, shortNames } from "./tokens.js";
+import { inOrder, kShareRows, shareName, shareOf, shortNames } from "./tokens.js";
 
 // The bytes of a block, after a pause in which the page can paint and hear keys.
 async function bytesOf(id) {
@@ -229,14 +229,27 @@ export class Explorer {
     return this.statistics.arms[arm]?.statistics.mass_negative?.all?.[layer]?.[head] ?? 0;
   }
 
+  hasOrigins() {
+    return hasBlock("origins");
+  }
+
+  /** By arm: the shares by origin as statistics.json has them, or null. */
+  async origins() {
+    this.originData ??= readJson("origins");
+    return this.originData;
+  }
+
   /** [layers, heads] of a statistic; null where there is none. */
   async statistic(arm, name, tokenClass = "all") {
+    const share = shareOf(name);
+    if (share) return (await this.origins())[arm]?.shares[share.rows]?.[share.group] ?? null;
     if (tokenClass === "all") return this.statistics.arms[arm]?.statistics[name]?.all ?? null;
     this.classData ??= readJson("classes");
     return (await this.classData)[arm]?.[name]?.[tokenClass] ?? null;
   }
 
   statisticNames() {
-    return inOrder(new Set(this.statistics.arms.flatMap((arm) => Object.keys(arm.statistics))));
+    const shares = kShareRows.flatMap((rows) => this.statistics.arms.flatMap(({ origins }) => (origins && rows in origins.queries ? origins.groups.map((group) => shareName(rows, group)) : [])));
+    return [...inOrder(new Set(this.statistics.arms.flatMap((arm) => Object.keys(arm.statistics)))), ...new Set(shares)];
   }
 }

@@ -1,5 +1,5 @@
 // Pictures for papers: always on white, whatever the page looks like.
-import { css, packed, palette, paletteOf } from "./colour.js";
+import { css, originColours, packed, palette, paletteOf } from "./colour.js";
 import { legendTicks, signNote } from "./axes.js";
 import { kSmallestOutline } from "./map.js";
 import { isolated } from "./tokens.js";
@@ -111,6 +111,8 @@ export function mapSvg(view, title) {
   if (dotted) view.eachMaskCell((x, y) => mask.push(`M${(x + (view.across - dot) / 2).toFixed(2)} ${(y + (view.down - dot) / 2).toFixed(2)}h${dot.toFixed(2)}v${dot.toFixed(2)}h-${dot.toFixed(2)}z`));
   else view.eachMaskCell((x, y) => mask.push(`M${(x + inset).toFixed(2)} ${(y + inset).toFixed(2)}h${(view.across - 2 * inset).toFixed(2)}v${(view.down - 2 * inset).toFixed(2)}h-${(view.across - 2 * inset).toFixed(2)}z`));
   const { keys, queries } = view.labels();
+  const colourOf = originColours(view.content.arm.tokens, false);
+  const stripes = view.stripes().map((one) => `<rect x="${one.x.toFixed(2)}" y="${one.y.toFixed(2)}" width="${one.width.toFixed(2)}" height="${one.height.toFixed(2)}" fill="${colourOf.get(one.origin).strong}"/>`);
   const text = (at, attributes) => `<text ${attributes}>${escaped(isolated(at.text))}</text>`;
   const { ticks, width, x, y, note } = legendOf(view, paper);
   const stops = [0, 32, 64, 96, 128, 160, 192, 224, 255].map((i) => `<stop offset="${(i / 255).toFixed(3)}" stop-color="${css(colours[i])}"/>`);
@@ -125,8 +127,9 @@ export function mapSvg(view, title) {
 ${rects.join("\n")}
 ${mask.length ? `<path d="${mask.join("")}" shape-rendering="auto" ${dotted ? `fill="${paper.broken}"` : `fill="none" stroke="${paper.broken}" stroke-width="${Math.min(2, view.across / 6).toFixed(2)}"`}/>` : ""}
 </g><rect width="${view.plotWidth}" height="${view.plotHeight}" fill="none" stroke="${paper.line}"/>
-${queries.map((at) => text(at, `x="-6" y="${at.at.toFixed(2)}" text-anchor="end" dominant-baseline="central"`)).join("\n")}
-${keys.map((at) => text(at, `transform="translate(${at.at.toFixed(2)} -6) rotate(-90)" dominant-baseline="central"`)).join("\n")}
+${stripes.join("\n")}
+${queries.map((at) => text(at, `x="${-6 - view.stripe}" y="${at.at.toFixed(2)}" text-anchor="end" dominant-baseline="central"`)).join("\n")}
+${keys.map((at) => text(at, `transform="translate(${at.at.toFixed(2)} ${-6 - view.stripe}) rotate(-90)" dominant-baseline="central"`)).join("\n")}
 </g>
 <rect x="${x}" y="${y}" width="${width}" height="10" fill="url(#scale)"/>
 ${ticks.map(([at, label]) => `<text x="${(x + at * width).toFixed(2)}" y="${y + 23}" font-size="11" text-anchor="${anchor(at)}">${escaped(label)}</text>`).join("\n")}

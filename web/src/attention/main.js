@@ -4,10 +4,11 @@ import { Charts } from "./charts.js";
 import { onTheme } from "./colour.js";
 import { Explorer } from "./data.js";
 import { showLens } from "./lens.js";
+import { buildOrigins } from "./origins.js";
 import { bound, contents, masthead, section } from "./page.js";
 import { State } from "./state.js";
 import { TokenText } from "./text.js";
-import { number, visible } from "./tokens.js";
+import { fromWhere, number, visible } from "./tokens.js";
 import { Workbench } from "./workbench.js";
 
 const kBars = 12;
@@ -31,7 +32,7 @@ function buildRow(data, state, workbench) {
     const entry = entries.find(({ key }) => key === position);
     const past = position !== null && position > state.query;
     readout.textContent = position === null || past ? `${start}: ${entries.length} ${kind !== "difference" ? `weights, the rest of the row ${number(shown.rest[row], 4)}` : "keys that differ"}`
-      : `${start} → key ${position} ${visible(arm.tokens[position])}: ${entry ? number(entry.weight, 6) : "not kept here"}`;
+      : `${start} → key ${position} ${visible(arm.tokens[position])}: ${entry ? number(entry.weight, 6) : "not kept here"}${fromWhere(arm.tokens[position])}`;
   };
   const text = new TokenText(box, { label: "Tokens: choose a query", onLook: tell, onPick: (position) => {
     const arm = data.arms[state.arm];
@@ -76,7 +77,7 @@ function buildText(data, state) {
   const where = () => ({ head: `layer ${data.layers[state.layer]}, head ${data.heads[state.head]}`, layer: `layer ${data.layers[state.layer]}, mean over heads`, all: "mean over all layers and heads" })[state.text];
   const tell = (position) => {
     const { tokens } = data.arms[state.arm];
-    readout.textContent = position === null || !received ? `Received weight in ${where()}` : `${position} ${visible(tokens[position])} (${tokens[position].class.replaceAll("_", " ")}) receives ${number(received[position], 6)} in ${where()}${outliers.has(position) ? "; an outlier" : ""}`;
+    readout.textContent = position === null || !received ? `Received weight in ${where()}` : `${position} ${visible(tokens[position])} (${tokens[position].class.replaceAll("_", " ")}) receives ${number(received[position], 6)} in ${where()}${fromWhere(tokens[position])}${outliers.has(position) ? "; an outlier" : ""}`;
   };
   const text = new TokenText(box, { label: "Tokens by the weight they receive", onLook: tell, onPick: (position) => {
     if (data.arms[state.arm].rowOf.has(position)) state.update({ query: position, key: null });
@@ -147,6 +148,7 @@ async function start() {
     add("row", "One query", buildRow(data, state, workbench));
     add("text", "Text", buildText(data, state));
   }
+  if (data.hasOrigins()) add("origins", "Origins", buildOrigins(data, state));
   add("statistics", "Statistics", buildCharts(data, state));
   if (data.hasLens()) add("lens", "Logit lens", buildLens(data, state));
   for (const waiting of document.querySelectorAll(".loading")) waiting.remove();

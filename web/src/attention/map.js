@@ -1,10 +1,11 @@
 // One map, large: queries down, keys across. Pans, zooms, and tells which cell is looked at.
 import { axisLabels, textWidth } from "./axes.js";
-import { differenceScale, ink, packed, paletteOf, signedScale, weightScale } from "./colour.js";
+import { differenceScale, ink, originColours, packed, paletteOf, signedScale, weightScale } from "./colour.js";
 import { isolated, visible } from "./tokens.js";
 import { paint, rasterise } from "./raster.js";
 
 const kLargestCell = 72;
+const kStripe = 6;
 export const kSmallestOutline = 12; // smaller cells of M have a dot
 
 export class MapView {
@@ -47,8 +48,10 @@ export class MapView {
     const widest = few.reduce((most, token) => Math.max(most, textWidth(visible(token), font)), 30);
     const room = Math.min(widest + (arm.tokens.length > 40 ? 34 : 0), this.width < 480 ? 72 : 112);
     this.font = font;
-    this.left = Math.ceil(room) + 8;
-    this.top = Math.ceil(room) + 8;
+    // Between labels and plot, where each token is from.
+    this.stripe = arm.tokens[0]?.origin === undefined ? 0 : kStripe;
+    this.left = Math.ceil(room) + 8 + this.stripe;
+    this.top = Math.ceil(room) + 8 + this.stripe;
     this.plotWidth = this.width - this.left - 1;
     const rows = arm.queries.length;
     // Few queries of many keys would be a thread: their rows are drawn higher than wide.
@@ -193,9 +196,30 @@ export class MapView {
     this.keyPositions = this.keyPositions?.length === arm.keys ? this.keyPositions : Array.from({ length: arm.keys }, (_, i) => i);
     const common = { tokens: arm.tokens, font: this.font };
     return {
-      keys: axisLabels({ ...common, positions: this.keyPositions, begin: this.view.x, cell: this.across, length: this.plotWidth, room: this.top - 8 }),
-      queries: axisLabels({ ...common, positions: arm.queries, begin: this.view.y, cell: this.down, length: this.plotHeight, room: this.left - 8 }),
+      keys: axisLabels({ ...common, positions: this.keyPositions, begin: this.view.x, cell: this.across, length: this.plotWidth, room: this.top - 8 - this.stripe }),
+      queries: axisLabels({ ...common, positions: arm.queries, begin: this.view.y, cell: this.down, length: this.plotHeight, room: this.left - 8 - this.stripe }),
     };
+  }
+
+  /** The stripes of both axes: [{x, y, width, height, origin}] in the plot's coordinates; cells of one origin together. */
+  stripes() {
+    const { arm } = this.content;
+    if (this.stripe === 0) return [];
+    const along = (positions, begin, cell, length) => {
+      const out = [];
+      const last = Math.min(positions.length, Math.ceil(begin + length / cell));
+      for (let place = Math.max(0, Math.floor(begin)); place < last; place++) {
+        const { origin } = arm.tokens[positions[place]];
+        const from = Math.max(0, (place - begin) * cell);
+        const to = Math.min(length, (place + 1 - begin) * cell);
+        if (out.at(-1)?.origin === origin) out.at(-1).to = to;
+        else out.push({ origin, from, to });
+      }
+      return out;
+    };
+    const deep = { y: -this.stripe - 1, height: this.stripe - 1 };
+    return [...along(this.keyPositions, this.view.x, this.across, this.plotWidth).map(({ origin, from, to }) => ({ ...deep, x: from, width: to - from, origin })),
+      ...along(arm.queries, this.view.y, this.down, this.plotHeight).map(({ origin, from, to }) => ({ x: deep.y, width: deep.height, y: from, height: to - from, origin }))];
   }
 
   paintAxes(context, colours) {
@@ -205,14 +229,19 @@ export class MapView {
     context.fillStyle = colours.text;
     context.textBaseline = "middle";
     context.textAlign = "right";
-    for (const { at, text } of queries) context.fillText(isolated(text), this.left - 6, this.top + at);
+    for (const { at, text } of queries) context.fillText(isolated(text), this.left - 6 - this.stripe, this.top + at);
     context.textAlign = "left";
     for (const { at, text } of keys) {
       context.save();
-      context.translate(this.left + at, this.top - 6);
+      context.translate(this.left + at, this.top - 6 - this.stripe);
       context.rotate(-Math.PI / 2);
       context.fillText(isolated(text), 0, 0);
       context.restore();
+    }
+    const colourOf = originColours(this.content.arm.tokens, Boolean(colours.dark));
+    for (const { x, y, width, height, origin } of this.stripes()) {
+      context.fillStyle = colourOf.get(origin).strong;
+      context.fillRect(this.left + x, this.top + y, width, height);
     }
     context.strokeStyle = colours.line;
     context.lineWidth = 1;

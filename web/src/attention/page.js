@@ -24,6 +24,7 @@ export function masthead(data) {
   const fact = (label, text) => el("div", {}, el("dt", {}, label), el("dd", {}, el("bdi", {}, text)));
   const facts = [
     capture.tokens ? fact("Tokens", `${capture.tokens.length.toLocaleString("en")}${capture.prompt_tokens < capture.tokens.length ? ` (${capture.tokens.length - capture.prompt_tokens} generated)` : ""}`) : null,
+    capture.item ? fact("Item", `${capture.item.task}, ${capture.item.subject} ${capture.item.index}`) : null,
     capture.dataset ? fact("Task", `${capture.dataset.task} (${capture.dataset.prompts.toLocaleString("en")} prompts)`) : null,
     fact("Maps", `${plural(data.layers.length, "layer")} × ${plural(data.heads.length, "head")}`),
     fact(data.arms.length === 1 ? "Arm" : "Arms", data.arms.map((arm) => arm.intervention).join(", ")),

@@ -1,6 +1,6 @@
 // What is known of one cell of a map: both tokens, the weight, M, and the same weight before and in the other arm.
 import { el } from "../shared/dom.js";
-import { number, visible } from "./tokens.js";
+import { number, plain, visible } from "./tokens.js";
 
 function weightText(found, digits) {
   if (found.stored) return number(found.weight, digits);
@@ -26,6 +26,8 @@ export function fieldsOf({ data, arm, other, row, key, maps }) {
     ["weight", "Weight", weightText(after, digits)],
     ["mask", "In M", maps.mask.has(row, key) ? "yes" : "no"],
   ];
+  const { origin } = arm.tokens[key];
+  if (origin !== undefined) fields.push(["query-origin", "Query from", plain(arm.tokens[query].origin)], ["key-origin", "Key from", plain(origin)]);
   if (maps.before) {
     const before = maps.before.at(row, key);
     fields.push(["before", "Before", weightText(before, digits)], ["change", "Change", differenceText(after, before, digits)]);

@@ -64,6 +64,11 @@ export class TokenText {
     });
   }
 
+  /** Colours by position. */
+  paint(colours) {
+    this.spans.forEach((span, position) => (span.style.backgroundColor = colours[position]));
+  }
+
   /** Marks with a class; `chosen` is the token that is chosen. */
   mark(outliers, chosen) {
     this.spans.forEach((span, position) => {

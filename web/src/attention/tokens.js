@@ -14,6 +14,9 @@ function sign(character) {
   return `⟨${code.toString(16).toUpperCase().padStart(4, "0")}⟩`;
 }
 
+/** A name from a file with everything in it visible. */
+export const plain = (text) => text.replace(unseen, (c) => (c === " " ? c : sign(c)));
+
 /** A token's text with everything in it visible; its piece where it has no text. */
 export function visible(token) {
   if (!token) return "";
@@ -22,6 +25,9 @@ export function visible(token) {
   // Within an emoji that several people make up, joiners are no dirt.
   return text.replace(unseen, (c, at) => (c === "\u200d" && at > 0 && at + 1 < text.length ? c : sign(c)));
 }
+
+/** ", from ORIGIN" of a token whose origin is known. */
+export const fromWhere = ({ origin }) => (origin === undefined ? "" : `, from ${plain(origin)}`);
 
 /** `text` cut to `width`, as `measure` counts it. */
 export function cut(text, width, measure) {
@@ -90,8 +96,22 @@ export function shortNames(arms) {
   return names.map((name, i) => (names.indexOf(name) === names.lastIndexOf(name) ? name : arms[i].name));
 }
 
+/** Shares by origin that heads can be compared by: of all rows, and of the prompts' last ones. */
+export const kShareRows = ["all", "last"];
+
+/** The name of such a share among statistics. */
+export const shareName = (rows, group) => `share:${rows}:${group}`;
+
+/** {rows, group} of such a name, null for another one. */
+export function shareOf(name) {
+  const found = /^share:([^:]+):(.*)$/su.exec(name);
+  return found && { rows: found[1], group: found[2] };
+}
+
 /** A statistic's name for people. */
 export function statisticTitle(name) {
+  const share = shareOf(name);
+  if (share) return `Share on ${plain(share.group)}${share.rows === "last" ? ", of the prompt's last token" : ""}`;
   if (titles[name]) return titles[name];
   if (name.startsWith("received_ratio_at_")) return `Received, against even attention, from position ${name.slice(18)}`;
   if (name.startsWith("mass_")) return `Mass on ${name.slice(5).replaceAll("_", " ")} tokens`;
