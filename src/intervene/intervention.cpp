@@ -63,7 +63,7 @@ class Intervention::Program {
   struct Layer {
     Program* owner;
     std::int64_t layer;
-    std::vector<const Part*> on_scores, on_weights;
+    std::vector<const Part*> on_scores, on_weights, on_output;
   };
 
   [[noreturn]] static void refuse() {
@@ -90,12 +90,16 @@ class Intervention::Program {
     any_ = false;
     for (std::int64_t l = 0; l < shape_.layers; ++l) {
       Layer& layer = layers_[static_cast<std::size_t>(l)];
-      layer = {this, l, {}, {}};
+      layer = {this, l, {}, {}, {}};
       for (const Part& part : parts_) {
         if (part.step->is_idle()) continue;
         const bool changes =
             part.layers[static_cast<std::size_t>(l)] && has_heads(part, l) && part.step->changes(l);
         if (!changes && !part.step->observes(l)) continue;
+        if (part.step->changes_output()) {
+          layer.on_output.push_back(&part);
+          continue;
+        }
         const bool early = layer.on_weights.empty() && part.step->acts_on_scores();
         (early ? layer.on_scores : layer.on_weights).push_back(&part);
       }
@@ -104,7 +108,8 @@ class Intervention::Program {
       hooks.context = &layer;
       if (!layer.on_scores.empty()) hooks.bias = change_scores;
       if (!layer.on_weights.empty()) hooks.edit = change_weights;
-      any_ = any_ || hooks.bias != nullptr || hooks.edit != nullptr;
+      if (!layer.on_output.empty()) hooks.output = change_output;
+      any_ = any_ || hooks.bias != nullptr || hooks.edit != nullptr || hooks.output != nullptr;
     }
   }
 
@@ -125,6 +130,13 @@ class Intervention::Program {
       if (layer.owner->acts(*part, layer.layer, row.at)) part->step->change_weights(layer.layer, edited);
     }
     return edited.changed;
+  }
+
+  static void change_output(void* context, const AttentionRow& at, std::span<float> out) {
+    const Layer& layer = *static_cast<const Layer*>(context);
+    for (const Part* part : layer.on_output) {
+      if (layer.owner->acts(*part, layer.layer, at)) part->step->change_output(layer.layer, at, out);
+    }
   }
 
   InterventionShape shape_;

@@ -1,4 +1,5 @@
-// One part of an intervention at work on one sequence: what it does to rows of attention weights.
+// One part of an intervention at work on one sequence: what it does to rows of attention weights, or to what
+// a head makes of a row.
 #pragma once
 
 #include <cstdint>
@@ -49,7 +50,15 @@ class RowStep {
   virtual void change_scores(std::int64_t first_key, std::span<float> scores) const {
     static_cast<void>(first_key), static_cast<void>(scores);
   }
-  virtual void change_weights(std::int64_t layer, EditedRow& row) = 0;
+  virtual void change_weights(std::int64_t layer, EditedRow& row) {
+    static_cast<void>(layer), static_cast<void>(row);
+  }
+  // Whether it changes the head's output, [head_dim], and not the weights. Such parts come after all that
+  // change weights, in their own order.
+  virtual bool changes_output() const { return false; }
+  virtual void change_output(std::int64_t layer, const AttentionRow& at, std::span<float> out) const {
+    static_cast<void>(layer), static_cast<void>(at), static_cast<void>(out);
+  }
   // Whether it looks at rows of the layer, whether or not it is to change them.
   virtual bool observes(std::int64_t layer) const {
     static_cast<void>(layer);

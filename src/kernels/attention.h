@@ -1,4 +1,4 @@
-// Grouped-query causal attention, with two hooks on the attention weights.
+// Grouped-query causal attention, with hooks on the attention weights and on what each head puts out.
 //
 //   out(i, h) = sum_j softmax_j(scale * q(i, h) . k(j, g)) v(j, g),   j <= position(i),   g = h / (heads /
 //   kv_heads)
@@ -58,6 +58,8 @@ struct AttentionHooks {
   // After that: sees the row as softmax left it, and what became of it, the same object where nothing did.
   void (*observe)(void* observer, const SoftmaxRow& before, const SoftmaxRow& after) = nullptr;
   void* observer = nullptr;
+  // After the sum over values: may change what the head puts out, [head_dim], before the output projection.
+  void (*output)(void* context, const AttentionRow& at, std::span<float> out) = nullptr;
 };
 
 struct AttentionShape {

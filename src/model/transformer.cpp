@@ -252,7 +252,7 @@ void Transformer::refuse_non_finite(std::span<const SequenceInput> sequences) co
   const auto intervened = [&](const SequenceInput& in) {
     if (in.hooks == nullptr) return false;
     return std::any_of(in.hooks, in.hooks + config_.num_hidden_layers, [](const AttentionHooks& hooks) {
-      return hooks.bias != nullptr || hooks.edit != nullptr;
+      return hooks.bias != nullptr || hooks.edit != nullptr || hooks.output != nullptr;
     });
   };
   throw input_error(

@@ -1,5 +1,6 @@
 #include "kernels/attention.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -76,7 +77,8 @@ struct Problem {
   }
 };
 
-// Biases every third key, and after softmax changes two keys and scales the row.
+// Biases every third key, after softmax changes two keys and scales the row, and turns round what every other
+// head puts out.
 struct Meddler {
   std::vector<std::int32_t> keys = {0, 2};
   std::vector<float> coefficients = {0.5f, -0.25f};
@@ -96,6 +98,9 @@ struct Meddler {
       }
       row.sum /= 0.75f;
       return true;
+    };
+    h.output = [](void*, const AttentionRow& at, std::span<float> out) {
+      if (at.head % 2 == 1) std::ranges::reverse(out);
     };
     return h;
   }
@@ -173,6 +178,44 @@ TEST_P(Attention, AnObserverSeesTheRowBeforeAndAfterTheEditAndChangesNothing) {
     double last = 0;  // the row sums to 1 although the editing hook scales it
     for (std::size_t j = fast.weights.size() - 70; j < fast.weights.size(); ++j) last += fast.weights[j];
     EXPECT_NEAR(last, 1, 1e-6);
+  }
+}
+
+// Once for each row and head, with all that the head puts out, also where it sees nothing.
+TEST_P(Attention, AHookOnOutputsSeesAndChangesEachHeadOnce) {
+  ThreadPool pool(2);
+  const Problem p(6, 2, 20, 70, 11);
+  struct Replacer {
+    std::vector<float> seen;  // [rows, heads, head_dim]
+    std::vector<int> calls;   // [rows, heads]
+    AttentionHooks hooks() {
+      AttentionHooks h;
+      h.context = this;
+      h.bias = [](void*, const AttentionRow& at, std::int64_t, std::span<float> scores) {
+        if (at.row == 40) std::ranges::fill(scores, -std::numeric_limits<float>::infinity());
+      };
+      h.output = [](void* context, const AttentionRow& at, std::span<float> out) {
+        auto& self = *static_cast<Replacer*>(context);
+        const auto place = static_cast<std::size_t>(at.row * 6 + at.head);
+        ++self.calls[place];
+        std::ranges::copy(out, self.seen.begin() + static_cast<std::ptrdiff_t>(place * 20));
+        if (at.head == 3) std::ranges::fill(out, static_cast<float>(at.position));
+      };
+      return h;
+    }
+  };
+  for (ThreadPool* threads : {&pool, static_cast<ThreadPool*>(nullptr)}) {
+    Replacer replacer{std::vector<float>(70 * 6 * 20), std::vector<int>(70 * 6)};
+    AttentionHooks hooks = replacer.hooks();
+    std::vector<float> changed = p.run(0, 70, hooks, threads);
+    EXPECT_EQ(replacer.calls, std::vector<int>(70 * 6, 1));
+    hooks.output = nullptr;
+    std::vector<float> expected = p.run(0, 70, hooks, threads);
+    EXPECT_EQ(replacer.seen, expected);
+    for (int row = 0; row < 70; ++row) {
+      std::fill_n(expected.begin() + row * p.width() + 3 * 20, 20, static_cast<float>(row));
+    }
+    EXPECT_EQ(changed, expected);
   }
 }
 

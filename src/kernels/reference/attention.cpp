@@ -75,6 +75,9 @@ void one_row(const AttentionShape& shape, const AttentionHooks& hooks, const KvH
     for (std::size_t j = 0; j < keys; ++j) total += weights[j] * kv.value(static_cast<std::int64_t>(j), d);
     out[d] = static_cast<float>(total);
   }
+  if (hooks.output != nullptr) {
+    hooks.output(hooks.context, at, {out, static_cast<std::size_t>(shape.head_dim)});
+  }
 }
 
 }  // namespace

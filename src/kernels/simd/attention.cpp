@@ -331,6 +331,10 @@ void run_typed(const AttentionTask& task) {
     } else {
       divide(query, shape.head_dim);
     }
+    const AttentionHooks& hooks = sequence.hooks;
+    if (hooks.output != nullptr) {
+      hooks.output(hooks.context, query.at, {query.out, static_cast<std::size_t>(shape.head_dim)});
+    }
   }
 }
 
