@@ -242,7 +242,9 @@ def write_texts():
                                 '{"question": "\\u00e9", "options": [], "answer": 1.5e3}\n')
     for name, spec in {"none": "none", "rebalance": "rebalance:alpha=0.2,threshold=0.01,depth=7,mode=mask",
                        "self": "rebalance:mode=self,alpha=-1e-3", "range": "sweep alpha=0:1:0.25,2",
-                       "mode": "sweep depth=3,LAST"}.items():
+                       "mode": "sweep depth=3,LAST",
+                       "whole": "act:theta=0.05,layers=inner:1:1+spotlight:scope=layer,keys=bos",
+                       "file": "seka:from=#0123456789abcdef,gain=-1,keys=not:bos+mean:from=#fedcba9876543210,heads=1.0"}.items():
         seed("intervention", name, spec)
     replies = ["Analysis: two is wrong.\nResponse: **B**. four", "The answer is C. No wait, D.",
                "A. two: no. B. four: yes.", r"\boxed{A \text{ or } B}", "none of\u00a0the above \u2713 (b)", "4 + 1,000.5"]

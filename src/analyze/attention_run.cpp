@@ -15,8 +15,10 @@ namespace {
 // Rows of a call whose captured values are to fit into kCallBytes.
 constexpr std::int64_t kCallBytes = 64 << 20;
 
-std::int64_t rows_of_a_call(const Transformer& model, const AttentionSettings& settings, std::int64_t keys,
+std::int64_t rows_of_a_call(const Transformer& model, const AttentionSettings& settings,
+                            const InterventionSpec& intervention, std::int64_t prompt, std::int64_t keys,
                             std::int64_t origin_groups, bool with_maps) {
+  check_whole_prompt(intervention, prompt, model.max_rows());
   const auto maps = std::ssize(settings.layers) * std::ssize(settings.heads);
   const std::int64_t of_origins = origin_groups * static_cast<std::int64_t>(sizeof(double));
   std::int64_t bytes = maps * (static_cast<std::int64_t>(sizeof(RowValues)) + of_origins) +
@@ -24,7 +26,8 @@ std::int64_t rows_of_a_call(const Transformer& model, const AttentionSettings& s
   if (with_maps && !settings.maps.dense) {
     bytes += maps * (settings.maps.before ? 2 : 1) * (8 * std::min(settings.maps.top_k, keys) + 4);
   }
-  return std::clamp<std::int64_t>(std::min(kCallBytes / bytes, keys), 1, model.max_rows());
+  const std::int64_t least = intervention.needs_whole_prompt() ? prompt : 1;
+  return std::clamp<std::int64_t>(std::min(kCallBytes / bytes, keys), least, model.max_rows());
 }
 
 // What goes on around the calls of one text.
@@ -158,8 +161,8 @@ AttentionResult capture_text(Transformer& model, const AttentionSettings& settin
                              const AttentionText& text, const std::filesystem::path& folder) {
   const auto keys = std::ssize(text.tokens);
   const OriginTexts origin_texts = origins_of(text.origins.runs);
-  const std::int64_t max_rows =
-      rows_of_a_call(model, settings, keys, OriginShares::count_groups(origin_texts), true);
+  const std::int64_t max_rows = rows_of_a_call(model, settings, arm.intervention, text.prompt_tokens, keys,
+                                               OriginShares::count_groups(origin_texts), true);
   const Intervention intervention = intervention_of(model, arm, text.aim_at);
   const auto layers = std::ssize(settings.layers), heads = std::ssize(settings.heads);
   AttentionStatistics statistics(layers, heads, max_rows, keys, row_settings(model, settings, arm));
@@ -201,7 +204,8 @@ AttentionResult capture_text(Transformer& model, const AttentionSettings& settin
 AttentionResult measure_text(Transformer& model, const AttentionSettings& settings, const AttentionArm& arm,
                              const AttentionText& text) {
   const auto keys = std::ssize(text.tokens);
-  const std::int64_t max_rows = rows_of_a_call(model, settings, keys, 0, false);
+  const std::int64_t max_rows =
+      rows_of_a_call(model, settings, arm.intervention, text.prompt_tokens, keys, 0, false);
   const Intervention intervention = intervention_of(model, arm, text.aim_at);
   AttentionStatistics statistics(std::ssize(settings.layers), std::ssize(settings.heads), max_rows, keys,
                                  row_settings(model, settings, arm));
@@ -227,8 +231,8 @@ AttentionResult measure_prompts(Transformer& model, const AttentionSettings& set
   for (const auto& prompt : prompts) {
     if (!prompt.origins.empty()) origin_texts.push_back(&prompt.origins);
   }
-  const std::int64_t max_rows =
-      rows_of_a_call(model, settings, keys, OriginShares::count_groups(origin_texts), false);
+  const std::int64_t max_rows = rows_of_a_call(model, settings, arm.intervention, keys, keys,
+                                               OriginShares::count_groups(origin_texts), false);
   Intervention intervention = intervention_of(model, arm, prompts.empty() ? AimAt() : prompts[0].aim_at);
   AttentionStatistics statistics(std::ssize(settings.layers), std::ssize(settings.heads), max_rows, keys,
                                  row_settings(model, settings, arm));

@@ -2,6 +2,9 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <set>
+
 #include "base/error.h"
 #include "cli/bundled.h"
 #include "cli/checks.h"
@@ -24,6 +27,21 @@ std::string negative_text(const InterventionSpec& spec, std::int64_t layer, std:
       "{}))",
       spec.canonical(layers), layer, rebalance.factor(layer, layers), layer,
       rebalance.depth.value_or(layers - 1));
+}
+
+// Numbers of another model fit where its shapes do, and mean nothing.
+void warn_of_files(std::span<const InterventionSpec> specs, const WeightMap& weights) {
+  std::set<std::string> said;
+  for (const InterventionSpec& spec : specs) {
+    for (const InterventionPart& part : spec.parts) {
+      if (part.file == nullptr) continue;
+      const std::string made_with = part.file->metadata("fingerprint");
+      if (made_with.empty() || made_with == model_fingerprint(weights)) continue;
+      if (!said.insert(part.file->path()).second) continue;
+      spdlog::warn("{} was computed with another model ({}); make it anew with refocus calibrate",
+                   printable(part.file->path()), printable(part.file->metadata("model")));
+    }
+  }
 }
 
 }  // namespace
@@ -65,12 +83,17 @@ AskedInterventions parse_interventions(const std::vector<std::string>& intervent
   return AskedInterventions(std::move(out));
 }
 
-std::vector<InterventionSpec> AskedInterventions::for_model(const ModelConfig& config) const {
+bool AskedInterventions::needs_whole_prompt() const {
+  return std::ranges::any_of(specs_, &InterventionSpec::needs_whole_prompt);
+}
+
+std::vector<InterventionSpec> AskedInterventions::for_model(const OpenModel& model) const {
+  const ModelConfig& config = model.config;
   const std::int64_t layers = config.num_hidden_layers;
   std::string first;
   std::size_t negative = 0;
   for (const InterventionSpec& spec : specs_) {
-    check_intervention(spec, layers, config.num_attention_heads);
+    check_intervention(spec, config);
     const std::optional<RebalanceSpec> rebalance = spec.rebalance();
     if (!rebalance) continue;
     if (layers < 2) {
@@ -85,6 +108,7 @@ std::vector<InterventionSpec> AskedInterventions::for_model(const ModelConfig& c
   if (negative > 0) {
     spdlog::warn("{}{}", first, negative > 1 ? fmt::format("; {} interventions do so in all", negative) : "");
   }
+  warn_of_files(specs_, *model.weights);
   return specs_;
 }
 

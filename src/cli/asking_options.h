@@ -27,9 +27,13 @@ class AskedInterventions {
   AskedInterventions() = default;
   explicit AskedInterventions(std::vector<InterventionSpec> specs) : specs_(std::move(specs)) {}
 
-  // Those of a model. InputError where it has too few layers for them, or not those that they name. Warns, in
-  // one line whatever their number, where weights of a later layer become negative.
-  std::vector<InterventionSpec> for_model(const ModelConfig& config) const;
+  // Those of a model. InputError where it has too few layers for them, or not those that they name, and for
+  // files of from= that do not fit it. Warns, in one line whatever their number, where weights of a later
+  // layer become negative, and of files that were computed with another model.
+  std::vector<InterventionSpec> for_model(const OpenModel& model) const;
+
+  // Whether one of them needs a prompt in one call.
+  bool needs_whole_prompt() const;
 
  private:
   std::vector<InterventionSpec> specs_;

@@ -267,7 +267,7 @@ void run(const AttentionOptions& options) {
   AttentionReport report;
   report.model = &model.files;
   report.settings = &settings;
-  report.arms = arms_of(options, asked.for_model(model.files.config), model.files.config);
+  report.arms = arms_of(options, asked.for_model(model.files), model.files.config);
   if (options.task.empty()) {
     std::vector<InterventionSpec> specs;
     for (const CapturedArm& arm : report.arms) specs.push_back(arm.arm.intervention);

@@ -115,7 +115,7 @@ class Conversation {
   }
 
   void intervene(const std::string& spec) {
-    intervention_ = parse_interventions({spec}).for_model(model_.files.config).front();
+    intervention_ = parse_interventions({spec}).for_model(model_.files).front();
   }
   std::string intervention_name() const { return intervention_.canonical(layers()); }
 
@@ -136,7 +136,7 @@ class Conversation {
   // The last question's answer, and what it would be under another intervention; the conversation stays.
   std::string compare(const std::string& spec) {
     if (!answered()) throw input_error("/compare", "expected an answered question, got none; ask one first");
-    const InterventionSpec other = parse_interventions({spec}).for_model(model_.files.config).front();
+    const InterventionSpec other = parse_interventions({spec}).for_model(model_.files).front();
     const ChatMessage last = std::move(messages_.back());
     messages_.pop_back();
     std::string answer;
@@ -198,7 +198,7 @@ class Conversation {
         fmt::print(stderr, "(keys={} chooses nothing here)\n", printable(keys));
       }
     }
-    scheduler_.check(request.prompt);
+    scheduler_.check(request.prompt, intervention);
     request.shared_prefix = std::ssize(request.prompt) - 1;  // the next question begins with it
     request.max_new_tokens = options_.max_new_tokens;
     request.intervention = intervention;

@@ -161,7 +161,7 @@ void run(const EvalOptions& options) {
   EvalSettings settings = settings_of(options, interventions);
   RunningModel model(options.model);
   const ModelConfig& config = model.files.config;
-  settings.interventions = interventions.for_model(config);
+  settings.interventions = interventions.for_model(model.files);
   settings.context = options.model.context_for(config);
   settings.kv_bytes = kv_budget(options.model, config, options.batch, settings.context);
   add_chat(options, model.files, settings);

@@ -48,7 +48,7 @@ void run(const GenerateOptions& options) {
   const AnswerEnds ends = answer_ends(model.files, options.stop);
   const std::vector<std::int32_t> eos = options.eos_of(model.files);
   GenerationRequest request;
-  request.intervention = asked.for_model(model.files.config).front();
+  request.intervention = asked.for_model(model.files).front();
   const ReadPrompt prompt = options.prompt.read(model.files, {&request.intervention, 1});
   request.prompt = prompt.tokens;
   request.target = prompt.aim(request.intervention);
@@ -60,7 +60,7 @@ void run(const GenerateOptions& options) {
       std::min(context, static_cast<std::int64_t>(request.prompt.size()) + request.max_new_tokens);
   Scheduler scheduler(model.transformer,
                       {1, context, kv_budget(options.model, model.files.config, 1, needed)});
-  scheduler.check(request.prompt);
+  scheduler.check(request.prompt, request.intervention);
 
   std::optional<AnswerStream> stream;
   if (!options.json) stream.emplace(model.files.need_tokenizer("print token ids with --json"), ends, eos);

@@ -145,7 +145,7 @@ std::vector<BatchPrompt> read_prompts(const GenerateOptions& options, const Open
     const std::string where = fmt::format("{} line {}", options.batch, line.number);
     try {
       out.push_back(reader.read(line, where));
-      scheduler.check(out.back().tokens);
+      scheduler.check(out.back().tokens, intervention);
     } catch (const InputError& error) {
       const std::string message = error.what();
       if (message.starts_with("[" + where)) throw;
@@ -212,7 +212,7 @@ void generate_batch(const GenerateOptions& options) {
   const AskedInterventions asked = parse_interventions({options.intervene});
   RunningModel model(options.model);
   const OpenModel& files = model.files;
-  const InterventionSpec intervention = asked.for_model(files.config).front();
+  const InterventionSpec intervention = asked.for_model(files).front();
   const std::int64_t context = options.model.context_for(files.config);
   const Tokenizer& tokenizer = files.need_tokenizer("use a model with a tokenizer");
   const AnswerEnds ends = answer_ends(files, options.stop);

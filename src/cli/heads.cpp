@@ -49,7 +49,7 @@ bool takes_away(const InterventionSpec& method) {
   return std::ranges::all_of(method.parts, [](const InterventionPart& part) {
     const MethodId id = part.method->id;
     return id == MethodId::kZero || id == MethodId::kUniform || id == MethodId::kKnockout ||
-           id == MethodId::kNoSink;
+           id == MethodId::kNoSink || id == MethodId::kMean;
   });
 }
 
@@ -62,7 +62,12 @@ InterventionSpec method_of(const std::string& by) {
                       "got none");
   }
   for (const InterventionPart& part : method.parts) {
-    if (part.heads || part.layers) {
+    if (!part.method->takes_heads) {
+      throw usage_error("--by", "expected a method that acts on heads, got {}; choose another",
+                        part.method->name);
+    }
+    const bool usual = part.layers && part.layers->text() == part.method->initial_layers;
+    if (part.heads || (part.layers && !usual)) {
       throw usage_error(
           "--by",
           "expected a method without heads= and layers=, since every head is tried in turn, got "
@@ -98,7 +103,7 @@ HeadSearchSettings search_of(const HeadsOptions& options, const InterventionSpec
                              const ModelConfig& config) {
   HeadSearchSettings out;
   out.method = method;
-  check_intervention(method, config.num_hidden_layers, config.num_attention_heads);
+  check_intervention(method, config);
   const bool drop = options.want.empty() ? takes_away(method) : options.want == "drop";
   out.want = drop ? HeadSearchSettings::Want::kDrop : HeadSearchSettings::Want::kGain;
   out.rank = options.rank == "accuracy" ? HeadSearchSettings::Rank::kAccuracy

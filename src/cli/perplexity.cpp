@@ -142,6 +142,12 @@ void check_memory(const PerplexityOptions& options, std::span<const PerplexityAr
 
 PerplexityReport measure(const PerplexityOptions& options) {
   const AskedInterventions asked = parse_interventions(options.interventions);
+  if (asked.needs_whole_prompt()) {
+    throw usage_error(
+        "--intervene",
+        "expected interventions whose rows depend on nothing after them, since each token of a text is "
+        "predicted from those before, got act or spotlight:scope=layer; choose others");
+  }
   PerplexityReport report;
   report.file = options.file;
   PerplexitySource source;
@@ -152,7 +158,7 @@ PerplexityReport measure(const PerplexityOptions& options) {
     other = std::make_unique<OtherModel>(options.against, model.pool, options.model.kv(),
                                          options.other.activation_type());
   const ModelConfig& config = model.files.config;
-  const std::vector<InterventionSpec> specs = arms_of(options, asked.for_model(config));
+  const std::vector<InterventionSpec> specs = arms_of(options, asked.for_model(model.files));
   read_tokens(options, model.files, source);
   const std::vector<std::int32_t>& tokens = source.tokens;
   if (other) check_against(options, model.files, other->files, source);

@@ -53,9 +53,11 @@ EncodedPrompt PromptOptions::encoded(const OpenModel& model, const Prompt& promp
   return encode_prompt(*model.tokenizer, prompt, is_chat() ? PromptEnds::kBegin : PromptEnds::kModel);
 }
 
-std::shared_ptr<const InterventionTarget> ReadPrompt::aim(const InterventionSpec& spec) const {
+std::shared_ptr<const InterventionTarget> ReadPrompt::aim(const InterventionSpec& spec,
+                                                          std::int64_t count) const {
   const bool text = !pieces.empty();
-  return refocus::aim(spec, {tokens, text ? &pieces : nullptr, text ? &encoded : nullptr, tokenizer});
+  return refocus::aim(spec, {std::span(tokens).first(static_cast<std::size_t>(count)),
+                             text ? &pieces : nullptr, text ? &encoded : nullptr, tokenizer});
 }
 
 TokenOrigins ReadPrompt::origins(std::int64_t generated) const {

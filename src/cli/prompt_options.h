@@ -20,10 +20,14 @@ struct ReadPrompt {
   EncodedPrompt encoded;                 // of the pieces
   const Tokenizer* tokenizer = nullptr;  // or null
 
-  // What an intervention acts on in it; null where that does not depend on the prompt.
-  std::shared_ptr<const InterventionTarget> aim(const InterventionSpec& spec) const;
   // Where its tokens are from, and `generated` ones after them; nothing of a prompt of ids.
   TokenOrigins origins(std::int64_t generated = 0) const;
+  // What an intervention acts on in it, or in its first `count` tokens; null where that does not depend on
+  // the prompt.
+  std::shared_ptr<const InterventionTarget> aim(const InterventionSpec& spec) const {
+    return aim(spec, std::ssize(tokens));
+  }
+  std::shared_ptr<const InterventionTarget> aim(const InterventionSpec& spec, std::int64_t count) const;
 };
 
 struct PromptOptions {

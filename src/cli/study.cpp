@@ -40,7 +40,7 @@ const std::map<std::string, TextRows> kRows = {
 
 StudySettings settings_of(const StudyOptions& options, const OpenModel& model) {
   StudySettings out;
-  out.eval.interventions = parse_interventions(options.interventions).for_model(model.config);
+  out.eval.interventions = parse_interventions(options.interventions).for_model(model);
   out.eval.profile = profile_of(options.profile);
   out.eval.rules = rules_of(options.rules, out.eval.profile);
   const std::vector<AskedTask> tasks = read_task_arguments({options.task});

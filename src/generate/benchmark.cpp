@@ -70,13 +70,20 @@ class Bench {
   void call(std::vector<KvSequence>& sequences, std::int64_t rows) {
     while (interventions_.size() < sequences.size()) {
       interventions_.emplace_back(spec_, shape_of(model_));
-      interventions_.back().aim(aim(spec_, {some_tokens(options_.prefill, model_.config().vocab_size)}));
+      if (interventions_.size() == 1) continue;
+      // Beside the first, and after the same prompt.
+      interventions_.back().aim(target_);
+      interventions_.back().go_on_from(interventions_.front());
     }
     const std::vector<std::int32_t> tokens = some_tokens(rows, model_.config().vocab_size);
     std::vector<SequenceInput> inputs;
     for (std::size_t s = 0; s < sequences.size(); ++s) {
       const std::int64_t end = sequences[s].length() + rows;
       REFOCUS_CHECK(sequences[s].reserve(end));
+      if (end == rows) {  // its prompt
+        target_ = aim(spec_, {tokens});
+        interventions_[s].aim(target_);
+      }
       inputs.push_back({&sequences[s], tokens, end, interventions_[s].hooks(), LogitRows::kLast});
     }
     model_.forward(inputs);
@@ -92,7 +99,8 @@ class Bench {
   Transformer& model_;
   BenchmarkOptions options_;
   InterventionSpec spec_;
-  std::vector<Intervention> interventions_;  // one a sequence
+  std::vector<Intervention> interventions_;           // one a sequence
+  std::shared_ptr<const InterventionTarget> target_;  // of the last prompt
   KvPool pool_;
   std::vector<KvSequence> one_;
 };

@@ -19,6 +19,7 @@ struct Scheduler::Active {
   std::int64_t shared_tokens = 0;
   bool prefix_known = false;  // its shared prefix is in the prefix cache, or it has none
   bool done = false, stopped = false;
+  bool whole = false;  // the prompt must go in one call
 
   std::int64_t prompt_size() const { return static_cast<std::int64_t>(request.prompt.size()); }
   std::int64_t size() const { return static_cast<std::int64_t>(tokens.size()); }
@@ -46,7 +47,7 @@ Scheduler::Scheduler(Transformer& model, const SchedulerOptions& options)
 
 Scheduler::~Scheduler() = default;
 
-void Scheduler::check(std::span<const std::int32_t> prompt) const {
+void Scheduler::check(std::span<const std::int32_t> prompt, const InterventionSpec& intervention) const {
   const auto count = static_cast<std::int64_t>(prompt.size());
   if (count == 0)
     throw input_error("prompt", "expected at least one token, got none; give a text, or ids with --tokens");
@@ -65,10 +66,11 @@ void Scheduler::check(std::span<const std::int32_t> prompt) const {
                         model_.config().vocab_size - 1, token);
     }
   }
+  check_whole_prompt(intervention, count, model_.max_rows());
 }
 
 std::unique_ptr<Scheduler::Active> Scheduler::make_active(GenerationRequest request) {
-  check(request.prompt);
+  check(request.prompt, request.intervention);
   std::string name = request.intervention.canonical(model_.config().num_hidden_layers);
   Sampler sampler(request.sampling, request.id);
   std::vector<std::int32_t> tokens = request.prompt;
@@ -79,7 +81,8 @@ std::unique_ptr<Scheduler::Active> Scheduler::make_active(GenerationRequest requ
                                                 std::move(sampler),
                                                 std::move(tokens),
                                                 {}});
-  if (model_.keys_depend_on_length(active->prompt_size())) active->request.shared_prefix = 0;
+  active->whole = active->request.intervention.needs_whole_prompt();
+  if (active->whole || model_.keys_depend_on_length(active->prompt_size())) active->request.shared_prefix = 0;
   const auto shareable = static_cast<std::size_t>(active->prefix_blocks() * kKeyBlock);
   active->prefix = prefix_tokens(std::span(active->tokens).first(shareable), active->request.target.get());
   active->tokens.reserve(static_cast<std::size_t>(
@@ -169,7 +172,9 @@ std::int64_t Scheduler::next_rows(const Active& active, std::int64_t budget) con
   std::int64_t rows = std::min(active.missing(), budget);
   // Tokens that were generated before a preemption were each a call of their own.
   if (past < active.prompt_size()) {
-    if (model_.keys_depend_on_length(active.size())) rows = std::min(rows, active.prompt_size() - past);
+    if (active.whole || model_.keys_depend_on_length(active.size())) {
+      rows = std::min(rows, active.prompt_size() - past);
+    }
   } else if (model_.keys_depend_on_length(past + rows)) {
     rows = 1;
   }
@@ -200,6 +205,8 @@ void Scheduler::plan() {
     Active& active = *active_[i];
     if (active.missing() <= 1) continue;
     const std::int64_t rows = next_rows(active, budget);
+    // It waits for room, and those behind it wait with it, so that its turn comes.
+    if (active.whole && active.cache.length() + rows < active.prompt_size()) break;
     const std::int64_t end = active.cache.length() + rows;
     if (active.cache.reserve(end) || (planned_.empty() && ensure_room(active, end))) add(active, rows);
   }

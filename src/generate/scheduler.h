@@ -75,8 +75,9 @@ class Scheduler {
   // request that check() refuses, or where the cache cannot hold even one sequence.
   void run(const Source& source, const OnDone& on_done, const OnToken& on_token = nullptr);
 
-  // InputError where a prompt is empty, has a token outside the vocabulary, or leaves no room in the context.
-  void check(std::span<const std::int32_t> prompt) const;
+  // InputError where a prompt is empty, has a token outside the vocabulary, leaves no room in the context, or
+  // is longer than a call under an intervention that needs it whole.
+  void check(std::span<const std::int32_t> prompt, const InterventionSpec& intervention = {}) const;
 
   const SchedulerStats& stats() const { return stats_; }
   std::int64_t context() const { return context_; }

@@ -28,6 +28,7 @@ HeadScorer::HeadScorer(const EvalModel& model, const EvalSettings& settings, con
       hidden_(model.transformer.config().hidden_size) {
   // What a part acts on in a prompt does not depend on its heads.
   for (const Question& question : plan.questions) {
+    check_whole_prompt(method_, std::ssize(question.tokens), model.transformer.max_rows());
     targets_.push_back(target_of(model, settings, question, method_));
   }
 }

@@ -79,8 +79,21 @@ std::vector<std::string_view> keys_of(const Method& method) {
   std::vector<std::string_view> out;
   for (const MethodKey& key : method.keys) out.push_back(key.name);
   if (method.chooses_keys) out.push_back("keys");
-  out.insert(out.end(), {"layers", "heads", "rows"});
+  out.push_back("layers");
+  if (method.takes_heads) out.push_back("heads");
+  if (method.takes_rows) out.push_back("rows");
   return out;
+}
+
+// A file, or no more than what is in it, as canonical texts have it.
+void set_file(InterventionPart& part, std::string_view key, std::string_view value, const SpecPlace& place) {
+  std::string text = unquoted_text(value, "a file", place);
+  if (text.empty()) throw spec_error(place, "expected {}=FILE, got nothing", key);
+  if (!is_tensor_identity(text)) {
+    part.file = std::make_shared<const TensorFile>(text);
+    text = part.file->identity();
+  }
+  part.values.insert_or_assign(std::string(key), text);
 }
 
 void set_key(InterventionPart& part, std::string_view key, std::string_view value, const SpecPlace& place) {
@@ -92,6 +105,8 @@ void set_key(InterventionPart& part, std::string_view key, std::string_view valu
     part.rows = parse_rows(value, place);
   } else if (key == "keys") {
     part.keys = parse_keys(value, place);
+  } else if (std::ranges::find(part.method->keys, key, &MethodKey::name)->kind == MethodKey::Kind::kFile) {
+    set_file(part, key, value, place);
   } else {
     const auto own = std::ranges::find(part.method->keys, key, &MethodKey::name);
     part.values.insert_or_assign(std::string(key), parse_value(*own, value, place));
@@ -134,6 +149,7 @@ InterventionPart parse_part(std::string_view text, const SpecPlace& place) {
     if (!key.initial.empty()) part.values.emplace(key.name, key.initial);
   }
   part.rows = parse_rows(method.initial_rows, place);
+  if (!method.initial_layers.empty()) part.layers = parse_layers(method.initial_layers, place);
   if (!method.initial_keys.empty()) part.keys = parse_keys(method.initial_keys, place);
   std::set<std::string_view> seen;
   if (colon != std::string_view::npos) {

@@ -41,6 +41,10 @@ class Intervention::Program {
     compile();
   }
 
+  void go_on_from(const Program& other) {
+    for (std::size_t p = 0; p < parts_.size(); ++p) parts_[p].step->go_on_from(*other.parts_[p].step);
+  }
+
   const AttentionHooks* hooks() const {
     if (needs_target_ && target_ == nullptr) refuse();
     return any_ ? hooks_.data() : nullptr;
@@ -63,7 +67,10 @@ class Intervention::Program {
   struct Layer {
     Program* owner;
     std::int64_t layer;
-    std::vector<const Part*> on_scores, on_weights, on_output;
+    std::vector<const Part*> on_scores, on_weights, on_output, on_keys;
+    std::vector<const Part*> surveys = {};  // those of on_weights that look at all rows first
+    int pass = 0;           // surveys[pass] looks at rows; after the last of them all are changed
+    bool surveyed = false;  // surveys[pass] does so in this call
   };
 
   [[noreturn]] static void refuse() {
@@ -78,10 +85,12 @@ class Intervention::Program {
     return std::any_of(first, first + shape_.heads, [](bool head) { return head; });
   }
 
+  bool has_head(const Part& part, std::int64_t layer, std::int64_t head) const {
+    return part.heads.empty() || part.heads[static_cast<std::size_t>(layer * shape_.heads + head)];
+  }
+
   bool acts(const Part& part, std::int64_t layer, const AttentionRow& at) const {
-    if (!part.heads.empty() && !part.heads[static_cast<std::size_t>(layer * shape_.heads + at.head)]) {
-      return false;
-    }
+    if (!has_head(part, layer, at.head)) return false;
     return part.rows.kind == RowSelector::Kind::kAll ||
            part.rows.contains(at.position, target_ ? target_->prompt : 0);
   }
@@ -90,7 +99,7 @@ class Intervention::Program {
     any_ = false;
     for (std::int64_t l = 0; l < shape_.layers; ++l) {
       Layer& layer = layers_[static_cast<std::size_t>(l)];
-      layer = {this, l, {}, {}, {}};
+      layer = {this, l, {}, {}, {}, {}};
       for (const Part& part : parts_) {
         if (part.step->is_idle()) continue;
         const bool changes =
@@ -100,6 +109,11 @@ class Intervention::Program {
           layer.on_output.push_back(&part);
           continue;
         }
+        if (part.step->changes_keys()) {
+          layer.on_keys.push_back(&part);
+          continue;
+        }
+        if (part.step->surveys()) layer.surveys.push_back(&part);
         const bool early = layer.on_weights.empty() && part.step->acts_on_scores();
         (early ? layer.on_scores : layer.on_weights).push_back(&part);
       }
@@ -109,8 +123,31 @@ class Intervention::Program {
       if (!layer.on_scores.empty()) hooks.bias = change_scores;
       if (!layer.on_weights.empty()) hooks.edit = change_weights;
       if (!layer.on_output.empty()) hooks.output = change_output;
-      any_ = any_ || hooks.bias != nullptr || hooks.edit != nullptr || hooks.output != nullptr;
+      if (!layer.on_keys.empty()) hooks.keys = change_keys;
+      hooks.surveys = static_cast<int>(layer.surveys.size());
+      if (hooks.surveys > 0) hooks.begin_pass = begin_pass;
+      any_ = any_ || hooks.bias != nullptr || hooks.edit != nullptr || hooks.output != nullptr ||
+             hooks.keys != nullptr;
     }
+  }
+
+  // A pass over the layer's rows begins: the survey before it, if there was one, ends.
+  static bool begin_pass(void* context, int pass, std::int64_t first_position, std::int64_t rows) {
+    Layer& layer = *static_cast<Layer*>(context);
+    // What needs the whole prompt gets it whole; check_whole_prompt has refused what is too long.
+    const std::int64_t prompt = layer.owner->target_->prompt;
+    REFOCUS_CHECK(first_position >= prompt || (first_position == 0 && rows >= prompt));
+    if (layer.surveyed) layer.surveys[static_cast<std::size_t>(layer.pass)]->step->end_survey(layer.layer);
+    layer.pass = pass;
+    layer.surveyed =
+        pass < std::ssize(layer.surveys) &&
+        layer.surveys[static_cast<std::size_t>(pass)]->step->begin_survey(layer.layer, first_position, rows);
+    return layer.surveyed;
+  }
+
+  static void change_keys(void* context, std::int64_t position, std::span<float> keys) {
+    const Layer& layer = *static_cast<const Layer*>(context);
+    for (const Part* part : layer.on_keys) part->step->change_keys(layer.layer, position, keys);
   }
 
   static void change_scores(void* context, const AttentionRow& at, std::int64_t first_key,
@@ -124,7 +161,16 @@ class Intervention::Program {
   static bool change_weights(void* context, EditableRow& row) {
     const Layer& layer = *static_cast<const Layer*>(context);
     EditedRow edited{row};
+    const Part* looks = layer.pass < std::ssize(layer.surveys)
+                            ? layer.surveys[static_cast<std::size_t>(layer.pass)]
+                            : nullptr;
     for (const Part* part : layer.on_weights) {
+      if (part == looks) {
+        if (layer.owner->has_head(*part, layer.layer, row.at.head)) {
+          part->step->survey(layer.layer, row, layer.owner->acts(*part, layer.layer, row.at));
+        }
+        break;
+      }
       if (part->step->observes(layer.layer)) part->step->observe(row);
       if (!part->layers[static_cast<std::size_t>(layer.layer)] || !part->step->changes(layer.layer)) continue;
       if (layer.owner->acts(*part, layer.layer, row.at)) part->step->change_weights(layer.layer, edited);
@@ -157,6 +203,10 @@ Intervention& Intervention::operator=(Intervention&&) noexcept = default;
 
 void Intervention::aim(std::shared_ptr<const InterventionTarget> target) {
   if (program_) program_->aim(std::move(target));
+}
+
+void Intervention::go_on_from(const Intervention& other) {
+  if (program_) program_->go_on_from(*other.program_);
 }
 
 const AttentionHooks* Intervention::hooks() const { return program_ ? program_->hooks() : nullptr; }

@@ -21,6 +21,10 @@ class Intervention {
   // For the next sequence. UsageError for null, here and in hooks(), where the specification needs a target.
   void aim(std::shared_ptr<const InterventionTarget> target);
 
+  // For a continuation of the prompt that `other`, of the same specification and aim, has gone through: takes
+  // over what parts that look at the whole prompt know from it.
+  void go_on_from(const Intervention& other);
+
   // [layers], for SequenceInput::hooks; null where nothing is to be done, so that a run without intervention
   // is the run of an engine that has none. Valid as long as this object, wherever it is moved to, until it is
   // aimed anew.

@@ -3,7 +3,9 @@
 namespace refocus {
 
 InterventionShape shape_of(const Transformer& model) {
-  return {model.config().num_hidden_layers, model.config().num_attention_heads, model.max_rows()};
+  const ModelConfig& config = model.config();
+  return {config.num_hidden_layers, config.num_attention_heads, model.max_rows(), config.num_key_value_heads,
+          config.head_dim,          model.pool().size()};
 }
 
 std::unique_ptr<Intervention> InterventionPool::take(const std::string& name, const InterventionSpec& spec,

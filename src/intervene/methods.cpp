@@ -22,6 +22,8 @@ MethodKey word(std::string_view name, std::vector<std::string_view> words) {
   return {.name = name, .kind = MethodKey::Kind::kWord, .initial = words.front(), .words = words};
 }
 
+MethodKey file(std::string_view name) { return {.name = name, .kind = MethodKey::Kind::kFile, .words = {}}; }
+
 const std::vector<Method>& methods() {
   static const std::vector<Method> kMethods = {
       {.id = MethodId::kRebalance,
@@ -73,7 +75,8 @@ const std::vector<Method>& methods() {
                  .most = 1,
                  .above_least = true,
                  .below_most = true,
-                 .words = {}}},
+                 .words = {}},
+                word("scope", {"row", "layer"})},
        .chooses_keys = true,
        .meaning = "chosen keys get at least a share"},
       {.id = MethodId::kTemperature,
@@ -82,6 +85,24 @@ const std::vector<Method>& methods() {
        .meaning = "scores divided by tau"},
       {.id = MethodId::kZero, .name = "zero", .keys = {}, .meaning = "heads add nothing"},
       {.id = MethodId::kUniform, .name = "uniform", .keys = {}, .meaning = "heads see all keys alike"},
+      {.id = MethodId::kMean,
+       .name = "mean",
+       .keys = {file("from")},
+       .meaning = "heads put out their means, of refocus calibrate mean"},
+      {.id = MethodId::kAct,
+       .name = "act",
+       .keys = {number("beta", "0.4", 0, 1), number("theta", "0.1", 0, 1)},
+       .initial_layers = "inner:2:1",
+       .needs_prompt = true,
+       .meaning = "sinks beyond the first times beta, the rest gets what is freed"},
+      {.id = MethodId::kSeka,
+       .name = "seka",
+       .keys = {file("from"), number("gain", "0.8", -kMost, kMost), number("negative", "0.2", -kMost, kMost)},
+       .chooses_keys = true,
+       .initial_layers = "last:10",
+       .takes_heads = false,
+       .takes_rows = false,
+       .meaning = "chosen keys are amplified along directions of refocus calibrate seka"},
   };
   return kMethods;
 }

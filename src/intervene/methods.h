@@ -22,10 +22,13 @@ enum class MethodId {
   kTemperature,  // of softmax
   kZero,         // head ablation: Michel et al. 2019, arXiv 1905.10650
   kUniform,      // head masking: Wu et al. 2024, arXiv 2404.15574
+  kMean,         // head ablation by means: Wang et al. 2022, arXiv 2211.00593
+  kAct,          // attention calibration: Yu et al. 2024, arXiv 2406.15765
+  kSeka,         // spectral editing of keys, arXiv 2603.01281
 };
 
 struct MethodKey {
-  enum class Kind { kNumber, kLayer, kWord };
+  enum class Kind { kNumber, kLayer, kWord, kFile };  // kFile: see intervene/tensor_file.h
   std::string_view name;
   Kind kind = Kind::kNumber;
   std::string_view initial = {};        // the default; empty: must be given
@@ -42,6 +45,9 @@ struct Method {
   bool chooses_keys = false;           // takes keys=
   std::string_view initial_keys = {};  // the default of keys=; empty: must be given
   std::string_view initial_rows = "all";
+  std::string_view initial_layers = {};  // all where empty
+  bool takes_heads = true, takes_rows = true;
+  bool needs_prompt = false;      // it acts by where the prompt ends
   std::string_view meaning = {};  // a line for --help
 };
 

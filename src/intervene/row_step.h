@@ -15,6 +15,8 @@ namespace refocus {
 struct InterventionShape {
   std::int64_t layers = 0, heads = 0;  // of the model: query heads
   std::int64_t max_rows = 0;           // of a call
+  std::int64_t kv_heads = 0, head_dim = 0;
+  int threads = 1;  // that may call hooks
 };
 
 // A row on its way through the parts. The weight of key j is weights[j] / sum.
@@ -59,6 +61,26 @@ class RowStep {
   virtual void change_output(std::int64_t layer, const AttentionRow& at, std::span<float> out) const {
     static_cast<void>(layer), static_cast<void>(at), static_cast<void>(out);
   }
+  // Whether it changes keys before rotation, [kv_heads, head_dim] of a position, and no row.
+  virtual bool changes_keys() const { return false; }
+  virtual void change_keys(std::int64_t layer, std::int64_t position, std::span<float> keys) const {
+    static_cast<void>(layer), static_cast<void>(position), static_cast<void>(keys);
+  }
+  // Whether it looks at all rows of a call before it changes any: begin_survey(), survey() of each row of its
+  // heads from several threads, end_survey(), and then change_weights() of each. begin_survey returns false
+  // where it need not look at these rows; then neither of the others is called.
+  virtual bool surveys() const { return false; }
+  virtual bool begin_survey(std::int64_t layer, std::int64_t first_position, std::int64_t rows) {
+    static_cast<void>(layer), static_cast<void>(first_position), static_cast<void>(rows);
+    return false;
+  }
+  // `acts`: whether it is to change the row, too.
+  virtual void survey(std::int64_t layer, const EditableRow& row, bool acts) {
+    static_cast<void>(layer), static_cast<void>(row), static_cast<void>(acts);
+  }
+  virtual void end_survey(std::int64_t layer) { static_cast<void>(layer); }
+  // Takes over what another one, of the same part and prompt, knows from the prompt.
+  virtual void go_on_from(const RowStep& other) { static_cast<void>(other); }
   // Whether it looks at rows of the layer, whether or not it is to change them.
   virtual bool observes(std::int64_t layer) const {
     static_cast<void>(layer);

@@ -5,8 +5,10 @@
 #include <vector>
 
 #include "base/error.h"
+#include "intervene/file_steps.h"
 #include "intervene/rebalance.h"
 #include "intervene/row_step.h"
+#include "intervene/surveyed_steps.h"
 #include "kernels/weight_row.h"
 
 namespace refocus {
@@ -207,6 +209,9 @@ std::unique_ptr<RowStep> make_step(const InterventionPart& part, std::size_t ind
     case MethodId::kNoSink:
       return std::make_unique<ScaleKeys>(index, 0, Sum::kOfSoftmax);
     case MethodId::kSpotlight:
+      if (part.word("scope") == "layer") {
+        return std::make_unique<SpotlightLayer>(index, part.number("target"), shape);
+      }
       return std::make_unique<Spotlight>(index, part.number("target"));
     case MethodId::kTemperature:
       return std::make_unique<Temperature>(part.number("tau"));
@@ -214,6 +219,12 @@ std::unique_ptr<RowStep> make_step(const InterventionPart& part, std::size_t ind
       return std::make_unique<Zero>();
     case MethodId::kUniform:
       return std::make_unique<Uniform>();
+    case MethodId::kMean:
+      return std::make_unique<Mean>(part, shape);
+    case MethodId::kAct:
+      return std::make_unique<AttentionCalibration>(part.number("beta"), part.number("theta"), shape);
+    case MethodId::kSeka:
+      return std::make_unique<Seka>(part, index, shape);
   }
   REFOCUS_CHECK(false);
   return nullptr;

@@ -82,13 +82,18 @@ LayerSelector parse_layers(std::string_view text, const SpecPlace& place) {
   if (word == "last" || word == "every") {
     out.kind = word == "last" ? LayerSelector::Kind::kLast : LayerSelector::Kind::kEvery;
     out.count = need_spec_number(rest, "layers", after);
-  } else if (word == "window") {
+  } else if (word == "window" || word == "inner") {
+    const bool window = word == "window";
     const std::size_t second = std::min(rest.find(':'), rest.size());
-    out.kind = LayerSelector::Kind::kWindow;
-    out.center = need_spec_number(rest.substr(0, second), "the layer in the middle", after);
-    out.count = need_spec_number(rest.substr(std::min(second + 1, rest.size())), "layers around it", after);
+    out.kind = window ? LayerSelector::Kind::kWindow : LayerSelector::Kind::kInner;
+    out.center =
+        need_spec_number(rest.substr(0, second), window ? "the layer in the middle" : "first layers", after);
+    out.count = need_spec_number(rest.substr(std::min(second + 1, rest.size())),
+                                 window ? "layers around it" : "last layers", after);
+    if (!window) return out;
   } else {
-    throw spec_error(place, "expected layers as 8-31, 0;4-7, last:8, every:2 or window:12:10, got '{}'",
+    throw spec_error(place,
+                     "expected layers as 8-31, 0;4-7, last:8, every:2, window:12:10 or inner:2:1, got '{}'",
                      printable(text));
   }
   if (out.count == 0) throw spec_error(after, "expected at least one layer, got '{}'", printable(rest));
@@ -98,6 +103,7 @@ LayerSelector parse_layers(std::string_view text, const SpecPlace& place) {
 std::string LayerSelector::text() const {
   if (kind == Kind::kRanges) return ranges.text();
   if (kind == Kind::kWindow) return fmt::format("window:{}:{}", center, count);
+  if (kind == Kind::kInner) return fmt::format("inner:{}:{}", center, count);
   return fmt::format("{}:{}", kind == Kind::kLast ? "last" : "every", count);
 }
 
@@ -125,8 +131,16 @@ std::vector<bool> chosen_layers(const LayerSelector& selector, std::int64_t laye
       case LayerSelector::Kind::kWindow:
         in = l >= selector.center - selector.count / 2 && l <= selector.center + selector.count / 2;
         break;
+      case LayerSelector::Kind::kInner:
+        in = l >= selector.center && l < layers - selector.count;
+        break;
     }
     out[static_cast<std::size_t>(l)] = in;
+  }
+  if (selector.kind == LayerSelector::Kind::kInner && std::ranges::find(out, true) == out.end()) {
+    throw usage_error("--intervene",
+                      "expected layers={} to leave some of the model's {}, got none; name others",
+                      selector.text(), layers);
   }
   return out;
 }

@@ -1,6 +1,6 @@
 // Which layers, heads, rows and keys a part of an intervention acts on, as texts say it.
 //
-//   layers   8-31 | 0;4-7 | last:8 | every:2 | window:12:10        inclusive ranges, joined by ';'
+//   layers   8-31 | 0;4-7 | last:8 | every:2 | window:12:10 | inner:2:1   inclusive ranges, joined by ';'
 //   heads    12.3 | 12.3;14.0-3                                    layer.head, query heads
 //   rows     all | prompt | generated | last | positions:4-7;12    queries; last: the prompt's last one
 //   keys     one or more, joined by '|', each perhaps after "not:":
@@ -39,11 +39,12 @@ NumberRanges parse_ranges(std::string_view text, std::string_view what, const Sp
 NumberRanges ranges_of(const std::vector<bool>& chosen);
 
 struct LayerSelector {
-  enum class Kind { kRanges, kLast, kEvery, kWindow };
+  enum class Kind { kRanges, kLast, kEvery, kWindow, kInner };
   Kind kind = Kind::kRanges;
   NumberRanges ranges;
   // kLast: the last `count`. kEvery: 0, count, 2 count, ... kWindow: `count` layers around `center`,
   // max(0, center - count / 2) .. center + count / 2 (attention knockout, Geva et al. 2023).
+  // kInner: all but the first `center` and the last `count`.
   std::int64_t count = 0, center = 0;
 
   std::string text() const;  // as it is written

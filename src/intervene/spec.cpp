@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 
@@ -85,8 +86,15 @@ std::optional<RebalanceSpec> InterventionSpec::rebalance() const {
 bool InterventionSpec::needs_target() const {
   return std::ranges::any_of(parts, [](const InterventionPart& part) {
     const auto kind = part.rows.kind;
-    return part.method->chooses_keys ||
+    return part.method->chooses_keys || part.method->needs_prompt ||
            (kind != RowSelector::Kind::kAll && kind != RowSelector::Kind::kPositions);
+  });
+}
+
+bool InterventionSpec::needs_whole_prompt() const {
+  return std::ranges::any_of(parts, [](const InterventionPart& part) {
+    const MethodId id = part.method->id;
+    return id == MethodId::kAct || (id == MethodId::kSpotlight && part.word("scope") == "layer");
   });
 }
 
@@ -104,9 +112,30 @@ std::string InterventionSpec::canonical(std::int64_t layers) const {
   return out;
 }
 
-void check_intervention(const InterventionSpec& spec, std::int64_t layers, std::int64_t heads) {
+namespace {
+
+void check_file(const InterventionPart& part, const ModelConfig& model) {
+  if (part.file == nullptr) {
+    throw usage_error("--intervene", "expected {}:from=FILE, got {}, which says what is in it; give the file",
+                      part.method->name, part.word("from"));
+  }
+  const std::int64_t layers = model.num_hidden_layers, dim = model.head_dim;
+  if (part.method->id == MethodId::kMean) {
+    part.file->tensor("means", std::array{layers, model.num_attention_heads, dim});
+    return;
+  }
+  const std::array shape{layers, model.num_key_value_heads, dim, dim};
+  part.file->tensor("positive", shape);
+  if (part.file->has("negative")) part.file->tensor("negative", shape);
+}
+
+}  // namespace
+
+void check_intervention(const InterventionSpec& spec, const ModelConfig& model) {
+  const std::int64_t layers = model.num_hidden_layers, heads = model.num_attention_heads;
   for (const InterventionPart& part : spec.parts) {
     if (part.layers) chosen_layers(*part.layers, layers);
+    if (part.values.contains("from")) check_file(part, model);
     if (!part.heads) continue;
     for (const auto& [layer, of_layer] : part.heads->heads) {
       if (layer < layers && of_layer.largest() < heads) continue;
@@ -114,6 +143,15 @@ void check_intervention(const InterventionSpec& spec, std::int64_t layers, std::
                         layers - 1, heads - 1, layer, of_layer.largest());
     }
   }
+}
+
+void check_whole_prompt(const InterventionSpec& spec, std::int64_t prompt, std::int64_t max_rows) {
+  if (!spec.needs_whole_prompt() || prompt <= max_rows) return;
+  throw input_error(
+      "prompt",
+      "expected at most {} tokens, since act and spotlight:scope=layer look at all rows of a prompt "
+      "at once, got {}; shorten it, or use another intervention (spotlight:scope=row)",
+      max_rows, prompt);
 }
 
 }  // namespace refocus

@@ -12,13 +12,16 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "architecture/model_config.h"
 #include "intervene/methods.h"
 #include "intervene/selector.h"
+#include "intervene/tensor_file.h"
 
 namespace refocus {
 
@@ -59,6 +62,8 @@ struct InterventionPart {
   std::optional<HeadSelector> heads;
   RowSelector rows;
   KeySelector keys;  // of methods that change chosen keys
+  // Of methods with from=, whose value is the file's identity; null where the text named no more than that.
+  std::shared_ptr<const TensorFile> file;
 
   double number(std::string_view key) const;
   const std::string& word(std::string_view key) const;
@@ -76,6 +81,9 @@ struct InterventionSpec {
   std::optional<RebalanceSpec> rebalance() const;
   // Whether what it acts on depends on the prompt, so that it must be aimed (intervene/target.h).
   bool needs_target() const;
+  // Whether a part looks at all rows of the prompt before it changes any, so that the prompt must go in one
+  // call and nothing of it can be shared.
+  bool needs_whole_prompt() const;
   // Whether any part chooses keys so.
   bool has_keys(KeyTerm::Kind kind) const;
 
@@ -89,7 +97,11 @@ inline constexpr std::size_t kMostParts = 12;
 // UsageError, in the name of the option `where`, for a text that is not of the grammar.
 InterventionSpec parse_intervention(std::string_view text, std::string_view where = "--intervene");
 
-// UsageError where the model lacks a layer or head that a part names.
-void check_intervention(const InterventionSpec& spec, std::int64_t layers, std::int64_t heads);
+// UsageError where the model lacks a layer or head that a part names, or where only the content of a file is
+// named; InputError for a file that does not fit the model.
+void check_intervention(const InterventionSpec& spec, const ModelConfig& model);
+
+// InputError for a prompt of more tokens than a call's rows under an intervention that needs it whole.
+void check_whole_prompt(const InterventionSpec& spec, std::int64_t prompt, std::int64_t max_rows);
 
 }  // namespace refocus

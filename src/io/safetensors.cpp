@@ -159,6 +159,11 @@ void check_cover(std::vector<HeaderEntry>& entries, std::uint64_t header_end, st
 }  // namespace
 
 void read_safetensors(const std::filesystem::path& path, WeightMap& weights) {
+  read_safetensors_and_metadata(path, weights);
+}
+
+std::map<std::string, std::string> read_safetensors_and_metadata(const std::filesystem::path& path,
+                                                                 WeightMap& weights) {
   const auto file = MappedFile::open(path);
   const std::string where = where_of(path);
   refuse_other_format(path, file->bytes(), FileFormat::kSafetensors);
@@ -183,9 +188,11 @@ void read_safetensors(const std::filesystem::path& path, WeightMap& weights) {
   }
   const json header = parse_json_object(text, {where + ", header", "make the file again"});
   std::vector<HeaderEntry> entries;
+  std::map<std::string, std::string> metadata;
   for (const auto& [name, value] : header.items()) {
     if (name == kMetadataKey) {
       check_metadata(value, where);
+      metadata = value.get<std::map<std::string, std::string>>();
     } else {
       entries.push_back(parse_entry(name, value, where));
     }
@@ -206,6 +213,7 @@ void read_safetensors(const std::filesystem::path& path, WeightMap& weights) {
     TensorView view{data + entry.begin, *entry.dtype, std::move(entry.shape)};
     weights.insert(std::move(entry.name), std::move(view), where, file);
   }
+  return metadata;
 }
 
 void write_safetensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors,

@@ -18,6 +18,9 @@ namespace refocus {
 // `weights` as before, where the file breaks the format, is cut short, or holds another element type (left
 // out instead where is_known_buffer() of its name).
 void read_safetensors(const std::filesystem::path& path, WeightMap& weights);
+// The same; returns the file's metadata, none where it has none.
+std::map<std::string, std::string> read_safetensors_and_metadata(const std::filesystem::path& path,
+                                                                 WeightMap& weights);
 
 struct NamedTensor {
   std::string name;

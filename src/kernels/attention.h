@@ -60,6 +60,16 @@ struct AttentionHooks {
   void* observer = nullptr;
   // After the sum over values: may change what the head puts out, [head_dim], before the output projection.
   void (*output)(void* context, const AttentionRow& at, std::span<float> out) = nullptr;
+
+  // The rest is called by who makes the keys and calls the kernel (model/transformer.h), not by the kernel.
+  // Before rotation: may change a position's keys, [kv_heads, head_dim].
+  void (*keys)(void* context, std::int64_t position, std::span<float> keys) = nullptr;
+  // Of an edit that depends on all rows of a call: the call's rows are gone through up to `surveys` times
+  // more, before the pass that counts, with neither observer nor output. begin_pass is called before each
+  // pass, by one thread, with 0 .. surveys and the call's rows of the sequence; the pass is left out where it
+  // returns false, but for the last.
+  int surveys = 0;
+  bool (*begin_pass)(void* context, int pass, std::int64_t first_position, std::int64_t rows) = nullptr;
 };
 
 struct AttentionShape {

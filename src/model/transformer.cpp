@@ -252,7 +252,8 @@ void Transformer::refuse_non_finite(std::span<const SequenceInput> sequences) co
   const auto intervened = [&](const SequenceInput& in) {
     if (in.hooks == nullptr) return false;
     return std::any_of(in.hooks, in.hooks + config_.num_hidden_layers, [](const AttentionHooks& hooks) {
-      return hooks.bias != nullptr || hooks.edit != nullptr || hooks.output != nullptr;
+      return hooks.bias != nullptr || hooks.edit != nullptr || hooks.output != nullptr ||
+             hooks.keys != nullptr;
     });
   };
   throw input_error(

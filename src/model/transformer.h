@@ -82,7 +82,7 @@ class Transformer {
   const std::string& name() const { return name_; }
   // One line each: what the weights lack that the config states.
   const std::vector<std::string>& warnings() const { return weights_.warnings; }
-  ThreadPool& pool() { return pool_; }
+  ThreadPool& pool() const { return pool_; }
   std::int64_t max_rows() const { return max_rows_; }
   // The type that pools for this model's keys and values should have: F32, or F16 for half the memory.
   DType kv_type() const { return kv_type_; }
@@ -108,9 +108,12 @@ class Transformer {
 
   // A layer; see transformer_layer.cpp.
   void attend(std::span<const SequenceInput> sequences, std::int64_t layer);
+  void survey(const AttentionShape& shape);
+  AttentionBuffers attention_buffers();
   void feed_forward(const LayerWeights& weights, bool experts);
   void store_keys_and_values(std::span<const SequenceInput> sequences, std::int64_t layer);
-  void turn_row(std::int64_t r, const LayerWeights& weights, LayerConfig::Rope rope);
+  void turn_row(std::int64_t r, const LayerWeights& weights, LayerConfig::Rope rope,
+                const AttentionHooks* hooks);
   // `first`: of the norm's weights.
   void apply_norm(const Norm& norm, const float* x, std::int64_t size, float* y,
                   std::int64_t first = 0) const;

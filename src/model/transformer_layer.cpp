@@ -73,8 +73,9 @@ void Transformer::add_branch(const Norm& norm) {
   });
 }
 
-// Norms and rotation of row r's query and key.
-void Transformer::turn_row(std::int64_t r, const LayerWeights& w, LayerConfig::Rope rope_of) {
+// Norms and rotation of row r's query and key; `hooks`: of its sequence in the layer, or null.
+void Transformer::turn_row(std::int64_t r, const LayerWeights& w, LayerConfig::Rope rope_of,
+                           const AttentionHooks* hooks) {
   const std::int64_t dim = config_.head_dim, half = config_.rotary() / 2;
   const std::int64_t heads = config_.num_attention_heads, kv_heads = config_.num_key_value_heads;
   float* q = q_.data() + r * heads * dim;
@@ -99,6 +100,10 @@ void Transformer::turn_row(std::int64_t r, const LayerWeights& w, LayerConfig::R
     clamp_values(k, kv_heads * dim, config_.clip_qkv);
     clamp_values(v_.data() + r * kv_heads * dim, kv_heads * dim, config_.clip_qkv);
   }
+  if (hooks != nullptr && hooks->keys != nullptr) {
+    hooks->keys(hooks->context, rows_[static_cast<std::size_t>(r)].position,
+                {k, static_cast<std::size_t>(kv_heads * dim)});
+  }
   if (rope_of != LayerConfig::Rope::kNone) {
     const bool local = rope_of == LayerConfig::Rope::kLocal;
     const float* cosines = (local ? local_cosines_ : cosines_).data() + r * half;
@@ -116,7 +121,8 @@ void Transformer::store_keys_and_values(std::span<const SequenceInput> sequences
   std::atomic<bool> fit = true;
   pool_.parallel_for(static_cast<std::int64_t>(rows_.size()), [&](std::int64_t r, int) {
     const Row& row = rows_[static_cast<std::size_t>(r)];
-    turn_row(r, w, rope_of);
+    const AttentionHooks* hooks = sequences[row.sequence].hooks;
+    turn_row(r, w, rope_of, hooks != nullptr ? hooks + layer : nullptr);
     const float* k = k_.data() + r * kv_heads * dim;
     const float* v = v_.data() + r * kv_heads * dim;
     KvSequence& cache = *sequences[row.sequence].cache;
@@ -132,6 +138,36 @@ void Transformer::store_keys_and_values(std::span<const SequenceInput> sequences
   });
   const auto stored = static_cast<std::size_t>(static_cast<std::int64_t>(rows_.size()) * kv_heads * dim);
   if (!fit) refuse_half_overflow(name_, layer, {k_.data(), stored}, {v_.data(), stored});
+}
+
+AttentionBuffers Transformer::attention_buffers() {
+  const std::int64_t q_size = config_.num_attention_heads * config_.head_dim;
+  return {q_.data(), q_size, attended_.data(), padded(q_size), scratch_.data(), scratch_stride_};
+}
+
+// The passes before the one that counts, where an intervention looks at all rows before it changes any; see
+// AttentionHooks::surveys.
+void Transformer::survey(const AttentionShape& shape) {
+  int surveys = 0;
+  for (const AttentionSequence& s : attention_) surveys = std::max(surveys, s.hooks.surveys);
+  if (surveys == 0) return;
+  std::vector<AttentionSequence> now;
+  const auto begins = [](const AttentionSequence& s, int pass) {
+    return s.hooks.begin_pass(s.hooks.context, pass, s.position, s.rows);
+  };
+  for (int pass = 0; pass < surveys; ++pass) {
+    now.clear();
+    for (const AttentionSequence& s : attention_) {
+      if (s.hooks.surveys <= pass || !begins(s, pass)) continue;
+      now.push_back(s);
+      now.back().hooks.observe = nullptr;
+      now.back().hooks.output = nullptr;
+    }
+    if (!now.empty()) attention(pool_, shape, now, attention_buffers());
+  }
+  for (const AttentionSequence& s : attention_) {
+    if (s.hooks.surveys > 0) begins(s, s.hooks.surveys);
+  }
 }
 
 void Transformer::attend(std::span<const SequenceInput> sequences, std::int64_t layer) {
@@ -158,8 +194,8 @@ void Transformer::attend(std::span<const SequenceInput> sequences, std::int64_t 
     attention_[s].block_offset = place.offset;
     attention_[s].hooks = sequences[s].hooks != nullptr ? sequences[s].hooks[layer] : AttentionHooks{};
   }
-  attention(pool_, shape, attention_,
-            {q_.data(), q_size, attended_.data(), padded(q_size), scratch_.data(), scratch_stride_});
+  survey(shape);
+  attention(pool_, shape, attention_, attention_buffers());
   const bool directly = adds_directly();
   const Product out{&w.o_proj, (directly ? x_ : branch_).data(), padded(config_.hidden_size), directly};
   products_.run(attended_.data(), rows, q_size, {&out, 1});

@@ -40,6 +40,13 @@ TEST(Bench, MeasuresAnyIntervention) {
   EXPECT_FALSE(out.contains("decode_tps_rebalance"));
 }
 
+TEST(Bench, MeasuresInterventionsThatLookAtTheWholePrompt) {
+  const Json out = testing::one_json_line(
+      testing::refocus(plus(kBench, {"--json", "--intervene", "act:theta=0.01,layers=every:1"})));
+  EXPECT_GT(out["prefill_tps_intervened"].get<double>(), 0);
+  EXPECT_GT(out["decode_batch16_tps_intervened"].get<double>(), 0);
+}
+
 TEST(Bench, AnInstructionSetThatIsNotThereIsRefused) {
   const ProcessResult bad = testing::refocus(plus(kBench, {"--simd", "avx9000"}));
   EXPECT_NE(bad.status, 0);

@@ -83,6 +83,8 @@ TEST_F(Heads, TryLayersFirst) {
 TEST_F(Heads, RefuseWhatTheyCannotDo) {
   testing::expect_failure(heads("r", {"--by", "zero:heads=1.0"}), 2, {"--by", "heads=", "leave them out"});
   testing::expect_failure(heads("r", {"--by", "none"}), 2, {"--by", "none"});
+  testing::expect_failure(heads("r", {"--by", "seka:from=#0123456789abcdef,keys=sinks"}), 2,
+                          {"[--by] expected a method that acts on heads, got seka"});
   testing::expect_failure(heads("r", {"--top", "11"}), 2, {"--top", "10"});
   testing::expect_failure(heads("r", {"--layers-first", "5"}), 2, {"--layers-first", "4"});
   testing::expect_failure(heads("r", {"--by", "boost:keys=field:nothing,factor=wrong"}), 2,

@@ -45,6 +45,30 @@ TEST(Logits, EqualTheSpecificationInEveryFormat) {
   EXPECT_GE(tried.size(), 9u);
 }
 
+// rows=generated begin where the prompt is said to end.
+TEST(Logits, TokensAfterThePromptCountAsGenerated) {
+  const TempDir dir;
+  const auto logits = [&](const char* spec, std::vector<std::string> more) {
+    const std::string file = (dir / "out.npy").string();
+    std::vector<std::string> arguments = {
+        "logits", "-m", golden_model("mha-f32"), "--tokens", "1,2,3,4,5,6,7", "--intervene", spec,
+        "-o",     file};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const testing::ProcessResult result = testing::refocus(arguments);
+    EXPECT_EQ(result.status, 0) << result.err;
+    return read_npy(file).f32();
+  };
+  const std::vector<float> plain = logits("none", {}),
+                           four = logits("uniform:rows=generated", {"--prompt-tokens", "4"});
+  EXPECT_EQ(logits("uniform:rows=generated", {}), plain);
+  EXPECT_EQ(logits("none", {"--prompt-tokens", "4"}), plain);
+  EXPECT_EQ(logits("uniform:rows=positions:4-6", {}), four);
+  EXPECT_NE(four, plain);
+  testing::expect_failure(testing::refocus({"logits", "-m", golden_model("mha-f32"), "--tokens", "1,2", "-o",
+                                            (dir / "no.npy").string(), "--prompt-tokens", "3"}),
+                          2, {"[--prompt-tokens] expected at most 2"});
+}
+
 TEST(Logits, AreTheSameBytesForAnyNumberOfThreads) {
   const TempDir dir;
   std::vector<std::int32_t> ids(300);

@@ -219,6 +219,39 @@ TEST(Scheduler, PreemptedSequencesGiveTheSameTokens) {
   }
 }
 
+// Prompts go whole, whatever is computed beside them, and after a preemption again; the shared beginnings are
+// not.
+TEST(Scheduler, InterventionsThatNeedTheWholePromptGetItInOneCall) {
+  std::vector<GenerationRequest> requests;
+  for (unsigned i = 0; i < 12; ++i) {
+    const char* intervention = i % 4 == 3 ? "none" : testing::kWholeInterventions[i % 4];
+    requests.push_back(request(i, testing::made_up_ids(40 + i * 29 % 43, 1), intervention, 3 + i * 13 % 31));
+    requests.back().shared_prefix = 39;
+  }
+  Engine plain("gqa-f16", testing::config_with("gqa-f16", kPlain), 1, 512);
+  const std::int64_t little = 12 * kv_bytes(plain.model->config(), 1);
+  for (const auto& [batch, rows, threads, bytes] :
+       {std::tuple{1, 512, 1, std::int64_t{0}}, {16, 83, 2, std::int64_t{0}}, {5, 100, 2, little}}) {
+    Engine engine("gqa-f16", testing::config_with("gqa-f16", kPlain), threads, rows);
+    SchedulerStats stats;
+    const Results results = run_all(engine, {batch, 400, bytes}, requests, &stats);
+    EXPECT_EQ(stats.preemptions > 0, bytes > 0);
+    for (const GenerationRequest& r : requests) {
+      const std::string intervention = r.id % 4 == 3 ? "none" : testing::kWholeInterventions[r.id % 4];
+      EXPECT_EQ(results.at(r.id).tokens, plain_tokens(plain, r, intervention)) << r.id << " " << intervention;
+      if (intervention != "none") {
+        EXPECT_EQ(results.at(r.id).shared_tokens, 0);
+      }
+    }
+  }
+  Engine small("gqa-f16", testing::config_with("gqa-f16", kPlain), 1, 50);
+  EXPECT_THAT(testing::error_of([&] {
+                run_all(small, {1, 400, 0}, {requests[1]});
+              }),
+              ::testing::HasSubstr(
+                  "expected at most 50 tokens, since act and spotlight:scope=layer look at all rows"));
+}
+
 TEST(Scheduler, PrefixesGiveWayToSequencesWhenMemoryIsShort) {
   std::vector<GenerationRequest> requests =
       requests_with_prefix({"none", "rebalance:alpha=0.5", "rebalance:mode=self"});

@@ -73,7 +73,7 @@ TEST(InterventionSpec, ErrorsListWhatIsKnown) {
   EXPECT_EQ(
       error("rebalanse"),
       "[--intervene] expected none, rebalance, scale, pasta, boost, guide, knockout, nosink, spotlight, "
-      "temperature, zero or uniform, got 'rebalanse' (column 1)");
+      "temperature, zero, uniform, mean, act or seka, got 'rebalanse' (column 1)");
   EXPECT_EQ(
       error("rebalance:alpa=1"),
       "[--intervene] expected rebalance's alpha, threshold, depth, mode, layers, heads or rows, got 'alpa' "
@@ -134,7 +134,7 @@ TEST(InterventionSpec, ErrorsSayTheColumn) {
   EXPECT_THAT(error("boost:keys=bos:1"), HasSubstr("expected bos alone"));
   EXPECT_THAT(error("boost:keys=class:verb"), HasSubstr("special, punctuation, white_space"));
   EXPECT_THAT(error("boost:keys=positions:7-4"), HasSubstr("got '7-4' (column 22)"));
-  EXPECT_THAT(error("zero:layers=first:2"), HasSubstr("last:8, every:2 or window:12:10"));
+  EXPECT_THAT(error("zero:layers=first:2"), HasSubstr("every:2, window:12:10 or inner:2:1"));
   EXPECT_THAT(error("zero:layers=last:0"), HasSubstr("at least one layer"));
   EXPECT_THAT(error("zero:heads=3"), HasSubstr("LAYER.HEAD"));
   EXPECT_THAT(error("zero:rows=first"), HasSubstr("all, prompt, generated, last or positions"));
@@ -145,11 +145,35 @@ TEST(InterventionSpec, ErrorsSayTheColumn) {
               HasSubstr("at most 12 parts"));
 }
 
+TEST(InterventionSpec, DefaultsAreThePublishedOnes) {
+  const auto canonical = [](const char* text) { return parse_intervention(text).canonical(32); };
+  const auto error = [](const char* text) { return testing::error_of([&] { parse_intervention(text); }); };
+  EXPECT_EQ(canonical("act"), "act:beta=0.4,theta=0.1,layers=2-30");
+  EXPECT_EQ(canonical("spotlight:keys=bos"), "spotlight:target=0.2,scope=row,keys=bos");
+  EXPECT_EQ(canonical("seka:from=#0123456789abcdef,keys=bos"),
+            "seka:from=#0123456789abcdef,gain=0.8,negative=0.2,keys=bos,layers=22-31");
+  EXPECT_EQ(canonical("zero:layers=inner:0:30"), "zero:layers=0-1");
+  EXPECT_TRUE(parse_intervention("act").needs_target());
+  EXPECT_TRUE(parse_intervention("zero+act").needs_whole_prompt());
+  EXPECT_TRUE(parse_intervention("spotlight:keys=bos,scope=layer").needs_whole_prompt());
+  EXPECT_FALSE(parse_intervention("spotlight:keys=bos").needs_whole_prompt());
+  EXPECT_THAT(error("act:beta=1.5"), HasSubstr("expected a beta from 0 to 1, got '1.5'"));
+  EXPECT_THAT(error("spotlight:keys=bos,scope=rows"), HasSubstr("expected scope row or layer, got 'rows'"));
+  EXPECT_THAT(error("seka:from=#0123456789abcdef,keys=bos,rows=all"),
+              HasSubstr("keys or layers, got 'rows'"));
+  EXPECT_THAT(error("mean:from="), HasSubstr("expected from=FILE, got nothing"));
+  EXPECT_THAT(testing::error_of([] { parse_intervention("act").canonical(3); }),
+              HasSubstr("expected layers=inner:2:1 to leave some of the model's 3, got none"));
+}
+
 TEST(InterventionSpec, LayersAndHeadsAreThoseOfTheModel) {
-  const auto error = [](const char* text) {
-    return testing::error_of([&] { check_intervention(parse_intervention(text), 4, 2); });
+  ModelConfig model;
+  model.num_hidden_layers = 4;
+  model.num_attention_heads = 2;
+  const auto error = [&](const char* text) {
+    return testing::error_of([&] { check_intervention(parse_intervention(text), model); });
   };
-  EXPECT_NO_THROW(check_intervention(parse_intervention("zero:layers=3"), 4, 2));
+  EXPECT_NO_THROW(check_intervention(parse_intervention("zero:layers=3"), model));
   EXPECT_THAT(error("zero:layers=1-4"), HasSubstr("expected layers from 0 to 3, those of the model, got 4"));
   EXPECT_THAT(error("zero:layers=window:9:2"), HasSubstr("got 9"));
   EXPECT_THAT(error("zero:heads=3.2"),

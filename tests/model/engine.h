@@ -61,6 +61,11 @@ inline constexpr const char* kAimedInterventions[] = {
     "knockout:keys=field:question,rows=last+rebalance:alpha=0.5,threshold=0.01",
     "guide:delta=1,keys=not:field:question|generated,rows=generated"};
 
+// Interventions that look at the whole prompt before they change any of its rows.
+inline constexpr const char* kWholeInterventions[] = {
+    "act:beta=0.1,theta=0.04,layers=every:1", "spotlight:target=0.6,scope=layer,keys=field:question",
+    "spotlight:target=0.5,scope=layer,keys=field:question+act:beta=0.2,theta=0.05,layers=every:1"};
+
 // The configuration of a golden checkpoint with keys replaced: a JSON object.
 inline std::string config_with(const std::string& model_dir, const std::string& overrides) {
   GoldenCase golden;

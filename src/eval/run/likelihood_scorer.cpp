@@ -84,6 +84,7 @@ struct LikelihoodScorer::Job {
   LogitRows logits;
   std::span<const std::int32_t> targets;
   TokenScore* scores;  // [targets]
+  bool whole = false;  // must go in one call
   std::size_t done = 0;
 };
 
@@ -193,7 +194,9 @@ bool LikelihoodScorer::admit(const Source& source) {
   auto member = std::make_unique<Member>(Member{
       std::move(*request), std::move(name), KvSequence(pool_), nullptr, {}, false, false, false, {}, {}, {}});
   member->alone = model_.keys_depend_on_length(member->longest());
-  if (member->alone) member->request.shared_prefix = 0;
+  const bool whole = member->request.intervention.needs_whole_prompt();
+  check_whole_prompt(member->request.intervention, member->context_size(), model_.max_rows());
+  if (member->alone || whole) member->request.shared_prefix = 0;
   member->marked_prefix = prefix_tokens(member->prefix(), member->request.target.get());
   if ((member->alone && !group_.empty()) || !find_place(*member)) {
     pending_ = std::move(member->request);
@@ -231,6 +234,7 @@ void LikelihoodScorer::run_jobs(std::span<Job> jobs, std::int64_t most_rows) {
       Job& job = jobs[j];
       const std::size_t count = std::min(budget, job.tokens.size() - job.done);
       const bool last = job.done + count == job.tokens.size();
+      if (job.whole && !last) break;
       const bool none = !scored || (job.logits == LogitRows::kLast && !last);
       const LogitRows logits = none ? LogitRows::kNone : job.logits;
       const LikelihoodRequest& request = job.member->request;
@@ -293,7 +297,8 @@ void LikelihoodScorer::score_contexts() {
     jobs.push_back({member.get(), 0, &member->cache,
                     std::span(member->request.context).subspan(size_of(member->cache.length())),
                     member->context_size(), member->intervention->hooks(), LogitRows::kLast,
-                    member->first_tokens, member->firsts.data()});
+                    member->first_tokens, member->firsts.data(),
+                    member->request.intervention.needs_whole_prompt()});
   }
   run_jobs(jobs, model_.max_rows());
 }
@@ -328,6 +333,7 @@ void LikelihoodScorer::score_continuations() {
       wave.push_back({member.get(), o, std::move(cache),
                       interventions_.take(member->intervention_name, member->request.intervention,
                                           member->request.target)});
+      wave.back().intervention->go_on_from(*member->intervention);
     }
   }
   run_continuations(wave);
@@ -338,26 +344,31 @@ void LikelihoodScorer::score_alone(Member& member) {
   const std::span<const std::int32_t> context = member.request.context;
   for (std::size_t o = 0; o < member.request.options.size(); ++o) {
     const std::vector<std::int32_t>& option = member.request.options[o];
-    std::vector<std::int32_t> tail = {context.back()};
-    tail.insert(tail.end(), option.begin(), option.end() - 1);
     KvSequence cache(pool_);
     REFOCUS_CHECK(cache.reserve(member.length_with(o), model_.max_rows()));
-    std::vector<TokenScore> scores(option.size());
     Job head{&member,
              o,
              &cache,
-             context.first(context.size() - 1),
+             context,
              member.length_with(o),
              member.intervention->hooks(),
-             LogitRows::kNone,
-             {},
-             nullptr};
-    if (!head.tokens.empty()) run_jobs({&head, 1}, model_.max_rows());
-    Job rest{&member,         o,      &cache,       tail, member.length_with(o), member.intervention->hooks(),
-             LogitRows::kAll, option, scores.data()};
+             LogitRows::kLast,
+             std::span(option).first(1),
+             &member.firsts[o],
+             member.request.intervention.needs_whole_prompt()};
+    run_jobs({&head, 1}, model_.max_rows());
+    if (option.size() == 1) continue;
+    const std::span<const std::int32_t> tail = std::span(option).first(option.size() - 1);
+    Job rest{&member,
+             o,
+             &cache,
+             tail,
+             member.length_with(o),
+             member.intervention->hooks(),
+             LogitRows::kAll,
+             std::span(option).subspan(1),
+             member.others[o].data()};
     run_jobs({&rest, 1}, std::min(kLogitRows, model_.max_rows()));
-    member.firsts[o] = scores.front();
-    std::copy(scores.begin() + 1, scores.end(), member.others[o].begin());
   }
 }
 

@@ -306,6 +306,11 @@ std::int64_t Question::length() const {
 Plan make_plan(const EvalModel& model, const EvalSettings& settings) {
   Plan plan = plan_questions(model, settings);
   plan.longest = check_lengths(plan.questions, plan.context);
+  for (const PlannedArm& arm : plan.arms) {
+    for (const Question& question : plan.questions) {
+      check_whole_prompt(arm.intervention, std::ssize(question.tokens), model.transformer.max_rows());
+    }
+  }
   return plan;
 }
 

@@ -112,6 +112,27 @@ struct Way {
 constexpr Way kWays[] = {{1, 512, 1, 0}, {16, 512, 2, 0}, {3, 7, 2, 0},
                          {16, 1, 1, 0},  {16, 64, 2, 7},  {5, 512, 2, 6}};
 
+// What sinks a prompt has, its options keep; and a prompt is not cut.
+TEST(LikelihoodScorer, InterventionsThatNeedTheWholeContextGetItInOneCall) {
+  std::vector<LikelihoodRequest> requests = mixed_requests();
+  for (LikelihoodRequest& request : requests) {
+    if (request.id % 4 == 3) continue;
+    request.intervention = parse_intervention(testing::kWholeInterventions[request.id % 4]);
+    request.target =
+        testing::aim_at_question(request.intervention, request.context, request.id % 4, 8 + request.id);
+  }
+  for (const char* overrides : {kPlain, kDynamic}) {
+    Engine one("gqa-f16", testing::config_with("gqa-f16", overrides), 1, 512);
+    std::vector<std::vector<OptionLikelihood>> want;
+    for (const LikelihoodRequest& request : requests) want.push_back(plain(one, request));
+    for (const Way& way : {Way{1, 512, 1, 0}, Way{16, 512, 2, 0}, Way{5, 101, 2, 0}}) {
+      Engine engine("gqa-f16", testing::config_with("gqa-f16", overrides), way.threads, way.max_rows);
+      expect_equal(score_all(engine, {way.batch, 400, 0}, requests), want,
+                   fmt::format("{} batch {} rows {}", overrides, way.batch, way.max_rows));
+    }
+  }
+}
+
 TEST(LikelihoodScorer, EqualsAPlainLoopHoweverItIsComputed) {
   const std::vector<LikelihoodRequest> requests = mixed_requests();
   for (const char* model : {"mha-f32", "gqa-f16"}) {

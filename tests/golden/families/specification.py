@@ -200,6 +200,8 @@ class Model:
         c, f, n = self.c, self.f, len(x)
         p = f["layer"].format(layer)
         q, k, v = self.qkv(x, p)
+        if hasattr(rebalance, "keys"):  # before rotation
+            k = rebalance.keys(layer, k)
         if f["rope"] and not f["no_rope"](c, layer):
             q, k = self.turn(q, layer), self.turn(k, layer)
         group = len(q) // len(k)
@@ -222,7 +224,10 @@ class Model:
             rebalance.before_softmax = scores, sink
             weights = rebalance(layer, weights, distance)
         self.attentions.append(weights)
-        out = (weights @ np.repeat(v, group, 0)).transpose(1, 0, 2).reshape(n, -1)
+        out = weights @ np.repeat(v, group, 0)
+        if hasattr(rebalance, "outputs"):  # of heads, [heads, queries, head_dim]
+            out = rebalance.outputs(layer, out)
+        out = out.transpose(1, 0, 2).reshape(n, -1)
         return self.linear(out, p + f["o"])
 
     def mlp(self, x, layer):

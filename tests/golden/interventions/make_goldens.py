@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Makes NAME.npy: the specification's logits, [cases, last rows, vocab], of models of ../families under each intervention
-of cases.json. Needs ../families/requirements.txt's NumPy alone."""
+of cases.json; and NAME.safetensors, what FILE of from= stands for there: the heads' means over all rows of the tokens
+without intervention, and matrices of low rank for seka. Needs ../families/requirements.txt's NumPy alone."""
 import importlib.util, json, pathlib, sys
 import numpy as np
 
@@ -61,7 +62,100 @@ CASES = {
         P("boost", at((4, 7)), factor=2), P("rebalance", alpha=0.5, threshold=0.03), P("temperature", tau=0.8)],
     "temperature:tau=0.8+rebalance:alpha=0.5,threshold=0.03,mode=self+spotlight:target=0.5,keys=positions:1-3": lambda: [
         P("temperature", tau=0.8), P("rebalance", alpha=0.5, threshold=0.03, mode="self"), P("spotlight", at((1, 3)), target=0.5)],
+    "mean:from=FILE,heads=0.1;1.0;2.1-2": lambda: [P("mean", heads={(0, 1), (1, 0), (2, 1), (2, 2)}, **file)],
+    "mean:from=FILE,layers=1,rows=generated+boost:factor=2,keys=positions:4-7": lambda: [
+        P("mean", layers={1}, rows=generated, **file), P("boost", at((4, 7)), factor=2)],
+    "spotlight:target=0.7,scope=layer,keys=positions:4-7": lambda: [P("spotlight", at((4, 7)), target=0.7, scope="layer")],
+    "spotlight:target=0.6,scope=layer,keys=positions:2-7;15,heads=0.1;1.0-2,rows=positions:5-17": lambda: [
+        P("spotlight", at((2, 7), (15, 15)), heads={(0, 1), (1, 0), (1, 1), (1, 2)}, rows=at((5, 17)), target=0.6, scope="layer")],
+    "act:beta=0.3,theta=0.08,layers=0-2": lambda: [P("act", layers={0, 1, 2}, beta=0.3, theta=0.08)],
+    "act:beta=0,theta=0.06,layers=1-2,heads=1.0-1;2.0,rows=positions:3-30": lambda: [
+        P("act", layers={1, 2}, heads={(1, 0), (1, 1), (2, 0)}, rows=at((3, 30)), beta=0, theta=0.06)],
+    "temperature:tau=0.8+boost:factor=2,keys=positions:2-3+act:beta=0.5,theta=0.07,layers=0-2+spotlight:target=0.7,scope=layer,keys=positions:4-7": lambda: [
+        P("temperature", tau=0.8), P("boost", at((2, 3)), factor=2), P("act", layers={0, 1, 2}, beta=0.5, theta=0.07),
+        P("spotlight", at((4, 7)), target=0.7, scope="layer")],
+    "seka:from=FILE,keys=positions:4-7;15": lambda: [P("seka", at((4, 7), (15, 15)), **file)],
+    "seka:from=FILE,gain=1.5,negative=-0.3,keys=positions:4-7,layers=1-2+boost:factor=2,keys=positions:4-7": lambda: [
+        P("seka", at((4, 7)), layers={1, 2}, gain=1.5, negative=-0.3, **file), P("boost", at((4, 7)), factor=2)],
 }
+
+
+class Means:
+    """Takes the means of what heads put out, and changes nothing."""
+
+    def __init__(self):
+        self.means = []
+
+    def __call__(self, layer, weights, distance):
+        return weights
+
+    def outputs(self, layer, out):
+        self.means.append(out.mean(1))
+        return out
+
+
+def file_of(model, tokens):
+    """What FILE holds, rounded as it is there."""
+    taken = Means()
+    model.forward(tokens, taken)
+    c, random = model.c, np.random.default_rng(5)
+
+    def low_rank(rank):
+        out = random.normal(size=(c["num_hidden_layers"], c["num_key_value_heads"], c["head_dim"], rank))
+        q = np.linalg.qr(out)[0]
+        return q @ q.transpose(0, 1, 3, 2)
+
+    return {k: np.asarray(v, np.float32) for k, v in
+            {"means": np.array(taken.means), "negative": low_rank(2), "positive": low_rank(3)}.items()}
+
+
+def write_safetensors(path, tensors):
+    head, at = {"__metadata__": {"made_by": "make_goldens.py"}}, 0
+    for name, t in tensors.items():
+        head[name] = {"dtype": "F32", "shape": t.shape, "data_offsets": [at, at + t.nbytes]}
+        at += t.nbytes
+    text = json.dumps(head).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(len(text).to_bytes(8, "little") + text + b"".join(t.tobytes() for t in tensors.values()))
+
+
+class Keys:
+    """Takes keys before rotation, and changes nothing."""
+
+    def __init__(self):
+        self.taken = []
+
+    def __call__(self, layer, weights, distance):
+        return weights
+
+    def keys(self, layer, keys):
+        self.taken.append(keys)
+        return keys
+
+
+# Of three texts the tokens and the answer's positions in each: alone, after its question, after another one.
+TEXTS = [([5, 9, 33, 12, 40, 41, 7, 22], [3, 4, 5]), ([3, 45, 31, 5, 9, 33, 12, 40, 41, 7, 22], [6, 7, 8]),
+         ([14, 2, 5, 9, 33, 12, 40, 41, 7, 22], [5, 6, 7])]
+
+
+def directions(model, texts, share):
+    """P+ and P- of calibrate seka, [2, layers, kv_heads, head_dim, head_dim], and the keys' shifts."""
+    all_keys = []
+    for tokens, answer in texts:
+        taken = Keys()
+        model.forward(tokens, taken)
+        all_keys.append(np.array(taken.taken)[:, :, answer])  # [layers, kv_heads, answer, head_dim]
+    alone, asked, other = all_keys
+    n, out = alone.shape[2], []
+    for after, complement in [(asked, False), (other, True)]:
+        u, s, _ = np.linalg.svd(alone.transpose(0, 1, 3, 2) @ after / n)
+        so_far = s.cumsum(-1) / s.sum(-1, keepdims=True)
+        first = np.arange(s.shape[-1]) <= (so_far < share).sum(-1, keepdims=True)
+        p = (u * first[..., None, :]) @ u.transpose(0, 1, 3, 2)
+        out.append(np.eye(p.shape[-1]) - p if complement else p)
+    return np.array(out), np.sqrt(((asked - other) ** 2).sum((2, 3))) / n
+
+
 MODELS = ["llama_yarn", "mistral", "qwen2", "qwen3", "gemma3", "gpt_oss"]
 
 tokens = json.loads((FAMILIES / "cases.json").read_text())["tokens"]
@@ -69,6 +163,10 @@ for name in MODELS:
     model = families.Model(json.loads((FAMILIES / name / "config.json").read_text()), weights_of(FAMILIES / name))
     plain = model.forward(tokens)
     assert np.abs(plain - np.load(FAMILIES / name / "logits.npy")).max() < 1e-4
+    tensors = file_of(model, tokens)
+    write_safetensors(HERE / f"{name}.safetensors", tensors)
+    file = {"means": tensors["means"].astype(float), "positive": tensors["positive"].astype(float),
+            "negatives": tensors["negative"].astype(float)}
     out = []
     for spec, parts in CASES.items():
         logits = model.forward(tokens, own.Interventions(parts(), model.c["num_hidden_layers"], PROMPT))
@@ -77,4 +175,7 @@ for name in MODELS:
         out.append(logits[-ROWS:])
     np.save(HERE / f"{name}.npy", np.array(out, np.float32))
     print(name, "least change", min(np.abs(o - plain[-ROWS:]).max() for o in out))
-(HERE / "cases.json").write_text(json.dumps({"prompt": PROMPT, "models": MODELS, "interventions": list(CASES)}, indent=1) + "\n")
+    if name == "qwen3":
+        projections, shifts = directions(model, TEXTS, 0.8)
+        np.save(HERE / "directions.npy", np.concatenate([projections.ravel(), shifts.ravel()]).astype(np.float32))
+(HERE / "cases.json").write_text(json.dumps({"prompt": PROMPT, "texts": TEXTS, "models": MODELS, "interventions": list(CASES)}, indent=1) + "\n")

@@ -69,6 +69,24 @@ class Part:
             return new if s.get("renormalise") == "no" else kept(new, weights)
         if name == "boost":
             return kept(np.where(chosen, weights * s.get("factor", 3), weights), weights)
+        if name == "spotlight" and s.get("scope") == "layer":  # one c for the prompt's rows, one for each later row
+            share, acts = s.get("target", 0.2), self.acts
+            factor = np.ones(weights.shape[1])
+            for rows in [np.arange(self.prompt)] + [[i] for i in range(self.prompt, weights.shape[1])]:
+                all_of = (weights * acts)[:, rows].sum()
+                c = (weights * acts * chosen)[:, rows].sum() / all_of if all_of else 0
+                factor[rows] = share / c if 0 < c < share else 1
+            return kept(np.where(chosen, weights * factor[None, :, None], weights), weights)
+        if name == "act":
+            n = self.prompt
+            received = weights[:, :n, :n].sum(1) / (n - np.arange(n))
+            assert np.abs(received - s["theta"]).min() > 1e-5
+            sinks = np.zeros((len(weights), 1, weights.shape[-1]), bool)
+            for head, of_head in enumerate(received):
+                sinks[head, 0, np.flatnonzero(of_head > s["theta"])[1:]] = True
+            of_sinks, rest = mass(weights * sinks), mass(weights * ~sinks)
+            more = np.divide((1 - s["beta"]) * of_sinks, rest, out=np.zeros_like(rest), where=rest > 0)
+            return np.where(rest > 0, weights * np.where(sinks, s["beta"], 1 + more), weights)
         if name == "spotlight":
             share = s.get("target", 0.2)
             total = mass(weights)
@@ -107,7 +125,9 @@ class Interventions:
         on_scores = True
         for part in self.parts:
             chosen = part.chosen(weights.shape[-1], self.prompt)
-            where = part.where(layer, weights.shape, self.prompt)
+            if part.method in ("mean", "seka"):  # not of weights
+                continue
+            where = part.acts = part.where(layer, weights.shape, self.prompt)
             changed = part.of_scores(scores, chosen, self.prompt) if on_scores else None
             if changed is not None:
                 scores = np.where(where, changed, scores)
@@ -117,3 +137,22 @@ class Interventions:
                 on_scores = False
                 weights = np.where(where, part.of_weights(layer, self.layers, weights, distance, chosen), weights)
         return weights
+
+    def outputs(self, layer, out):
+        """What heads put out, [heads, queries, head_dim], after all that changes weights."""
+        for part in self.parts:
+            if part.method == "mean":
+                out = np.where(part.where(layer, out.shape, self.prompt), part.s["means"][layer][:, None], out)
+        return out
+
+    def keys(self, layer, keys):
+        """Keys before rotation, [kv_heads, keys, head_dim]."""
+        for part in self.parts:
+            if part.method != "seka" or (part.layers is not None and layer not in part.layers):
+                continue
+            chosen = part.chosen(keys.shape[1], self.prompt)[None, :, None]
+            others = ~chosen & (np.arange(keys.shape[1]) < self.prompt)[None, :, None]
+            gain, negative = part.s.get("gain", 0.8), part.s.get("negative", 0.2)
+            positive = keys @ part.s["positive"][layer].transpose(0, 2, 1)
+            keys = keys + chosen * gain * positive + others * negative * (keys @ part.s["negatives"][layer].transpose(0, 2, 1))
+        return keys
