@@ -18,6 +18,7 @@ Action add_info(CLI::App& command);
 Action add_extract(CLI::App& command);
 Action add_bench(CLI::App& command);
 Action add_attention(CLI::App& command);
+Action add_calibrate(CLI::App& command);
 Action add_eval(CLI::App& command);
 Action add_perplexity(CLI::App& command);  // of eval
 Action add_heads(CLI::App& command);

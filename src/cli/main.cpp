@@ -58,6 +58,8 @@ constexpr Entry kCommands[] = {
     {"explore", "Write the explorer of captured attention anew: DIR/attention.html",
      refocus::cli::add_explore},
     {"report", "Write a run, or two beside each other, as one HTML file", refocus::cli::add_report},
+    {"calibrate", "Make the files that interventions work with: means of heads, directions of keys",
+     refocus::cli::add_calibrate},
     {"bench", "Measure a model's speed, with and without re-balancing", refocus::cli::add_bench},
     {"convert", "Write a model as a GGUF file, quantised or not", refocus::cli::add_convert},
     {"train", "Train a model, or an adapter of one, on texts or on prompts and responses",
