@@ -66,13 +66,11 @@ InterventionSpec method_of(const std::string& by) {
       throw usage_error("--by", "expected a method that acts on heads, got {}; choose another",
                         part.method->name);
     }
-    const bool usual = part.layers && part.layers->text() == part.method->initial_layers;
-    if (part.heads || (part.layers && !usual)) {
-      throw usage_error(
-          "--by",
-          "expected a method without heads= and layers=, since every head is tried in turn, got "
-          "{}; leave them out",
-          printable(by));
+    if (part.heads) {
+      throw usage_error("--by",
+                        "expected a method without heads=, since every head is tried in turn, got {}; leave "
+                        "heads= out",
+                        printable(by));
     }
   }
   return method;
@@ -103,7 +101,6 @@ HeadSearchSettings search_of(const HeadsOptions& options, const InterventionSpec
                              const ModelConfig& config) {
   HeadSearchSettings out;
   out.method = method;
-  check_intervention(method, config);
   const bool drop = options.want.empty() ? takes_away(method) : options.want == "drop";
   out.want = drop ? HeadSearchSettings::Want::kDrop : HeadSearchSettings::Want::kGain;
   out.rank = options.rank == "accuracy" ? HeadSearchSettings::Rank::kAccuracy
@@ -190,10 +187,11 @@ std::string about_text(const EvalModel& model, const EvalSettings& settings, con
 }
 
 void run(const HeadsOptions& options) {
-  const InterventionSpec method = method_of(options.by);
+  const AskedInterventions by({method_of(options.by)});
   EvalSettings settings = settings_of(options);
   RunningModel model(options.model);
   const ModelConfig& config = model.files.config;
+  const InterventionSpec method = by.for_model(model.files).front();
   const HeadSearchSettings search = search_of(options, method, config);
   settings.context = options.model.context_for(config);
   settings.kv_bytes = kv_budget(options.model, config, options.batch, settings.context);

@@ -12,6 +12,8 @@ namespace refocus {
 namespace {
 
 constexpr double kCell = 18, kLeft = 56, kTop = 44, kRight = 96, kBelow = 44;
+constexpr int kLegendSteps = 9;
+constexpr double kLegendStep = 14;
 constexpr double kPlotWidth = 640, kPlotHeight = 300;
 
 // From blue (lower) over white to red (higher); `share` in [-1, 1].
@@ -52,13 +54,12 @@ std::string axes(const Grid& grid) {
 }
 
 std::string legend(const Grid& grid, double most) {
-  constexpr int kSteps = 9;
-  const double x = grid.right() + 16, step = 14;
+  const double x = grid.right() + 16;
   std::string out;
-  for (int i = 0; i < kSteps; ++i) {
-    const double share = 1 - 2.0 * i / (kSteps - 1), y = kTop + step * i;
-    out += svg::area(box(x, y, 14, step), color_of(share).c_str(), 1);
-    if (i % 4 == 0) out += svg::text(x + 20, y + 11, fmt::format("{:+.3g}", share * most));
+  for (int i = 0; i < kLegendSteps; ++i) {
+    const double share = 1 - 2.0 * i / (kLegendSteps - 1), y = kTop + kLegendStep * i;
+    out += svg::area(box(x, y, 14, kLegendStep), color_of(share).c_str(), 1);
+    if (i % 4 == 0) out += svg::text(x + 20, y + 11, share == 0 ? "0" : fmt::format("{:+.3g}", share * most));
   }
   return out;
 }
@@ -70,8 +71,10 @@ std::string head_heatmap(const HeadSearch& search, const HeadSearchSettings& set
   double most = 0;
   for (const TriedHeads& tried : search.heads_tried) most = std::max(most, std::fabs(tried.likelihood));
   if (most == 0) most = 1;
-  std::string out = svg::begin(std::max(grid.right() + kRight, 420.0), grid.bottom() + kBelow);
-  out += svg::text(10, 20, "Change of log P(right option) without each head, selection half", {.bold = true});
+  std::string out = svg::begin(std::max(grid.right() + kRight, 520.0),
+                               std::max(grid.bottom(), kTop + kLegendSteps * kLegendStep) + kBelow);
+  out +=
+      svg::text(10, 20, "Change of log P(right option), one head at a time, selection half", {.bold = true});
   for (const Head& head : all_heads(search.layers, search.heads)) {
     out += svg::area(box(grid.x(head.second), grid.y(head.first), kCell, kCell), "#dddddd", 1);
   }

@@ -19,7 +19,7 @@ using Want = HeadSearchSettings::Want;
 
 constexpr std::size_t kShown = 10;  // tried heads of the table
 
-std::string points(double fraction) { return fmt::format("{:+.1f}", 100 * fraction + 0.0); }
+std::string points(double fraction) { return fraction == 0 ? "0.0" : fmt::format("{:+.1f}", 100 * fraction); }
 
 std::string points_interval(const std::optional<Interval>& interval) {
   return interval ? fmt::format("[{}, {}]", points_end(interval->low), points_end(interval->high)) : "-";

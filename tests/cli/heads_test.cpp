@@ -81,7 +81,7 @@ TEST_F(Heads, TryLayersFirst) {
 }
 
 TEST_F(Heads, RefuseWhatTheyCannotDo) {
-  testing::expect_failure(heads("r", {"--by", "zero:heads=1.0"}), 2, {"--by", "heads=", "leave them out"});
+  testing::expect_failure(heads("r", {"--by", "zero:heads=1.0"}), 2, {"--by", "leave heads= out"});
   testing::expect_failure(heads("r", {"--by", "none"}), 2, {"--by", "none"});
   testing::expect_failure(heads("r", {"--by", "seka:from=#0123456789abcdef,keys=sinks"}), 2,
                           {"[--by] expected a method that acts on heads, got seka"});
