@@ -3,9 +3,12 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "cli/bundled.h"
 #include "cli/checks.h"
 #include "cli/intervention_file.h"
@@ -30,16 +33,24 @@ std::string negative_text(const InterventionSpec& spec, std::int64_t layer, std:
 }
 
 // Numbers of another model fit where its shapes do, and mean nothing.
-void warn_of_files(std::span<const InterventionSpec> specs, const WeightMap& weights) {
+void warn_of_files(std::span<const InterventionSpec> specs, const OpenModel& model) {
+  std::optional<FileHashes> now;
   std::set<std::string> said;
   for (const InterventionSpec& spec : specs) {
     for (const InterventionPart& part : spec.parts) {
-      if (part.file == nullptr) continue;
-      const std::string made_with = part.file->metadata("fingerprint");
-      if (made_with.empty() || made_with == model_fingerprint(weights)) continue;
+      if (part.file == nullptr || part.file->metadata("model_files").empty()) continue;
       if (!said.insert(part.file->path()).second) continue;
-      spdlog::warn("{} was computed with another model ({}); make it anew with refocus calibrate",
-                   printable(part.file->path()), printable(part.file->metadata("model")));
+      if (!now) {
+        ThreadPool pool(available_threads());
+        now = hash_model_files(model.files, pool);
+      }
+      const JsonSource source{part.file->path(), "make it anew with refocus calibrate"};
+      const std::string difference = difference_of(
+          read_file_hashes(parse_json(part.file->metadata("model_files"), source), source), *now);
+      if (difference.empty()) continue;
+      spdlog::warn("{} was computed with another model ({}; {}); make it anew with refocus calibrate",
+                   printable(part.file->path()), printable(part.file->metadata("model")),
+                   printable(difference));
     }
   }
 }
@@ -108,7 +119,7 @@ std::vector<InterventionSpec> AskedInterventions::for_model(const OpenModel& mod
   if (negative > 0) {
     spdlog::warn("{}{}", first, negative > 1 ? fmt::format("; {} interventions do so in all", negative) : "");
   }
-  warn_of_files(specs_, *model.weights);
+  warn_of_files(specs_, model);
   return specs_;
 }
 

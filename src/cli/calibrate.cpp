@@ -10,11 +10,13 @@
 #include "analyze/key_directions.h"
 #include "base/error.h"
 #include "base/json_node.h"
+#include "base/json_reader.h"
 #include "base/text_file.h"
 #include "cli/asking_options.h"
 #include "cli/bundled.h"
 #include "cli/checks.h"
 #include "cli/command.h"
+#include "cli/model_hashes.h"
 #include "cli/model_options.h"
 #include "cli/task_arguments.h"
 #include "eval/task/profile.h"
@@ -43,18 +45,19 @@ struct SekaOptions {
   int limit = 0;
 };
 
-void write_file(const std::string& path, const OpenModel& model, const std::string& computed_on,
+void write_file(const std::string& path, RunningModel& model, const std::string& computed_on,
                 const std::vector<std::pair<std::string, const std::vector<float>*>>& numbers,
                 const std::vector<std::int64_t>& shape) {
   std::vector<NamedTensor> tensors;
   for (const auto& [name, values] : numbers) {
     tensors.push_back({name, {reinterpret_cast<const std::byte*>(values->data()), DType::kF32, shape}});
   }
-  write_safetensors(path, tensors,
-                    {{"made_by", "refocus " REFOCUS_VERSION " calibrate"},
-                     {"model", model.name()},
-                     {"fingerprint", model_fingerprint(*model.weights)},
-                     {"computed_on", computed_on}});
+  write_safetensors(
+      path, tensors,
+      {{"made_by", "refocus " REFOCUS_VERSION " calibrate"},
+       {"model", model.files.name()},
+       {"model_files", json_text(nlohmann::json(hash_model_files(model.files.files, model.pool)))},
+       {"computed_on", computed_on}});
 }
 
 void expect_fits(std::string_view where, std::span<const std::int32_t> tokens, std::int64_t context) {
@@ -130,7 +133,7 @@ void run_mean(const MeanOptions& options) {
       fmt::format("{}: {} rows of {} texts",
                   options.text.empty() ? fmt::format("{}", fmt::join(options.tasks, ", ")) : options.text,
                   means.rows(), texts.size());
-  write_file(options.output, model.files, computed_on, {{"means", &numbers}},
+  write_file(options.output, model, computed_on, {{"means", &numbers}},
              {config.num_hidden_layers, config.num_attention_heads, config.head_dim});
   fmt::print("Means of {} rows of {} texts: {}\n", means.rows(), texts.size(), options.output);
 }
@@ -220,7 +223,7 @@ void run_seka(const SekaOptions& options) {
                       "expected at most {:.4g}, the largest shift of any head's keys, got {}; lower it", most,
                       options.least_shift);
   }
-  write_file(options.output, model.files,
+  write_file(options.output, model,
              fmt::format("{}: {} pairs, top_pct {}, min_diff {}", options.pairs, pairs.size(),
                          options.top_share, options.least_shift),
              {{"positive", &found.positive}, {"negative", &found.negative}},

@@ -84,19 +84,4 @@ bool is_tensor_identity(std::string_view text) {
          text.find_first_not_of("0123456789abcdef", 1) == std::string_view::npos;
 }
 
-std::string model_fingerprint(const WeightMap& weights) {
-  constexpr std::size_t kLooked = 4096;  // bytes at each end of a tensor
-  Digest digest;
-  for (const auto& [name, entry] : weights.entries()) {
-    const TensorView& view = entry.view;
-    const std::size_t bytes = view.bytes(), ends = std::min(bytes, kLooked);
-    digest.add(name);
-    digest.add(name_of(view.dtype));
-    digest.add(view.shape);
-    digest.add(view.data, ends);
-    digest.add(view.data + (bytes - ends), ends);
-  }
-  return digest.text();
-}
-
 }  // namespace refocus

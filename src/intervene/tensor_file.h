@@ -1,7 +1,7 @@
 // from= of an intervention: a safetensors file of numbers that it works with, known by what is in it.
 //
-// Its metadata says what made it: "made_by", "model", "fingerprint" (model_fingerprint of the model that it
-// was computed with) and "computed_on". A file without them is as good.
+// Its metadata says what made it: "made_by", "model", "model_files" (as JSON, the hashes of base/used_file.h
+// of the model that it was computed with) and "computed_on". A file without them is as good.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "tensor/weight_map.h"
 
 namespace refocus {
 
@@ -44,9 +42,5 @@ class TensorFile {
 
 // Whether a text is of the form of identity().
 bool is_tensor_identity(std::string_view text);
-
-// Tells models apart that were not made to be taken for each other: a hash of the tensors' names, types,
-// shapes and first and last bytes, 32 hexadecimal digits. The same model in another format has another one.
-std::string model_fingerprint(const WeightMap& weights);
 
 }  // namespace refocus

@@ -34,7 +34,8 @@ TEST(Calibrate, MeansAreOfATextOrOfATasksPromptsAndKnownByTheirContent) {
   const TensorFile file(dir / "means.safetensors");
   EXPECT_THAT(file.metadata("model"), HasSubstr("small-worlds"));
   EXPECT_THAT(file.metadata("computed_on"), HasSubstr("text.txt"));
-  EXPECT_EQ(file.metadata("fingerprint").size(), 32u);
+  const Json files = Json::parse(file.metadata("model_files"));
+  EXPECT_EQ(files["weights"]["model.safetensors"].get<std::string>().size(), 32u);
 
   std::filesystem::copy(dir / "means.safetensors", dir / "other, name.safetensors");
   const ProcessResult one = answer("mean:from=" + (dir / "means.safetensors").string() + ",heads=1.0-1");
@@ -64,9 +65,9 @@ TEST(Calibrate, FilesThatDoNotFitAreRefusedAndThoseOfAnotherModelAreSaid) {
   const std::string other = (dir / "other.safetensors").string(),
                     small = (dir / "small.safetensors").string();
   write_safetensors(other, std::vector<NamedTensor>{{"means", means}},
-                    {{"fingerprint", std::string(32, '0')}, {"model", "gpt\n9"}});
+                    {{"model_files", R"({"weights":{"model.safetensors":"00"}})"}, {"model", "gpt\n9"}});
   EXPECT_THAT(answer("mean:from=" + other).err,
-              HasSubstr("other.safetensors was computed with another model (gpt\\x0a9); make it anew"));
+              HasSubstr("other.safetensors was computed with another model (gpt\\x0a9; "));
   write_safetensors(small, std::vector<NamedTensor>{{"means", {means.data, DType::kF32, {1, 2, 3}}}});
   testing::expect_failure(answer("mean:from=" + small), 1,
                           {"small.safetensors", "that of the model, got [1, 2, 3]"});
