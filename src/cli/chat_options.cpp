@@ -72,19 +72,26 @@ std::shared_ptr<const ChatTemplate> chat_template_of(const std::string& file_or_
   return find_chat_template(tokenizer, model, file_or_name);
 }
 
+void ChatOptions::refuse_with_harness() const {
+  if (!asked()) return;
+  throw usage_error(
+      "--chat",
+      "expected a task of lm-evaluation-harness to be asked as it is written, got a conversation; "
+      "leave out what makes one");
+}
+
 std::shared_ptr<const ChatTemplate> ChatOptions::find(const OpenModel& model) const {
-  const bool asked = chat || !template_file.empty() || !system.empty() || !arguments.empty();
   if (no_chat) {
-    if (asked)
+    if (asked())
       throw usage_error("--no-chat", "expected no --system, --chat-template or --template-arg with it");
     return nullptr;
   }
   if (!model.tokenizer) {
-    if (!asked) return nullptr;
+    if (!asked()) return nullptr;
     model.need_tokenizer("leave --chat out and give token ids");
   }
   auto found = chat_template_of(template_file, *model.tokenizer, model.directory.string());
-  if (!found && asked) {
+  if (!found && asked()) {
     throw input_error(model.directory.string(),
                       "expected a model with a chat template, got one without; it may be a base model: leave "
                       "--chat out, or name a file with --chat-template");

@@ -30,6 +30,11 @@ struct ChatOptions {
   void add(CLI::App& command, bool has_default);
   void add_template(CLI::App& command);  // the others alone
 
+  // Whether something on the command line makes a conversation.
+  bool asked() const { return chat || !system.empty() || !template_file.empty() || !arguments.empty(); }
+  // UsageError where one is asked for: tasks of lm-evaluation-harness are asked as they are written.
+  void refuse_with_harness() const;
+
   // The template to use: --chat-template's file or name, or the model's own. InputError where there is none
   // and --chat asks for one; null where there is none otherwise, or --no-chat was given.
   std::shared_ptr<const ChatTemplate> find(const OpenModel& model) const;

@@ -132,15 +132,9 @@ std::optional<std::string> written_special(const EvalSettings& settings, const T
 // The chat template, where the model has one and texts are asked for, or --chat says so.
 void add_chat(const EvalOptions& options, const OpenModel& model, EvalSettings& settings) {
   const bool scored = options.loglikelihood;
-  const bool asked = options.chat.chat || !options.chat.system.empty() ||
-                     !options.chat.template_file.empty() || !options.chat.arguments.empty();
-  if (settings.harness && asked) {
-    throw usage_error(
-        "--chat",
-        "expected a task of lm-evaluation-harness to be asked as it is written, got a conversation; "
-        "leave out what makes one");
-  }
-  if (settings.harness || (scored && !asked)) return;
+  const bool asked = options.chat.asked();
+  if (settings.harness) return options.chat.refuse_with_harness();
+  if (scored && !asked) return;
   const auto chat_template = options.chat.find(model);
   if (!chat_template) return;
   if (!asked) {

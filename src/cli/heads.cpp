@@ -143,7 +143,8 @@ EvalSettings settings_of(const HeadsOptions& options) {
 }
 
 void add_chat(const HeadsOptions& options, const OpenModel& model, EvalSettings& settings) {
-  if (!options.chat.chat && options.chat.system.empty() && options.chat.template_file.empty()) return;
+  if (settings.harness) return options.chat.refuse_with_harness();
+  if (!options.chat.asked()) return;
   if (const auto chat_template = options.chat.find(model)) {
     settings.chat = ChatAsking{chat_template, options.chat.system, true, options.chat.settings(fixed_date())};
   }

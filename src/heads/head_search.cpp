@@ -26,16 +26,6 @@ double likelihood_of(const Item& item, std::span<const OptionLikelihood> options
   return options[static_cast<std::size_t>(*item.label - 'A')].loglikelihood - most - std::log(sum);
 }
 
-const Task& task_of(const EvalSettings& settings, const Question& question) {
-  for (const Task& task : settings.tasks) {
-    if (!task.items.empty() && question.item >= &task.items.front() && question.item <= &task.items.back()) {
-      return task;
-    }
-  }
-  REFOCUS_CHECK(false);
-  return settings.tasks.front();
-}
-
 // The best come first.
 void rank(std::vector<TriedHeads>& tried, const HeadSearchSettings& settings) {
   const double sign = settings.want == Want::kGain ? -1 : 1;
@@ -140,18 +130,19 @@ class Search {
     const std::string name = arm_of(heads).name;
     const auto [at, added] = answers_.try_emplace({half, name});
     if (!added) return at->second;
-    std::map<ItemKey, Response> responses;
+    std::vector<Response> responses;
     journal_.for_each(name, [&](Response response) {
-      const ItemKey key{response.subject, response.index};
-      responses.emplace(key, std::move(response));
+      if (static_cast<std::size_t>(half_of_item(response.subject, response.index)) == half) {
+        responses.push_back(std::move(response));
+      }
     });
-    for (const std::size_t q : half_[half]) {
-      const Item& item = *plan_.questions[q].item;
-      const Answer answer =
-          judge_likelihoods(task_of(settings_, plan_.questions[q]), item, responses.at(key_of(q)));
-      at->second.correct.push_back(answer.correct.value_or(false) ? 1 : 0);
-      at->second.likelihood.push_back(likelihood_of(item, answer.likelihoods->options));
+    for (const TaskAnswers& task : judge(settings_.tasks, std::move(responses), judge_likelihoods)) {
+      for (const Answer& answer : task.answers) {
+        at->second.correct.push_back(answer.correct.value_or(false) ? 1 : 0);
+        at->second.likelihood.push_back(likelihood_of(*answer.item, answer.likelihoods->options));
+      }
     }
+    REFOCUS_CHECK(at->second.correct.size() == half_[half].size());
     return at->second;
   }
 

@@ -92,5 +92,21 @@ TEST_F(Heads, RefuseWhatTheyCannotDo) {
   EXPECT_FALSE(std::filesystem::exists(dir / "r"));
 }
 
+TEST_F(Heads, AskNoConversationOfATaskThatIsWritten) {
+  testing::write_file(dir / "d.jsonl", "{\"q\":\"a\",\"a\":0}\n{\"q\":\"b\",\"a\":1}\n");
+  testing::write_file(dir / "t.yaml",
+                      "task: t\ndataset_path: json\ndataset_kwargs: {data_files: {test: d.jsonl}}\n"
+                      "test_split: test\noutput_type: multiple_choice\ndoc_to_text: '{{q}}'\n"
+                      "doc_to_choice: [x, y]\ndoc_to_target: a\n");
+  for (const Arguments& how : {Arguments{"--chat"}, {"--template-arg", "k=1"}}) {
+    testing::expect_failure(
+        testing::refocus(plus({"heads", (dir / "t.yaml").string(), "-m", testing::bundled_model().string(),
+                               "-o", (dir / "r").string()},
+                              how)),
+        2, {"--chat", "as it is written"});
+  }
+  EXPECT_FALSE(std::filesystem::exists(dir / "r"));
+}
+
 }  // namespace
 }  // namespace refocus
