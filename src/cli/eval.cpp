@@ -131,6 +131,7 @@ std::optional<std::string> written_special(const EvalSettings& settings, const T
 
 // The chat template, where the model has one and texts are asked for, or --chat says so.
 void add_chat(const EvalOptions& options, const OpenModel& model, EvalSettings& settings) {
+  settings.refused_chat = options.chat.no_chat;
   const bool scored = options.loglikelihood;
   const bool asked = options.chat.asked();
   if (settings.harness) return options.chat.refuse_with_harness();

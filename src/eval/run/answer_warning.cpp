@@ -11,7 +11,7 @@ std::optional<std::string> answer_warning(std::string_view arm, const Tally& tal
   const std::int64_t lost = std::max(tally.unparsed + tally.read_unfinished, tally.empty + cut);
   if (lost * 5 <= tally.answered) return std::nullopt;
   std::string cause;
-  if (how.has_chat_template && !how.chat) {
+  if (how.refused_chat) {
     cause = "the model has a chat template and was asked without it: leave --no-chat out";
   } else if (tally.truncated * 2 > lost) {
     cause = fmt::format("most are cut off at {} tokens: raise --max-new-tokens", how.max_new_tokens);

@@ -12,8 +12,7 @@ namespace refocus {
 
 // How the answers were asked for, as far as it may be the cause.
 struct AskedHow {
-  bool chat = false;               // by a chat template
-  bool has_chat_template = false;  // the model has one
+  bool refused_chat = false;  // without the chat template that the model has, since --no-chat says so
   std::int64_t max_new_tokens = 0;
 };
 

@@ -216,7 +216,7 @@ std::filesystem::path default_run_directory(const std::vector<std::string>& task
 // One line, for the first arm that there is something to say of.
 void warn_of_answers(const EvalModel& model, const EvalSettings& settings,
                      const std::vector<ArmScores>& scores) {
-  const AskedHow how{settings.chat.has_value(), !model.tokenizer.chat_templates().empty(),
+  const AskedHow how{settings.refused_chat && !model.tokenizer.chat_templates().empty(),
                      settings.max_new_tokens};
   std::string first;
   int arms = 0;

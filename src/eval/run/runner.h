@@ -59,6 +59,7 @@ struct EvalSettings {
   std::map<std::string, std::vector<Item>, std::less<>> examples;  // by subject
   Seam seam = Seam::kDifference;                                   // log-likelihood only
   std::optional<ChatAsking> chat;  // prompts are the user's message of a conversation
+  bool refused_chat = false;       // --no-chat: for a warning's words
   // Tasks among `tasks` that are from a file of lm-evaluation-harness; may be null.
   std::shared_ptr<const harness::LoadedSet> harness;
   LeftOut left_out;                     // by leave_out_long

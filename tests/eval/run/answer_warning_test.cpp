@@ -27,14 +27,14 @@ TEST(AnswerWarning, SpeaksAboveAFifth) {
 }
 
 TEST(AnswerWarning, NamesTheLikelyCause) {
-  EXPECT_THAT(*answer_warning("a", tally(10, 9, 9, 0), {false, true, 64}), HasSubstr("leave --no-chat out"));
-  EXPECT_THAT(*answer_warning("a", tally(10, 9, 9, 0), {true, true, 64}), HasSubstr("cut off at 64 tokens"));
-  EXPECT_THAT(*answer_warning("a", tally(10, 9, 0, 9), {false, false, 64}), HasSubstr("most are empty"));
-  EXPECT_THAT(*answer_warning("a", tally(10, 9, 1, 1), {false, false, 64}), HasSubstr("may not follow"));
+  EXPECT_THAT(*answer_warning("a", tally(10, 9, 9, 0), {true, 64}), HasSubstr("leave --no-chat out"));
+  EXPECT_THAT(*answer_warning("a", tally(10, 9, 9, 0), {false, 64}), HasSubstr("cut off at 64 tokens"));
+  EXPECT_THAT(*answer_warning("a", tally(10, 9, 0, 9), {false, 64}), HasSubstr("most are empty"));
+  EXPECT_THAT(*answer_warning("a", tally(10, 9, 1, 1), {false, 64}), HasSubstr("may not follow"));
   // Read from answers that were cut off.
   Tally read = tally(10, 1, 9, 0);
   read.read_unfinished = 8;
-  EXPECT_THAT(*answer_warning("a", read, {false, false, 64}), HasSubstr("90% of 10"));
+  EXPECT_THAT(*answer_warning("a", read, {false, 64}), HasSubstr("90% of 10"));
 }
 
 }  // namespace
