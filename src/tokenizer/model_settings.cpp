@@ -157,9 +157,13 @@ void read_added_tokens_file(const Section& file, ModelSettings& settings) {
 // bos_token_id and eos_token_id; the latter may be a list.
 void read_ids(const Section& file, ModelSettings& settings) {
   const Json* bos = file.find("bos_token_id");
-  if (!settings.bos_id && bos != nullptr) settings.bos_id = file.token_id("bos_token_id", *bos);
+  if (!settings.bos_id && bos != nullptr) {
+    settings.bos_id = file.token_id("bos_token_id", *bos);
+    settings.bos_file = file.where();
+  }
   const Json* eos = file.find("eos_token_id");
   if (!settings.eos_ids.empty() || eos == nullptr) return;
+  settings.eos_file = file.where();
   const Json list = eos->is_array() ? *eos : Json::array({*eos});
   for (const Json& value : list) settings.eos_ids.push_back(file.token_id("eos_token_id", value));
 }

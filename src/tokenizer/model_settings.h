@@ -29,6 +29,7 @@ struct ModelSettings {
   std::vector<AddedToken> added_tokens;  // tokenizer_config.json's added_tokens_decoder, added_tokens.json
   std::optional<std::int32_t> bos_id;    // generation_config.json, else config.json
   std::vector<std::int32_t> eos_ids;     // generation_config.json, else config.json; empty: not said
+  std::string bos_file, eos_file;        // which of the two it was
   // By name, "default" the usual one: chat_template.jinja and additional_chat_templates/NAME.jinja, else
   // tokenizer_config.json's "chat_template", as transformers reads them.
   std::map<std::string, std::string> chat_templates;

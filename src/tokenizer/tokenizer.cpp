@@ -1,5 +1,7 @@
 #include "tokenizer/tokenizer.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/error.h"
@@ -146,11 +148,10 @@ void Tokenizer::apply_settings(const std::string& where, const ModelSettings& se
   }
   chat_templates_ = settings.chat_templates;
   special_texts_ = settings.special_texts;
-  bos_id_ = settings.bos_token.mentioned ? named_token(settings.bos_token)
-            : settings.bos_id            ? settings.bos_id
-                                         : bos;
+  bos_id_ = settings.bos_token.mentioned ? named_token(settings.bos_token) : bos ? bos : settings.bos_id;
   if (settings.eos_token.mentioned) eos = named_token(settings.eos_token);
   eos_ids_ = settings.eos_ids;
+  warn_of_ends(settings, eos);
   if (eos_ids_.empty() && eos) eos_ids_ = {*eos};
   if (!eos && !eos_ids_.empty()) eos = eos_ids_[0];
 
@@ -169,6 +170,30 @@ void Tokenizer::apply_settings(const std::string& where, const ModelSettings& se
   for (const std::int32_t id : frame_.prefix)
     table_.at(id);  // an id that the vocabulary lacks is an error here
   for (const std::int32_t id : frame_.suffix) table_.at(id);
+  if (settings.bos_id && !frame_.prefix.empty() && frame_.prefix[0] != *settings.bos_id) {
+    add_warning(
+        fmt::format("[{}] bos_token_id is {}, but the tokenizer begins a prompt with {}, which counts, as in "
+                    "transformers",
+                    settings.bos_file, described(*settings.bos_id), described(frame_.prefix[0])));
+  }
+}
+
+void Tokenizer::warn_of_ends(const ModelSettings& settings, std::optional<std::int32_t> own) {
+  for (const std::int32_t id : settings.eos_ids) {
+    if (table_.contains(id)) continue;
+    add_warning(fmt::format("[{}] eos_token_id has {}, which no answer can end with; correct the file",
+                            settings.eos_file, described(id)));
+  }
+  if (settings.eos_ids.empty() || !own || std::ranges::count(settings.eos_ids, *own) > 0) return;
+  add_warning(fmt::format(
+      "[{}] answers end with {} (eos_token_id), as in transformers, and not with {}, the tokenizer's "
+      "eos_token; if they do not end, add its id to the file",
+      settings.eos_file, described(settings.eos_ids[0]), described(*own)));
+}
+
+std::string Tokenizer::described(std::int32_t id) const {
+  if (!table_.contains(id)) return fmt::format("{} (no token of the vocabulary)", id);
+  return fmt::format("{} ('{}')", id, printable(table_.at(id).piece, 60));
 }
 
 std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& model_directory) {

@@ -174,6 +174,10 @@ class Tokenizer {
   template <class Stretch>
   void encode_parts(std::string_view text, EncodeOptions options, const Stretch& stretch) const;
   std::optional<std::int32_t> named_token(const NamedToken& token) const;
+  // Where the files beside the tokenizer let answers end elsewhere than the tokenizer itself, whose end token
+  // is `own`.
+  void warn_of_ends(const ModelSettings& settings, std::optional<std::int32_t> own);
+  std::string described(std::int32_t id) const;  // for messages: its number and its text
 
   std::optional<std::int32_t> bos_id_;
   std::vector<std::int32_t> eos_ids_;

@@ -43,6 +43,35 @@ TEST(SentencePiece, AddsTheBosUnlessToldNotTo) {
   EXPECT_EQ(both->encode_prompt(""), (Ids{1, 2}));
 }
 
+TEST(SentencePiece, SaysWhereTheModelsFilesBeginAndEndOtherwise) {
+  const auto load = [](const std::string& config, const std::string& names = "{}") {
+    const ModelDir dir{{"tokenizer.model", small_sentencepiece()},
+                       {"tokenizer_config.json", names},
+                       {"config.json", config}};
+    return load_tokenizer(dir.path());
+  };
+  EXPECT_TRUE(load(R"({"bos_token_id": 1, "eos_token_id": 2})")->warnings().empty());
+  EXPECT_TRUE(load(R"({"eos_token_id": [0, 2]})")->warnings().empty());
+
+  // The ids of the first conversion of LLaMA; its begin token would be <unk>.
+  const auto first = load(R"({"bos_token_id": 0, "eos_token_id": 1})");
+  EXPECT_EQ(first->encode_prompt("the")[0], 1);
+  ASSERT_EQ(first->warnings().size(), 2U);
+  EXPECT_THAT(
+      first->warnings()[0],
+      HasSubstr("answers end with 1 ('<s>') (eos_token_id), as in transformers, and not with 2 ('</s>')"));
+  EXPECT_THAT(
+      first->warnings()[1],
+      HasSubstr("config.json] bos_token_id is 0 ('<unk>'), but the tokenizer begins a prompt with 1"));
+  // Nothing is put before a prompt: nothing to differ.
+  EXPECT_EQ(load(R"({"bos_token_id": 0})", R"({"add_bos_token": false})")->warnings().size(), 0U);
+
+  const auto beyond = load(R"({"eos_token_id": [2, 99999]})");
+  ASSERT_EQ(beyond->warnings().size(), 1U);
+  EXPECT_THAT(beyond->warnings()[0],
+              HasSubstr("eos_token_id has 99999 (no token of the vocabulary), which no answer"));
+}
+
 TEST(SentencePiece, SpecialTokensInTheTextArePlainTextUnlessAskedFor) {
   const auto t = load_small();
   EXPECT_EQ(pieces(*t, t->encode("<s>")), "▁|<0x3C>|<0x73>|<0x3E>|");
