@@ -11,9 +11,9 @@
 #include "base/error.h"
 #include "base/json_reader.h"
 #include "cli/asking_options.h"
+#include "cli/attention_options.h"
 #include "cli/attention_output.h"
 #include "cli/bundled.h"
-#include "cli/checks.h"
 #include "cli/command.h"
 #include "cli/number_list.h"
 #include "cli/prompt_options.h"
@@ -31,34 +31,6 @@ namespace refocus::cli {
 namespace fs = std::filesystem;
 
 namespace {
-
-struct AttentionOptions {
-  ModelOptions model;
-  PromptOptions prompt;
-  std::vector<std::string> interventions, subjects;
-  std::string layers, heads, queries, lens, output;
-  std::string task, data, profile;
-  int limit = 0;
-  std::int64_t item = -1;                   // of a task, shown as a prompt is; none
-  std::vector<CLI::Option*> of_one_prompt;  // that a whole task has no use for
-  std::int64_t top_k = 32, window = 8, max_new_tokens = 0;
-  double threshold = 0.01;
-  bool dense = false, before = false, free = false, force = false, json = false, cot = false, direct = false;
-  bool no_page = false;
-};
-
-AttentionSettings settings_of(const AttentionOptions& options, const ModelConfig& config) {
-  const auto chosen = [](const char* option, const std::string& text, std::int64_t count,
-                         const char* things) {
-    return text.empty() ? all_numbers(count) : parse_number_list(option, text, count, things);
-  };
-  AttentionSettings settings;
-  settings.layers = chosen("--layers", options.layers, config.num_hidden_layers, "layers");
-  settings.heads = chosen("--heads", options.heads, config.num_attention_heads, "heads");
-  settings.window = options.window;
-  settings.maps = {options.dense, options.top_k, options.before};
-  return settings;
-}
 
 std::vector<CapturedArm> arms_of(const AttentionOptions& options, std::span<const InterventionSpec> specs,
                                  const ModelConfig& config) {
@@ -133,9 +105,23 @@ void check_prompt(const AttentionOptions& options, RunningModel& model,
   }
 }
 
+// Of the first `count` tokens, those that any part of the intervention chooses as keys.
+std::vector<bool> chosen_keys(const ReadPrompt& prompt, const InterventionSpec& spec, std::size_t count) {
+  std::vector<bool> out(count);
+  const auto target = prompt.aim(spec);
+  for (std::size_t t = 0; target && t < count; ++t) {
+    out[t] = std::ranges::any_of(
+        target->keys, [&](const KeyRanges& keys) { return keys.contains(static_cast<std::int64_t>(t)); });
+  }
+  return out;
+}
+
 void run_prompt(const AttentionOptions& options, RunningModel& model, const ReadPrompt& prompt,
                 AttentionReport& report, const fs::path& directory) {
   check_prompt(options, model, prompt.tokens);
+  const auto prompt_tokens = std::ssize(prompt.tokens);
+  report.picture =
+      options.row_choice(model.files.config, prompt_tokens, prompt_tokens + options.max_new_tokens);
   const Continuation how{options.max_new_tokens, options.model.context_for(model.files.config),
                          model.files.eos_ids};
   std::vector<std::int32_t> continuation;
@@ -147,6 +133,7 @@ void run_prompt(const AttentionOptions& options, RunningModel& model, const Read
           [&](const InterventionSpec& spec) { return prompt.aim(spec); }, how);
     }
     done.text = text_of(options, model.files, prompt, continuation);
+    done.chosen = chosen_keys(prompt, done.arm.intervention, done.text.tokens.size());
     fs::create_directory(directory / done.arm.name);
     done.result =
         capture_text(model.transformer, *report.settings, done.arm, done.text, directory / done.arm.name);
@@ -247,23 +234,14 @@ void run_task(const AttentionOptions& options, RunningModel& model, AttentionRep
   }
 }
 
-void check_options(const AttentionOptions& options) {
-  if (options.task.empty() || options.item >= 0) return;
-  for (const CLI::Option* option : options.of_one_prompt) {
-    if (option->count() == 0) continue;
-    throw usage_error("--task", "expected --item with {}, which is for one prompt, got a whole task",
-                      option->get_name());
-  }
-}
-
 void run(const AttentionOptions& options) {
-  check_options(options);
+  options.check();
   const AskedInterventions asked = parse_interventions(options.interventions);
   AtomicDirectory directory(
       options.output, options.force ? "attention.json" : "",
       options.force ? "choose another with -o" : "choose another with -o, or replace it with --force");
   RunningModel model(options.model);
-  const AttentionSettings settings = settings_of(options, model.files.config);
+  const AttentionSettings settings = options.settings(model.files.config);
   AttentionReport report;
   report.model = &model.files;
   report.settings = &settings;
@@ -278,6 +256,7 @@ void run(const AttentionOptions& options) {
     run_task(options, model, report);
   }
   write_attention_files(report, directory.path());
+  write_row_picture(report, directory.path());
   if (!options.no_page) write_explorer_page(directory.path());
   directory.commit();
   if (options.json) {
@@ -290,91 +269,11 @@ void run(const AttentionOptions& options) {
   }
 }
 
-// AttentionOptions of one prompt, and those of a task, which exclude each other.
-void add_sources(CLI::App& command, AttentionOptions& options) {
-  CLI::Option_group* group = options.prompt.add(command);
-  CLI::Option* task = group
-                          ->add_option("--task,--dataset", options.task,
-                                       fmt::format("A task's prompts, as eval asks them: {}", task_names()))
-                          ->check(not_empty())
-                          ->type_name("TASK");
-  command.add_option("--data", options.data, "Directory that holds the tasks' folders, as for eval")
-      ->needs(task)
-      ->check(not_empty())
-      ->type_name("DIR");
-  command.add_option("--subjects", options.subjects, "Subjects of the task (default: all)")
-      ->needs(task)
-      ->delimiter(',')
-      ->type_name("a,b");
-  command.add_option("--limit", options.limit, "Only the first N items of each subject")
-      ->needs(task)
-      ->check(whole_number(1, 1 << 30));
-  command.add_option("--profile", options.profile, "JSON file of prompts (default: Refocus' own)")
-      ->check(not_empty())
-      ->needs(task)
-      ->type_name("FILE");
-  CLI::Option* cot =
-      command.add_flag("--cot", options.cot, "The task's prompts ask for an analysis first (default)")
-          ->needs(task);
-  command.add_flag("--direct", options.direct, "The task's prompts ask for the answer at once")
-      ->needs(task)
-      ->excludes(cot);
-  command.add_option("--item", options.item, "One item of the task alone, from 0, with maps as of a prompt")
-      ->needs(task)
-      ->check(whole_number(0, 1 << 30));
-  const auto of_prompt = [&](CLI::Option* option) {
-    options.of_one_prompt.push_back(option);
-    return option;
-  };
-  of_prompt(command.add_option("--queries", options.queries, "Positions of the rows to keep (default: all)"))
-      ->type_name("0,10-40");
-  of_prompt(command.add_option("--top-k", options.top_k, "Keep the largest K weights of each row"))
-      ->capture_default_str()
-      ->check(whole_number(1, 1 << 20));
-  of_prompt(command.add_flag("--dense", options.dense, "Keep every weight"))
-      ->excludes(command.get_option("--top-k"));
-  of_prompt(command.add_flag("--before", options.before, "Keep the weights before the intervention too"));
-  of_prompt(command.add_option("--lens", options.lens,
-                               "Positions of the logit lens (default: the prompt's last and later ones)"))
-      ->type_name("3,10-12");
-  CLI::Option* more = of_prompt(command.add_option("-n,--max-new-tokens", options.max_new_tokens,
-                                                   "Continue the prompt and keep these rows too"))
-                          ->capture_default_str()
-                          ->check(whole_number(0, 1 << 24));
-  of_prompt(command.add_flag("--free", options.free, "Each arm continues in its own way, not as the first"))
-      ->needs(more);
-}
-
 }  // namespace
 
 Action add_attention(CLI::App& command) {
   auto options = std::make_shared<AttentionOptions>();
-  options->model.add_model(command);
-  add_sources(command, *options);
-  add_interventions(command, options->interventions);
-  command.add_option("--layers", options->layers, "Layers to keep (default: all)")
-      ->check(not_empty())
-      ->type_name("0,4-7");
-  command.add_option("--heads", options->heads, "Heads to keep (default: all)")
-      ->check(not_empty())
-      ->type_name("0-3");
-  command
-      .add_option("--threshold", options->threshold,
-                  "Weights of layer 0 above it make the mask M where the intervention does not say it")
-      ->capture_default_str()
-      ->check(number(0, 1));
-  command
-      .add_option("--window", options->window, "Keys within the window: the query's own and those before it")
-      ->capture_default_str()
-      ->check(whole_number(1, 1 << 24));
-  command.add_option("-o,--output", options->output, "The directory to write, which must not exist")
-      ->required()
-      ->check(not_empty())
-      ->type_name("OUT_DIR");
-  command.add_flag("--force", options->force, "Replace the directory, if it is one of this command");
-  command.add_flag("--no-page", options->no_page, "Leave out the explorer, attention.html");
-  command.add_flag("--json", options->json, "Print one JSON object instead of tables");
-  options->model.add_running(command);
+  options->add(command);
   return [options] { run(*options); };
 }
 

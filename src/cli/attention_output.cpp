@@ -166,6 +166,13 @@ void write_attention_files(const AttentionReport& report, const std::filesystem:
   }
 }
 
+void write_row_picture(const AttentionReport& report, const std::filesystem::path& directory) {
+  if (!report.picture) return;
+  ChosenKeys chosen;
+  for (const CapturedArm& arm : report.arms) chosen.push_back(arm.chosen);
+  write_file_atomically(directory / "row.svg", row_figure(directory, *report.picture, chosen));
+}
+
 std::string attention_tables(const AttentionReport& report) {
   std::string out;
   for (const CapturedArm& done : report.arms) {

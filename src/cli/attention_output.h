@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "analyze/attention_run.h"
+#include "analyze/row_figure.h"
 #include "analyze/statistics_files.h"
 #include "cli/model_options.h"
 
@@ -19,6 +20,7 @@ struct CapturedArm {
   std::string intervention;  // canonical
   AttentionText text;        // empty for a task
   AttentionResult result;
+  std::vector<bool> chosen;  // of the text's tokens: whether a part of the intervention chose them as keys
 };
 
 // A whole run of the command.
@@ -30,6 +32,7 @@ struct AttentionReport {
   std::int64_t prompts = 0;                // of a task
   // Of a task's one item that was looked at: its subject and index. Then is_task() is false.
   std::optional<std::pair<std::string, std::int64_t>> item;
+  std::optional<RowChoice> picture;
   std::vector<CapturedArm> arms;
 
   bool is_task() const { return !task.empty() && !item; }
@@ -40,6 +43,9 @@ struct AttentionReport {
 // attention.json, statistics.json, statistics.csv, origins.csv where origins are known, and lens.json of one
 // prompt.
 void write_attention_files(const AttentionReport& report, const std::filesystem::path& directory);
+
+// row.svg, where a row is to be drawn; after write_attention_files.
+void write_row_picture(const AttentionReport& report, const std::filesystem::path& directory);
 
 // Tables for the terminal, or one JSON object on one line.
 std::string attention_tables(const AttentionReport& report);

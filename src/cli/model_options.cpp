@@ -16,6 +16,7 @@
 #include "tokenizer/stored_tokenizer.h"
 #include "tokenizer/tokenizer_files.h"
 #include "tokenizer/tokenizer_kind.h"
+#include "train/parameters.h"
 
 namespace refocus::cli {
 

@@ -51,8 +51,11 @@ std::string begin(double width, double height) {
 std::string end() { return "</svg>\n"; }
 
 std::string text(double x, double y, std::string_view content, const TextStyle& style) {
-  return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\" fill=\"{}\"{}>{}</text>\n", x, y,
-                     style.anchor, style.color, style.bold ? " font-weight=\"bold\"" : "", escaped(content));
+  const std::string turn =
+      style.turn == 0 ? "" : fmt::format(" transform=\"rotate({:g} {:.1f} {:.1f})\"", style.turn, x, y);
+  return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\" fill=\"{}\"{}{}>{}</text>\n", x, y,
+                     style.anchor, style.color, style.bold ? " font-weight=\"bold\"" : "", turn,
+                     escaped(content));
 }
 
 std::string line(const Points& points, const LineStyle& style) {

@@ -33,6 +33,7 @@ struct TextStyle {
   const char* anchor = "start";  // "middle", "end"
   const char* color = "black";
   bool bold = false;
+  double turn = 0;  // degrees, clockwise, around its place
 };
 std::string text(double x, double y, std::string_view content, const TextStyle& style = {});
 

@@ -264,10 +264,17 @@ TEST(Attention, NamesWhatIsWrong) {
       {plus(good, {"--threshold", "2"}), {"--threshold"}},
       {plus(good, {"--free"}), {"--max-new-tokens"}},
       {plus(good, {"--limit", "3"}), {"--task"}},
+      {plus(good, {"--picture", "1"}), {"[--picture]", "LAYER.HEAD", "got 1"}},
+      {plus(good, {"--picture", "4.0"}), {"[--picture]", "layers from 0 to 3", "got 4"}},
+      {plus(good, {"--picture", "1.2.20"}), {"[--picture]", "positions from 0 to 19", "got 20"}},
+      {plus(good, {"--picture", "1.2.5", "--queries", "6-9"}),
+       {"[--picture]", "that --queries keeps", "got 5"}},
+      {plus(good, {"--picture", "1.2-3"}), {"[--picture]", "one of the heads", "got 2-3"}},
       {plus(good, {"--intervene", "none", "--intervene", "none"}), {"different arms", "none twice"}},
       {plus(good, {"--intervene", "rebalanse"}), {"rebalanse"}},
       {{"--task", "mmlux"}, {"mmlux"}},
       {{"--task", "piqa", "--dense"}, {"--task", "--dense"}},
+      {{"--task", "piqa", "--picture", "1.2"}, {"--task", "--picture"}},
   };
   for (const auto& [arguments, parts] : usage) expect_failure(run(attention(out, arguments)), 2, parts);
   const std::vector<std::pair<Arguments, std::vector<std::string>>> input = {

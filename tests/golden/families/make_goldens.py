@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the models of this folder and what is expected of them; needs requirements.txt.
+"""Makes the models of this folder and what is expected of them; needs ../requirements.txt.
 
 A model NAME/ has config.json and model.safetensors (float16); NAME/logits.npy and NAME/rebalanced.npy are the
 specification's logits [tokens, vocab] without an intervention and with alpha=0.5, threshold=0.03; NAME/attention.npy is

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes a GGUF file of every family, as llama.cpp's convert_hf_to_gguf.py writes it; needs requirements.txt.
+"""Makes a GGUF file of every family, as llama.cpp's convert_hf_to_gguf.py writes it; needs ../requirements.txt.
 
 Names of architectures and tensors are gguf-py's; which metadata a family has, and how its rows lie, is what that
 converter does (v0.5.0), told here anew. NAME.gguf is of the model ../families/NAME, whose logits are expected of it. Where a

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes NAME.npy: the specification's logits, [cases, last rows, vocab], of models of ../families under each intervention
 of cases.json; and NAME.safetensors, what FILE of from= stands for there: the heads' means over all rows of the tokens
-without intervention, and matrices of low rank for seka. Needs ../families/requirements.txt's NumPy alone."""
+without intervention, and matrices of low rank for seka. Needs NumPy alone."""
 import importlib.util, json, pathlib, sys
 import numpy as np
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes families/ beside this file: what PyTorch says of training small models of each family that is trained.
 
-Needs ../families/requirements.txt and peft==0.21.2. The models are transformers' own, made by ../families/models.py at
+Needs ../requirements.txt. The models are transformers' own, made by ../families/models.py at
 smaller sizes (weights in float16), and run in float64. families/batches.json has two batches of packed sequences, some
 positions masked, longer than the windows. families/NAME/ has config.json, model.safetensors, gradients.safetensors (of
 the mean loss over counted positions of the first batch), and run.json: that loss, and losses, gradient norms and the
