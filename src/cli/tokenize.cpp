@@ -76,7 +76,7 @@ void run(const TokenizeOptions& options) {
   const ReadPrompt prompt = options.prompt.read(model, {&spec, 1});
   if (options.json) {
     print_json(*tokenizer, prompt, spec);
-  } else if (options.pieces) {
+  } else if (options.pieces || !spec.is_none()) {  // ids alone would not say what it touches
     print_pieces(*tokenizer, prompt, spec);
   } else {
     fmt::print("{}\n", fmt::join(prompt.tokens, ","));
@@ -97,7 +97,7 @@ Action add_tokenize(CLI::App& command) {
       ->excludes(pieces);
   command
       .add_option("--intervene", options->intervene,
-                  "With --pieces or --json: which tokens are keys and rows of each part")
+                  "Say which tokens are keys and rows of each part (with --pieces, or --json)")
       ->type_name("SPEC");
   return [options] { run(*options); };
 }

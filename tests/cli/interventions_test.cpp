@@ -68,6 +68,13 @@ TEST(Interventions, AnEvaluationChoosesByFieldAndCountsWhatIsNotThere) {
     const ProcessResult lost = eval("boost:keys=field:nowhere", kind, kind);
     EXPECT_EQ(lost.status, 0) << lost.err;
     EXPECT_THAT(lost.err, HasSubstr("warning: keys=field:nowhere chose nothing in 3 of 3 questions"));
+    EXPECT_THAT(lost.out, HasSubstr("keys unmatched"));
+    const auto report = testing::file_text(dir / kind / "report.html");
+    EXPECT_THAT(report, HasSubstr("keys= chose nothing"));
+    // A finished run that asks nothing says it again, and so does a table made of its files.
+    const ProcessResult again = eval("boost:keys=field:nowhere", kind, kind);
+    EXPECT_THAT(again.err, HasSubstr("6 answers are there"));
+    EXPECT_THAT(again.err, HasSubstr("chose nothing in 3 of 3 questions"));
   }
   testing::expect_failure(eval("boost:keys=marked", "c", "--direct"), 2, {"expected keys that items have"});
 }

@@ -31,6 +31,11 @@ constexpr const char* kQuestionEndTable =
 constexpr const char* kInsertQuestionEnd =
     "INSERT OR REPLACE INTO question_ends (arm, subject, item, bytes) VALUES (?1, ?2, ?3, ?4)";
 
+// Of answers to prompts of which an intervention's keys= chose nothing; made with the first of them.
+constexpr const char* kUnmatchedTable =
+    "CREATE TABLE IF NOT EXISTS unmatched_keys (arm TEXT NOT NULL, subject TEXT NOT NULL, item INTEGER NOT "
+    "NULL, keys TEXT NOT NULL, UNIQUE (arm, subject, item, keys))";
+
 constexpr const char* kInsert =
     "INSERT INTO responses (arm, subject, item, prompt, response, finish_reason, prompt_tokens, "
     "generated_tokens) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING RETURNING item";
@@ -134,8 +139,35 @@ void Journal::put_question_end(const Response& response) {
   row.step();
 }
 
+void Journal::put_unmatched_keys(const Response& response) {
+  database_->run(kUnmatchedTable);
+  for (const std::string& keys : response.unmatched_keys) {
+    SqliteStatement row(
+        *database_,
+        "INSERT OR REPLACE INTO unmatched_keys (arm, subject, item, keys) VALUES (?1, ?2, ?3, ?4)");
+    row.bind(1, response.arm);
+    row.bind(2, response.subject);
+    row.bind(3, response.index);
+    row.bind(4, keys);
+    row.step();
+  }
+}
+
+std::map<ItemKey, std::vector<std::string>> Journal::unmatched_keys(const std::string& arm) const {
+  std::map<ItemKey, std::vector<std::string>> out;
+  if (!has_table("unmatched_keys")) return out;
+  SqliteStatement select(*database_,
+                         "SELECT subject, item, keys FROM unmatched_keys WHERE arm = ?1 ORDER BY keys");
+  select.bind(1, arm);
+  while (select.step()) {
+    out[{select.text(0), item_index(*database_, select.integer(1))}].push_back(select.text(2));
+  }
+  return out;
+}
+
 void Journal::put(const Response& response) {
   REFOCUS_CHECK(insert_.has_value());
+  if (!response.unmatched_keys.empty()) put_unmatched_keys(response);
   if (response.question_end >= 0) put_question_end(response);
   insert_->bind(1, response.arm);
   insert_->bind(2, response.subject);
@@ -184,6 +216,7 @@ std::vector<std::string> Journal::arms() const {
 
 void Journal::for_each(const std::string& arm, const std::function<void(Response)>& on_response) const {
   const bool ends = has_table("question_ends");
+  const auto unmatched = unmatched_keys(arm);
   SqliteStatement select(
       *database_, ends ? "SELECT subject, item, prompt, response, finish_reason, prompt_tokens, "
                          "generated_tokens, ifnull(bytes, -1) FROM responses LEFT JOIN question_ends USING "
@@ -202,6 +235,9 @@ void Journal::for_each(const std::string& arm, const std::function<void(Response
     response.prompt_tokens = select.integer(5);
     response.generated_tokens = select.integer(6);
     response.question_end = std::clamp<std::int64_t>(select.integer(7), -1, std::ssize(response.prompt));
+    if (const auto found = unmatched.find({response.subject, response.index}); found != unmatched.end()) {
+      response.unmatched_keys = found->second;
+    }
     on_response(std::move(response));
   }
 }

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -80,6 +81,8 @@ class Journal {
   Journal(std::shared_ptr<const DirectoryLock> lock, SqliteDatabase database, bool writable);
   void make_tables();
   void put_question_end(const Response& response);
+  void put_unmatched_keys(const Response& response);
+  std::map<ItemKey, std::vector<std::string>> unmatched_keys(const std::string& arm) const;
   void check_format() const;
   bool has_table(const char* name) const;
 

@@ -112,6 +112,8 @@ std::string arms_table(const ReportView& view, const TaskComparison& task) {
                      number_column_head("accuracy, %");
   if (by_length) head += number_column_head("by length, %");
   if (with_f1) head += number_column_head("F1, %");
+  const bool unmatched = in_any(task, &Tally::unmatched);
+  if (unmatched) head += number_column_head("keys= chose nothing");
   const bool stopped = in_any(task, &Tally::stopped), unfinished = in_any(task, &Tally::read_unfinished);
   if (!view.loglikelihood) {
     head += number_column_head("no answer found") + number_column_head("cut off");
@@ -128,6 +130,7 @@ std::string arms_table(const ReportView& view, const TaskComparison& task) {
         accuracy_cell(all);
     if (by_length) cells += number_cell(html_percent(all.accuracy_by_length()), all.accuracy_by_length());
     if (with_f1) cells += number_cell(html_percent(all.mean_f1()), all.mean_f1());
+    if (unmatched) cells += count_cell(all.unmatched);
     if (!view.loglikelihood) {
       cells += rate_cell(all.unparsed, all) + rate_cell(all.truncated, all);
       if (stopped) cells += rate_cell(all.stopped, all);

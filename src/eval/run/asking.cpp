@@ -72,19 +72,31 @@ std::int64_t most_new_tokens(const EvalSettings& settings, const TaskKind& task)
                                  : settings.max_new_tokens;
 }
 
-// The arm's target in a question; counts keys that choose nothing.
-std::shared_ptr<const InterventionTarget> aim_at(const EvalModel& model, const EvalSettings& settings,
-                                                 const Question& question, const PlannedArm& arm,
-                                                 Unmatched* unmatched) {
-  auto out = target_of(model, settings, question, arm.intervention);
-  if (!out || unmatched == nullptr) return out;
-  for (const std::string& keys : out->unmatched) ++(*unmatched)[{arm.name, keys}];
-  return out;
-}
+// The targets of jobs in their prompts; and of each job what its keys= chose nothing with.
+class Aims {
+ public:
+  Aims(const EvalModel& model, const EvalSettings& settings, const Jobs& jobs)
+      : model_(model), settings_(settings), jobs_(jobs), unmatched_(jobs.size()) {}
+
+  std::shared_ptr<const InterventionTarget> aim(std::size_t job) {
+    auto out = target_of(model_, settings_, jobs_[job].asked(), jobs_[job].arm->intervention);
+    if (out) unmatched_[job] = out->unmatched;
+    return out;
+  }
+  // Once.
+  std::vector<std::string> unmatched(std::size_t job) { return std::move(unmatched_[job]); }
+
+ private:
+  const EvalModel& model_;
+  const EvalSettings& settings_;
+  const Jobs& jobs_;
+  std::vector<std::vector<std::string>> unmatched_;  // [jobs]
+};
 
 void generate(const EvalModel& model, const EvalSettings& settings, const Plan& plan, const Jobs& jobs,
-              Unmatched* unmatched, const OnResponse& on_response) {
+              const OnResponse& on_response) {
   Scheduler scheduler(model.transformer, {settings.batch, plan.context, settings.kv_bytes});
+  Aims aims(model, settings, jobs);
   std::map<const TaskKind*, AnswerEnds> ends;
   for (const Job& job : jobs) {
     const TaskKind* task = job.question->task;
@@ -105,7 +117,7 @@ void generate(const EvalModel& model, const EvalSettings& settings, const Plan& 
     request.shared_prefix = question.shared_prefix;
     request.max_new_tokens = most_new_tokens(settings, *question.task);
     request.intervention = jobs[next].arm->intervention;
-    request.target = aim_at(model, settings, question, *jobs[next].arm, unmatched);
+    request.target = aims.aim(next);
     const AnswerEnds& own = ends.at(question.task);
     request.stop_tokens = model.eos_ids;
     request.stop_tokens.insert(request.stop_tokens.end(), own.tokens().begin(), own.tokens().end());
@@ -116,30 +128,31 @@ void generate(const EvalModel& model, const EvalSettings& settings, const Plan& 
   scheduler.run(source, [&](GenerationResult&& result) {
     const Job& job = jobs[result.id];
     const TaskKind& task = *job.question->task;
-    on_response(job, to_response(model, task, ends.at(&task), result), result.tokens);
+    Response response = to_response(model, task, ends.at(&task), result);
+    response.unmatched_keys = aims.unmatched(result.id);
+    on_response(job, std::move(response), result.tokens);
   });
 }
 
 void score_options(const EvalModel& model, const EvalSettings& settings, const Plan& plan, const Jobs& jobs,
-                   Unmatched* unmatched, const OnResponse& on_response) {
+                   const OnResponse& on_response) {
   LikelihoodScorer scorer(model.transformer, {settings.batch, plan.context, settings.kv_bytes});
+  Aims aims(model, settings, jobs);
   std::size_t next = 0;
   const auto source = [&]() -> std::optional<LikelihoodRequest> {
     if (next == jobs.size()) return std::nullopt;
     const Job& job = jobs[next];
     const Question& question = *job.question;
-    return LikelihoodRequest{next++,
-                             question.tokens,
-                             question.options,
-                             question.leads,
-                             question.shared_prefix,
-                             job.arm->intervention,
-                             aim_at(model, settings, question, *job.arm, unmatched)};
+    auto target = aims.aim(next);
+    return LikelihoodRequest{next++,           question.tokens,        question.options,
+                             question.leads,   question.shared_prefix, job.arm->intervention,
+                             std::move(target)};
   };
   scorer.run(source, [&](LikelihoodResult&& result) {
     Response response;
     response.text = likelihoods_text(result.options);
     response.finish_reason = kLikelihoodRule;
+    response.unmatched_keys = aims.unmatched(result.id);
     on_response(jobs[result.id], std::move(response), {});
   });
 }
@@ -241,8 +254,7 @@ void check_memory(const EvalModel& model, const EvalSettings& settings, const Pl
                                   : ", or use a smaller --max-new-tokens");
 }
 
-Unmatched ask(const EvalModel& model, const EvalSettings& settings, const Plan& plan, Journal& journal) {
-  Unmatched unmatched;
+void ask(const EvalModel& model, const EvalSettings& settings, const Plan& plan, Journal& journal) {
   const bool scored = is_scored(settings);
   std::vector<std::set<ItemKey>> done;
   for (const PlannedArm& arm : plan.arms) done.push_back(journal.done(arm.name));
@@ -252,7 +264,7 @@ Unmatched ask(const EvalModel& model, const EvalSettings& settings, const Plan& 
   std::vector<Jobs> turns = open_jobs(plan, is_done);
   std::size_t open = 0;
   for (const Jobs& jobs : turns) open += jobs.size();
-  if (open == 0) return unmatched;
+  if (open == 0) return;
   check_memory(model, settings, plan);
   const auto total = static_cast<std::int64_t>(plan.questions.size() * settings.interventions.size());
   Progress progress("eval", total, total - static_cast<std::int64_t>(open));
@@ -270,10 +282,9 @@ Unmatched ask(const EvalModel& model, const EvalSettings& settings, const Plan& 
     }
     if (!scored) put_longest_first(turns[turn]);
     if (!turns[turn].empty()) {
-      (scored ? score_options : generate)(model, settings, plan, turns[turn], &unmatched, keep);
+      (scored ? score_options : generate)(model, settings, plan, turns[turn], keep);
     }
   }
-  return unmatched;
 }
 
 void ask_for_texts(const EvalModel& model, const EvalSettings& settings, const Plan& plan,
@@ -283,7 +294,7 @@ void ask_for_texts(const EvalModel& model, const EvalSettings& settings, const P
   std::vector<Jobs> turns = open_jobs(plan, [](const Question&, std::size_t) { return false; });
   REFOCUS_CHECK(turns.size() == 1);
   put_longest_first(turns.front());
-  generate(model, settings, plan, turns.front(), nullptr,
+  generate(model, settings, plan, turns.front(),
            [&](const Job& job, Response response, std::span<const std::int32_t> tokens) {
              complete(job, response);
              on_text(*job.question, *job.arm, std::move(response), tokens);

@@ -26,11 +26,8 @@ void check_memory(const EvalModel& model, const EvalSettings& settings, const Pl
 std::shared_ptr<const InterventionTarget> target_of(const EvalModel& model, const EvalSettings& settings,
                                                     const Question& question, const InterventionSpec& spec);
 
-// In how many of the questions that were asked the keys= of each arm's parts chose nothing: by the arm's name
-// and the selectors' text.
-using Unmatched = std::map<std::pair<std::string, std::string>, std::int64_t>;
-
-Unmatched ask(const EvalModel& model, const EvalSettings& settings, const Plan& plan, Journal& journal);
+// Asks what the journal has no answer of, and keeps the answers in it.
+void ask(const EvalModel& model, const EvalSettings& settings, const Plan& plan, Journal& journal);
 
 // Asks everything of a plan without a journal; not for log-likelihoods or transcripts. `tokens`: those that
 // were generated, a stop token included. In no particular order.

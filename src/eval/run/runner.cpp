@@ -230,14 +230,25 @@ void warn_of_answers(const EvalModel& model, const EvalSettings& settings,
   fmt::print(stderr, "eval: warning: {}{}\n", first, arms > 1 ? fmt::format(" ({} arms in all)", arms) : "");
 }
 
+// In how many questions the keys= of each arm's parts chose nothing: by the arm's name and the selectors'
+// text.
+using Unmatched = std::map<std::pair<std::string, std::string>, std::int64_t>;
+
 // One line, for the first arm whose keys= chose nothing in some question.
-void warn_of_unmatched(const Unmatched& unmatched, std::int64_t questions) {
+void warn_of_unmatched(const Plan& plan, const Journal& journal) {
+  Unmatched unmatched;
+  for (const PlannedArm& arm : plan.arms) {
+    if (arm.intervention.is_none()) continue;
+    journal.for_each(arm.name, [&](const Response& response) {
+      for (const std::string& keys : response.unmatched_keys) ++unmatched[{arm.name, keys}];
+    });
+  }
   if (unmatched.empty()) return;
   const auto& [what, count] = *unmatched.begin();
   const std::string others =
       unmatched.size() > 1 ? fmt::format(" ({} such selectors in all)", unmatched.size()) : "";
   fmt::print(stderr, "eval: warning: keys={} chose nothing in {} of {} questions of {}{}\n",
-             printable(what.second), count, questions, printable(what.first, 200), others);
+             printable(what.second), count, plan.questions.size(), printable(what.first, 200), others);
 }
 
 EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings) {
@@ -258,7 +269,8 @@ EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings)
   tell_resumed(run, journal);
   tell_seams(settings, plan);
   keep_questions(settings, plan, journal);
-  warn_of_unmatched(ask(model, settings, plan, journal), std::ssize(plan.questions));
+  ask(model, settings, plan, journal);
+  warn_of_unmatched(plan, journal);
   expect_not_overwritten(model.files);
   EvalOutcome outcome{directory, {}, {}, {}, {}};
   for (const PlannedArm& arm : plan.arms) {

@@ -138,6 +138,11 @@ class SamplesReader {
     }
     std::string_view reasoning;
     if (fields["reasoning"].get(reasoning) == simdjson::SUCCESS) answer.response.reasoning = reasoning;
+    simdjson::ondemand::array unmatched;
+    if (fields["unmatched_keys"].get(unmatched) == simdjson::SUCCESS) {
+      for (simdjson::ondemand::value keys : unmatched)
+        answer.response.unmatched_keys.push_back(text_of(keys));
+    }
     // Made anew, since files of older versions do not say it.
     answer.unfinished =
         !loglikelihood_ && !answer.open_ended && is_unfinished(answer.response, answer.extraction);

@@ -36,6 +36,7 @@ ordered_json entry(const TaskKind& kind, const Tally& tally, const std::string& 
   }
   e["n"] = tally.answered;
   e["correct"] = tally.labelled > 0 ? ordered_json(tally.correct) : ordered_json();
+  if (tally.unmatched > 0) e["unmatched"] = tally.unmatched;
   if (loglikelihood) return e;
   if (kind.type != AnswerType::kTranscript) e["unparsed"] = tally.unparsed;
   e["truncated"] = tally.truncated;

@@ -96,6 +96,7 @@ std::string sample_line(const Answer& answer, const ReportOptions& options, cons
   sample["generated_tokens"] = response.generated_tokens;
   if (response.question_end >= 0) sample["question_end"] = response.question_end;
   if (!response.reasoning.empty()) sample["reasoning"] = response.reasoning;
+  if (!response.unmatched_keys.empty()) sample["unmatched_keys"] = response.unmatched_keys;
   if (!answer.likelihoods && !answer.open_ended) sample["unfinished"] = answer.unfinished;
   return json_text(sample);
 }

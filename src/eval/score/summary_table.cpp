@@ -167,6 +167,7 @@ void write_counts(TableWriter& table, const TaskKind& kind, const Row& all, std:
     return std::any_of(all.tallies.begin(), all.tallies.end(),
                        [field](const Tally* tally) { return tally->*field > 0; });
   };
+  if (has(&Tally::unmatched)) count("keys unmatched", &Tally::unmatched);
   if (has(&Tally::normalised)) table.count_row("acc_norm", all, begin, end, by_length_text);
   if (has(&Tally::scored)) return;  // no texts, so nothing to count of them
   if (kind.has_f1()) table.count_row("F1", all, begin, end, f1_text);
@@ -193,6 +194,7 @@ void write_notes(TableWriter& table, const Tally& all) {
   note(all.read_unfinished,
        fmt::format("read though unfinished; {} right", with_thousands(all.read_unfinished_correct)));
   note(all.manual, "judged by a person");
+  note(all.unmatched, "to a prompt of which some keys= chose nothing");
 }
 
 std::string task_table(const std::vector<ArmScores>& arms, std::size_t task, int columns) {

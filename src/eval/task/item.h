@@ -79,6 +79,8 @@ struct Response {
   std::int64_t question_end = -1;
   // What the model thought before its answer, which is then not in `text`: prepare_response.
   std::string reasoning = {};
+  // The selectors of the intervention's keys= that chose nothing of its prompt, as canonical texts.
+  std::vector<std::string> unmatched_keys = {};
 
   std::string_view question() const {
     const std::string_view all = prompt;

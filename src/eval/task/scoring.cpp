@@ -173,6 +173,7 @@ void Tally::add(const Answer& answer) {
     reasoning_characters += code_point_count(answer.response.reasoning);
   }
   if (answer.extraction.rule == kManualRule) ++manual;
+  if (!answer.response.unmatched_keys.empty()) ++unmatched;
   if (is_read_unfinished(answer)) {
     ++read_unfinished;
     if (answer.correct.value_or(false)) ++read_unfinished_correct;
@@ -212,6 +213,7 @@ void Tally::add(const Tally& other) {
   reasoned += other.reasoned;
   reasoning_characters += other.reasoning_characters;
   manual += other.manual;
+  unmatched += other.unmatched;
   generated_tokens += other.generated_tokens;
   characters += other.characters;
   scored += other.scored;

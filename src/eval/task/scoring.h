@@ -86,6 +86,7 @@ struct Tally {
   std::int64_t reasoned = 0;              // with reasoning before the answer, and its length:
   std::int64_t reasoning_characters = 0;  // in code points
   std::int64_t manual = 0;                // judged by a person's verdict
+  std::int64_t unmatched = 0;             // to prompts of which some keys= chose nothing
   std::int64_t generated_tokens = 0;
   std::int64_t characters = 0;  // of the responses, in code points
   std::int64_t scored = 0;      // answers in log-likelihood mode, which have no text of their own
