@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "figure/heat.h"
 #include "figure/svg.h"
 
 namespace refocus {
@@ -16,19 +17,12 @@ constexpr int kLegendSteps = 9;
 constexpr double kLegendStep = 14;
 constexpr double kPlotWidth = 640, kPlotHeight = 300;
 
-// From blue (lower) over white to red (higher); `share` in [-1, 1].
-std::string color_of(double share) {
-  constexpr double kLow[3] = {33, 102, 172}, kHigh[3] = {178, 24, 43};
-  const double* end = share < 0 ? kLow : kHigh;
-  const double t = std::sqrt(std::min(1.0, std::fabs(share)));  // small changes are to be seen too
-  int rgb[3];
-  for (int c = 0; c < 3; ++c) rgb[c] = static_cast<int>(std::lround(255 + (end[c] - 255) * t));
-  return fmt::format("#{:02x}{:02x}{:02x}", rgb[0], rgb[1], rgb[2]);
-}
+// Small changes are to be seen too; `share` in [-1, 1].
+double seen_share(double share) { return std::copysign(std::sqrt(std::fabs(share)), share); }
 
-svg::Points box(double x, double y, double width, double height) {
-  return {{x, y}, {x + width, y}, {x + width, y + height}, {x, y + height}};
-}
+std::string color_of(double share) { return svg::diverging_color(seen_share(share)); }
+
+using svg::box;
 
 struct Grid {
   const HeadSearch& search;
@@ -54,14 +48,7 @@ std::string axes(const Grid& grid) {
 }
 
 std::string legend(const Grid& grid, double most) {
-  const double x = grid.right() + 16;
-  std::string out;
-  for (int i = 0; i < kLegendSteps; ++i) {
-    const double share = 1 - 2.0 * i / (kLegendSteps - 1), y = kTop + kLegendStep * i;
-    out += svg::area(box(x, y, 14, kLegendStep), color_of(share).c_str(), 1);
-    if (i % 4 == 0) out += svg::text(x + 20, y + 11, share == 0 ? "0" : fmt::format("{:+.3g}", share * most));
-  }
-  return out;
+  return svg::diverging_legend(grid.right() + 16, kTop, most, seen_share);
 }
 
 }  // namespace
@@ -76,7 +63,7 @@ std::string head_heatmap(const HeadSearch& search, const HeadSearchSettings& set
   out +=
       svg::text(10, 20, "Change of log P(right option), one head at a time, selection half", {.bold = true});
   for (const Head& head : all_heads(search.layers, search.heads)) {
-    out += svg::area(box(grid.x(head.second), grid.y(head.first), kCell, kCell), "#dddddd", 1);
+    out += svg::area(box(grid.x(head.second), grid.y(head.first), kCell, kCell), svg::kNothing, 1);
   }
   for (const TriedHeads& tried : search.heads_tried) {
     const auto& [layer, head] = tried.heads.front();
