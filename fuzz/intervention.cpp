@@ -11,6 +11,6 @@ REFOCUS_FUZZ_TARGET(intervention) {
     expand_sweep(parse_sweep({std::string(input)}), {});
     return;
   }
-  const std::string canonical = parse_intervention(input).canonical(8);
+  const std::string canonical = parse_named_intervention(input).spec.canonical(8);
   fuzz::require(parse_intervention(canonical).canonical(8) == canonical, "the canonical form means itself");
 }

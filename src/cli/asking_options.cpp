@@ -19,7 +19,7 @@ namespace refocus::cli {
 namespace {
 
 constexpr const char* kGrammar =
-    "none, or parts joined by '+' such as rebalance:alpha=0.2,layers=8-31 or "
+    "[NAME=]SPEC: none, or parts joined by '+' such as rebalance:alpha=0.2,layers=8-31 or "
     "boost:factor=3,keys=role:system; or "
     "@FILE.yaml (docs/interventions.md)";
 
@@ -33,11 +33,11 @@ std::string negative_text(const InterventionSpec& spec, std::int64_t layer, std:
 }
 
 // Numbers of another model fit where its shapes do, and mean nothing.
-void warn_of_files(std::span<const InterventionSpec> specs, const OpenModel& model) {
+void warn_of_files(std::span<const NamedIntervention> asked, const OpenModel& model) {
   std::optional<FileHashes> now;
   std::set<std::string> said;
-  for (const InterventionSpec& spec : specs) {
-    for (const InterventionPart& part : spec.parts) {
+  for (const NamedIntervention& one : asked) {
+    for (const InterventionPart& part : one.spec.parts) {
       if (part.file == nullptr || part.file->metadata("model_files").empty()) continue;
       if (!said.insert(part.file->path()).second) continue;
       if (!now) {
@@ -88,22 +88,24 @@ CLI::Option* add_interventions(CLI::App& command, std::vector<std::string>& inte
 }
 
 AskedInterventions parse_interventions(const std::vector<std::string>& interventions) {
-  std::vector<InterventionSpec> out;
-  for (const std::string& text : interventions) out.push_back(parse_intervention(intervention_text(text)));
+  std::vector<std::string> texts;
+  for (const std::string& text : interventions) texts.push_back(intervention_text(text));
+  std::vector<NamedIntervention> out;
+  for (WrittenIntervention& one : parse_named_interventions(texts)) out.push_back(std::move(one));
   if (out.empty()) out.emplace_back();
   return AskedInterventions(std::move(out));
 }
 
 bool AskedInterventions::needs_whole_prompt() const {
-  return std::ranges::any_of(specs_, &InterventionSpec::needs_whole_prompt);
+  return std::ranges::any_of(asked_, &InterventionSpec::needs_whole_prompt, &NamedIntervention::spec);
 }
 
-std::vector<InterventionSpec> AskedInterventions::for_model(const OpenModel& model) const {
+std::vector<NamedIntervention> AskedInterventions::for_model(const OpenModel& model) const {
   const ModelConfig& config = model.config;
   const std::int64_t layers = config.num_hidden_layers;
   std::string first;
   std::size_t negative = 0;
-  for (const InterventionSpec& spec : specs_) {
+  for (const auto& [name, spec] : asked_) {
     check_intervention(spec, config);
     const std::optional<RebalanceSpec> rebalance = spec.rebalance();
     if (!rebalance) continue;
@@ -119,8 +121,8 @@ std::vector<InterventionSpec> AskedInterventions::for_model(const OpenModel& mod
   if (negative > 0) {
     spdlog::warn("{}{}", first, negative > 1 ? fmt::format("; {} interventions do so in all", negative) : "");
   }
-  warn_of_files(specs_, model);
-  return specs_;
+  warn_of_files(asked_, model);
+  return asked_;
 }
 
 Profile profile_of(const std::string& file) { return file.empty() ? default_profile() : load_profile(file); }

@@ -25,21 +25,26 @@ void add_intervention(CLI::App& command, std::string& intervention);
 class AskedInterventions {
  public:
   AskedInterventions() = default;
-  explicit AskedInterventions(std::vector<InterventionSpec> specs) : specs_(std::move(specs)) {}
+  explicit AskedInterventions(std::vector<NamedIntervention> asked) : asked_(std::move(asked)) {}
 
-  // Those of a model. InputError where it has too few layers for them, or not those that they name, and for
+  // Those for a model. InputError where it has too few layers for them, or not those that they name, and for
   // files of from= that do not fit it. Warns, in one line whatever their number, where weights of a later
   // layer become negative, and of files that were computed with another model.
-  std::vector<InterventionSpec> for_model(const OpenModel& model) const;
+  std::vector<NamedIntervention> for_model(const OpenModel& model) const;
+
+  // The same, of a command that takes one: a name has no meaning there, but what was given to eval may be
+  // given to it too.
+  InterventionSpec one_for_model(const OpenModel& model) const { return for_model(model).front().spec; }
 
   // Whether one of them needs a prompt in one call.
   bool needs_whole_prompt() const;
 
  private:
-  std::vector<InterventionSpec> specs_;
+  std::vector<NamedIntervention> asked_;
 };
 
-// In the order given; without any it is one arm without intervention. UsageError for what is no intervention.
+// In the order given; without any it is one arm without intervention. UsageError for what is no intervention,
+// and for a name that two have.
 AskedInterventions parse_interventions(const std::vector<std::string>& interventions);
 
 // The file of --profile, or the default prompts.

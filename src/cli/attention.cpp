@@ -32,16 +32,15 @@ namespace fs = std::filesystem;
 
 namespace {
 
-std::vector<CapturedArm> arms_of(const AttentionOptions& options, std::span<const InterventionSpec> specs,
+std::vector<CapturedArm> arms_of(const AttentionOptions& options, std::span<const NamedIntervention> asked,
                                  const ModelConfig& config) {
   std::vector<CapturedArm> arms;
-  std::set<std::string> names;
-  for (const InterventionSpec& spec : specs) {
+  std::set<std::string> names, interventions;
+  for (const auto& [given, spec] : asked) {
     CapturedArm done;
     done.intervention = spec.canonical(config.num_hidden_layers);
-    // The name of an evaluation's arm, without the kind of prompt.
-    const std::string name = Arm{PromptKind::kDirect, done.intervention}.name().substr(sizeof("direct"));
-    if (!names.insert(name).second) {
+    const std::string name = given.empty() ? intervention_file_name(done.intervention) : given;
+    if (!interventions.insert(done.intervention).second || !names.insert(name).second) {
       throw usage_error("--intervene", "expected different arms, got {} twice", done.intervention);
     }
     done.arm = {name, spec, threshold_of(spec, options.threshold)};

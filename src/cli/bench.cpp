@@ -45,7 +45,7 @@ nlohmann::ordered_json measure(const BenchOptions& options) {
   bench.repeats = options.repeats;
   const AskedInterventions asked = parse_interventions({options.intervene});
   RunningModel model(options.model, bench.prefill);
-  const InterventionSpec intervention = asked.for_model(model.files).front();
+  const InterventionSpec intervention = asked.one_for_model(model.files);
   std::vector<double> reads, fmas;  // what the machine can do, in the same minutes
   const std::vector<BenchmarkRates> rates =
       run_benchmark(model.transformer, {InterventionSpec{}, intervention}, bench, [&] {

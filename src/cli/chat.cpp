@@ -115,7 +115,7 @@ class Conversation {
   }
 
   void intervene(const std::string& spec) {
-    intervention_ = parse_interventions({spec}).for_model(model_.files).front();
+    intervention_ = parse_interventions({spec}).one_for_model(model_.files);
   }
   std::string intervention_name() const { return intervention_.canonical(layers()); }
 
@@ -136,7 +136,7 @@ class Conversation {
   // The last question's answer, and what it would be under another intervention; the conversation stays.
   std::string compare(const std::string& spec) {
     if (!answered()) throw input_error("/compare", "expected an answered question, got none; ask one first");
-    const InterventionSpec other = parse_interventions({spec}).for_model(model_.files).front();
+    const InterventionSpec other = parse_interventions({spec}).one_for_model(model_.files);
     const ChatMessage last = std::move(messages_.back());
     messages_.pop_back();
     std::string answer;

@@ -38,6 +38,7 @@ struct EvalOptions {
   bool cot = false, direct = false, loglikelihood = false, skip_long = false;
   int limit = 0;
   std::optional<int> shots;
+  std::optional<std::size_t> budget;
   std::string seam = "difference", shots_as = "turns";
   ChatOptions chat;
   std::int64_t batch = 16, max_new_tokens = 2048;
@@ -54,10 +55,10 @@ void check_scored_only(const EvalOptions& options, const EvalSettings& settings)
 EvalSettings settings_of(const EvalOptions& options, AskedInterventions& interventions) {
   EvalSettings settings;
   if (!options.sweeps.empty()) {
-    settings.sweep = parse_sweep(options.sweeps);
     std::vector<std::string> texts;
     for (const std::string& text : options.interventions) texts.push_back(intervention_text(text));
-    interventions = AskedInterventions(expand_sweep(*settings.sweep, texts));
+    settings.sweep = expand_sweep(parse_sweep(options.sweeps, options.budget), texts);
+    interventions = AskedInterventions(settings.sweep->interventions());
   } else {
     interventions = parse_interventions(options.interventions);
   }
@@ -103,9 +104,10 @@ void print_comparison(const Comparison& comparison, const fs::path& run) {
 void print_sweep(const SweepReport& sweep, const fs::path& run) {
   fmt::print("{}", sweep_table(sweep));
   const bool drawn = fs::exists(run / kSweepFigure);
+  std::string figures = drawn ? (run / kSweepFigure).string() + ", " : "";
+  if (fs::exists(run / kSweepGridFigure)) figures += (run / kSweepGridFigure).string() + ", ";
   fmt::print("For each subject and pair of arms: refocus compare {}\n{}: {}{}\n", run.string(),
-             drawn ? "Figure and numbers" : "Numbers", drawn ? (run / kSweepFigure).string() + ", " : "",
-             (run / kSweepFile).string());
+             drawn ? "Figure and numbers" : "Numbers", figures, (run / kSweepFile).string());
 }
 
 // A special token that the words of a task write, so that they are in a model's format already; or nothing.
@@ -185,6 +187,24 @@ void run(const EvalOptions& options) {
   fmt::print("Report: {}\n", (outcome.run_directory / RunDirectory::kReportFile).string());
 }
 
+void add_sweep(CLI::App& command, EvalOptions& options) {
+  CLI::Option* sweep =
+      command
+          .add_option(
+              "--sweep", options.sweeps,
+              "Values of a key of a method, such as boost:factor=1:19:2, or of re-balancing: alpha=0:1:0.1; "
+              "several times: every combination of a method's keys, and methods beside each other")
+          ->type_name("[METHOD:]KEY=VALUES")
+          ->expected(1)
+          ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command
+      .add_option("--budget", options.budget,
+                  "Most swept points of each method, so that methods have equal tries (docs/sweeps.md says "
+                  "which are kept)")
+      ->needs(sweep)
+      ->check(whole_number(1, 200));
+}
+
 // What eval takes is for tasks only: its subcommand `mode` must follow at once.
 void refuse_options_before(CLI::App& eval, CLI::App& mode) {
   mode.preparse_callback([&eval, name = mode.get_name()](std::size_t) {
@@ -243,14 +263,7 @@ Action add_eval(CLI::App& command) {
       ->capture_default_str()
       ->check(CLI::IsMember({"difference", "lm-eval"}));
   add_interventions(command, options->interventions);
-  command
-      .add_option(
-          "--sweep", options->sweeps,
-          "Values of alpha, threshold, depth or mode, such as alpha=0:1:0.1 or depth=1,2,LAST; several "
-          "times: every combination")
-      ->type_name("KEY=VALUES")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  add_sweep(command, *options);
   command.add_option("--subjects", options->subjects, "Subjects of the task (default: all)")
       ->delimiter(',')
       ->type_name("a,b");

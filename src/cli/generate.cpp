@@ -48,7 +48,7 @@ void run(const GenerateOptions& options) {
   const AnswerEnds ends = answer_ends(model.files, options.stop);
   const std::vector<std::int32_t> eos = options.eos_of(model.files);
   GenerationRequest request;
-  request.intervention = asked.for_model(model.files).front();
+  request.intervention = asked.one_for_model(model.files);
   const ReadPrompt prompt = options.prompt.read(model.files, {&request.intervention, 1});
   request.prompt = prompt.tokens;
   request.target = prompt.aim(request.intervention);

@@ -212,7 +212,7 @@ void generate_batch(const GenerateOptions& options) {
   const AskedInterventions asked = parse_interventions({options.intervene});
   RunningModel model(options.model);
   const OpenModel& files = model.files;
-  const InterventionSpec intervention = asked.for_model(files).front();
+  const InterventionSpec intervention = asked.one_for_model(files);
   const std::int64_t context = options.model.context_for(files.config);
   const Tokenizer& tokenizer = files.need_tokenizer("use a model with a tokenizer");
   const AnswerEnds ends = answer_ends(files, options.stop);

@@ -55,7 +55,7 @@ bool takes_away(const InterventionSpec& method) {
 
 InterventionSpec method_of(const std::string& by) {
   const std::string text = by == "ablate" ? "zero" : intervention_text(by);
-  InterventionSpec method = parse_intervention(text, "--by");
+  InterventionSpec method = parse_named_intervention(text, "--by").spec;
   if (method.is_none()) {
     throw usage_error("--by",
                       "expected what is done to a head, such as ablate or scale:factor=0.5,keys=sinks, "
@@ -188,11 +188,11 @@ std::string about_text(const EvalModel& model, const EvalSettings& settings, con
 }
 
 void run(const HeadsOptions& options) {
-  const AskedInterventions by({method_of(options.by)});
+  const AskedInterventions by({NamedIntervention{"", method_of(options.by)}});
   EvalSettings settings = settings_of(options);
   RunningModel model(options.model);
   const ModelConfig& config = model.files.config;
-  const InterventionSpec method = by.for_model(model.files).front();
+  const InterventionSpec method = by.one_for_model(model.files);
   const HeadSearchSettings search = search_of(options, method, config);
   settings.context = options.model.context_for(config);
   settings.kv_bytes = kv_budget(options.model, config, options.batch, settings.context);

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/text_file.h"
 #include "eval/text/config_node.h"
+#include "intervene/named.h"
 
 namespace refocus::cli {
 
@@ -57,11 +58,8 @@ std::string part_text(const ConfigNode& node) {
   return pairs.empty() ? name : fmt::format("{}:{}", name, fmt::join(pairs, ","));
 }
 
-}  // namespace
-
-std::string intervention_text(const std::string& asked) {
-  if (!asked.starts_with('@')) return asked;
-  const std::string path = asked.substr(1);
+// That of the file.
+std::string text_of_file(const std::string& path) {
   const ConfigNode node = parse_config(read_text_file(path), path, path.ends_with(".json"));
   node.refuse_tags();
   if (node.kind == ConfigNode::Kind::kText) return node.text;
@@ -70,6 +68,15 @@ std::string intervention_text(const std::string& asked) {
   std::vector<std::string> parts;
   for (const ConfigNode& part : node.items) parts.push_back(part_text(part));
   return fmt::format("{}", fmt::join(parts, "+"));
+}
+
+}  // namespace
+
+std::string intervention_text(const std::string& asked) {
+  const std::size_t name = end_of_arm_name(asked);
+  const std::size_t begin = name == std::string::npos ? 0 : name + 1;
+  if (begin == asked.size() || asked[begin] != '@') return asked;
+  return asked.substr(0, begin) + text_of_file(asked.substr(begin + 1));
 }
 
 }  // namespace refocus::cli

@@ -13,7 +13,8 @@
 
 namespace refocus::cli {
 
-// The text as --intervene takes it: that of the file for @FILE, the text itself for any other. InputError for
+// The text as --intervene takes it: that of the file for @FILE, NAME= and that of the file for NAME=@FILE,
+// the text itself for any other. InputError for
 // what is no such file; what its parts say is checked by parse_intervention.
 std::string intervention_text(const std::string& asked);
 

@@ -25,7 +25,7 @@ void run(const LogitsOptions& options) {
   const std::int64_t rows = asked.needs_whole_prompt() ? kRunningRows : 128;
   RunningModel model(options.model, rows);
   const ModelConfig& config = model.files.config;
-  const InterventionSpec spec = asked.for_model(model.files).front();
+  const InterventionSpec spec = asked.one_for_model(model.files);
   const ReadPrompt prompt = options.prompt.read(model.files, {&spec, 1});
   const std::vector<std::int32_t>& tokens = prompt.tokens;
   const auto count = static_cast<std::int64_t>(tokens.size());

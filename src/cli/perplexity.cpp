@@ -45,11 +45,11 @@ struct OtherModel {
 };
 
 // The interventions of -m's arms. Without --against one without intervention comes first, as the reference.
-std::vector<InterventionSpec> arms_of(const PerplexityOptions& options, std::vector<InterventionSpec> out) {
+std::vector<NamedIntervention> arms_of(const PerplexityOptions& options, std::vector<NamedIntervention> out) {
   if (!options.against.empty()) return out;
-  const auto none = std::find_if(out.begin(), out.end(), [](const auto& spec) { return spec.is_none(); });
+  const auto none = std::find_if(out.begin(), out.end(), [](const auto& arm) { return arm.spec.is_none(); });
   if (none == out.end()) {
-    out.insert(out.begin(), InterventionSpec());
+    out.insert(out.begin(), NamedIntervention());
   } else {
     std::rotate(out.begin(), none, none + 1);
   }
@@ -158,7 +158,7 @@ PerplexityReport measure(const PerplexityOptions& options) {
     other = std::make_unique<OtherModel>(options.against, model.pool, options.model.kv(),
                                          options.other.activation_type());
   const ModelConfig& config = model.files.config;
-  const std::vector<InterventionSpec> specs = arms_of(options, asked.for_model(model.files));
+  const std::vector<NamedIntervention> asked_arms = arms_of(options, asked.for_model(model.files));
   read_tokens(options, model.files, source);
   const std::vector<std::int32_t>& tokens = source.tokens;
   if (other) check_against(options, model.files, other->files, source);
@@ -166,14 +166,15 @@ PerplexityReport measure(const PerplexityOptions& options) {
   choose_windows(options, std::min(config.context_length(), other_context), report);
 
   std::vector<PerplexityArm> arms;
-  const auto add = [&](Transformer& transformer, const OpenModel& files, const InterventionSpec& spec) {
-    const std::string name = spec.canonical(files.config.num_hidden_layers);
-    arms.push_back({&transformer, spec, files.tokenizer.get()});
-    report.arms.push_back({files.name(), name, {}, {}, std::string(name_of(transformer.activations()))});
+  const auto add = [&](Transformer& transformer, const OpenModel& files, const NamedIntervention& asked_arm) {
+    const std::string canonical = asked_arm.spec.canonical(files.config.num_hidden_layers);
+    arms.push_back({&transformer, asked_arm.spec, files.tokenizer.get()});
+    report.arms.push_back(
+        {files.name(), canonical, {}, {}, std::string(name_of(transformer.activations())), asked_arm.name});
   };
   if (other) add(other->transformer, other->files, {});
   const std::size_t first = arms.size();
-  for (const InterventionSpec& spec : specs) add(model.transformer, model.files, spec);
+  for (const NamedIntervention& arm : asked_arms) add(model.transformer, model.files, arm);
   for (std::size_t i = first; i < arms.size(); ++i) {
     for (std::size_t j = first; j < i; ++j) {
       if (report.arms[i].intervention != report.arms[j].intervention) continue;

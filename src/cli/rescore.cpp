@@ -54,7 +54,7 @@ std::optional<ExtractionRules> named_rules(const RescoreOptions& options) {
 std::vector<ArmScores> scores_by(const Audit& audit, ExtractionRules rules) {
   std::vector<ArmScores> scores;
   for (const AuditedArm& arm : audit.arms) {
-    ArmScores& next = scores.emplace_back(ArmScores{arm.asked.name, {}});
+    ArmScores& next = scores.emplace_back(ArmScores{arm.asked.name, {}, meaning_of(arm.asked)});
     for (const TaskAnswers& task : judged_by(arm, rules)) next.tasks.push_back(score(task));
   }
   return scores;

@@ -10,6 +10,7 @@
 #include "cli/intervention_file.h"
 #include "cli/model_options.h"
 #include "cli/prompt_options.h"
+#include "intervene/named.h"
 #include "tokenizer/tokenizer.h"
 
 namespace refocus::cli {
@@ -72,7 +73,7 @@ void run(const TokenizeOptions& options) {
   model.directory = resolve_model(options.model);
   model.tokenizer = open_tokenizer(model.directory);
   const Tokenizer* tokenizer = model.tokenizer.get();
-  const InterventionSpec spec = parse_intervention(intervention_text(options.intervene));
+  const InterventionSpec spec = parse_named_intervention(intervention_text(options.intervene)).spec;
   const ReadPrompt prompt = options.prompt.read(model, {&spec, 1});
   if (options.json) {
     print_json(*tokenizer, prompt, spec);

@@ -1,25 +1,19 @@
 // The grammar of --intervene: see intervene/spec.h.
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <set>
 
+#include "intervene/named.h"
 #include "intervene/spec.h"
+#include "intervene/spec_keys.h"
 #include "intervene/spec_text.h"
 
 namespace refocus {
 
 namespace {
-
-// "a, b or c"
-std::string alternatives(const std::vector<std::string_view>& words) {
-  if (words.size() == 1) return std::string(words[0]);
-  const std::span<const std::string_view> first(words.data(), words.size() - 1);
-  return fmt::format("{} or {}", fmt::join(first, ", "), words.back());
-}
 
 std::string_view article(std::string_view word) {
   return std::string_view("aeiou").find(word.front()) == std::string_view::npos ? "a" : "an";
@@ -75,16 +69,6 @@ std::string parse_value(const MethodKey& key, std::string_view text, const SpecP
   return std::string(text);
 }
 
-std::vector<std::string_view> keys_of(const Method& method) {
-  std::vector<std::string_view> out;
-  for (const MethodKey& key : method.keys) out.push_back(key.name);
-  if (method.chooses_keys) out.push_back("keys");
-  out.push_back("layers");
-  if (method.takes_heads) out.push_back("heads");
-  if (method.takes_rows) out.push_back("rows");
-  return out;
-}
-
 // A file, or no more than what is in it, as canonical texts have it.
 void set_file(InterventionPart& part, std::string_view key, std::string_view value, const SpecPlace& place) {
   std::string text = unquoted_text(value, "a file", place);
@@ -94,6 +78,18 @@ void set_file(InterventionPart& part, std::string_view key, std::string_view val
     text = part.file->identity();
   }
   part.values.insert_or_assign(std::string(key), text);
+}
+
+}  // namespace
+
+std::vector<std::string_view> keys_of(const Method& method) {
+  std::vector<std::string_view> out;
+  for (const MethodKey& key : method.keys) out.push_back(key.name);
+  if (method.chooses_keys) out.push_back("keys");
+  out.push_back("layers");
+  if (method.takes_heads) out.push_back("heads");
+  if (method.takes_rows) out.push_back("rows");
+  return out;
 }
 
 void set_key(InterventionPart& part, std::string_view key, std::string_view value, const SpecPlace& place) {
@@ -113,9 +109,23 @@ void set_key(InterventionPart& part, std::string_view key, std::string_view valu
   }
 }
 
+InterventionPart default_part(const Method& method) {
+  InterventionPart part;
+  part.method = &method;
+  for (const MethodKey& key : method.keys) {
+    if (!key.initial.empty()) part.values.emplace(key.name, key.initial);
+  }
+  part.rows = parse_rows(method.initial_rows, {});
+  if (!method.initial_layers.empty()) part.layers = parse_layers(method.initial_layers, {});
+  if (!method.initial_keys.empty()) part.keys = parse_keys(method.initial_keys, {});
+  return part;
+}
+
+namespace {
+
 // Takes one key=value into the part.
 void parse_pair(InterventionPart& part, std::string_view text, const SpecPlace& place,
-                std::set<std::string_view>& seen) {
+                std::set<std::string, std::less<>>& seen) {
   if (text.empty()) throw spec_error(place, "expected key=value beside each comma, got nothing");
   const std::size_t equals = text.find('=');
   const std::string_view key = text.substr(0, equals);
@@ -127,8 +137,27 @@ void parse_pair(InterventionPart& part, std::string_view text, const SpecPlace& 
   if (equals == std::string_view::npos) {
     throw spec_error(place, "expected {}=VALUE, got '{}'", key, printable(text));
   }
-  if (!seen.insert(key).second) throw spec_error(place, "expected {} once, got it twice", key);
+  if (!seen.emplace(key).second) throw spec_error(place, "expected {} once, got it twice", key);
   set_key(part, key, text.substr(equals + 1), {place.option, place.column + equals + 1});
+}
+
+bool is_supplied(std::span<const SuppliedKey> supplied, std::string_view method, std::string_view key) {
+  return std::ranges::find(supplied, SuppliedKey{method, key}) != supplied.end();
+}
+
+// Needs what has no default, but for keys that are supplied later.
+void expect_needed(const InterventionPart& part, std::string_view text, const SpecPlace& place,
+                   std::span<const SuppliedKey> supplied) {
+  const Method& method = *part.method;
+  for (const MethodKey& key : method.keys) {
+    if (part.values.contains(key.name) || is_supplied(supplied, method.name, key.name)) continue;
+    throw spec_error(place, "expected {}:{}=VALUE, got '{}'", method.name, key.name, printable(text));
+  }
+  if (method.chooses_keys && part.keys.terms.empty() && !is_supplied(supplied, method.name, "keys")) {
+    throw spec_error(place,
+                     "expected {}:keys=KEYS, such as field:question, text:\"...\" or positions:4-7, got '{}'",
+                     method.name, printable(text));
+  }
 }
 
 const Method& need_method(std::string_view name, const SpecPlace& place) {
@@ -139,36 +168,21 @@ const Method& need_method(std::string_view name, const SpecPlace& place) {
   throw spec_error(place, "expected {}, got '{}'", alternatives(names), printable(name));
 }
 
-InterventionPart parse_part(std::string_view text, const SpecPlace& place) {
+// `given` gets the keys that the text sets.
+InterventionPart parse_part(std::string_view text, const SpecPlace& place,
+                            std::span<const SuppliedKey> supplied,
+                            std::set<std::string, std::less<>>& given) {
   const std::size_t colon = text.find(':');
   const std::string_view name = text.substr(0, colon);
-  InterventionPart part;
-  part.method = &need_method(name, place);
-  const Method& method = *part.method;
-  for (const MethodKey& key : method.keys) {
-    if (!key.initial.empty()) part.values.emplace(key.name, key.initial);
-  }
-  part.rows = parse_rows(method.initial_rows, place);
-  if (!method.initial_layers.empty()) part.layers = parse_layers(method.initial_layers, place);
-  if (!method.initial_keys.empty()) part.keys = parse_keys(method.initial_keys, place);
-  std::set<std::string_view> seen;
+  InterventionPart part = default_part(need_method(name, place));
   if (colon != std::string_view::npos) {
     const std::string_view parameters = text.substr(colon + 1);
     const SpecPlace after{place.option, place.column + colon + 1};
     if (parameters.empty()) throw spec_error(after, "expected key=value after '{}:', got nothing", name);
     for_parts(parameters, ',', after,
-              [&](std::string_view pair, const SpecPlace& at) { parse_pair(part, pair, at, seen); });
+              [&](std::string_view pair, const SpecPlace& at) { parse_pair(part, pair, at, given); });
   }
-  for (const MethodKey& key : method.keys) {
-    if (!part.values.contains(key.name)) {
-      throw spec_error(place, "expected {}:{}=VALUE, got '{}'", name, key.name, printable(text));
-    }
-  }
-  if (method.chooses_keys && part.keys.terms.empty()) {
-    throw spec_error(place,
-                     "expected {}:keys=KEYS, such as field:question, text:\"...\" or positions:4-7, got '{}'",
-                     name, printable(text));
-  }
+  expect_needed(part, text, place, supplied);
   return part;
 }
 
@@ -182,26 +196,96 @@ std::size_t end_of_part(std::string_view text, std::size_t from) {
   }
 }
 
-}  // namespace
-
-InterventionSpec parse_intervention(std::string_view text, std::string_view where) {
-  InterventionSpec spec;
-  if (text == "none") return spec;
+void parse_parts(std::string_view text, const SpecPlace& at, std::span<const SuppliedKey> supplied,
+                 WrittenIntervention& out) {
+  if (text == "none") return;
   if (text.starts_with("none:")) {
-    throw spec_error({where, 6}, "expected no parameters for none, got '{}'", printable(text.substr(5)));
+    throw spec_error({at.option, at.column + 5}, "expected no parameters for none, got '{}'",
+                     printable(text.substr(5)));
   }
   for (std::size_t begin = 0; begin <= text.size();) {
     const std::size_t end = end_of_part(text, begin);
-    const SpecPlace place{where, begin + 1};
-    if (spec.parts.size() == kMostParts) throw spec_error(place, "expected at most {} parts", kMostParts);
+    const SpecPlace place{at.option, at.column + begin};
+    if (out.spec.parts.size() == kMostParts) {
+      throw spec_error(place, "expected at most {} parts", kMostParts);
+    }
     const std::string_view part = text.substr(begin, end - begin);
-    if (part.empty() && !spec.parts.empty())
+    if (part.empty() && !out.spec.parts.empty())
       throw spec_error(place, "expected a part after '+', got nothing");
-    spec.parts.push_back(parse_part(part, place));
+    out.given.emplace_back();
+    out.spec.parts.push_back(parse_part(part, place, supplied, out.given.back()));
     if (end == text.size()) break;
     begin = end + 1;
   }
-  return spec;
+}
+
+constexpr std::string_view kNameCharacters =
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
+
+void check_arm_name(std::string_view name, std::string_view spec, const SpecPlace& place) {
+  if (find_method(name) != nullptr) {
+    throw spec_error(place, "expected an arm's name before '=', got the method {}; write {}:{}", name, name,
+                     printable(spec));
+  }
+  if (name == "none" && spec != "none") {
+    throw spec_error(place, "expected a name for '{}', got none, which is the arm without intervention",
+                     printable(spec));
+  }
+  const std::size_t bad = name.find_first_not_of(kNameCharacters);
+  if (bad != std::string_view::npos) {
+    throw spec_error({place.option, place.column + bad},
+                     "expected an arm's name of letters, digits, '_', '-' and '.', got '{}'",
+                     printable(name));
+  }
+  const std::string_view begin("_-.");
+  if (name.empty() || begin.find(name.front()) != std::string_view::npos) {
+    throw spec_error(place, "expected an arm's name that begins with a letter or a digit, got '{}'",
+                     printable(name));
+  }
+  if (name.size() > kLongestArmName) {
+    throw spec_error(place, "expected an arm's name of at most {} characters, got {}", kLongestArmName,
+                     name.size());
+  }
+}
+
+}  // namespace
+
+InterventionSpec parse_intervention(std::string_view text, std::string_view where) {
+  WrittenIntervention out;
+  parse_parts(text, {where, 1}, {}, out);
+  return std::move(out.spec);
+}
+
+std::size_t end_of_arm_name(std::string_view text) {
+  const std::size_t end = text.find_first_of("=:+\"");
+  return end != std::string_view::npos && text[end] == '=' ? end : std::string_view::npos;
+}
+
+WrittenIntervention parse_named_intervention(std::string_view text, std::string_view where,
+                                             std::span<const SuppliedKey> supplied) {
+  WrittenIntervention out;
+  std::size_t begin = 0;
+  if (const std::size_t end = end_of_arm_name(text); end != std::string_view::npos) {
+    begin = end + 1;
+    check_arm_name(text.substr(0, end), text.substr(begin), {where, 1});
+    if (text.substr(0, end) != "none") out.name = text.substr(0, end);
+  }
+  parse_parts(text.substr(begin), {where, 1 + begin}, supplied, out);
+  return out;
+}
+
+std::vector<WrittenIntervention> parse_named_interventions(std::span<const std::string> texts,
+                                                           std::string_view where,
+                                                           std::span<const SuppliedKey> supplied) {
+  std::vector<WrittenIntervention> out;
+  for (const std::string& text : texts) {
+    WrittenIntervention next = parse_named_intervention(text, where, supplied);
+    if (!next.name.empty() && std::ranges::find(out, next.name, &WrittenIntervention::name) != out.end()) {
+      throw spec_error({where, 1}, "expected a name for one arm, got {} for two; rename one", next.name);
+    }
+    out.push_back(std::move(next));
+  }
+  return out;
 }
 
 }  // namespace refocus

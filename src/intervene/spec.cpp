@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "intervene/spec_keys.h"
 
 namespace refocus {
 
@@ -58,21 +59,25 @@ RebalanceSpec InterventionPart::rebalance() const {
   return out;
 }
 
+std::string key_text(const InterventionPart& part, std::string_view key,
+                     std::optional<std::int64_t> layer_count) {
+  if (key == "keys") return part.keys.text();
+  if (key == "heads") return part.heads ? part.heads->text() : "";
+  if (key == "rows") return part.rows.text() == part.method->initial_rows ? "" : part.rows.text();
+  if (key == "layers") {
+    if (!part.layers) return "";
+    return layer_count ? ranges_of(chosen_layers(*part.layers, *layer_count)).text() : part.layers->text();
+  }
+  const std::string& value = part.word(key);
+  return value == "LAST" && layer_count ? fmt::format("{}", *layer_count - 1) : value;
+}
+
 std::string InterventionPart::canonical(std::optional<std::int64_t> layer_count) const {
   std::string out;
-  const auto add = [&](std::string_view key, std::string_view value) {
-    out += fmt::format("{}{}={}", out.empty() ? ":" : ",", key, value);
-  };
-  for (const MethodKey& key : method->keys) {
-    const std::string& value = word(key.name);
-    add(key.name, value == "LAST" && layer_count ? fmt::format("{}", *layer_count - 1) : value);
+  for (const std::string_view key : keys_of(*method)) {
+    const std::string value = key_text(*this, key, layer_count);
+    if (!value.empty()) out += fmt::format("{}{}={}", out.empty() ? ":" : ",", key, value);
   }
-  if (method->chooses_keys) add("keys", keys.text());
-  if (layers) {
-    add("layers", layer_count ? ranges_of(chosen_layers(*layers, *layer_count)).text() : layers->text());
-  }
-  if (heads) add("heads", heads->text());
-  if (rows.text() != method->initial_rows) add("rows", rows.text());
   return std::string(method->name) + out;
 }
 

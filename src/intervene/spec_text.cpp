@@ -1,6 +1,9 @@
 #include "intervene/spec_text.h"
 
+#include <fmt/ranges.h>
+
 #include <charconv>
+#include <span>
 
 namespace refocus {
 
@@ -65,6 +68,12 @@ std::string unquoted_text(std::string_view text, std::string_view what, const Sp
     throw spec_error(place, "expected {} in one pair of double quotes, got {}", what, printable(text));
   }
   return out;
+}
+
+std::string alternatives(const std::vector<std::string_view>& words) {
+  if (words.size() == 1) return std::string(words[0]);
+  const std::span<const std::string_view> first(words.data(), words.size() - 1);
+  return fmt::format("{} or {}", fmt::join(first, ", "), words.back());
 }
 
 }  // namespace refocus

@@ -24,6 +24,9 @@ UsageError spec_error(const SpecPlace& place, fmt::format_string<Args...> format
 
 inline constexpr std::int64_t kLargestSpecNumber = 1'000'000'000;  // of a layer, head or position
 
+// "a, b or c"; at least one.
+std::string alternatives(const std::vector<std::string_view>& words);
+
 // A whole number of digits alone, or nothing; need_...: an error that says what it is a number of.
 std::optional<std::int64_t> spec_number(std::string_view text);
 std::int64_t need_spec_number(std::string_view text, std::string_view what, const SpecPlace& place);

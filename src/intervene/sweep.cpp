@@ -1,233 +1,257 @@
 #include "intervene/sweep.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <cstdint>
-#include <optional>
-#include <string_view>
 
 #include "base/error.h"
+#include "base/random.h"
+#include "intervene/spec_keys.h"
+#include "intervene/spec_text.h"
+#include "intervene/sweep_axis.h"
 
 namespace refocus {
 
 namespace {
 
-constexpr std::string_view kWhere = "--sweep";
-constexpr std::array<std::string_view, 4> kKeys = {"alpha", "threshold", "depth", "mode"};
+// Of grids before a budget: far more than anybody asks, and few enough to be shuffled.
+constexpr std::size_t kLargestGrid = 1'000'000;
 
-std::vector<std::string_view> split(std::string_view text, char at) {
-  std::vector<std::string_view> parts;
-  for (std::size_t begin = 0; begin <= text.size();) {
-    const std::size_t end = std::min(text.find(at, begin), text.size());
-    parts.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
+// The axes in the order in which their keys vary, the fastest first.
+std::vector<const SweepAxis*> varying_order(const SweepFamily& family) {
+  std::vector<const SweepAxis*> out;
+  for (const std::string_view key : keys_of(*family.method)) {
+    const auto axis = std::ranges::find(family.axes, key, &SweepAxis::key);
+    if (axis != family.axes.end()) out.push_back(&*axis);
   }
-  return parts;
+  return out;
 }
 
-constexpr int kPlaces = 9;
-constexpr std::int64_t kOne = 1'000'000'000;  // 10^kPlaces
-
-// A decimal in billionths; nothing for another text, and for more than nine digits before or after the point.
-std::optional<std::int64_t> billionths(std::string_view text) {
-  const bool negative = text.starts_with('-');
-  if (negative) text.remove_prefix(1);
-  const std::size_t point = text.find('.');
-  const std::string_view whole = text.substr(0, point);
-  std::string digits(point == std::string_view::npos ? "" : text.substr(point + 1));
-  if (whole.size() > kPlaces || digits.size() > kPlaces || whole.size() + digits.size() == 0) {
-    return std::nullopt;
-  }
-  digits = std::string(whole) + digits + std::string(kPlaces - digits.size(), '0');
-  std::int64_t value = 0;
-  for (const char c : digits) {
-    if (c < '0' || c > '9') return std::nullopt;
-    value = 10 * value + (c - '0');
-  }
-  return negative ? -value : value;
-}
-
-std::string decimal_text(std::int64_t value) {
-  const std::int64_t size = value < 0 ? -value : value;
-  std::string text = fmt::format("{}{}.{:09}", value < 0 ? "-" : "", size / kOne, size % kOne);
-  text.erase(text.find_last_not_of('0') + 1);
-  if (text.ends_with('.')) text.pop_back();
-  return text;
-}
-
-void append_range(std::string_view key, std::string_view text, std::vector<std::string>& values) {
-  const std::vector<std::string_view> parts = split(text, ':');
-  if (parts.size() != 3) {
-    throw usage_error(kWhere, "expected begin:end:step for a range of {}, such as 0:1:0.1, got '{}'", key,
-                      printable(text));
-  }
-  std::array<std::int64_t, 3> numbers{};
-  for (std::size_t i = 0; i < 3; ++i) {
-    const std::optional<std::int64_t> number = billionths(parts[i]);
-    if (!number) {
-      throw usage_error(
-          kWhere,
-          "expected decimals of at most nine places in begin:end:step of {}, got '{}'; such as 0:1:0.1", key,
-          printable(text));
-    }
-    numbers[i] = *number;
-  }
-  const auto [begin, end, step] = numbers;
-  if (step == 0 || (begin != end && (begin < end) != (step > 0))) {
-    throw usage_error(kWhere, "expected a step that leads from {} to {} for {}, got '{}'", parts[0], parts[1],
-                      key, printable(text));
-  }
-  const std::int64_t steps = (end - begin) / step;
-  if (steps >= static_cast<std::int64_t>(kMostSweptInterventions)) {
-    throw usage_error(kWhere, "expected at most {} values of {}, got {} in '{}'; take a larger step",
-                      kMostSweptInterventions, key, steps + 1, printable(text));
-  }
-  for (std::int64_t i = 0; i <= steps; ++i) values.push_back(decimal_text(begin + i * step));
-}
-
-// A value as --intervene understands it.
-struct Value {
-  double order = 0;
-  std::string text;
+// An --intervene that has a family's method.
+struct Base {
+  WrittenIntervention written;
+  std::size_t part = 0;  // the method's
 };
 
-Value checked_value(std::string_view key, std::string_view text) {
-  if (text.empty()) throw usage_error(kWhere, "expected a value of {} beside each comma, got nothing", key);
-  const RebalanceSpec spec =
-      *parse_intervention(fmt::format("rebalance:{}={}", key, text), kWhere).rebalance();
-  if (key == "mode") return {spec.mode == RebalanceSpec::Mode::kSelf ? 1.0 : 0.0, std::string(text)};
-  if (key == "depth") {
-    if (!spec.depth) return {2e6, "LAST"};
-    return {static_cast<double>(*spec.depth), fmt::format("{}", *spec.depth)};
-  }
-  const double value = (key == "alpha" ? spec.alpha : spec.threshold) + 0.0;  // -0 becomes 0
-  return {value, fmt::format("{}", value)};
+bool has_method(const InterventionSpec& spec, const Method& method) {
+  return std::ranges::find(spec.parts, &method, &InterventionPart::method) != spec.parts.end();
 }
 
-SweepAxis parse_axis(std::string_view text) {
-  const std::size_t equals = text.find('=');
-  const std::string_view key = text.substr(0, equals);
-  if (std::ranges::find(kKeys, key) == kKeys.end()) {
-    throw usage_error(kWhere, "expected rebalance's alpha, threshold, depth or mode, got '{}'",
-                      printable(key));
-  }
-  if (equals == std::string_view::npos || equals + 1 == text.size()) {
-    throw usage_error(kWhere, "expected {}=VALUES, such as {}={}, got '{}'", key, key,
-                      key == "mode"    ? "mask,self"
-                      : key == "depth" ? "1:3:1"
-                                       : "0:0.5:0.1",
-                      printable(text));
-  }
-  std::vector<std::string> texts;
-  for (const std::string_view part : split(text.substr(equals + 1), ',')) {
-    if (part.find(':') == std::string_view::npos) {
-      texts.emplace_back(part);
-    } else {
-      append_range(key, part, texts);
+// Keys that another method's sweep sets are missing in this method's points.
+void expect_complete(const Base& base, const std::string& text, const SweepFamily& family) {
+  for (std::size_t p = 0; p < base.written.spec.parts.size(); ++p) {
+    const InterventionPart& part = base.written.spec.parts[p];
+    if (p == base.part) continue;
+    std::string missing = part.method->chooses_keys && part.keys.terms.empty() ? "keys" : "";
+    for (const MethodKey& key : part.method->keys) {
+      if (!part.values.contains(key.name)) missing = key.name;
     }
+    if (missing.empty()) continue;
+    throw usage_error(
+        kSweepOption,
+        "expected {0}:{1}= in '{2}', where {3} is swept beside it, got none; sweep {0} in a run "
+        "of its own",
+        part.method->name, missing, printable(text), family.method->name);
   }
-  std::vector<Value> values;
-  for (const std::string& value : texts) values.push_back(checked_value(key, value));
-  std::ranges::stable_sort(values, {}, &Value::order);
-  SweepAxis axis{std::string(key), {}};
-  for (const Value& value : values) {
-    if (!axis.values.empty() && axis.values.back() == value.text) {
-      throw usage_error(kWhere, "expected each value of {} once, got {} twice", key, value.text);
-    }
-    axis.values.push_back(value.text);
-  }
-  return axis;
 }
 
-bool sets(std::string_view intervention, std::string_view key) {
-  const std::size_t colon = intervention.find(':');
-  if (colon == std::string_view::npos) return false;
-  for (const std::string_view part : split(intervention.substr(colon + 1), ',')) {
-    if (part.substr(0, part.find('=')) == key) return true;
+Base base_of(const WrittenIntervention& written, const std::string& text, const SweepFamily& family) {
+  Base out{written, 0};
+  int found = 0;
+  for (std::size_t p = 0; p < written.spec.parts.size(); ++p) {
+    if (written.spec.parts[p].method != family.method) continue;
+    out.part = p;
+    ++found;
   }
-  return false;
+  if (found != 1) {
+    throw usage_error(kSweepOption,
+                      "expected {0} once in an intervention, so that it is known which is swept, got it {1} "
+                      "times in '{2}'; give each value as an --intervene",
+                      family.method->name, found, printable(text));
+  }
+  expect_complete(out, text, family);
+  for (const SweepAxis& axis : family.axes) {
+    if (!written.given[out.part].contains(axis.key)) continue;
+    throw usage_error(kSweepOption, "expected {} either swept or set by --intervene, got both ('{}')",
+                      axis.name(), printable(text));
+  }
+  return out;
 }
 
-// Every combination of the axes' values, as "key=value,...".
-std::vector<std::string> combinations(const Sweep& sweep) {
-  std::vector<std::string> out = {""};
-  for (auto key = kKeys.rbegin(); key != kKeys.rend(); ++key) {
-    const auto axis = std::ranges::find(sweep.axes, *key, &SweepAxis::key);
-    if (axis == sweep.axes.end()) continue;
-    std::vector<std::string> longer;
-    for (const std::string& begun : out) {
-      for (const std::string& value : axis->values) {
-        longer.push_back(fmt::format("{}{}{}={}", begun, begun.empty() ? "" : ",", *key, value));
-      }
+// The method with its defaults, where no --intervene has it. Says what it needs beside the swept keys.
+Base default_base(const SweepFamily& family) {
+  Base out;
+  InterventionPart part = default_part(*family.method);
+  const auto swept = [&](std::string_view key) {
+    return std::ranges::find(family.axes, key, &SweepAxis::key) != family.axes.end();
+  };
+  const auto need = [&](std::string_view key, const char* example) {
+    throw usage_error(kSweepOption,
+                      "expected an --intervene with {0}:{1}= beside {2}, since {1} has no default, got none; "
+                      "add --intervene {0}:{1}={3}",
+                      family.method->name, key, family.axes.front().name(), example);
+  };
+  for (const MethodKey& key : family.method->keys) {
+    if (part.values.contains(key.name) || swept(key.name)) continue;
+    need(key.name, key.kind == MethodKey::Kind::kFile ? "FILE" : "VALUE");
+  }
+  if (family.method->chooses_keys && part.keys.terms.empty() && !swept("keys")) {
+    need("keys", "field:question");
+  }
+  out.written.spec.parts.push_back(std::move(part));
+  return out;
+}
+
+// Places kept of `count`, ascending: see expand_sweep.
+std::vector<std::size_t> kept_places(std::size_t count, std::optional<std::size_t> budget, bool one_axis) {
+  std::vector<std::size_t> out;
+  if (!budget || count <= *budget) {
+    for (std::size_t i = 0; i < count; ++i) out.push_back(i);
+  } else if (!one_axis) {
+    const std::vector<std::uint32_t> order = shuffled(count, 0, 0);
+    out.assign(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(*budget));
+    std::ranges::sort(out);
+  } else if (*budget == 1) {
+    out.push_back((count - 1) / 2);
+  } else {
+    const std::size_t steps = *budget - 1;
+    for (std::size_t i = 0; i <= steps; ++i) out.push_back((2 * i * (count - 1) + steps) / (2 * steps));
+  }
+  return out;
+}
+
+SweptPoint point_at(const Base& base, const std::vector<const SweepAxis*>& axes, std::size_t place,
+                    std::size_t family, const SweepAxis& main) {
+  SweptPoint out{{"", base.written.spec}, family, base.part, 0, base.written.name};
+  InterventionPart& part = out.intervention.spec.parts[base.part];
+  std::string values;
+  for (const SweepAxis* axis : axes) {
+    const std::size_t at = place % axis->values.size();
+    const std::string& value = axis->values[at];
+    if (axis == &main) out.main_place = at;
+    place /= axis->values.size();
+    set_key(part, axis->key, value, {kSweepOption, 1});
+    values += fmt::format("{}{}={}", values.empty() ? "" : ",", axis->key, key_text(part, axis->key));
+  }
+  if (!base.written.name.empty()) {
+    out.intervention.name = fmt::format("{}:{}", base.written.name, values);
+  }
+  return out;
+}
+
+void append_family(const Sweep& sweep, std::size_t family, const std::vector<Base>& bases,
+                   ExpandedSweep& out) {
+  const std::vector<const SweepAxis*> axes = varying_order(sweep.families[family]);
+  std::size_t of_base = 1;
+  for (const SweepAxis* axis : axes) {
+    of_base *= axis->values.size();
+    if (of_base * bases.size() > kLargestGrid) {
+      throw usage_error(kSweepOption, "expected at most {} interventions, got more; sweep fewer values",
+                        kMostSweptInterventions);
     }
-    if (longer.size() > kMostSweptInterventions) return longer;  // enough to be refused
-    out = std::move(longer);
+  }
+  const std::size_t count = of_base * bases.size();
+  out.grids.push_back(count);
+  for (const std::size_t place : kept_places(count, sweep.budget, axes.size() == 1 && bases.size() == 1)) {
+    if (out.points.size() == kMostSweptInterventions) {
+      throw usage_error(kSweepOption, "expected at most {} interventions, got more; sweep fewer values{}",
+                        kMostSweptInterventions, sweep.budget ? "" : ", or try fewer with --budget N");
+    }
+    out.points.push_back(
+        point_at(bases[place / of_base], axes, place % of_base, family, sweep.families[family].axes.front()));
+  }
+}
+
+// The key that accuracies are drawn over comes first.
+void rotate_main_axis(SweepFamily& family) {
+  auto main = std::ranges::find(family.axes, "alpha", &SweepAxis::key);
+  if (family.method->id != MethodId::kRebalance || main == family.axes.end()) {
+    main = std::ranges::find(family.axes, true, &SweepAxis::numeric);
+  }
+  if (main != family.axes.end()) std::rotate(family.axes.begin(), main, main + 1);
+}
+
+std::string methods_text(const Sweep& sweep) {
+  std::string out;
+  for (const SweepFamily& family : sweep.families) {
+    out += fmt::format("{}{}", out.empty() ? "" : " or ", family.method->name);
   }
   return out;
 }
 
 }  // namespace
 
-Sweep parse_sweep(const std::vector<std::string>& texts) {
-  Sweep sweep;
+Sweep parse_sweep(const std::vector<std::string>& texts, std::optional<std::size_t> budget) {
+  Sweep sweep{{}, budget};
   for (const std::string& text : texts) {
-    SweepAxis axis = parse_axis(text);
-    if (std::ranges::find(sweep.axes, axis.key, &SweepAxis::key) != sweep.axes.end()) {
-      throw usage_error(kWhere, "expected {} in one --sweep, got it in two; join their values with a comma",
-                        axis.key);
+    SweepAxis axis = parse_sweep_axis(text);
+    auto family = std::ranges::find(sweep.families, axis.method, &SweepFamily::method);
+    if (family == sweep.families.end()) {
+      sweep.families.push_back({axis.method, {}});
+      family = sweep.families.end() - 1;
     }
-    sweep.axes.push_back(std::move(axis));
+    if (std::ranges::find(family->axes, axis.key, &SweepAxis::key) != family->axes.end()) {
+      throw usage_error(kSweepOption,
+                        "expected {} in one --sweep, got it in two; join their values with a comma",
+                        axis.name());
+    }
+    family->axes.push_back(std::move(axis));
   }
-  auto main = std::ranges::find(sweep.axes, "alpha", &SweepAxis::key);
-  if (main == sweep.axes.end()) {
-    main = std::ranges::find_if(sweep.axes, [](const SweepAxis& axis) { return axis.key != "mode"; });
-  }
-  if (main == sweep.axes.end()) {
-    throw usage_error(kWhere,
-                      "expected alpha, threshold or depth beside mode, got mode alone; give each mode as an "
-                      "--intervene instead");
-  }
-  std::rotate(sweep.axes.begin(), main, main + 1);
+  std::ranges::sort(sweep.families, {}, [](const SweepFamily& family) { return family.method->id; });
+  for (SweepFamily& family : sweep.families) rotate_main_axis(family);
   return sweep;
 }
 
-std::vector<InterventionSpec> expand_sweep(const Sweep& sweep,
-                                           const std::vector<std::string>& interventions) {
-  std::vector<std::string> swept;
-  for (const std::string& text : interventions) {
-    const InterventionSpec spec = parse_intervention(text);
-    if (spec.is_none()) continue;
-    if (spec.parts.size() != 1 || spec.parts[0].method->id != MethodId::kRebalance) {
-      throw usage_error(kWhere,
-                        "expected re-balancing alone to sweep, got --intervene '{}'; sweep it in a run of "
-                        "its own, or give each value as an --intervene",
-                        printable(text));
-    }
-    for (const SweepAxis& axis : sweep.axes) {
-      if (!sets(text, axis.key)) continue;
-      throw usage_error(kWhere, "expected {} either swept or set by --intervene, got both ('{}')", axis.key,
-                        printable(text));
-    }
-    swept.push_back(text);
+ExpandedSweep expand_sweep(const Sweep& sweep, const std::vector<std::string>& interventions) {
+  std::vector<SuppliedKey> supplied;
+  for (const SweepFamily& family : sweep.families) {
+    for (const SweepAxis& axis : family.axes) supplied.push_back({family.method->name, axis.key});
   }
-  if (swept.empty() && !interventions.empty()) {
-    throw usage_error(kWhere,
+  const std::vector<WrittenIntervention> written =
+      parse_named_interventions(interventions, "--intervene", supplied);
+  ExpandedSweep out{sweep, {}, {}, {}};
+  std::vector<std::vector<Base>> bases(sweep.families.size());
+  std::size_t swept = 0;
+  for (std::size_t i = 0; i < written.size(); ++i) {
+    if (written[i].spec.is_none()) {
+      out.baseline = written[i];
+      continue;
+    }
+    bool any = false;
+    for (std::size_t f = 0; f < sweep.families.size(); ++f) {
+      if (!has_method(written[i].spec, *sweep.families[f].method)) continue;
+      bases[f].push_back(base_of(written[i], interventions[i], sweep.families[f]));
+      any = true;
+      ++swept;
+    }
+    if (!any) {
+      throw usage_error(kSweepOption,
+                        "expected {} to sweep in each intervention, got --intervene '{}'; compare with it "
+                        "in a run of its own, or give each value as an --intervene",
+                        methods_text(sweep), printable(interventions[i]));
+    }
+  }
+  if (swept == 0 && !interventions.empty()) {
+    throw usage_error(kSweepOption,
                       "expected an intervention to sweep, got --intervene none alone; leave it out, since "
                       "none is always an arm of a sweep");
   }
-  if (swept.empty()) swept.emplace_back("rebalance");
-  const std::vector<std::string> points = combinations(sweep);
-  if (points.size() * swept.size() > kMostSweptInterventions) {
-    throw usage_error(kWhere, "expected at most {} interventions, got more; sweep fewer values",
-                      kMostSweptInterventions);
-  }
-  std::vector<InterventionSpec> out(1);
-  for (const std::string& base : swept) {
-    const char* joint = base.find(':') == std::string::npos ? ":" : ",";
-    for (const std::string& point : points) out.push_back(parse_intervention(base + joint + point));
+  for (std::size_t f = 0; f < sweep.families.size(); ++f) {
+    if (bases[f].empty()) bases[f].push_back(default_base(sweep.families[f]));
+    append_family(sweep, f, bases[f], out);
   }
   return out;
+}
+
+std::vector<NamedIntervention> ExpandedSweep::interventions() const {
+  std::vector<NamedIntervention> out = {baseline};
+  for (const SweptPoint& point : points) out.push_back(point.intervention);
+  return out;
+}
+
+std::size_t ExpandedSweep::points_of(std::size_t family) const {
+  return static_cast<std::size_t>(std::ranges::count(points, family, &SweptPoint::family));
 }
 
 }  // namespace refocus

@@ -141,6 +141,66 @@ TEST_F(SweepCommand, SeveralTasksHaveATableAndPanelsEach) {
   EXPECT_THAT(file_text(dir / "run/sweep.svg"), Not(HasSubstr("piqa")));
 }
 
+TEST_F(SweepCommand, SeveralMethodsAreComparedAtEqualTries) {
+  const ProcessResult result =
+      eval("run", {"--loglikelihood", "--limit", "2", "--sweep", "boost:factor=2:12:2", "--sweep",
+                   "pasta:alpha=0.1,0.5,1", "--sweep", "pasta:layers=0-1,2-3", "--budget", "4", "--intervene",
+                   "b=boost:keys=field:question", "--intervene", "pasta:keys=field:question"});
+  const Json record = json("run/run.json"), sweep = json("run/sweep.json");
+  EXPECT_EQ(record["identity"]["arms"].size(), 1u + 4 + 4);
+  EXPECT_EQ(record["identity"]["arms"][5], "loglikelihood-b_factor=2");
+  EXPECT_EQ(record["identity"]["named_arms"]["b:factor=12"], "boost:factor=12,keys=field:question");
+  EXPECT_EQ(record["sessions"][0]["budget"], 4);
+  EXPECT_EQ(record["sessions"][0]["sweep"]["pasta:layers"], Json::parse(R"(["0-1","2-3"])"));
+  EXPECT_EQ(sweep["methods"], Json::parse(R"([{"method":"pasta","tried":4,"grid":6},
+                                              {"method":"boost","tried":4,"grid":6}])"));
+  EXPECT_EQ(sweep["budget"], 4);
+  ASSERT_EQ(sweep["tasks"][0]["selection"].size(), 2u);
+  double tried = 0;
+  std::vector<double> p;
+  for (const Json& curve : sweep["tasks"][0]["curves"]) {
+    for (const Json& point : curve["points"]) {
+      ++tried;
+      p.push_back(point["p"]);
+      EXPECT_GE(point["p_holm"], point["p"]);
+    }
+  }
+  for (const Json& curve : sweep["tasks"][0]["curves"]) {
+    for (const Json& point : curve["points"]) {
+      if (point["p"] == *std::ranges::min_element(p)) {
+        EXPECT_DOUBLE_EQ(point["p_holm"], std::min(1.0, tried * point["p"].get<double>()))
+            << "over all methods";
+      }
+    }
+  }
+  for (const Json& selection : sweep["tasks"][0]["selection"]) {
+    EXPECT_GE(selection["reported_on"]["p_holm"], selection["reported_on"]["p"]);
+    EXPECT_EQ(selection["chosen_on"]["n"].get<int>() + selection["reported_on"]["n"].get<int>(), 56);
+  }
+  EXPECT_THAT(result.out, HasSubstr("8 swept points (pasta 4 of 6, boost 4 of 6)"));
+  EXPECT_THAT(result.out, HasSubstr("Each method had 4 tries."));
+  EXPECT_THAT(file_text(dir / "run/report.html"), HasSubstr("methods at their held-out choice"));
+  std::istringstream in(result.out.substr(0, result.out.find("For each subject and")));
+  for (std::string line; std::getline(in, line);) EXPECT_LE(display_width(line), 100) << line;
+  // Again in another order of flags: nothing is asked, and the file is the same.
+  const std::string file = file_text(dir / "run/sweep.json");
+  eval("run", {"--loglikelihood", "--limit", "2", "--budget", "4", "--sweep", "pasta:layers=0-1,2-3",
+               "--sweep", "pasta:alpha=1,0.1,0.5", "--sweep", "boost:factor=2:12:2", "--intervene",
+               "pasta:keys=field:question", "--intervene", "b=boost:keys=field:question"});
+  EXPECT_EQ(file_text(dir / "run/sweep.json"), file);
+}
+
+TEST_F(SweepCommand, TwoKeysWithNumbersAreAHeatMapToo) {
+  const ProcessResult result = eval("run", {"--loglikelihood", "--limit", "1", "--sweep", "alpha=0,0.5",
+                                            "--sweep", "threshold=0.01,0.05,0.2"});
+  const std::string svg = file_text(dir / "run/sweep-grid.svg");
+  EXPECT_THAT(svg, HasSubstr("worlds, loglikelihood: difference to none in points"));
+  EXPECT_THAT(svg, HasSubstr(">threshold<"));
+  EXPECT_THAT(result.out, HasSubstr((dir / "run/sweep-grid.svg").string()));
+  EXPECT_THAT(file_text(dir / "run/report.html"), HasSubstr("class=\"sweep-grid scroll\""));
+  EXPECT_EQ(json("run/sweep.json").contains("methods"), false) << "re-balancing alone is what it was";
+}
+
 TEST_F(SweepCommand, BadSweepsLeaveNothingBehind) {
   const std::vector<std::pair<Arguments, std::string>> cases = {
       {{"--sweep", "alpha=0:1"}, "[--sweep] expected begin:end:step"},
@@ -148,7 +208,9 @@ TEST_F(SweepCommand, BadSweepsLeaveNothingBehind) {
       {{"--sweep", "threshold=2"}, "[--sweep] expected a threshold"},
       {{"--sweep", "alpha=0.1", "--intervene", "rebalance:alpha=0.2"}, "either swept or set"},
       {{"--sweep", "alpha=0.1", "--intervene", "none"}, "none alone"},
-      {{"--sweep", "mode=mask,self"}, "mode alone"},
+      {{"--sweep", "boost:factor=3,5"}, "[--sweep] expected an --intervene with boost:keys="},
+      {{"--sweep", "alpha=0,1", "--budget", "0"}, "--budget"},
+      {{"--budget", "3"}, "--sweep"},
       {{"--sweep", "depth=3,LAST"}, "expected different arms"},
       {{"--sweep", "alpha=0.1", "--intervene", "rebalance", "--intervene", "rebalance:mode=mask"},
        "expected different arms"},

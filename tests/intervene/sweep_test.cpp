@@ -8,6 +8,7 @@
 #include <charconv>
 #include <cstdlib>
 
+#include "base/random.h"
 #include "support.h"
 
 namespace refocus {
@@ -17,12 +18,16 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using Texts = std::vector<std::string>;
 
-Texts values(const std::string& text) { return parse_sweep({text}).axes.front().values; }
+const SweepAxis& first_axis(const Sweep& sweep) { return sweep.families.front().axes.front(); }
+SweepAxis axis(const std::string& text) { return first_axis(parse_sweep({text})); }
+Texts values(const std::string& text) { return axis(text).values; }
 
-Texts expanded(const Texts& sweeps, const Texts& interventions = {}) {
+Texts expanded(const Texts& sweeps, const Texts& interventions = {},
+               std::optional<std::size_t> budget = std::nullopt) {
   Texts out;
-  for (const InterventionSpec& spec : expand_sweep(parse_sweep(sweeps), interventions)) {
-    out.push_back(spec.canonical(4));
+  for (const NamedIntervention& arm :
+       expand_sweep(parse_sweep(sweeps, budget), interventions).interventions()) {
+    out.push_back(arm.spec.canonical(4));
   }
   return out;
 }
@@ -67,9 +72,11 @@ TEST(Sweep, TheOrderOfFlagsAndValuesDoesNotMatterForTheArms) {
 }
 
 TEST(Sweep, TheMainAxisIsAlphaOrTheFirstWithNumbers) {
-  const auto main = [](const Texts& texts) { return parse_sweep(texts).axes.front().key; };
+  const auto main = [](const Texts& texts) { return first_axis(parse_sweep(texts)).key; };
   EXPECT_EQ(main({"threshold=0.1", "mode=self", "alpha=1"}), "alpha");
   EXPECT_EQ(main({"mode=self", "depth=1", "threshold=0.1"}), "depth");
+  EXPECT_EQ(main({"boost:layers=0,1", "boost:factor=2,3"}), "factor");
+  EXPECT_EQ(main({"mode=mask,self"}), "mode") << "texts where there are no numbers";
 }
 
 TEST(Sweep, RandomRangesAreComplete) {
@@ -137,8 +144,18 @@ TEST(Sweep, BadTextsAreRefusedInOneLine) {
       {"alpha=x", "expected a number for alpha, got 'x'"},
       {"threshold=0.5:1:0.5", "expected a threshold of at least 0 and below 1, got '1'"},
       {"depth=1:2:0.5", "expected a positive integer for depth (the last layer's index), got '1.5'"},
-      {"mode=mask:self:1", "decimals"},
-      {"mode=mask,self", "expected alpha, threshold or depth beside mode, got mode alone"},
+      {"mode=mask:self:1", "expected mode mask or self, got 'mask:self:1' (column 6)"},
+      {"alpha=0,x", "got 'x' (column 9)"},
+      {"factor=3", "got 'factor'; write scale:factor=VALUES or boost:factor=VALUES (column 1)"},
+      {"bost:factor=3", "expected a method (rebalance, scale, pasta, boost, guide"},
+      {"boost:alpha=3", "expected boost's factor, keys, layers, heads or rows, got 'alpha' (column 7)"},
+      {"boost:factor=0,1", "expected a factor above 0, of at most 1000000, got '0' (column 14)"},
+      {"boost:factor", "expected boost:factor=VALUES, such as boost:factor=0:0.5:0.1"},
+      {"zero:layers=0-3,4x", "(column 17)"},
+      {"zero:layers=0-3,0-3", "expected each value of layers once, got 0-3 twice"},
+      {"boost:factor=3,5",
+       "expected an --intervene with boost:keys= beside boost:factor, since keys has no default"},
+      {"temperature:rows=prompt", "expected an --intervene with temperature:tau= beside temperature:rows"},
   };
   for (const auto& [text, part] : cases) {
     EXPECT_THAT(error({text}), HasSubstr(part)) << text;
@@ -152,10 +169,99 @@ TEST(Sweep, WhatInterventionsSetAlreadyIsRefused) {
               HasSubstr("expected alpha either swept or set by --intervene, got both"));
   EXPECT_NO_THROW(expanded({"alpha=0,1"}, {"rebalance:mode=self"}));
   EXPECT_THAT(error({"alpha=0,1"}, {"none"}), HasSubstr("got --intervene none alone"));
-  for (const char* other : {"pasta:keys=bos", "rebalance+pasta:keys=bos", "zero+rebalance"}) {
-    EXPECT_THAT(error({"alpha=0,1"}, {other}), HasSubstr("expected re-balancing alone to sweep")) << other;
-  }
+  EXPECT_THAT(
+      error({"alpha=0,1"}, {"rebalance", "pasta:keys=bos"}),
+      HasSubstr("expected rebalance to sweep in each intervention, got --intervene 'pasta:keys=bos'"));
+  EXPECT_THAT(
+      error({"alpha=0,1"}, {"rebalance+zero+rebalance:mode=self"}),
+      HasSubstr("expected rebalance once in an intervention, so that it is known which is swept, got it 2"));
+  EXPECT_THAT(error({"boost:factor=2"}, {"boost:factor=3,keys=text:\"a,factor=\""}),
+              HasSubstr("expected boost:factor either swept or set"));
+  EXPECT_NO_THROW(expanded({"boost:factor=2"}, {"boost:keys=text:\"a,factor=1\""})) << "within quotes";
+  EXPECT_THAT(error({"temperature:tau=2", "boost:factor=2"}, {"temperature+boost:keys=bos"}),
+              HasSubstr("expected temperature:tau= in 'temperature+boost:keys=bos', where boost is swept"));
   EXPECT_THAT(error({"alpha=0,1"}, {"rebalanse"}), HasSubstr("[--intervene] expected none, rebalance"));
+}
+
+TEST(Sweep, AnyKeyOfAnyMethodGoesToItsPart) {
+  EXPECT_THAT(expanded({"temperature:tau=0.9,0.5"}),
+              ElementsAre("none", "temperature:tau=0.5", "temperature:tau=0.9"));
+  EXPECT_THAT(expanded({"boost:factor=1:5:2"}, {"nosink+boost:keys=field:question+zero:heads=1.0"}),
+              ElementsAre("none", "nosink:keys=sinks:1+boost:factor=1,keys=field:question+zero:heads=1.0",
+                          "nosink:keys=sinks:1+boost:factor=3,keys=field:question+zero:heads=1.0",
+                          "nosink:keys=sinks:1+boost:factor=5,keys=field:question+zero:heads=1.0"));
+  EXPECT_THAT(expanded({"temperature:tau=2"}, {"temperature:layers=1"}),
+              ElementsAre("none", "temperature:tau=2,layers=1"))
+      << "what is swept need not be set";
+  EXPECT_EQ(axis("boost:factor=3").name(), "boost:factor");
+  EXPECT_EQ(axis("rebalance:alpha=3").name(), "alpha");
+  EXPECT_EQ(axis("rebalance:layers=3").name(), "rebalance:layers");
+}
+
+TEST(Sweep, TextsKeepTheirOrderAndCommasStandInQuotes) {
+  EXPECT_THAT(values("zero:layers=2-3,0-1"), ElementsAre("2-3", "0-1"));
+  EXPECT_THAT(values("boost:keys=text:\"a, b\",field:question|role:system"),
+              ElementsAre("text:\"a, b\"", "field:question|role:system"));
+  EXPECT_THAT(values("scale:renormalise=no,yes"), ElementsAre("yes", "no")) << "words in the method's order";
+  EXPECT_THAT(
+      expanded({"boost:rows=prompt,last", "boost:factor=2,3"}, {"boost:keys=bos"}),
+      ElementsAre("none", "boost:factor=2,keys=bos,rows=prompt", "boost:factor=3,keys=bos,rows=prompt",
+                  "boost:factor=2,keys=bos,rows=last", "boost:factor=3,keys=bos,rows=last"));
+}
+
+TEST(Sweep, MethodsAreTriedBesideEachOther) {
+  const Texts given = {"boost:keys=bos", "pasta:keys=bos"};
+  const Texts arms = expanded({"pasta:alpha=0.1,0.5", "boost:factor=2,3"}, given);
+  EXPECT_THAT(arms, ElementsAre("none", "pasta:alpha=0.1,mode=exclude,variant=once,keys=bos",
+                                "pasta:alpha=0.5,mode=exclude,variant=once,keys=bos",
+                                "boost:factor=2,keys=bos", "boost:factor=3,keys=bos"));
+  EXPECT_EQ(expanded({"boost:factor=3,2", "pasta:alpha=0.5,0.1"}, given), arms) << "in any order of flags";
+  const ExpandedSweep sweep = expand_sweep(parse_sweep({"pasta:alpha=0.1,0.5,1", "boost:factor=2,3"}), given);
+  EXPECT_EQ(sweep.points_of(0), 3u);
+  EXPECT_EQ(sweep.points_of(1), 2u);
+  EXPECT_EQ(expanded({"alpha=0,1", "temperature:tau=2,3"}, {"rebalance:mode=self"}).size(), 1u + 2 + 2)
+      << "the method that no --intervene has gets its defaults";
+}
+
+TEST(Sweep, PointsOfAnInterventionWithANameHaveItBeforeTheirValues) {
+  const ExpandedSweep sweep = expand_sweep(parse_sweep({"boost:factor=2,3", "boost:rows=prompt,last"}),
+                                           {"base=none", "strong=boost:keys=bos", "boost:keys=sinks"});
+  std::vector<std::string> names;
+  for (const NamedIntervention& arm : sweep.interventions()) names.push_back(arm.name);
+  EXPECT_THAT(names, ElementsAre("base", "strong:factor=2,rows=prompt", "strong:factor=3,rows=prompt",
+                                 "strong:factor=2,rows=last", "strong:factor=3,rows=last", "", "", "", ""));
+  EXPECT_THAT(error({"alpha=0,1"}, {"a=rebalance", "a=rebalance:mode=self"}),
+              HasSubstr("expected a name for one arm, got a for two; rename one (column 1)"));
+}
+
+TEST(Sweep, ABudgetKeepsEvenStepsOfOneAxis) {
+  const auto kept = [](const std::string& text, std::size_t budget) {
+    Texts out;
+    for (const std::string& arm : expanded({text}, {"boost:keys=bos"}, budget)) {
+      if (arm != "none") out.push_back(arm.substr(13, arm.find(',') - 13));
+    }
+    return out;
+  };
+  EXPECT_THAT(kept("boost:factor=1:10:1", 10), ::testing::SizeIs(10));
+  EXPECT_THAT(kept("boost:factor=1:10:1", 4), ElementsAre("1", "4", "7", "10"));
+  EXPECT_THAT(kept("boost:factor=1:10:1", 5), ElementsAre("1", "3", "6", "8", "10")) << "2.25 each, rounded";
+  EXPECT_THAT(kept("boost:factor=1:10:1", 2), ElementsAre("1", "10"));
+  EXPECT_THAT(kept("boost:factor=1:10:1", 1), ElementsAre("5"));
+}
+
+TEST(Sweep, ABudgetOfAGridIsADrawOfItThatDoesNotChange) {
+  const Texts sweeps = {"boost:factor=1:6:1", "boost:layers=0,1,2,3"}, given = {"boost:keys=bos"};
+  const Texts all = expanded(sweeps, given), kept = expanded(sweeps, given, 7);
+  ASSERT_EQ(kept.size(), 1u + 7);
+  EXPECT_EQ(expanded({sweeps[1], sweeps[0]}, given, 7), kept);
+  std::vector<std::uint32_t> places = shuffled(24, 0, 0);
+  places.resize(7);
+  std::ranges::sort(places);
+  for (std::size_t i = 0; i < 7; ++i) EXPECT_EQ(kept[i + 1], all[places[i] + 1]) << i;
+  const ExpandedSweep two = expand_sweep(parse_sweep({"boost:factor=1:6:1", "pasta:alpha=0.1,0.5,1"}, 3),
+                                         {"boost:keys=bos", "pasta:keys=bos"});
+  EXPECT_EQ(two.points_of(0), two.points_of(1)) << "methods have equal tries";
+  EXPECT_EQ(two.grids, (std::vector<std::size_t>{3, 6}));
 }
 
 TEST(Sweep, TooManyArmsAreRefused) {
@@ -163,6 +269,7 @@ TEST(Sweep, TooManyArmsAreRefused) {
   EXPECT_THAT(error({"alpha=1:20:1", "depth=1:11:1"}), HasSubstr("expected at most 200 interventions"));
   EXPECT_THAT(error({"alpha=1:101:1"}, {"rebalance", "rebalance:mode=self"}), HasSubstr("at most 200"));
   EXPECT_THAT(error({"alpha=1:200:1", "depth=1:200:1", "threshold=0:0.199:0.001"}), HasSubstr("at most 200"));
+  EXPECT_EQ(expanded({"alpha=1:200:1", "depth=1:200:1"}, {}, 50).size(), 51u) << "of 40,000";
 }
 
 }  // namespace

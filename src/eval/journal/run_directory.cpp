@@ -143,7 +143,7 @@ RunRecord read_run_record(const fs::path& run_directory) {
 
 std::optional<SettingDifference> first_difference(const ordered_json& before, const ordered_json& now) {
   const auto shown = [](const ordered_json* value) {
-    return value == nullptr ? std::string("nothing") : printable(dump(*value), 80);
+    return value == nullptr ? std::string("nothing") : printable(dump(*value), 300);
   };
   if (before.is_array() && now.is_array() && before.size() == now.size()) {
     for (std::size_t i = 0; i < before.size(); ++i) {

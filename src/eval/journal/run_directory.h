@@ -35,7 +35,7 @@ RunRecord read_run_record(const std::filesystem::path& run_directory);
 // The first field in which two identities differ; the order of keys does not matter.
 struct SettingDifference {
   std::string field;        // "generation.max_new_tokens"
-  std::string before, now;  // JSON, cut to a line's length; "nothing" where absent
+  std::string before, now;  // JSON, the beginning of what is long; "nothing" where absent
 };
 std::optional<SettingDifference> first_difference(const nlohmann::ordered_json& before,
                                                   const nlohmann::ordered_json& now);

@@ -32,6 +32,12 @@ std::string arm_text(const ComparedArm& arm, const std::vector<std::string>& run
   return fmt::format("{} of {}", name, printable(runs[static_cast<std::size_t>(arm.run)], 200));
 }
 
+// For a legend: with the intervention, where the name does not tell it.
+std::string legend_text(const ComparedArm& arm, const std::vector<std::string>& runs) {
+  const std::string name = arm_text(arm, runs);
+  return arm.arm.given_name().empty() ? name : name + "  " + printable(arm.arm.intervention, 1000);
+}
+
 // A row of the table: a set, or a heading of sets.
 struct Row {
   std::string label;
@@ -206,7 +212,7 @@ std::string comparison_table(const Comparison& comparison, const ComparisonTable
                                  : fmt::format("{} in % with 95% interval (Wilson)", kind.metric_title())));
       table.line();
       for (std::size_t a = 0; a < comparison.arms.size(); ++a) {
-        table.line(fmt::format("{:>3}  {}", a + 1, arm_text(comparison.arms[a], options.runs)));
+        table.line(fmt::format("{:>3}  {}", a + 1, legend_text(comparison.arms[a], options.runs)));
       }
       table.line();
       write_arms(table, comparison, task, rows, std::max(100, options.columns));

@@ -1,11 +1,15 @@
 #include "eval/report/html_sweep.h"
 
+#include <map>
 #include <optional>
+#include <set>
 
 #include "base/error.h"
 #include "base/json_node.h"
 #include "base/text_file.h"
+#include "eval/report/sweep_grid.h"
 #include "eval/text/html_text.h"
+#include "eval/text/json_values.h"
 #include "eval/text/table_text.h"
 #include "web/page.h"
 
@@ -20,13 +24,8 @@ constexpr const char* kRemedy = "repeat the sweep or remove the file";
 
 using Node = JsonNode<ordered_json>;
 
-std::optional<double> number_of(const Node& value, const char* key) {
-  const auto member = value.find(key);
-  return member ? std::optional<double>(member->number()) : std::nullopt;
-}
-
 std::optional<Interval> interval_of(const Node& value, const char* low, const char* high) {
-  const auto from = number_of(value, low), to = number_of(value, high);
+  const auto from = number_at(value, low), to = number_at(value, high);
   return from && to ? std::optional<Interval>(Interval{*from, *to}) : std::nullopt;
 }
 
@@ -41,18 +40,24 @@ std::string fixed_text(const Node& fixed) {
 }
 
 std::string accuracy_cell(const Node& point) {
-  const auto accuracy = number_of(point, "accuracy");
+  const auto accuracy = number_at(point, "accuracy");
   return number_cell(
       html_with_interval(html_percent(accuracy), html_interval(interval_of(point, "low", "high"))), accuracy);
 }
 
+// "alpha", or with the method, where the file names it, "boost:factor".
+std::string axis_name(const Node& node) {
+  const auto method = node.find("method");
+  return (method ? method->text() + ":" : "") + node.at("axis").text();
+}
+
 std::string curve_rows(const Node& curve) {
   std::string rows;
-  const std::string &prompt = curve.at("prompt").text(), &axis = curve.at("axis").text();
+  const std::string &prompt = curve.at("prompt").text(), axis = axis_name(curve);
   const auto others = curve.find("fixed");
   const std::string fixed = others ? fixed_text(*others) : "";
   const auto row = [&](const std::string& x, const std::optional<double>& sort, const Node& point) {
-    const auto count = number_of(point, "n");
+    const auto count = number_at(point, "n");
     rows += html_row(row_head(prompt) + text_cell(axis) + number_cell(html_escape(x), sort) +
                      (count ? count_cell(static_cast<std::int64_t>(*count)) : number_cell("", {})) +
                      accuracy_cell(point) + text_cell(fixed));
@@ -65,29 +70,117 @@ std::string curve_rows(const Node& curve) {
   return rows;
 }
 
+// How many axes were swept of the selection's method.
+std::size_t axes_of(const Node& root, const Node& selection) {
+  const auto method = selection.find("method");
+  std::size_t axes = 0;
+  for (const Node& axis : root.at("axes").items()) {
+    const auto own = axis.find("method");
+    if (!method || (own && own->text() == method->text())) ++axes;
+  }
+  return axes;
+}
+
+// "alpha = 0.1", with the other axes where several were swept.
+std::string choice_text(const Node& selection, std::size_t axes) {
+  const Node best = selection.at("best");
+  const auto fixed = best.find("fixed");
+  return axis_name(selection) + " = " + axis_value(best.at("x").json()) +
+         (axes > 1 && fixed ? " with " + fixed_text(*fixed) : "");
+}
+
 // "With cot, alpha 0.1 was the best on 315 questions; on the other 315 it has 95.2% [..], none 94.9%: ..."
 std::string selection_sentence(const std::string& task, const Node& selection, std::size_t axes) {
   const Node chosen = selection.at("chosen_on"), reported = selection.at("reported_on");
-  const Node best = selection.at("best");
-  const auto difference = number_of(reported, "difference");
-  std::string with;  // the other axes, where several were swept
-  if (const auto fixed = best.find("fixed"); axes > 1 && fixed) with = " with " + fixed_text(*fixed);
+  const auto difference = number_at(reported, "difference");
   std::string sentence = fmt::format(
-      "{}, {}: <strong>{} = {}{}</strong> was best on the {} questions it was chosen on ({}%). On {} others, "
+      "{}, {}: <strong>{}</strong> was best on the {} questions it was chosen on ({}%). On {} others, "
       "which had "
       "no part in the choice, it has {}% {} against {}% of the baseline",
-      html_escape(task), html_escape(selection.at("prompt").text()), html_escape(selection.at("axis").text()),
-      html_escape(axis_value(best.at("x").json())), html_escape(with), with_thousands(chosen.at("n").whole()),
-      html_percent(number_of(chosen, "accuracy")), with_thousands(reported.at("n").whole()),
-      html_percent(number_of(reported, "accuracy")), html_interval(interval_of(reported, "low", "high")),
-      html_percent(number_of(reported, "baseline_accuracy")));
+      html_escape(task), html_escape(selection.at("prompt").text()),
+      html_escape(choice_text(selection, axes)), with_thousands(chosen.at("n").whole()),
+      html_percent(number_at(chosen, "accuracy")), with_thousands(reported.at("n").whole()),
+      html_percent(number_at(reported, "accuracy")), html_interval(interval_of(reported, "low", "high")),
+      html_percent(number_at(reported, "baseline_accuracy")));
   if (difference) {
-    const auto p = number_of(reported, "p");
+    const auto p = number_at(reported, "p");
     sentence += fmt::format(": {} points {}{}", html_points(*difference),
                             html_points_interval(interval_of(reported, "difference_low", "difference_high")),
                             p ? ", p " + (*p < 0.0001 ? "" : std::string("= ")) + html_p(p) : "");
   }
   return "<li>" + sentence + ".</li>\n";
+}
+
+std::string held_out_cell(const Node& reported) {
+  const auto difference = number_at(reported, "difference");
+  if (!difference) return number_cell(std::string(kMissing), {});
+  return number_cell(
+      html_with_interval(html_points(*difference),
+                         html_points_interval(interval_of(reported, "difference_low", "difference_high"))),
+      difference);
+}
+
+std::string p_cell(const Node& reported, const char* key) {
+  const auto p = number_at(reported, key);
+  return number_cell(html_p(p), p);
+}
+
+// By method how many points it had.
+std::map<std::string, std::int64_t> tries_of(const Node& root) {
+  std::map<std::string, std::int64_t> tries;
+  if (const auto methods = root.find("methods")) {
+    for (const Node& method : methods->items()) {
+      tries[method.at("method").text()] = method.at("tried").whole();
+    }
+  }
+  return tries;
+}
+
+// Several methods beside each other, each at its choice of one half; empty where one was swept.
+std::string methods_html(const Node& root, const Node& task) {
+  const std::map<std::string, std::int64_t> tries = tries_of(root);
+  const auto selections = task.find("selection");
+  if (tries.size() < 2 || !selections) return "";
+  std::string rows, counts;
+  std::set<std::int64_t> different;
+  for (const auto& [method, count] : tries) {
+    counts += fmt::format("{}{} {}", counts.empty() ? "" : ", ", method, count);
+    different.insert(count);
+  }
+  for (const Node& selection : selections->items()) {
+    const Node reported = selection.at("reported_on");
+    const std::string& method = selection.at("method").text();
+    const auto tried = tries.find(method);
+    rows += html_row(row_head(method) + text_cell(selection.at("prompt").text()) +
+                     (tried == tries.end() ? number_cell("", {}) : count_cell(tried->second)) +
+                     text_cell(choice_text(selection, axes_of(root, selection))) +
+                     count_cell(reported.at("n").whole()) + accuracy_cell(reported) +
+                     held_out_cell(reported) + p_cell(reported, "p") + p_cell(reported, "p_holm"));
+  }
+  const std::string note =
+      different.size() > 1
+          ? fmt::format(
+                "The methods had different numbers of tries ({}): the best of more is flattered more on "
+                "the half that chose. Only the half that had no part in the choice compares them.",
+                counts)
+          : fmt::format("Each method had {} tries.", *different.begin());
+  const std::string head = column_head("method") + column_head("prompt") + number_column_head("tries") +
+                           column_head("chosen on one half") + number_column_head("n of the other") +
+                           number_column_head("accuracy there, %") + number_column_head("points from none") +
+                           number_column_head("p") + number_column_head("p, Holm over these rows");
+  return html_table(task.at("task").text() + ": methods at their held-out choice", head,
+                    "<tbody>\n" + rows + "</tbody>\n") +
+         "<p class=\"note\">" + html_escape(note) + "</p>\n";
+}
+
+std::string grid_html(const SweepGrid& grid) {
+  const std::string title =
+      fmt::format("{}, {}{}: difference to none over {} and {}", grid.task, grid.prompt,
+                  grid.method.empty() ? "" : ", " + grid.method, grid.x_key, grid.y_key);
+  return fmt::format(
+      "<figure class=\"sweep-grid scroll\" role=\"region\" tabindex=\"0\" aria-label=\"{0}\">\n{1}"
+      "<figcaption>{0}. The table below has all numbers.</figcaption>\n</figure>\n",
+      html_escape(title), sweep_grid_svg({grid}));
 }
 
 }  // namespace
@@ -109,16 +202,17 @@ ordered_json read_sweep(const std::filesystem::path& run_directory) {
 SweepHtml html_sweep(const ordered_json& sweep, const std::string& where) {
   if (sweep.is_null()) return {};
   const Node root(sweep, {where, kRemedy});
-  std::string sentences, tables;
+  std::string sentences, methods, tables, grids;
+  for (const SweepGrid& grid : sweep_grids(root)) grids += grid_html(grid);
   for (const Node& task : root.at("tasks").items()) {
     const std::string& name = task.at("task").text();
     std::string rows;
     for (const Node& curve : task.at("curves").items()) rows += curve_rows(curve);
     if (const auto selections = task.find("selection")) {
-      const std::size_t axes = root.at("axes").items().size();
       for (const Node& selection : selections->items())
-        sentences += selection_sentence(name, selection, axes);
+        sentences += selection_sentence(name, selection, axes_of(root, selection));
     }
+    methods += methods_html(root, task);
     const std::string head = column_head("prompt") + column_head("axis") + number_column_head("value") +
                              number_column_head("n") + number_column_head("accuracy, %") +
                              column_head("with");
@@ -126,9 +220,9 @@ SweepHtml html_sweep(const ordered_json& sweep, const std::string& where) {
                          "<tbody>\n" + rows + "</tbody>\n");
   }
   return {sentences,
-          "<section id=\"sweep\" aria-labelledby=\"sweep-title\">\n<h2 id=\"sweep-title\">Sweep</h2>\n"
-          "<div id=\"sweep-plots\"></div>\n<details><summary>The numbers of the sweep</summary>\n" +
-              tables + "</details>\n</section>\n"};
+          "<section id=\"sweep\" aria-labelledby=\"sweep-title\">\n<h2 id=\"sweep-title\">Sweep</h2>\n" +
+              methods + "<div id=\"sweep-plots\"></div>\n" + grids +
+              "<details><summary>The numbers of the sweep</summary>\n" + tables + "</details>\n</section>\n"};
 }
 
 }  // namespace refocus

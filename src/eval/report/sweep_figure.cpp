@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "base/error.h"
 #include "figure/svg.h"
@@ -11,6 +12,7 @@ namespace {
 
 constexpr double kWidth = 720, kLeft = 64, kRight = 24, kPlot = 260, kAbove = 40, kBelow = 52;
 constexpr double kLegendRow = 18, kLegendMark = 34;  // the second: a line's sample before its label
+constexpr double kCharacter = 6.6;                   // its width, about
 constexpr std::size_t kMostBars = 6;                 // curves beyond which bars are a thicket
 constexpr std::size_t kShapes = 4;                   // of svg::mark
 constexpr const char* kBaseline = "#444";
@@ -20,6 +22,7 @@ constexpr const char* kDashes[] = {"", "7 3", "2 3", "9 3 2 3"};
 // The curves of one task and kind of prompt.
 struct Panel {
   std::vector<const SweepCurve*> curves;
+  const SweepAxis* axis = nullptr;
   std::vector<std::string> labels;  // what tells each from the others
   int columns = 1;                  // of the legend
   double top = 0;
@@ -42,14 +45,21 @@ svg::LineStyle style_of(std::size_t curve) {
   return {.color = color_of(curve), .dashes = kDashes[curve / kShapes % std::size(kDashes)]};
 }
 
+// A text that has no more room than so many pixels.
+std::string cut_to(const std::string& text, double room) {
+  const auto characters = static_cast<std::size_t>(std::max(8.0, room / kCharacter));
+  return text.size() <= characters ? text : printable(text, characters - 3);
+}
+
 void set_legend(Panel& panel, const std::vector<std::string>& varying) {
   std::size_t longest = 0;
   for (const SweepCurve* curve : panel.curves) {
-    const std::string label = parameters_text(curve->points.front().parameters, varying);
-    panel.labels.push_back(label.empty() ? "rebalance, 95% interval" : label);
+    const std::string label = parameters_text(curve->points.front(), varying);
+    panel.labels.push_back(label.empty() ? fmt::format("{}, 95% interval", panel.axis->method->name)
+                                         : cut_to(label, kWidth - kLeft - kRight - kLegendMark));
     longest = std::max(longest, panel.labels.back().size());
   }
-  const double column = kLegendMark + 6.6 * static_cast<double>(longest) + 12;  // about, in pixels
+  const double column = kLegendMark + kCharacter * static_cast<double>(longest) + 12;  // about, in pixels
   panel.columns = std::clamp(static_cast<int>((kWidth - kLeft - kRight) / column), 1, 3);
 }
 
@@ -92,17 +102,34 @@ std::vector<double> x_ticks(const Panel& panel) {
   return out;
 }
 
-std::string axes(const Panel& panel, const std::string& axis) {
+// Values that are texts have a tick each, as long as there is room.
+std::string text_ticks(const Panel& panel, const svg::LineStyle& style) {
+  std::map<double, std::string> values;
+  for (const SweepCurve* curve : panel.curves) {
+    for (const SweepPoint& point : curve->points) values[point.x] = point.find(panel.axis->key)->text;
+  }
+  const double room = (kWidth - kLeft - kRight) / static_cast<double>(values.size()) - kCharacter;
+  std::string out;
+  for (const auto& [value, text] : values) {
+    const double x = panel.x(value);
+    out += svg::line({{x, panel.bottom()}, {x, panel.bottom() + 4}}, style);
+    out += svg::text(x, panel.bottom() + 18, cut_to(text, room), {.anchor = "middle"});
+  }
+  return out;
+}
+
+std::string axes(const Panel& panel) {
   const svg::LineStyle style{.color = "#888", .width = 1};
   const double bottom = panel.bottom();
   std::string out = svg::value_grid(panel.y, kLeft, kWidth - kRight);
   out += svg::line({{kLeft, bottom}, {kWidth - kRight, bottom}}, style);
-  for (const double value : x_ticks(panel)) {
+  if (!panel.axis->numeric) out += text_ticks(panel, style);
+  for (const double value : panel.axis->numeric ? x_ticks(panel) : std::vector<double>()) {
     const double x = panel.x(value);
     out += svg::line({{x, bottom}, {x, bottom + 4}}, style);
     out += svg::text(x, bottom + 18, fmt::format("{:.6g}", value), {.anchor = "middle"});
   }
-  return out + svg::text((kLeft + kWidth - kRight) / 2, bottom + 36, axis, {.anchor = "middle"});
+  return out + svg::text((kLeft + kWidth - kRight) / 2, bottom + 36, panel.axis->key, {.anchor = "middle"});
 }
 
 double baseline_of(const Panel& panel) { return percent(panel.curves[0]->baseline_tally.accuracy()); }
@@ -164,13 +191,16 @@ std::string curve_marks(const Panel& panel, std::size_t which) {
 
 std::string panel_svg(const SweepReport& report, const SweepTask& task, const Panel& panel) {
   const std::string& prompt = panel.curves[0]->prompt;
-  std::string out = svg::text(kLeft, panel.top + 20, fmt::format("{}, {}: accuracy in %", task.task, prompt),
-                              {.bold = true});
+  const std::string method =
+      report.is_plain() ? "" : fmt::format(", {}", report.family(*panel.curves[0]).method->name);
+  const std::string title = fmt::format("{}, {}{}: accuracy in %", task.task, prompt, method);
+  std::string out = svg::text(kLeft, panel.top + 20, title, {.bold = true});
+  const std::string common = parameters_text(panel.curves[0]->points.front(),
+                                             curve_keys(report, task, panel.curves[0]->family).common);
+  const double room = kWidth - kRight - kLeft - (kCharacter + 1) * static_cast<double>(title.size() + 2);
   out +=
-      svg::text(kWidth - kRight, panel.top + 20,
-                parameters_text(panel.curves[0]->points.front().parameters, curve_keys(report, task).common),
-                {.anchor = "end", .color = kBaseline});
-  out += legend(panel) + axes(panel, report.sweep.axes.front().key);
+      svg::text(kWidth - kRight, panel.top + 20, cut_to(common, room), {.anchor = "end", .color = kBaseline});
+  out += legend(panel) + axes(panel);
   const double baseline = panel.y(baseline_of(panel));
   out += svg::line({{kLeft, baseline}, {kWidth - kRight, baseline}}, {.color = kBaseline, .dashes = "5 4"});
   for (std::size_t i = 0; i < panel.curves.size(); ++i) out += curve_marks(panel, i);
@@ -178,11 +208,13 @@ std::string panel_svg(const SweepReport& report, const SweepTask& task, const Pa
 }
 
 // Without places and scales. None for a prompt of which no accuracy is known.
-std::vector<Panel> panels_of(const SweepTask& task) {
+std::vector<Panel> panels_of(const SweepReport& report, const SweepTask& task) {
   std::vector<Panel> panels;
   for (const SweepCurve& curve : task.curves) {
     if (!curve.baseline_tally.accuracy()) continue;
-    if (panels.empty() || panels.back().curves[0]->prompt != curve.prompt) panels.emplace_back();
+    const bool same = !panels.empty() && panels.back().curves[0]->prompt == curve.prompt &&
+                      panels.back().curves[0]->family == curve.family;
+    if (!same) panels.emplace_back().axis = &report.family(curve).axes.front();
     panels.back().curves.push_back(&curve);
   }
   return panels;
@@ -194,9 +226,9 @@ std::string sweep_svg(const SweepReport& report) {
   std::string drawn;
   double top = 0;
   for (const SweepTask& task : report.tasks) {
-    for (Panel& panel : panels_of(task)) {
+    for (Panel& panel : panels_of(report, task)) {
       panel.top = top;
-      set_legend(panel, curve_keys(report, task).varying);
+      set_legend(panel, curve_keys(report, task, panel.curves[0]->family).varying);
       set_scales(panel);
       drawn += panel_svg(report, task, panel);
       top = panel.end();

@@ -7,9 +7,9 @@
 
 namespace refocus {
 
-// A panel for each task and kind of prompt, with a scale of its own: a line a curve with its 95% interval (a
-// band for one curve, bars for up to six), and a dashed line for the arm without intervention. Curves differ
-// in colour, dashes and marks. Empty where no accuracy is known.
+// A panel for each task, kind of prompt and method, with a scale of its own: a line a curve with its 95%
+// interval (a band for one curve, bars for up to six), and a dashed line for the arm without intervention.
+// Curves differ in colour, dashes and marks. Empty where no accuracy is known.
 std::string sweep_svg(const SweepReport& report);
 
 }  // namespace refocus

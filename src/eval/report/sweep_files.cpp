@@ -1,11 +1,14 @@
 #include "eval/report/sweep_files.h"
 
-#include <set>
+#include <algorithm>
+#include <map>
+#include <vector>
 
 #include "base/json_reader.h"
 #include "base/text_file.h"
 #include "eval/report/comparison_files.h"
 #include "eval/report/sweep_figure.h"
+#include "eval/report/sweep_grid.h"
 #include "eval/score/held_out.h"
 #include "eval/text/json_values.h"
 #include "stats/interval.h"
@@ -37,37 +40,75 @@ void add_difference(ordered_json& entry, const PairedNumbers& numbers) {
   entry["p"] = or_null(numbers.p);
 }
 
-ordered_json parameter_json(const RebalanceSpec& parameters, const std::string& key) {
-  if (key == "mode") return parameters.mode == RebalanceSpec::Mode::kSelf ? "self" : "mask";
-  if (key == "depth") return parameters.depth.value();
-  return parameter_value(parameters, key);
+ordered_json value_json(const ParameterValue& value) {
+  if (!value.number) return value.text;
+  return value.whole ? ordered_json(static_cast<std::int64_t>(*value.number)) : ordered_json(*value.number);
+}
+
+ordered_json x_json(const SweepPoint& point, const std::string& axis) {
+  return value_json(*point.find(axis));
 }
 
 // All of them but `without`.
-ordered_json parameters_json(const RebalanceSpec& parameters, const std::string& without) {
+ordered_json parameters_json(const SweepPoint& point, const std::string& without) {
   ordered_json out = ordered_json::object();
-  for (const char* key : {"alpha", "threshold", "depth", "mode"}) {
-    if (key != without) out[key] = parameter_json(parameters, key);
+  for (const ParameterValue& value : point.parameters) {
+    if (value.key != without) out[value.key] = value_json(value);
   }
   return out;
 }
 
-// The values that the arms have on an axis, in ascending order.
-ordered_json axis_json(const SweepReport& report, const std::string& key) {
-  std::set<ordered_json> values;
+// The values that the arms have on an axis: numbers in ascending order, texts in theirs.
+ordered_json axis_json(const SweepReport& report, std::size_t family, const SweepAxis& axis) {
+  std::map<std::size_t, ordered_json> by_arm;
   for (const SweepCurve& curve : report.tasks.front().curves) {
-    for (const SweepPoint& point : curve.points) values.insert(parameter_json(point.parameters, key));
+    if (curve.family != family) continue;
+    for (const SweepPoint& point : curve.points) by_arm[point.arm] = x_json(point, axis.key);
   }
-  return {{"name", key}, {"values", std::vector<ordered_json>(values.begin(), values.end())}};
+  std::vector<ordered_json> values;
+  for (const auto& [arm, value] : by_arm) {
+    if (std::ranges::find(values, value) == values.end()) values.push_back(value);
+  }
+  if (axis.numeric) {
+    std::ranges::sort(values);
+  } else {  // what a model's layers make another text stays where it is
+    std::ranges::stable_sort(values, {}, [&](const ordered_json& value) {
+      return std::ranges::find(axis.values, value.get_ref<const std::string&>()) - axis.values.begin();
+    });
+  }
+  ordered_json out = {{"name", axis.key}};
+  if (!report.is_plain()) out["method"] = axis.method->name;
+  out["values"] = values;
+  return out;
+}
+
+// Of anything but re-balancing alone: what else was swept, and how many points each method has.
+void add_methods(const SweepReport& report, ordered_json& file) {
+  if (report.is_plain()) return;
+  if (report.sweep.budget) file["budget"] = *report.sweep.budget;
+  file["methods"] = ordered_json::array();
+  for (std::size_t f = 0; f < report.sweep.families.size(); ++f) {
+    file["methods"].push_back({{"method", report.sweep.families[f].method->name},
+                               {"tried", report.tried[f]},
+                               {"grid", report.grids[f]}});
+  }
+}
+
+// The beginning of a curve's or selection's entry.
+ordered_json begun_entry(const SweepReport& report, const SweepCurve& curve) {
+  ordered_json out = {{"prompt", curve.prompt}};
+  if (!report.is_plain()) out["method"] = report.family(curve).method->name;
+  out["axis"] = report.axis(curve);
+  return out;
 }
 
 ordered_json curve_json(const SweepReport& report, const SweepCurve& curve) {
-  const std::string& axis = report.sweep.axes.front().key;
-  ordered_json out = {{"prompt", curve.prompt}, {"axis", axis}};
-  out["fixed"] = parameters_json(curve.points.front().parameters, axis);
+  const std::string& axis = report.axis(curve);
+  ordered_json out = begun_entry(report, curve);
+  out["fixed"] = parameters_json(curve.points.front(), axis);
   out["points"] = ordered_json::array();
   for (const SweepPoint& point : curve.points) {
-    ordered_json e = {{"x", parameter_json(point.parameters, axis)}, {"arm", report.arms[point.arm]}};
+    ordered_json e = {{"x", x_json(point, axis)}, {"arm", report.arms[point.arm]}};
     add_accuracy(e, point.tally);
     add_difference(e, point.difference);
     e["p_holm"] = or_null(point.difference.p_holm);
@@ -86,23 +127,24 @@ void add_against_baseline(ordered_json& entry, const Tally& tally, const Tally& 
 }
 
 ordered_json best_json(const SweepReport& report, const SweepTask& task, const HeldOutBest& best) {
-  const std::string& axis = report.sweep.axes.front().key;
+  const std::string& axis = report.axis(task.curves[best.curve]);
   const SweepPoint& point = task.curves[best.curve].points[best.point];
   ordered_json out;
-  out["best"] = {{"x", parameter_json(point.parameters, axis)},
+  out["best"] = {{"x", x_json(point, axis)},
                  {"arm", report.arms[point.arm]},
-                 {"fixed", parameters_json(point.parameters, axis)},
+                 {"fixed", parameters_json(point, axis)},
                  {"tied", best.tied}};
   out["chosen_on"] = ordered_json::object();
   add_accuracy(out["chosen_on"], best.chosen_on, false);
   out["reported_on"] = ordered_json::object();
   add_against_baseline(out["reported_on"], best.reported_on, best.baseline, best.difference);
+  if (best.difference.p_holm) out["reported_on"]["p_holm"] = *best.difference.p_holm;
   return out;
 }
 
 ordered_json selection_json(const SweepReport& report, const SweepTask& task,
                             const SweepSelection& selection) {
-  ordered_json out = {{"prompt", selection.prompt}, {"axis", report.sweep.axes.front().key}};
+  ordered_json out = begun_entry(report, task.curves[selection.best[0].curve]);
   out.update(best_json(report, task, selection.best[0]));
   out["exchanged"] = best_json(report, task, selection.best[1]);
   out["crossed"] = ordered_json::object();
@@ -122,7 +164,12 @@ ordered_json sweep_json(const SweepReport& report) {
   file["held_out_seed"] = kHeldOutSeed;
   file["extraction"] = report.extraction;
   file["axes"] = ordered_json::array();
-  for (const SweepAxis& axis : report.sweep.axes) file["axes"].push_back(axis_json(report, axis.key));
+  for (std::size_t f = 0; f < report.sweep.families.size(); ++f) {
+    for (const SweepAxis& axis : report.sweep.families[f].axes) {
+      file["axes"].push_back(axis_json(report, f, axis));
+    }
+  }
+  add_methods(report, file);
   file["tasks"] = ordered_json::array();
   for (const SweepTask& task : report.tasks) {
     ordered_json e = {{"task", task.task}};
@@ -140,7 +187,10 @@ ordered_json sweep_json(const SweepReport& report) {
 void write_sweep(const std::filesystem::path& run_directory, const SweepReport& report) {
   const std::string figure = sweep_svg(report);
   if (!figure.empty()) write_file_atomically(run_directory / kSweepFigure, figure);
-  write_file_atomically(run_directory / kSweepFile, json_text(sweep_json(report), 1) + "\n");
+  const ordered_json file = sweep_json(report);
+  const std::string grids = sweep_grid_svg(sweep_grids({file, {kSweepFile}}));
+  if (!grids.empty()) write_file_atomically(run_directory / kSweepGridFigure, grids);
+  write_file_atomically(run_directory / kSweepFile, json_text(file, 1) + "\n");
 }
 
 }  // namespace refocus

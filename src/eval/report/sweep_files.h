@@ -1,4 +1,5 @@
-// A sweep as files of its run directory: sweep.json (docs/run-directory.md) and sweep.svg.
+// A sweep as files of its run directory: sweep.json (docs/run-directory.md), sweep.svg, and sweep-grid.svg
+// where two keys with numbers were swept.
 #pragma once
 
 #include <filesystem>
@@ -10,10 +11,11 @@ namespace refocus {
 
 inline constexpr const char* kSweepFile = "sweep.json";
 inline constexpr const char* kSweepFigure = "sweep.svg";
+inline constexpr const char* kSweepGridFigure = "sweep-grid.svg";
 
 nlohmann::ordered_json sweep_json(const SweepReport& report);
 
-// Writes both files, each atomically, no picture where no accuracy is known. The same answers make the same
+// Writes the files, each atomically, no picture where no accuracy is known. The same answers make the same
 // bytes.
 void write_sweep(const std::filesystem::path& run_directory, const SweepReport& report);
 

@@ -1,21 +1,64 @@
 #include "eval/report/sweep_report.h"
 
 #include <algorithm>
+#include <charconv>
+#include <map>
+#include <set>
 
 #include "base/error.h"
 #include "eval/score/held_out.h"
+#include "intervene/spec_keys.h"
 #include "stats/holm.h"
 
 namespace refocus {
 namespace {
 
-constexpr std::array<const char*, 4> kKeys = {"alpha", "threshold", "depth", "mode"};
+// [swept interventions' canonical texts] what they are points of.
+using PointsByText = std::map<std::string, const SweptPoint*, std::less<>>;
+
+ParameterValue parameter_of(const InterventionPart& part, std::string_view key, std::int64_t layers) {
+  ParameterValue out{std::string(key), key_text(part, key, layers), std::nullopt, false};
+  const auto own = std::ranges::find(part.method->keys, key, &MethodKey::name);
+  if (own == part.method->keys.end()) return out;
+  out.whole = own->kind == MethodKey::Kind::kLayer;
+  if (!out.whole && own->kind != MethodKey::Kind::kNumber) return out;
+  double number = 0;
+  std::from_chars(out.text.data(), out.text.data() + out.text.size(), number);
+  out.number = number;
+  return out;
+}
+
+// The intervention with no more than the name of the swept part, where it has others: "nosink:...+boost".
+std::string around(const SweptPoint& point, std::int64_t layers) {
+  const std::vector<InterventionPart>& parts = point.intervention.spec.parts;
+  std::string out;
+  if (parts.size() == 1) return out;
+  for (std::size_t p = 0; p < parts.size(); ++p) {
+    out += p == 0 ? "" : "+";
+    out += p == point.part ? std::string(parts[p].method->name) : parts[p].canonical(layers);
+  }
+  return out;
+}
+
+std::vector<ParameterValue> parameters_of(const SweptPoint& point, std::int64_t layers) {
+  const InterventionPart& part = point.intervention.spec.parts[point.part];
+  std::vector<ParameterValue> out;
+  for (const std::string_view key : keys_of(*part.method)) {
+    ParameterValue value = parameter_of(part, key, layers);
+    if (!value.text.empty()) out.push_back(std::move(value));
+  }
+  for (const auto& [key, text] : {std::pair("with", around(point, layers)), std::pair("name", point.base)}) {
+    if (!text.empty()) out.push_back({key, text, std::nullopt, false});
+  }
+  return out;
+}
 
 // One task of a comparison, with the answers of each arm at hand.
 class TaskReporter {
  public:
-  TaskReporter(const SweepReport& report, const Comparison& comparison, std::size_t task)
-      : main_(report.sweep.axes.front().key), comparison_(comparison), task_(task) {
+  TaskReporter(const SweepReport& report, const PointsByText& points, std::int64_t layers,
+               const Comparison& comparison, std::size_t task)
+      : report_(report), points_(points), layers_(layers), comparison_(comparison), task_(task) {
     const std::vector<Answer>& answers = answers_of(0);
     for (std::size_t i = 0; i < answers.size(); ++i) {
       const Item& item = *answers[i].item;
@@ -31,9 +74,17 @@ class TaskReporter {
     correct_for_points(out.curves);
     if (halves_[0].empty() || halves_[1].empty()) return out;
     for (const SweepCurve& curve : out.curves) {
-      if (std::ranges::find(out.selections, curve.prompt, &SweepSelection::prompt) == out.selections.end()) {
-        out.selections.push_back(select(out.curves, curve.prompt));
+      if (std::ranges::any_of(out.selections, [&](const SweepSelection& made) {
+            return made.prompt == curve.prompt && made.family == curve.family;
+          })) {
+        continue;
       }
+      out.selections.push_back(select(out.curves, curve.prompt, curve.family));
+    }
+    if (report_.sweep.families.size() > 1) {
+      std::vector<PairedNumbers*> held_out;
+      for (SweepSelection& made : out.selections) held_out.push_back(&made.best[0].difference);
+      correct(held_out);
     }
     return out;
   }
@@ -61,41 +112,57 @@ class TaskReporter {
     return static_cast<std::size_t>(at - comparison_.arms.begin());
   }
 
+  bool in_curve(const SweepPoint& point, const SweepCurve& curve) const {
+    const auto rest = [&](const SweepPoint& of) {
+      std::vector<std::string> texts;
+      for (const ParameterValue& value : of.parameters) {
+        if (value.key != report_.axis(curve)) texts.push_back(value.key + "=" + value.text);
+      }
+      return texts;
+    };
+    return rest(point) == rest(curve.points.front());
+  }
+
   // Puts the arm into the curve that it belongs to.
   void add(std::size_t arm, std::vector<SweepCurve>& curves) const {
     const FinishedArm& finished = comparison_.arms[arm].arm;
-    const InterventionSpec spec = parse_intervention(finished.intervention);
-    const std::optional<RebalanceSpec> rebalance = spec.rebalance();
-    if (!rebalance) return;
-    SweepPoint point{parameter_value(*rebalance, main_), arm, *rebalance, tally_of(arm), {}};
-    const auto same = [&](const SweepCurve& curve) {
-      return curve.prompt == finished.prompt && std::ranges::all_of(kKeys, [&](const char* key) {
-               return key == main_ || parameters_text(curve.points.front().parameters, {key}) ==
-                                          parameters_text(point.parameters, {key});
-             });
-    };
-    auto curve = std::ranges::find_if(curves, same);
+    const auto found = points_.find(finished.intervention);
+    if (found == points_.end()) return;
+    const SweptPoint& swept = *found->second;
+    SweepPoint point{0, arm, parameters_of(swept, layers_), tally_of(arm), {}};
+    const SweepAxis& main = report_.sweep.families[swept.family].axes.front();
+    point.x = main.numeric ? point.find(main.key)->number.value() : static_cast<double>(swept.main_place);
+    auto curve = std::ranges::find_if(curves, [&](const SweepCurve& c) {
+      return c.prompt == finished.prompt && c.family == swept.family && in_curve(point, c);
+    });
     if (curve == curves.end()) {
       const std::size_t baseline = baseline_of(finished.prompt);
-      curves.push_back({finished.prompt, baseline, tally_of(baseline), {}});
+      curves.push_back({swept.family, finished.prompt, baseline, tally_of(baseline), {}});
       curve = curves.end() - 1;
     }
     point.difference = numbers_of(curve->baseline, arm);
     curve->points.push_back(std::move(point));
   }
 
-  static void correct_for_points(std::vector<SweepCurve>& curves) {
+  // Holm's correction over those that have a p.
+  static void correct(const std::vector<PairedNumbers*>& all) {
     std::vector<PairedNumbers*> family;
     std::vector<double> p;
-    for (SweepCurve& curve : curves) {
-      for (SweepPoint& point : curve.points) {
-        if (!point.difference.p) continue;
-        family.push_back(&point.difference);
-        p.push_back(*point.difference.p);
-      }
+    for (PairedNumbers* numbers : all) {
+      if (!numbers->p) continue;
+      family.push_back(numbers);
+      p.push_back(*numbers->p);
     }
     const std::vector<double> adjusted = holm_adjusted(p);
     for (std::size_t k = 0; k < family.size(); ++k) family[k]->p_holm = adjusted[k];
+  }
+
+  static void correct_for_points(std::vector<SweepCurve>& curves) {
+    std::vector<PairedNumbers*> all;
+    for (SweepCurve& curve : curves) {
+      for (SweepPoint& point : curve.points) all.push_back(&point.difference);
+    }
+    correct(all);
   }
 
   Tally tally_over(std::size_t arm, const std::vector<std::size_t>& items) const {
@@ -110,14 +177,14 @@ class TaskReporter {
     for (const std::size_t i : items) changes.push_back(change(answers_of(baseline)[i], answers_of(arm)[i]));
   }
 
-  // The point with most right answers on that half: of several, the one with the smallest x in the first
-  // curve that has it.
-  HeldOutBest best_on(const std::vector<SweepCurve>& curves, const std::string& prompt,
+  // The method's point with most right answers on that half: of several, the one with the smallest x in the
+  // first curve that has it.
+  HeldOutBest best_on(const std::vector<SweepCurve>& curves, const std::string& prompt, std::size_t family,
                       const std::vector<std::size_t>& half) const {
     HeldOutBest best;
     bool found = false;
     for (std::size_t c = 0; c < curves.size(); ++c) {
-      if (curves[c].prompt != prompt) continue;
+      if (curves[c].prompt != prompt || curves[c].family != family) continue;
       for (std::size_t p = 0; p < curves[c].points.size(); ++p) {
         const SweepPoint& point = curves[c].points[p];
         const Tally tally = tally_over(point.arm, half);
@@ -136,13 +203,15 @@ class TaskReporter {
     return best;
   }
 
-  SweepSelection select(const std::vector<SweepCurve>& curves, const std::string& prompt) const {
+  SweepSelection select(const std::vector<SweepCurve>& curves, const std::string& prompt,
+                        std::size_t family) const {
     SweepSelection out;
     out.prompt = prompt;
+    out.family = family;
     std::vector<std::int8_t> all;
     for (const std::size_t half : {std::size_t{0}, std::size_t{1}}) {
       HeldOutBest& best = out.best[half];
-      best = best_on(curves, prompt, halves_[half]);
+      best = best_on(curves, prompt, family, halves_[half]);
       const std::vector<std::size_t>& other = halves_[1 - half];
       const std::size_t arm = curves[best.curve].points[best.point].arm;
       const std::size_t baseline = curves[best.curve].baseline;
@@ -159,7 +228,9 @@ class TaskReporter {
     return out;
   }
 
-  const std::string& main_;
+  const SweepReport& report_;
+  const PointsByText& points_;
+  std::int64_t layers_;
   const Comparison& comparison_;
   std::size_t task_;
   std::array<std::vector<std::size_t>, 2> halves_;  // places of items whose right letter is known
@@ -167,44 +238,52 @@ class TaskReporter {
 
 }  // namespace
 
-SweepReport sweep_report(const Sweep& sweep, const Comparison& comparison) {
+const ParameterValue* SweepPoint::find(const std::string& key) const {
+  const auto found = std::ranges::find(parameters, key, &ParameterValue::key);
+  return found == parameters.end() ? nullptr : &*found;
+}
+
+bool SweepReport::is_plain() const {
+  return sweep.families.size() == 1 && sweep.families[0].method->id == MethodId::kRebalance && !sweep.budget;
+}
+
+SweepReport sweep_report(const ExpandedSweep& sweep, std::int64_t layers, const Comparison& comparison) {
   SweepReport out;
-  out.sweep = sweep;
+  out.sweep = sweep.sweep;
+  out.grids = sweep.grids;
+  for (std::size_t f = 0; f < sweep.grids.size(); ++f) out.tried.push_back(sweep.points_of(f));
   for (const ComparedArm& arm : comparison.arms) out.arms.push_back(arm.arm.name);
   out.extraction = comparison.arms.front().arm.rules;
+  PointsByText points;
+  for (const SweptPoint& point : sweep.points) points[point.intervention.spec.canonical(layers)] = &point;
   for (std::size_t task = 0; task < comparison.tasks.size(); ++task) {
-    out.tasks.push_back(TaskReporter(out, comparison, task).report());
+    out.tasks.push_back(TaskReporter(out, points, layers, comparison, task).report());
   }
   return out;
 }
 
-double parameter_value(const RebalanceSpec& parameters, const std::string& key) {
-  if (key == "alpha") return parameters.alpha;
-  if (key == "threshold") return parameters.threshold;
-  return static_cast<double>(parameters.depth.value());
-}
-
-std::string parameters_text(const RebalanceSpec& parameters, const std::vector<std::string>& keys) {
+std::string parameters_text(const SweepPoint& point, const std::vector<std::string>& keys) {
   std::string out;
   for (const std::string& key : keys) {
-    const std::string value = key == "mode"
-                                  ? (parameters.mode == RebalanceSpec::Mode::kSelf ? "self" : "mask")
-                                  : fmt::format("{}", parameter_value(parameters, key));
-    out += fmt::format("{}{}={}", out.empty() ? "" : " ", key, value);
+    const ParameterValue* value = point.find(key);
+    if (value != nullptr) out += fmt::format("{}{}={}", out.empty() ? "" : " ", key, value->text);
   }
   return out;
 }
 
-CurveKeys curve_keys(const SweepReport& report, const SweepTask& task) {
+CurveKeys curve_keys(const SweepReport& report, const SweepTask& task, std::size_t family) {
   CurveKeys out;
-  for (const std::string key : kKeys) {
-    if (key == report.sweep.axes.front().key) continue;
-    const auto text = [&](const SweepCurve& curve) {
-      return parameters_text(curve.points.front().parameters, {key});
-    };
-    const bool varies = std::ranges::any_of(
-        task.curves, [&](const SweepCurve& curve) { return text(curve) != text(task.curves.front()); });
-    (varies ? out.varying : out.common).push_back(key);
+  const SweepFamily& swept = report.sweep.families[family];
+  std::vector<std::string> keys;
+  for (const std::string_view key : keys_of(*swept.method)) keys.emplace_back(key);
+  keys.insert(keys.end(), {"with", "name"});
+  for (const std::string& key : keys) {
+    if (key == swept.axes.front().key) continue;
+    std::set<std::string> texts;
+    for (const SweepCurve& curve : task.curves) {
+      if (curve.family == family) texts.insert(parameters_text(curve.points.front(), {key}));
+    }
+    (texts.size() > 1 ? out.varying : out.common).push_back(key);
   }
   return out;
 }

@@ -1,5 +1,6 @@
-// What a sweep shows: the accuracy of each swept point beside that without intervention, and the best point,
-// chosen on one half of the items and reported on the other. docs/sweeps.md defines each number.
+// What a sweep shows: the accuracy of each swept point beside that without intervention, and the best point
+// of each method, chosen on one half of the items and reported on the other. docs/sweeps.md defines each
+// number.
 #pragma once
 
 #include <array>
@@ -15,16 +16,29 @@
 
 namespace refocus {
 
-struct SweepPoint {
-  double x = 0;         // the value on the main axis
-  std::size_t arm = 0;  // place in the comparison's arms
-  RebalanceSpec parameters;
-  Tally tally;
-  PairedNumbers difference;  // to the baseline; p_holm over all points of the task
+// A parameter of the part that is swept.
+struct ParameterValue {
+  std::string key, text;         // "alpha", "0.2"
+  std::optional<double> number;  // where it is one
+  bool whole = false;            // of layers
 };
 
-// The points of one kind of prompt that differ in the main axis alone, which ascends.
+struct SweepPoint {
+  double x = 0;         // the value on the main axis; of texts its place among the axis' values
+  std::size_t arm = 0;  // place in the comparison's arms
+  // All that the swept part has, in the order of keys_of; behind them "with", the other parts of the
+  // intervention around it, and "name", that of its --intervene, where it has such.
+  std::vector<ParameterValue> parameters;
+  Tally tally;
+  PairedNumbers difference;  // to the baseline; p_holm over all points of the task
+
+  // Null where it has none.
+  const ParameterValue* find(const std::string& key) const;
+};
+
+// The points of one method and kind of prompt that differ in the main axis alone, which ascends.
 struct SweepCurve {
+  std::size_t family = 0;    // place in the sweep's families
   std::string prompt;        // "cot", "direct" or "loglikelihood"
   std::size_t baseline = 0;  // the arm without intervention
   Tally baseline_tally;
@@ -41,7 +55,10 @@ struct HeldOutBest {
 
 struct SweepSelection {
   std::string prompt;
-  std::array<HeldOutBest, 2> best;  // chosen on half 0 and on half 1 (eval/score/held_out.h)
+  std::size_t family = 0;
+  // Chosen on half 0 and on half 1 (eval/score/held_out.h). Of several methods the first one's difference has
+  // p_holm, over the task's methods and kinds of prompt.
+  std::array<HeldOutBest, 2> best;
   // All items, each answered with the point that the other half chose.
   Tally crossed, crossed_baseline;
   PairedNumbers crossed_difference;
@@ -55,27 +72,30 @@ struct SweepTask {
 
 struct SweepReport {
   Sweep sweep;
-  std::vector<std::string> arms;  // the names of the comparison's arms
-  std::string extraction;         // how letters were read
+  std::vector<std::size_t> tried, grids;  // [families] points, and what they would be without a budget
+  std::vector<std::string> arms;          // the names of the comparison's arms
+  std::string extraction;                 // how letters were read
   std::vector<SweepTask> tasks;
+
+  const SweepFamily& family(const SweepCurve& curve) const { return sweep.families[curve.family]; }
+  // The key that the curve's accuracies are drawn over.
+  const std::string& axis(const SweepCurve& curve) const { return family(curve).axes.front().key; }
+  // Re-balancing alone and all of its points: then nothing needs to say what is swept.
+  bool is_plain() const;
 };
 
-// Of a run whose interventions expand_sweep made, compared without another baseline.
-SweepReport sweep_report(const Sweep& sweep, const Comparison& comparison);
+// Of a run whose interventions are those of `sweep`, by a model of so many layers, compared without another
+// baseline.
+SweepReport sweep_report(const ExpandedSweep& sweep, std::int64_t layers, const Comparison& comparison);
 
-// alpha, threshold or depth as a number. The parameters are an arm's, which all have a value.
-double parameter_value(const RebalanceSpec& parameters, const std::string& key);
-
-// "0.01", "3", "mask".
-std::string parameter_text(const RebalanceSpec& parameters, const std::string& key);
-
-// The parameters beside the main axis: those in which the curves of a task differ, and those that they share.
+// The parameters beside the main axis: those in which the curves of a method differ in a task, and those that
+// they share.
 struct CurveKeys {
   std::vector<std::string> varying, common;
 };
-CurveKeys curve_keys(const SweepReport& report, const SweepTask& task);
+CurveKeys curve_keys(const SweepReport& report, const SweepTask& task, std::size_t family);
 
-// "threshold=0.01 depth=3", of the keys in their order; empty for none.
-std::string parameters_text(const RebalanceSpec& parameters, const std::vector<std::string>& keys);
+// "threshold=0.01 depth=3", of the keys in their order that it has; empty for none.
+std::string parameters_text(const SweepPoint& point, const std::vector<std::string>& keys);
 
 }  // namespace refocus

@@ -141,7 +141,8 @@ std::string perplexity_table(const PerplexityReport& report, int columns) {
       counted(report.windows, "window"), report.context, report.stride);
   for (std::size_t i = 0; i < report.arms.size(); ++i) {
     const Arm& arm = report.arms[i];
-    out += fmt::format("  {}  {}, {}{}{}\n", i + 1, printable(arm.model), arm.intervention,
+    out += fmt::format("  {}  {}, {}{}{}{}\n", i + 1, printable(arm.model),
+                       arm.name.empty() ? "" : arm.name + ": ", arm.intervention,
                        arm.activations == "int8" ? "" : ", activations " + arm.activations,
                        i == 0 && report.arms.size() > 1 ? " (the reference)" : "");
   }
@@ -179,6 +180,7 @@ nlohmann::ordered_json perplexity_json(const PerplexityReport& report) {
   for (const Arm& arm : report.arms) {
     Json one;
     one["model"] = arm.model;
+    if (!arm.name.empty()) one["name"] = arm.name;
     one["intervention"] = arm.intervention;
     one["activations"] = arm.activations;
     one = with_error(std::move(one), "mean_nll", arm.perplexity.nll);

@@ -18,6 +18,7 @@ struct PerplexityReport {
     PerplexitySummary perplexity;
     std::optional<DivergenceSummary> divergence;  // absent for the first arm, the reference
     std::string activations = "int8";             // or "f32"
+    std::string name = {};                        // the arm's own; may be empty
   };
   // Scored tokens of a common origin (prompt/origins.h), or "answers".
   struct Group {

@@ -1,6 +1,7 @@
 #include "eval/run/plan.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -18,17 +19,25 @@ namespace {
 std::vector<PlannedArm> plan_arms(const EvalSettings& settings, std::int64_t layers) {
   std::vector<PlannedArm> arms;
   std::set<std::string> names;
+  std::map<std::pair<PromptKind, std::string>, std::string> asked;  // the folder of each computation
   for (const PromptKind kind : settings.prompts) {
-    for (const InterventionSpec& spec : settings.interventions) {
+    for (const auto& [label, spec] : settings.interventions) {
       if (spec.has_keys(KeyTerm::Kind::kMarked)) {
         throw usage_error(
             "--intervene",
             "expected keys that items have, got marked, which is for a prompt of your own; choose "
             "them by field:, role:, text: or regex:");
       }
-      const Arm arm{kind, spec.canonical(layers)};
+      const Arm arm{kind, spec.canonical(layers), label};
+      const auto [other, is_new] = asked.emplace(std::pair(kind, arm.intervention), arm.name());
+      if (!is_new) {
+        const bool named = arm.name() != other->second;
+        throw usage_error("--intervene", "expected different arms, got {} twice{}", arm.intervention,
+                          named ? fmt::format(" (as {} and {})", other->second, arm.name()) : "");
+      }
       if (!names.insert(arm.name()).second) {
-        throw usage_error("--intervene", "expected different arms, got {} twice", arm.intervention);
+        throw usage_error("--intervene", "expected different names of arms, got {} twice; rename one",
+                          arm.name());
       }
       arms.push_back({arm, arm.name(), spec});
     }

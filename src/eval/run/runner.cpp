@@ -70,8 +70,11 @@ RunSettings run_settings(const EvalModel& model, const EvalSettings& settings, c
     out.details["extraction"] = rules_name(settings.rules);
   }
   if (!settings.command.empty()) out.details["command"] = settings.command;
-  for (const SweepAxis& axis : settings.sweep.value_or(Sweep{}).axes) {
-    out.details["sweep"][axis.key] = axis.values;
+  if (settings.sweep) {
+    for (const SweepFamily& family : settings.sweep->sweep.families) {
+      for (const SweepAxis& axis : family.axes) out.details["sweep"][axis.name()] = axis.values;
+    }
+    if (settings.sweep->sweep.budget) out.details["budget"] = *settings.sweep->sweep.budget;
   }
   out.details["threads"] = model.transformer.pool().size();
   out.details["batch"] = settings.batch;
@@ -167,6 +170,9 @@ ordered_json run_identity(const EvalModel& model, const EvalSettings& settings, 
   if (!prompts.is_null()) identity["prompts"] = prompts;
   if (!task_files.is_null()) identity["task_files"] = task_files;
   identity["arms"] = arm_names;
+  for (const PlannedArm& arm : plan.arms) {
+    if (!arm.arm.label.empty()) identity["named_arms"][arm.arm.label] = arm.arm.intervention;
+  }
   const char* how = scored ? "loglikelihood" : "generation";
   if (scored) {
     identity[how] = {
@@ -279,7 +285,8 @@ EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings)
   warn_of_answers(model, settings, outcome.scores);
   if (plan.arms.size() > 1) outcome.comparison = write_comparison(run.path());
   if (settings.sweep) {
-    outcome.sweep = sweep_report(*settings.sweep, *outcome.comparison);
+    outcome.sweep =
+        sweep_report(*settings.sweep, model.transformer.config().num_hidden_layers, *outcome.comparison);
     write_sweep(run.path(), *outcome.sweep);
   }
   write_run_report(run.path(), outcome.comparison ? &*outcome.comparison : nullptr);

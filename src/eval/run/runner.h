@@ -20,6 +20,7 @@
 #include "eval/task/likelihood_prompt.h"
 #include "eval/task/profile.h"
 #include "generate/scheduler.h"
+#include "intervene/named.h"
 #include "model/transformer.h"
 #include "prompt/chat.h"
 #include "tokenizer/tokenizer.h"
@@ -50,8 +51,8 @@ struct EvalSettings {
   // Each prompt kind times each intervention is an arm. Log-likelihood is alone: text and likelihoods do not
   // go into one run.
   std::vector<PromptKind> prompts;
-  std::vector<InterventionSpec> interventions;
-  std::optional<Sweep> sweep;  // where expand_sweep made the interventions
+  std::vector<NamedIntervention> interventions;
+  std::optional<ExpandedSweep> sweep;  // where the interventions are its own
   Profile profile;
   ExtractionRules rules = ExtractionRules::kAnchored;
   std::int64_t max_new_tokens = 2048;

@@ -52,7 +52,10 @@ std::vector<std::string> short_interventions(const std::vector<ComparedArm>& arm
     for (const auto& [key, value] : all.back().settings) values[{all.back().name, key}].insert(value);
   }
   std::vector<std::string> labels;
-  for (const Parts& parts : all) labels.push_back(short_intervention(parts, values));
+  for (std::size_t a = 0; a < arms.size(); ++a) {
+    const std::string name = arms[a].arm.given_name();
+    labels.push_back(name.empty() ? short_intervention(all[a], values) : name);
+  }
   return labels;
 }
 

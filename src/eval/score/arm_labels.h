@@ -8,9 +8,9 @@
 
 namespace refocus {
 
-// [arms] such as "rebalance alpha=0.2" or, where kinds of prompts differ, "cot, none"; settings of an
-// intervention that are the same in all of its arms are left out. With two runs, the run's name follows. All
-// labels of a list differ.
+// [arms] such as "rebalance alpha=0.2", the name that an arm was given, or, where kinds of prompts differ,
+// "cot, none"; settings of an intervention that are the same in all of its arms are left out. With two runs,
+// the run's name follows. All labels of a list differ.
 std::vector<std::string> arm_labels(const std::vector<ComparedArm>& arms,
                                     const std::vector<std::string>& runs);
 

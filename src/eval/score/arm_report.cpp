@@ -19,6 +19,11 @@ Judge judge_with(ExtractionRules rules, const Verdicts& verdicts) {
   };
 }
 
+std::string meaning_of(const AskedArm& arm) {
+  const std::string prompt(prompt_kind_name(arm.arm.prompt));
+  return own_name(arm.name, prompt, arm.arm.intervention).empty() ? "" : arm.arm.intervention;
+}
+
 ArmScores write_arm_report(const RunDirectory& run, const ArmReport& report,
                            const std::vector<TaskAnswers>& answers) {
   std::vector<TaskScores> scores;
@@ -42,7 +47,7 @@ ArmScores write_arm_report(const RunDirectory& run, const ArmReport& report,
         {"do_sample", false}};
   }
   write_arm_reports(run.arm_directory(report.arm.name), answers, scores, options);
-  return {report.arm.name, std::move(scores)};
+  return {report.arm.name, std::move(scores), meaning_of(report.arm)};
 }
 
 }  // namespace refocus

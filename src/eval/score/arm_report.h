@@ -27,6 +27,9 @@ struct ArmReport {
 // outlive it.
 Judge judge_with(ExtractionRules rules, const Verdicts& verdicts);
 
+// ArmScores::meaning.
+std::string meaning_of(const AskedArm& arm);
+
 // Scores the answers and writes the arm's files. InputError where one cannot be written.
 ArmScores write_arm_report(const RunDirectory& run, const ArmReport& report,
                            const std::vector<TaskAnswers>& answers);

@@ -24,6 +24,9 @@ struct FinishedArm {
   std::string rules;         // how letters were read
   bool ignores_verdicts = false;
   std::vector<FinishedTask> tasks;
+
+  // The name that --intervene gave it; empty where it has none.
+  std::string given_name() const { return own_name(name, prompt, intervention); }
 };
 
 struct FinishedRunOptions {

@@ -152,7 +152,8 @@ bool any_open(const std::vector<ArmScores>& arms, std::size_t task) {
 void write_legend(TableWriter& table, const std::vector<ArmScores>& arms) {
   for (std::size_t a = 0; a < arms.size(); ++a) {
     const std::string number = arms.size() > 1 ? fmt::format("{:>3}  ", a + 1) : "  ";
-    table.line(number + printable(arms[a].arm, 200));
+    const std::string meaning = arms[a].meaning.empty() ? "" : "  " + printable(arms[a].meaning, 1000);
+    table.line(number + printable(arms[a].arm, 200) + meaning);
   }
 }
 

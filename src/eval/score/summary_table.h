@@ -14,6 +14,7 @@ namespace refocus {
 struct ArmScores {
   std::string arm;
   std::vector<TaskScores> tasks;  // the same tasks in every arm
+  std::string meaning = {};       // for the legend: the intervention of an arm with a name of its own
 };
 
 // One table a task: subjects by category first and totals last, where a reader's terminal stands. With one

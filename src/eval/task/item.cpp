@@ -1,5 +1,9 @@
 #include "eval/task/item.h"
 
+#include <fmt/core.h>
+
+#include <algorithm>
+
 #include "eval/task/file_names.h"
 #include "eval/text/sha256.h"
 
@@ -14,6 +18,18 @@ std::string readable_name(const std::string& intervention) {
     name += separator ? '_' : c != '~' && is_safe_file_name(std::string("x") + c) ? c : '-';
   }
   return name;
+}
+
+// A given name, or one with swept values behind it, which stays readable as long as it is unambiguous.
+std::string label_file_name(const std::string& label) {
+  constexpr std::size_t kLongest = 120;
+  const std::string name = readable_name(label);
+  const auto plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("._-=:,").find(c) != std::string_view::npos;
+  };
+  if (name.size() <= kLongest && std::ranges::all_of(label, plain)) return name;
+  return name.substr(0, kLongest) + "~" + sha256_hex(label).substr(0, 8);
 }
 
 // What readable_name was made of, if it was the ordinary `name:key=value,...` without an underscore.
@@ -41,14 +57,26 @@ std::string_view prompt_kind_name(PromptKind kind) {
   return "loglikelihood";
 }
 
-std::string Arm::name() const {
+std::string intervention_file_name(const std::string& intervention) {
   constexpr std::size_t kLongest = 120;
   std::string name = readable_name(intervention);
   // A text that cannot be read back from its name is told from its likes by a hash.
   if (name.size() > kLongest || intervention_of(name) != intervention) {
     name = name.substr(0, kLongest) + "~" + sha256_hex(intervention).substr(0, 8);
   }
-  return std::string(prompt_kind_name(prompt)) + "-" + name;
+  return name;
+}
+
+std::string Arm::name() const {
+  return fmt::format("{}-{}", prompt_kind_name(prompt),
+                     label.empty() ? intervention_file_name(intervention) : label_file_name(label));
+}
+
+std::string own_name(const std::string& arm, const std::string& prompt, const std::string& intervention) {
+  const std::string begin = prompt + "-";
+  if (!arm.starts_with(begin) || arm == begin + intervention_file_name(intervention)) return "";
+  const std::string name = arm.substr(begin.size());
+  return name.find_first_of(":,+\"") == std::string::npos ? name : "";
 }
 
 std::vector<std::string> choices_of_fields(const std::vector<std::pair<std::string, std::string>>& fields) {

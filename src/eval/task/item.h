@@ -56,10 +56,18 @@ std::string_view prompt_kind_name(PromptKind kind);
 struct Arm {
   PromptKind prompt = PromptKind::kDirect;
   std::string intervention;  // canonical text, "none" or "rebalance:alpha=0.2,threshold=0.01,..."
+  std::string label = {};    // where it was given a name: "strong"; of a swept one "strong:factor=3"
 
-  // A folder name, unique among arms: "cot-none", "direct-rebalance_alpha=0.2_threshold=0.01_..."
+  // A folder name, unique among arms: "cot-none", "direct-rebalance_alpha=0.2_threshold=0.01_...",
+  // "cot-strong", "cot-strong_factor=3"
   std::string name() const;
 };
+
+// What of a folder's name stands for the intervention: "rebalance_alpha=0.2_threshold=0.01_..."
+std::string intervention_file_name(const std::string& intervention);
+
+// "strong" of the arm "cot-strong"; empty where the arm is named after its prompt and intervention.
+std::string own_name(const std::string& arm, const std::string& prompt, const std::string& intervention);
 
 // What the model said to one item in one arm, before any judgement of it.
 struct Response {

@@ -4,7 +4,9 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 
+#include "base/json_node.h"
 #include "stats/interval.h"
 
 namespace refocus {
@@ -23,6 +25,13 @@ inline nlohmann::ordered_json or_null(const std::optional<char>& letter) {
 // [low, high], or null.
 inline nlohmann::ordered_json or_null(const std::optional<Interval>& interval) {
   return interval ? nlohmann::ordered_json({interval->low, interval->high}) : nlohmann::ordered_json();
+}
+
+// The number at a key, or nothing where there is none or null. InputError where it is something else.
+template <class Json>
+std::optional<double> number_at(const JsonNode<Json>& value, std::string_view key) {
+  const auto member = value.find(key);
+  return member ? std::optional<double>(member->number()) : std::nullopt;
 }
 
 }  // namespace refocus

@@ -59,7 +59,7 @@ class SweepReportTest : public ::testing::Test {
     directory = dir / ("run" + std::to_string(++runs_));
     testing::write_toy_run(directory, run);
     comparison = compare_runs(read_finished_run(directory), {}, {});
-    return sweep_report(parse_sweep(sweep), comparison);
+    return sweep_report(expand_sweep(parse_sweep(sweep), {}), 4, comparison);
   }
   SweepReport report() { return report(toy(), {"alpha=0:0.2:0.1"}); }
 

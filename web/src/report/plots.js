@@ -148,15 +148,18 @@ function sweepPlot(curves, axis, width) {
   });
 }
 
-/** One figure for each task and axis of a sweep (sweep.json). */
+/** "alpha", or where the file names the method "boost:factor". */
+const axisOf = (curve) => (curve.method ? `${curve.method}:${curve.axis}` : curve.axis);
+
+/** One figure for each task, method and axis of a sweep (sweep.json). */
 export function sweepFigures(sweep) {
   const figures = [];
   for (const task of sweep.tasks) {
-    for (const axis of [...new Set(task.curves.map((curve) => curve.axis))]) {
+    for (const axis of [...new Set(task.curves.map(axisOf))]) {
       const fixedText = (curve) => Object.entries(curve.fixed ?? {}).map(([key, value]) => `${key}=${value}`).join(", ");
       const of_axis = task.curves
         .map((curve) => ({ ...curve, points: curve.points.filter((point) => point.accuracy !== null) }))
-        .filter((curve) => curve.axis === axis && curve.points.length > 0);
+        .filter((curve) => axisOf(curve) === axis && curve.points.length > 0);
       if (of_axis.length === 0) continue;
       // A name tells a curve from the others of its figure.
       const fixed = new Set(of_axis.map(fixedText));
