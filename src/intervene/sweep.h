@@ -1,8 +1,9 @@
 // What --sweep says: values of keys of methods, which multiply interventions into many.
 //
-//   alpha=0:1:0.1                  begin:end:step, both ends included where the steps meet them: 0, 0.1, ...,
-//   1 threshold=0.005,0.01           a list boost:factor=1:19:2,25         both, of the method that is named;
-//   re-balancing where none is boost:layers=0-7,8-15          texts, split at commas outside double quotes
+// Values are a list (threshold=0.005,0.01), a range with both ends included where the steps meet them
+// (alpha=0:1:0.1 is 0, 0.1, ..., 1), or both (boost:factor=1:19:2,25); of keys that are no numbers they are
+// texts, split at commas outside double quotes (boost:layers=0-7,8-15). The method stands before the key;
+// where none does, it is re-balancing.
 //
 // Ranges are computed in whole billionths, so their values are the decimals that a reader writes. Keys of one
 // method make every combination; methods are tried beside each other.
