@@ -28,6 +28,7 @@ struct Item {
   std::vector<std::string> answers = {};  // the right short answers, each of them enough
   int turn = 0;                           // of a transcript; the turns before it are the items before it
   std::shared_ptr<const ReadyPrompts> ready = nullptr;  // where its prompts are made already
+  std::optional<char> corrupted_label = {};             // the letter that is right after the corrupted prompt
 
   bool has_target() const { return label.has_value() || !answers.empty(); }
 };

@@ -44,6 +44,7 @@ struct LikelihoodWording {
   // Of items with one option: right is not that it is the most likely option, but that each of its tokens is
   // the most likely one.
   bool greedy_is_right = false;
+  std::string corrupted = {};  // the item's other prompt, of activation patching (heads/prompt_pairs.h)
 };
 
 // What a measure of a task's own reads in a response, and whether that is right.

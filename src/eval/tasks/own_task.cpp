@@ -40,10 +40,11 @@ std::vector<std::string> field_names(const std::vector<DataRow>& rows) {
 // do name.
 std::set<std::string> check_templates(const TaskFile& file, const std::vector<DataRow>& rows) {
   std::vector<std::string> known = field_names(rows);
-  if (!file.answer_field.empty() && std::ranges::find(known, file.answer_field) == known.end()) {
-    rows.front().text(file.answer_field);
+  for (const std::string& field : {file.answer_field, file.corrupted_answer_field}) {
+    if (!field.empty() && std::ranges::find(known, field) == known.end()) rows.front().text(field);
   }
   std::erase(known, file.answer_field);
+  std::erase(known, file.corrupted_answer_field);
   if (file.kind.type == AnswerType::kChoice && std::ranges::find(known, "options") == known.end()) {
     known.emplace_back("options");
   }
@@ -100,12 +101,15 @@ std::vector<std::string> options_of(const OptionSource& source, const DataRow& r
   return options;
 }
 
-std::size_t place_of_answer(const TaskFile& file, const std::string& answer,
-                            const std::vector<std::string>& options, const std::string& where) {
+// Of the option that a row's `field` says is right.
+std::size_t place_of_answer(const TaskFile& file, const std::string& field, const DataRow& row,
+                            const std::vector<std::string>& options) {
+  const std::string& answer = row.text(field);
+  const std::string& where = row.where;
   const std::size_t count = options.size();
   const auto refuse = [&](const std::string& expected) {
     return input_error(where, "expected {} in field '{}', got '{}'; correct the row or answer_format",
-                       expected, printable(file.answer_field), printable(answer));
+                       expected, printable(field), printable(answer));
   };
   if (file.answer_format == AnswerFormat::kText) {
     const auto found = std::ranges::find(options, answer);
@@ -211,11 +215,21 @@ class ItemReader {
     } else {
       item.choices = options_of(file_.options, row);
       if (!file_.answer_field.empty()) {
-        item.label =
-            option_letter(place_of_answer(file_, row.text(file_.answer_field), item.choices, row.where));
+        item.label = option_letter(place_of_answer(file_, file_.answer_field, row, item.choices));
       }
+      add_corrupted_label(row, item);
     }
     keep(std::move(item));
+  }
+
+  void add_corrupted_label(const DataRow& row, Item& item) const {
+    const std::string& field = file_.corrupted_answer_field;
+    if (field.empty()) return;
+    item.corrupted_label = option_letter(place_of_answer(file_, field, row, item.choices));
+    if (item.corrupted_label != item.label) return;
+    throw input_error(
+        row.where, "expected in field '{}' another option than the right one, got the same; correct the row",
+        printable(field));
   }
 
   void add_turns(const DataRow& row) {

@@ -103,6 +103,21 @@ void read_options(const ConfigNode& root, TaskFile& file) {
   }
 }
 
+// The other prompt of each item, and which option is right after it.
+void read_corrupted(const ConfigNode& section, TaskFile& file, LikelihoodWording& wording) {
+  const ConfigNode* corrupted = section.find("corrupted");
+  if (corrupted != nullptr) {
+    wording.corrupted = corrupted->as_text("corrupted");
+    file.templates.push_back({wording.corrupted, "corrupted", corrupted->where});
+  }
+  const ConfigNode* answer = section.find("corrupted_answer");
+  if (answer == nullptr) return;
+  file.corrupted_answer_field = answer->as_text("corrupted_answer");
+  if (corrupted != nullptr && !file.answer_field.empty()) return;
+  throw input_error(answer->where, "expected corrupted_answer beside {}, got none; add it",
+                    corrupted == nullptr ? "a template corrupted" : "answer");
+}
+
 void read_choice(const ConfigNode& root, TaskFile& file) {
   read_options(root, file);
   if (const ConfigNode* node = root.find("metric")) {
@@ -118,11 +133,12 @@ void read_choice(const ConfigNode& root, TaskFile& file) {
   }
   const ConfigNode* section = root.find("loglikelihood");
   if (section == nullptr) return;
-  section->check_keys("loglikelihood", {"context", "option", "metrics"});
+  section->check_keys("loglikelihood", {"context", "corrupted", "corrupted_answer", "option", "metrics"});
   LikelihoodWording wording;
   const ConfigNode& context = required(*section, "context");
   wording.context = context.as_text("context");
   file.templates.push_back({wording.context, "context", context.where});
+  read_corrupted(*section, file, wording);
   const ConfigNode* option = section->find("option");
   wording.option = option != nullptr ? option->as_text("option") : " {option}";
   const std::vector<std::string> known = {"option", "letter"};

@@ -38,6 +38,7 @@ struct TaskFile {
   OptionSource options;
   std::string answer_field;  // may be empty: then nothing is known to be right
   AnswerFormat answer_format = AnswerFormat::kLetter;
+  std::string corrupted_answer_field;  // may be empty; as answer_field, of the corrupted prompt
   std::vector<TemplateUse> templates;
 
   // What it asks for by itself: chain of thought where it has such a prompt.
