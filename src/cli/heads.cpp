@@ -16,12 +16,14 @@
 #include "cli/interrupt.h"
 #include "cli/intervention_file.h"
 #include "cli/model_options.h"
+#include "cli/patch_options.h"
 #include "cli/task_arguments.h"
 #include "eval/run/asking.h"
 #include "eval/task/profile.h"
 #include "eval/tasks/task_data.h"
 #include "heads/head_figures.h"
 #include "heads/head_report.h"
+#include "heads/patch_report.h"
 #include "heads/shuffled_labels.h"
 
 namespace refocus::cli {
@@ -42,6 +44,9 @@ struct HeadsOptions {
   std::optional<int> shots;
   bool json = false;
   ChatOptions chat;
+  PatchOptions patch;
+
+  bool patches() const { return is_patch(by); }
 };
 
 // Methods that take something away lower answers where a head matters; others are meant to raise them.
@@ -53,7 +58,16 @@ bool takes_away(const InterventionSpec& method) {
   });
 }
 
-InterventionSpec method_of(const std::string& by) {
+InterventionSpec method_of(const HeadsOptions& options) {
+  const std::string& by = options.by;
+  if (options.patches()) {
+    if (!options.shuffle_labels) return patch_method_of(options.patch.settings());
+    throw usage_error(
+        "--shuffle-labels",
+        "expected another method than patch, whose pairs know what is right after either prompt, "
+        "got patch; leave it out");
+  }
+  options.patch.refuse_without_patch();
   const std::string text = by == "ablate" ? "zero" : intervention_text(by);
   InterventionSpec method = parse_named_intervention(text, "--by").spec;
   if (method.is_none()) {
@@ -101,7 +115,8 @@ HeadSearchSettings search_of(const HeadsOptions& options, const InterventionSpec
                              const ModelConfig& config) {
   HeadSearchSettings out;
   out.method = method;
-  const bool drop = options.want.empty() ? takes_away(method) : options.want == "drop";
+  const bool worse = options.patches() ? options.patch.settings().noise() : takes_away(method);
+  const bool drop = options.want.empty() ? worse : options.want == "drop";
   out.want = drop ? HeadSearchSettings::Want::kDrop : HeadSearchSettings::Want::kGain;
   out.rank = options.rank == "accuracy" ? HeadSearchSettings::Rank::kAccuracy
                                         : HeadSearchSettings::Rank::kLikelihood;
@@ -184,22 +199,47 @@ std::string about_text(const EvalModel& model, const EvalSettings& settings, con
                        std::int64_t layers) {
   std::string tasks;
   for (const Task& task : settings.tasks) tasks += (tasks.empty() ? "" : ", ") + task.name;
+  if (search.pairs) {
+    return fmt::format("{} on {}, {}", model.name, tasks, patch_in_words(search.pairs->patch()));
+  }
   return fmt::format("{} on {}, each head under {}", model.name, tasks, search.method.canonical(layers));
 }
 
+// What is asked: of patching, both prompts of each pair, and the clean ones are the task's.
+struct HeadsPlan {
+  std::unique_ptr<PromptPairs> pairs;  // or null
+  EvalSettings settings;
+  Plan plan;
+};
+
+void make_heads_plan(const HeadsOptions& options, const EvalModel& asked, HeadsPlan& out) {
+  if (options.patches()) {
+    out.pairs = std::make_unique<PromptPairs>(asked, out.settings, options.patch.settings());
+    check_memory(asked, out.settings, out.pairs->corrupted());
+    out.settings = out.pairs->clean_settings();
+  }
+  out.plan = make_plan(asked, out.settings);
+  check_memory(asked, out.settings, out.plan);
+}
+
 void run(const HeadsOptions& options) {
-  const AskedInterventions by({NamedIntervention{"", method_of(options.by)}});
-  EvalSettings settings = settings_of(options);
+  const InterventionSpec by = method_of(options);
+  HeadsPlan planned;
+  EvalSettings& settings = planned.settings;
+  settings = settings_of(options);
   RunningModel model(options.model);
   const ModelConfig& config = model.files.config;
-  const InterventionSpec method = by.one_for_model(model.files);
-  const HeadSearchSettings search = search_of(options, method, config);
+  const InterventionSpec method =
+      options.patches() ? by
+                        : AskedInterventions({NamedIntervention{"", by}}).one_for_model(model.files);
+  HeadSearchSettings search = search_of(options, method, config);
   settings.context = options.model.context_for(config);
   settings.kv_bytes = kv_budget(options.model, config, options.batch, settings.context);
   add_chat(options, model.files, settings);
   const EvalModel asked = eval_model(model, "download the model's tokenizer files");
-  const Plan plan = make_plan(asked, settings);
-  check_memory(asked, settings, plan);
+  make_heads_plan(options, asked, planned);
+  const Plan& plan = planned.plan;
+  search.pairs = planned.pairs.get();
   const RunSettings recorded = run_of(asked, settings, plan, search, config.num_hidden_layers);
   const fs::path directory = directory_of(options, asked, settings, recorded);
   const RunDirectory kept = RunDirectory::open(directory, recorded);
@@ -228,12 +268,15 @@ void run(const HeadsOptions& options) {
 
 void add_search_options(CLI::App& command, HeadsOptions& options) {
   command
-      .add_option("--by", options.by,
-                  "What is done to each head: ablate (its output is 0), or a method of --intervene without "
-                  "heads=, such as uniform or pasta:keys=field:question")
+      .add_option(
+          "--by", options.by,
+          "What is done to each head: ablate (its output is 0); a method of --intervene without "
+          "heads=, such as uniform or pasta:keys=field:question; or patch (what it puts out comes from "
+          "the run of the pair's other prompt)")
       ->capture_default_str()
       ->check(not_empty())
       ->type_name("METHOD");
+  options.patch.add(command);
   command
       .add_option(
           "--want", options.want,

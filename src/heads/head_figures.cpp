@@ -7,6 +7,7 @@
 
 #include "figure/heat.h"
 #include "figure/svg.h"
+#include "heads/patch_report.h"
 
 namespace refocus {
 
@@ -47,6 +48,18 @@ std::string axes(const Grid& grid) {
   return out;
 }
 
+// What a head's cell shows.
+double shown_of(const TriedHeads& tried) {
+  return tried.recovered ? 100 * tried.recovered->difference : tried.likelihood;
+}
+
+std::string heatmap_title(const HeadSearch& search) {
+  if (!search.patched) return "Change of log P(right option), one head at a time, selection half";
+  std::string measure(patched_measure(search.patched->settings));
+  measure.front() = static_cast<char>(measure.front() - 'a' + 'A');
+  return fmt::format("{}, %, one head at a time, selection half", measure);
+}
+
 std::string legend(const Grid& grid, double most) {
   return svg::diverging_legend(grid.right() + 16, kTop, most, seen_share);
 }
@@ -56,19 +69,18 @@ std::string legend(const Grid& grid, double most) {
 std::string head_heatmap(const HeadSearch& search, const HeadSearchSettings& settings) {
   const Grid grid{search};
   double most = 0;
-  for (const TriedHeads& tried : search.heads_tried) most = std::max(most, std::fabs(tried.likelihood));
+  for (const TriedHeads& tried : search.heads_tried) most = std::max(most, std::fabs(shown_of(tried)));
   if (most == 0) most = 1;
   std::string out = svg::begin(std::max(grid.right() + kRight, 520.0),
                                std::max(grid.bottom(), kTop + kLegendSteps * kLegendStep) + kBelow);
-  out +=
-      svg::text(10, 20, "Change of log P(right option), one head at a time, selection half", {.bold = true});
+  out += svg::text(10, 20, heatmap_title(search), {.bold = true});
   for (const Head& head : all_heads(search.layers, search.heads)) {
     out += svg::area(box(grid.x(head.second), grid.y(head.first), kCell, kCell), svg::kNothing, 1);
   }
   for (const TriedHeads& tried : search.heads_tried) {
     const auto& [layer, head] = tried.heads.front();
-    out += svg::area(box(grid.x(head), grid.y(layer), kCell, kCell),
-                     color_of(tried.likelihood / most).c_str(), 1);
+    out += svg::area(box(grid.x(head), grid.y(layer), kCell, kCell), color_of(shown_of(tried) / most).c_str(),
+                     1);
   }
   for (const auto& [layer, head] : search.best(settings.want).heads) {
     svg::Points frame = box(grid.x(head) + 1, grid.y(layer) + 1, kCell - 2, kCell - 2);
@@ -80,29 +92,35 @@ std::string head_heatmap(const HeadSearch& search, const HeadSearchSettings& set
 
 std::string held_out_figure(const HeadSearch& search) {
   const double left = kLeft, right = kLeft + kPlotWidth, top = kTop + 20, bottom = top + kPlotHeight;
-  double low = std::min(search.held_out_accuracy, search.all_accuracy), high = search.held_out_accuracy;
-  high = std::max(high, search.all_accuracy);
+  double low = std::min(search.base_level, search.all_level), high = search.base_level;
+  high = std::max(high, search.all_level);
   const auto interval_of = [&](const SelectedSet& set) {
-    const Interval around = set.held_out.interval.value_or(Interval{});
-    return Interval{search.held_out_accuracy + around.low, search.held_out_accuracy + around.high};
+    const double change = set.level - search.base_level;
+    const Interval around = set.held_out.interval.value_or(Interval{change, change});
+    return Interval{search.base_level + around.low, search.base_level + around.high};
   };
   for (const SelectedSet& set : search.sets) {
     low = std::min({low, interval_of(set).low, set.random.low});
     high = std::max({high, interval_of(set).high, set.random.high});
   }
-  low = std::max(0.0, low - 0.03), high = std::min(1.0, high + 0.03);
+  low -= 0.03, high += 0.03;
+  if (!search.patched) low = std::max(0.0, low), high = std::min(1.0, high);
   const svg::Scale y{100 * high, 100 * low, top, bottom};
   const double step = kPlotWidth / static_cast<double>(search.sets.size());
   std::string out = svg::begin(right + 150, bottom + kBelow);
-  out += svg::text(10, 20, "Accuracy (%) on the half that was held out", {.bold = true});
+  const std::string measure = search.patched ? std::string(patched_measure(search.patched->settings)) : "";
+  out += svg::text(10, 20,
+                   measure.empty() ? "Accuracy (%) on the half that was held out"
+                                   : fmt::format("What is {} (%), on the half that was held out", measure),
+                   {.bold = true});
   out += svg::value_grid(y, left, right);
   const auto level = [&](double accuracy, const char* color, const char* label) {
     out +=
         svg::line({{left, y(100 * accuracy)}, {right, y(100 * accuracy)}}, {.color = color, .dashes = "7 3"});
     out += svg::text(right + 6, y(100 * accuracy) + 4, label, {.color = color});
   };
-  level(search.held_out_accuracy, "#444", "unchanged");
-  level(search.all_accuracy, "#c2571a", "all heads");
+  level(search.base_level, "#444", search.patched ? "no head" : "unchanged");
+  level(search.all_level, "#c2571a", "all heads");
   for (std::size_t s = 0; s < search.sets.size(); ++s) {
     const SelectedSet& set = search.sets[s];
     const double x = left + step * (static_cast<double>(s) + 0.5);
@@ -113,7 +131,7 @@ std::string held_out_figure(const HeadSearch& search) {
         svg::line({{x + 6, y(100 * set.random.mean)}, {x + 24, y(100 * set.random.mean)}}, {.color = "#555"});
     const Interval around = interval_of(set);
     out += svg::line({{x - 8, y(100 * around.low)}, {x - 8, y(100 * around.high)}}, {.color = "#2a6fb0"});
-    out += svg::mark(x - 8, y(100 * set.accuracy), 0, "#2a6fb0");
+    out += svg::mark(x - 8, y(100 * set.level), 0, "#2a6fb0");
     out += svg::text(x, bottom + 16, std::to_string(set.heads.size()), {.anchor = "middle"});
   }
   out += svg::text((left + right) / 2, bottom + 34,

@@ -8,12 +8,12 @@
 namespace refocus {
 
 // Layers from bottom to top, heads from left to right; the colour is the mean change of the right option's
-// log-probability on the selection half, the tested set with the largest effect there is framed. Heads that
-// were not tried are grey.
+// log-probability on the selection half, or of patching what is recovered; the tested set with the largest
+// effect there is framed. Heads that were not tried are grey.
 std::string head_heatmap(const HeadSearch& search, const HeadSearchSettings& settings);
 
-// Accuracy on the other half by the number of heads: the selected sets with intervals, the range and mean of
-// random sets, none, and all.
+// Accuracy, or of patching what is recovered, on the other half by the number of heads: the selected sets
+// with intervals, the range and mean of random sets, none, and all.
 std::string held_out_figure(const HeadSearch& search);
 
 }  // namespace refocus

@@ -3,13 +3,13 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "eval/run/asking.h"
 
 namespace refocus {
 
 namespace {
 
-constexpr std::int64_t kSavedBytes = std::int64_t{1} << 30;  // of residual streams, at most, in use at a time
+// Of residual streams and what a change keeps, at most, in use at a time; a question alone may need more.
+constexpr std::int64_t kSavedBytes = std::int64_t{1} << 30;
 
 }  // namespace
 
@@ -19,19 +19,13 @@ HeadArm head_arm(const InterventionSpec& method, HeadSet heads, std::int64_t lay
 }
 
 HeadScorer::HeadScorer(const EvalModel& model, const EvalSettings& settings, const Plan& plan,
-                       InterventionSpec method)
+                       HeadChange& change)
     : model_(model),
       settings_(settings),
       plan_(plan),
-      method_(std::move(method)),
+      change_(change),
       layers_(model.transformer.config().num_hidden_layers),
-      hidden_(model.transformer.config().hidden_size) {
-  // What a part acts on in a prompt does not depend on its heads.
-  for (const Question& question : plan.questions) {
-    check_whole_prompt(method_, std::ssize(question.tokens), model.transformer.max_rows());
-    targets_.push_back(target_of(model, settings, question, method_));
-  }
-}
+      hidden_(model.transformer.config().hidden_size) {}
 
 // Of the context and every option after it; an option's last token is not computed.
 std::int64_t HeadScorer::row_count(const Question& question) const {
@@ -50,7 +44,8 @@ std::vector<std::vector<std::size_t>> HeadScorer::tiles(std::span<const std::siz
   std::int64_t bytes = 0;
   for (const std::size_t q : questions) {
     // Before a layer and after it.
-    const std::int64_t its = 2 * row_count(plan_.questions[q]) * hidden_ * std::int64_t{sizeof(float)};
+    const std::int64_t its =
+        2 * row_count(plan_.questions[q]) * hidden_ * std::int64_t{sizeof(float)} + change_.bytes(q);
     if (out.empty() || bytes + its > kSavedBytes) {
       out.emplace_back();
       bytes = 0;
@@ -81,8 +76,11 @@ void HeadScorer::score(std::span<const Asked> asked, std::int64_t layer, const R
     const Asked& one = asked[next];
     LikelihoodRequest request = request_of(one.question);
     request.id = next++;
-    request.intervention = on_heads(method_, one.arm->heads);
-    if (!request.intervention.is_none()) request.target = targets_[one.question];
+    request.intervention = on_heads(change_.method(), one.arm->heads);
+    if (!request.intervention.is_none()) {
+      request.target = change_.target(one.question);
+      request.shared_prefix = change_.shared_prefix(one.question, request.shared_prefix);
+    }
     request.start = rows[one.question];
     return request;
   };
@@ -121,6 +119,19 @@ HeadScorer::Rows HeadScorer::advance(std::span<const std::size_t> questions, std
   return out;
 }
 
+// What the change needs of the questions that are asked with heads changed.
+void HeadScorer::prepare(std::span<const std::vector<Asked>> by_layer) {
+  std::vector<std::size_t> changed;
+  for (const std::vector<Asked>& asked : by_layer) {
+    for (const Asked& one : asked) {
+      if (!one.arm->heads.empty()) changed.push_back(one.question);
+    }
+  }
+  std::ranges::sort(changed);
+  changed.erase(std::ranges::unique(changed).begin(), changed.end());
+  if (!changed.empty()) computed_ += change_.prepare(changed);
+}
+
 void HeadScorer::run_tile(std::span<const HeadArm> arms, std::span<const std::size_t> questions,
                           const IsOpen& is_open, const OnScored& on_scored) {
   std::vector<std::vector<Asked>> by_layer(static_cast<std::size_t>(layers_));
@@ -128,19 +139,21 @@ void HeadScorer::run_tile(std::span<const HeadArm> arms, std::span<const std::si
   std::ranges::copy_if(questions, std::back_inserter(saved),
                        [&](std::size_t q) { return restarts(plan_.questions[q]); });
   for (const HeadArm& arm : arms) {
-    const std::int64_t first = first_layer_of(on_heads(method_, arm.heads), layers_);
+    const std::int64_t first = first_layer_of(on_heads(change_.method(), arm.heads), layers_);
     for (const std::size_t q : questions) {
       if (!is_open(arm, plan_.questions[q])) continue;
       by_layer[restarts(plan_.questions[q]) ? static_cast<std::size_t>(first) : 0].push_back({&arm, q});
     }
   }
   while (!by_layer.empty() && by_layer.back().empty()) by_layer.pop_back();
+  prepare(by_layer);
   Rows rows(plan_.questions.size());
   for (std::size_t l = 0; l < by_layer.size(); ++l) {
     const auto layer = static_cast<std::int64_t>(l);
     score(by_layer[l], layer, rows, on_scored);
     if (l + 1 < by_layer.size()) rows = advance(saved, layer, rows);
   }
+  change_.finish();
 }
 
 void HeadScorer::run(std::span<const HeadArm> arms, std::span<const std::size_t> questions,

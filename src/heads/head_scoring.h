@@ -1,9 +1,9 @@
-// Log-likelihoods of many items' options under an intervention on many sets of heads.
+// Log-likelihoods of many items' options with many sets of heads changed.
 //
 // What lies below a head's layer does not change with it. So the items' residual streams are saved before a
 // layer, every set whose first head is of that layer goes on from there, and then the saved rows go through
 // that layer once, unchanged, for the next one. Many sets and items go through the model together; beginnings
-// that items share are computed once for a set. Results are the bits of an evaluation with that intervention.
+// that items share are computed once for a set. Results are the bits of a whole run of each.
 #pragma once
 
 #include <cstdint>
@@ -15,21 +15,22 @@
 
 #include "eval/run/likelihood_scorer.h"
 #include "eval/run/plan.h"
+#include "heads/head_change.h"
 #include "heads/head_set.h"
 
 namespace refocus {
 
-// Heads that the method acts on together; none of them: the model as it is.
+// Heads that are changed together; none of them: the model as it is.
 struct HeadArm {
-  std::string name;  // the intervention's canonical text, or "none"
+  std::string name;  // the intervention's canonical text, or "none"; what the journal knows the answers by
   HeadSet heads;
 };
 HeadArm head_arm(const InterventionSpec& method, HeadSet heads, std::int64_t layers);
 
 class HeadScorer {
  public:
-  // `plan` is of log-likelihoods, with one arm. All must outlive the scorer.
-  HeadScorer(const EvalModel& model, const EvalSettings& settings, const Plan& plan, InterventionSpec method);
+  // `plan` is of log-likelihoods, with one arm; the change's questions are its. All must outlive the scorer.
+  HeadScorer(const EvalModel& model, const EvalSettings& settings, const Plan& plan, HeadChange& change);
 
   using IsOpen = std::function<bool(const HeadArm& arm, const Question& question)>;
   using OnScored =
@@ -58,15 +59,15 @@ class HeadScorer {
   void run_tile(std::span<const HeadArm> arms, std::span<const std::size_t> questions, const IsOpen& is_open,
                 const OnScored& on_scored);
   LikelihoodRequest request_of(std::size_t question) const;
+  void prepare(std::span<const std::vector<Asked>> by_layer);
   void score(std::span<const Asked> asked, std::int64_t layer, const Rows& rows, const OnScored& on_scored);
   Rows advance(std::span<const std::size_t> questions, std::int64_t layer, const Rows& rows);
 
   const EvalModel& model_;
   const EvalSettings& settings_;
   const Plan& plan_;
-  InterventionSpec method_;
+  HeadChange& change_;
   std::int64_t layers_, hidden_;
-  std::vector<std::shared_ptr<const InterventionTarget>> targets_;  // [questions]; null where none is needed
   std::int64_t computed_ = 0, one_by_one_ = 0;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <set>
 
@@ -10,6 +11,8 @@
 #include "eval/journal/likelihood_answer.h"
 #include "eval/score/held_out.h"
 #include "eval/text/progress.h"
+#include "heads/head_scale.h"
+#include "heads/patching.h"
 #include "stats/holm.h"
 
 namespace refocus {
@@ -18,12 +21,26 @@ namespace {
 
 using Want = HeadSearchSettings::Want;
 
-double likelihood_of(const Item& item, std::span<const OptionLikelihood> options) {
+double log_total(std::span<const OptionLikelihood> options, std::size_t left_out) {
+  double most = -std::numeric_limits<double>::infinity(), sum = 0;
+  for (std::size_t o = 0; o < options.size(); ++o) {
+    if (o != left_out) most = std::max(most, options[o].loglikelihood);
+  }
+  for (std::size_t o = 0; o < options.size(); ++o) {
+    if (o != left_out) sum += std::exp(options[o].loglikelihood - most);
+  }
+  return most + std::log(sum);
+}
+
+// ArmAnswers::likelihood.
+double likelihood_of(const Item& item, std::span<const OptionLikelihood> options, bool patching) {
   if (options.size() == 1) return options.front().loglikelihood;
-  double most = options.front().loglikelihood, sum = 0;
-  for (const OptionLikelihood& option : options) most = std::max(most, option.loglikelihood);
-  for (const OptionLikelihood& option : options) sum += std::exp(option.loglikelihood - most);
-  return options[static_cast<std::size_t>(*item.label - 'A')].loglikelihood - most - std::log(sum);
+  const auto place = [](char label) { return static_cast<std::size_t>(label - 'A'); };
+  const std::size_t right = place(*item.label);
+  const double its = options[right].loglikelihood;
+  if (!patching) return its - log_total(options, options.size());
+  if (item.corrupted_label) return its - options[place(*item.corrupted_label)].loglikelihood;
+  return its - log_total(options, right);
 }
 
 // The best come first.
@@ -42,16 +59,22 @@ class Search {
  public:
   Search(const EvalModel& model, const EvalSettings& settings, const Plan& plan,
          const HeadSearchSettings& search, Journal& journal)
-      : settings_(settings),
-        plan_(plan),
+      : settings_(search.pairs ? search.pairs->base_settings() : settings),
+        plan_(search.pairs ? search.pairs->base() : plan),
         search_(search),
         journal_(journal),
-        scorer_(model, settings, plan, search.method) {
+        change_(change_of(model)),
+        scorer_(model, settings_, plan_, *change_),
+        unchanged_(model, settings_, plan_, {}) {
+    if (search.pairs) {
+      source_.emplace(model, search.pairs->source_settings(), search.pairs->source(), unchanged_);
+      out_.patched.emplace(PatchedSearch{search.pairs->patch(), search.pairs->left_out(), {}, {}});
+    }
     const ModelConfig& config = model.transformer.config();
     out_.layers = config.num_hidden_layers;
     out_.heads = config.num_attention_heads;
-    for (std::size_t q = 0; q < plan.questions.size(); ++q) {
-      const Item& item = *plan.questions[q].item;
+    for (std::size_t q = 0; q < plan_.questions.size(); ++q) {
+      const Item& item = *plan_.questions[q].item;
       if (!item.label) {
         throw input_error("heads",
                           "expected items whose right option is known, got {} item {} without; "
@@ -65,45 +88,88 @@ class Search {
         throw input_error("heads",
                           "expected at least two items, one to select on and one to test on, got {}; "
                           "raise --limit",
-                          plan.questions.size());
+                          plan_.questions.size());
       }
     }
   }
 
   HeadSearch run() {
-    const HeadSet none;
-    ask(kSelection, {none});
     out_.selection_items = std::ssize(half_[kSelection]);
     out_.held_out_items = std::ssize(half_[kHeldOut]);
-    out_.selection_accuracy = answers(kSelection, none).accuracy();
+    ask_unchanged(kSelection);
+    out_.selection_accuracy = answers(kSelection, HeadSet()).accuracy();
     select();
+    ask_unchanged(kHeldOut);
     test();
-    out_.computed = scorer_.computed();
-    out_.one_by_one = scorer_.one_by_one();
+    out_.computed = scorer_.computed() + (source_ ? source_->computed() : 0);
+    out_.one_by_one = scorer_.one_by_one() + (source_ ? source_->one_by_one() : 0);
     return std::move(out_);
   }
 
  private:
   static constexpr std::size_t kSelection = 0, kHeldOut = 1;
 
-  HeadArm arm_of(const HeadSet& heads) const { return head_arm(search_.method, heads, out_.layers); }
+  std::unique_ptr<HeadChange> change_of(const EvalModel& model) const {
+    if (search_.pairs) return std::make_unique<Patching>(model, *search_.pairs);
+    return std::make_unique<AimedChange>(model, settings_, plan_, search_.method);
+  }
+
+  HeadArm arm_of(const HeadSet& heads) const {
+    HeadArm out = head_arm(search_.method, heads, out_.layers);
+    if (heads.empty() && search_.pairs) out.name = search_.pairs->base_name();
+    return out;
+  }
+
+  // Asks a half with no head changed, and knows from it what effects are measured in.
+  void ask_unchanged(std::size_t half) {
+    ask(half, {{}});
+    const ArmAnswers& none = answers(half, HeadSet());
+    if (!search_.pairs) {
+      scales_[half] = std::make_unique<AccuracyScale>(none);
+      return;
+    }
+    ask_arms(half, *source_, {HeadArm{std::string(search_.pairs->source_name()), {}}});
+    const ArmAnswers& source = answers(half, std::string(search_.pairs->source_name()));
+    const bool noise = search_.pairs->patch().noise();
+    const auto level = [](const ArmAnswers& its) {
+      return PromptLevel{its.accuracy(), its.mean_likelihood()};
+    };
+    const PromptLevel clean = level(noise ? none : source), corrupted = level(noise ? source : none);
+    if (!(clean.log_odds > corrupted.log_odds)) {
+      throw input_error(
+          "heads",
+          "expected clean prompts to make the right option more likely than corrupted ones, got "
+          "mean log-odds of {:.4f} and {:.4f} on {} items; choose pairs that the model tells apart",
+          clean.log_odds, corrupted.log_odds, half_[half].size());
+    }
+    out_.patched->clean[half] = clean;
+    out_.patched->corrupted[half] = corrupted;
+    scales_[half] = std::make_unique<RecoveredScale>(none, source);
+  }
 
   // Asks a half in arms, what is not answered yet.
   void ask(std::size_t half, const std::vector<HeadSet>& sets) {
     std::vector<HeadArm> arms;
-    std::map<std::string, std::set<ItemKey>> done;
-    std::int64_t open = 0;
+    std::set<std::string> names;
     for (const HeadSet& heads : sets) {
       HeadArm arm = arm_of(heads);
-      if (done.contains(arm.name)) continue;
+      if (names.insert(arm.name).second) arms.push_back(std::move(arm));
+    }
+    ask_arms(half, scorer_, arms);
+  }
+
+  // Names of arms are all different.
+  void ask_arms(std::size_t half, HeadScorer& scorer, const std::vector<HeadArm>& arms) {
+    std::map<std::string, std::set<ItemKey>> done;
+    std::int64_t open = 0;
+    for (const HeadArm& arm : arms) {
       const std::set<ItemKey>& known = done.emplace(arm.name, journal_.done(arm.name)).first->second;
       for (const std::size_t q : half_[half]) open += !known.contains(key_of(q));
-      arms.push_back(std::move(arm));
     }
     if (open == 0) return;
     const std::int64_t total = std::ssize(arms) * std::ssize(half_[half]);
     Progress progress(half == kSelection ? "heads: selecting" : "heads: testing", total, total - open);
-    scorer_.run(
+    scorer.run(
         arms, half_[half],
         [&](const HeadArm& arm, const Question& question) {
           return !done.at(arm.name).contains({question.item->subject, question.item->index});
@@ -127,7 +193,10 @@ class Search {
 
   // Of a half that was asked.
   const ArmAnswers& answers(std::size_t half, const HeadSet& heads) {
-    const std::string name = arm_of(heads).name;
+    return answers(half, arm_of(heads).name);
+  }
+
+  const ArmAnswers& answers(std::size_t half, const std::string& name) {
     const auto [at, added] = answers_.try_emplace({half, name});
     if (!added) return at->second;
     std::vector<Response> responses;
@@ -139,7 +208,8 @@ class Search {
     for (const TaskAnswers& task : judge(settings_.tasks, std::move(responses), judge_likelihoods)) {
       for (const Answer& answer : task.answers) {
         at->second.correct.push_back(answer.correct.value_or(false) ? 1 : 0);
-        at->second.likelihood.push_back(likelihood_of(*answer.item, answer.likelihoods->options));
+        at->second.likelihood.push_back(
+            likelihood_of(*answer.item, answer.likelihoods->options, search_.pairs != nullptr));
       }
     }
     REFOCUS_CHECK(at->second.correct.size() == half_[half].size());
@@ -148,16 +218,17 @@ class Search {
 
   std::vector<TriedHeads> try_all(const std::vector<HeadSet>& sets) {
     ask(kSelection, sets);
-    const ArmAnswers none = answers(kSelection, {});
+    const ArmAnswers none = answers(kSelection, HeadSet());
     std::vector<TriedHeads> out;
     std::vector<double> p;
     for (const HeadSet& heads : sets) {
       const ArmAnswers& its = answers(kSelection, heads);
       out.push_back({heads, paired_effect(none, its), its.mean_likelihood() - none.mean_likelihood()});
-      p.push_back(out.back().accuracy.p);
+      if (search_.pairs) out.back().recovered = scales_[kSelection]->effect(none, its);
+      p.push_back(out.back().tested().p);
     }
     const std::vector<double> adjusted = holm_adjusted(p);
-    for (std::size_t i = 0; i < out.size(); ++i) out[i].accuracy.holm = adjusted[i];
+    for (std::size_t i = 0; i < out.size(); ++i) out[i].tested().holm = adjusted[i];
     rank(out, search_);
     return out;
   }
@@ -212,17 +283,20 @@ class Search {
     }
     ask(kSelection, chosen);
     ask(kHeldOut, tested);
-    const ArmAnswers none = answers(kHeldOut, {}), all = answers(kHeldOut, tested[1]);
+    const ArmAnswers none = answers(kHeldOut, HeadSet()), all = answers(kHeldOut, tested[1]);
+    const HeadScale &selection = *scales_[kSelection], &held_out = *scales_[kHeldOut];
     out_.held_out_accuracy = none.accuracy();
     out_.all_accuracy = all.accuracy();
+    out_.base_level = held_out.level(none);
+    out_.all_level = held_out.level(all);
     for (std::size_t s = 0; s < chosen.size(); ++s) {
       const ArmAnswers set = answers(kHeldOut, chosen[s]);
       std::vector<const ArmAnswers*> random;
       for (const HeadSet& heads : draws[s]) random.push_back(&answers(kHeldOut, heads));
-      out_.sets.push_back({chosen[s], paired_effect(answers(kSelection, {}), answers(kSelection, chosen[s])),
-                           set.mean_likelihood() - none.mean_likelihood(), set.accuracy(),
-                           paired_effect(none, set), random_effect(none, set, random),
-                           paired_effect(all, set)});
+      out_.sets.push_back(
+          {chosen[s], selection.effect(answers(kSelection, HeadSet()), answers(kSelection, chosen[s])),
+           set.mean_likelihood() - none.mean_likelihood(), set.accuracy(), held_out.level(set),
+           held_out.effect(none, set), held_out.against_random(set, random), held_out.effect(all, set)});
     }
     correct();
   }
@@ -242,7 +316,11 @@ class Search {
   const Plan& plan_;
   const HeadSearchSettings& search_;
   Journal& journal_;
+  std::unique_ptr<HeadChange> change_;
   HeadScorer scorer_;
+  AimedChange unchanged_;
+  std::optional<HeadScorer> source_;  // of patching: the other prompt of each pair
+  std::unique_ptr<HeadScale> scales_[2];
   std::vector<std::size_t> half_[2];
   std::map<std::pair<std::size_t, std::string>, ArmAnswers> answers_;
   HeadSearch out_;
@@ -252,7 +330,8 @@ class Search {
 
 const SelectedSet& HeadSearch::best(Want want) const {
   REFOCUS_CHECK(!sets.empty());
-  const double sign = want == Want::kGain ? 1 : -1;
+  const bool lost = patched && patched->settings.noise();
+  const double sign = (want == Want::kGain) != lost ? 1 : -1;
   return *std::ranges::max_element(sets, {},
                                    [&](const SelectedSet& set) { return sign * set.selection.difference; });
 }

@@ -12,13 +12,6 @@
 
 namespace refocus {
 
-namespace {
-
-constexpr std::int64_t kResamples = 10000;
-constexpr std::uint64_t kSeed = 0;
-
-}  // namespace
-
 double ArmAnswers::accuracy() const {
   const auto right = std::accumulate(correct.begin(), correct.end(), std::int64_t{0});
   return static_cast<double>(right) / static_cast<double>(correct.size());
@@ -42,23 +35,28 @@ PairedEffect paired_effect(const ArmAnswers& before, const ArmAnswers& after) {
   return out;
 }
 
+RandomEffect draw_levels(double none, double set, std::span<const double> draws) {
+  REFOCUS_CHECK(!draws.empty());
+  const auto count = static_cast<double>(draws.size());
+  RandomEffect out;
+  out.low = out.high = draws.front();
+  std::int64_t as_far = 0;
+  for (const double draw : draws) {
+    out.mean += draw / count;
+    out.low = std::min(out.low, draw);
+    out.high = std::max(out.high, draw);
+    as_far += set < none ? draw <= set : draw >= set;
+  }
+  out.rank_p = static_cast<double>(1 + as_far) / (1 + count);
+  return out;
+}
+
 RandomEffect random_effect(const ArmAnswers& none, const ArmAnswers& set,
                            std::span<const ArmAnswers* const> draws) {
-  REFOCUS_CHECK(!draws.empty());
   const std::int64_t count = std::ssize(draws);
-  RandomEffect out;
-  out.low = 1;
-  const double change = set.accuracy() - none.accuracy();
-  std::int64_t as_far = 0;
-  for (const ArmAnswers* draw : draws) {
-    const double accuracy = draw->accuracy();
-    out.mean += accuracy / static_cast<double>(count);
-    out.low = std::min(out.low, accuracy);
-    out.high = std::max(out.high, accuracy);
-    const double its = accuracy - none.accuracy();
-    as_far += change < 0 ? its <= change : its >= change;
-  }
-  out.rank_p = static_cast<double>(1 + as_far) / static_cast<double>(1 + count);
+  std::vector<double> levels;
+  for (const ArmAnswers* draw : draws) levels.push_back(draw->accuracy());
+  RandomEffect out = draw_levels(none.accuracy(), set.accuracy(), levels);
   std::vector<std::int64_t> whole;  // the differences times the number of draws
   std::vector<double> differences;
   for (std::size_t i = 0; i < set.correct.size(); ++i) {
@@ -69,7 +67,7 @@ RandomEffect random_effect(const ArmAnswers& none, const ArmAnswers& set,
   }
   out.beyond.difference =
       std::accumulate(differences.begin(), differences.end(), 0.0) / static_cast<double>(differences.size());
-  out.beyond.interval = paired_bootstrap_interval(differences, kResamples, kSeed);
+  out.beyond.interval = paired_bootstrap_interval(differences, kResamples, kResampleSeed);
   const std::vector<double> zeros(differences.size(), 0.0);
   if (const auto p = sign_flip_exact_p(whole)) {
     out.beyond.p = *p;

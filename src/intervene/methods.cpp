@@ -107,6 +107,11 @@ const std::vector<Method>& methods() {
   return kMethods;
 }
 
+// Both act on rows of prompts, where a target says which rows there are.
+Method internal(MethodId id, std::string_view name, std::vector<MethodKey> keys) {
+  return {.id = id, .name = name, .keys = std::move(keys), .initial_rows = "prompt", .needs_prompt = true};
+}
+
 }  // namespace
 
 std::span<const Method> all_methods() { return methods(); }
@@ -114,6 +119,16 @@ std::span<const Method> all_methods() { return methods(); }
 const Method* find_method(std::string_view name) {
   const auto found = std::ranges::find(methods(), name, &Method::name);
   return found == methods().end() ? nullptr : &*found;
+}
+
+const Method& patch_method() {
+  static const Method kPatch = internal(MethodId::kPatch, "patch", {word("direction", {"denoise", "noise"})});
+  return kPatch;
+}
+
+const Method& take_method() {
+  static const Method kTake = internal(MethodId::kTake, "take", {});
+  return kTake;
 }
 
 }  // namespace refocus

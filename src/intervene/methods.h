@@ -25,6 +25,8 @@ enum class MethodId {
   kMean,         // head ablation by means: Wang et al. 2022, arXiv 2211.00593
   kAct,          // attention calibration: Yu et al. 2024, arXiv 2406.15765
   kSeka,         // spectral editing of keys, arXiv 2603.01281
+  kPatch,        // activation patching: Vig et al. 2020, arXiv 2004.12265
+  kTake,         // what heads put out is kept, for kPatch
 };
 
 struct MethodKey {
@@ -54,5 +56,10 @@ struct Method {
 std::span<const Method> all_methods();
 // Null for another name.
 const Method* find_method(std::string_view name);
+
+// Methods that no text names, since a run of another prompt goes with them: the heads put out what they put
+// out there (intervene/head_outputs.h), and the other side of it.
+const Method& patch_method();
+const Method& take_method();
 
 }  // namespace refocus

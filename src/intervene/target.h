@@ -13,6 +13,8 @@
 
 namespace refocus {
 
+class HeadOutputs;  // intervene/head_outputs.h
+
 struct InterventionTarget {
   std::int64_t prompt = 0;      // tokens of the prompt; what comes after them is generated
   std::vector<KeyRanges> keys;  // of each part: [parts]
@@ -21,6 +23,9 @@ struct InterventionTarget {
   std::vector<std::uint32_t> marks;
   // The parts whose keys= chose nothing of this prompt, as canonical texts of the selectors.
   std::vector<std::string> unmatched;
+  // Of activation patching: what its heads put out instead, and what is to be filled with what they put out.
+  std::shared_ptr<const HeadOutputs> given = nullptr;
+  std::shared_ptr<HeadOutputs> taken = nullptr;
 };
 
 // What a selector sees of a prompt.

@@ -1,6 +1,7 @@
 #include "stats/sign_flip.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <numeric>
 #include <vector>
@@ -40,6 +41,20 @@ std::optional<double> sign_flip_exact_p(std::span<const std::int64_t> difference
     if (std::abs(2 * s - total) >= observed) p += share[static_cast<std::size_t>(s)];
   }
   return std::min(1.0, p);
+}
+
+std::optional<double> sign_flip_rounded_p(std::span<const double> differences) {
+  constexpr double kSteps = 1e8, kFinest = 1000, kCoarsest = 10;
+  double total = 0;
+  for (const double d : differences) total += std::abs(d);
+  if (total == 0) return 1;
+  // With so many units in a mean difference, the exact test takes n times n times that.
+  const auto n = static_cast<double>(differences.size());
+  const double units = std::min(kFinest, kSteps / (n * n));
+  if (units < kCoarsest) return std::nullopt;
+  std::vector<std::int64_t> rounded;
+  for (const double d : differences) rounded.push_back(std::llround(d / total * n * units));
+  return sign_flip_exact_p(rounded);
 }
 
 }  // namespace refocus

@@ -13,4 +13,8 @@ namespace refocus {
 // n times the sum of |d|; nothing where that is beyond 4e9.
 std::optional<double> sign_flip_exact_p(std::span<const std::int64_t> differences);
 
+// The same of any numbers, n of them: exact of what they are after they were rounded to 1 / u of their mean
+// size, u = min(1000, 1e8 / n^2). Nothing where u would be below 10, of more than 3162 numbers.
+std::optional<double> sign_flip_rounded_p(std::span<const double> differences);
+
 }  // namespace refocus

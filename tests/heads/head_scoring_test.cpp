@@ -93,7 +93,8 @@ TEST_P(HeadScoring, HasTheBitsOfWholeRuns) {
 
   EvalSettings settings;
   settings.batch = 5;
-  HeadScorer scorer(model, settings, asked.plan, method);
+  AimedChange change(model, settings, asked.plan, method);
+  HeadScorer scorer(model, settings, asked.plan, change);
   std::vector<HeadArm> arms;
   for (const HeadSet& heads : sets) arms.push_back(head_arm(method, heads, config.num_hidden_layers));
   std::vector<std::size_t> questions(asked.plan.questions.size());
@@ -143,7 +144,8 @@ TEST(HeadScoring, AsksOnlyWhatIsOpen) {
   const InterventionSpec method = parse_intervention("zero");
   EvalSettings settings;
   const EvalModel model = eval_model_of(engine, *tokenizer);
-  HeadScorer scorer(model, settings, asked.plan, method);
+  AimedChange change(model, settings, asked.plan, method);
+  HeadScorer scorer(model, settings, asked.plan, change);
   const HeadArm arms[] = {head_arm(method, {{1, 0}}, 3), head_arm(method, {{2, 1}}, 3)};
   const std::size_t questions[] = {1, 4};
   std::vector<Key> got;
