@@ -230,8 +230,7 @@ void run(const HeadsOptions& options) {
   RunningModel model(options.model);
   const ModelConfig& config = model.files.config;
   const InterventionSpec method =
-      options.patches() ? by
-                        : AskedInterventions({NamedIntervention{"", by}}).one_for_model(model.files);
+      options.patches() ? by : AskedInterventions({NamedIntervention{"", by}}).one_for_model(model.files);
   HeadSearchSettings search = search_of(options, method, config);
   settings.context = options.model.context_for(config);
   settings.kv_bytes = kv_budget(options.model, config, options.batch, settings.context);

@@ -20,16 +20,19 @@ Points box(double x, double y, double width, double height) {
   return {{x, y}, {x + width, y}, {x + width, y + height}, {x, y + height}};
 }
 
-std::string diverging_legend(double x, double y, double most, double (*share_of)(double)) {
+std::string diverging_legend(double x, double y, double most, double (*share_of)(double), bool with_sign) {
   constexpr int kSteps = 9;
   constexpr double kStep = 14;
+  const double range = with_sign ? 2 : 1;
   std::string out;
   for (int i = 0; i < kSteps; ++i) {
-    const double share = 1 - 2.0 * i / (kSteps - 1), top = y + kStep * i;
+    const double share = 1 - range * i / (kSteps - 1), top = y + kStep * i;
     const std::string color = diverging_color(share_of != nullptr ? share_of(share) : share);
     out += area(box(x, top, 14, kStep), color.c_str(), 1);
     if (i % 4 == 0) {
-      out += text(x + 20, top + 11, share == 0 ? "0" : fmt::format("{:+.3g}", share * most));
+      out +=
+          text(x + 20, top + 11,
+               share == 0 ? "0" : fmt::format(fmt::runtime(with_sign ? "{:+.3g}" : "{:.3g}"), share * most));
     }
   }
   return out;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "figure/heat.h"
 #include "figure/svg.h"
@@ -26,21 +27,21 @@ std::string color_of(double share) { return svg::diverging_color(seen_share(shar
 using svg::box;
 
 struct Grid {
-  const HeadSearch& search;
+  const HeadValues& of;
   double x(std::int64_t head) const { return kLeft + kCell * static_cast<double>(head); }
-  double y(std::int64_t layer) const { return kTop + kCell * static_cast<double>(search.layers - 1 - layer); }
-  double right() const { return x(search.heads); }
-  double bottom() const { return kTop + kCell * static_cast<double>(search.layers); }
+  double y(std::int64_t layer) const { return kTop + kCell * static_cast<double>(of.layers - 1 - layer); }
+  double right() const { return x(of.heads); }
+  double bottom() const { return kTop + kCell * static_cast<double>(of.layers); }
 };
 
 std::string axes(const Grid& grid) {
   std::string out;
-  const std::int64_t every_layer = grid.search.layers > 24 ? 4 : 2;
-  for (std::int64_t l = 0; l < grid.search.layers; l += every_layer) {
+  const std::int64_t every_layer = grid.of.layers > 24 ? 4 : 2;
+  for (std::int64_t l = 0; l < grid.of.layers; l += every_layer) {
     out += svg::text(kLeft - 6, grid.y(l) + kCell - 5, std::to_string(l), {.anchor = "end"});
   }
-  const std::int64_t every_head = grid.search.heads > 16 ? 4 : 2;
-  for (std::int64_t h = 0; h < grid.search.heads; h += every_head) {
+  const std::int64_t every_head = grid.of.heads > 16 ? 4 : 2;
+  for (std::int64_t h = 0; h < grid.of.heads; h += every_head) {
     out += svg::text(grid.x(h) + kCell / 2, grid.bottom() + 16, std::to_string(h), {.anchor = "middle"});
   }
   out += svg::text((kLeft + grid.right()) / 2, grid.bottom() + 34, "head", {.anchor = "middle"});
@@ -61,33 +62,44 @@ std::string heatmap_title(const HeadSearch& search) {
 }
 
 std::string legend(const Grid& grid, double most) {
-  return svg::diverging_legend(grid.right() + 16, kTop, most, seen_share);
+  return svg::diverging_legend(grid.right() + 16, kTop, most, seen_share, grid.of.with_sign);
 }
 
 }  // namespace
 
-std::string head_heatmap(const HeadSearch& search, const HeadSearchSettings& settings) {
-  const Grid grid{search};
+std::string head_value_map(const std::string& title, const HeadValues& values, const HeadSet& framed) {
+  const Grid grid{values};
   double most = 0;
-  for (const TriedHeads& tried : search.heads_tried) most = std::max(most, std::fabs(shown_of(tried)));
+  for (const double value : values.values) {
+    if (!std::isnan(value)) most = std::max(most, std::fabs(value));
+  }
   if (most == 0) most = 1;
   std::string out = svg::begin(std::max(grid.right() + kRight, 520.0),
                                std::max(grid.bottom(), kTop + kLegendSteps * kLegendStep) + kBelow);
-  out += svg::text(10, 20, heatmap_title(search), {.bold = true});
-  for (const Head& head : all_heads(search.layers, search.heads)) {
-    out += svg::area(box(grid.x(head.second), grid.y(head.first), kCell, kCell), svg::kNothing, 1);
+  out += svg::text(10, 20, title, {.bold = true});
+  const std::vector<Head> all = all_heads(values.layers, values.heads);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const double value = values.values[i];
+    const std::string color = std::isnan(value) ? svg::kNothing : color_of(value / most);
+    out += svg::area(box(grid.x(all[i].second), grid.y(all[i].first), kCell, kCell), color.c_str(), 1);
   }
-  for (const TriedHeads& tried : search.heads_tried) {
-    const auto& [layer, head] = tried.heads.front();
-    out += svg::area(box(grid.x(head), grid.y(layer), kCell, kCell), color_of(shown_of(tried) / most).c_str(),
-                     1);
-  }
-  for (const auto& [layer, head] : search.best(settings.want).heads) {
+  for (const auto& [layer, head] : framed) {
     svg::Points frame = box(grid.x(head) + 1, grid.y(layer) + 1, kCell - 2, kCell - 2);
     frame.push_back(frame.front());
     out += svg::line(frame, {.width = 2});
   }
   return out + axes(grid) + legend(grid, most) + svg::end();
+}
+
+std::string head_heatmap(const HeadSearch& search, const HeadSearchSettings& settings) {
+  HeadValues values{search.layers, search.heads, {}};
+  values.values.assign(static_cast<std::size_t>(search.layers * search.heads),
+                       std::numeric_limits<double>::quiet_NaN());
+  for (const TriedHeads& tried : search.heads_tried) {
+    const auto& [layer, head] = tried.heads.front();
+    values.values[static_cast<std::size_t>(layer * search.heads + head)] = shown_of(tried);
+  }
+  return head_value_map(heatmap_title(search), values, search.best(settings.want).heads);
 }
 
 std::string held_out_figure(const HeadSearch& search) {

@@ -235,7 +235,7 @@ std::string tested_sets_csv(const HeadSearch& search) {
 }
 
 std::string head_search_page(const HeadSearch& search, const HeadSearchSettings& settings,
-                             const std::string& about) {
+                             const std::string& about, const std::string& more) {
   const std::string head =
       number_column_head("heads") + column_head("which") + number_column_head("selected") +
       number_column_head("held out") + number_column_head("luck") + number_column_head("Holm") +
@@ -253,7 +253,7 @@ std::string head_search_page(const HeadSearch& search, const HeadSearchSettings&
   body += html_table(caption, head, "<tbody>" + page_rows(search) + "</tbody>", false);
   body += fmt::format("<figure>{}</figure>\n<figure>{}</figure>\n", held_out_figure(search),
                       head_heatmap(search, settings));
-  return plain_page({"Which heads matter", body});
+  return plain_page({"Which heads matter", body + more});
 }
 
 }  // namespace refocus

@@ -18,8 +18,8 @@ std::string tried_heads_csv(const HeadSearch& search);
 // Of every tested set: size,heads, and the numbers of the table.
 std::string tested_sets_csv(const HeadSearch& search);
 
-// A page without script; `about` is a line on model, task and method.
+// A page without script; `about` is a line on model, task and method, `more` HTML that follows.
 std::string head_search_page(const HeadSearch& search, const HeadSearchSettings& settings,
-                             const std::string& about);
+                             const std::string& about, const std::string& more = "");
 
 }  // namespace refocus

@@ -183,10 +183,20 @@ void Transformer::tell_taps(std::span<const SequenceInput> sequences, std::int64
   }
 }
 
+void Transformer::tell_taps_before(std::span<const SequenceInput> sequences) const {
+  const std::int64_t stride = padded(config_.hidden_size);
+  for (std::size_t s = 0; s < sequences.size(); ++s) {
+    const ResidualTap* tap = sequences[s].tap;
+    if (tap == nullptr || tap->before_layers == nullptr) continue;
+    tap->before_layers(tap->context, x_.data() + attention_[s].first_row * stride, stride);
+  }
+}
+
 std::span<const float> Transformer::forward(std::span<const SequenceInput> sequences, LayerRange layers) {
   const std::int64_t end = std::min(layers.end, config_.num_hidden_layers);
   REFOCUS_CHECK(layers.first >= 0 && layers.first < end);
   start(sequences, layers.first);
+  tell_taps_before(sequences);
   for (std::int64_t layer = layers.first; layer < end; ++layer) {
     attend(sequences, layer);
     feed_forward(weights_.layers[static_cast<std::size_t>(layer)], config_.layer(layer).experts);

@@ -37,6 +37,8 @@ struct LayerRange {
 struct ResidualTap {
   void* context = nullptr;
   void (*after_layer)(void* context, std::int64_t layer, const float* x, std::int64_t stride) = nullptr;
+  // The same before the call's first layer; may be null.
+  void (*before_layers)(void* context, const float* x, std::int64_t stride) = nullptr;
 };
 
 // The next tokens of one sequence.
@@ -80,6 +82,8 @@ class Transformer {
 
   const ModelConfig& config() const { return config_; }
   const std::string& name() const { return name_; }
+  // What it computes with, for what takes its results apart.
+  const ModelWeights& weights() const { return weights_; }
   // One line each: what the weights lack that the config states.
   const std::vector<std::string>& warnings() const { return weights_.warnings; }
   ThreadPool& pool() const { return pool_; }
@@ -102,6 +106,7 @@ class Transformer {
   void place(std::int64_t r, const Row& row);
   void embed(std::int64_t r, const Row& row);
   void tell_taps(std::span<const SequenceInput> sequences, std::int64_t layer) const;
+  void tell_taps_before(std::span<const SequenceInput> sequences) const;
   std::span<const float> project(std::int64_t wanted, std::span<const SequenceInput> sequences);
   std::span<const float> output(std::span<const SequenceInput> sequences);
   [[noreturn]] void refuse_non_finite(std::span<const SequenceInput> sequences) const;
