@@ -1,7 +1,6 @@
 // refocus heads: which attention heads matter for a task (docs/heads.md).
 #include <fmt/core.h>
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -13,14 +12,17 @@
 #include "cli/checks.h"
 #include "cli/command.h"
 #include "cli/command_line.h"
+#include "cli/detect_options.h"
+#include "cli/head_search_options.h"
 #include "cli/interrupt.h"
-#include "cli/intervention_file.h"
 #include "cli/model_options.h"
-#include "cli/patch_options.h"
 #include "cli/task_arguments.h"
+#include "detect/detection_report.h"
+#include "eval/journal/fingerprint.h"
 #include "eval/run/asking.h"
 #include "eval/task/profile.h"
 #include "eval/tasks/task_data.h"
+#include "eval/text/sha256.h"
 #include "heads/head_figures.h"
 #include "heads/head_report.h"
 #include "heads/patch_report.h"
@@ -35,112 +37,26 @@ namespace {
 struct HeadsOptions {
   ModelOptions model;
   std::vector<std::string> tasks, subjects;
-  std::string by = "ablate", want, rank = "likelihood", data, run_directory;
-  std::vector<std::int64_t> top;
-  std::int64_t draws = 20, layers_first = 0, batch = 32;
-  std::uint64_t seed = 0;
-  std::optional<std::uint64_t> shuffle_labels;
+  std::string data, run_directory;
+  std::int64_t batch = 32;
+  HeadSearchOptions search;
   int limit = 0;
   std::optional<int> shots;
   bool json = false;
   ChatOptions chat;
-  PatchOptions patch;
-
-  bool patches() const { return is_patch(by); }
+  DetectOptions detect;
+  // Options of a search, and of a task, which are refused without one.
+  std::vector<const CLI::Option*> of_search = {}, of_task = {};
 };
-
-// Methods that take something away lower answers where a head matters; others are meant to raise them.
-bool takes_away(const InterventionSpec& method) {
-  return std::ranges::all_of(method.parts, [](const InterventionPart& part) {
-    const MethodId id = part.method->id;
-    return id == MethodId::kZero || id == MethodId::kUniform || id == MethodId::kKnockout ||
-           id == MethodId::kNoSink || id == MethodId::kMean;
-  });
-}
-
-InterventionSpec method_of(const HeadsOptions& options) {
-  const std::string& by = options.by;
-  if (options.patches()) {
-    if (!options.shuffle_labels) return patch_method_of(options.patch.settings());
-    throw usage_error(
-        "--shuffle-labels",
-        "expected another method than patch, whose pairs know what is right after either prompt, "
-        "got patch; leave it out");
-  }
-  options.patch.refuse_without_patch();
-  const std::string text = by == "ablate" ? "zero" : intervention_text(by);
-  InterventionSpec method = parse_named_intervention(text, "--by").spec;
-  if (method.is_none()) {
-    throw usage_error("--by",
-                      "expected what is done to a head, such as ablate or scale:factor=0.5,keys=sinks, "
-                      "got none");
-  }
-  for (const InterventionPart& part : method.parts) {
-    if (!part.method->takes_heads) {
-      throw usage_error("--by", "expected a method that acts on heads, got {}; choose another",
-                        part.method->name);
-    }
-    if (part.heads) {
-      throw usage_error("--by",
-                        "expected a method without heads=, since every head is tried in turn, got {}; leave "
-                        "heads= out",
-                        printable(by));
-    }
-  }
-  return method;
-}
-
-// 1, 2, 4, ... up to a quarter of the heads that are tried, or what --top says.
-std::vector<std::int64_t> sizes_of(const HeadsOptions& options, std::int64_t tried, std::int64_t heads) {
-  std::vector<std::int64_t> sizes = options.top;
-  if (sizes.empty()) {
-    for (std::int64_t k = 1; k <= std::max<std::int64_t>(1, std::min<std::int64_t>(16, tried / 4)); k *= 2) {
-      sizes.push_back(k);
-    }
-  }
-  std::ranges::sort(sizes);
-  sizes.erase(std::ranges::unique(sizes).begin(), sizes.end());
-  const std::int64_t most = std::min(tried, heads / 2);
-  if (sizes.back() > most) {
-    throw usage_error(
-        "--top",
-        "expected sets of at most {} heads, of {} that are tried and with as many others to draw "
-        "at random, got {}",
-        most, tried, sizes.back());
-  }
-  return sizes;
-}
-
-HeadSearchSettings search_of(const HeadsOptions& options, const InterventionSpec& method,
-                             const ModelConfig& config) {
-  HeadSearchSettings out;
-  out.method = method;
-  const bool worse = options.patches() ? options.patch.settings().noise() : takes_away(method);
-  const bool drop = options.want.empty() ? worse : options.want == "drop";
-  out.want = drop ? HeadSearchSettings::Want::kDrop : HeadSearchSettings::Want::kGain;
-  out.rank = options.rank == "accuracy" ? HeadSearchSettings::Rank::kAccuracy
-                                        : HeadSearchSettings::Rank::kLikelihood;
-  const std::int64_t heads = config.num_hidden_layers * config.num_attention_heads;
-  if (heads < 2) throw input_error("heads", "expected a model of several heads, got one of {}", heads);
-  std::int64_t tried = heads;
-  if (options.layers_first > 0) {
-    out.layers_first = options.layers_first;
-    if (options.layers_first > config.num_hidden_layers) {
-      throw usage_error("--layers-first", "expected at most {}, as many as the model has layers, got {}",
-                        config.num_hidden_layers, options.layers_first);
-    }
-    tried = options.layers_first * config.num_attention_heads;
-  }
-  out.sizes = sizes_of(options, tried, heads);
-  out.draws = options.draws;
-  out.seed = options.seed;
-  return out;
-}
 
 EvalSettings settings_of(const HeadsOptions& options) {
   EvalSettings settings;
   settings.profile = profile_of("");
   settings.interventions.emplace_back();
+  settings.batch = options.batch;
+  settings.version = REFOCUS_VERSION;
+  settings.command = command_line();
+  if (options.tasks.empty()) return settings;
   const std::vector<AskedTask> tasks =
       read_task_arguments(options.tasks, HarnessOptions{options.data, options.shots, options.limit});
   settings.harness = tasks.front().harness;
@@ -148,12 +64,9 @@ EvalSettings settings_of(const HeadsOptions& options) {
   settings.tasks = load_tasks(tasks, options.data, options.subjects);
   for (Task& task : settings.tasks) {
     if (options.limit > 0) limit_items(task, options.limit);
-    if (options.shuffle_labels) shuffle_labels(task, *options.shuffle_labels);
+    if (options.search.shuffle_labels) shuffle_labels(task, *options.search.shuffle_labels);
   }
   add_examples(settings, options.shots, options.data);
-  settings.batch = options.batch;
-  settings.version = REFOCUS_VERSION;
-  settings.command = command_line();
   return settings;
 }
 
@@ -185,14 +98,17 @@ fs::path directory_of(const HeadsOptions& options, const EvalModel& model, const
 }
 
 void write_all(const fs::path& directory, const HeadSearch& search, const HeadSearchSettings& settings,
-               const std::string& about) {
+               const std::string& about, const std::optional<Detection>& detection) {
   write_file_atomically(directory / "results.json", json_text(head_search_json(search, settings), 2) + "\n");
   write_file_atomically(directory / "tried.csv", tried_heads_csv(search));
   write_file_atomically(directory / "tested.csv", tested_sets_csv(search));
   write_file_atomically(directory / "heads.json", heads_json(search.best(settings.want).heads) + "\n");
   write_file_atomically(directory / "heatmap.svg", head_heatmap(search, settings));
   write_file_atomically(directory / "held_out.svg", held_out_figure(search));
-  write_file_atomically(directory / "report.html", head_search_page(search, settings, about));
+  if (detection) write_detection(directory, *detection, &search);
+  write_file_atomically(
+      directory / "report.html",
+      head_search_page(search, settings, about, detection ? detection_section(*detection, &search) : ""));
 }
 
 std::string about_text(const EvalModel& model, const EvalSettings& settings, const HeadSearchSettings& search,
@@ -205,6 +121,16 @@ std::string about_text(const EvalModel& model, const EvalSettings& settings, con
   return fmt::format("{} on {}, each head under {}", model.name, tasks, search.method.canonical(layers));
 }
 
+void print_search(const HeadSearch& found, const HeadSearchSettings& search, const std::string& about,
+                  const std::optional<Detection>& detection) {
+  fmt::print("{}\n\n{}", about, head_search_table(found, search));
+  if (found.computed > 0) {
+    fmt::print("Computed {:.0f}% of what every item and set alone would have taken.\n",
+               100.0 * static_cast<double>(found.computed) / static_cast<double>(found.one_by_one));
+  }
+  if (detection) fmt::print("\n{}\n", detection_table(*detection, &found));
+}
+
 // What is asked: of patching, both prompts of each pair, and the clean ones are the task's.
 struct HeadsPlan {
   std::unique_ptr<PromptPairs> pairs;  // or null
@@ -212,7 +138,7 @@ struct HeadsPlan {
   Plan plan;
 };
 
-void make_heads_plan(const HeadsOptions& options, const EvalModel& asked, HeadsPlan& out) {
+void make_heads_plan(const HeadSearchOptions& options, const EvalModel& asked, HeadsPlan& out) {
   if (options.patches()) {
     out.pairs = std::make_unique<PromptPairs>(asked, out.settings, options.patch.settings());
     check_memory(asked, out.settings, out.pairs->corrupted());
@@ -222,23 +148,35 @@ void make_heads_plan(const HeadsOptions& options, const EvalModel& asked, HeadsP
   check_memory(asked, out.settings, out.plan);
 }
 
-void run(const HeadsOptions& options) {
-  const InterventionSpec by = method_of(options);
+void run_search(const HeadsOptions& options) {
+  const InterventionSpec by = options.search.method();
+  if (options.search.patches() && options.detect.detect) {
+    throw usage_error("--detect",
+                      "expected a search by what one prompt's heads do, got patch; run it by itself with "
+                      "--detect --no-search");
+  }
   HeadsPlan planned;
   EvalSettings& settings = planned.settings;
   settings = settings_of(options);
   RunningModel model(options.model);
   const ModelConfig& config = model.files.config;
   const InterventionSpec method =
-      options.patches() ? by : AskedInterventions({NamedIntervention{"", by}}).one_for_model(model.files);
-  HeadSearchSettings search = search_of(options, method, config);
+      options.search.patches() ? by
+                               : AskedInterventions({NamedIntervention{"", by}}).one_for_model(model.files);
+  HeadSearchSettings search = options.search.settings(method, config);
   settings.context = options.model.context_for(config);
   settings.kv_bytes = kv_budget(options.model, config, options.batch, settings.context);
   add_chat(options, model.files, settings);
   const EvalModel asked = eval_model(model, "download the model's tokenizer files");
-  make_heads_plan(options, asked, planned);
+  make_heads_plan(options.search, asked, planned);
   const Plan& plan = planned.plan;
   search.pairs = planned.pairs.get();
+  std::optional<DetectionPlan> detect;
+  if (options.detect.detect) {
+    DetectionSettings detection = options.detect.settings(options.search.seed, settings.context);
+    detection.plan = &plan;
+    detect = plan_detection(asked, settings, detection);
+  }
   const RunSettings recorded = run_of(asked, settings, plan, search, config.num_hidden_layers);
   const fs::path directory = directory_of(options, asked, settings, recorded);
   const RunDirectory kept = RunDirectory::open(directory, recorded);
@@ -249,65 +187,89 @@ void run(const HeadsOptions& options) {
   }
   tell_how_to_resume();
   const HeadSearch found = search_heads(asked, settings, plan, search, journal);
+  std::optional<Detection> detection;
+  if (detect) detection = detect_heads(asked, *detect);
   expect_not_overwritten(asked.files);
   const std::string about = about_text(asked, settings, search, config.num_hidden_layers);
-  write_all(kept.path(), found, search, about);
+  write_all(kept.path(), found, search, about, detection);
   if (options.json) {
-    fmt::print("{}\n", json_text(head_search_json(found, search)));
+    nlohmann::ordered_json out = head_search_json(found, search);
+    if (detection) out["detection"] = detection_json(*detection, &found);
+    fmt::print("{}\n", json_text(out));
     return;
   }
-  fmt::print("{}\n\n{}", about, head_search_table(found, search));
-  if (found.computed > 0) {
-    fmt::print("Computed {:.0f}% of what every item and set alone would have taken.\n",
-               100.0 * static_cast<double>(found.computed) / static_cast<double>(found.one_by_one));
-  }
+  print_search(found, search, about, detection);
   fmt::print("Heads for heads=@FILE: {}\nReport: {}\n", (directory / "heads.json").string(),
              (directory / "report.html").string());
 }
 
-void add_search_options(CLI::App& command, HeadsOptions& options) {
-  command
-      .add_option(
-          "--by", options.by,
-          "What is done to each head: ablate (its output is 0); a method of --intervene without "
-          "heads=, such as uniform or pasta:keys=field:question; or patch (what it puts out comes from "
-          "the run of the pair's other prompt)")
-      ->capture_default_str()
-      ->check(not_empty())
-      ->type_name("METHOD");
-  options.patch.add(command);
-  command
-      .add_option(
-          "--want", options.want,
-          "The heads to find: whose change makes answers worse (drop, the default of what takes away) or "
-          "better (gain)")
-      ->check(CLI::IsMember({"drop", "gain"}));
-  command
-      .add_option("--rank", options.rank,
-                  "By which change heads are ranked: of the right option's log-probability, or of accuracy")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"likelihood", "accuracy"}));
-  command.add_option("--top", options.top, "Sizes of the sets to test (default: 1,2,4,... up to 16)")
-      ->delimiter(',')
-      ->check(whole_number(1, 1 << 20))
-      ->type_name("K,K");
-  command.add_option("--draws", options.draws, "Random sets of each size to compare with")
-      ->capture_default_str()
-      ->check(whole_number(1, 10000));
-  command.add_option("--seed", options.seed, "Of the random sets")
-      ->capture_default_str()
-      ->check(whole_number<std::uint64_t>(0, ~std::uint64_t{0}));
-  command
-      .add_option("--layers-first", options.layers_first,
-                  "Try whole layers first, and then the heads of the N that matter most (default: all heads)")
-      ->check(whole_number(1, 1 << 20))
-      ->type_name("N");
-  command
-      .add_option(
-          "--shuffle-labels", options.shuffle_labels,
-          "Give the items each other's labels, in an order that SEED decides: a control, in which nothing "
-          "should be found")
-      ->type_name("SEED");
+// What decides the scores of detectors alone.
+RunSettings detectors_of(const EvalModel& model, const EvalSettings& settings,
+                         const DetectionSettings& detection) {
+  RunSettings out;
+  if (detection.plan != nullptr) {
+    out.identity = run_identity(model, settings, *detection.plan);
+  } else {
+    out.identity[kModelFiles] = model.hashes;
+  }
+  out.identity["kind"] = "detectors";
+  out.identity["detectors"] = detection_identity(detection);
+  if (settings.chat && detection.plan == nullptr) {
+    out.identity["chat"] = {{"template_sha256", sha256_hex(settings.chat->chat_template->source())},
+                            {"system", settings.chat->system}};
+  }
+  out.details = {{"version", settings.version}, {"model_path", model.path}, {"command", settings.command}};
+  return out;
+}
+
+// No head is changed.
+void run_detectors(const HeadsOptions& options) {
+  EvalSettings settings = settings_of(options);
+  RunningModel model(options.model);
+  const ModelConfig& config = model.files.config;
+  settings.context = options.model.context_for(config);
+  add_chat(options, model.files, settings);
+  const EvalModel asked = eval_model(model, "download the model's tokenizer files");
+  DetectionSettings detect = options.detect.settings(options.search.seed, settings.context);
+  std::optional<Plan> plan;
+  if (!options.tasks.empty()) {
+    plan = make_plan(asked, settings);
+    detect.plan = &*plan;
+  }
+  const DetectionPlan planned = plan_detection(asked, settings, detect);
+  const RunSettings recorded = detectors_of(asked, settings, detect);
+  const fs::path directory = directory_of(options, asked, settings, recorded);
+  const RunDirectory kept = RunDirectory::open(directory, recorded);
+  const Detection found = detect_heads(asked, planned);
+  expect_not_overwritten(asked.files);
+  write_detection(kept.path(), found, nullptr);
+  std::string about = "Heads of " + asked.name;
+  for (const Task& task : settings.tasks)
+    about += (&task == &settings.tasks.front() ? " on " : ", ") + task.name;
+  write_file_atomically(kept.path() / "report.html", detection_page(found, about));
+  if (options.json) {
+    fmt::print("{}\n", json_text(detection_json(found, nullptr)));
+    return;
+  }
+  fmt::print("{}\n\n{}\nScores: {}\nReport: {}\n", about, detection_table(found, nullptr),
+             (directory / "detectors.csv").string(), (directory / "report.html").string());
+}
+
+void refuse(const std::vector<const CLI::Option*>& options, const char* without) {
+  for (const CLI::Option* option : options) {
+    if (option->count() == 0) continue;
+    throw usage_error(option->get_name(), "expected {}, got none; leave {} out", without, option->get_name());
+  }
+}
+
+void run(const HeadsOptions& options) {
+  if (options.tasks.empty() && !options.detect.detect) {
+    throw usage_error("heads", "expected a TASK, or --detect for what heads do without one, got neither");
+  }
+  if (options.tasks.empty()) refuse(options.of_task, "a TASK beside it");
+  if (!options.tasks.empty() && !options.detect.no_search) return run_search(options);
+  refuse(options.of_search, "a search of a TASK, which it belongs to");
+  run_detectors(options);
 }
 
 }  // namespace
@@ -318,12 +280,12 @@ Action add_heads(CLI::App& command) {
       .add_option(
           "task", options->tasks,
           fmt::format("One or several of {}, or task files of your own or of lm-evaluation-harness, whose "
-                      "options are scored by log-likelihood",
+                      "options are scored by log-likelihood; may be left out with --detect",
                       task_names()))
-      ->required()
       ->type_name("TASK");
   options->model.add_model(command);
-  add_search_options(command, *options);
+  options->search.add(command);
+  options->detect.add(command);
   command.add_option("--data", options->data, "Directory that holds the tasks' folders, as for eval")
       ->check(not_empty())
       ->type_name("DIR");
@@ -346,6 +308,13 @@ Action add_heads(CLI::App& command) {
       ->type_name("RUN_DIR");
   command.add_flag("--json", options->json, "Print one JSON object instead of tables");
   options->model.add_running(command);
+  for (const char* name : {"--by", "--want", "--rank", "--top", "--draws", "--layers-first",
+                           "--shuffle-labels", "--direction", "--positions", "--skip-unaligned"}) {
+    options->of_search.push_back(command.get_option(name));
+  }
+  for (const char* name : {"--data", "--subjects", "--limit", "--shots", "--no-search"}) {
+    options->of_task.push_back(command.get_option(name));
+  }
   return [options] { run(*options); };
 }
 

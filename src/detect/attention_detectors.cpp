@@ -93,7 +93,7 @@ void AttentionDetectors::take(std::int64_t layer, const AttentionRow& at, std::s
   }
   // -sum (p / s) ln(p / s) = ln s - sum p ln p / s; a row that is all its learned sink's has none.
   if (at.position >= 1 && sums.sum > 0) {
-    out.score[kEntropy] = std::max(0.0, std::log(sums.sum) - sums.w_log_w / sums.sum);
+    out.score[kRowEntropy] = std::max(0.0, std::log(sums.sum) - sums.w_log_w / sums.sum);
   }
   if (at.position >= prompt_tokens_) {
     const double looked_back = sums.of_class[0] / static_cast<double>(prompt_tokens_);

@@ -28,7 +28,7 @@ enum AttentionScore : std::size_t {
   kDuplicateToken,  // sum of p(i, j) over j < i with the same token; rows that have one
   kInduction,       // sum of p(i, j) over 1 <= j <= i whose token before is i's; rows that have one
   kSinkMass,        // sum of p(i, j) over the first keys; rows after them
-  kEntropy,         // of p(i, .) / its sum, in nats; rows after the first
+  kRowEntropy,      // of p(i, .) / its sum, in nats; rows after the first
   kLookback,        // mean weight on the prompt / (that + mean weight on what follows it); rows after it
   kReceivedMean,    // mean over a prompt's keys of m(j) = mean of p(i, j) over its rows i >= j
   kReceivedMax,     // largest m(j) of the keys but the first that at least 8 rows see

@@ -24,7 +24,7 @@ constexpr ScoreName kPatternScores[] = {
     {kDuplicateTokenMul, "duplicate_token_mul", "duplicate token, of all weight"},
     {kInductionMul, "induction_mul", "induction, of all weight"}};
 constexpr ScoreName kTextScores[] = {{kSinkMass, "sink_mass", "sink mass"},
-                                     {kEntropy, "entropy", "entropy (nats)"},
+                                     {kRowEntropy, "entropy", "entropy (nats)"},
                                      {kReceivedMean, "received_mean", "received, mean"},
                                      {kReceivedMax, "received_max", "received, largest"}};
 constexpr ScoreName kAnswerScores[] = {{kLookback, "lookback", "lookback ratio"}};

@@ -52,6 +52,9 @@ std::string score_text(const Detector& detector, std::size_t place) {
   return fmt::format(fmt::runtime(detector.with_sign ? "{:+.3f}" : "{:.3f}"), score);
 }
 
+// A pattern's second score, whose picture is nearly the first one's.
+bool is_of_all_weight(const Detector& detector) { return detector.name.ends_with("_mul"); }
+
 std::string detection_p(double p) { return p < 0.0001 ? "<0.0001" : fmt::format("{:.4f}", p); }
 
 const DetectorEffect* effect_of(const std::vector<DetectorEffect>& effects, const Detector& detector) {
@@ -68,9 +71,9 @@ std::int64_t replies_that_count(const Detection& detection) {
 std::vector<std::string> measured_lines(const Detection& detection) {
   const StimulusSettings& stimulus = detection.stimulus;
   std::vector<std::string> out = {fmt::format(
-      "stimulus: {} sequences of {} random tokens, each twice{} (seed {})", stimulus.sequences,
-      stimulus.length, detection.prefix_tokens > 0 ? ", after what the tokenizer begins a prompt with" : "",
-      stimulus.seed)};
+      "stimulus: {} sequence{} of {} random tokens, each twice{} (seed {})", stimulus.sequences,
+      stimulus.sequences == 1 ? "" : "s", stimulus.length,
+      detection.prefix_tokens > 0 ? ", after what the tokenizer begins a prompt with" : "", stimulus.seed)};
   if (detection.items > 0) {
     out.push_back(fmt::format("task: {} items, each with its right option behind it", detection.items));
   }
@@ -103,7 +106,7 @@ std::string searched_heads_text(const Detection& detection, const HeadSearch& se
   constexpr int kWidth = 11;
   std::string head = left("", 10) + right("log P", 10);
   for (const Detector& one : detection.detectors) {
-    if (one.name.ends_with("_mul")) continue;
+    if (is_of_all_weight(one)) continue;
     head += right(one.name.substr(0, kWidth - 1), kWidth);
   }
   out.line(head);
@@ -112,7 +115,7 @@ std::string searched_heads_text(const Detection& detection, const HeadSearch& se
     std::string line =
         left(head_name(tried.heads.front()), 10) + right(fmt::format("{:+.4f}", tried.likelihood), 10);
     for (const Detector& one : detection.detectors) {
-      if (one.name.ends_with("_mul")) continue;
+      if (is_of_all_weight(one)) continue;
       line += right(score_text(one, place_of(detection, tried.heads.front())), kWidth);
     }
     out.line(line);
@@ -253,7 +256,7 @@ ordered_json detection_json(const Detection& detection, const HeadSearch* search
                         {"seed", stimulus.seed},
                         {"tokens_before", detection.prefix_tokens}}},
                       {"sink_keys", detection.sink_keys}};
-  if (detection.items > 0) out["task"] = {{"items", detection.items}};
+  if (detection.items > 0) out["task"]["items"] = detection.items;
   for (const Detector& detector : detection.detectors) {
     out["detectors"][detector.name] = {{"on", name_of(detector.on)},
                                        {"scores", grid_json(detection, detector)}};
@@ -301,7 +304,9 @@ std::string detection_section(const Detection& detection, const HeadSearch* sear
       highest += fmt::format("{} ({})", head_name(one), score_text(detector, place_of(detection, one)));
     }
     rows += html_row(cells + text_cell(highest));
-    maps += "<figure>" + detector_map(detection, detector) + "</figure>\n";
+    if (!is_of_all_weight(detector)) {
+      maps += "<figure>" + detector_map(detection, detector) + "</figure>\n";
+    }
   }
   std::string caption = "Layer.head (score)";
   if (search != nullptr) {
@@ -310,7 +315,8 @@ std::string detection_section(const Detection& detection, const HeadSearch* sear
   }
   std::string out = "<h2>What heads do</h2>\n";
   for (const std::string& line : measured_lines(detection)) out += "<p>" + html_escape(line) + "</p>\n";
-  return out + html_table(caption, head, "<tbody>" + rows + "</tbody>", false) + maps;
+  return out + html_table(caption, head, "<tbody>" + rows + "</tbody>", false) +
+         "<div style=\"display:flex;flex-wrap:wrap;gap:0 2em\">\n" + maps + "</div>\n";
 }
 
 std::string detection_page(const Detection& detection, const std::string& about) {

@@ -74,7 +74,9 @@ std::string head_value_map(const std::string& title, const HeadValues& values, c
     if (!std::isnan(value)) most = std::max(most, std::fabs(value));
   }
   if (most == 0) most = 1;
-  std::string out = svg::begin(std::max(grid.right() + kRight, 520.0),
+  // Room for the title too.
+  const double least = std::min(520.0, 20 + 8 * static_cast<double>(title.size()));
+  std::string out = svg::begin(std::max(grid.right() + kRight, least),
                                std::max(grid.bottom(), kTop + kLegendSteps * kLegendStep) + kBelow);
   out += svg::text(10, 20, title, {.bold = true});
   const std::vector<Head> all = all_heads(values.layers, values.heads);

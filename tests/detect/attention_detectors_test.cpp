@@ -61,7 +61,7 @@ TEST_F(ByHand, AnInductionHeadScoresOne) {
   EXPECT_DOUBLE_EQ(score(kPreviousToken), 1.0 / 8);  // row 1, whose token before is the BOS
   EXPECT_DOUBLE_EQ(score(kInductionMul), 4.0 / 9);   // of all rows
   EXPECT_DOUBLE_EQ(score(kSinkMass), 4.0 / 8);       // of the rows after the first
-  EXPECT_DOUBLE_EQ(score(kEntropy), 0);
+  EXPECT_DOUBLE_EQ(score(kRowEntropy), 0);
 }
 
 TEST_F(ByHand, APreviousTokenHeadScoresOne) {
@@ -84,7 +84,7 @@ TEST_F(ByHand, EveryEarlierPlaceCounts) {
   show({5, 7, 7, 7}, 4, [](std::int64_t i, std::int64_t) { return 1 / static_cast<float>(i + 1); });
   EXPECT_NEAR(score(kDuplicateToken), (1.0 / 3 + 2.0 / 4) / 2, 1e-6);  // keys 1; 1 and 2
   EXPECT_NEAR(score(kInduction), (1.0 / 3 + 2.0 / 4) / 2, 1e-6);       // keys 2; 2 and 3
-  EXPECT_NEAR(score(kEntropy), (std::log(2) + std::log(3) + std::log(4)) / 3, 1e-6);
+  EXPECT_NEAR(score(kRowEntropy), (std::log(2) + std::log(3) + std::log(4)) / 3, 1e-6);
 }
 
 TEST_F(ByHand, LookingBackIsOfMeanWeights) {

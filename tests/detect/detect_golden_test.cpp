@@ -71,7 +71,7 @@ Scores scores_of(Engine& engine, std::int64_t call_rows) {
           {"duplicate_token_mul", patterns.scores(kDuplicateTokenMul)},
           {"induction_mul", patterns.scores(kInductionMul)},
           {"sink_mass", others.scores(kSinkMass)},
-          {"entropy", others.scores(kEntropy)},
+          {"entropy", others.scores(kRowEntropy)},
           {"received_mean", others.scores(kReceivedMean)},
           {"received_max", others.scores(kReceivedMax)},
           {"lookback", others.scores(kLookback)}};
