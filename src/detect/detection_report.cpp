@@ -39,7 +39,7 @@ std::vector<std::size_t> by_score(const Detector& detector) {
 HeadSet top_heads(const Detection& detection, const Detector& detector) {
   HeadSet out;
   for (const std::size_t i : by_score(detector)) {
-    if (out.size() == kTopHeads) break;
+    if (out.size() == kTopHeads || (!detector.with_sign && detector.scores[i] == 0)) break;
     const auto place = static_cast<std::int64_t>(i);
     out.emplace_back(place / detection.heads, place % detection.heads);
   }
