@@ -15,6 +15,7 @@
 #include "cli/detect_options.h"
 #include "cli/head_search_options.h"
 #include "cli/interrupt.h"
+#include "cli/intervention_file.h"
 #include "cli/model_options.h"
 #include "cli/task_arguments.h"
 #include "detect/detection_report.h"
