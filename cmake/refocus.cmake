@@ -125,6 +125,7 @@ function(refocus_test name)
   if("parsers" IN_LIST arg_LABELS)
     add_dependencies(parsers ${name}_test)
   endif()
-  gtest_discover_tests(${name}_test DISCOVERY_TIMEOUT 60 PROPERTIES ${properties})
+  # The names that tests give their parameters, and no bytes or addresses of them.
+  gtest_discover_tests(${name}_test NO_PRETTY_VALUES DISCOVERY_TIMEOUT 60 PROPERTIES ${properties})
 endfunction()
 include(GoogleTest)

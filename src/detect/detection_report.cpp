@@ -100,6 +100,14 @@ std::vector<std::string> measured_lines(const Detection& detection) {
   return out;
 }
 
+// A column of a table beside ten others.
+std::string short_title(const Detector& detector) {
+  const std::string& name = detector.name;
+  if (name == "logit_attribution") return "DLA";
+  if (name.starts_with("received_")) return "recv " + name.substr(sizeof("received_") - 1);
+  return name.substr(0, name.find('_'));  // previous, duplicate, sink, ...
+}
+
 std::string searched_heads_text(const Detection& detection, const HeadSearch& search) {
   TextLines out;
   out.line("Detector scores of the search's best heads");
@@ -107,7 +115,7 @@ std::string searched_heads_text(const Detection& detection, const HeadSearch& se
   std::string head = left("", 10) + right("log P", 10);
   for (const Detector& one : detection.detectors) {
     if (is_of_all_weight(one)) continue;
-    head += right(one.name.substr(0, kWidth - 1), kWidth);
+    head += right(short_title(one), kWidth);
   }
   out.line(head);
   for (std::size_t i = 0; i < std::min(kSearchHeads, search.heads_tried.size()); ++i) {

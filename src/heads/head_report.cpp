@@ -137,7 +137,7 @@ std::string head_search_table(const HeadSearch& search, const HeadSearchSettings
   text += any_tried_lines("heads", search, search.heads_tried);
   out.line(sets_head(search));
   out.line(right("heads", 5) + right("selected", 10) + right("held out", 10) + left("  95% interval", 18) +
-           right("luck", 7) + right("Holm", 9) + right("random", 8) + right("range", 14) +
+           right("luck", 7) + right("Holm", 9) + right("random", 8) + right("range", 16) +
            right("beyond", 9) + left("  95% interval", 18) + right("Holm", 9) +
            (search.patched ? right("right", 7) : ""));
   for (const SelectedSet& set : search.sets) {
@@ -146,7 +146,7 @@ std::string head_search_table(const HeadSearch& search, const HeadSearchSettings
              left("  " + change_interval_text(set.held_out.interval), 18) +
              right(change_text(set.luck()), 7) + right(short_p_text(set.held_out.holm), 9) +
              right(one_decimal(100 * set.random.mean), 8) +
-             right(fmt::format("{:.1f} to {:.1f}", 100 * set.random.low, 100 * set.random.high), 14) +
+             right(fmt::format("{:.1f} to {:.1f}", 100 * set.random.low, 100 * set.random.high), 16) +
              right(change_text(set.random.beyond.difference), 9) +
              left("  " + change_interval_text(set.random.beyond.interval), 18) +
              right(short_p_text(set.random.beyond.holm), 9) +

@@ -193,7 +193,8 @@ TEST_F(NestedJson, OfRuns) {
       std::ranges::find_if(files, [](const std::string& f) { return f.starts_with("samples_"); });
   ASSERT_NE(samples, files.end());
   with("arms/direct-none/" + *samples, {"compare", run.string()});
-  write_file(run / "sweep.json", R"({"format":"refocus-sweep","version":1,"axes":[],"tasks":[{"task":3,"curves":[]}]})");
+  write_file(run / "sweep.json",
+             R"({"format":"refocus-sweep","version":1,"axes":[],"tasks":[{"task":3,"curves":[]}]})");
   testing::expect_failure(
       testing::refocus({"report", run.string(), "-o", path("report.html")}), 1,
       {"sweep.json] expected a text as 'tasks[0].task', got a number 3; repeat the sweep"});
