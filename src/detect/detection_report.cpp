@@ -9,6 +9,7 @@
 #include "eval/text/html_text.h"
 #include "eval/text/table_text.h"
 #include "heads/head_figures.h"
+#include "heads/report_text.h"
 #include "stats/holm.h"
 #include "web/page.h"
 
@@ -54,8 +55,6 @@ std::string score_text(const Detector& detector, std::size_t place) {
 
 // A pattern's second score, whose picture is nearly the first one's.
 bool is_of_all_weight(const Detector& detector) { return detector.name.ends_with("_mul"); }
-
-std::string detection_p(double p) { return p < 0.0001 ? "<0.0001" : fmt::format("{:.4f}", p); }
 
 const DetectorEffect* effect_of(const std::vector<DetectorEffect>& effects, const Detector& detector) {
   const auto at = std::ranges::find(effects, detector.name, &DetectorEffect::detector);
@@ -209,7 +208,7 @@ std::string detection_table(const Detection& detection, const HeadSearch* search
       const DetectorEffect* effect = effect_of(effects, detector);
       line += effect == nullptr ? right("-", 6) + right("-", 9)
                                 : right(fmt::format("{:+.2f}", effect->correlation.rho), 6) +
-                                      right(detection_p(effect->holm), 9);
+                                      right(short_p_text(effect->holm), 9);
       line += "  ";
     }
     for (const Head& head : top_heads(detection, detector)) {

@@ -22,7 +22,7 @@ Points box(double x, double y, double width, double height) {
 
 std::string diverging_legend(double x, double y, double most, double (*share_of)(double), bool with_sign) {
   constexpr int kSteps = 9;
-  constexpr double kStep = 14;
+  constexpr double kStep = kLegendHeight / kSteps;
   const double range = with_sign ? 2 : 1;
   std::string out;
   for (int i = 0; i < kSteps; ++i) {

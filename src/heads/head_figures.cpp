@@ -15,8 +15,6 @@ namespace refocus {
 namespace {
 
 constexpr double kCell = 18, kLeft = 56, kTop = 44, kRight = 96, kBelow = 44;
-constexpr int kLegendSteps = 9;
-constexpr double kLegendStep = 14;
 constexpr double kPlotWidth = 640, kPlotHeight = 300;
 
 // Small changes are to be seen too; `share` in [-1, 1].
@@ -77,7 +75,7 @@ std::string head_value_map(const std::string& title, const HeadValues& values, c
   // Room for the title too.
   const double least = std::min(520.0, 20 + 8 * static_cast<double>(title.size()));
   std::string out = svg::begin(std::max(grid.right() + kRight, least),
-                               std::max(grid.bottom(), kTop + kLegendSteps * kLegendStep) + kBelow);
+                               std::max(grid.bottom(), kTop + svg::kLegendHeight) + kBelow);
   out += svg::text(10, 20, title, {.bold = true});
   const std::vector<Head> all = all_heads(values.layers, values.heads);
   for (std::size_t i = 0; i < all.size(); ++i) {

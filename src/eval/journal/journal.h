@@ -67,6 +67,9 @@ class Journal {
   // Calls on_response for every answer of an arm, by subject (bytewise) and index.
   void for_each(const std::string& arm, const std::function<void(Response)>& on_response) const;
 
+  // Response::unmatched_keys of an arm's answers that have any.
+  std::map<ItemKey, std::vector<std::string>> unmatched_keys(const std::string& arm) const;
+
   // Keeps what the run asks, in one transaction, unless it is there already.
   void keep(const Questions& questions);
   // Nothing in journals of versions that did not keep it.
@@ -82,7 +85,6 @@ class Journal {
   void make_tables();
   void put_question_end(const Response& response);
   void put_unmatched_keys(const Response& response);
-  std::map<ItemKey, std::vector<std::string>> unmatched_keys(const std::string& arm) const;
   void check_format() const;
   bool has_table(const char* name) const;
 

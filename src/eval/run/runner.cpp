@@ -244,10 +244,9 @@ using Unmatched = std::map<std::pair<std::string, std::string>, std::int64_t>;
 void warn_of_unmatched(const Plan& plan, const Journal& journal) {
   Unmatched unmatched;
   for (const PlannedArm& arm : plan.arms) {
-    if (arm.intervention.is_none()) continue;
-    journal.for_each(arm.name, [&](const Response& response) {
-      for (const std::string& keys : response.unmatched_keys) ++unmatched[{arm.name, keys}];
-    });
+    for (const auto& [item, selectors] : journal.unmatched_keys(arm.name)) {
+      for (const std::string& keys : selectors) ++unmatched[{arm.name, keys}];
+    }
   }
   if (unmatched.empty()) return;
   const auto& [what, count] = *unmatched.begin();
