@@ -5,8 +5,11 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cstddef>
 #include <filesystem>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/error.h"
 
@@ -17,6 +20,28 @@ inline std::filesystem::path shared(const std::string& name) {
 }
 inline std::filesystem::path golden(const std::string& name) {
   return std::filesystem::path(REFOCUS_GOLDEN) / name;
+}
+
+// Whether a sanitizer watches, which takes many times as long: what goes through much data goes through a
+// part of it then, and through all of it in the release build.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define REFOCUS_SANITIZED 1
+#endif
+#endif
+#if defined(REFOCUS_SANITIZED) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
+// Every sixteenth where a sanitizer watches, and otherwise all.
+template <class T>
+std::vector<T> a_part_if_sanitized(std::vector<T> all) {
+  if (!kSanitized) return all;
+  std::vector<T> part;
+  for (std::size_t i = 0; i < all.size(); i += 16) part.push_back(std::move(all[i]));
+  return part;
 }
 
 // A folder of its own for one test, removed at the end.

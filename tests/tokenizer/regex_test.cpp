@@ -36,8 +36,7 @@ TEST(RegexDialect, RefusesWhatItCannotCarryOver) {
 
 TEST(Regex, FindsAllMatches) {
   EXPECT_THAT(matches("a+", "aabaaab"), ElementsAre("aa", "aaa"));
-  EXPECT_THAT(matches("a*", "aé"),
-              ElementsAre("aa" + 1, "", ""));  // the empty ones stand before é and at the end
+  EXPECT_THAT(matches("a*", "aé"), ElementsAre("a", "", ""));  // the empty ones stand before é and at the end
   EXPECT_THAT(matches("^x$", "x\nx\ny"), ElementsAre("x", "x"));
   EXPECT_THAT(matches(R"(\s)", "a\u180eb\u0085c\u3000"), ElementsAre("\u0085", "\u3000"));
   EXPECT_THAT(matches(R"(\w+)", "e\u0301x\u203fy-z"), ElementsAre("e\u0301x\u203fy", "z"));

@@ -78,7 +78,7 @@ TEST_F(TaskFiles, SayHowTheRightOptionIsWritten) {
                                     {"index1", "0"},
                                     {"index1", "1.0"},
                                     {"text", "Y"}}) {
-    EXPECT_THAT(error_of([&] { label(format, key); }),
+    EXPECT_THAT(error_of([&, format = format, key = key] { label(format, key); }),
                 AllOf(HasSubstr("d.csv row 1 (line 2)] expected"), HasSubstr("in field 'key'")));
   }
   put("d.csv", "q,A,B,C,key\nQ,x,y,x,x\n");
