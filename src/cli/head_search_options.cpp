@@ -94,6 +94,7 @@ HeadSearchSettings HeadSearchOptions::settings(const InterventionSpec& method,
   }
   out.sizes = sizes_of(*this, tried, heads);
   out.draws = draws;
+  out.random = random == "layers" ? RandomHeads::kSameLayers : RandomHeads::kAny;
   out.seed = seed;
   return out;
 }
@@ -126,6 +127,13 @@ void HeadSearchOptions::add(CLI::App& command) {
   command.add_option("--draws", draws, "Random sets of each size to compare with")
       ->capture_default_str()
       ->check(whole_number(1, 10000));
+  command
+      .add_option(
+          "--random", random,
+          "Where random sets are drawn: any of the other heads, or from each layer as many as the set "
+          "that they are compared with has there (layers)")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"any", "layers"}));
   command.add_option("--seed", seed, "Of the random sets, and of the stimulus of --detect")
       ->capture_default_str()
       ->check(whole_number<std::uint64_t>(0, ~std::uint64_t{0}));

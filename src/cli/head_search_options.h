@@ -14,7 +14,7 @@
 namespace refocus::cli {
 
 struct HeadSearchOptions {
-  std::string by = "ablate", want, rank = "likelihood";
+  std::string by = "ablate", want, rank = "likelihood", random = "any";
   std::vector<std::int64_t> top;
   std::int64_t draws = 20, layers_first = 0;
   std::uint64_t seed = 0;

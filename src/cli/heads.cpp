@@ -309,7 +309,7 @@ Action add_heads(CLI::App& command) {
       ->type_name("RUN_DIR");
   command.add_flag("--json", options->json, "Print one JSON object instead of tables");
   options->model.add_running(command);
-  for (const char* name : {"--by", "--want", "--rank", "--top", "--draws", "--layers-first",
+  for (const char* name : {"--by", "--want", "--rank", "--top", "--draws", "--random", "--layers-first",
                            "--shuffle-labels", "--direction", "--positions", "--skip-unaligned"}) {
     options->of_search.push_back(command.get_option(name));
   }

@@ -101,17 +101,17 @@ std::string sets_head(const HeadSearch& search) {
       one_decimal(100 * search.all_accuracy));
 }
 
-std::string sets_legend(const HeadSearch& search, std::int64_t draws) {
-  if (search.patched) return patched_sets_legend(search, draws);
+std::string sets_legend(const HeadSearch& search, const HeadSearchSettings& settings) {
+  if (search.patched) return patched_sets_legend(search, settings);
   TextLines out;
   out.line(fmt::format(
       "selected, held out: change of accuracy in points on either half; luck: what of it the other half has "
       "not. random: {} sets of",
-      draws));
+      settings.draws));
   out.line(
-      "as many other heads; beyond: the selected set's accuracy minus theirs. Holm: p-values corrected over "
-      "all "
-      "tests of this table.");
+      fmt::format("as many other heads{}; beyond: the selected set's accuracy minus theirs. Holm: p-values "
+                  "corrected over all tests of this table.",
+                  of_same_layers(settings)));
   return out.take();
 }
 
@@ -126,6 +126,10 @@ std::string change_interval_text(const std::optional<Interval>& interval) {
 }
 
 std::string short_p_text(double p) { return p < 0.0001 ? "<0.0001" : fmt::format("{:.4f}", p); }
+
+const char* of_same_layers(const HeadSearchSettings& settings) {
+  return settings.random == RandomHeads::kSameLayers ? " of the same layers" : "";
+}
 
 std::string head_names(const HeadSet& heads) { return selector_of(heads).text(); }
 
@@ -154,7 +158,7 @@ std::string head_search_table(const HeadSearch& search, const HeadSearchSettings
   }
   out.line();
   const SelectedSet& best = search.best(settings.want);
-  const std::string table = out.take() + sets_legend(search, settings.draws);
+  const std::string table = out.take() + sets_legend(search, settings);
   out.line(fmt::format("Largest effect on the selection half: {} ({})",
                        best.heads.size() == 1 ? "1 head" : fmt::format("{} heads", best.heads.size()),
                        head_names(best.heads)));
@@ -167,6 +171,7 @@ ordered_json head_search_json(const HeadSearch& search, const HeadSearchSettings
       {"want", settings.want == Want::kGain ? "gain" : "drop"},
       {"rank", settings.rank == HeadSearchSettings::Rank::kAccuracy ? "accuracy" : "likelihood"},
       {"draws", settings.draws},
+      {"random", settings.random == RandomHeads::kSameLayers ? "layers" : "any"},
       {"seed", settings.seed},
       {"layers", search.layers},
       {"heads", search.heads},

@@ -7,7 +7,6 @@
 #include <set>
 
 #include "base/error.h"
-#include "base/random.h"
 #include "eval/journal/likelihood_answer.h"
 #include "eval/score/held_out.h"
 #include "eval/text/progress.h"
@@ -259,25 +258,16 @@ class Search {
     return out;
   }
 
-  // Of the heads that are not in the set, the same for the same seed.
-  HeadSet draw(const HeadSet& set, std::int64_t number) const {
-    HeadSet others;
-    std::ranges::set_difference(all_heads(out_.layers, out_.heads), set, std::back_inserter(others));
-    const auto order = shuffled(others.size(), search_.seed,
-                                static_cast<std::uint64_t>(std::ssize(set) * 1'000'003 + number));
-    HeadSet out;
-    for (std::size_t i = 0; i < set.size(); ++i) out.push_back(others[order[i]]);
-    std::ranges::sort(out);
-    return out;
-  }
-
   void test() {
     std::vector<HeadSet> chosen, tested = {{}, all_heads(out_.layers, out_.heads)};
     std::vector<std::vector<HeadSet>> draws;
     for (const std::int64_t size : search_.sizes) {
       chosen.push_back(best_heads(size));
       draws.emplace_back();
-      for (std::int64_t d = 0; d < search_.draws; ++d) draws.back().push_back(draw(chosen.back(), d));
+      for (std::int64_t d = 0; d < search_.draws; ++d) {
+        draws.back().push_back(
+            random_heads(search_.random, chosen.back(), out_.layers, out_.heads, search_.seed, d));
+      }
       tested.push_back(chosen.back());
       tested.insert(tested.end(), draws.back().begin(), draws.back().end());
     }

@@ -25,7 +25,8 @@ struct HeadSearchSettings {
   Rank rank = Rank::kLikelihood;    // by which mean change; ties by the other, then by layer and head
   std::vector<std::int64_t> sizes;  // of the sets to test, ascending
   std::int64_t draws = 20;          // of random sets of each size
-  std::uint64_t seed = 0;           // of the draws
+  RandomHeads random = RandomHeads::kAny;
+  std::uint64_t seed = 0;                    // of the draws
   std::optional<std::int64_t> layers_first;  // whole layers are tried, then the heads of so many of the best
 };
 

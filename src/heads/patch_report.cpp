@@ -80,7 +80,7 @@ std::string patched_sets_head(const HeadSearch& search) {
       patched_measure(patched.settings), one_decimal(100 * search.all_accuracy));
 }
 
-std::string patched_sets_legend(const HeadSearch& search, std::int64_t draws) {
+std::string patched_sets_legend(const HeadSearch& search, const HeadSearchSettings& settings) {
   const std::string_view measure = patched_measure(search.patched->settings);
   TextLines out;
   out.line(
@@ -88,9 +88,9 @@ std::string patched_sets_legend(const HeadSearch& search, std::int64_t draws) {
                   "prompts, on either half; luck: what",
                   measure));
   out.line(fmt::format(
-      "of it the other half has not. random: {} sets of as many other heads; beyond: the selected "
+      "of it the other half has not. random: {} sets of as many other heads{}; beyond: the selected "
       "set minus theirs. right: answers,",
-      draws));
+      settings.draws, of_same_layers(settings)));
   out.line("in %, on the other half. Holm: p-values corrected over all tests of this table.");
   return out.take();
 }

@@ -22,7 +22,7 @@ std::string patched_tried_text(const char* what, const HeadSearch& search,
 
 // Of the other half, above the table of sets; and what its columns are, below it.
 std::string patched_sets_head(const HeadSearch& search);
-std::string patched_sets_legend(const HeadSearch& search, std::int64_t draws);
+std::string patched_sets_legend(const HeadSearch& search, const HeadSearchSettings& settings);
 
 // Of the page's table.
 std::string patched_caption(const HeadSearch& search);

@@ -80,6 +80,14 @@ TEST_F(Heads, TryLayersFirst) {
   EXPECT_EQ(found["heads_tried"].size(), 10u);
 }
 
+TEST_F(Heads, DrawFromTheSameLayersWhenAsked) {
+  ASSERT_EQ(heads("run", {"--top", "2", "--draws", "3"}).status, 0);
+  const ProcessResult result = heads("run", {"--top", "2", "--draws", "3", "--random", "layers"});
+  ASSERT_EQ(result.status, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("random: 3 sets of\nas many other heads of the same layers;"));
+  EXPECT_EQ(Json::parse(testing::file_text(dir / "run" / "results.json"))["random"], "layers");
+}
+
 TEST_F(Heads, RefuseWhatTheyCannotDo) {
   testing::expect_failure(heads("r", {"--by", "zero:heads=1.0"}), 2, {"--by", "leave heads= out"});
   testing::expect_failure(heads("r", {"--by", "none"}), 2, {"--by", "none"});
