@@ -95,7 +95,8 @@ struct AttentionSequence {
   const std::byte* const* blocks = nullptr;
   std::int64_t block_offset = 0;
   AttentionHooks hooks;
-  DType type = DType::kF32;  // of the cache: kF32 or kF16
+  DType type = DType::kF32;   // of the cache: kF32 or kF16
+  std::int64_t left_out = 0;  // rows of the call before the first one, that hooks count with
 };
 
 struct AttentionBuffers {

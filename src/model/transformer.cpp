@@ -199,6 +199,7 @@ std::span<const float> Transformer::forward(std::span<const SequenceInput> seque
   tell_taps_before(sequences);
   for (std::int64_t layer = layers.first; layer < end; ++layer) {
     attend(sequences, layer);
+    if (rows_.empty()) break;  // nobody asks what the last layer makes of them
     feed_forward(weights_.layers[static_cast<std::size_t>(layer)], config_.layer(layer).experts);
     tell_taps(sequences, layer);
   }

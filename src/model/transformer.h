@@ -68,8 +68,10 @@ class Transformer {
   void attach(std::shared_ptr<const Adapter> adapter);
 
   // Computes all rows, extends the caches, and returns the wanted rows' logits, [wanted, vocab_size], in
-  // order; they are valid until the next call. InputError where a logit is not finite; the message says which
-  // weight is to blame, if one is. InputError too where a key or value is beyond the range of an F16 cache.
+  // order; they are valid until the next call. What the last layer makes of rows whose logits are not wanted
+  // is left out, but for sequences with a tap, an observer or a hook on heads' outputs. InputError where a
+  // logit is not finite; the message says which weight is to blame, if one is. InputError too where a key or
+  // value is beyond the range of an F16 cache.
   //
   // Of `layers` alone where given: from saved residuals on, with the bits of a call of all layers; logits
   // only where they end with the last one. A cache holds no keys of layers that were not computed, so its
@@ -114,6 +116,7 @@ class Transformer {
   // A layer; see transformer_layer.cpp.
   void attend(std::span<const SequenceInput> sequences, std::int64_t layer);
   void survey(const AttentionShape& shape);
+  void leave_unwanted_rows(std::span<const SequenceInput> sequences);
   AttentionBuffers attention_buffers();
   void feed_forward(const LayerWeights& weights, bool experts);
   void store_keys_and_values(std::span<const SequenceInput> sequences, std::int64_t layer);

@@ -170,9 +170,36 @@ void Transformer::survey(const AttentionShape& shape) {
   }
 }
 
+// Of the last layer, whose keys and values are stored: goes on with those rows alone whose logits are wanted,
+// which are the last ones of each sequence, and with all rows of those that somebody looks at.
+void Transformer::leave_unwanted_rows(std::span<const SequenceInput> sequences) {
+  const std::int64_t q_size = config_.num_attention_heads * config_.head_dim;
+  const std::int64_t hidden = config_.hidden_size, stride = padded(hidden);
+  std::int64_t kept = 0;
+  for (std::size_t s = 0; s < sequences.size(); ++s) {
+    AttentionSequence& its = attention_[s];
+    const bool seen =
+        sequences[s].tap != nullptr || its.hooks.observe != nullptr || its.hooks.output != nullptr;
+    std::int64_t wanted = its.rows;
+    if (!seen && sequences[s].logits != LogitRows::kAll)
+      wanted = sequences[s].logits == LogitRows::kLast ? 1 : 0;
+    const std::int64_t left_out = its.rows - wanted, first = its.first_row + left_out;
+    for (std::int64_t r = 0; r < wanted && first != kept; ++r) {
+      std::copy_n(q_.data() + (first + r) * q_size, q_size, q_.data() + (kept + r) * q_size);
+      std::copy_n(x_.data() + (first + r) * stride, hidden, x_.data() + (kept + r) * stride);
+      rows_[static_cast<std::size_t>(kept + r)] = rows_[static_cast<std::size_t>(first + r)];
+    }
+    its.first_row = kept;
+    its.rows = wanted;
+    its.position += left_out;
+    its.left_out = left_out;
+    kept += wanted;
+  }
+  rows_.resize(static_cast<std::size_t>(kept));
+}
+
 void Transformer::attend(std::span<const SequenceInput> sequences, std::int64_t layer) {
   const LayerWeights& w = weights_.layers[static_cast<std::size_t>(layer)];
-  const auto rows = static_cast<std::int64_t>(rows_.size());
   const std::int64_t dim = config_.head_dim, q_size = config_.num_attention_heads * dim,
                      kv_size = config_.num_key_value_heads * dim;
   const Product projections[] = {
@@ -195,10 +222,12 @@ void Transformer::attend(std::span<const SequenceInput> sequences, std::int64_t 
     attention_[s].hooks = sequences[s].hooks != nullptr ? sequences[s].hooks[layer] : AttentionHooks{};
   }
   survey(shape);
+  if (layer == config_.num_hidden_layers - 1) leave_unwanted_rows(sequences);
+  if (rows_.empty()) return;
   attention(pool_, shape, attention_, attention_buffers());
   const bool directly = adds_directly();
   const Product out{&w.o_proj, (directly ? x_ : branch_).data(), padded(config_.hidden_size), directly};
-  products_.run(attended_.data(), rows, q_size, {&out, 1});
+  products_.run(attended_.data(), static_cast<std::int64_t>(rows_.size()), q_size, {&out, 1});
   if (!directly && !is_parallel()) add_branch(w.attention_output_norm);
 }
 

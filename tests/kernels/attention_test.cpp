@@ -56,10 +56,10 @@ struct Problem {
   std::int64_t width() const { return shape.heads * shape.head_dim; }
 
   // Rows [first, last) of the attention output.
-  std::vector<float> run(std::int64_t first, std::int64_t last, AttentionHooks hooks,
-                         ThreadPool* pool) const {
+  std::vector<float> run(std::int64_t first, std::int64_t last, AttentionHooks hooks, ThreadPool* pool,
+                         std::int64_t left_out = 0) const {
     std::vector<float> out(static_cast<std::size_t>((last - first) * width()));
-    const AttentionSequence sequence{0, last - first, first, blocks.data(), 0, hooks, type};
+    const AttentionSequence sequence{0, last - first, first, blocks.data(), 0, hooks, type, left_out};
     AttentionBuffers buffers{q.data() + first * width(),
                              width(),
                              out.data(),
@@ -216,6 +216,12 @@ TEST_P(Attention, AHookOnOutputsSeesAndChangesEachHeadOnce) {
       std::fill_n(expected.begin() + row * p.width() + 3 * 20, 20, static_cast<float>(row));
     }
     EXPECT_EQ(changed, expected);
+    // The last rows alone are counted by hooks as if the others were there.
+    Replacer of_last{std::vector<float>(70 * 6 * 20), std::vector<int>(70 * 6)};
+    const std::vector<float> last = p.run(30, 70, of_last.hooks(), threads, 30);
+    EXPECT_EQ(last, std::vector<float>(changed.begin() + 30 * p.width(), changed.end()));
+    EXPECT_EQ(std::ranges::count(of_last.calls, 0), 30 * 6);
+    EXPECT_EQ(of_last.calls.back(), 1);
   }
 }
 

@@ -111,6 +111,49 @@ TEST(Determinism, CompanyInTheBatchChangesNothing) {
   }
 }
 
+// What the last layer makes of rows whose logits nobody wants is left out.
+TEST(Determinism, LogitsAreTheSameWhicheverAreWanted) {
+  for (const char* model : kModels) {
+    Engine engine(model, config_of(model), 2, 512);
+    const auto vocab = static_cast<std::size_t>(engine.model->config().vocab_size);
+    for (const char* spec : kInterventions) {
+      std::vector<std::vector<std::int32_t>> tokens;
+      std::vector<KvSequence> caches;
+      std::vector<Intervention> interventions;
+      for (unsigned s = 0; s < 4; ++s) {
+        interventions.push_back(engine.intervention(spec));
+        tokens.push_back(tokens_of(40 + 9 * s, s));
+        caches.emplace_back(*engine.cache);
+        ASSERT_TRUE(caches.back().reserve(80));
+      }
+      const auto input = [&](std::size_t s, std::size_t first, std::size_t end, LogitRows wanted) {
+        return SequenceInput{&caches[s], std::span(tokens[s]).subspan(first, end - first),
+                             static_cast<std::int64_t>(tokens[s].size()), interventions[s].hooks(), wanted};
+      };
+      const auto rows_of = [&](std::size_t s, std::size_t first, std::size_t end) {
+        const std::vector<float> whole = alone(engine, tokens[s], spec, 512);
+        return std::vector<float>(whole.begin() + static_cast<std::ptrdiff_t>(first * vocab),
+                                  whole.begin() + static_cast<std::ptrdiff_t>(end * vocab));
+      };
+      // Of the first nothing is wanted, nor of the beginnings of the next two.
+      const SequenceInput beginnings[] = {input(0, 0, 40, LogitRows::kNone),
+                                          input(1, 0, 31, LogitRows::kNone),
+                                          input(2, 0, 7, LogitRows::kNone)};
+      EXPECT_TRUE(engine.model->forward(beginnings).empty());
+      const SequenceInput rest[] = {input(1, 31, 49, LogitRows::kLast), input(2, 7, 58, LogitRows::kAll),
+                                    input(3, 0, 67, LogitRows::kLast)};
+      const std::span<const float> view = engine.model->forward(rest);
+      const std::vector<float> got(view.begin(), view.end());
+      std::vector<float> expected = rows_of(1, 48, 49);
+      for (const auto& more : {rows_of(2, 7, 58), rows_of(3, 66, 67)}) {
+        expected.insert(expected.end(), more.begin(), more.end());
+      }
+      EXPECT_EQ(got, expected) << model << " " << spec;
+      EXPECT_EQ(caches[0].length(), 40);
+    }
+  }
+}
+
 TEST(Determinism, AlphaZeroIsNoIntervention) {
   Engine engine("mha-f32", config_of("mha-f32"), 1, 512);
   const std::vector<std::int32_t> tokens = tokens_of(70, 5);

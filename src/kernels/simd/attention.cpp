@@ -282,7 +282,7 @@ void run_typed(const AttentionTask& task) {
   Query queries[kTile];
   for (std::int64_t i = 0; i < count; ++i) {
     const std::int64_t row = (task.begin + i) / group, head = task.kv_head * group + (task.begin + i) % group;
-    queries[i] = {{row, sequence.position + row, head, task.thread},
+    queries[i] = {{sequence.left_out + row, sequence.position + row, head, task.thread},
                   buffers.q + (sequence.first_row + row) * buffers.q_stride + head * shape.head_dim,
                   buffers.out + (sequence.first_row + row) * buffers.out_stride + head * shape.head_dim,
                   task.scratch + i * row_size,
