@@ -85,6 +85,7 @@ RunSettings run_of(const EvalModel& model, const EvalSettings& settings, const P
   RunSettings out;
   out.identity = run_identity(model, settings, plan);
   out.identity["kind"] = "heads";
+  out.questions = question_hashes(settings.tasks);
   out.identity["method"] = search.method.canonical(layers);
   out.details = {{"version", settings.version}, {"model_path", model.path}, {"command", settings.command}};
   return out;
@@ -95,7 +96,7 @@ fs::path directory_of(const HeadsOptions& options, const EvalModel& model, const
   if (!options.run_directory.empty()) return options.run_directory;
   std::vector<std::string> tasks = {"heads"};
   for (const Task& task : settings.tasks) tasks.push_back(task.name);
-  return default_run_directory(tasks, model.name, run.identity);
+  return default_run_directory(tasks, model.name, run);
 }
 
 void write_all(const fs::path& directory, const HeadSearch& search, const HeadSearchSettings& settings,
@@ -183,8 +184,9 @@ void run_search(const HeadsOptions& options) {
   const RunDirectory kept = RunDirectory::open(directory, recorded);
   Journal journal(kept);
   if (kept.resumed()) {
-    fmt::print(stderr, "heads: going on with the run in {}, {} answers are there\n",
-               printable(directory.string(), 400), journal.count());
+    fmt::print(stderr, "heads: going on with the run in {}, {} answers are there{}\n",
+               printable(directory.string(), 400), journal.count(),
+               kept.growth().empty() ? "" : "; new: " + kept.growth());
   }
   tell_how_to_resume();
   const HeadSearch found = search_heads(asked, settings, plan, search, journal);
@@ -210,6 +212,7 @@ RunSettings detectors_of(const EvalModel& model, const EvalSettings& settings,
   RunSettings out;
   if (detection.plan != nullptr) {
     out.identity = run_identity(model, settings, *detection.plan);
+    out.questions = question_hashes(settings.tasks);
   } else {
     out.identity[kModelFiles] = model.hashes;
   }

@@ -182,11 +182,11 @@ TEST_F(Eval, RefusesARunOfOtherSettingsAndNamesThem) {
   eval({"mmlu", "--subjects", "anatomy"});
   const std::string before = file_text(run / "run.json");
   const std::vector<std::pair<Arguments, std::string>> others = {
-      {{"mmlu", "--subjects", "sociology"}, "subjects"},
-      {{"piqa"}, "tasks"},
-      {{"mmlu", "--subjects", "anatomy", "--limit", "1"}, "items"},
-      {{"mmlu", "--subjects", "anatomy", "--direct"}, "arms"},
-      {{"mmlu", "--subjects", "anatomy", "--intervene", "rebalance"}, "arms"},
+      {{"mmlu", "--subjects", "sociology"}, "expected all subjects of the run"},
+      {{"piqa"}, "expected all tasks of the run"},
+      {{"mmlu", "--subjects", "anatomy", "--limit", "1"}, "expected at least the 4 items of anatomy"},
+      {{"mmlu", "--subjects", "anatomy", "--direct"}, "expected all arms of the run"},
+      {{"mmlu", "--subjects", "anatomy", "--intervene", "rebalance"}, "expected all arms of the run"},
       {{"mmlu", "--subjects", "anatomy", "--max-new-tokens", "9"}, "max_new_tokens"},
       {{"mmlu", "--subjects", "anatomy", "--profile", (dir / "p.json").string()}, "prompts.mmlu"},
   };
@@ -205,7 +205,7 @@ TEST_F(Eval, RefusesARunOfOtherSettingsAndNamesThem) {
                       "What is warm?,ice,snow,fire,frost,C\nb,1,2,3,4,A\nc,1,2,3,4,A\nd,1,2,3,4,A\n");
   testing::expect_failure(testing::refocus(testing::eval_arguments(
                               data, run, {"mmlu", "--subjects", "anatomy", "--max-new-tokens", "8"})),
-                          1, {"data_fingerprint"});
+                          1, {"expected the first 4 items of anatomy to be those", "the data have changed"});
   EXPECT_EQ(file_text(run / "run.json"), before);
 }
 

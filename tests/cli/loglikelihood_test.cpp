@@ -133,7 +133,7 @@ TEST_F(Loglikelihood, ShotsAreTheFirstOfTheDevSplit) {
   expect_failure(eval("run1", plus(mmlu, {"--shots", "2"})), 1, {"loglikelihood.shots to be 1", "got 2"});
   // Other examples are another experiment.
   testing::write_file(data / "mmlu/dev/anatomy_dev.csv", "Changed?,a,b,c,d,D\n");
-  expect_failure(eval("run1", plus(mmlu, {"--shots", "1"})), 1, {"loglikelihood.examples_fingerprint"});
+  expect_failure(eval("run1", plus(mmlu, {"--shots", "1"})), 1, {"loglikelihood.examples.anatomy"});
 }
 
 class LoglikelihoodRuns : public Loglikelihood {

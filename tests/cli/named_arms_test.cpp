@@ -89,10 +89,9 @@ TEST_F(NamedArms, ARunGoesOnWithItsNamesAndNeverWithAnotherMeaning) {
       testing::refocus(arguments({"none", "strong=boost:factor=3,keys=field:question"})), 1,
       {"expected named_arms.strong to be \"boost:factor=9,keys=field:question\" as in its run.json, "
        "got \"boost:factor=3,keys=field:question\""});
-  expect_failure(testing::refocus(arguments({"none", kStrong})), 1,
-                 {"\"direct-strong\"", "direct-boost_factor=9"});
+  expect_failure(testing::refocus(arguments({"none", kStrong})), 1, {"got none called direct-strong;"});
   expect_failure(testing::refocus(arguments({"none", std::string("other=") + kStrong})), 1,
-                 {"\"direct-strong\""});
+                 {"got none called direct-strong;"});
 }
 
 TEST_F(NamedArms, WhatCannotBeToldApartIsRefused) {

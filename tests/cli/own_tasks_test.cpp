@@ -264,7 +264,7 @@ TEST_F(OwnTasks, AreResumedOnlyWithTheSameFileAndData) {
   const std::size_t coins = other.find("\"coins\": ") + 9;
   other[coins] = other[coins] == '1' ? '2' : '1';
   write_file(example("sums.jsonl"), other);
-  expect_failure(eval({example("sums.yaml")}, "run"), 1, {"data_fingerprint"});
+  expect_failure(eval({example("sums.yaml")}, "run"), 1, {"the data have changed"});
 }
 
 TEST_F(OwnTasks, TakeHostileData) {

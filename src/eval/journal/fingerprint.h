@@ -19,7 +19,13 @@ inline constexpr const char* kModelFiles = "model_files";
 void expect_same_model(const nlohmann::ordered_json& before, const nlohmann::ordered_json& now,
                        const std::string& where);
 
-// Of the questions with their options and labels, in order.
-std::string data_fingerprint(const std::vector<Task>& tasks);
+// Whether it is; false too where that cannot be said.
+bool is_same_model(const nlohmann::ordered_json& before, const nlohmann::ordered_json& now);
+
+// One line of JSON with all of an item that decides what is asked and what is right.
+std::string item_text(const Item& item);
+
+// Of items in their order.
+std::string items_fingerprint(const std::vector<Item>& items);
 
 }  // namespace refocus

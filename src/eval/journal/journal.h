@@ -70,7 +70,7 @@ class Journal {
   // Response::unmatched_keys of an arm's answers that have any.
   std::map<ItemKey, std::vector<std::string>> unmatched_keys(const std::string& arm) const;
 
-  // Keeps what the run asks, in one transaction, unless it is there already.
+  // Keeps what the run asks, in one transaction, in place of what is there where the run has grown.
   void keep(const Questions& questions);
   // Nothing in journals of versions that did not keep it.
   std::optional<Questions> questions() const;

@@ -197,27 +197,18 @@ std::vector<Task> read_tasks(const SqliteDatabase& database) {
   return tasks;
 }
 
-}  // namespace
-
-bool Journal::has_table(const char* name) const {
-  SqliteStatement select(*database_, "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?1");
-  select.bind(1, name);
-  return select.step();
-}
-
-void Journal::keep(const Questions& questions) {
-  if (has_table("items")) return;
-  Transaction transaction(*database_);
-  database_->run(kQuestionTables);
-  SqliteStatement arm(*database_, "INSERT INTO arms (arm, prompt, intervention) VALUES (?1, ?2, ?3)");
+// Makes the tables of what a run asks, and fills them.
+void put_questions(const SqliteDatabase& database, const Questions& questions) {
+  database.run(kQuestionTables);
+  SqliteStatement arm(database, "INSERT INTO arms (arm, prompt, intervention) VALUES (?1, ?2, ?3)");
   for (const AskedArm& asked : questions.arms) {
     arm.bind(1, asked.name);
     arm.bind(2, prompt_kind_name(asked.arm.prompt));
     arm.bind(3, asked.arm.intervention);
     insert(arm);
   }
-  SqliteStatement own(*database_, "INSERT INTO own_tasks (task, type, has_subjects) VALUES (?1, ?2, ?3)");
-  SqliteStatement row(*database_, "INSERT INTO subjects (task, subject, category) VALUES (?1, ?2, ?3)");
+  SqliteStatement own(database, "INSERT INTO own_tasks (task, type, has_subjects) VALUES (?1, ?2, ?3)");
+  SqliteStatement row(database, "INSERT INTO subjects (task, subject, category) VALUES (?1, ?2, ?3)");
   for (const Task& task : questions.tasks) {
     if (task.own) {
       own.bind(1, task.name);
@@ -232,8 +223,32 @@ void Journal::keep(const Questions& questions) {
       if (category != task.categories.end()) row.bind(3, category->second);
       insert(row);
     }
-    put_items(*database_, task);
+    put_items(database, task);
   }
+}
+
+// Whether the tables hold as many arms and items; what a run asks only grows.
+bool keeps_as_many(const SqliteDatabase& database, const Questions& questions) {
+  std::int64_t items = 0;
+  for (const Task& task : questions.tasks) items += std::ssize(task.items);
+  return database.integer("SELECT COUNT(*) FROM arms") == std::ssize(questions.arms) &&
+         database.integer("SELECT COUNT(*) FROM items") == items;
+}
+
+}  // namespace
+
+bool Journal::has_table(const char* name) const {
+  SqliteStatement select(*database_, "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?1");
+  select.bind(1, name);
+  return select.step();
+}
+
+void Journal::keep(const Questions& questions) {
+  const bool there = has_table("items");
+  if (there && keeps_as_many(*database_, questions)) return;
+  Transaction transaction(*database_);
+  if (there) database_->run("DROP TABLE arms; DROP TABLE own_tasks; DROP TABLE subjects; DROP TABLE items");
+  put_questions(*database_, questions);
   transaction.commit();
 }
 

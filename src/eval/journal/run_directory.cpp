@@ -94,12 +94,6 @@ ordered_json normalised(const ordered_json& value) {
   return value.is_object() ? parse_ordered_json(dump(value), {"settings"}) : ordered_json::object();
 }
 
-// All but the model's files, which have a comparison of their own.
-ordered_json without_model(ordered_json identity) {
-  identity.erase(kModelFiles);
-  return identity;
-}
-
 ordered_json parse_bounded(const fs::path& path) {
   constexpr std::uintmax_t kLargest = 64u << 20;
   std::error_code error;
@@ -141,43 +135,6 @@ RunRecord read_run_record(const fs::path& run_directory) {
   return record;
 }
 
-std::optional<SettingDifference> first_difference(const ordered_json& before, const ordered_json& now) {
-  const auto shown = [](const ordered_json* value) {
-    return value == nullptr ? std::string("nothing") : printable(dump(*value), 300);
-  };
-  if (before.is_array() && now.is_array() && before.size() == now.size()) {
-    for (std::size_t i = 0; i < before.size(); ++i) {
-      if (auto inner = first_difference(before[i], now[i])) {
-        const bool nested = !inner->field.empty() && inner->field[0] != '[';
-        inner->field = fmt::format("[{}]{}{}", i, nested ? "." : "", inner->field);
-        return inner;
-      }
-    }
-    return std::nullopt;
-  }
-  if (!before.is_object() || !now.is_object()) {
-    if (before == now) return std::nullopt;
-    return SettingDifference{"", shown(&before), shown(&now)};
-  }
-  const auto in_member = [&](const std::string& key) -> std::optional<SettingDifference> {
-    const auto a = before.find(key);
-    const auto b = now.find(key);
-    if (a == before.end()) return SettingDifference{key, shown(nullptr), shown(&*b)};
-    if (b == now.end()) return SettingDifference{key, shown(&*a), shown(nullptr)};
-    auto inner = first_difference(*a, *b);
-    if (inner)
-      inner->field = key + (inner->field.empty() || inner->field[0] == '[' ? "" : ".") + inner->field;
-    return inner;
-  };
-  for (const auto& [key, value] : now.items()) {
-    if (auto difference = in_member(key)) return difference;
-  }
-  for (const auto& [key, value] : before.items()) {
-    if (auto difference = in_member(key)) return difference;
-  }
-  return std::nullopt;
-}
-
 RunDirectory RunDirectory::open(const fs::path& path, const RunSettings& settings) {
   const bool new_run = inspect(path) != State::kRun;
   MadeDirectories made(path, "check its permissions or choose another -o directory");
@@ -185,19 +142,19 @@ RunDirectory RunDirectory::open(const fs::path& path, const RunSettings& setting
   try {
     lock = std::make_shared<const DirectoryLock>(path);
     RunRecord record;
+    std::string growth;
     record.identity = normalised(settings.identity);
     if (inspect(path) == State::kRun) {  // anew: another process may have begun it before we had the lock
       RunRecord kept = read_run_record(path);
       expect_same_model(kept.identity, record.identity, path.string());
-      if (const auto difference =
-              first_difference(without_model(kept.identity), without_model(record.identity))) {
-        throw input_error(
-            path.string(),
-            "expected {} to be {} as in its run.json, got {}; choose another -o directory, or repeat "
-            "the settings to resume the run",
-            printable(difference->field), difference->before, difference->now);
+      if (const auto why = hindrance(kept.identity, record.identity, settings.questions)) {
+        throw input_error(path.string(), "{}", *why);
       }
-      record = std::move(kept);
+      growth = growth_text(kept.identity, record.identity);
+      // The model's files keep the names that they were begun under.
+      if (kept.identity.contains(kModelFiles)) record.identity[kModelFiles] = kept.identity[kModelFiles];
+      if (growth.empty()) record.identity = std::move(kept.identity);
+      record.sessions = std::move(kept.sessions);
     }
     for (const char* name : {kRunFile, RunDirectory::kComparisonFile, RunDirectory::kReportFile}) {
       remove_temporaries(path, name);
@@ -206,7 +163,7 @@ RunDirectory RunDirectory::open(const fs::path& path, const RunSettings& setting
     session.update(normalised(settings.details));
     record.sessions.push_back(std::move(session));
     write_record(path, record);
-    return RunDirectory(path, std::move(lock), std::move(record));
+    return RunDirectory(path, std::move(lock), std::move(record), std::move(growth));
   } catch (...) {
     std::error_code ignored;
     if (new_run && lock && lock->created()) fs::remove(path / DirectoryLock::kFileName, ignored);
@@ -215,10 +172,16 @@ RunDirectory RunDirectory::open(const fs::path& path, const RunSettings& setting
   }
 }
 
+bool RunDirectory::goes_on(const fs::path& path, const RunSettings& settings) {
+  const RunRecord kept = read_run_record(path);
+  const ordered_json now = normalised(settings.identity);
+  return is_same_model(kept.identity, now) && !hindrance(kept.identity, now, settings.questions);
+}
+
 RunDirectory RunDirectory::reopen(const fs::path& path) {
   read_run_record(path);  // so that no lock file is left in what is no run
   auto lock = std::make_shared<const DirectoryLock>(path, "work on a copy of the run");
-  return RunDirectory(path, std::move(lock), read_run_record(path));
+  return RunDirectory(path, std::move(lock), read_run_record(path), "");
 }
 
 std::optional<SettingDifference> RunDirectory::changed_detail(const std::string& key) const {

@@ -4,7 +4,8 @@
 //   {"format": "refocus-run", "version": 1,
 //    "identity": {...},                      everything that determines the answers
 //    "sessions": [{"started": "...", ...}]}  one entry each time the run was begun or resumed
-// A directory is resumed only under the identity it was begun with: answers of two settings never mix.
+// A directory is resumed only under the identity it was begun with, or one that has more arms, tasks,
+// subjects or items (eval/journal/run_growth.h), which is then the run's: answers of two settings never mix.
 #pragma once
 
 #include <filesystem>
@@ -15,11 +16,13 @@
 #include <vector>
 
 #include "eval/journal/directory_lock.h"
+#include "eval/journal/run_growth.h"
 
 namespace refocus {
 
 struct RunSettings {
   nlohmann::ordered_json identity;  // an object: model, data, tasks, profile, arms, limits, generation ...
+  QuestionHashes questions;         // of the items; empty for what does not grow
   nlohmann::ordered_json details;   // an object of what may change between sessions: threads, batch, version
 };
 
@@ -32,14 +35,6 @@ struct RunRecord {
 // Reads PATH/run.json. InputError where there is none, or where it is no run of a known format.
 RunRecord read_run_record(const std::filesystem::path& run_directory);
 
-// The first field in which two identities differ; the order of keys does not matter.
-struct SettingDifference {
-  std::string field;        // "generation.max_new_tokens"
-  std::string before, now;  // JSON, the beginning of what is long; "nothing" where absent
-};
-std::optional<SettingDifference> first_difference(const nlohmann::ordered_json& before,
-                                                  const nlohmann::ordered_json& now);
-
 class RunDirectory {
  public:
   static constexpr const char* kComparisonFile = "comparison.json";  // see eval/report/comparison_files.h
@@ -47,10 +42,14 @@ class RunDirectory {
 
   // Begins a run in a new or empty directory, or resumes the one that is there, and locks the directory for
   // this process. InputError, with the directory left as it was, where
-  //   - the directory holds something else, or a run of another identity (the message names the field);
+  //   - the directory holds something else, or a run of another identity that this one is not grown from (the
+  //     message names the field);
   //   - another process has it open;
   //   - it cannot be written.
   static RunDirectory open(const std::filesystem::path& path, const RunSettings& settings);
+
+  // Whether the run that is there would go on with these settings. InputError where it cannot be read.
+  static bool goes_on(const std::filesystem::path& path, const RunSettings& settings);
 
   // Opens a run that is there, whatever its identity, to judge its answers anew, and locks it. Writes
   // nothing; adds no session. InputError where there is none, another process has it open, or it cannot be
@@ -60,6 +59,8 @@ class RunDirectory {
   const std::filesystem::path& path() const { return path_; }
   bool resumed() const { return record_.sessions.size() > 1; }
   const RunRecord& record() const { return record_; }  // the session of this process is the last one
+  // By what this session has grown the run: "1 arm, 45 questions"; empty where by nothing.
+  const std::string& growth() const { return growth_; }
 
   // Where this session's details[key] is not that of the session before: {before, now} for a warning.
   std::optional<SettingDifference> changed_detail(const std::string& key) const;
@@ -70,12 +71,17 @@ class RunDirectory {
   std::shared_ptr<const DirectoryLock> lock() const { return lock_; }
 
  private:
-  RunDirectory(std::filesystem::path path, std::shared_ptr<const DirectoryLock> lock, RunRecord record)
-      : path_(std::move(path)), lock_(std::move(lock)), record_(std::move(record)) {}
+  RunDirectory(std::filesystem::path path, std::shared_ptr<const DirectoryLock> lock, RunRecord record,
+               std::string growth)
+      : path_(std::move(path)),
+        lock_(std::move(lock)),
+        record_(std::move(record)),
+        growth_(std::move(growth)) {}
 
   std::filesystem::path path_;
   std::shared_ptr<const DirectoryLock> lock_;
   RunRecord record_;
+  std::string growth_;
 };
 
 }  // namespace refocus

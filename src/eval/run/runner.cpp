@@ -51,18 +51,17 @@ ordered_json profile_texts(const EvalSettings& settings, const Task& task) {
   return out;
 }
 
-// Of the worked examples, in the order of the subjects' names.
-std::string examples_fingerprint(const EvalSettings& settings) {
-  Task all{"examples", {}, {}};
-  for (const auto& [subject, items] : settings.examples) {
-    all.items.insert(all.items.end(), items.begin(), items.end());
-  }
-  return data_fingerprint({all});
+// Of the worked examples, by subject.
+ordered_json examples_json(const EvalSettings& settings) {
+  ordered_json out = ordered_json::object();
+  for (const auto& [subject, items] : settings.examples) out[subject] = items_fingerprint(items);
+  return out;
 }
 
 RunSettings run_settings(const EvalModel& model, const EvalSettings& settings, const Plan& plan) {
   RunSettings out;
   out.identity = run_identity(model, settings, plan);
+  out.questions = question_hashes(settings.tasks);
   out.details = {{"version", settings.version}, {"model_path", model.path}};
   if (is_scored(settings)) out.details["seam"] = {{"options", plan.options}, {"over_seam", plan.over_seam}};
   if (!is_scored(settings)) {
@@ -83,8 +82,9 @@ RunSettings run_settings(const EvalModel& model, const EvalSettings& settings, c
 
 void tell_resumed(const RunDirectory& run, const Journal& journal) {
   if (!run.resumed()) return;
-  fmt::print(stderr, "eval: going on with the run in {}, {} answers are there\n",
-             printable(run.path().string(), 400), journal.count());
+  fmt::print(stderr, "eval: going on with the run in {}, {} answers are there{}\n",
+             printable(run.path().string(), 400), journal.count(),
+             run.growth().empty() ? "" : "; new: " + run.growth());
   if (const auto version = run.changed_detail("version")) {
     fmt::print(stderr, "eval: warning: answers so far are of program version {}, new ones of {}\n",
                version->before, version->now);
@@ -165,7 +165,7 @@ ordered_json run_identity(const EvalModel& model, const EvalSettings& settings, 
                            {"tasks", tasks},
                            {"subjects", subjects},
                            {"items", items},
-                           {"data_fingerprint", data_fingerprint(settings.tasks)}};
+                           {"questions", questions_json(question_hashes(settings.tasks))}};
   if (!settings.left_out.empty()) identity["left_out_long"] = settings.left_out;
   if (!prompts.is_null()) identity["prompts"] = prompts;
   if (!task_files.is_null()) identity["task_files"] = task_files;
@@ -177,7 +177,7 @@ ordered_json run_identity(const EvalModel& model, const EvalSettings& settings, 
   if (scored) {
     identity[how] = {
         {"prompts", kLikelihoodPrompts}, {"shots", settings.shots}, {"seam", name_of(settings.seam)}};
-    if (settings.shots > 0) identity[how]["examples_fingerprint"] = examples_fingerprint(settings);
+    if (settings.shots > 0) identity[how]["examples"] = examples_json(settings);
   } else {
     identity[how] = {
         {"max_new_tokens", settings.max_new_tokens}, {"context", plan.context}, {"temperature", 0}};
@@ -207,16 +207,21 @@ ordered_json run_identity(const EvalModel& model, const EvalSettings& settings, 
 }
 
 std::filesystem::path default_run_directory(const std::vector<std::string>& tasks, const std::string& model,
-                                            const ordered_json& identity) {
+                                            const RunSettings& settings) {
   // Keys in alphabetical order: that of the fields must not matter.
-  const nlohmann::json sorted = parse_json(json_text(identity), {"settings"});
+  const nlohmann::json sorted = parse_json(json_text(without_growth(settings.identity)), {"settings"});
   std::string name;
   for (const std::string& task : tasks) name += task + "-";
   name += model.substr(0, 100);
   for (char& c : name) {
     if (!is_safe_file_name(std::string("x") + c)) c = '-';
   }
-  return std::filesystem::path("runs") / (name + "-" + sha256_hex(json_text(sorted)).substr(0, 8));
+  name += "-" + sha256_hex(json_text(sorted)).substr(0, 8);
+  for (int number = 1;; ++number) {
+    const auto path =
+        std::filesystem::path("runs") / (number == 1 ? name : fmt::format("{}-{}", name, number));
+    if (!std::filesystem::exists(path / "run.json") || RunDirectory::goes_on(path, settings)) return path;
+  }
 }
 
 // One line, for the first arm that there is something to say of.
@@ -263,7 +268,7 @@ EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings)
   if (directory.empty()) {
     std::vector<std::string> tasks;
     for (const Task& task : settings.tasks) tasks.push_back(task.name);
-    directory = default_run_directory(tasks, model.name, recorded.identity);
+    directory = default_run_directory(tasks, model.name, recorded);
   }
   if (!std::filesystem::exists(directory / "run.json")) {
     check_weights(model, plan.questions.front());

@@ -76,16 +76,18 @@ struct EvalSettings {
 // in `left_out`. All turns of a transcript go together. InputError where a task has no other items.
 void leave_out_long(const EvalModel& model, EvalSettings& settings);
 
-struct Plan;  // eval/run/plan.h
+struct Plan;         // eval/run/plan.h
+struct RunSettings;  // eval/journal/run_directory.h
 
 // Everything that decides the answers, as run.json has it (docs/run-directory.md).
 nlohmann::ordered_json run_identity(const EvalModel& model, const EvalSettings& settings, const Plan& plan);
 
-// The name of a run's directory where none was chosen: runs/TASK-MODEL-HASH, with a hash of the run's
-// identity, so that the same experiment goes on in its own directory and another one never meets it. What is
-// unfit for a file's name becomes a hyphen.
+// A run's directory where none was chosen: runs/TASK-MODEL-HASH, with a hash of what cannot grow, so that the
+// same experiment goes on in its own directory and another one never meets it. Where the run that is there
+// has what this one has not, such as another subject, it is the first of ...-HASH-2, -3, ... that is free or
+// goes on with these settings. What is unfit for a file's name becomes a hyphen.
 std::filesystem::path default_run_directory(const std::vector<std::string>& tasks, const std::string& model,
-                                            const nlohmann::ordered_json& identity);
+                                            const RunSettings& settings);
 
 struct EvalOutcome {
   std::filesystem::path run_directory;
