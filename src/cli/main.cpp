@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
@@ -14,61 +15,16 @@
 
 #include "base/error.h"
 #include "base/file_kind.h"
-#include "cli/command.h"
+#include "base/nearest_word.h"
 #include "cli/command_line.h"
+#include "cli/commands.h"
+#include "cli/help_formatter.h"
 #include "cli/terminal.h"
 
 namespace {
 
 using refocus::cli::Action;
-
-constexpr const char* kExamples = R"(
-Examples:
-  refocus eval --cot --direct --intervene none --intervene rebalance      (the bundled benchmark and model)
-  refocus generate -m Llama-2-7b-chat-hf -p "The capital of France is" --intervene rebalance:alpha=0.2
-  refocus eval mmlu -m Llama-2-7b-chat-hf --data data --cot --direct --intervene none --intervene rebalance -o run1
-
-Logs and progress go to standard error. `refocus COMMAND --help` explains a command.)";
-
-struct Entry {
-  const char* name;
-  const char* description;
-  Action (*add)(CLI::App&);
-};
-
-constexpr Entry kCommands[] = {
-    {"generate", "Continue a prompt, with or without an intervention", refocus::cli::add_generate},
-    {"chat", "Talk to a model, with or without an intervention", refocus::cli::add_chat},
-    {"logits", "Write a prompt's logits, [tokens, vocab], to a .npy file", refocus::cli::add_logits},
-    {"tokenize", "Show the token ids of a text", refocus::cli::add_tokenize},
-    {"info", "Describe a model", refocus::cli::add_info},
-    {"extract", "Read the chosen letters from responses in a JSONL file", refocus::cli::add_extract},
-    {"eval", "Ask a model the questions of a task, or measure its perplexity, in one or several arms",
-     refocus::cli::add_eval},
-    {"compare", "Compare the arms of one run or of two, item by item", refocus::cli::add_compare},
-    {"rescore", "Read saved responses again by other rules, show where rules disagree, or judge by hand",
-     refocus::cli::add_rescore},
-    {"attention", "Keep a prompt's attention weights, and statistics of a prompt's or a task's attention",
-     refocus::cli::add_attention},
-    {"study",
-     "Compare the attention of right and wrong answers, of arms, and of models before and after training",
-     refocus::cli::add_study},
-    {"heads", "Find which attention heads matter for a task, and test them on items held out",
-     refocus::cli::add_heads},
-    {"explore", "Write the explorer of captured attention anew: DIR/attention.html",
-     refocus::cli::add_explore},
-    {"report", "Write a run, or two beside each other, as one HTML file", refocus::cli::add_report},
-    {"calibrate", "Make the files that interventions work with: means of heads, directions of keys",
-     refocus::cli::add_calibrate},
-    {"bench", "Measure a model's speed, with and without re-balancing", refocus::cli::add_bench},
-    {"convert", "Write a model as a GGUF file, quantised or not", refocus::cli::add_convert},
-    {"train", "Train a model, or an adapter of one, on texts or on prompts and responses",
-     refocus::cli::add_train},
-    {"train-tokenizer", "Make a tokenizer from texts", refocus::cli::add_train_tokenizer},
-    {"dataset", "Make training data and a benchmark of small worlds", refocus::cli::add_dataset},
-    {"merge", "Write a model with a LoRA adapter folded in, as a Hugging Face directory",
-     refocus::cli::add_merge},
-};
+using refocus::cli::CommandEntry;
 
 // One line, whatever the names of files and the texts in it hold.
 int fail(const std::string& message, int status) {
@@ -76,19 +32,6 @@ int fail(const std::string& message, int status) {
   std::fflush(stdout);
   std::fprintf(stderr, "refocus: %s\n", refocus::printable(message, kMostShown).c_str());
   return status;
-}
-
-std::string known_commands() {
-  std::string out;
-  for (const Entry& entry : kCommands) out += (out.empty() ? "" : ", ") + std::string(entry.name);
-  return out;
-}
-
-bool is_command(const std::string& name) {
-  for (const Entry& entry : kCommands) {
-    if (name == entry.name) return true;
-  }
-  return false;
 }
 
 // A file that is opened must not become one of the three standard streams because the caller had closed that:
@@ -113,31 +56,75 @@ std::string chosen_command(const CLI::App& app) {
 // The first line only: CLI11 adds a hint on lines of their own.
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
 
-int run(int argc, char** argv) {
-  const std::string command_name = argc > 1 ? argv[1] : "";
-  const bool general = command_name == "-h" || command_name == "--help" || command_name == "--version";
-  if (!general && !is_command(command_name)) {
-    return fail(fmt::format("expected a command ({}), got {}; see `refocus --help`", known_commands(),
-                            argc > 1 ? "'" + refocus::printable(command_name) + "'" : "none"),
-                2);
+int refuse_command(const std::string& name) {
+  const std::vector<std::string_view> known = refocus::cli::command_names();
+  const std::string got = name.empty() ? "none" : "'" + refocus::printable(name) + "'";
+  if (const std::string meant = refocus::did_you_mean(name, known); !meant.empty()) {
+    return fail(fmt::format("expected a command, got {}{} See `refocus --help`", got, meant), 2);
   }
-  CLI::App app("Runs LLaMA models with interventions on their attention, and measures what that does.",
+  return fail(
+      fmt::format("expected a command ({}), got {}; see `refocus --help`", fmt::join(known, ", "), got), 2);
+}
+
+// `help COMMAND...` is `COMMAND... --help`, and `help` alone is --help.
+std::vector<std::string> asked_for_help(std::vector<std::string> arguments) {
+  if (arguments.empty() || arguments.front() != "help") return arguments;
+  arguments.erase(arguments.begin());
+  arguments.push_back("--help");
+  return arguments;
+}
+
+// Of arguments that the chosen command does not know.
+std::string unexpected(const CLI::App& app, const CLI::ParseError& error) {
+  const CLI::App* chosen = &app;
+  while (!chosen->get_subcommands().empty()) chosen = chosen->get_subcommands().front();
+  const std::vector<std::string> extra = chosen->remaining();
+  if (extra.empty()) return refocus::printable(first_line(error.what()), 400);
+  const std::string typed = extra.front().substr(0, extra.front().find('='));
+  if (!typed.starts_with('-')) {
+    return fmt::format("expected no further argument, got '{}'; quote a text that has blanks",
+                       refocus::printable(typed, 200));
+  }
+  std::vector<std::string> names;
+  for (const CLI::Option* option : chosen->get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  const std::vector<std::string_view> known(names.begin(), names.end());
+  return fmt::format("expected an option of {}, got {}{}", chosen_command(app),
+                     refocus::printable(typed, 200), refocus::did_you_mean(typed, known));
+}
+
+int run(std::vector<std::string> arguments) {
+  arguments = asked_for_help(std::move(arguments));
+  const std::string first = arguments.empty() ? "" : arguments.front();
+  const bool general = first == "-h" || first == "--help" || first == "--version";
+  if (!general && refocus::cli::find_command(first) == nullptr) return refuse_command(first);
+  CLI::App app("Runs language models with interventions on their attention, and measures what that does.",
                "refocus");
-  app.set_version_flag("--version", "refocus " REFOCUS_VERSION);
-  app.footer(kExamples);
+  app.formatter(std::make_shared<refocus::cli::HelpFormatter>());
+  app.set_version_flag("--version", refocus::cli::version_text());
+  app.get_option("--version")
+      ->description("Print the version, the commit that it was built from, and instruction sets");
+  app.footer(refocus::cli::general_footer());
   app.require_subcommand(1);
   std::map<const CLI::App*, Action> actions;
-  for (const Entry& entry : kCommands) {
-    CLI::App* command = app.add_subcommand(entry.name, entry.description);
+  for (const CommandEntry& entry : refocus::cli::commands()) {
+    CLI::App* command = app.add_subcommand(entry.name, entry.description)->group(entry.group);
+    command->footer("");
     actions[command] = entry.add(*command);
+    const std::string own = command->get_footer();
+    command->footer(refocus::cli::examples_text(entry) + (own.empty() ? "" : "\n\n" + own));
   }
   try {
-    app.parse(argc, argv);
+    std::ranges::reverse(arguments);  // as CLI11 wants them
+    app.parse(std::move(arguments));
   } catch (const CLI::Success& e) {
     return app.exit(e);  // --help, --version
   } catch (const CLI::ParseError& e) {
     const std::string chosen = chosen_command(app);
-    return fail(fmt::format("{}; see `refocus {}--help`", refocus::printable(first_line(e.what()), 400),
+    const bool extras = dynamic_cast<const CLI::ExtrasError*>(&e) != nullptr;
+    const std::string what = extras ? unexpected(app, e) : refocus::printable(first_line(e.what()), 400);
+    return fail(fmt::format("{}{} `refocus {}--help`", what, what.ends_with('?') ? " See" : "; see",
                             chosen.empty() ? "" : chosen + " "),
                 2);
   }
@@ -159,7 +146,7 @@ int main(int argc, char** argv) {
   spdlog::set_default_logger(spdlog::stderr_color_mt("refocus", colours));
   spdlog::set_pattern("%^%l%$: %v");
   try {
-    return run(argc, argv);
+    return run({argv + 1, argv + argc});
   } catch (const refocus::UsageError& e) {
     return fail(e.what(), 2);
   } catch (const refocus::InputError& e) {

@@ -13,7 +13,7 @@
 namespace refocus::cli {
 
 CLI::Option_group* PromptOptions::add_text(CLI::App& command) {
-  auto* group = command.add_option_group("prompt", "The prompt: exactly one of");
+  auto* group = command.add_option_group("prompt", "The prompt, exactly one of");
   text_option =
       group
           ->add_option("-p,--prompt", text,

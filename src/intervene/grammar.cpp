@@ -6,6 +6,7 @@
 #include <cmath>
 #include <set>
 
+#include "base/nearest_word.h"
 #include "intervene/named.h"
 #include "intervene/spec.h"
 #include "intervene/spec_keys.h"
@@ -64,7 +65,8 @@ std::string parse_value(const MethodKey& key, std::string_view text, const SpecP
   if (key.kind == MethodKey::Kind::kNumber) return parse_number(key, text, place);
   if (key.kind == MethodKey::Kind::kLayer) return parse_layer(key, text, place);
   if (std::ranges::find(key.words, text) == key.words.end()) {
-    throw spec_error(place, "expected {} {}, got '{}'", key.name, alternatives(key.words), printable(text));
+    throw spec_error(place, "expected {} {}, got '{}'{}", key.name, alternatives(key.words), printable(text),
+                     did_you_mean(text, key.words));
   }
   return std::string(text);
 }
@@ -131,8 +133,8 @@ void parse_pair(InterventionPart& part, std::string_view text, const SpecPlace& 
   const std::string_view key = text.substr(0, equals);
   const std::vector<std::string_view> known = keys_of(*part.method);
   if (std::ranges::find(known, key) == known.end()) {
-    throw spec_error(place, "expected {}'s {}, got '{}'", part.method->name, alternatives(known),
-                     printable(key));
+    throw spec_error(place, "expected {}'s {}, got '{}'{}", part.method->name, alternatives(known),
+                     printable(key), did_you_mean(key, known));
   }
   if (equals == std::string_view::npos) {
     throw spec_error(place, "expected {}=VALUE, got '{}'", key, printable(text));
@@ -165,7 +167,8 @@ const Method& need_method(std::string_view name, const SpecPlace& place) {
   if (method != nullptr) return *method;
   std::vector<std::string_view> names = {"none"};
   for (const Method& known : all_methods()) names.push_back(known.name);
-  throw spec_error(place, "expected {}, got '{}'", alternatives(names), printable(name));
+  throw spec_error(place, "expected {}, got '{}'{}", alternatives(names), printable(name),
+                   did_you_mean(name, names));
 }
 
 // `given` gets the keys that the text sets.

@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "base/error.h"
+#include "base/nearest_word.h"
 #include "intervene/spec_keys.h"
 #include "intervene/spec_text.h"
 
@@ -151,14 +152,14 @@ SweepAxis named_axis(std::string_view name) {
   if (axis.method == nullptr) {
     std::vector<std::string_view> methods;
     for (const Method& method : all_methods()) methods.push_back(method.name);
-    throw spec_error({kSweepOption, 1}, "expected a method ({}), got '{}'", alternatives(methods),
-                     printable(name.substr(0, colon)));
+    throw spec_error({kSweepOption, 1}, "expected a method ({}), got '{}'{}", alternatives(methods),
+                     printable(name.substr(0, colon)), did_you_mean(name.substr(0, colon), methods));
   }
   axis.key = name.substr(colon + 1);
   const std::vector<std::string_view> known = keys_of(*axis.method);
   if (std::ranges::find(known, axis.key) == known.end()) {
-    throw spec_error({kSweepOption, colon + 2}, "expected {}'s {}, got '{}'", axis.method->name,
-                     alternatives(known), printable(axis.key));
+    throw spec_error({kSweepOption, colon + 2}, "expected {}'s {}, got '{}'{}", axis.method->name,
+                     alternatives(known), printable(axis.key), did_you_mean(axis.key, known));
   }
   return axis;
 }

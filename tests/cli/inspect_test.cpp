@@ -1,4 +1,6 @@
 // refocus tokenize, info and extract; help, version and the standard streams.
+#include <sstream>
+
 #include "cli/cli_support.h"
 
 namespace refocus {
@@ -141,6 +143,65 @@ TEST(Help, GoesToStandardOutput) {
     EXPECT_NE(result.out, "");
     EXPECT_EQ(result.err, "");
   }
+}
+
+// The commands that the program's help names, from the headings to the options.
+std::vector<std::string> commands_of(const std::string& help) {
+  std::vector<std::string> out;
+  std::istringstream lines(help);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("General:")) break;
+    if (line.starts_with("  ") && line[2] != ' ') out.push_back(line.substr(2, line.find(' ', 2) - 2));
+  }
+  return out;
+}
+
+TEST(Help, OfEveryCommandIsInWordsAndNoWiderThanATerminal) {
+  const ProcessResult all = testing::refocus({"help"});
+  EXPECT_EQ(all.out, testing::refocus({"--help"}).out);
+  const std::vector<std::string> commands = commands_of(all.out);
+  EXPECT_EQ(commands.size(), 21u);
+  for (const std::string& command : commands) {
+    const ProcessResult help = testing::refocus({"help", command});
+    EXPECT_EQ(help.status, 0) << help.err;
+    EXPECT_EQ(help.out, testing::refocus({command, "--help"}).out);
+    EXPECT_THAT(help.out, HasSubstr("Usage: refocus " + command));
+    for (const char* leak :
+         {"{false}", "{true}", "(1x)", "[Exactly", "Excludes:", "Needs:", " INT", " UINT", " FLOAT", ":{"}) {
+      const std::string text = help.out.substr(0, help.out.find("Examples:"));
+      EXPECT_THAT(text, ::testing::Not(HasSubstr(leak))) << command;
+    }
+    EXPECT_THAT(help.out, HasSubstr("Examples:\n  refocus " + command));
+    std::istringstream lines(help.out);
+    for (std::string line; std::getline(lines, line);) {
+      const std::size_t most = line.starts_with("  refocus ") ? 200 : 100;  // an example is one line
+      EXPECT_LE(line.size(), most) << command << ": " << line;
+    }
+  }
+  EXPECT_THAT(testing::refocus({"help", "eval", "perplexity"}).out, HasSubstr("--stride"));
+  EXPECT_THAT(testing::refocus({"help", "chat"}).out, HasSubstr("/quit"));
+}
+
+TEST(Help, AMistypedWordIsToldTheNearest) {
+  expect_failure(testing::refocus({"evall"}), 2, {"got 'evall'; did you mean eval? See `refocus --help`"});
+  expect_failure(testing::refocus({"eval", "--limt", "5"}), 2,
+                 {"expected an option of eval, got --limt; did you mean --limit? See `refocus eval --help`"});
+  expect_failure(testing::refocus({"eval", "--frobnicate=3"}), 2,
+                 {"expected an option of eval, got --frobnicate; see `refocus eval --help`"});
+  expect_failure(testing::refocus({"explore", "a", "b"}), 2, {"expected no further argument, got 'b'"});
+  expect_failure(testing::refocus({"eval", "mmllu"}), 2, {"unknown task 'mmllu'", "did you mean mmlu?"});
+  const auto intervene = [](const char* spec) {
+    return testing::refocus({"generate", "-p", "x", "--intervene", spec});
+  };
+  expect_failure(intervene("bost:factor=2,keys=bos"), 2, {"got 'bost'; did you mean boost? (column 1)"});
+  expect_failure(intervene("boost:facter=2,keys=bos"), 2, {"got 'facter'; did you mean factor?"});
+  expect_failure(intervene("rebalance:mode=slef"), 2, {"got 'slef'; did you mean self?"});
+}
+
+TEST(Help, TheVersionSaysCommitAndInstructionSets) {
+  const std::string out = testing::refocus({"--version"}).out;
+  EXPECT_THAT(out, ::testing::MatchesRegex("refocus [0-9.]+( \\(commit [0-9a-f]+(, changed)?\\))?\n"
+                                           "instruction set: .+ \\(this processor can run .+\\)\n"));
 }
 
 TEST(Streams, AFailedWriteIsAnError) {

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/error.h"
+#include "base/nearest_word.h"
 
 namespace refocus {
 
@@ -67,10 +68,12 @@ const TaskKind* find_task_kind(std::string_view name) {
 const TaskKind& task_kind(std::string_view name) {
   const TaskKind* kind = find_task_kind(name);
   if (kind == nullptr) {
+    std::vector<std::string_view> names;
+    for (const TaskKind& known : task_kinds()) names.push_back(known.name);
     throw usage_error("eval",
                       "unknown task '{}'; known tasks: {}; a task of your own is a file that ends in .yaml "
-                      "or .json",
-                      printable(name), task_names());
+                      "or .json{}",
+                      printable(name), task_names(), did_you_mean(name, names));
   }
   return *kind;
 }

@@ -1,0 +1,131 @@
+#include "cli/commands.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "cli/commit.h"
+#include "kernels/instruction_set.h"
+
+namespace refocus::cli {
+
+namespace {
+
+constexpr const char* kRun = "Run a model";
+constexpr const char* kEvaluate = "Evaluate, and compare arms";
+constexpr const char* kInside = "Look inside";
+constexpr const char* kMake = "Make models, data and files";
+
+constexpr CommandEntry kEntries[] = {
+    {"generate", kRun, "Continue a prompt, with or without an intervention",
+     R"(generate -p "Analysis: the blue crate lies in the" -n 8 --intervene rebalance:alpha=0.2
+generate -m model.gguf --chat -p "Name three rivers." --temperature 0.7 --seed 1
+generate -m model.gguf --batch prompts.jsonl -o answers.jsonl)",
+     add_generate},
+    {"chat", kRun, "Talk to a model, with or without an intervention",
+     R"(chat -m model.gguf
+chat -m model.gguf --system "Answer briefly." --intervene boost:factor=5,keys=role:system)",
+     add_chat},
+    {"tokenize", kRun, "Show the token ids of a text",
+     R"(tokenize -p "The blue crate"
+tokenize -m model.gguf --chat -p "Where is it?" --pieces --intervene boost:factor=3,keys=role:user)",
+     add_tokenize},
+    {"info", kRun, "Describe a model", "info\ninfo -m model.gguf --json", add_info},
+    {"logits", kRun, "Write a prompt's logits, [tokens, vocab], to a .npy file",
+     "logits -p \"The blue crate\" -o logits.npy", add_logits},
+    {"bench", kRun, "Measure a model's speed, with and without re-balancing",
+     "bench\nbench -m model.gguf --intervene boost:factor=3,keys=bos --repeats 3", add_bench},
+    {"eval", kEvaluate,
+     "Ask a model the questions of a task, or measure its perplexity, in one or several arms",
+     R"(eval --cot --direct --intervene none --intervene rebalance
+eval mmlu -m model.gguf --data data --limit 5 --intervene none --intervene strong=rebalance:alpha=0.5 -o runs/first
+eval piqa -m model.gguf --data data --loglikelihood --intervene none --sweep alpha=0:1:0.25
+eval perplexity text.txt -m model.gguf --intervene none --intervene rebalance)",
+     add_eval},
+    {"compare", kEvaluate, "Compare the arms of one run or of two, item by item",
+     "compare runs/first --flips\ncompare runs/first runs/second --csv differences.csv", add_compare},
+    {"report", kEvaluate, "Write a run, or two beside each other, as one HTML file",
+     "report runs/first\nreport runs/first runs/second -o both.html", add_report},
+    {"rescore", kEvaluate,
+     "Read saved responses again by other rules, show where rules disagree, or judge by hand",
+     "rescore runs/first --rules published --list\nrescore runs/first --manual", add_rescore},
+    {"extract", kEvaluate, "Read the chosen letters from responses in a JSONL file",
+     "extract --task mmlu responses.jsonl", add_extract},
+    {"attention", kInside,
+     "Keep a prompt's attention weights, and statistics of a prompt's or a task's attention",
+     R"(attention -p "Analysis: the blue crate lies in the" -o seen --intervene rebalance
+attention --task worlds --limit 4 -o seen)",
+     add_attention},
+    {"explore", kInside, "Write the explorer of captured attention anew: DIR/attention.html", "explore seen",
+     add_explore},
+    {"heads", kInside, "Find which attention heads matter for a task, and test them on items held out",
+     R"(heads examples/facts.yaml
+heads piqa -m model.gguf --data data --limit 400 --layers-first 6
+heads examples/pairs.yaml --by patch
+heads --detect -m model.gguf)",
+     add_heads},
+    {"study", kInside,
+     "Compare the attention of right and wrong answers, of arms, and of models before and after training",
+     "study --limit 20 --direct --intervene none --intervene rebalance -o studied", add_study},
+    {"calibrate", kMake, "Make the files that interventions work with: means of heads, directions of keys",
+     "calibrate mean worlds --limit 20 -o means.safetensors", add_calibrate},
+    {"convert", kMake, "Write a model as a GGUF file, quantised or not",
+     "convert -m MODEL_DIR --type q8_0 -o model.gguf", add_convert},
+    {"train", kMake, "Train a model, or an adapter of one, on texts or on prompts and responses",
+     "train --data pairs.jsonl --from MODEL_DIR -o tuned\ntrain --data pairs.jsonl --from model.gguf "
+     "--lora-rank 8 "
+     "-o adapter",
+     add_train},
+    {"train-tokenizer", kMake, "Make a tokenizer from texts",
+     "train-tokenizer --data texts.jsonl --vocab-size 1024 -o tokenizer", add_train_tokenizer},
+    {"dataset", kMake, "Make training data and a benchmark of small worlds",
+     "dataset worlds --lines 1000 -o worlds.jsonl", add_dataset},
+    {"merge", kMake, "Write a model with a LoRA adapter folded in, as a Hugging Face directory",
+     "merge -m MODEL_DIR --adapter adapter -o merged", add_merge},
+};
+
+}  // namespace
+
+std::span<const CommandEntry> commands() { return kEntries; }
+
+const CommandEntry* find_command(std::string_view name) {
+  const auto* found = std::ranges::find(kEntries, name, &CommandEntry::name);
+  return found == std::end(kEntries) ? nullptr : found;
+}
+
+std::vector<std::string_view> command_names() {
+  std::vector<std::string_view> out;
+  for (const CommandEntry& entry : kEntries) out.push_back(entry.name);
+  return out;
+}
+
+std::string examples_text(const CommandEntry& entry) {
+  std::string out = "Examples:";
+  const std::string_view all = entry.examples;
+  for (std::size_t begin = 0; begin <= all.size();) {
+    const std::size_t end = std::min(all.find('\n', begin), all.size());
+    out += fmt::format("\n  refocus {}", all.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return out;
+}
+
+std::string general_footer() {
+  return R"(Examples:
+  refocus eval --cot --direct --intervene none --intervene rebalance      (the bundled benchmark and model)
+  refocus generate -m model.gguf -p "The capital of France is" --intervene rebalance:alpha=0.2
+  refocus eval mmlu -m model.gguf --data data --intervene none --intervene rebalance -o runs/first
+
+Logs and progress go to standard error. `refocus help COMMAND` explains a command.)";
+}
+
+std::string version_text() {
+  std::vector<std::string> sets = instruction_sets();
+  const std::string commit = REFOCUS_COMMIT;
+  return fmt::format("refocus {}{}\ninstruction set: {} (this processor can run {})", REFOCUS_VERSION,
+                     commit.empty() ? "" : " (commit " + commit + ")", instruction_set(),
+                     fmt::join(sets, ", "));
+}
+
+}  // namespace refocus::cli
