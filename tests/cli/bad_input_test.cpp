@@ -61,7 +61,8 @@ TEST(BadUsage, NamesTheTypoInAnIntervention) {
   const Arguments prompted = {"generate", "-m",         golden_model("mha-f32"), "--json", "--tokens",
                               "1,2,3",    "--intervene"};
   const std::vector<std::pair<std::string, std::vector<std::string>>> cases = {
-      {"rebalanse", {"[--intervene] expected none, rebalance, scale", "'rebalanse' (column 1)"}},
+      {"rebalanse",
+       {"[--intervene] expected none, rebalance, scale", "'rebalanse'; did you mean rebalance? (column 1)"}},
       {"rebalance:alhpa=1", {"alpha, threshold, depth, mode, layers, heads or rows", "'alhpa'"}},
       {"rebalance:alpha", {"expected alpha=VALUE"}},
       {"rebalance:alpha=high", {"number", "'high'"}},

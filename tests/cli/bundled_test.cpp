@@ -194,15 +194,18 @@ TEST_F(BundledEval, GoesOnInItsOwnDirectoryAndMeetsNoOther) {
   EXPECT_EQ(runs().size(), 4u);
 }
 
-TEST_F(BundledEval, IsRefusedWhereItsDirectoryHoldsSomethingElse) {
+TEST_F(BundledEval, NeverMeetsWhatIsNotItsOwnRun) {
   expect_done({"--direct"});
   const fs::path run = runs()[0];
   const std::string name = "runs/" + run.filename().string();
   Json record = Json::parse(file_text(run / "run.json"));
   record["identity"]["generation"]["max_new_tokens"] = 7;
   write_file(run / "run.json", record.dump());
+  EXPECT_THAT(expect_done({"--direct", "-m", "small-worlds"}).out, HasSubstr(name + "-2\n"));
+  EXPECT_EQ(file_text(run / "run.json"), record.dump());
+  write_file(run / "run.json", "{");
   expect_failure(eval({"--direct", "-m", "small-worlds"}), 1,
-                 {"[" + name + "]", "generation.max_new_tokens", "-o"});
+                 {name + "/run.json]", "restore a copy of the run"});
   fs::remove_all(run);
   write_file(run, "mine");
   expect_failure(eval({"--direct", "-m", "small-worlds"}), 1, {"[" + name + "]", "got a file", "-o"});

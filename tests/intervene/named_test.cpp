@@ -43,7 +43,7 @@ TEST(NamedIntervention, BadNamesAreRefusedWithTheirColumn) {
   EXPECT_THAT(error("=zero"), HasSubstr("begins with a letter or a digit, got ''"));
   EXPECT_THAT(error("..=zero"), HasSubstr("begins with a letter or a digit"));
   EXPECT_THAT(error((std::string(61, 'a') + "=zero").c_str()), HasSubstr("at most 60 characters, got 61"));
-  EXPECT_THAT(error("strong=bost:factor=3"), HasSubstr("got 'bost' (column 8)"))
+  EXPECT_THAT(error("strong=bost:factor=3"), HasSubstr("got 'bost'; did you mean boost? (column 8)"))
       << "columns count from the name";
   EXPECT_THAT(error("strong=boost:factor=x,keys=bos"), HasSubstr("(column 21)"));
   EXPECT_THAT(error("strong="), HasSubstr("(column 8)"));

@@ -73,11 +73,11 @@ TEST(InterventionSpec, ErrorsListWhatIsKnown) {
   EXPECT_EQ(
       error("rebalanse"),
       "[--intervene] expected none, rebalance, scale, pasta, boost, guide, knockout, nosink, spotlight, "
-      "temperature, zero, uniform, mean, act or seka, got 'rebalanse' (column 1)");
+      "temperature, zero, uniform, mean, act or seka, got 'rebalanse'; did you mean rebalance? (column 1)");
   EXPECT_EQ(
       error("rebalance:alpa=1"),
-      "[--intervene] expected rebalance's alpha, threshold, depth, mode, layers, heads or rows, got 'alpa' "
-      "(column 11)");
+      "[--intervene] expected rebalance's alpha, threshold, depth, mode, layers, heads or rows, got 'alpa'; "
+      "did you mean alpha? (column 11)");
   EXPECT_THAT(error("rebalance:alpha=x"), HasSubstr("expected a number for alpha, got 'x'"));
   EXPECT_THAT(error("rebalance:alpha="), HasSubstr("expected a number for alpha, got ''"));
   EXPECT_THAT(error("rebalance:alpha=nan"), HasSubstr("expected a number"));
@@ -124,7 +124,7 @@ TEST(InterventionSpec, PartsAndSelectorsAreWrittenInOneForm) {
 
 TEST(InterventionSpec, ErrorsSayTheColumn) {
   const auto error = [](const char* text) { return testing::error_of([&] { parse_intervention(text); }); };
-  EXPECT_THAT(error("zero+bost"), HasSubstr("got 'bost' (column 6)"));
+  EXPECT_THAT(error("zero+bost"), HasSubstr("got 'bost'; did you mean boost? (column 6)"));
   EXPECT_THAT(error("zero+"), HasSubstr("expected a part after '+', got nothing (column 6)"));
   EXPECT_THAT(error("boost:factor=2"), HasSubstr("expected boost:keys=KEYS, such as field:question"));
   EXPECT_THAT(error("temperature"), HasSubstr("expected temperature:tau=VALUE"));
