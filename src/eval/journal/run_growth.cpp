@@ -72,7 +72,7 @@ std::optional<std::string> other_questions(const ordered_json& kept, const Quest
           "--limit or leave it out to resume the run",
           items, printable(subject), got);
     }
-    if (items == 0 || member(before, "hash") == now->second[static_cast<std::size_t>(items - 1)]) continue;
+    if (items <= 0 || member(before, "hash") == now->second[static_cast<std::size_t>(items - 1)]) continue;
     return fmt::format(
         "expected the first {} items of {} to be those that the run was begun with, got others: the data "
         "have "

@@ -109,6 +109,25 @@ TEST(RunGrowth, RunsOfEarlierVersionsAreNamedAsSuch) {
   EXPECT_THAT(refusal(old, identity_of(two, {"a"}), two).value(), HasSubstr("a run of an earlier version"));
 }
 
+TEST(RunGrowth, ADamagedRecordIsADifferenceOrNone) {
+  const std::vector<Task> two = {task_of("t", "s", 2)};
+  const ordered_json now = identity_of(two, {"a"});
+  const ordered_json damaged[] = {-3,    "two",           nullptr,       ordered_json::array(),
+                                  1e300, {{"items", -3}}, {{"items", 1}}};
+  for (const ordered_json& value : damaged) {
+    ordered_json kept = now;
+    kept["questions"]["s"] = value;
+    EXPECT_NO_THROW(refusal(kept, now, two));
+    kept["questions"] = value;
+    EXPECT_NO_THROW(refusal(kept, now, two));
+    kept = now;
+    kept["arms"] = value;
+    kept["prompts"] = value;
+    kept["generation"] = value;
+    EXPECT_TRUE(refusal(kept, now, two).has_value()) << value.dump();
+  }
+}
+
 TEST(RunGrowth, TheJournalKeepsWhatTheRunHasGrownTo) {
   testing::TempDir dir;
   const auto questions = [](std::vector<Task> tasks, std::vector<std::string> arms) {
