@@ -1,6 +1,5 @@
 // refocus chat: a conversation in the terminal, with or without an intervention.
 #include <fmt/core.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +16,7 @@
 #include "cli/command.h"
 #include "cli/generate_options.h"
 #include "cli/model_options.h"
+#include "cli/wrapped_lines.h"
 #include "eval/text/display_width.h"
 #include "eval/text/table_text.h"
 #include "generate/scheduler.h"
@@ -44,44 +44,11 @@ struct ChatCommandOptions {
   std::vector<std::string> stop;
 };
 
-int terminal_columns() {
-  winsize size{};
-  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 100;
-}
-
-// Lines of at most so many columns; words are kept whole where they fit.
-std::vector<std::string> wrapped(std::string_view text, int columns) {
-  std::vector<std::string> out;
-  std::string line;
-  const auto end_line = [&] { out.push_back(std::exchange(line, {})); };
-  const auto add = [&](std::string_view word) {
-    while (display_width(word) > columns) {  // a word longer than a line
-      std::size_t bytes = 0;
-      while (bytes < word.size() && display_width(word.substr(0, bytes + 1)) <= columns) ++bytes;
-      while (bytes > 1 && (static_cast<unsigned char>(word[bytes]) & 0xC0) == 0x80) --bytes;
-      if (!line.empty()) end_line();
-      line = word.substr(0, std::max<std::size_t>(bytes, 1));
-      word.remove_prefix(line.size());
-      end_line();
-    }
-    if (!line.empty() && display_width(line) + 1 + display_width(word) > columns) end_line();
-    line += (line.empty() ? "" : " ") + std::string(word);
-  };
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t next = std::min(text.find_first_of(" \n", at), text.size());
-    if (next > at) add(text.substr(at, next - at));
-    if (next < text.size() && text[next] == '\n') end_line();
-    at = next + 1;
-  }
-  if (!line.empty()) end_line();
-  return out;
-}
-
 // Two texts beside each other, each under its name.
 std::string side_by_side(const std::string& name_a, std::string_view a, const std::string& name_b,
                          std::string_view b, int columns) {
   const int width = (columns - 3) / 2;
-  std::vector<std::string> left_lines = wrapped(a, width), right_lines = wrapped(b, width);
+  std::vector<std::string> left_lines = wrapped_lines(a, width), right_lines = wrapped_lines(b, width);
   left_lines.insert(left_lines.begin(), {name_a, repeated('-', width)});
   right_lines.insert(right_lines.begin(), {name_b, repeated('-', width)});
   TextLines out;
@@ -148,7 +115,7 @@ class Conversation {
     }
     messages_.push_back(last);
     return side_by_side(names_.back(), text_of(last.content), other.canonical(layers()), answer,
-                        terminal_columns());
+                        terminal_columns(100));
   }
 
   void undo() {

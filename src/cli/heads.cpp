@@ -82,10 +82,8 @@ void add_chat(const HeadsOptions& options, const OpenModel& model, EvalSettings&
 // What decides answers; which heads are asked for is the journal's.
 RunSettings run_of(const EvalModel& model, const EvalSettings& settings, const Plan& plan,
                    const HeadSearchSettings& search, std::int64_t layers) {
-  RunSettings out;
-  out.identity = run_identity(model, settings, plan);
+  RunSettings out = run_settings(model, settings, plan);
   out.identity["kind"] = "heads";
-  out.questions = question_hashes(settings.tasks);
   out.identity["method"] = search.method.canonical(layers);
   out.details = {{"version", settings.version}, {"model_path", model.path}, {"command", settings.command}};
   return out;
@@ -211,8 +209,7 @@ RunSettings detectors_of(const EvalModel& model, const EvalSettings& settings,
                          const DetectionSettings& detection) {
   RunSettings out;
   if (detection.plan != nullptr) {
-    out.identity = run_identity(model, settings, *detection.plan);
-    out.questions = question_hashes(settings.tasks);
+    out = run_settings(model, settings, *detection.plan);
   } else {
     out.identity[kModelFiles] = model.hashes;
   }

@@ -1,14 +1,14 @@
 #include "cli/help_formatter.h"
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <map>
 #include <vector>
+
+#include "cli/wrapped_lines.h"
 
 namespace refocus::cli {
 
@@ -88,40 +88,21 @@ std::string placeholder(const CLI::Option& option) {
   return option.get_required() ? out : "[" + out + "]";
 }
 
+// In lines up to column `width`, of which all but the first begin with `indent` blanks.
+std::string indented(std::string_view text, std::size_t indent, int width) {
+  return fmt::format("{}", fmt::join(wrapped_lines(text, width - static_cast<int>(indent)),
+                                     "\n" + std::string(indent, ' ')));
+}
+
 }  // namespace
 
-std::size_t help_width() {
-  std::size_t columns = 0;
-  winsize size{};
-  if (::isatty(STDOUT_FILENO) == 1 && ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) columns = size.ws_col;
-  if (const char* said = std::getenv("COLUMNS"); columns == 0 && said != nullptr) {
+int help_width() {
+  int columns = 100;
+  if (const char* said = std::getenv("COLUMNS"); said != nullptr) {
     const std::string_view text = said;
     std::from_chars(text.data(), text.data() + text.size(), columns);
   }
-  return std::clamp<std::size_t>(columns == 0 ? 100 : columns, 60, 120);
-}
-
-std::string wrapped_help(std::string_view text, std::size_t column, std::size_t indent, std::size_t width) {
-  std::string out;
-  bool first = true;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t begin = text.find_first_not_of(' ', at);
-    if (begin == std::string_view::npos) break;
-    const std::size_t end = std::min(text.find(' ', begin), text.size());
-    const std::string_view word = text.substr(begin, end - begin);
-    if (!first && column + 1 + word.size() > width) {
-      out += "\n" + std::string(indent, ' ');
-      column = indent;
-    } else if (!first) {
-      out += ' ';
-      ++column;
-    }
-    out += word;
-    column += word.size();
-    first = false;
-    at = end;
-  }
-  return out;
+  return std::clamp(terminal_columns(columns), 60, 120);
 }
 
 std::string HelpFormatter::entry(const std::string& name, const std::string& text) const {
@@ -131,7 +112,7 @@ std::string HelpFormatter::entry(const std::string& name, const std::string& tex
   } else {
     out.append(kColumn - out.size(), ' ');
   }
-  return out + wrapped_help(text, kColumn, kColumn, width_) + "\n";
+  return out + indented(text, kColumn, width_) + "\n";
 }
 
 std::string HelpFormatter::options(const CLI::App* app) const {
@@ -179,15 +160,15 @@ std::string HelpFormatter::subcommands(const CLI::App* app) const {
 }
 
 std::string HelpFormatter::make_help(const CLI::App* app, std::string name, CLI::AppFormatMode) const {
-  std::string out = wrapped_help(app->get_description(), 0, 0, width_) + "\n\n";
-  std::string usage = "Usage: " + (name.empty() ? app->get_name() : name) + " [OPTIONS]";
+  std::string out = indented(app->get_description(), 0, width_) + "\n\nUsage: ";
+  std::string usage = (name.empty() ? app->get_name() : name) + " [OPTIONS]";
   bool has_commands = false;
   for (const CLI::App* command : app->get_subcommands({})) has_commands |= !command->get_name().empty();
   for (const CLI::Option* option : app->get_options({})) {
     if (option->get_positional()) usage += " " + placeholder(*option);
   }
   if (has_commands) usage += app->get_require_subcommand_min() > 0 ? " COMMAND" : " [COMMAND]";
-  out += wrapped_help(usage, 0, 7, width_) + "\n";
+  out += indented(usage, std::string_view("Usage: ").size(), width_) + "\n";
   out += subcommands(app) + options(app);
   const std::string footer = app->get_footer();
   return footer.empty() ? out : out + "\n" + footer + "\n";

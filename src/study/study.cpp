@@ -8,6 +8,7 @@
 #include "analyze/attention_run.h"
 #include "base/error.h"
 #include "eval/extract/short_answer.h"
+#include "eval/journal/run_directory.h"
 #include "eval/run/asking.h"
 #include "eval/text/progress.h"
 
@@ -206,7 +207,7 @@ Study run_study(const EvalModel& model, const StudySettings& settings, Transform
   Study study;
   study.layers = model.transformer.config().num_hidden_layers;
   study.has_before = before != nullptr;
-  study.identity = run_identity(model, settings.eval, plan);
+  study.identity = run_settings(model, settings.eval, plan).identity;
   for (const PlannedArm& arm : plan.arms) {
     study.arms.push_back({arm.name, std::string(prompt_kind_name(arm.arm.prompt)), arm.arm.intervention, {}});
   }

@@ -63,7 +63,7 @@ struct Study {
   std::vector<std::string> statistics;
   std::vector<StudiedArm> arms;
   bool has_before = false;
-  nlohmann::ordered_json identity = {};  // what decided the answers: run_identity
+  nlohmann::ordered_json identity = {};  // what decided the answers: run_settings
 
   // NaN where there is none. `statistic`: a place in `statistics`.
   double value(const TextValues& of, std::int64_t layer, std::size_t statistic) const {

@@ -58,10 +58,8 @@ ordered_json examples_json(const EvalSettings& settings) {
   return out;
 }
 
-RunSettings run_settings(const EvalModel& model, const EvalSettings& settings, const Plan& plan) {
-  RunSettings out;
-  out.identity = run_identity(model, settings, plan);
-  out.questions = question_hashes(settings.tasks);
+RunSettings with_details(const EvalModel& model, const EvalSettings& settings, const Plan& plan) {
+  RunSettings out = run_settings(model, settings, plan);
   out.details = {{"version", settings.version}, {"model_path", model.path}};
   if (is_scored(settings)) out.details["seam"] = {{"options", plan.options}, {"over_seam", plan.over_seam}};
   if (!is_scored(settings)) {
@@ -143,7 +141,7 @@ void keep_questions(const EvalSettings& settings, const Plan& plan, Journal& jou
 
 }  // namespace
 
-ordered_json run_identity(const EvalModel& model, const EvalSettings& settings, const Plan& plan) {
+RunSettings run_settings(const EvalModel& model, const EvalSettings& settings, const Plan& plan) {
   constexpr int kLikelihoodPrompts =
       2;  // raised when src/eval/task/likelihood_prompt.cpp words them otherwise
   ordered_json prompts, task_files, arm_names = ordered_json::array(), tasks = ordered_json::array(),
@@ -161,11 +159,12 @@ ordered_json run_identity(const EvalModel& model, const EvalSettings& settings, 
     }
   }
   for (const PlannedArm& arm : plan.arms) arm_names.push_back(arm.name);
+  QuestionHashes questions = question_hashes(settings.tasks);
   ordered_json identity = {{kModelFiles, model.hashes},
                            {"tasks", tasks},
                            {"subjects", subjects},
                            {"items", items},
-                           {"questions", questions_json(question_hashes(settings.tasks))}};
+                           {"questions", questions_json(questions)}};
   if (!settings.left_out.empty()) identity["left_out_long"] = settings.left_out;
   if (!prompts.is_null()) identity["prompts"] = prompts;
   if (!task_files.is_null()) identity["task_files"] = task_files;
@@ -203,7 +202,7 @@ ordered_json run_identity(const EvalModel& model, const EvalSettings& settings, 
   if (const Activations activations = model.transformer.activations(); activations != Activations::kInt8) {
     identity[how]["activations"] = name_of(activations);
   }
-  return identity;
+  return {std::move(identity), std::move(questions), {}};
 }
 
 std::filesystem::path default_run_directory(const std::vector<std::string>& tasks, const std::string& model,
@@ -263,7 +262,7 @@ void warn_of_unmatched(const Plan& plan, const Journal& journal) {
 
 EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings) {
   const Plan plan = make_plan(model, settings);
-  const RunSettings recorded = run_settings(model, settings, plan);
+  const RunSettings recorded = with_details(model, settings, plan);
   std::filesystem::path directory = settings.run_directory;
   if (directory.empty()) {
     std::vector<std::string> tasks;

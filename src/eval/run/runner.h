@@ -79,8 +79,9 @@ void leave_out_long(const EvalModel& model, EvalSettings& settings);
 struct Plan;         // eval/run/plan.h
 struct RunSettings;  // eval/journal/run_directory.h
 
-// Everything that decides the answers, as run.json has it (docs/run-directory.md).
-nlohmann::ordered_json run_identity(const EvalModel& model, const EvalSettings& settings, const Plan& plan);
+// Everything that decides the answers, as run.json has it (docs/run-directory.md), and the questions' hashes;
+// without details.
+RunSettings run_settings(const EvalModel& model, const EvalSettings& settings, const Plan& plan);
 
 // A run's directory where none was chosen: runs/TASK-MODEL-HASH, with a hash of what cannot grow, so that the
 // same experiment goes on in its own directory and another one never meets it. Where the run that is there
