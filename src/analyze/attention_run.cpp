@@ -41,7 +41,7 @@ struct Listener {
 void run_calls(Transformer& model, const AttentionText& text, std::int64_t max_rows,
                const AttentionHooks* hooks, const Listener& listener) {
   const auto count = std::ssize(text.tokens);
-  KvPool pool(model.config(), kv_bytes(model.config(), count, model.kv_type(), max_rows), model.kv_type());
+  KvPool pool = kv_pool_of(model, kv_bytes(model.config(), count, model.kv_type(), max_rows));
   KvSequence sequence(pool);
   if (!sequence.reserve(count, max_rows))
     throw input_error("cache", "expected memory for {} tokens, got too little; use a shorter prompt", count);

@@ -43,8 +43,7 @@ void HeadMeans::sum_call(std::int64_t rows) {
 
 void HeadMeans::add(std::span<const std::int32_t> tokens) {
   const std::int64_t count = std::ssize(tokens);
-  KvPool pool(model_.config(), kv_bytes(model_.config(), count, model_.kv_type(), call_rows_),
-              model_.kv_type());
+  KvPool pool = kv_pool_of(model_, kv_bytes(model_.config(), count, model_.kv_type(), call_rows_));
   KvSequence sequence(pool);
   REFOCUS_CHECK(sequence.reserve(count, call_rows_));
   for (std::int64_t first = 0; first < count; first += call_rows_) {

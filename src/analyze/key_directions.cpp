@@ -64,7 +64,7 @@ std::vector<float> KeyDirections::keys_of(const AnswerText& text) {
   std::vector<float> out(static_cast<std::size_t>(layers_ * std::ssize(text.answer) * kv_heads_ * head_dim_));
   text_ = &text;
   keys_ = &out;
-  KvPool pool(model_.config(), kv_bytes(model_.config(), count, model_.kv_type(), most), model_.kv_type());
+  KvPool pool = kv_pool_of(model_, kv_bytes(model_.config(), count, model_.kv_type(), most));
   KvSequence sequence(pool);
   REFOCUS_CHECK(sequence.reserve(count, most));
   for (std::int64_t first = 0; first < count; first += most) {

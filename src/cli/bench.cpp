@@ -49,6 +49,7 @@ nlohmann::ordered_json measure(const BenchOptions& options) {
   std::vector<double> reads, fmas;  // what the machine can do, in the same minutes
   const std::vector<BenchmarkRates> rates =
       run_benchmark(model.transformer, {InterventionSpec{}, intervention}, bench, [&] {
+        if (model.device != nullptr) return;
         reads.push_back(measure_read_gb_s(model.pool));
         fmas.push_back(measure_fma_gflop_s(model.pool));
       });
@@ -56,9 +57,10 @@ nlohmann::ordered_json measure(const BenchOptions& options) {
   out["model"] = model.files.name();
   out["threads"] = model.pool.size();
   out["pinned"] = options.model.pin;
-  out["kv_type"] = options.model.kv_type;
-  out["activations"] = options.model.activations;
+  out["kv_type"] = options.model.kv() == DType::kF16 ? "f16" : "f32";
+  out["activations"] = name_of(options.model.activation_type());
   out["instruction_set"] = instruction_set();
+  if (model.device != nullptr) out["device"] = model.device->facts().name;
   out["intervention"] = intervention.canonical(model.files.config.num_hidden_layers);
   out["repeats"] = options.repeats;
   for (const auto& [key, of_repeats] : kCases) out[key] = median(rates[0].*of_repeats);
@@ -68,8 +70,10 @@ nlohmann::ordered_json measure(const BenchOptions& options) {
   for (const auto& [key, of_repeats] : kCases) {
     out[std::string(key) + "_ratio"] = median_ratio(rates[1].*of_repeats, rates[0].*of_repeats);
   }
-  out["read_gb_s"] = median(reads);
-  out["fma_gflop_s"] = median(fmas);
+  if (model.device == nullptr) {
+    out["read_gb_s"] = median(reads);
+    out["fma_gflop_s"] = median(fmas);
+  }
   // Decoding reads every weight once a token but the embedding table, of which it reads a row.
   const auto* table = model.files.weights->find("model.embed_tokens.weight");
   const bool separate = model.files.weights->find("lm_head.weight") != nullptr && table != nullptr;
@@ -86,15 +90,21 @@ void run(const BenchOptions& options) {
     return;
   }
   const auto value = [&](const char* key) { return out.at(key).get<double>(); };
-  fmt::print("{}, {} threads{}, {}, median of {}\n\n", out["model"].get<std::string>(),
-             out["threads"].get<int>(), options.model.pin ? " (pinned)" : "",
-             out["instruction_set"].get<std::string>(), options.repeats);
+  const std::string where =
+      options.model.on_cpu()
+          ? fmt::format("{} threads{}, {}", out["threads"].get<int>(), options.model.pin ? " (pinned)" : "",
+                        out["instruction_set"].get<std::string>())
+          : out["device"].get<std::string>();
+  fmt::print("{}, {}, median of {}\n\n", out["model"].get<std::string>(), where, options.repeats);
   fmt::print("tokens a second          none   {:>9}   ratio\n", options.suffix().substr(1));
   for (const auto& [label, key] :
        {std::pair{"prefill, 512 tokens", "prefill_tps"}, std::pair{"decode", "decode_tps"},
         std::pair{"decode, 16 sequences", "decode_batch16_tps"}}) {
     fmt::print("{:<20}  {:>7.1f}     {:>7.1f}   {:>5.3f}\n", label, value(key),
                value((key + options.suffix()).c_str()), value((std::string(key) + "_ratio").c_str()));
+  }
+  if (!options.model.on_cpu()) {
+    return fmt::print("\nDecoding one sequence reads {:.1f} GB/s of weights.\n", value("decode_gb_s"));
   }
   fmt::print(
       "\nThis machine reads {:.1f} GB/s; decoding one sequence reads {:.1f} GB/s of weights ({:.0f}%).\n"
@@ -114,6 +124,7 @@ Action add_bench(CLI::App& command) {
   command.add_flag("--json", options->json, "Print one JSON object");
   add_intervention(command, options->intervene);
   options->model.add_threads(command);
+  options->model.add_device(command);
   options->model.add_kv_type(command);
   options->model.add_activations(command);
   options->model.add_adapter(command);

@@ -71,7 +71,7 @@ class Conversation {
         ends_(answer_ends(model_.files, options.stop)),
         context_(options.model.context_for(model_.files.config)),
         scheduler_(model_.transformer,
-                   {1, context_, kv_budget(options.model, model_.files.config, 1, context_)}) {
+                   {1, context_, kv_budget(options.model, model_.transformer, 1, context_)}) {
     if (!template_) {
       throw input_error(model_.files.directory.string(),
                         "expected a model with a chat template, got one without; it may be a base model: use "

@@ -160,7 +160,7 @@ void run(const EvalOptions& options) {
   const ModelConfig& config = model.files.config;
   settings.interventions = interventions.for_model(model.files);
   settings.context = options.model.context_for(config);
-  settings.kv_bytes = kv_budget(options.model, config, options.batch, settings.context);
+  settings.kv_bytes = kv_budget(options.model, model.transformer, options.batch, settings.context);
   add_chat(options, model.files, settings);
   const EvalModel asked = eval_model(model, "download the model's tokenizer files");
   if (options.skip_long) {

@@ -36,7 +36,8 @@ void print_json(const OpenModel& model, const GenerateOptions& options, const An
   out["text"] = answer.text;
   out["finish_reason"] = answer.finish_reason;
   out["intervention"] = request.intervention.canonical(model.config.num_hidden_layers);
-  out["activations"] = options.model.activations;
+  out["activations"] = name_of(options.model.activation_type());
+  if (!options.model.on_cpu()) out["device"] = options.model.device;
   out["timing"] = {{"prefill_tps", rate(stats.prefill_tokens, stats.prefill_seconds)},
                    {"decode_tps", rate(stats.decode_tokens, stats.decode_seconds)}};
   fmt::print("{}\n", json_text(out));
@@ -59,7 +60,7 @@ void run(const GenerateOptions& options) {
   const auto needed =
       std::min(context, static_cast<std::int64_t>(request.prompt.size()) + request.max_new_tokens);
   Scheduler scheduler(model.transformer,
-                      {1, context, kv_budget(options.model, model.files.config, 1, needed)});
+                      {1, context, kv_budget(options.model, model.transformer, 1, needed)});
   scheduler.check(request.prompt, request.intervention);
 
   std::optional<AnswerStream> stream;

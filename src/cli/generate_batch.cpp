@@ -217,9 +217,9 @@ void generate_batch(const GenerateOptions& options) {
   const Tokenizer& tokenizer = files.need_tokenizer("use a model with a tokenizer");
   const AnswerEnds ends = answer_ends(files, options.stop);
   const std::vector<std::int32_t> eos = options.eos_of(files);
-  Scheduler scheduler(
-      model.transformer,
-      {options.batch_size, context, kv_budget(options.model, files.config, options.batch_size, context)});
+  Scheduler scheduler(model.transformer,
+                      {options.batch_size, context,
+                       kv_budget(options.model, model.transformer, options.batch_size, context)});
   const std::vector<BatchPrompt> prompts = read_prompts(options, files, intervention, scheduler);
   OrderedLines lines(options.output, prompts.size());
   Progress progress("generate", static_cast<std::int64_t>(prompts.size()), 0);

@@ -165,7 +165,7 @@ void run_search(const HeadsOptions& options) {
                                : AskedInterventions({NamedIntervention{"", by}}).one_for_model(model.files);
   HeadSearchSettings search = options.search.settings(method, config);
   settings.context = options.model.context_for(config);
-  settings.kv_bytes = kv_budget(options.model, config, options.batch, settings.context);
+  settings.kv_bytes = kv_budget(options.model, model.transformer, options.batch, settings.context);
   add_chat(options, model.files, settings);
   const EvalModel asked = eval_model(model, "download the model's tokenizer files");
   make_heads_plan(options.search, asked, planned);

@@ -24,7 +24,7 @@ constexpr std::pair<const char*, std::string_view> kHeadings[] = {
     {"Conversation", " chat no-chat system chat-template template-arg date no-special shots-as "},
     {"Sampling", " temperature top-k top-p min-p seed ignore-eos stop max-new-tokens "},
     {"Output", " output json csv force "},
-    {"Computing", " threads pin kv-type kv-memory context activations batch batch-size simd repeats "},
+    {"Computing", " threads pin device kv-type kv-memory context activations batch batch-size simd repeats "},
     {"General", " help version "},
 };
 constexpr const char* kOwn = "Options";

@@ -40,8 +40,7 @@ void run(const LogitsOptions& options) {
                       asked_tokens);
   }
   check_whole_prompt(spec, asked_tokens, rows);
-  const DType type = model.transformer.kv_type();
-  KvPool pool(config, kv_bytes(config, count, type, rows), type);
+  KvPool pool = kv_pool_of(model.transformer, kv_bytes(config, count, model.transformer.kv_type(), rows));
   KvSequence sequence(pool);
   if (!sequence.reserve(count, rows))
     throw input_error("cache", "expected memory for {} tokens, got too little", count);

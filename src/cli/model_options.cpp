@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <fstream>
 
 #include "base/error.h"
@@ -33,6 +34,38 @@ CLI::Option* add_model_option(CLI::App& command, std::string& model) {
       ->type_name("MODEL");
 }
 
+namespace {
+
+// Of "cuda" or "cuda:N".
+std::optional<int> device_number(std::string_view text) {
+  if (text == "cuda") return 0;
+  if (!text.starts_with("cuda:") || text.size() > 7) return std::nullopt;
+  text.remove_prefix(5);
+  int number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size() || number < 0) return std::nullopt;
+  return number;
+}
+
+// The device, or null for the processor.
+std::shared_ptr<Device> open_device(const ModelOptions& options) {
+  const bool half = options.activation_type() == Activations::kF16;
+  if (options.on_cpu()) {
+    if (half) {
+      throw usage_error(
+          "--activations",
+          "expected int8 or f32 on the processor, got f16; choose one of them, or --device cuda");
+    }
+    return nullptr;
+  }
+  if (options.activation_type() == Activations::kInt8) {
+    throw usage_error("--activations", "expected f16 or f32 on a device, got int8; choose one of them");
+  }
+  return make_cuda_device(*device_number(options.device));
+}
+
+}  // namespace
+
 void ModelOptions::add_model(CLI::App& command) { add_model_option(command, model); }
 
 void ModelOptions::add_adapter(CLI::App& command) {
@@ -49,8 +82,11 @@ void ModelOptions::add_threads(CLI::App& command) {
 }
 
 void ModelOptions::add_kv_type(CLI::App& command) {
-  command.add_option("--kv-type", kv_type, "Type of cached keys and values: f32, or f16 for half the memory")
-      ->capture_default_str()
+  command
+      .add_option(
+          "--kv-type", kv_type,
+          "Type of cached keys and values: f32, or f16 for half the memory (default: f32, or f16 beside "
+          "activations of f16)")
       ->check(CLI::IsMember({"f32", "f16"}));
 }
 
@@ -58,13 +94,36 @@ void ModelOptions::add_activations(CLI::App& command, const std::string& option)
   command
       .add_option(
           option, activations,
-          "Activations that weights of block types are multiplied with: int8, or f32 for exact products")
+          "Activations that weights are multiplied with: int8 (for weights of block types), f32 for exact "
+          "products, or f16 (of a device) (default: int8, or f16 on a device)")
+      ->check(CLI::IsMember({"int8", "f32", "f16"}));
+}
+
+void ModelOptions::add_device(CLI::App& command) {
+  command.add_option("--device", device, "Where to compute: cpu, cuda, or cuda:N for the N-th GPU from 0")
       ->capture_default_str()
-      ->check(CLI::IsMember({"int8", "f32"}));
+      ->check(CLI::Validator(
+          [](std::string& value) {
+            return value == "cpu" || device_number(value) ? std::string()
+                                                          : "expected cpu, cuda or cuda:N, got " + value;
+          },
+          "DEVICE"));
+}
+
+DType ModelOptions::kv() const {
+  if (kv_type.empty()) return activation_type() == Activations::kF16 ? DType::kF16 : DType::kF32;
+  return kv_type == "f16" ? DType::kF16 : DType::kF32;
+}
+
+Activations ModelOptions::activation_type() const {
+  if (activations.empty()) return on_cpu() ? Activations::kInt8 : Activations::kF16;
+  if (activations == "f32") return Activations::kF32;
+  return activations == "f16" ? Activations::kF16 : Activations::kInt8;
 }
 
 void ModelOptions::add_running(CLI::App& command) {
   add_threads(command);
+  add_device(command);
   add_kv_type(command);
   add_activations(command);
   add_adapter(command);
@@ -181,9 +240,12 @@ RunningModel::RunningModel(const ModelOptions& options, std::int64_t max_rows)
     : files(open_model(options)),
       pool(options.threads > 0 ? options.threads : available_threads(),
            options.pin ? ThreadPool::Placement::kPinned : ThreadPool::Placement::kFree),
-      transformer(files.config, files.weights, files.directory.string(), pool, max_rows, options.kv(),
-                  options.activation_type()) {
-  if (const auto note = memory_note(files)) spdlog::info("{}", *note);
+      device(open_device(options)),
+      transformer(files.config, files.weights, files.directory.string(), pool,
+                  options.on_cpu() || max_rows < kRunningRows ? max_rows : std::max(max_rows, kDeviceRows),
+                  options.kv(), options.activation_type(), device) {
+  const auto note = options.on_cpu() ? memory_note(files) : std::nullopt;
+  if (note) spdlog::info("{}", *note);
   // A model that lacks one bias lacks that of every layer: one line says it.
   if (const auto& warnings = transformer.warnings(); !warnings.empty()) {
     spdlog::warn("{}{}", warnings.front(),
@@ -207,15 +269,18 @@ std::int64_t available_bytes() {
 
 }  // namespace
 
-std::int64_t kv_limit(const ModelOptions& options) {
-  return options.kv_memory_mib > 0 ? options.kv_memory_mib << 20 : available_bytes() / 2;
+std::int64_t kv_limit(const ModelOptions& options, const Transformer& model) {
+  if (options.kv_memory_mib > 0) return options.kv_memory_mib << 20;
+  return (model.device() != nullptr ? model.device()->facts().free_bytes : available_bytes()) / 2;
 }
 
-std::int64_t kv_budget(const ModelOptions& options, const ModelConfig& config, std::int64_t sequences,
+std::int64_t kv_budget(const ModelOptions& options, const Transformer& model, std::int64_t sequences,
                        std::int64_t context) {
-  if (options.kv_memory_mib > 0) return kv_limit(options);
-  const std::int64_t wanted = kv_bytes_of_many(config, sequences, context, options.kv(), kRunningRows);
-  return std::max(kv_bytes(config, kKeyBlock, options.kv()), std::min(wanted, kv_limit(options)));
+  const std::int64_t limit = kv_limit(options, model);
+  if (options.kv_memory_mib > 0) return limit;
+  const std::int64_t wanted =
+      kv_bytes_of_many(model.config(), sequences, context, model.kv_type(), model.max_rows());
+  return std::max(kv_bytes(model.config(), kKeyBlock, model.kv_type()), std::min(wanted, limit));
 }
 
 }  // namespace refocus::cli

@@ -27,14 +27,14 @@ struct ModelOptions {
   bool pin = false;
   std::int64_t context = 0;        // 0: the model's own
   std::int64_t kv_memory_mib = 0;  // 0: chosen from the free memory
-  std::string kv_type = "f32";
-  std::string activations = "int8";
-  std::string adapter = {};  // a PEFT adapter's directory, or empty
+  std::string device = "cpu";
+  std::string kv_type = {};      // empty: f16 on a device that computes in half precision, or f32
+  std::string activations = {};  // empty: f16 on a device, int8 elsewhere
+  std::string adapter = {};      // a PEFT adapter's directory, or empty
 
-  DType kv() const { return kv_type == "f16" ? DType::kF16 : DType::kF32; }
-  Activations activation_type() const {
-    return activations == "f32" ? Activations::kF32 : Activations::kInt8;
-  }
+  bool on_cpu() const { return device == "cpu"; }
+  DType kv() const;
+  Activations activation_type() const;
   std::int64_t context_for(const ModelConfig& config) const {
     return context > 0 ? context : config.context_length();
   }
@@ -44,6 +44,7 @@ struct ModelOptions {
   void add_threads(CLI::App& command);  // --threads, --pin
   void add_kv_type(CLI::App& command);  // --kv-type
   void add_activations(CLI::App& command, const std::string& option = "--activations");
+  void add_device(CLI::App& command);   // --device
   void add_running(CLI::App& command);  // those, --adapter, --context, --kv-memory
 };
 
@@ -81,8 +82,8 @@ void expect_same_files(const std::vector<UsedFile>& before, const std::filesyste
 // memory than the file, where there are any.
 std::optional<std::string> memory_note(const OpenModel& model);
 
-// Rows that a model computes at once at most, where its logits are not wanted.
-inline constexpr std::int64_t kRunningRows = 512;
+// Rows that a model computes at once at most, where its logits are not wanted; on a device more.
+inline constexpr std::int64_t kRunningRows = 512, kDeviceRows = 2048;
 
 // A model ready to compute.
 struct RunningModel {
@@ -90,15 +91,16 @@ struct RunningModel {
 
   OpenModel files;
   ThreadPool pool;
+  std::shared_ptr<Device> device;  // null: the processor
   Transformer transformer;
 };
 
-// The most memory for keys and values: --kv-memory, or half of the free memory.
-std::int64_t kv_limit(const ModelOptions& options);
+// The most memory for keys and values: --kv-memory, or half of the free memory where the model computes.
+std::int64_t kv_limit(const ModelOptions& options, const Transformer& model);
 
-// Memory for the cache of so many sequences of `context` tokens, in calls of kRunningRows: --kv-memory, or
-// whole contexts as long as they fit into a good half of the free memory.
-std::int64_t kv_budget(const ModelOptions& options, const ModelConfig& config, std::int64_t sequences,
+// Memory for the cache of so many sequences of `context` tokens: --kv-memory, or whole contexts as long as
+// they fit into a good half of the free memory.
+std::int64_t kv_budget(const ModelOptions& options, const Transformer& model, std::int64_t sequences,
                        std::int64_t context);
 
 }  // namespace refocus::cli

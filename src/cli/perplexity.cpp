@@ -31,14 +31,21 @@ struct PerplexityOptions {
   std::vector<std::string> interventions;
   std::int64_t stride = 0;  // 0: half of the context
   bool json = false;
+
+  Activations against_activations() const {
+    ModelOptions out = other;
+    out.device = model.device;
+    return out.activation_type();
+  }
 };
 
 // The model of --against, which computes with the threads of the other.
 struct OtherModel {
-  OtherModel(const std::string& path, ThreadPool& pool, DType kv_type, Activations activations)
+  OtherModel(const std::string& path, RunningModel& beside, Activations activations)
       : files(open_model({.model = path}, "--against")),
-        transformer(files.config, files.weights, files.directory.string(), pool, kPerplexityRows, kv_type,
-                    activations) {}
+        transformer(files.config, files.weights, files.directory.string(), beside.pool,
+                    beside.transformer.max_rows(), beside.transformer.kv_type(), activations, beside.device) {
+  }
 
   OpenModel files;
   Transformer transformer;
@@ -131,7 +138,7 @@ void check_memory(const PerplexityOptions& options, std::span<const PerplexityAr
   for (const PerplexityArm& arm : arms) {
     needed += kv_bytes(arm.model->config(), window, arm.model->kv_type(), arm.model->max_rows());
   }
-  const std::int64_t limit = kv_limit(options.model);
+  const std::int64_t limit = kv_limit(options.model, *arms.front().model);
   if (needed <= limit) return;
   const auto mib = [](std::int64_t bytes) { return ((bytes - 1) >> 20) + 1; };
   throw input_error("cache",
@@ -155,8 +162,7 @@ PerplexityReport measure(const PerplexityOptions& options) {
   RunningModel model(options.model, kPerplexityRows);
   std::unique_ptr<OtherModel> other;
   if (!options.against.empty())
-    other = std::make_unique<OtherModel>(options.against, model.pool, options.model.kv(),
-                                         options.other.activation_type());
+    other = std::make_unique<OtherModel>(options.against, model, options.against_activations());
   const ModelConfig& config = model.files.config;
   const std::vector<NamedIntervention> asked_arms = arms_of(options, asked.for_model(model.files));
   read_tokens(options, model.files, source);

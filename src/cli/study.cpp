@@ -38,7 +38,8 @@ struct StudyOptions {
 const std::map<std::string, TextRows> kRows = {
     {"all", TextRows::kAll}, {"prompt", TextRows::kPrompt}, {"response", TextRows::kResponse}};
 
-StudySettings settings_of(const StudyOptions& options, const OpenModel& model) {
+StudySettings settings_of(const StudyOptions& options, const RunningModel& running) {
+  const OpenModel& model = running.files;
   StudySettings out;
   out.eval.interventions = parse_interventions(options.interventions).for_model(model);
   out.eval.profile = profile_of(options.profile);
@@ -57,7 +58,7 @@ StudySettings settings_of(const StudyOptions& options, const OpenModel& model) {
   out.eval.max_new_tokens = options.max_new_tokens;
   out.eval.batch = options.batch;
   out.eval.context = options.model.context_for(model.config);
-  out.eval.kv_bytes = kv_budget(options.model, model.config, options.batch, out.eval.context);
+  out.eval.kv_bytes = kv_budget(options.model, running.transformer, options.batch, out.eval.context);
   out.rows = kRows.at(options.rows);
   out.window = options.window;
   out.threshold = options.threshold;
@@ -85,7 +86,7 @@ void run(const StudyOptions& options) {
       options.output, options.force ? "study.json" : "",
       options.force ? "choose another with -o" : "choose another with -o, or replace it with --force");
   RunningModel model(options.model);
-  const StudySettings settings = settings_of(options, model.files);
+  const StudySettings settings = settings_of(options, model);
   std::optional<RunningModel> before;
   if (!options.before.empty()) {
     ModelOptions other = options.model;

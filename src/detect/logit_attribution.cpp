@@ -64,6 +64,9 @@ LogitAttribution::LogitAttribution(Transformer& model)
       residuals_(static_cast<std::size_t>((1 + layers_) * hidden_)),
       alone_(static_cast<std::size_t>(heads_ * padded(heads_ * head_dim_))),
       added_(static_cast<std::size_t>(heads_ * padded(hidden_))) {
+  if (model.device() != nullptr) {
+    throw input_error("--device", "expected cpu for direct logit attribution, got a device; leave it out");
+  }
   for (std::size_t l = 0; l < contexts_.size(); ++l) contexts_[l] = {this, static_cast<std::int64_t>(l)};
   std::fill_n(alone_.data(), alone_.size(), 0.0f);
 }

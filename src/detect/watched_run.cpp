@@ -9,7 +9,7 @@ namespace refocus {
 WatchedText::WatchedText(Transformer& model, std::int64_t tokens, std::int64_t call_rows)
     : model_(model),
       call_rows_(std::min(call_rows, model.max_rows())),
-      pool_(model.config(), kv_bytes(model.config(), tokens, model.kv_type(), call_rows_), model.kv_type()),
+      pool_(kv_pool_of(model, kv_bytes(model.config(), tokens, model.kv_type(), call_rows_))),
       sequence_(pool_) {
   REFOCUS_CHECK(sequence_.reserve(tokens, call_rows_));
 }

@@ -32,10 +32,9 @@ class Bench {
       : model_(model),
         options_(options),
         spec_(spec),
-        pool_(model.config(),
-              bytes_of_cache(model, options.prefill + options.decode) +
-                  options.batch * bytes_of_cache(model, options.batch_prompt + options.batch_decode),
-              model.kv_type()) {}
+        pool_(kv_pool_of(
+            model, bytes_of_cache(model, options.prefill + options.decode) +
+                       options.batch * bytes_of_cache(model, options.batch_prompt + options.batch_decode))) {}
 
   double prefill() {
     one_.clear();

@@ -39,7 +39,7 @@ Scheduler::Scheduler(Transformer& model, const SchedulerOptions& options)
     : model_(model),
       max_sequences_(std::min(options.max_sequences, model.max_rows())),
       context_(options.context > 0 ? options.context : model.config().context_length()),
-      pool_(model.config(), cache_bytes(model, options), model.kv_type()),
+      pool_(kv_pool_of(model, cache_bytes(model, options))),
       prefixes_(pool_),
       interventions_(model) {
   REFOCUS_CHECK(options.max_sequences >= 1);

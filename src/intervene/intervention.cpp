@@ -71,6 +71,7 @@ class Intervention::Program {
     std::vector<const Part*> surveys = {};  // those of on_weights that look at all rows first
     int pass = 0;           // surveys[pass] looks at rows; after the last of them all are changed
     bool surveyed = false;  // surveys[pass] does so in this call
+    RebalanceData rebalance = {};
   };
 
   [[noreturn]] static void refuse() {
@@ -90,9 +91,12 @@ class Intervention::Program {
   }
 
   bool acts(const Part& part, std::int64_t layer, const AttentionRow& at) const {
-    if (!has_head(part, layer, at.head)) return false;
+    return has_head(part, layer, at.head) && has_row(part, at.position);
+  }
+
+  bool has_row(const Part& part, std::int64_t position) const {
     return part.rows.kind == RowSelector::Kind::kAll ||
-           part.rows.contains(at.position, target_ ? target_->prompt : 0);
+           part.rows.contains(position, target_ ? target_->prompt : 0);
   }
 
   void compile() {
@@ -126,9 +130,36 @@ class Intervention::Program {
       if (!layer.on_keys.empty()) hooks.keys = change_keys;
       hooks.surveys = static_cast<int>(layer.surveys.size());
       if (hooks.surveys > 0) hooks.begin_pass = begin_pass;
-      any_ = any_ || hooks.bias != nullptr || hooks.edit != nullptr || hooks.output != nullptr ||
-             hooks.keys != nullptr;
+      any_ = any_ || hooks.changes_anything();
     }
+    describe_rebalance();
+  }
+
+  // Where one part, that re-balances, is all that acts: the same as data.
+  void describe_rebalance() {
+    const auto acts = [](const Part& part) { return !part.step->is_idle(); };
+    if (std::ranges::count_if(parts_, acts) != 1) return;
+    const Part& part = *std::ranges::find_if(parts_, acts);
+    const auto* rebalance = dynamic_cast<const Rebalance*>(part.step.get());
+    if (rebalance == nullptr) return;
+    for (Layer& layer : layers_) {
+      if (layer.on_weights.empty()) continue;
+      const bool acts_here = part.layers[static_cast<std::size_t>(layer.layer)];
+      layer.rebalance = {
+          &layer,  rebalance->all(), rebalance->threshold(), acts_here ? rebalance->excess(layer.layer) : 0,
+          has_row, has_head};
+      hooks_[static_cast<std::size_t>(layer.layer)].rebalance = &layer.rebalance;
+    }
+  }
+
+  static bool has_row(const void* context, std::int64_t position) {
+    const Layer& layer = *static_cast<const Layer*>(context);
+    return layer.owner->has_row(*layer.on_weights.front(), position);
+  }
+
+  static bool has_head(const void* context, std::int64_t head) {
+    const Layer& layer = *static_cast<const Layer*>(context);
+    return layer.owner->has_head(*layer.on_weights.front(), layer.layer, head);
   }
 
   // A pass over the layer's rows begins: the survey before it, if there was one, ends.

@@ -23,6 +23,10 @@ class Rebalance : public RowStep {
     return masks_[static_cast<std::size_t>(row * heads_ + head)];
   }
 
+  bool all() const { return all_; }  // mode=self
+  float threshold() const { return threshold_; }
+  float excess(std::int64_t layer) const { return excess_[static_cast<std::size_t>(layer)]; }
+
   bool is_idle() const override { return idle_; }
   bool changes(std::int64_t layer) const override { return excess_[static_cast<std::size_t>(layer)] != 0; }
   bool observes(std::int64_t layer) const override { return layer == 0 && !all_; }

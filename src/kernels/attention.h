@@ -44,6 +44,17 @@ struct EditableRow {
   std::int64_t first_key = 0;  // that the query sees
 };
 
+// What hooks do in a layer, as data, where that is re-balancing and nothing else (intervene/rebalance.h): for
+// devices, which cannot call them. It acts where both the row and the head are chosen.
+struct RebalanceData {
+  const void* context = nullptr;
+  bool all = false;     // every weight of the row, not only M's
+  float threshold = 0;  // of M, in layer 0
+  float excess = 0;     // weights are multiplied by 1 + excess; 0 where the layer stays as it is
+  bool (*has_row)(const void* context, std::int64_t position) = nullptr;
+  bool (*has_head)(const void* context, std::int64_t head) = nullptr;
+};
+
 // One layer's intervention for one sequence, and an observer beside it, which can be had without one and
 // changes nothing. Null hooks cost nothing. Hooks are called from several threads, never twice for the same
 // (row, head).
@@ -70,6 +81,12 @@ struct AttentionHooks {
   // returns false, but for the last.
   int surveys = 0;
   bool (*begin_pass)(void* context, int pass, std::int64_t first_position, std::int64_t rows) = nullptr;
+  // The same as data, or null; the kernel does not look at it.
+  const RebalanceData* rebalance = nullptr;
+
+  bool changes_anything() const {
+    return bias != nullptr || edit != nullptr || output != nullptr || keys != nullptr;
+  }
 };
 
 struct AttentionShape {

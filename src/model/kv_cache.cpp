@@ -114,7 +114,7 @@ bool KvSequence::fork(const KvSequence& from, std::int64_t length, std::int64_t 
     return false;
   }
   for (std::size_t g = 0; partial && g < layout().groups(); ++g) {
-    std::memcpy(part(g, full), from.pointers(g)[full], static_cast<std::size_t>(layout().part_bytes(g)));
+    pool_->copy_part(g, part(g, full), from.pointers(g)[full]);
   }
   return true;
 }
@@ -128,8 +128,9 @@ void KvSequence::clear() {
   length_ = 0;
 }
 
-KvPool::KvPool(const ModelConfig& config, std::int64_t max_bytes, DType type)
+KvPool::KvPool(const ModelConfig& config, std::int64_t max_bytes, DType type, Device* device)
     : type_(type),
+      device_(device),
       layout_(config, type),
       max_bytes_(std::max(max_bytes, layout_.block_bytes())),
       stores_(layout_.groups()) {}
@@ -162,6 +163,17 @@ void KvPool::return_unused(std::int64_t bytes) {
   }
 }
 
+KvPool::Part KvPool::make_part(std::int64_t bytes) {
+  const auto size = static_cast<std::size_t>(bytes);
+  if (device_ == nullptr) return {AlignedBuffer<std::byte>(size), {}};
+  return {{}, DeviceMemory(*device_, size)};
+}
+
+void KvPool::copy_part(std::size_t group, std::byte* to, const std::byte* from) {
+  const auto bytes = static_cast<std::size_t>(layout_.part_bytes(group));
+  device_ == nullptr ? static_cast<void>(std::memcpy(to, from, bytes)) : device_->copy(to, from, bytes);
+}
+
 std::int32_t KvPool::allocate(std::size_t group) {
   Store& store = stores_[group];
   const std::int64_t bytes = layout_.part_bytes(group);
@@ -174,7 +186,7 @@ std::int32_t KvPool::allocate(std::size_t group) {
       store.references.push_back(0);
     }
     const std::int32_t part = store.bare.back();
-    store.parts[static_cast<std::size_t>(part)] = AlignedBuffer<std::byte>(static_cast<std::size_t>(bytes));
+    store.parts[static_cast<std::size_t>(part)] = make_part(bytes);
     store.bare.pop_back();
     store.free.push_back(part);
     held_bytes_ += bytes;

@@ -4,6 +4,9 @@
 // kv_block_elements(head_dim)] of F32 or F16; see kernels/kv_block.h. Parts are counted by reference; only
 // full blocks are shared, so that nobody writes to a part that another sequence reads. A sequence gives up
 // the parts of windowed layers as it leaves them behind.
+//
+// A pool for a device (device/device.h) keeps its parts there, laid out as that says, and pointers to them
+// are for the device alone.
 #pragma once
 
 #include <array>
@@ -13,6 +16,7 @@
 
 #include "architecture/model_config.h"
 #include "base/aligned_buffer.h"
+#include "device/device_memory.h"
 #include "model/kv_layout.h"
 #include "tensor/dtype.h"
 
@@ -82,7 +86,8 @@ class KvPool {
  public:
   // At most `max_bytes` of parts, but one block at least, allocated as they are needed. Groups have no shares
   // of their own: memory that one has no use for is another's.
-  KvPool(const ModelConfig& config, std::int64_t max_bytes, DType type = DType::kF32);
+  KvPool(const ModelConfig& config, std::int64_t max_bytes, DType type = DType::kF32,
+         Device* device = nullptr);
   KvPool(const KvPool&) = delete;
   KvPool& operator=(const KvPool&) = delete;
 
@@ -103,12 +108,19 @@ class KvPool {
     return stores_[group].references[static_cast<std::size_t>(part)];
   }
   std::byte* data(std::size_t group, std::int32_t part) {
-    return stores_[group].parts[static_cast<std::size_t>(part)].data();
+    Part& its = stores_[group].parts[static_cast<std::size_t>(part)];
+    return its.on_device ? its.on_device.data() : its.here.data();
   }
+  // Copies what a part of the group holds.
+  void copy_part(std::size_t group, std::byte* to, const std::byte* from);
 
  private:
+  struct Part {
+    AlignedBuffer<std::byte> here;
+    DeviceMemory on_device;
+  };
   struct Store {
-    std::vector<AlignedBuffer<std::byte>> parts;
+    std::vector<Part> parts;
     std::vector<int> references;
     std::vector<std::int32_t> free, bare;  // unused numbers: with memory, without
   };
@@ -117,8 +129,10 @@ class KvPool {
     return stores_[group].references[static_cast<std::size_t>(part)];
   }
   void return_unused(std::int64_t bytes);
+  Part make_part(std::int64_t bytes);
 
   DType type_;
+  Device* device_;
   KvLayout layout_;
   std::int64_t max_bytes_, used_bytes_ = 0, held_bytes_ = 0, peak_bytes_ = 0;
   std::vector<Store> stores_;  // [groups]

@@ -27,9 +27,18 @@ struct Product {
   Int8Parts parts = Int8Parts::kOne;  // of activations, where they are int8
 };
 
-enum class Activations { kInt8, kF32 };
+// kF16: of a device (model/device_transformer.h) alone, which has no int8.
+enum class Activations { kInt8, kF32, kF16 };
 constexpr std::string_view name_of(Activations activations) {
-  return activations == Activations::kF32 ? "f32" : "int8";
+  switch (activations) {
+    case Activations::kInt8:
+      return "int8";
+    case Activations::kF32:
+      return "f32";
+    case Activations::kF16:
+      return "f16";
+  }
+  return "";
 }
 
 class LinearProducts {

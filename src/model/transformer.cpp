@@ -6,6 +6,8 @@
 #include "kernels/argmax.h"
 #include "kernels/matmul.h"
 #include "model/adapter.h"
+#include "model/device_transformer.h"
+#include "model/embedding.h"
 
 namespace refocus {
 
@@ -33,7 +35,8 @@ Elementwise elementwise_of(const ModelConfig& config) {
 }  // namespace
 
 Transformer::Transformer(ModelConfig config, std::shared_ptr<const WeightMap> weights, std::string name,
-                         ThreadPool& pool, std::int64_t max_rows, DType kv_type, Activations activations)
+                         ThreadPool& pool, std::int64_t max_rows, DType kv_type, Activations activations,
+                         std::shared_ptr<Device> device)
     : config_(std::move(config)),
       map_(std::move(weights)),
       weights_(bind_weights(config_, *map_, name)),
@@ -46,13 +49,31 @@ Transformer::Transformer(ModelConfig config, std::shared_ptr<const WeightMap> we
       kv_type_(kv_type) {
   REFOCUS_CHECK(max_rows >= 1);
   if (config_.local_rope) local_rope_.emplace(config_, *config_.local_rope, std::span<const float>());
-  pack_weights(pool_, weights_, name_);
+  if (device == nullptr) {
+    REFOCUS_CHECK(activations != Activations::kF16);
+    pack_weights(pool_, weights_, name_);
+    return;
+  }
+  REFOCUS_CHECK(activations != Activations::kInt8);
+  const DevicePrecision precision =
+      activations == Activations::kF16 ? DevicePrecision::kHalf : DevicePrecision::kF32;
+  device_ = std::make_unique<DeviceTransformer>(config_, weights_, name_, pool_, std::move(device), kv_type,
+                                                precision);
+}
+
+Transformer::~Transformer() = default;
+
+Device* Transformer::device() const { return device_ ? &device_->device() : nullptr; }
+
+KvPool kv_pool_of(const Transformer& model, std::int64_t max_bytes) {
+  return KvPool(model.config(), max_bytes, model.kv_type(), model.device());
 }
 
 void Transformer::attach(std::shared_ptr<const Adapter> adapter) {
   REFOCUS_CHECK(adapter_ == nullptr);
   attach_adapter(*adapter, name_, weights_);
   adapter_ = std::move(adapter);
+  if (device_) device_->attach();
 }
 
 void Transformer::grow(std::int64_t rows, std::int64_t keys) {
@@ -126,7 +147,9 @@ void Transformer::start(std::span<const SequenceInput> sequences, std::int64_t f
     const Row& row = rows_[static_cast<std::size_t>(r)];
     place(r, row);
     if (first_layer == 0) {
-      embed(r, row);
+      // normed_ is not in use yet.
+      embed_row(config_, weights_, name_, row.token, row.position, normed_.data() + r * padded(hidden),
+                x_.data() + r * padded(hidden));
       continue;
     }
     const float* saved = sequences[row.sequence].residuals;
@@ -144,30 +167,6 @@ void Transformer::place(std::int64_t r, const Row& row) {
     local_rope_->fill(row.position, row.rope_length, local_cosines_.data() + r * half,
                       local_sines_.data() + r * half);
   }
-}
-
-// Row r of x_.
-void Transformer::embed(std::int64_t r, const Row& row) {
-  const std::int64_t hidden = config_.hidden_size;
-  const auto copy_row = [&](const Linear& table, std::int64_t index, float* to) {
-    const std::size_t row_bytes = bytes_of(table.dtype, hidden);
-    copy_as_f32({table.data + static_cast<std::size_t>(index) * row_bytes, table.dtype, {hidden}}, to);
-  };
-  float* x = x_.data() + r * padded(hidden);
-  copy_row(weights_.embed_tokens, row.token, x);
-  if (config_.embedding_multiplier != 1) {
-    for (std::int64_t i = 0; i < hidden; ++i) x[i] *= config_.embedding_multiplier;
-  }
-  if (!config_.learned_positions) return;
-  if (row.position >= config_.max_position_embeddings) {
-    throw input_error(name_,
-                      "expected at most {} tokens, as many as the model has learned positions for, got more; "
-                      "use a shorter prompt or a smaller --context",
-                      config_.max_position_embeddings);
-  }
-  float* positions = normed_.data() + r * padded(hidden);  // not in use yet
-  copy_row(weights_.positions, row.position, positions);
-  for (std::int64_t i = 0; i < hidden; ++i) x[i] += positions[i];
 }
 
 bool Transformer::keys_depend_on_length(std::int64_t length) const {
@@ -195,6 +194,7 @@ void Transformer::tell_taps_before(std::span<const SequenceInput> sequences) con
 std::span<const float> Transformer::forward(std::span<const SequenceInput> sequences, LayerRange layers) {
   const std::int64_t end = std::min(layers.end, config_.num_hidden_layers);
   REFOCUS_CHECK(layers.first >= 0 && layers.first < end);
+  if (device_) return forward_on_device(sequences, layers);
   start(sequences, layers.first);
   tell_taps_before(sequences);
   for (std::int64_t layer = layers.first; layer < end; ++layer) {
@@ -207,6 +207,20 @@ std::span<const float> Transformer::forward(std::span<const SequenceInput> seque
     in.cache->set_length(in.cache->length() + static_cast<std::int64_t>(in.tokens.size()));
   }
   return end == config_.num_hidden_layers ? output(sequences) : std::span<const float>();
+}
+
+std::span<const float> Transformer::forward_on_device(std::span<const SequenceInput> sequences,
+                                                      LayerRange layers) {
+  std::int64_t rows = 0;
+  for (const SequenceInput& in : sequences) rows += std::ssize(in.tokens);
+  REFOCUS_CHECK(rows >= 1 && rows <= max_rows_);
+  const auto angles = [&](std::int64_t position, std::int64_t length, bool local, float* cosines,
+                          float* sines) {
+    (local ? *local_rope_ : rope_).fill(position, length, cosines, sines);
+  };
+  const std::span<const float> logits = device_->forward(sequences, layers, angles);
+  if (!all_finite(logits.data(), std::ssize(logits))) refuse_non_finite(sequences);
+  return logits;
 }
 
 std::span<const float> Transformer::output(std::span<const SequenceInput> sequences) {
@@ -226,6 +240,11 @@ std::span<const float> Transformer::output(std::span<const SequenceInput> sequen
 
 std::span<const float> Transformer::logits_of(const float* x, std::int64_t rows) {
   REFOCUS_CHECK(rows >= 1 && rows <= max_rows_);
+  if (device_) {
+    const std::span<const float> logits = device_->logits_of(x, rows);
+    if (!all_finite(logits.data(), std::ssize(logits))) refuse_non_finite({});
+    return logits;
+  }
   grow(rows, 1);
   for (std::int64_t r = 0; r < rows; ++r) {
     apply_norm(weights_.norm, x + r * config_.hidden_size, config_.hidden_size,
@@ -262,10 +281,8 @@ void Transformer::refuse_non_finite(std::span<const SequenceInput> sequences) co
   }
   const auto intervened = [&](const SequenceInput& in) {
     if (in.hooks == nullptr) return false;
-    return std::any_of(in.hooks, in.hooks + config_.num_hidden_layers, [](const AttentionHooks& hooks) {
-      return hooks.bias != nullptr || hooks.edit != nullptr || hooks.output != nullptr ||
-             hooks.keys != nullptr;
-    });
+    return std::any_of(in.hooks, in.hooks + config_.num_hidden_layers,
+                       [](const AttentionHooks& hooks) { return hooks.changes_anything(); });
   };
   throw input_error(
       name_,

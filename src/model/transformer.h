@@ -56,12 +56,16 @@ struct SequenceInput {
   const float* residuals = nullptr;
 };
 
+class DeviceTransformer;
+
 class Transformer {
  public:
-  // `weights` must outlive the transformer. At most `max_rows` rows may go into one forward call.
+  // `weights` must outlive the transformer. At most `max_rows` rows may go into one forward call. With a
+  // `device` it computes there: with activations of F32 or F16, and pools of that device (kv_pool_of).
   Transformer(ModelConfig config, std::shared_ptr<const WeightMap> weights, std::string name,
               ThreadPool& pool, std::int64_t max_rows, DType kv_type = DType::kF32,
-              Activations activations = Activations::kInt8);
+              Activations activations = Activations::kInt8, std::shared_ptr<Device> device = nullptr);
+  ~Transformer();
 
   // Adds a low-rank change to the weights, beside them: they stay as they are stored. Once, before the first
   // call of forward. InputError where the adapter is another model's.
@@ -95,6 +99,8 @@ class Transformer {
   Activations activations() const { return products_.activations(); }
   // Whether cached keys depend on more than the tokens up to them, so that sequences cannot share them.
   bool keys_depend_on_length(std::int64_t length) const;
+  // That it computes on, or null: the processor.
+  Device* device() const;
 
  private:
   struct Row {
@@ -106,11 +112,11 @@ class Transformer {
   void grow(std::int64_t rows, std::int64_t keys);
   void start(std::span<const SequenceInput> sequences, std::int64_t first_layer);
   void place(std::int64_t r, const Row& row);
-  void embed(std::int64_t r, const Row& row);
   void tell_taps(std::span<const SequenceInput> sequences, std::int64_t layer) const;
   void tell_taps_before(std::span<const SequenceInput> sequences) const;
   std::span<const float> project(std::int64_t wanted, std::span<const SequenceInput> sequences);
   std::span<const float> output(std::span<const SequenceInput> sequences);
+  std::span<const float> forward_on_device(std::span<const SequenceInput> sequences, LayerRange layers);
   [[noreturn]] void refuse_non_finite(std::span<const SequenceInput> sequences) const;
 
   // A layer; see transformer_layer.cpp.
@@ -174,6 +180,10 @@ class Transformer {
   AlignedBuffer<float> local_cosines_, local_sines_;  // the same of local_rope_
   AlignedBuffer<float> scratch_;                      // [threads, scratch_stride]
   AlignedBuffer<float> logits_;                       // [wanted rows, vocab_size]
+  std::unique_ptr<DeviceTransformer> device_;
 };
+
+// A cache for the model's keys and values, where it computes.
+KvPool kv_pool_of(const Transformer& model, std::int64_t max_bytes);
 
 }  // namespace refocus

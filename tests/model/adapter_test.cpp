@@ -1,6 +1,7 @@
 // Adapters beside a model's weights: logits against PyTorch (tests/golden/train/make_goldens.py), bits, and
 // adapters of other models.
 #include "model/adapter.h"
+#include "model/test_device.h"
 
 #include <cmath>
 #include <nlohmann/json.hpp>
@@ -27,13 +28,19 @@ struct Model {
 
   static Transformer load(const std::filesystem::path& path, ThreadPool& pool) {
     Checkpoint c = open_checkpoint(path);
-    return {parse_config(c.config_json, "model"), std::make_shared<WeightMap>(std::move(c.weights)), "model",
-            pool, 64};
+    return {parse_config(c.config_json, "model"),
+            std::make_shared<WeightMap>(std::move(c.weights)),
+            "model",
+            pool,
+            64,
+            DType::kF32,
+            testing::test_activations(),
+            testing::test_device()};
   }
   explicit Model(const std::filesystem::path& path, int threads = 2)
       : pool(threads),
         transformer(load(path, pool)),
-        cache(transformer.config(), kv_bytes(transformer.config(), 256)) {}
+        cache(kv_pool_of(transformer, kv_bytes(transformer.config(), 256))) {}
 
   // All logits of the tokens, computed `chunk` at a time.
   std::vector<float> logits(std::span<const std::int32_t> tokens, std::size_t chunk = 64) {

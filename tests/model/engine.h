@@ -10,6 +10,7 @@
 #include "intervene/target.h"
 #include "io/checkpoint.h"
 #include "model/golden_cases.h"
+#include "model/test_device.h"
 #include "model/transformer.h"
 #include "support.h"
 
@@ -27,10 +28,11 @@ struct Engine {
          DType kv_type = DType::kF32)
       : pool(threads) {
     Checkpoint checkpoint = open_checkpoint(golden_engine() / model_dir);
-    model = std::make_unique<Transformer>(parse_config(config_json, model_dir),
-                                          std::make_shared<WeightMap>(std::move(checkpoint.weights)),
-                                          model_dir, pool, max_rows, kv_type);
-    cache = std::make_unique<KvPool>(model->config(), kv_bytes(model->config(), 400, kv_type) * 16, kv_type);
+    model = std::make_unique<Transformer>(
+        parse_config(config_json, model_dir), std::make_shared<WeightMap>(std::move(checkpoint.weights)),
+        model_dir, pool, max_rows, kv_type, test_activations(), test_device());
+    cache = std::make_unique<KvPool>(model->config(), kv_bytes(model->config(), 400, kv_type) * 16, kv_type,
+                                     model->device());
   }
   Engine(const GoldenCase& golden, int threads, std::int64_t max_rows = 512)
       : Engine(golden.model_dir, golden_config(golden_engine(), golden), threads, max_rows) {}

@@ -9,6 +9,7 @@
 #include "base/text_file.h"
 #include "io/checkpoint.h"
 #include "io/npy.h"
+#include "model/test_device.h"
 #include "model/transformer.h"
 #include "support.h"
 
@@ -35,8 +36,8 @@ std::vector<float> gguf_family_logits(const std::string& name) {
   Checkpoint checkpoint = open_checkpoint(gguf_family_file(name));
   Transformer model(parse_config(checkpoint.config_json, "config"),
                     std::make_shared<WeightMap>(std::move(checkpoint.weights)), name, pool, 64, DType::kF32,
-                    Activations::kF32);
-  KvPool cache(model.config(), kv_bytes(model.config(), 64));
+                    Activations::kF32, testing::test_device());
+  KvPool cache = kv_pool_of(model, kv_bytes(model.config(), 64));
   KvSequence sequence(cache);
   const auto cases = nlohmann::json::parse(read_text_file(testing::golden("families") / "cases.json"));
   const auto tokens = cases["tokens"].get<std::vector<std::int32_t>>();

@@ -4,6 +4,7 @@
 
 #include "base/text_file.h"
 #include "model/engine.h"
+#include "model/test_device.h"
 
 namespace refocus {
 namespace {
@@ -58,7 +59,7 @@ SeenText run_windowed(Engine& engine, const std::string& spec, std::int64_t chun
   const ModelConfig& config = engine.model->config();
   const std::vector<std::int32_t> text = windowed_text();
   const DType type = engine.model->kv_type();
-  KvPool pool(config, kv_bytes(config, kTextLength, type, chunk), type);
+  KvPool pool(config, kv_bytes(config, kTextLength, type, chunk), type, testing::test_device().get());
   KvSequence sequence(pool);
   EXPECT_TRUE(sequence.reserve(kTextLength, chunk));
   const Intervention intervention = engine.intervention(spec);
@@ -124,7 +125,7 @@ INSTANTIATE_TEST_SUITE_P(Families, WindowedCache, ::testing::ValuesIn(kWindowedF
 TEST(WindowedCacheDeathTest, KeysThatAreGivenUpTooEarlyAreNotComputedWith) {
   const auto run_with_pool_of = [](std::int64_t pool_window) {
     Engine engine = open_windowed("gemma3", 40, 512), other = open_windowed("gemma3", pool_window, 512);
-    KvPool pool(other.model->config(), kv_bytes(other.model->config(), kTextLength));
+    KvPool pool = kv_pool_of(*other.model, kv_bytes(other.model->config(), kTextLength));
     KvSequence sequence(pool);
     const std::vector<std::int32_t> text = windowed_text();
     for (std::size_t first = 0; first < text.size(); first += 10) {

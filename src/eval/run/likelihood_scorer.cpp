@@ -92,7 +92,7 @@ LikelihoodScorer::LikelihoodScorer(Transformer& model, const SchedulerOptions& o
     : model_(model),
       layers_(layers),
       max_sequences_(std::min(options.max_sequences, model.max_rows())),
-      pool_(model.config(), cache_bytes(model, options), model.kv_type()),
+      pool_(kv_pool_of(model, cache_bytes(model, options))),
       prefixes_(pool_),
       interventions_(model) {
   REFOCUS_CHECK(options.max_sequences >= 1);

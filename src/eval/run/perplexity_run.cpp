@@ -22,8 +22,7 @@ class Runner {
         spec_(arm.intervention),
         tokenizer_(arm.tokenizer),
         intervention_(arm.intervention, shape_of(model_)),
-        pool_(model_.config(), kv_bytes(model_.config(), longest, model_.kv_type(), model_.max_rows()),
-              model_.kv_type()),
+        pool_(kv_pool_of(model_, kv_bytes(model_.config(), longest, model_.kv_type(), model_.max_rows()))),
         sequence_(pool_) {}
 
   // All of the window is the prompt to an intervention.

@@ -30,9 +30,8 @@ using nlohmann::ordered_json;
 
 // Refuses weights that do not compute, before anything is written.
 void check_weights(const EvalModel& model, const Question& question) {
-  KvPool pool(model.transformer.config(),
-              kv_bytes(model.transformer.config(), 1, model.transformer.kv_type()),
-              model.transformer.kv_type());
+  KvPool pool =
+      kv_pool_of(model.transformer, kv_bytes(model.transformer.config(), 1, model.transformer.kv_type()));
   KvSequence sequence(pool);
   REFOCUS_CHECK(sequence.reserve(1));
   const SequenceInput input{&sequence, std::span(question.tokens).first(1), 1, nullptr, LogitRows::kLast};
@@ -202,6 +201,7 @@ RunSettings run_settings(const EvalModel& model, const EvalSettings& settings, c
   if (const Activations activations = model.transformer.activations(); activations != Activations::kInt8) {
     identity[how]["activations"] = name_of(activations);
   }
+  if (const Device* device = model.transformer.device()) identity[how]["device"] = device->facts().name;
   return {std::move(identity), std::move(questions), {}};
 }
 

@@ -1,0 +1,234 @@
+#include "model/device_transformer.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "kernels/matmul.h"
+#include "model/embedding.h"
+
+namespace refocus {
+
+// Logits in memory that the device writes fast.
+struct DeviceTransformer::HostLogits {
+  explicit HostLogits(Device& to) : device(to) {}
+  ~HostLogits() {
+    if (data != nullptr) device.release_host(data);
+  }
+  HostLogits(const HostLogits&) = delete;
+  HostLogits& operator=(const HostLogits&) = delete;
+
+  void grow(std::size_t floats) {
+    if (floats <= count) return;
+    if (data != nullptr) device.release_host(std::exchange(data, nullptr));
+    count = 0;
+    data = static_cast<float*>(device.allocate_host(floats * sizeof(float)));
+    count = floats;
+  }
+
+  Device& device;
+  float* data = nullptr;
+  std::size_t count = 0;
+};
+
+DeviceTransformer::DeviceTransformer(const ModelConfig& config, const ModelWeights& weights, std::string name,
+                                     ThreadPool& pool, std::shared_ptr<Device> device, DType kv_type,
+                                     DevicePrecision precision)
+    : config_(config),
+      host_weights_(weights),
+      name_(std::move(name)),
+      pool_(pool),
+      device_(std::move(device)),
+      kv_type_(kv_type),
+      precision_(precision),
+      weights_(upload_weights(*device_, pool, weights, precision)),
+      call_(config, *device_),
+      hooks_(*device_, pool),
+      overflow_(*device_, static_cast<std::size_t>(config.num_hidden_layers) * sizeof(std::int32_t)),
+      host_logits_(std::make_unique<HostLogits>(*device_)) {}
+
+DeviceTransformer::~DeviceTransformer() = default;
+
+void DeviceTransformer::attach() { attach_adapters(*device_, host_weights_, weights_); }
+
+void DeviceTransformer::grow(std::int64_t rows) {
+  if (rows <= capacity_) return;
+  capacity_ = std::max(rows, 2 * capacity_);
+  const auto make = [&](Rows& out, std::int64_t size) {
+    if (size == 0) return;
+    out.size = size;
+    out.stride = padded(size);
+    out.memory.grow(*device_, static_cast<std::size_t>(capacity_ * out.stride) * sizeof(float));
+  };
+  const std::int64_t hidden = config_.hidden_size;
+  const std::int64_t q_size = config_.num_attention_heads * config_.head_dim;
+  const std::int64_t kv_size = config_.num_key_value_heads * config_.head_dim;
+  const ExpertConfig& experts = config_.experts;
+  for (Rows* rows_of_hidden : {&x_, &normed_, &kept_x_}) make(*rows_of_hidden, hidden);
+  make(branch_, adds_directly() && experts.count == 0 ? 0 : hidden);
+  for (Rows* queries : {&q_, &attended_, &kept_q_}) make(*queries, q_size);
+  for (Rows* keys : {&k_, &v_}) make(*keys, kv_size);
+  for (Rows* inner : {&gate_, &up_}) make(*inner, config_.intermediate_size);
+  if (experts.count == 0) return;
+  for (Rows* inner : {&expert_gate_, &expert_up_}) make(*inner, experts.intermediate_size);
+  for (Rows* inner : {&shared_gate_, &shared_up_}) make(*inner, experts.shared_intermediate_size);
+  for (Rows* rows_of_hidden : {&expert_in_, &expert_out_}) make(*rows_of_hidden, hidden);
+  make(router_, std::max<std::int64_t>(experts.count, 1));
+}
+
+std::span<const float> DeviceTransformer::run(std::span<const SequenceInput> sequences, LayerRange layers) {
+  const std::int64_t end = std::min(layers.end, config_.num_hidden_layers);
+  REFOCUS_CHECK(layers.first >= 0 && layers.first < end);
+  start(sequences, layers.first);
+  tell_taps(sequences, 0, /*before=*/true);
+  bool anything = true;
+  for (std::int64_t layer = layers.first; layer < end && anything; ++layer) {
+    anything = attend(sequences, layer);
+    if (!anything) break;
+    feed_forward(weights_.layers[static_cast<std::size_t>(layer)], config_.layer(layer).experts);
+    tell_taps(sequences, layer, /*before=*/false);
+  }
+  for (const SequenceInput& in : sequences) {
+    in.cache->set_length(in.cache->length() + static_cast<std::int64_t>(in.tokens.size()));
+  }
+  const std::span<const float> logits =
+      end == config_.num_hidden_layers && anything ? output() : std::span<const float>();
+  if (kv_type_ == DType::kF16) refuse_overflow();
+  return logits;
+}
+
+void DeviceTransformer::start(std::span<const SequenceInput> sequences, std::int64_t first_layer) {
+  rows_ = call_.all().count;
+  grow(rows_);
+  if (kv_type_ == DType::kF16) device_->clear(overflow_.data(), overflow_.bytes());
+  if (call_.rebalances()) {
+    mask_.grow(*device_,
+               static_cast<std::size_t>(rows_ * config_.num_attention_heads * blocks_for(call_.longest())) *
+                   sizeof(std::uint32_t));
+  }
+  if (first_layer > 0) return take_residuals(sequences);
+  // What was turned into another type is looked up as it was.
+  const DType type = host_weights_.embed_tokens.dtype;
+  if (!weights_.embed_tokens.present() || weights_.embed_tokens.matrix().type != type ||
+      is_block_type(type) || (config_.learned_positions && !weights_.positions.present())) {
+    return embed_here(sequences);
+  }
+  Device::Gather gather;
+  const auto look_up = [&](const DeviceLinear& table, const std::int32_t* ids) {
+    gather.type = table.matrix().type;
+    gather.table = table.matrix().data;
+    gather.table_stride = gather.size = config_.hidden_size;
+    gather.ids = ids;
+    gather.count = rows_;
+    gather.out = x_.data();
+    gather.out_stride = x_.stride;
+    device_->gather(gather);
+  };
+  gather.factor = config_.embedding_multiplier;
+  look_up(weights_.embed_tokens, call_.tokens());
+  if (!config_.learned_positions) return;
+  for (std::size_t s = 0; s < sequences.size(); ++s) {
+    const DeviceRows::Sequence& its = call_.all().sequences[s];
+    check_learned_position(config_, its.position + its.rows - 1, name_);
+  }
+  gather.factor = 1;
+  gather.add = true;
+  look_up(weights_.positions, call_.at<std::int32_t>(call_.all().positions));
+}
+
+// Of tables that the device cannot look rows up in.
+void DeviceTransformer::embed_here(std::span<const SequenceInput> sequences) {
+  here_.resize(static_cast<std::size_t>(rows_ * x_.stride));
+  std::vector<float> scratch(static_cast<std::size_t>(config_.hidden_size));
+  for (std::size_t s = 0; s < sequences.size(); ++s) {
+    const DeviceRows::Sequence& its = call_.all().sequences[s];
+    for (std::int64_t r = 0; r < its.rows; ++r) {
+      embed_row(config_, host_weights_, name_, sequences[s].tokens[static_cast<std::size_t>(r)],
+                its.position + r, scratch.data(), here_.data() + (its.first_row + r) * x_.stride);
+    }
+  }
+  device_->upload(x_.data(), here_.data(), here_.size() * sizeof(float));
+}
+
+void DeviceTransformer::take_residuals(std::span<const SequenceInput> sequences) {
+  here_.resize(static_cast<std::size_t>(rows_ * x_.stride));
+  for (std::size_t s = 0; s < sequences.size(); ++s) {
+    REFOCUS_CHECK(sequences[s].residuals != nullptr);
+    const DeviceRows::Sequence& its = call_.all().sequences[s];
+    for (std::int64_t r = 0; r < its.rows; ++r) {
+      std::copy_n(sequences[s].residuals + r * config_.hidden_size, config_.hidden_size,
+                  here_.data() + (its.first_row + r) * x_.stride);
+    }
+  }
+  device_->upload(x_.data(), here_.data(), here_.size() * sizeof(float));
+}
+
+void DeviceTransformer::tell_taps(std::span<const SequenceInput> sequences, std::int64_t layer, bool before) {
+  const bool last = layer == config_.num_hidden_layers - 1 && !before;
+  const DeviceRows& rows = last ? call_.kept() : call_.all();
+  for (std::size_t s = 0; s < sequences.size(); ++s) {
+    const ResidualTap* tap = sequences[s].tap;
+    if (tap == nullptr || (before && tap->before_layers == nullptr)) continue;
+    const DeviceRows::Sequence& its = rows.sequences[s];
+    here_.resize(static_cast<std::size_t>(its.rows * x_.stride));
+    device_->download(here_.data(), x_.data() + its.first_row * x_.stride, here_.size() * sizeof(float));
+    if (before) {
+      tap->before_layers(tap->context, here_.data(), x_.stride);
+    } else {
+      tap->after_layer(tap->context, layer, here_.data(), x_.stride);
+    }
+  }
+}
+
+std::span<const float> DeviceTransformer::output() {
+  const std::int64_t wanted = call_.wanted();
+  if (wanted == 0) return {};
+  if (!call_.wants_all_kept()) {
+    device_->gather({DType::kF32, x_.data(), x_.stride, x_.size, call_.wanted_rows(), wanted, 1, false,
+                     kept_x_.data(), kept_x_.stride});
+    norm(weights_.norm, kept_x_, wanted, normed_);
+  } else {
+    norm(weights_.norm, x_, wanted, normed_);
+  }
+  return project(wanted);
+}
+
+std::span<const float> DeviceTransformer::logits_of(const float* x, std::int64_t rows) {
+  grow(rows);
+  here_.resize(static_cast<std::size_t>(rows * x_.stride));
+  for (std::int64_t r = 0; r < rows; ++r) {
+    std::copy_n(x + r * config_.hidden_size, config_.hidden_size, here_.data() + r * x_.stride);
+  }
+  device_->upload(kept_x_.data(), here_.data(), here_.size() * sizeof(float));
+  norm(weights_.norm, kept_x_, rows, normed_);
+  return project(rows);
+}
+
+std::span<const float> DeviceTransformer::project(std::int64_t wanted) {
+  const std::int64_t vocab = config_.vocab_size;
+  const auto floats = static_cast<std::size_t>(wanted * vocab);
+  logits_.grow(*device_, floats * sizeof(float));
+  host_logits_->grow(floats);
+  const DeviceLinear* const head = &weights_.head();
+  const DeviceProduct product{&head->matrix(), head->bias(), logits_.as<float>(), vocab, false};
+  multiply(normed_, wanted, {&head, 1}, {&product, 1});
+  if (config_.logit_multiplier != 1 || config_.final_softcap > 0) {
+    device_->scale_and_cap(logits_.as<float>(), wanted * vocab, config_.logit_multiplier,
+                           config_.final_softcap);
+  }
+  device_->download(host_logits_->data, logits_.data(), floats * sizeof(float));
+  return {host_logits_->data, floats};
+}
+
+void DeviceTransformer::refuse_overflow() {
+  std::vector<std::int32_t> flags(static_cast<std::size_t>(config_.num_hidden_layers));
+  device_->download(flags.data(), overflow_.data(), overflow_.bytes());
+  const auto layer = std::ranges::find_if(flags, [](std::int32_t flag) { return flag != 0; });
+  if (layer == flags.end()) return;
+  throw input_error(name_,
+                    "expected keys and values of up to 65504, the most that a cache of F16 holds, got more "
+                    "in layer {}; use "
+                    "--kv-type f32",
+                    layer - flags.begin());
+}
+
+}  // namespace refocus
