@@ -60,9 +60,19 @@ struct DeviceProduct {
   bool accumulate = false;  // y += x W^T + bias instead of y = ...
 };
 
+// Rows in half precision, [rows, stride], stride a multiple of 8.
+struct DeviceHalf {
+  DType type = DType::kF16;  // or BF16
+  void* data = nullptr;      // null: none
+  std::int64_t stride = 0;
+};
+
 struct DeviceInput {
   const float* x = nullptr;  // [rows, stride]
   std::int64_t stride = 0, rows = 0, size = 0;
+  // The same rounded, where whoever made x was asked for it. Products in half precision of weights that need
+  // this type then read it and not x, which may be unwritten.
+  DeviceHalf half = {};
 };
 
 // y = x / sqrt(mean(x^2) + eps) * weight, or with `centred` (x - mean) / sqrt(var + eps) * weight + bias;
@@ -77,6 +87,7 @@ struct DeviceNorm {
   bool centred = false;
   float* y = nullptr;
   std::int64_t y_stride = 0;
+  DeviceHalf half = {};  // where asked for, the result goes there, rounded, and y may stay as it is
 };
 
 // Rotates queries and keys (kernels/rope.h) in place, where there are angles, and then writes keys and values
@@ -222,9 +233,10 @@ class Device {
   // windows, sinks and re-balancing are the caller's.
   virtual void weigh(const DeviceAttention& attention, std::int64_t first, std::int64_t count,
                      const float* weights, std::int64_t stride, const float* inverse_sums) = 0;
-  // gate = f(gate) * up, or f(gate) where up is null; [rows, stride], `size` of each.
+  // gate = f(gate) * up, or f(gate) where up is null; [rows, stride], `size` of each. With `half` the result
+  // goes there, rounded, and gate may stay as it is.
   virtual void activate(DeviceActivation kind, float* gate, const float* up, std::int64_t rows,
-                        std::int64_t size, std::int64_t stride) = 0;
+                        std::int64_t size, std::int64_t stride, const DeviceHalf& half = {}) = 0;
   // x += times * branch; [rows, stride].
   virtual void add(float* x, const float* branch, std::int64_t rows, std::int64_t size, std::int64_t stride,
                    float times) = 0;

@@ -145,21 +145,23 @@ class Intervention::Program {
     for (Layer& layer : layers_) {
       if (layer.on_weights.empty()) continue;
       const bool acts_here = part.layers[static_cast<std::size_t>(layer.layer)];
-      layer.rebalance = {
-          &layer,  rebalance->all(), rebalance->threshold(), acts_here ? rebalance->excess(layer.layer) : 0,
-          has_row, has_head};
+      RebalanceData& data = layer.rebalance;
+      data.context = &layer;
+      data.all = rebalance->all();
+      data.threshold = rebalance->threshold();
+      data.excess = acts_here ? rebalance->excess(layer.layer) : 0;
+      if (part.rows.kind != RowSelector::Kind::kAll) data.has_row = chooses_row;
+      data.heads.assign(static_cast<std::size_t>((shape_.heads + 31) / 32), 0);
+      for (std::int64_t h = 0; h < shape_.heads; ++h) {
+        if (has_head(part, layer.layer, h)) data.heads[static_cast<std::size_t>(h / 32)] |= 1u << (h % 32);
+      }
       hooks_[static_cast<std::size_t>(layer.layer)].rebalance = &layer.rebalance;
     }
   }
 
-  static bool has_row(const void* context, std::int64_t position) {
+  static bool chooses_row(const void* context, std::int64_t position) {
     const Layer& layer = *static_cast<const Layer*>(context);
     return layer.owner->has_row(*layer.on_weights.front(), position);
-  }
-
-  static bool has_head(const void* context, std::int64_t head) {
-    const Layer& layer = *static_cast<const Layer*>(context);
-    return layer.owner->has_head(*layer.on_weights.front(), layer.layer, head);
   }
 
   // A pass over the layer's rows begins: the survey before it, if there was one, ends.

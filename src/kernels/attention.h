@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "base/thread_pool.h"
 #include "kernels/kv_block.h"
@@ -51,8 +52,8 @@ struct RebalanceData {
   bool all = false;     // every weight of the row, not only M's
   float threshold = 0;  // of M, in layer 0
   float excess = 0;     // weights are multiplied by 1 + excess; 0 where the layer stays as it is
-  bool (*has_row)(const void* context, std::int64_t position) = nullptr;
-  bool (*has_head)(const void* context, std::int64_t head) = nullptr;
+  bool (*has_row)(const void* context, std::int64_t position) = nullptr;  // null: every row
+  std::vector<std::uint32_t> heads = {};  // bit h % 32 of word h / 32: query head h
 };
 
 // One layer's intervention for one sequence, and an observer beside it, which can be had without one and

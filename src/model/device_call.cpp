@@ -143,6 +143,7 @@ void DeviceCall::list_rebalance(std::span<const SequenceInput> sequences, std::i
                                            [](const AttentionHooks& hooks) { return hooks.edit != nullptr; });
     on_device_[s] = std::all_of(in.hooks, in.hooks + layers, is_data) &&
                     (!edits_weights || (from_layer == 0 && heads <= kDeviceHeads));
+    const RebalanceData* row_hooks = nullptr;  // the same rows in every layer
     for (std::int64_t l = 0; on_device_[s] && l < layers; ++l) {
       const RebalanceData* data = in.hooks[l].rebalance;
       if (data == nullptr) continue;
@@ -150,15 +151,16 @@ void DeviceCall::list_rebalance(std::span<const SequenceInput> sequences, std::i
       DeviceRebalance& edit = edits[static_cast<std::size_t>(l) * count + s];
       edit.excess = data->excess;
       edit.all = data->all ? 1 : 0;
-      for (std::int64_t h = 0; h < heads; ++h) {
-        if (data->has_head(data->context, h)) edit.heads[h / 32] |= 1u << (h % 32);
-      }
+      std::ranges::copy(data->heads, edit.heads);
       if (!data->all) thresholds[s] = data->threshold;
       if (l == layers - 1 && data->excess != 0) last_layer_reads_masks = true;
-      const DeviceRows::Sequence& its = all_.sequences[s];
-      for (std::int64_t r = 0; r < its.rows; ++r) {
-        acts[static_cast<std::size_t>(its.first_row + r)] = data->has_row(data->context, its.position + r);
-      }
+      row_hooks = data;
+    }
+    if (row_hooks == nullptr) continue;
+    const DeviceRows::Sequence& its = all_.sequences[s];
+    for (std::int64_t r = 0; r < its.rows; ++r) {
+      acts[static_cast<std::size_t>(its.first_row + r)] =
+          row_hooks->has_row == nullptr || row_hooks->has_row(row_hooks->context, its.position + r);
     }
   }
   // M lies by the call's rows, so that none may be left out.

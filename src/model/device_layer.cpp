@@ -32,9 +32,27 @@ DeviceActivation activation_of(const ModelConfig& config) {
 
 }  // namespace
 
-void DeviceTransformer::norm(const DeviceNormWeights& weights, const Rows& x, std::int64_t rows,
-                             const Rows& y) {
+// Where rows that only these products read may go in half precision; nowhere, unless they all take the same
+// type.
+DeviceHalf DeviceTransformer::half_for(Rows& y, std::int64_t rows,
+                                       std::span<const DeviceLinear* const> readers) {
+  if (precision_ != DevicePrecision::kHalf || rows <= kFewRows || readers.empty()) return {};
+  const auto type_of = [](const DeviceLinear* linear) {
+    const DType type = linear->matrix().type;
+    return type == DType::kF32 || type == DType::kBF16 ? type : DType::kF16;
+  };
+  const DType type = type_of(readers.front());
+  for (const DeviceLinear* linear : readers) {
+    if (type == DType::kF32 || type_of(linear) != type || linear->rank() > 0) return {};
+  }
+  y.half_memory.grow(*device_, static_cast<std::size_t>(capacity_ * y.stride) * sizeof(std::uint16_t));
+  return {type, y.half_memory.data(), y.stride};
+}
+
+void DeviceTransformer::norm(const DeviceNormWeights& weights, const Rows& x, std::int64_t rows, Rows& y,
+                             std::span<const DeviceLinear* const> readers) {
   DeviceNorm norm;
+  norm.half = y.half = half_for(y, rows, readers);
   norm.input = {x.data(), x.stride, rows, x.size};
   norm.weight = weights.weight.as<const float>();
   norm.bias = weights.bias.as<const float>();
@@ -49,7 +67,7 @@ void DeviceTransformer::norm(const DeviceNormWeights& weights, const Rows& x, st
 void DeviceTransformer::multiply(const Rows& x, std::int64_t rows,
                                  std::span<const DeviceLinear* const> linears,
                                  std::span<const DeviceProduct> products) {
-  const DeviceInput input{x.data(), x.stride, rows, x.size};
+  const DeviceInput input{x.data(), x.stride, rows, x.size, x.half};
   device_->multiply(input, products, precision_);
   for (std::size_t i = 0; i < products.size(); ++i) {
     const std::int64_t rank = linears[i]->rank();
@@ -69,8 +87,8 @@ void DeviceTransformer::add_branch(const DeviceNormWeights& weights) {
 }
 
 void DeviceTransformer::project_qkv(const DeviceLayerWeights& w) {
-  if (w.attention_norm.present()) norm(w.attention_norm, x_, rows_, normed_);
   const DeviceLinear* const linears[] = {&w.q_proj, &w.k_proj, &w.v_proj};
+  if (w.attention_norm.present()) norm(w.attention_norm, x_, rows_, normed_, linears);
   const DeviceProduct products[] = {{&w.q_proj.matrix(), w.q_proj.bias(), q_.data(), q_.stride, false},
                                     {&w.k_proj.matrix(), w.k_proj.bias(), k_.data(), k_.stride, false},
                                     {&w.v_proj.matrix(), w.v_proj.bias(), v_.data(), v_.stride, false}};
@@ -151,7 +169,7 @@ void DeviceTransformer::place(std::span<const SequenceInput> sequences, std::int
   placement.offset = where.offset;
   placement.positions = call_.at<std::int32_t>(call_.all().positions);
   placement.type = kv_type_;
-  placement.overflow = overflow_.as<std::int32_t>() + layer;
+  placement.overflow = results_.as<std::int32_t>() + layer;
   device_->place(placement);
 }
 
@@ -249,7 +267,11 @@ void DeviceTransformer::run_attention(std::span<const SequenceInput> sequences, 
 void DeviceTransformer::feed_forward(const DeviceLayerWeights& w, bool experts) {
   const DeviceNormWeights& its_norm =
       config_.placement == Placement::kParallel ? w.attention_norm : w.mlp_norm;
-  if (its_norm.present()) norm(its_norm, x_, rows_, normed_);
+  const DeviceLinear* const linears[] = {&w.up_proj,
+                                         config_.mlp == MlpKind::kPlain ? &w.up_proj : &w.gate_proj};
+  if (its_norm.present()) {
+    norm(its_norm, x_, rows_, normed_, experts ? std::span<const DeviceLinear* const>() : linears);
+  }
   const Rows& x = its_norm.present() ? normed_ : x_;
   if (experts) {
     run_experts(w.experts, x);
@@ -272,9 +294,10 @@ void DeviceTransformer::run_mlp(const Rows& x, std::int64_t rows, const DeviceLi
       {&up.matrix(), up.bias(), (gated ? other : inner).data(), inner.stride, false}};
   const std::size_t first = gated ? 0 : 1;
   multiply(x, rows, std::span(linears).subspan(first), std::span(products).subspan(first));
-  device_->activate(activation_of(config_), inner.data(), gated ? other.data() : nullptr, rows, inner.size,
-                    inner.stride);
   const DeviceLinear* const linear = &down;
+  inner.half = half_for(inner, rows, {&linear, 1});
+  device_->activate(activation_of(config_), inner.data(), gated ? other.data() : nullptr, rows, inner.size,
+                    inner.stride, inner.half);
   const DeviceProduct product{&down.matrix(), down.bias(), out.y, x_.stride, out.accumulate};
   multiply(inner, rows, {&linear, 1}, {&product, 1});
 }

@@ -1,6 +1,8 @@
 #include "model/device_transformer.h"
 
 #include <algorithm>
+#include <bit>
+#include <utility>
 
 #include "base/error.h"
 #include "kernels/matmul.h"
@@ -8,14 +10,14 @@
 
 namespace refocus {
 
-// Logits in memory that the device writes fast.
-struct DeviceTransformer::HostLogits {
-  explicit HostLogits(Device& to) : device(to) {}
-  ~HostLogits() {
+// Results of a call, in memory that the device writes fast.
+struct DeviceTransformer::HostResults {
+  explicit HostResults(Device& to) : device(to) {}
+  ~HostResults() {
     if (data != nullptr) device.release_host(data);
   }
-  HostLogits(const HostLogits&) = delete;
-  HostLogits& operator=(const HostLogits&) = delete;
+  HostResults(const HostResults&) = delete;
+  HostResults& operator=(const HostResults&) = delete;
 
   void grow(std::size_t floats) {
     if (floats <= count) return;
@@ -43,8 +45,7 @@ DeviceTransformer::DeviceTransformer(const ModelConfig& config, const ModelWeigh
       weights_(upload_weights(*device_, pool, weights, precision)),
       call_(config, *device_),
       hooks_(*device_, pool),
-      overflow_(*device_, static_cast<std::size_t>(config.num_hidden_layers) * sizeof(std::int32_t)),
-      host_logits_(std::make_unique<HostLogits>(*device_)) {}
+      host_results_(std::make_unique<HostResults>(*device_)) {}
 
 DeviceTransformer::~DeviceTransformer() = default;
 
@@ -90,16 +91,15 @@ std::span<const float> DeviceTransformer::run(std::span<const SequenceInput> seq
   for (const SequenceInput& in : sequences) {
     in.cache->set_length(in.cache->length() + static_cast<std::int64_t>(in.tokens.size()));
   }
-  const std::span<const float> logits =
-      end == config_.num_hidden_layers && anything ? output() : std::span<const float>();
-  if (kv_type_ == DType::kF16) refuse_overflow();
-  return logits;
+  const bool has_logits = end == config_.num_hidden_layers && anything && call_.wanted() > 0;
+  if (has_logits) compute_logits();
+  return fetch(has_logits ? call_.wanted() : 0);
 }
 
 void DeviceTransformer::start(std::span<const SequenceInput> sequences, std::int64_t first_layer) {
   rows_ = call_.all().count;
   grow(rows_);
-  if (kv_type_ == DType::kF16) device_->clear(overflow_.data(), overflow_.bytes());
+  make_results(call_.wanted());
   if (call_.rebalances()) {
     mask_.grow(*device_,
                static_cast<std::size_t>(rows_ * config_.num_attention_heads * blocks_for(call_.longest())) *
@@ -179,56 +179,78 @@ void DeviceTransformer::tell_taps(std::span<const SequenceInput> sequences, std:
   }
 }
 
-std::span<const float> DeviceTransformer::output() {
+void DeviceTransformer::compute_logits() {
   const std::int64_t wanted = call_.wanted();
-  if (wanted == 0) return {};
+  const DeviceLinear* const head = &weights_.head();
   if (!call_.wants_all_kept()) {
     device_->gather({DType::kF32, x_.data(), x_.stride, x_.size, call_.wanted_rows(), wanted, 1, false,
                      kept_x_.data(), kept_x_.stride});
-    norm(weights_.norm, kept_x_, wanted, normed_);
+    norm(weights_.norm, kept_x_, wanted, normed_, {&head, 1});
   } else {
-    norm(weights_.norm, x_, wanted, normed_);
+    norm(weights_.norm, x_, wanted, normed_, {&head, 1});
   }
-  return project(wanted);
+  project(wanted);
 }
 
 std::span<const float> DeviceTransformer::logits_of(const float* x, std::int64_t rows) {
   grow(rows);
+  make_results(rows);
   here_.resize(static_cast<std::size_t>(rows * x_.stride));
   for (std::int64_t r = 0; r < rows; ++r) {
     std::copy_n(x + r * config_.hidden_size, config_.hidden_size, here_.data() + r * x_.stride);
   }
   device_->upload(kept_x_.data(), here_.data(), here_.size() * sizeof(float));
-  norm(weights_.norm, kept_x_, rows, normed_);
-  return project(rows);
-}
-
-std::span<const float> DeviceTransformer::project(std::int64_t wanted) {
-  const std::int64_t vocab = config_.vocab_size;
-  const auto floats = static_cast<std::size_t>(wanted * vocab);
-  logits_.grow(*device_, floats * sizeof(float));
-  host_logits_->grow(floats);
   const DeviceLinear* const head = &weights_.head();
-  const DeviceProduct product{&head->matrix(), head->bias(), logits_.as<float>(), vocab, false};
-  multiply(normed_, wanted, {&head, 1}, {&product, 1});
-  if (config_.logit_multiplier != 1 || config_.final_softcap > 0) {
-    device_->scale_and_cap(logits_.as<float>(), wanted * vocab, config_.logit_multiplier,
-                           config_.final_softcap);
-  }
-  device_->download(host_logits_->data, logits_.data(), floats * sizeof(float));
-  return {host_logits_->data, floats};
+  norm(weights_.norm, kept_x_, rows, normed_, {&head, 1});
+  project(rows);
+  return fetch(rows);
 }
 
-void DeviceTransformer::refuse_overflow() {
-  std::vector<std::int32_t> flags(static_cast<std::size_t>(config_.num_hidden_layers));
-  device_->download(flags.data(), overflow_.data(), overflow_.bytes());
-  const auto layer = std::ranges::find_if(flags, [](std::int32_t flag) { return flag != 0; });
-  if (layer == flags.end()) return;
-  throw input_error(name_,
-                    "expected keys and values of up to 65504, the most that a cache of F16 holds, got more "
-                    "in layer {}; use "
-                    "--kv-type f32",
-                    layer - flags.begin());
+// What comes back of a call lies together: flags of overflow, [layers] and a gap, then logits, [rows,
+// vocab_size].
+std::int64_t DeviceTransformer::flag_count() const { return padded(config_.num_hidden_layers); }
+
+void DeviceTransformer::make_results(std::int64_t rows) {
+  const auto count = static_cast<std::size_t>(flag_count() + rows * config_.vocab_size);
+  results_.grow(*device_, count * sizeof(float));
+  host_results_->grow(count);
+  if (kv_type_ == DType::kF16) {
+    device_->clear(results_.data(), static_cast<std::size_t>(flag_count()) * sizeof(float));
+  }
+}
+
+// The output matrix on the first rows of normed_.
+void DeviceTransformer::project(std::int64_t wanted) {
+  const std::int64_t vocab = config_.vocab_size;
+  float* logits = results_.as<float>() + flag_count();
+  const DeviceLinear* const head = &weights_.head();
+  const DeviceProduct product{&head->matrix(), head->bias(), logits, vocab, false};
+  multiply(normed_, wanted, {&head, 1}, {&product, 1});
+  if (config_.logit_multiplier == 1 && config_.final_softcap == 0) return;
+  device_->scale_and_cap(logits, wanted * vocab, config_.logit_multiplier, config_.final_softcap);
+}
+
+std::span<const float> DeviceTransformer::fetch(std::int64_t rows) {
+  const bool has_flags = kv_type_ == DType::kF16;
+  const auto first = static_cast<std::size_t>(has_flags ? 0 : flag_count());
+  const auto end = static_cast<std::size_t>(flag_count() + rows * config_.vocab_size);
+  float* results = host_results_->data;
+  if (rows > 0 || has_flags) {
+    device_->download(results + first, results_.as<float>() + first, (end - first) * sizeof(float));
+  }
+  if (has_flags) refuse_overflow(results);
+  return {results + flag_count(), static_cast<std::size_t>(rows * config_.vocab_size)};
+}
+
+void DeviceTransformer::refuse_overflow(const float* flags) const {
+  for (std::int64_t layer = 0; layer < config_.num_hidden_layers; ++layer) {
+    if (std::bit_cast<std::int32_t>(flags[layer]) == 0) continue;
+    throw input_error(
+        name_,
+        "expected keys and values of up to 65504, the most that a cache of F16 holds, got more in layer {}; "
+        "use --kv-type f32",
+        layer);
+  }
 }
 
 }  // namespace refocus

@@ -46,6 +46,8 @@ class DeviceTransformer {
   struct Rows {
     DeviceMemory memory;
     std::int64_t size = 0, stride = 0;
+    DeviceMemory half_memory = {};  // the same in half precision, where products read that
+    DeviceHalf half = {};           // as it is now
 
     float* data() const { return memory.as<float>(); }
   };
@@ -77,12 +79,18 @@ class DeviceTransformer {
   void run_shared_expert(const DeviceExpertWeights& weights, const Rows& x);
   void multiply(const Rows& x, std::int64_t rows, std::span<const DeviceLinear* const> linears,
                 std::span<const DeviceProduct> products);
-  void norm(const DeviceNormWeights& norm, const Rows& x, std::int64_t rows, const Rows& y);
+  // `readers`: all that y is multiplied with, so that it may be made in half precision at once.
+  void norm(const DeviceNormWeights& norm, const Rows& x, std::int64_t rows, Rows& y,
+            std::span<const DeviceLinear* const> readers = {});
+  DeviceHalf half_for(Rows& y, std::int64_t rows, std::span<const DeviceLinear* const> readers);
   // x_ += residual_multiplier * norm(branch_), or of branch_ itself.
   void add_branch(const DeviceNormWeights& norm);
-  std::span<const float> output();
-  std::span<const float> project(std::int64_t wanted);
-  void refuse_overflow();
+  void compute_logits();
+  void project(std::int64_t wanted);
+  std::int64_t flag_count() const;
+  void make_results(std::int64_t rows);
+  std::span<const float> fetch(std::int64_t rows);
+  void refuse_overflow(const float* flags) const;
 
   bool adds_directly() const {
     return config_.placement == Placement::kPre && config_.residual_multiplier == 1;
@@ -105,10 +113,10 @@ class DeviceTransformer {
   std::int64_t rows_ = 0, capacity_ = 0;
   Rows x_, normed_, branch_, q_, k_, v_, attended_, gate_, up_, kept_x_, kept_q_;
   Rows expert_gate_, expert_up_, shared_gate_, shared_up_, router_, expert_in_, expert_out_, low_rank_;
-  DeviceMemory mask_, overflow_, logits_, expert_ids_;
+  DeviceMemory mask_, results_, expert_ids_;
   std::vector<float> here_;  // rows on their way
-  struct HostLogits;
-  std::unique_ptr<HostLogits> host_logits_;
+  struct HostResults;
+  std::unique_ptr<HostResults> host_results_;
 };
 
 }  // namespace refocus

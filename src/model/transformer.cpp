@@ -1,6 +1,7 @@
 #include "model/transformer.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "base/error.h"
 #include "kernels/argmax.h"
@@ -214,13 +215,34 @@ std::span<const float> Transformer::forward_on_device(std::span<const SequenceIn
   std::int64_t rows = 0;
   for (const SequenceInput& in : sequences) rows += std::ssize(in.tokens);
   REFOCUS_CHECK(rows >= 1 && rows <= max_rows_);
+  const std::int64_t half = config_.rotary() / 2;
   const auto angles = [&](std::int64_t position, std::int64_t length, bool local, float* cosines,
                           float* sines) {
-    (local ? *local_rope_ : rope_).fill(position, length, cosines, sines);
+    RopeTable& rope = local ? *local_rope_ : rope_;
+    if (rope.depends_on_length(length)) return rope.fill(position, length, cosines, sines);
+    // Computing them would take as long as a tenth of a prompt.
+    std::vector<float>& known = angles_[local ? 1 : 0];
+    for (std::int64_t p = std::ssize(known) / std::max<std::int64_t>(2 * half, 1); p <= position; ++p) {
+      known.resize(static_cast<std::size_t>((p + 1) * 2 * half));
+      rope.fill(p, length, known.data() + p * 2 * half, known.data() + (2 * p + 1) * half);
+    }
+    std::copy_n(known.data() + position * 2 * half, half, cosines);
+    std::copy_n(known.data() + (2 * position + 1) * half, half, sines);
   };
   const std::span<const float> logits = device_->forward(sequences, layers, angles);
-  if (!all_finite(logits.data(), std::ssize(logits))) refuse_non_finite(sequences);
+  if (!are_finite(logits)) refuse_non_finite(sequences);
   return logits;
+}
+
+bool Transformer::are_finite(std::span<const float> logits) const {
+  constexpr std::int64_t kPart = 1 << 15;
+  const std::int64_t count = std::ssize(logits);
+  std::atomic<bool> finite = true;
+  pool_.parallel_for((count + kPart - 1) / kPart, [&](std::int64_t part, int) {
+    const std::int64_t first = part * kPart;
+    if (!all_finite(logits.data() + first, std::min(kPart, count - first))) finite = false;
+  });
+  return finite;
 }
 
 std::span<const float> Transformer::output(std::span<const SequenceInput> sequences) {
@@ -242,7 +264,7 @@ std::span<const float> Transformer::logits_of(const float* x, std::int64_t rows)
   REFOCUS_CHECK(rows >= 1 && rows <= max_rows_);
   if (device_) {
     const std::span<const float> logits = device_->logits_of(x, rows);
-    if (!all_finite(logits.data(), std::ssize(logits))) refuse_non_finite({});
+    if (!are_finite(logits)) refuse_non_finite({});
     return logits;
   }
   grow(rows, 1);
@@ -270,7 +292,7 @@ std::span<const float> Transformer::project(std::int64_t wanted, std::span<const
       if (config_.final_softcap > 0) softcap(row, config_.final_softcap, vocab);
     });
   }
-  if (!all_finite(logits_.data(), wanted * vocab)) refuse_non_finite(sequences);
+  if (!are_finite({logits_.data(), floats(wanted, vocab)})) refuse_non_finite(sequences);
   return {logits_.data(), floats(wanted, vocab)};
 }
 

@@ -117,6 +117,7 @@ class Transformer {
   std::span<const float> project(std::int64_t wanted, std::span<const SequenceInput> sequences);
   std::span<const float> output(std::span<const SequenceInput> sequences);
   std::span<const float> forward_on_device(std::span<const SequenceInput> sequences, LayerRange layers);
+  bool are_finite(std::span<const float> logits) const;
   [[noreturn]] void refuse_non_finite(std::span<const SequenceInput> sequences) const;
 
   // A layer; see transformer_layer.cpp.
@@ -181,6 +182,7 @@ class Transformer {
   AlignedBuffer<float> scratch_;                      // [threads, scratch_stride]
   AlignedBuffer<float> logits_;                       // [wanted rows, vocab_size]
   std::unique_ptr<DeviceTransformer> device_;
+  std::vector<float> angles_[2];  // for a device: [positions, 2, rotary / 2] of rope_, of local_rope_
 };
 
 // A cache for the model's keys and values, where it computes.

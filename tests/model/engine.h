@@ -25,12 +25,12 @@ struct Engine {
   std::unique_ptr<KvPool> cache;
 
   Engine(const std::string& model_dir, const std::string& config_json, int threads, std::int64_t max_rows,
-         DType kv_type = DType::kF32)
+         DType kv_type = DType::kF32, Activations activations = test_activations())
       : pool(threads) {
     Checkpoint checkpoint = open_checkpoint(golden_engine() / model_dir);
-    model = std::make_unique<Transformer>(
-        parse_config(config_json, model_dir), std::make_shared<WeightMap>(std::move(checkpoint.weights)),
-        model_dir, pool, max_rows, kv_type, test_activations(), test_device());
+    model = std::make_unique<Transformer>(parse_config(config_json, model_dir),
+                                          std::make_shared<WeightMap>(std::move(checkpoint.weights)),
+                                          model_dir, pool, max_rows, kv_type, activations, test_device());
     cache = std::make_unique<KvPool>(model->config(), kv_bytes(model->config(), 400, kv_type) * 16, kv_type,
                                      model->device());
   }

@@ -116,8 +116,8 @@ struct Eight<float, true> {
   __device__ void read(const float* from, int count) {
     low = high = make_float4(0, 0, 0, 0);
     if (count <= 0) return;
-    low = __ldg(reinterpret_cast<const float4*>(from));
-    high = __ldg(reinterpret_cast<const float4*>(from) + 1);
+    low = *reinterpret_cast<const float4*>(from);
+    high = *(reinterpret_cast<const float4*>(from) + 1);
   }
   __device__ void widen(float* to) const {
     to[0] = low.x, to[1] = low.y, to[2] = low.z, to[3] = low.w;
@@ -129,7 +129,7 @@ template <>
 struct Eight<__half, true> {
   uint4 bits;
   __device__ void read(const __half* from, int count) {
-    bits = count <= 0 ? make_uint4(0, 0, 0, 0) : __ldg(reinterpret_cast<const uint4*>(from));
+    bits = count <= 0 ? make_uint4(0, 0, 0, 0) : *reinterpret_cast<const uint4*>(from);
   }
   static __device__ void widen(std::uint32_t pair, float* to) {
     __half2_raw raw;

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "device/cuda/attention_common.cuh"
 #include "device/cuda/launch.h"
+#include "device/cuda/start.cuh"
 
 namespace refocus::cuda {
 
@@ -98,6 +99,7 @@ template <class W, int kHeads>
 __global__ __launch_bounds__(kWarps * 32, sizeof(typename W::T) == 2 && W::kWhole ? 3 : 2) void attend_split(
     DeviceAttention attention, Partials partials) {
   __shared__ WarpResults<W, kHeads> results;
+  begin_work();
   const std::int64_t row = partials.row(blockIdx.x);
   const int position = attention.positions[row], sequence = attention.sequence_of[row];
   const int first = first_key(attention, position), split = first / kSplit + static_cast<int>(blockIdx.z);
@@ -151,6 +153,7 @@ __global__ __launch_bounds__(kWarps * 32, sizeof(typename W::T) == 2 && W::kWhol
 // out of one row and head from its splits, and the row's stats. grid: [rows, heads]
 __global__ __launch_bounds__(kWarps * 32) void merge_splits(DeviceAttention attention, Partials partials,
                                                             float* row_stats) {
+  begin_work();
   constexpr int kThreads = kWarps * 32, kDims = kMaxHeadDim / kThreads;
   __shared__ float factor[kThreads], part[kThreads];
   const std::int64_t row = partials.row(blockIdx.x), head_dim = attention.head_dim;
@@ -211,6 +214,7 @@ struct ScoreUse {
 // grid: [rows, heads, blocks of keys / kWarps]
 template <class W>
 __global__ __launch_bounds__(kWarps * 32) void use_scores(DeviceAttention attention, ScoreUse use) {
+  begin_work();
   const std::int64_t row = use.rows != nullptr ? use.rows[blockIdx.x] : use.first + blockIdx.x;
   const int position = attention.positions[row], sequence = attention.sequence_of[row];
   const int lane = static_cast<int>(threadIdx.x) % 32, head = static_cast<int>(blockIdx.y);
@@ -248,6 +252,7 @@ template <class W>
 __global__ __launch_bounds__(kWeighWarps * 32) void weigh_row(DeviceAttention attention, std::int64_t first,
                                                               const float* weights, std::int64_t stride,
                                                               const float* inverse_sums) {
+  begin_work();
   __shared__ float results[kWeighWarps][W::kMaxDim];
   const std::int64_t row = first + blockIdx.x;
   const int position = attention.positions[row], sequence = attention.sequence_of[row];
@@ -307,7 +312,7 @@ void start_splits(const DeviceAttention& attention, const Partials& partials, st
   const unsigned parts = blocks_of(attention.heads / attention.kv_heads, kHeads);
   const dim3 grid(static_cast<unsigned>(count), static_cast<unsigned>(attention.kv_heads) * parts,
                   static_cast<unsigned>(partials.splits));
-  attend_split<W, kHeads><<<grid, kWarps * 32, 0, stream>>>(attention, partials);
+  start(attend_split<W, kHeads>, grid, kWarps * 32, 0, stream, attention, partials);
 }
 
 void start_scores(const DeviceAttention& attention, const ScoreUse& use, std::int64_t count,
@@ -315,7 +320,7 @@ void start_scores(const DeviceAttention& attention, const ScoreUse& use, std::in
   const dim3 grid(static_cast<unsigned>(count), static_cast<unsigned>(attention.heads),
                   blocks_of(attention.longest, kKeys * kWarps));
   with_way(attention,
-           [&](auto way) { use_scores<decltype(way)><<<grid, kWarps * 32, 0, stream>>>(attention, use); });
+           [&](auto way) { start(use_scores<decltype(way)>, grid, kWarps * 32, 0, stream, attention, use); });
 }
 
 }  // namespace
@@ -341,7 +346,7 @@ void attend_rows(const DeviceAttention& attention, const std::int32_t* rows, std
       start_splits<W, 1>(attention, partials, now, stream);
     });
     const dim3 grid(static_cast<unsigned>(now), static_cast<unsigned>(attention.heads));
-    merge_splits<<<grid, kWarps * 32, 0, stream>>>(attention, partials, row_stats);
+    start(merge_splits, grid, kWarps * 32, 0, stream, attention, partials, row_stats);
   }
 }
 
@@ -362,8 +367,8 @@ void weigh(const DeviceAttention& attention, std::int64_t first, std::int64_t co
   if (count <= 0) return;
   const dim3 grid(static_cast<unsigned>(count), static_cast<unsigned>(attention.heads));
   with_way(attention, [&](auto way) {
-    weigh_row<decltype(way)>
-        <<<grid, kWeighWarps * 32, 0, stream>>>(attention, first, weights, stride, inverse_sums);
+    start(weigh_row<decltype(way)>, grid, kWeighWarps * 32, 0, stream, attention, first, weights, stride,
+          inverse_sums);
   });
 }
 

@@ -10,6 +10,7 @@
 #include <algorithm>
 
 #include "device/cuda/launch.h"
+#include "device/cuda/start.cuh"
 #include "tensor/block_formats.h"
 
 namespace refocus::cuda {
@@ -59,6 +60,7 @@ __device__ __forceinline__ __nv_bfloat16 rounded<__nv_bfloat16>(float v) {
 template <class T>
 __global__ void round_rows(const float* x, std::int64_t stride, std::int64_t rows, std::int64_t size, T* to,
                            std::int64_t padded_size) {
+  begin_work();
   const std::int64_t pairs = padded_size / 2;
   for (std::int64_t i = first_index(); i < rows * pairs; i += index_step()) {
     const std::int64_t row = i / pairs, at = (i - row * pairs) * 2;
@@ -164,11 +166,11 @@ void to_half(const DeviceInput& x, DType type, void* to, std::int64_t padded_siz
   const std::int64_t pairs = x.rows * (padded_size / 2);
   if (pairs == 0) return;
   if (type == DType::kBF16) {
-    round_rows<<<blocks_for(pairs), kThreads, 0, stream>>>(x.x, x.stride, x.rows, x.size,
-                                                           static_cast<__nv_bfloat16*>(to), padded_size);
+    start(round_rows<__nv_bfloat16>, blocks_for(pairs), kThreads, 0, stream, x.x, x.stride, x.rows, x.size,
+          static_cast<__nv_bfloat16*>(to), padded_size);
   } else {
-    round_rows<<<blocks_for(pairs), kThreads, 0, stream>>>(x.x, x.stride, x.rows, x.size,
-                                                           static_cast<__half*>(to), padded_size);
+    start(round_rows<__half>, blocks_for(pairs), kThreads, 0, stream, x.x, x.stride, x.rows, x.size,
+          static_cast<__half*>(to), padded_size);
   }
 }
 

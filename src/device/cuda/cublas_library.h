@@ -30,7 +30,8 @@ inline constexpr int kPreferReductionSchemeMask = 3;  // CUBLASLT_MATMUL_PREF_RE
 // CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES and of B, C and D, uint32
 inline constexpr int kPreferAlignmentA = 5, kPreferAlignmentB = 6, kPreferAlignmentC = 7,
                      kPreferAlignmentD = 8;
-inline constexpr std::uint32_t kReductionSchemeNone = 0;  // CUBLASLT_REDUCTION_SCHEME_NONE
+inline constexpr std::uint32_t kReductionSchemeComputeType = 2;  // CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE
+inline constexpr std::uint32_t kReductionSchemeNone = 0;         // CUBLASLT_REDUCTION_SCHEME_NONE
 // cublasLtMatmulAlgoConfigAttributes_t
 inline constexpr int kAlgorithmSplitK = 2;  // CUBLASLT_ALGO_CONFIG_SPLITK_NUM, int32
 

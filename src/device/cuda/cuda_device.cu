@@ -2,11 +2,14 @@
 //
 // One thread at a time may use a device. All work goes to one stream; an operation's failure is found after
 // its launch or, where the kernel itself fails, by the next operation that waits. REFOCUS_CUDA_SYNC=1 makes
-// every operation wait, so that the error names the one that failed.
+// every operation wait, so that the error names the one that failed, and says at the end what
+// each kind took.
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -111,6 +114,7 @@ class CudaDevice final : public Device {
 
   ~CudaDevice() override {
     static_cast<void>(cudaSetDevice(number_));
+    tell_times();
     if (stream_ == nullptr) return;
     static_cast<void>(cudaStreamSynchronize(stream_));
     static_cast<void>(cudaStreamDestroy(stream_));
@@ -301,8 +305,8 @@ class CudaDevice final : public Device {
     run("weigh", [&] { cuda::weigh(attention, first, count, weights, stride, inverse_sums, stream_); });
   }
   void activate(DeviceActivation kind, float* gate, const float* up, std::int64_t rows, std::int64_t size,
-                std::int64_t stride) override {
-    run("activate", [&] { cuda::activate(kind, gate, up, rows, size, stride, stream_); });
+                std::int64_t stride, const DeviceHalf& half) override {
+    run("activate", [&] { cuda::activate(kind, gate, up, rows, size, stride, half, stream_); });
   }
   void add(float* x, const float* branch, std::int64_t rows, std::int64_t size, std::int64_t stride,
            float times) override {
@@ -317,9 +321,21 @@ class CudaDevice final : public Device {
   template <class F>
   void run(const char* what, F operation) {
     check(cudaSetDevice(number_), "selecting the device");
+    const auto begin = std::chrono::steady_clock::now();
     operation();
     check(cudaGetLastError(), what);
-    if (waits_always_) check(cudaStreamSynchronize(stream_), what);
+    if (!waits_always_) return;
+    check(cudaStreamSynchronize(stream_), what);
+    Spent& spent = spent_[what];
+    ++spent.times;
+    spent.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  }
+
+  // With REFOCUS_CUDA_SYNC=1: what each kind of operation took, each waited for.
+  void tell_times() const {
+    for (const auto& [what, spent] : spent_) {
+      fmt::print(stderr, "{:<20} {:>8} times {:>10.3f} ms\n", what, spent.times, spent.seconds * 1e3);
+    }
   }
 
   // Rows are gathered in pinned memory while the rows before them are on their way.
@@ -354,6 +370,11 @@ class CudaDevice final : public Device {
   std::unique_ptr<ManyRows> many_rows_;
   std::unique_ptr<PinnedRing> uploads_, matrices_;
   Scratch row_stats_, attention_, file_rows_;
+  struct Spent {
+    std::int64_t times = 0;
+    double seconds = 0;
+  };
+  std::map<std::string, Spent> spent_;
 };
 
 }  // namespace

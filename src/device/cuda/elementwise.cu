@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "device/cuda/launch.h"
+#include "device/cuda/start.cuh"
 
 namespace refocus::cuda {
 
@@ -27,6 +28,7 @@ template <class T>
 __global__ void gather_rows(const T* table, std::int64_t table_stride, std::int64_t size,
                             const std::int32_t* ids, std::int64_t count, float factor, bool add, float* out,
                             std::int64_t out_stride) {
+  begin_work();
   for (std::int64_t row = blockIdx.x; row < count; row += gridDim.x) {
     const T* from = table + ids[row] * table_stride;
     float* to = out + row * out_stride;
@@ -38,6 +40,7 @@ __global__ void gather_rows(const T* table, std::int64_t table_stride, std::int6
 }
 
 __global__ void scatter_rows(const __grid_constant__ Device::Scatter s) {
+  begin_work();
   for (std::int64_t row = blockIdx.x; row < s.count; row += gridDim.x) {
     const float* from = s.from + row * s.from_stride;
     float* to = s.to + s.ids[row] * s.to_stride;
@@ -49,6 +52,7 @@ __global__ void scatter_rows(const __grid_constant__ Device::Scatter s) {
 // x[i] = f(x[i]) for a run of elements.
 template <class F>
 __global__ void each_element(float* x, std::int64_t count, F f) {
+  begin_work();
   const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * kThreads;
   for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x; i < count;
        i += step) {
@@ -56,31 +60,50 @@ __global__ void each_element(float* x, std::int64_t count, F f) {
   }
 }
 
+// Where a value goes: to its float, or rounded into a row of halves.
+struct Target {
+  void* half;
+  std::int64_t stride;
+  bool is_bf16;
+
+  Target(const DeviceHalf& to) : half(to.data), stride(to.stride), is_bf16(to.type == DType::kBF16) {}
+  __device__ __forceinline__ void put(float* y, std::int64_t row, std::int64_t i, float v) const {
+    if (half == nullptr) {
+      *y = v;
+    } else if (is_bf16) {
+      static_cast<__nv_bfloat16*>(half)[row * stride + i] = __float2bfloat16_rn(v);
+    } else {
+      static_cast<__half*>(half)[row * stride + i] = __float2half_rn(v);
+    }
+  }
+};
+
 // x[r, i] = f(x[r, i], other[r, i]) of rows; other may be null, and is 1 then.
 template <class F>
 __global__ void each_of_rows(float* x, const float* other, std::int64_t rows, std::int64_t size,
-                             std::int64_t stride, F f) {
+                             std::int64_t stride, Target target, F f) {
+  begin_work();
   const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * kThreads;
   for (std::int64_t row = blockIdx.y; row < rows; row += gridDim.y) {
     for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x; i < size;
          i += step) {
       const std::int64_t at = row * stride + i;
-      x[at] = f(x[at], other != nullptr ? other[at] : 1.0f);
+      target.put(x + at, row, i, f(x[at], other != nullptr ? other[at] : 1.0f));
     }
   }
 }
 
 template <class F>
 void start_each(float* x, std::int64_t count, F f, cudaStream_t stream) {
-  if (count > 0) each_element<<<blocks_for(count, kThreads), kThreads, 0, stream>>>(x, count, f);
+  if (count > 0) start(each_element<F>, blocks_for(count, kThreads), kThreads, 0, stream, x, count, f);
 }
 
 template <class F>
-void start_rows(float* x, const float* other, std::int64_t rows, std::int64_t size, std::int64_t stride, F f,
-                cudaStream_t stream) {
+void start_rows(float* x, const float* other, std::int64_t rows, std::int64_t size, std::int64_t stride,
+                const DeviceHalf& half, F f, cudaStream_t stream) {
   if (rows == 0 || size == 0) return;
   const dim3 grid(blocks_for(size, kThreads), blocks_for(rows, 1));
-  each_of_rows<<<grid, kThreads, 0, stream>>>(x, other, rows, size, stride, f);
+  start(each_of_rows<F>, grid, kThreads, 0, stream, x, other, rows, size, stride, Target(half), f);
 }
 
 // The sum over kThreadsOfRun threads of a run, the same in all of them, in one fixed order. kThreadsOfRun is
@@ -105,7 +128,8 @@ constexpr int kNormThreads = 512;
 
 // A run: a warp of four in a block, or a whole block.
 template <int kThreadsOfRun>
-__global__ void normalise(const __grid_constant__ DeviceNorm n) {
+__global__ void normalise(const __grid_constant__ DeviceNorm n, Target target) {
+  begin_work();
   constexpr int kRuns = kThreadsOfRun == 32 ? 4 : 1;
   __shared__ double shared[kNormThreads / 32];
   const int thread = threadIdx.x % kThreadsOfRun;
@@ -130,7 +154,7 @@ __global__ void normalise(const __grid_constant__ DeviceNorm n) {
   const double scale = 1 / sqrt(squares / static_cast<double>(size) + static_cast<double>(n.eps));
   for (std::int64_t i = thread; i < size; i += kThreadsOfRun) {
     const double v = (x[i] - mean) * scale * weight[i];
-    y[i] = static_cast<float>(bias != nullptr ? v + bias[i] : v);
+    target.put(y + i, row, part * size + i, static_cast<float>(bias != nullptr ? v + bias[i] : v));
   }
 }
 
@@ -163,6 +187,7 @@ __device__ __forceinline__ void store<__half>(__half* to, float v, std::int32_t*
 // A row a block: rotates, then writes the row's keys and values to their slot of its block of the cache.
 template <class T>
 __global__ void place_rows(const __grid_constant__ DevicePlacement p) {
+  begin_work();
   for (std::int64_t row = blockIdx.x; row < p.rows; row += gridDim.x) {
     float* k = p.k != nullptr ? p.k + row * p.kv_stride : nullptr;
     if (p.cosines != nullptr) {
@@ -220,17 +245,17 @@ struct ClampedSwiglu {
 
 void gather(const Device::Gather& g, cudaStream_t stream) {
   if (g.count == 0 || g.size == 0) return;
-  const auto start = [&](const auto* table) {
-    gather_rows<<<blocks_for(g.count, 1), kThreads, 0, stream>>>(
-        table, g.table_stride, g.size, g.ids, g.count, g.factor, g.add, g.out, g.out_stride);
+  const auto start_type = [&]<class T>(const T* table) {
+    start(gather_rows<T>, blocks_for(g.count, 1), kThreads, 0, stream, table, g.table_stride, g.size, g.ids,
+          g.count, g.factor, g.add, g.out, g.out_stride);
   };
   switch (g.type) {
     case DType::kF32:
-      return start(static_cast<const float*>(g.table));
+      return start_type(static_cast<const float*>(g.table));
     case DType::kF16:
-      return start(static_cast<const __half*>(g.table));
+      return start_type(static_cast<const __half*>(g.table));
     case DType::kBF16:
-      return start(static_cast<const __nv_bfloat16*>(g.table));
+      return start_type(static_cast<const __nv_bfloat16*>(g.table));
     default:
       check_failed("a table of a plain type", __FILE__, __LINE__);
   }
@@ -238,7 +263,7 @@ void gather(const Device::Gather& g, cudaStream_t stream) {
 
 void scatter_add(const Device::Scatter& scatter, cudaStream_t stream) {
   if (scatter.count == 0 || scatter.size == 0) return;
-  scatter_rows<<<blocks_for(scatter.count, 1), kThreads, 0, stream>>>(scatter);
+  start(scatter_rows, blocks_for(scatter.count, 1), kThreads, 0, stream, scatter);
 }
 
 // The order of the sums depends on the run's size alone.
@@ -246,9 +271,10 @@ void norm(const DeviceNorm& norm, cudaStream_t stream) {
   const std::int64_t runs = norm.input.rows * norm.parts;
   if (runs == 0 || norm.input.size == 0) return;
   if (norm.input.size <= 512) {
-    normalise<32><<<static_cast<unsigned>((runs + 3) / 4), 128, 0, stream>>>(norm);
+    start(normalise<32>, static_cast<unsigned>((runs + 3) / 4), 128, 0, stream, norm, Target(norm.half));
   } else {
-    normalise<kNormThreads><<<static_cast<unsigned>(runs), kNormThreads, 0, stream>>>(norm);
+    start(normalise<kNormThreads>, static_cast<unsigned>(runs), kNormThreads, 0, stream, norm,
+          Target(norm.half));
   }
 }
 
@@ -263,35 +289,36 @@ void place(const DevicePlacement& placement, cudaStream_t stream) {
   if (placement.rows == 0 || (placement.cosines == nullptr && placement.blocks == nullptr)) return;
   const int blocks = blocks_for(placement.rows, 1);
   if (placement.type == DType::kF16) {
-    place_rows<__half><<<blocks, kThreads, 0, stream>>>(placement);
+    start(place_rows<__half>, blocks, kThreads, 0, stream, placement);
   } else {
-    place_rows<float><<<blocks, kThreads, 0, stream>>>(placement);
+    start(place_rows<float>, blocks, kThreads, 0, stream, placement);
   }
 }
 
 void activate(DeviceActivation kind, float* gate, const float* up, std::int64_t rows, std::int64_t size,
-              std::int64_t stride, cudaStream_t stream) {
-  const auto start = [&](auto f) { start_rows(gate, up, rows, size, stride, f, stream); };
+              std::int64_t stride, const DeviceHalf& half, cudaStream_t stream) {
+  const auto start_kind = [&](auto f) { start_rows(gate, up, rows, size, stride, half, f, stream); };
   switch (kind) {
     case DeviceActivation::kSilu:
-      return start(Silu{});
+      return start_kind(Silu{});
     case DeviceActivation::kGelu:
-      return start(Gelu{});
+      return start_kind(Gelu{});
     case DeviceActivation::kGeluTanh:
-      return start(GeluTanh{});
+      return start_kind(GeluTanh{});
     case DeviceActivation::kRelu:
-      return start(Relu{});
+      return start_kind(Relu{});
     case DeviceActivation::kReluSquared:
-      return start(ReluSquared{});
+      return start_kind(ReluSquared{});
     case DeviceActivation::kClampedSwiglu:
-      return start(ClampedSwiglu{});
+      return start_kind(ClampedSwiglu{});
   }
 }
 
 void add(float* x, const float* branch, std::int64_t rows, std::int64_t size, std::int64_t stride,
          float times, cudaStream_t stream) {
   start_rows(
-      x, branch, rows, size, stride, [=] __device__(float v, float b) { return v + times * b; }, stream);
+      x, branch, rows, size, stride, DeviceHalf(), [=] __device__(float v, float b) { return v + times * b; },
+      stream);
 }
 
 void scale_and_cap(float* x, std::int64_t count, float factor, float cap, cudaStream_t stream) {

@@ -5,6 +5,7 @@
 // order depends on the type and on `inputs` alone: it is the same for every number of rows and of products,
 // and for every place of an output in the grid.
 #include "device/cuda/launch.h"
+#include "device/cuda/start.cuh"
 #include "device/cuda/weight_forms.cuh"
 
 namespace refocus::cuda {
@@ -71,28 +72,38 @@ __device__ __forceinline__ void write(const Arguments& a, const Place& place, fl
 
 template <bool kAligned>
 __device__ __forceinline__ float4 load_x(const float* x) {
-  if constexpr (kAligned) return __ldg(reinterpret_cast<const float4*>(x));
-  return {__ldg(x), __ldg(x + 1), __ldg(x + 2), __ldg(x + 3)};
+  // No loads for what never changes: a kernel ahead writes x while this one waits.
+  if constexpr (kAligned) return *reinterpret_cast<const float4*>(x);
+  return {x[0], x[1], x[2], x[3]};
 }
 
-// Adds kUnroll chunks of the lane, the first of them `chunk`; with kWhole all of them are there.
+// What a lane loads at once of kOutputs rows of weights: kUnroll chunks each, those of them that are there.
+template <class F, int kUnroll, int kOutputs>
+struct Chunks {
+  typename F::Loaded loaded[kUnroll][kOutputs];
+
+  // From chunk `chunk` on; with kWhole all of them are there.
+  template <bool kWhole>
+  __device__ __forceinline__ void load(const WeightRow (&weights)[kOutputs], int chunk, int chunks) {
+#pragma unroll
+    for (int u = 0; u < kUnroll; ++u) {
+      if (!kWhole && chunk + 32 * u >= chunks) continue;
+#pragma unroll
+      for (int o = 0; o < kOutputs; ++o) loaded[u][o] = F::load(weights[o], chunk + 32 * u);
+    }
+  }
+};
+
 template <class F, int kUnroll, bool kAligned, bool kWhole, int kOutputs, int kRows>
-__device__ __forceinline__ void add_chunks(const WeightRow (&weights)[kOutputs],
+__device__ __forceinline__ void add_chunks(const Chunks<F, kUnroll, kOutputs>& of,
                                            const float* const (&x)[kRows], int chunk, int chunks, int lane,
                                            float (&sum)[kOutputs][kRows]) {
-  typename F::Loaded loaded[kUnroll][kOutputs];
-#pragma unroll
-  for (int u = 0; u < kUnroll; ++u) {
-    if (!kWhole && chunk + 32 * u >= chunks) continue;
-#pragma unroll
-    for (int o = 0; o < kOutputs; ++o) loaded[u][o] = F::load(weights[o], chunk + 32 * u);
-  }
 #pragma unroll
   for (int u = 0; u < kUnroll; ++u) {
     if (!kWhole && chunk + 32 * u >= chunks) continue;
     typename F::Ready ready[kOutputs];
 #pragma unroll
-    for (int o = 0; o < kOutputs; ++o) ready[o] = F::prepare(loaded[u][o], lane);
+    for (int o = 0; o < kOutputs; ++o) ready[o] = F::prepare(of.loaded[u][o], lane);
 #pragma unroll
     for (int g = 0; g < F::kWeights / 4; ++g) {
       const int at = F::x_offset(chunk + 32 * u, g, lane);
@@ -148,12 +159,24 @@ __global__ void __launch_bounds__(32 * kWarps, kBlocks<kType, kRows>)
   find_operands(a, place, F::row_bytes(a.inputs), weights, x);
   float sum[kOutputs][kRows] = {};
   const int chunks = a.inputs / F::kWeights;
+  Chunks<F, kUnroll, kOutputs> of;
   int begin = 0;
-  for (; begin + 32 * kUnroll <= chunks; begin += 32 * kUnroll) {
-    add_chunks<F, kUnroll, kAligned, true>(weights, x, begin + place.lane, chunks, place.lane, sum);
+  if (32 * kUnroll <= chunks) {
+    // Weights are there before any kernel: the first of them are on their way when x is ready.
+    of.template load<true>(weights, place.lane, chunks);
+    begin_work();
+    for (;;) {
+      add_chunks<F, kUnroll, kAligned, true>(of, x, begin + place.lane, chunks, place.lane, sum);
+      begin += 32 * kUnroll;
+      if (begin + 32 * kUnroll > chunks) break;
+      of.template load<true>(weights, begin + place.lane, chunks);
+    }
+  } else {
+    begin_work();
   }
   if (begin < chunks) {
-    add_chunks<F, kUnroll, kAligned, false>(weights, x, begin + place.lane, chunks, place.lane, sum);
+    of.template load<false>(weights, begin + place.lane, chunks);
+    add_chunks<F, kUnroll, kAligned, false>(of, x, begin + place.lane, chunks, place.lane, sum);
   }
   write(a, place, sum);
 }
@@ -168,41 +191,42 @@ __global__ void __launch_bounds__(32 * kWarps) by_elements(const __grid_constant
   const float* x[kRows];
   find_operands(a, place, static_cast<std::int64_t>(a.inputs) * sizeof(T), weights, x);
   const T* row = reinterpret_cast<const T*>(weights[0].data);
+  begin_work();
   float sum[1][kRows] = {};
 #pragma unroll 4
   for (int i = place.lane; i < a.inputs; i += 32) {
     const float w = PlainType<kType>::to_float(__ldg(row + i));
 #pragma unroll
-    for (int r = 0; r < kRows; ++r) sum[0][r] = fmaf(w, __ldg(x[r] + i), sum[0][r]);
+    for (int r = 0; r < kRows; ++r) sum[0][r] = fmaf(w, x[r][i], sum[0][r]);
   }
   write(a, place, sum);
 }
 
-template <int kOutputs, int kRows, class Kernel>
-void start(Kernel kernel, Arguments a, cudaStream_t stream) {
+template <int kOutputs, int kRows>
+void start_products(void (*kernel)(Arguments), Arguments a, cudaStream_t stream) {
   a.units = 0;
   for (int p = 0; p < a.products; ++p) {
     a.product[p].first_unit = a.units;
     a.units += (a.product[p].outputs + kOutputs - 1) / kOutputs;
   }
   const dim3 grid((a.units + kWarps - 1) / kWarps, (a.rows + kRows - 1) / kRows);
-  kernel<<<grid, 32 * kWarps, 0, stream>>>(a);
+  start(kernel, grid, 32 * kWarps, 0, stream, a);
 }
 
 template <DType kType, bool kAligned>
 void start_by_chunks(const Arguments& a, cudaStream_t stream) {
   if (a.rows == 1) {
-    start<2, 1>(by_chunks<kType, 2, 1, kAligned>, a, stream);
+    start_products<2, 1>(by_chunks<kType, 2, 1, kAligned>, a, stream);
   } else if (a.rows == 2) {
-    start<2, 2>(by_chunks<kType, 2, 2, kAligned>, a, stream);
+    start_products<2, 2>(by_chunks<kType, 2, 2, kAligned>, a, stream);
   } else if constexpr (kAligned && kType != DType::kQ4_K) {
     if (a.rows <= 4) {
-      start<2, 4>(by_chunks<kType, 2, 4, kAligned>, a, stream);
+      start_products<2, 4>(by_chunks<kType, 2, 4, kAligned>, a, stream);
     } else {
-      start<4, 8>(by_chunks<kType, 4, 8, kAligned>, a, stream);
+      start_products<4, 8>(by_chunks<kType, 4, 8, kAligned>, a, stream);
     }
   } else {
-    start<2, 4>(by_chunks<kType, 2, 4, kAligned>, a, stream);
+    start_products<2, 4>(by_chunks<kType, 2, 4, kAligned>, a, stream);
   }
 }
 
@@ -212,9 +236,9 @@ void start_of_type(const Arguments& a, cudaStream_t stream) {
     // Matrices of block types have whole blocks.
     if constexpr (kType == DType::kF32 || kType == DType::kF16 || kType == DType::kBF16) {
       if (a.rows == 1) {
-        start<1, 1>(by_elements<kType, 1>, a, stream);
+        start_products<1, 1>(by_elements<kType, 1>, a, stream);
       } else {
-        start<1, 4>(by_elements<kType, 4>, a, stream);
+        start_products<1, 4>(by_elements<kType, 4>, a, stream);
       }
     }
     return;

@@ -36,7 +36,7 @@ void norm(const DeviceNorm& norm, cudaStream_t stream);
 void clamp(float* x, std::int64_t count, float most, cudaStream_t stream);
 void place(const DevicePlacement& placement, cudaStream_t stream);
 void activate(DeviceActivation kind, float* gate, const float* up, std::int64_t rows, std::int64_t size,
-              std::int64_t stride, cudaStream_t stream);
+              std::int64_t stride, const DeviceHalf& half, cudaStream_t stream);
 void add(float* x, const float* branch, std::int64_t rows, std::int64_t size, std::int64_t stride,
          float times, cudaStream_t stream);
 void scale_and_cap(float* x, std::int64_t count, float factor, float cap, cudaStream_t stream);

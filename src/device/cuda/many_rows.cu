@@ -168,7 +168,9 @@ std::unique_ptr<ManyRows::Plan> ManyRows::choose(const Key& key) {
   auto plan = std::make_unique<Plan>(library_, key, x_stride, y_stride);
   Preference preference(library_);
   preference.set(kPreferMaxWorkspaceBytes, std::uint64_t{kWorkspaceBytes});
-  preference.set(kPreferReductionSchemeMask, kReductionSchemeNone);
+  // Calls of few rows have too few tiles to fill the device unless sums are split. The number of parts
+  // belongs to the algorithm, and so is the same for all of them.
+  preference.set(kPreferReductionSchemeMask, key.more ? kReductionSchemeNone : kReductionSchemeComputeType);
   preference.set(kPreferAlignmentA, std::uint32_t{256});
   preference.set(kPreferAlignmentB, key.x_alignment);
   preference.set(kPreferAlignmentC, key.y_alignment);
@@ -180,7 +182,8 @@ std::unique_ptr<ManyRows::Plan> ManyRows::choose(const Key& key) {
                           plan->y.get(), preference.get(), kMostCandidates, candidates, &count);
   if (status != kCublasSuccess) return plan;  // none for the shape
   for (int c = 0; c < count && !plan->found; ++c) {
-    if (candidates[c].state != kCublasSuccess || !is_whole(library_, candidates[c].algorithm)) continue;
+    if (candidates[c].state != kCublasSuccess) continue;
+    if (key.more && !is_whole(library_, candidates[c].algorithm)) continue;
     bool fits = true;
     for (const std::int64_t rows : class_of(key.more).checked) {
       plan->x.set(rows, x_stride);
@@ -208,6 +211,7 @@ const ManyRows::Plan& ManyRows::plan_of(const Key& key) {
 ManyRows::Operand ManyRows::operand(const DeviceInput& x, DType type, cudaStream_t stream) {
   if (type == DType::kF32) return {type, x.x, x.stride};
   const DType half = type == DType::kBF16 ? DType::kBF16 : DType::kF16;
+  if (x.half.data != nullptr && x.half.type == half) return {half, x.half.data, x.half.stride};
   const std::int64_t padded = round_up(x.size, 8);
   Scratch& scratch = half == DType::kBF16 ? bf16_rows_ : f16_rows_;
   bool& ready = half == DType::kBF16 ? bf16_ready_ : f16_ready_;

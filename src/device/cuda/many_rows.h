@@ -2,8 +2,9 @@
 //
 // y = x W^T of activations in half precision (or float32, for weights of F32), with float32 sums. For each
 // shape of a matrix one algorithm is chosen, once, for calls of up to kSomeRows rows, and one for calls of
-// more, among those that never split the sum over `inputs`. A row's result so depends on which of the two a
-// call is, and neither on its number of rows otherwise nor on the row's place among them.
+// more: of the latter one that never splits the sum over `inputs`, of the former perhaps one that does, in a
+// number of parts that belongs to the algorithm. A row's result so depends on which of the two a call is, and
+// neither on its number of rows otherwise nor on the row's place among them.
 #pragma once
 
 #include <map>

@@ -25,19 +25,20 @@ struct WeightRow {
   const __half* scales;
 };
 
-// Weights are read once, and are kept out of the first-level cache, which is x's.
+// Weights are read once, and are kept out of the first-level cache, which is x's. Volatile, so that loads
+// stay ahead of what a kernel waits for (start.cuh).
 __device__ __forceinline__ uint4 load_16(const std::byte* from) {
   uint4 v;
-  asm("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
-      : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
-      : "l"(__cvta_generic_to_global(from)));
+  asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
+               : "l"(__cvta_generic_to_global(from)));
   return v;
 }
 __device__ __forceinline__ uint2 load_8(const std::byte* from) {
   uint2 v;
-  asm("ld.global.nc.L1::no_allocate.v2.u32 {%0, %1}, [%2];"
-      : "=r"(v.x), "=r"(v.y)
-      : "l"(__cvta_generic_to_global(from)));
+  asm volatile("ld.global.nc.L1::no_allocate.v2.u32 {%0, %1}, [%2];"
+               : "=r"(v.x), "=r"(v.y)
+               : "l"(__cvta_generic_to_global(from)));
   return v;
 }
 

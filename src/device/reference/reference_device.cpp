@@ -85,7 +85,7 @@ class ReferenceDevice : public Device {
   void clamp(float* x, std::int64_t count, float most) override;
   void place(const DevicePlacement& placement) override;
   void activate(DeviceActivation kind, float* gate, const float* up, std::int64_t rows, std::int64_t size,
-                std::int64_t stride) override;
+                std::int64_t stride, const DeviceHalf& half) override;
   void add(float* x, const float* branch, std::int64_t rows, std::int64_t size, std::int64_t stride,
            float times) override;
   void scale_and_cap(float* x, std::int64_t count, float factor, float cap) override;
@@ -214,6 +214,18 @@ void ReferenceDevice::scatter_add(const Scatter& scatter) {
   }
 }
 
+// Rounds rows [rows, stride] of x.
+void round_to(const DeviceHalf& half, const float* x, std::int64_t rows, std::int64_t size,
+              std::int64_t stride) {
+  for (std::int64_t r = 0; half.data != nullptr && r < rows; ++r) {
+    auto* to = static_cast<std::uint16_t*>(half.data) + r * half.stride;
+    for (std::int64_t i = 0; i < size; ++i) {
+      const float value = x[r * stride + i];
+      to[i] = half.type == DType::kBF16 ? f32_to_bf16(value) : f32_to_f16(value);
+    }
+  }
+}
+
 void ReferenceDevice::norm(const DeviceNorm& norm) {
   const std::int64_t size = norm.input.size;
   for (std::int64_t r = 0; r < norm.input.rows; ++r) {
@@ -229,6 +241,7 @@ void ReferenceDevice::norm(const DeviceNorm& norm) {
       }
     }
   }
+  round_to(norm.half, norm.y, norm.input.rows, norm.parts * size, norm.y_stride);
 }
 
 void ReferenceDevice::clamp(float* x, std::int64_t count, float most) {
@@ -263,7 +276,7 @@ void ReferenceDevice::place(const DevicePlacement& p) {
 }
 
 void ReferenceDevice::activate(DeviceActivation kind, float* gate, const float* up, std::int64_t rows,
-                               std::int64_t size, std::int64_t stride) {
+                               std::int64_t size, std::int64_t stride, const DeviceHalf& half) {
   Elementwise function = nullptr;
   switch (kind) {
     case DeviceActivation::kSilu:
@@ -289,6 +302,7 @@ void ReferenceDevice::activate(DeviceActivation kind, float* gate, const float* 
   for (std::int64_t r = 0; r < rows; ++r) {
     function(gate + r * stride, up != nullptr ? up + r * stride : nullptr, size);
   }
+  round_to(half, gate, rows, size, stride);
 }
 
 void ReferenceDevice::add(float* x, const float* branch, std::int64_t rows, std::int64_t size,
