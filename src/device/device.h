@@ -46,11 +46,11 @@ struct DeviceMatrix {
 // whatever else is in the call: results do not depend on batch, chunks or the number of rows. kHalf: rows are
 // rounded to half precision (F16, or BF16 for weights of BF16; not for weights of F32) and go through matrix
 // units, but in calls of at most kFewRows rows, which are as in kF32; accumulation is float32. A row's result
-// may then depend on whether the call has at most kFewRows rows, at most kSomeRows or more, and on nothing
-// else of it; in attention, on whether its sequence has one row in the call or more.
+// may then depend on whether the call has at most kFewRows rows, at most kSomeRows, at most kManyRows or
+// more, and on nothing else of it; in attention, on whether its sequence has one row in the call or more.
 enum class DevicePrecision { kF32, kHalf };
 
-inline constexpr std::int64_t kFewRows = 4, kSomeRows = 64;
+inline constexpr std::int64_t kFewRows = 4, kSomeRows = 64, kManyRows = 1024;
 
 struct DeviceProduct {
   const DeviceMatrix* weights = nullptr;
@@ -143,7 +143,7 @@ struct DeviceAttention {
   DType type = DType::kF32;                    // of the cache
   // The same rows as runs of one sequence: tiles of at most kTileRows rows, and single rows. `tiles` is in
   // the processor's memory and on the device.
-  static constexpr std::int64_t kTileRows = 64;
+  static constexpr std::int64_t kTileRows = 128;
   const DeviceTile* tiles = nullptr;  // on the device: [tile_count]: runs of 2 rows or more
   std::int64_t tile_count = 0;
   const std::int32_t* singles =
@@ -159,6 +159,7 @@ struct DeviceAttention {
   std::int64_t mask_words = 0;
   const float* thresholds = nullptr;
   DevicePrecision precision = DevicePrecision::kF32;
+  DeviceHalf half = {};  // where asked for, the result goes there, rounded, and out may stay as it is
 };
 
 enum class DeviceActivation { kSilu, kGelu, kGeluTanh, kRelu, kReluSquared, kClampedSwiglu };
@@ -192,6 +193,10 @@ class Device {
   virtual DeviceMatrix make_matrix(DType type, std::int64_t outputs, std::int64_t inputs,
                                    const std::function<const std::byte*(std::int64_t r)>& row) = 0;
   virtual void release_matrix(DeviceMatrix& matrix) = 0;
+  // Rows [first, first + count) of a matrix, as one that lives as long and is not released. Products of one x
+  // with parts that lie one after the other, into y that do, may be computed as one. Nothing where the part
+  // would not be aligned.
+  virtual DeviceMatrix part_of(const DeviceMatrix& matrix, std::int64_t first, std::int64_t count) const = 0;
 
   // Several products with the same x; at most 4.
   virtual void multiply(const DeviceInput& x, std::span<const DeviceProduct> products,

@@ -45,8 +45,9 @@ DeviceHalf DeviceTransformer::half_for(Rows& y, std::int64_t rows,
   for (const DeviceLinear* linear : readers) {
     if (type == DType::kF32 || type_of(linear) != type || linear->rank() > 0) return {};
   }
-  y.half_memory.grow(*device_, static_cast<std::size_t>(capacity_ * y.stride) * sizeof(std::uint16_t));
-  return {type, y.half_memory.data(), y.stride};
+  const std::int64_t stride = padded(y.size);
+  y.half_memory.grow(*device_, static_cast<std::size_t>(capacity_ * stride) * sizeof(std::uint16_t));
+  return {type, y.half_memory.data(), stride};
 }
 
 void DeviceTransformer::norm(const DeviceNormWeights& weights, const Rows& x, std::int64_t rows, Rows& y,
@@ -72,8 +73,7 @@ void DeviceTransformer::multiply(const Rows& x, std::int64_t rows,
   for (std::size_t i = 0; i < products.size(); ++i) {
     const std::int64_t rank = linears[i]->rank();
     if (rank == 0) continue;
-    low_rank_.stride = padded(rank);
-    low_rank_.memory.grow(*device_, static_cast<std::size_t>(rows * low_rank_.stride) * sizeof(float));
+    make_rows(rows, {{&low_rank_, rank}});
     const DeviceProduct down{&linears[i]->a(), nullptr, low_rank_.data(), low_rank_.stride, false};
     device_->multiply(input, {&down, 1}, precision_);
     const DeviceProduct up{&linears[i]->b(), nullptr, products[i].y, products[i].y_stride, true};
@@ -184,8 +184,8 @@ DeviceAttention DeviceTransformer::attention_of(std::int64_t layer, const Device
   out.softcap = config_.attention_softcap;
   out.window = config_.layer(layer).window;
   out.sinks = weights_.layers[static_cast<std::size_t>(layer)].sinks.as<const float>();
-  out.q = q_.data();
-  out.q_stride = q_.stride;
+  out.q = queries_->data();
+  out.q_stride = queries_->stride;
   out.out = attended_.data();
   out.out_stride = attended_.stride;
   out.type = kv_type_;
@@ -243,10 +243,16 @@ bool DeviceTransformer::attend(std::span<const SequenceInput> sequences, std::in
 
 void DeviceTransformer::run_attention(std::span<const SequenceInput> sequences, std::int64_t layer,
                                       const DeviceRows& rows, const KvLayout::Place& where, bool surveyed) {
-  const DeviceAttention attention = attention_of(layer, rows, where);
-  bool any_there = false, any_here = false;
+  DeviceAttention attention = attention_of(layer, rows, where);
+  bool any_there = false, any_here = false, any_output = false;
   for (std::size_t s = 0; s < sequences.size(); ++s) {
     (call_.edits_here(sequences[s], s, layer) ? any_here : any_there) = true;
+    any_output = any_output || (sequences[s].hooks != nullptr && sequences[s].hooks[layer].output != nullptr);
+  }
+  attended_.half = {};
+  if (!any_here && !any_output) {
+    const DeviceLinear* const reader = &weights_.layers[static_cast<std::size_t>(layer)].o_proj;
+    attention.half = attended_.half = half_for(attended_, rows.count, {&reader, 1});
   }
   if (any_there) device_->attend(attention);
   if (any_here && !surveyed) hooks_.survey(attention, rows, sequences, layer);

@@ -51,29 +51,43 @@ DeviceTransformer::~DeviceTransformer() = default;
 
 void DeviceTransformer::attach() { attach_adapters(*device_, host_weights_, weights_); }
 
+// Makes room for rows that lie beside each other, one's row right behind the other's: {rows, size} each.
+void DeviceTransformer::make_rows(std::int64_t rows,
+                                  std::initializer_list<std::pair<Rows*, std::int64_t>> beside) {
+  std::int64_t size = 0;
+  for (const auto& part : beside) size += part.second;
+  if (size == 0) return;
+  const std::int64_t stride = padded(size);
+  DeviceMemory& memory = beside.begin()->first->memory;
+  memory.grow(*device_, static_cast<std::size_t>(rows * stride) * sizeof(float));
+  for (float* place = memory.as<float>(); const auto& [part, its_size] : beside) {
+    part->place = place;
+    part->size = its_size;
+    part->stride = stride;
+    place += its_size;
+  }
+}
+
 void DeviceTransformer::grow(std::int64_t rows) {
   if (rows <= capacity_) return;
   capacity_ = std::max(rows, 2 * capacity_);
-  const auto make = [&](Rows& out, std::int64_t size) {
-    if (size == 0) return;
-    out.size = size;
-    out.stride = padded(size);
-    out.memory.grow(*device_, static_cast<std::size_t>(capacity_ * out.stride) * sizeof(float));
-  };
   const std::int64_t hidden = config_.hidden_size;
   const std::int64_t q_size = config_.num_attention_heads * config_.head_dim;
   const std::int64_t kv_size = config_.num_key_value_heads * config_.head_dim;
   const ExpertConfig& experts = config_.experts;
-  for (Rows* rows_of_hidden : {&x_, &normed_, &kept_x_}) make(*rows_of_hidden, hidden);
-  make(branch_, adds_directly() && experts.count == 0 ? 0 : hidden);
-  for (Rows* queries : {&q_, &attended_, &kept_q_}) make(*queries, q_size);
-  for (Rows* keys : {&k_, &v_}) make(*keys, kv_size);
-  for (Rows* inner : {&gate_, &up_}) make(*inner, config_.intermediate_size);
+  for (Rows* rows_of_hidden : {&x_, &normed_, &kept_x_}) make_rows(capacity_, {{rows_of_hidden, hidden}});
+  make_rows(capacity_, {{&branch_, adds_directly() && experts.count == 0 ? 0 : hidden}});
+  make_rows(capacity_, {{&q_, q_size}, {&k_, kv_size}, {&v_, kv_size}});
+  for (Rows* queries : {&attended_, &kept_q_}) make_rows(capacity_, {{queries, q_size}});
+  const auto make_inner = [&](Rows& gate, Rows& up, std::int64_t size) {
+    make_rows(capacity_, {{&gate, size}, {&up, size}});
+  };
+  make_inner(gate_, up_, config_.intermediate_size);
   if (experts.count == 0) return;
-  for (Rows* inner : {&expert_gate_, &expert_up_}) make(*inner, experts.intermediate_size);
-  for (Rows* inner : {&shared_gate_, &shared_up_}) make(*inner, experts.shared_intermediate_size);
-  for (Rows* rows_of_hidden : {&expert_in_, &expert_out_}) make(*rows_of_hidden, hidden);
-  make(router_, std::max<std::int64_t>(experts.count, 1));
+  make_inner(expert_gate_, expert_up_, experts.intermediate_size);
+  make_inner(shared_gate_, shared_up_, experts.shared_intermediate_size);
+  for (Rows* rows_of_hidden : {&expert_in_, &expert_out_}) make_rows(capacity_, {{rows_of_hidden, hidden}});
+  make_rows(capacity_, {{&router_, experts.count}});
 }
 
 std::span<const float> DeviceTransformer::run(std::span<const SequenceInput> sequences, LayerRange layers) {
@@ -99,6 +113,7 @@ std::span<const float> DeviceTransformer::run(std::span<const SequenceInput> seq
 void DeviceTransformer::start(std::span<const SequenceInput> sequences, std::int64_t first_layer) {
   rows_ = call_.all().count;
   grow(rows_);
+  queries_ = &q_;
   make_results(call_.wanted());
   if (call_.rebalances()) {
     mask_.grow(*device_,

@@ -7,9 +7,11 @@
 // streams, logits and keys before rotation go there and back where somebody asks for them.
 #pragma once
 
+#include <initializer_list>
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "model/device_call.h"
@@ -44,12 +46,13 @@ class DeviceTransformer {
  private:
   // Activations on the device, [rows, stride].
   struct Rows {
-    DeviceMemory memory;
+    DeviceMemory memory;  // none where others' memory holds them too
+    float* place = nullptr;
     std::int64_t size = 0, stride = 0;
     DeviceMemory half_memory = {};  // the same in half precision, where products read that
     DeviceHalf half = {};           // as it is now
 
-    float* data() const { return memory.as<float>(); }
+    float* data() const { return place; }
   };
   struct Branch {
     float* y;
@@ -58,6 +61,7 @@ class DeviceTransformer {
 
   std::span<const float> run(std::span<const SequenceInput> sequences, LayerRange layers);
   void grow(std::int64_t rows);
+  void make_rows(std::int64_t rows, std::initializer_list<std::pair<Rows*, std::int64_t>> beside);
   void start(std::span<const SequenceInput> sequences, std::int64_t first_layer);
   void embed_here(std::span<const SequenceInput> sequences);
   void take_residuals(std::span<const SequenceInput> sequences);
@@ -111,6 +115,7 @@ class DeviceTransformer {
   DeviceHooks hooks_;
 
   std::int64_t rows_ = 0, capacity_ = 0;
+  const Rows* queries_ = nullptr;  // q_, or those kept of the last layer
   Rows x_, normed_, branch_, q_, k_, v_, attended_, gate_, up_, kept_x_, kept_q_;
   Rows expert_gate_, expert_up_, shared_gate_, shared_up_, router_, expert_in_, expert_out_, low_rank_;
   DeviceMemory mask_, results_, expert_ids_;

@@ -49,6 +49,9 @@ DeviceMatrix other_form(Device& device, ThreadPool& pool, const Linear& linear, 
       return reinterpret_cast<const std::byte*>(half->data() + r * linear.inputs);
     });
   }
+  if (device.keeps(linear.dtype)) {
+    return device.make_matrix(linear.dtype, linear.outputs, linear.inputs, rows_of(linear));
+  }
   std::vector<float> values(static_cast<std::size_t>(linear.inputs));
   const auto row = rows_of(linear);
   return device.make_matrix(DType::kF32, linear.outputs, linear.inputs, [&](std::int64_t r) {
@@ -68,46 +71,81 @@ DeviceNormWeights norm_on(Device& device, const Norm& norm) {
   return {on_device(device, std::span(norm.weight)), on_device(device, std::span(norm.bias))};
 }
 
+// A matrix is given back when nobody holds this any more.
+std::shared_ptr<const void> owner_of(Device& device, const DeviceMatrix& matrix) {
+  struct Owned {
+    Device& device;
+    DeviceMatrix matrix;
+    ~Owned() { device.release_matrix(matrix); }
+  };
+  return std::make_shared<Owned>(device, matrix);
+}
+
+void give_back_pages(const Linear& linear) {
+  if (linear.owner != nullptr) return;
+  release_mapped_pages(
+      {linear.data, static_cast<std::size_t>(linear.outputs) * bytes_of(linear.dtype, linear.inputs)});
+}
+
+bool is_kept(const Device& device, const Linear& linear, DevicePrecision precision) {
+  return device.keeps(linear.dtype) && (linear.dtype != DType::kBF16 || precision == DevicePrecision::kF32);
+}
+
+// Several matrices as one, where they are kept as they are stored; nothing where they are not alike.
+std::vector<DeviceLinear> upload_together(Device& device, const std::vector<const Linear*>& linears,
+                                          DevicePrecision precision) {
+  const Linear& first = *linears.front();
+  std::int64_t outputs = 0;
+  for (const Linear* linear : linears) {
+    if (!linear->present() || !is_kept(device, *linear, precision) || linear->dtype != first.dtype ||
+        linear->inputs != first.inputs) {
+      return {};
+    }
+    outputs += linear->outputs;
+  }
+  std::vector<std::pair<std::int64_t, const Linear*>> begins;  // rows of the whole
+  for (std::int64_t row = 0; const Linear* linear : linears) {
+    begins.emplace_back(row, linear);
+    row += linear->outputs;
+  }
+  const DeviceMatrix all = device.make_matrix(first.dtype, outputs, first.inputs, [&](std::int64_t r) {
+    auto part = begins.rbegin();
+    while (part->first > r) ++part;
+    return rows_of(*part->second)(r - part->first);
+  });
+  const auto owner = owner_of(device, all);
+  std::vector<DeviceLinear> out;
+  for (const auto& [begin, linear] : begins) {
+    const DeviceMatrix part = device.part_of(all, begin, linear->outputs);
+    if (!part.present()) return {};
+    out.emplace_back(device, owner, part, *linear);
+  }
+  for (const Linear* linear : linears) give_back_pages(*linear);
+  return out;
+}
+
 }  // namespace
 
-DeviceLinear::DeviceLinear(Device& device, ThreadPool& pool, const Linear& linear, DevicePrecision precision)
-    : device_(&device) {
+DeviceLinear::DeviceLinear(Device& device, ThreadPool& pool, const Linear& linear,
+                           DevicePrecision precision) {
   if (!linear.present()) return;
-  matrix_ = device.keeps(linear.dtype)
+  matrix_ = is_kept(device, linear, precision)
                 ? device.make_matrix(linear.dtype, linear.outputs, linear.inputs, rows_of(linear))
                 : other_form(device, pool, linear, precision);
+  owners_.push_back(owner_of(device, matrix_));
   bias_ = on_device(device, std::span(linear.bias));
-  if (linear.owner == nullptr) {
-    release_mapped_pages(
-        {linear.data, static_cast<std::size_t>(linear.outputs) * bytes_of(linear.dtype, linear.inputs)});
-  }
+  give_back_pages(linear);
 }
 
-DeviceLinear::~DeviceLinear() {
-  for (DeviceMatrix* matrix : {&matrix_, &a_, &b_}) {
-    if (matrix->present()) device_->release_matrix(*matrix);
-  }
-}
-
-DeviceLinear::DeviceLinear(DeviceLinear&& other) noexcept
-    : device_(other.device_),
-      matrix_(std::exchange(other.matrix_, {})),
-      a_(std::exchange(other.a_, {})),
-      b_(std::exchange(other.b_, {})),
-      bias_(std::move(other.bias_)) {}
-
-DeviceLinear& DeviceLinear::operator=(DeviceLinear&& other) noexcept {
-  std::swap(device_, other.device_);
-  std::swap(matrix_, other.matrix_);
-  std::swap(a_, other.a_);
-  std::swap(b_, other.b_);
-  std::swap(bias_, other.bias_);
-  return *this;
-}
+DeviceLinear::DeviceLinear(Device& device, std::shared_ptr<const void> owner, const DeviceMatrix& matrix,
+                           const Linear& linear)
+    : owners_{std::move(owner)}, matrix_(matrix), bias_(on_device(device, std::span(linear.bias))) {}
 
 void DeviceLinear::attach(Device& device, const LowRank& change) {
   a_ = float_matrix(device, change.a, change.rank, change.inputs);
+  owners_.push_back(owner_of(device, a_));
   b_ = float_matrix(device, change.b, change.outputs, change.rank);
+  owners_.push_back(owner_of(device, b_));
 }
 
 namespace {
@@ -156,7 +194,17 @@ DeviceWeights upload_weights(Device& device, ThreadPool& pool, const ModelWeight
     for (auto* group : {&to.experts.gate, &to.experts.up, &to.experts.down}) {
       group->resize(layer.experts.up.size());
     }
-    each_linear(layer, to, [&](const Linear& from, DeviceLinear& place) { place = upload(from); });
+    const auto together = [&](const std::vector<std::pair<const Linear*, DeviceLinear*>>& places) {
+      std::vector<const Linear*> linears;
+      for (const auto& place : places) linears.push_back(place.first);
+      std::vector<DeviceLinear> made = upload_together(device, linears, precision);
+      for (std::size_t i = 0; i < made.size(); ++i) *places[i].second = std::move(made[i]);
+    };
+    together({{&layer.q_proj, &to.q_proj}, {&layer.k_proj, &to.k_proj}, {&layer.v_proj, &to.v_proj}});
+    together({{&layer.gate_proj, &to.gate_proj}, {&layer.up_proj, &to.up_proj}});
+    each_linear(layer, to, [&](const Linear& from, DeviceLinear& place) {
+      if (!place.present()) place = upload(from);
+    });
     out.layers.push_back(std::move(to));
   }
   out.norm = norm_on(device, weights.norm);

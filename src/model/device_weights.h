@@ -1,8 +1,10 @@
 // A model's weights on a device. Matrices of types that the device keeps are there as they are stored; others
 // are turned into F32, or, where products are those of half precision, into F16 as far as they fit into its
-// range.
+// range; BF16 too then, which rounds activations to 8 bits. Matrices that are multiplied with the same rows
+// lie one after the other.
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "base/thread_pool.h"
@@ -16,9 +18,9 @@ class DeviceLinear {
  public:
   DeviceLinear() = default;
   DeviceLinear(Device& device, ThreadPool& pool, const Linear& linear, DevicePrecision precision);
-  ~DeviceLinear();
-  DeviceLinear(DeviceLinear&& other) noexcept;
-  DeviceLinear& operator=(DeviceLinear&& other) noexcept;
+  // Of a matrix on the device, or of a part of one, that `owner` gives back.
+  DeviceLinear(Device& device, std::shared_ptr<const void> owner, const DeviceMatrix& matrix,
+               const Linear& linear);
 
   bool present() const { return matrix_.present(); }
   const DeviceMatrix& matrix() const { return matrix_; }
@@ -31,7 +33,7 @@ class DeviceLinear {
   const DeviceMatrix& b() const { return b_; }  // [outputs, rank]
 
  private:
-  Device* device_ = nullptr;
+  std::vector<std::shared_ptr<const void>> owners_;
   DeviceMatrix matrix_, a_, b_;
   DeviceMemory bias_;
 };

@@ -306,6 +306,12 @@ void Transformer::refuse_non_finite(std::span<const SequenceInput> sequences) co
     return std::any_of(in.hooks, in.hooks + config_.num_hidden_layers,
                        [](const AttentionHooks& hooks) { return hooks.changes_anything(); });
   };
+  if (activations() == Activations::kF16) {
+    throw input_error(
+        name_,
+        "expected finite logits, got NaN or infinity although all weights are finite: activations "
+        "overflow F16; use --activations f32");
+  }
   throw input_error(
       name_,
       "expected finite logits, got NaN or infinity although all weights are finite: activations overflow "

@@ -2,6 +2,7 @@
 // re-balancing; and how a warp reads keys, values and queries in float32.
 #pragma once
 
+#include <cuda_bf16.h>
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>
 
@@ -267,6 +268,19 @@ __device__ void put_sums(float (&sums)[W::kSize], int lane, float* to) {
       sums[i] = __fadd_rn(sums[i], __shfl_xor_sync(kWholeWarp, sums[i], step));
     }
     if (lane < W::kLanes) to[W::dimension(i / 8, lane) + i % 8] = sums[i];
+  }
+}
+
+// One element of a row's result.
+__device__ __forceinline__ void put_out(const DeviceAttention& attention, std::int64_t row, std::int64_t i,
+                                        float value) {
+  const DeviceHalf& half = attention.half;
+  if (half.data == nullptr) {
+    attention.out[row * attention.out_stride + i] = value;
+  } else if (half.type == DType::kBF16) {
+    static_cast<__nv_bfloat16*>(half.data)[row * half.stride + i] = __float2bfloat16_rn(value);
+  } else {
+    static_cast<__half*>(half.data)[row * half.stride + i] = __float2half_rn(value);
   }
 }
 

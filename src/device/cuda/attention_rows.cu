@@ -99,7 +99,6 @@ template <class W, int kHeads>
 __global__ __launch_bounds__(kWarps * 32, sizeof(typename W::T) == 2 && W::kWhole ? 3 : 2) void attend_split(
     DeviceAttention attention, Partials partials) {
   __shared__ WarpResults<W, kHeads> results;
-  begin_work();
   const std::int64_t row = partials.row(blockIdx.x);
   const int position = attention.positions[row], sequence = attention.sequence_of[row];
   const int first = first_key(attention, position), split = first / kSplit + static_cast<int>(blockIdx.z);
@@ -110,6 +109,7 @@ __global__ __launch_bounds__(kWarps * 32, sizeof(typename W::T) == 2 && W::kWhol
   const int kv_head = static_cast<int>(blockIdx.y) / parts, head = kv_head * group + part * kHeads;
   const int heads = min(kHeads, group - part * kHeads), head_dim = static_cast<int>(attention.head_dim);
 
+  begin_work();  // what was read until here is there before any kernel of the call
   float q[kHeads][W::kSize];
   Boost boost[kHeads];
 #pragma unroll
@@ -193,7 +193,7 @@ __global__ __launch_bounds__(kWarps * 32) void merge_splits(DeviceAttention atte
   for (int i = 0; i < kDims; ++i) {
     const int d = thread + i * kThreads;
     if (d >= head_dim) continue;
-    attention.out[row * attention.out_stride + head * head_dim + d] = sum == 0 ? 0.0f : total[i] / sum;
+    put_out(attention, row, head * head_dim + d, sum == 0 ? 0.0f : total[i] / sum);
   }
   if (row_stats != nullptr && thread == 0) {
     float* to = row_stats + (row * attention.heads + head) * 2;

@@ -10,20 +10,18 @@
 namespace refocus::cuda {
 
 inline constexpr int kStep = 2 * kKeys, kTileRows = static_cast<int>(DeviceAttention::kTileRows);
-inline constexpr int kWarpRows = 16, kWarpsOfHead = kTileRows / kWarpRows;
+inline constexpr int kWarpRows = 16;
 inline constexpr float kLog2E = 1.4426950408889634f;
 
-// kWithHeads heads of kHeadDim dimensions. In shared memory: two stages of K and V [kStep, kStride] each and,
-// for two heads, the queries [heads, kTileRows, kStride]; one head has them in registers. kStride is 16 bytes
-// more than a row, so that the eight rows of a matrix that a warp reads lie in different banks.
-template <int kHeadDim, int kWithHeads>
+// Heads of kHeadDim dimensions. In shared memory: two stages of K and V [kStep, kStride] each and the queries
+// [kTileRows, kStride]. kStride is 16 bytes more than a row, so that the eight rows of a matrix that a warp
+// reads lie in different banks.
+template <int kHeadDim>
 struct Shape {
-  static constexpr int kDim = kHeadDim, kHeads = kWithHeads, kThreads = kHeads * kWarpsOfHead * 32;
+  static constexpr int kDim = kHeadDim, kThreads = kTileRows / kWarpRows * 32;
   static constexpr int kStride = kDim + 8, kSide = kStep * kStride, kStage = 2 * kSide;
-  static constexpr bool kQueriesInRegisters = kHeads == 1 && kDim <= 128;
-  static constexpr int kElements = 2 * kStage + (kQueriesInRegisters ? 0 : kHeads * kTileRows * kStride);
-  static constexpr int kBytes = kElements * 2;
-  static constexpr int kBlocks = kDim > 128 ? 1 : kHeads == 2 ? 2 : 3;  // that fit into a multiprocessor
+  static constexpr int kBytes = (2 * kStage + kTileRows * kStride) * 2;
+  static constexpr int kBlocks = kDim > 128 ? 1 : 2;  // that fit into a multiprocessor
 };
 
 // The block's tile, in shared memory, where it takes no registers.
@@ -36,7 +34,7 @@ struct SharedTile {
 struct Place {
   const SharedTile& tile;
   int head, lane, warp_row;  // warp_row: of the tile, the warp's first; the lane's rows: + lane / 4 (+ 8)
-  bool idle;                 // has no rows or no head: only helps to load
+  bool idle;                 // has no rows: only helps to load
   __device__ int position(int row) const { return tile.first_position + row; }
   __device__ int own_row(int which) const { return warp_row + lane / 4 + which * 8; }
   __device__ int last_row() const { return min(warp_row + kWarpRows, tile.rows) - 1; }
@@ -46,23 +44,21 @@ struct Place {
 // multiprocessors end together.
 template <class S>
 __device__ Place place_of(const DeviceAttention& attention, std::int64_t first_tile, SharedTile& shared) {
-  const int group = static_cast<int>(attention.heads / attention.kv_heads);
-  const int parts = (group + S::kHeads - 1) / S::kHeads, part = static_cast<int>(blockIdx.x) % parts;
+  const int group = static_cast<int>(attention.heads / attention.kv_heads),
+            head = static_cast<int>(blockIdx.x);
   if (threadIdx.x == 0) {
     const DeviceTile tile = attention.tiles[first_tile + gridDim.y - 1 - blockIdx.y];
     shared = {tile.sequence,
               tile.first_row,
               tile.rows,
               tile.first_position,
-              static_cast<int>(blockIdx.x) / parts,
+              head / group,
               first_key(attention, tile.first_position),
               tile.first_position + tile.rows - 1};
   }
   __syncthreads();
-  const int warp = static_cast<int>(threadIdx.x) / 32, member = part * S::kHeads + warp / kWarpsOfHead;
-  const int warp_row = warp % kWarpsOfHead * kWarpRows;
-  return {shared, shared.kv_head * group + member, static_cast<int>(threadIdx.x) % 32, warp_row,
-          member >= group || warp_row >= shared.rows};
+  const int warp_row = static_cast<int>(threadIdx.x) / 32 * kWarpRows;
+  return {shared, head, static_cast<int>(threadIdx.x) % 32, warp_row, warp_row >= shared.rows};
 }
 
 // Starts the copy of a step's keys, and values, to a stage. Slots that no row of the tile sees become zeros
@@ -88,51 +84,28 @@ __device__ void load_step(const DeviceAttention& attention, const SharedTile& ti
   }
 }
 
-// The warp's 16 queries of one head as parts A, [16, 16] for each 16 dimensions, rounded to F16.
+// The warp's 16 queries as parts A, [16, 16] for each 16 dimensions, rounded to F16.
 template <class S>
 struct Queries {
-  std::uint32_t parts[S::kQueriesInRegisters ? S::kDim / 16 : 1][4];
   std::uint32_t at;  // in shared memory
-
-  __device__ static std::uint32_t pair(const DeviceAttention& attention, const Place& place, int row,
-                                       int head, int d) {
-    if (row >= place.tile.rows || head >= attention.heads) return 0;
-    const float* from =
-        attention.q + (place.tile.first_row + row) * attention.q_stride + head * attention.head_dim + d;
-    return pack(from[0], from[1]);
-  }
 
   // All threads call it; `shared` is read after the next barrier.
   __device__ void read(const DeviceAttention& attention, const Place& place, __half* shared) {
-    if constexpr (S::kQueriesInRegisters) {
-#pragma unroll
-      for (int k = 0; k < S::kDim / 16; ++k) {
-#pragma unroll
-        for (int i = 0; i < 4; ++i) {
-          const int d = k * 16 + i / 2 * 8 + place.lane % 4 * 2;
-          parts[k][i] = pair(attention, place, place.own_row(i % 2), place.head, d);
-        }
+    constexpr int kPairs = S::kDim / 2;
+    __half* rows = shared + place.warp_row * S::kStride;
+    for (int i = place.lane; i < kWarpRows * kPairs; i += 32) {
+      const int row = i / kPairs, d = i % kPairs * 2, of_tile = place.warp_row + row;
+      std::uint32_t both = 0;
+      if (of_tile < place.tile.rows) {
+        const float* from = attention.q + (place.tile.first_row + of_tile) * attention.q_stride +
+                            place.head * attention.head_dim + d;
+        both = pack(from[0], from[1]);
       }
-    } else {
-      constexpr int kPairs = S::kDim / 2;
-      const int warp = static_cast<int>(threadIdx.x) / 32, own = warp / kWarpsOfHead;
-      __half* rows = shared + (own * kTileRows + place.warp_row) * S::kStride;
-      for (int i = place.lane; i < kWarpRows * kPairs; i += 32) {
-        const int row = i / kPairs, d = i % kPairs * 2;
-        *reinterpret_cast<std::uint32_t*>(rows + row * S::kStride + d) =
-            pair(attention, place, place.warp_row + row, place.head, d);
-      }
-      at = shared_address(rows + matrix_rows(place.lane) * S::kStride + matrix_columns(place.lane));
+      *reinterpret_cast<std::uint32_t*>(rows + row * S::kStride + d) = both;
     }
+    at = shared_address(rows + matrix_rows(place.lane) * S::kStride + matrix_columns(place.lane));
   }
-  __device__ void part(int k, std::uint32_t (&a)[4]) const {
-    if constexpr (S::kQueriesInRegisters) {
-#pragma unroll
-      for (int i = 0; i < 4; ++i) a[i] = parts[k][i];
-    } else {
-      load_matrices(a, at + k * 32);
-    }
-  }
+  __device__ void part(int k, std::uint32_t (&a)[4]) const { load_matrices(a, at + k * 32); }
 };
 
 // What is made of q . k: with a cap, s = cap tanh(scale q . k / cap) and unit = 1; otherwise s = q . k and

@@ -1,9 +1,9 @@
-// Attention of tiles of up to 64 consecutive rows of one sequence, with matrix units; see launch.h.
+// Attention of tiles of up to 128 consecutive rows of one sequence, with matrix units; see launch.h.
 //
 // Keys are met in steps of 64, counted from key 0, by an online softmax (FlashAttention-2, Dao 2023). A step
 // of which a row sees nothing leaves the row's state as it is, bit by bit: so the result of a row depends on
-// its position and the window, and not on the tile that it is in. Two heads that share keys go together where
-// there are two, with half as many reads of the cache.
+// its position and the window, and not on the tile that it is in. Tiles are that long because the
+// cache is read once for each.
 #include <algorithm>
 
 #include "device/cuda/attention_tile.cuh"
@@ -105,11 +105,11 @@ __device__ void finish(const DeviceAttention& attention, const Place& place, con
     sum = sum * factor + weight_of(sink, largest);
     const float times = sum == 0 ? 0 : factor / sum;
     const std::int64_t row = place.tile.first_row + place.own_row(which);
-    float* to = attention.out + row * attention.out_stride + place.head * S::kDim + place.lane % 4 * 2;
+    const int first = place.head * S::kDim + place.lane % 4 * 2;
 #pragma unroll
     for (int d = 0; d < S::kDim / 8; ++d) {
-      to[d * 8] = state.out[d][which * 2] * times;
-      to[d * 8 + 1] = state.out[d][which * 2 + 1] * times;
+      put_out(attention, row, first + d * 8, state.out[d][which * 2] * times);
+      put_out(attention, row, first + d * 8 + 1, state.out[d][which * 2 + 1] * times);
     }
     if (row_stats != nullptr && place.lane % 4 == 0) {
       float* stats = row_stats + (row * attention.heads + place.head) * 2;
@@ -118,7 +118,7 @@ __device__ void finish(const DeviceAttention& attention, const Place& place, con
   }
 }
 
-// grid: [kv_heads * parts of heads, tiles]
+// grid: [heads, tiles]
 template <class S, bool kRebalance>
 __global__ __launch_bounds__(S::kThreads,
                              S::kBlocks) void attend_tile(DeviceAttention attention, ScoreRule rule,
@@ -218,40 +218,32 @@ void start(Kernel kernel, const DeviceAttention& attention, Stats row_stats, cud
   check(cudaFuncSetAttribute(kernel, cudaFuncAttributePreferredSharedMemoryCarveout,
                              cudaSharedmemCarveoutMaxShared),
         "shared memory of attention");
-  const std::int64_t group = attention.heads / attention.kv_heads;
-  const std::int64_t parts = (group + S::kHeads - 1) / S::kHeads;
   for (std::int64_t first = 0; first < attention.tile_count; first += kMostTiles) {
-    const dim3 grid(static_cast<unsigned>(attention.kv_heads * parts),
+    const dim3 grid(static_cast<unsigned>(attention.heads),
                     static_cast<unsigned>(std::min(kMostTiles, attention.tile_count - first)));
     kernel<<<grid, S::kThreads, S::kBytes, stream>>>(attention, ScoreRule(attention), first, row_stats);
   }
 }
 
 // Calls run(Shape()).
-template <int kHeads, class Run>
-void with_dim(std::int64_t head_dim, const Run& run) {
-  switch (head_dim) {
+template <class Run>
+void with_shape(const DeviceAttention& attention, const Run& run) {
+  switch (attention.head_dim) {
     case 64:
-      return run(Shape<64, kHeads>());
+      return run(Shape<64>());
     case 80:
-      return run(Shape<80, kHeads>());
+      return run(Shape<80>());
     case 96:
-      return run(Shape<96, kHeads>());
+      return run(Shape<96>());
     case 112:
-      return run(Shape<112, kHeads>());
+      return run(Shape<112>());
     case 128:
-      return run(Shape<128, kHeads>());
+      return run(Shape<128>());
     case 256:
-      return run(Shape<256, kHeads>());
+      return run(Shape<256>());
     default:
       return;  // see has_tiles
   }
-}
-
-template <class Run>
-void with_shape(const DeviceAttention& attention, const Run& run) {
-  if (attention.heads > attention.kv_heads) return with_dim<2>(attention.head_dim, run);
-  with_dim<1>(attention.head_dim, run);
 }
 
 }  // namespace

@@ -71,6 +71,16 @@ __global__ void round_rows(const float* x, std::int64_t stride, std::int64_t row
   }
 }
 
+template <class T>
+__global__ void widen_rows(const T* from, std::int64_t from_stride, std::int64_t rows, std::int64_t size,
+                           float* to, std::int64_t stride) {
+  begin_work();
+  for (std::int64_t i = first_index(); i < rows * size; i += index_step()) {
+    const std::int64_t row = i / size, at = i - row * size;
+    to[row * stride + at] = static_cast<float>(from[row * from_stride + at]);
+  }
+}
+
 // A thread: eight elements of one block.
 __global__ void q8_0_to_f16(const std::int8_t* data, const __half* scales, std::int64_t eights, __half* to) {
   for (std::int64_t i = first_index(); i < eights; i += index_step()) {
@@ -172,6 +182,17 @@ void to_half(const DeviceInput& x, DType type, void* to, std::int64_t padded_siz
     start(round_rows<__half>, blocks_for(pairs), kThreads, 0, stream, x.x, x.stride, x.rows, x.size,
           static_cast<__half*>(to), padded_size);
   }
+}
+
+void to_float(const DeviceHalf& from, std::int64_t rows, std::int64_t size, float* to, std::int64_t stride,
+              cudaStream_t stream) {
+  if (rows * size == 0) return;
+  const auto start_type = [&]<class T>(const T* halves) {
+    start(widen_rows<T>, blocks_for(rows * size), kThreads, 0, stream, halves, from.stride, rows, size, to,
+          stride);
+  };
+  if (from.type == DType::kBF16) return start_type(static_cast<const __nv_bfloat16*>(from.data));
+  start_type(static_cast<const __half*>(from.data));
 }
 
 void to_f16(const DeviceMatrix& matrix, void* to, cudaStream_t stream) {

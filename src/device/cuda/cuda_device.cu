@@ -101,6 +101,11 @@ void select_device(int number) {
   check(cudaDeviceSynchronize(), "running a kernel");
 }
 
+// The name of an operation by the number of its rows.
+const char* by_rows(std::int64_t rows, const char* few, const char* some, const char* more) {
+  return rows <= kFewRows ? few : rows <= kSomeRows ? some : more;
+}
+
 class CudaDevice final : public Device {
  public:
   explicit CudaDevice(int number) : number_(number) {
@@ -247,10 +252,21 @@ class CudaDevice final : public Device {
     matrix = {};
   }
 
+  DeviceMatrix part_of(const DeviceMatrix& matrix, std::int64_t first, std::int64_t count) const override {
+    const std::size_t data = data_bytes(matrix.type, first, matrix.inputs),
+                      scales = scale_bytes(matrix.type, first, matrix.inputs);
+    if (data % 256 != 0 || scales % 256 != 0) return {};
+    DeviceMatrix part = matrix;
+    part.outputs = count;
+    part.data = static_cast<std::byte*>(matrix.data) + data;
+    if (matrix.scales != nullptr) part.scales = static_cast<std::byte*>(matrix.scales) + scales;
+    return part;
+  }
+
   void multiply(const DeviceInput& x, std::span<const DeviceProduct> products,
                 DevicePrecision precision) override {
     if (x.rows == 0 || products.empty()) return;
-    run("multiply", [&] {
+    run(by_rows(x.rows, "multiply few rows", "multiply some rows", "multiply rows"), [&] {
       if (precision == DevicePrecision::kF32 || x.rows <= kFewRows) {
         multiply_in_order(x, products.data(), products.size(), stream_);
       } else {
@@ -266,18 +282,20 @@ class CudaDevice final : public Device {
     run("scatter_add", [&] { cuda::scatter_add(scatter, stream_); });
   }
   void norm(const DeviceNorm& norm) override {
-    run("norm", [&] { cuda::norm(norm, stream_); });
+    run(by_rows(norm.input.rows, "norm few rows", "norm some rows", "norm rows"),
+        [&] { cuda::norm(norm, stream_); });
   }
   void clamp(float* x, std::int64_t count, float most) override {
     run("clamp", [&] { cuda::clamp(x, count, most, stream_); });
   }
   void place(const DevicePlacement& placement) override {
-    run("place", [&] { cuda::place(placement, stream_); });
+    run(by_rows(placement.rows, "place few rows", "place some rows", "place rows"),
+        [&] { cuda::place(placement, stream_); });
   }
 
   void attend(const DeviceAttention& a) override {
     if (a.rows == 0) return;
-    run("attend", [&] {
+    run(by_rows(a.rows, "attend few rows", "attend some rows", "attend rows"), [&] {
       float* stats = nullptr;
       if (a.thresholds != nullptr) {
         const auto bytes = static_cast<std::size_t>(a.rows * a.heads) * 2 * sizeof(float);
@@ -306,7 +324,8 @@ class CudaDevice final : public Device {
   }
   void activate(DeviceActivation kind, float* gate, const float* up, std::int64_t rows, std::int64_t size,
                 std::int64_t stride, const DeviceHalf& half) override {
-    run("activate", [&] { cuda::activate(kind, gate, up, rows, size, stride, half, stream_); });
+    run(by_rows(rows, "activate few rows", "activate some rows", "activate rows"),
+        [&] { cuda::activate(kind, gate, up, rows, size, stride, half, stream_); });
   }
   void add(float* x, const float* branch, std::int64_t rows, std::int64_t size, std::int64_t stride,
            float times) override {

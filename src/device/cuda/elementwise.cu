@@ -124,7 +124,7 @@ __device__ double sum_of_run(double v, double* shared) {
   return v;
 }
 
-constexpr int kNormThreads = 512;
+constexpr int kNormThreads = 512, kNormHeld = 16;  // elements of a run that a thread keeps
 
 // A run: a warp of four in a block, or a whole block.
 template <int kThreadsOfRun>
@@ -140,22 +140,44 @@ __global__ void normalise(const __grid_constant__ DeviceNorm n, Target target) {
   float* y = n.y + row * n.y_stride + part * size;
   const float* weight = n.weight + part * n.weight_step;
   const float* bias = n.bias != nullptr ? n.bias + part * n.weight_step : nullptr;
+  // A run's elements are read once where a thread can keep its own.
+  float held[kNormHeld];
+  const bool holds = size <= kThreadsOfRun * kNormHeld;
+  if (holds) {
+#pragma unroll
+    for (int k = 0; k < kNormHeld; ++k) {
+      const std::int64_t i = thread + k * kThreadsOfRun;
+      held[k] = i < size ? x[i] : 0.0f;
+    }
+  }
+  // Calls f(i, x[i]) for the thread's elements, in rising order.
+  const auto each = [&](const auto& f) {
+    if (holds) {
+#pragma unroll
+      for (int k = 0; k < kNormHeld; ++k) {
+        const std::int64_t i = thread + k * kThreadsOfRun;
+        if (i < size) f(i, held[k]);
+      }
+    } else {
+      for (std::int64_t i = thread; i < size; i += kThreadsOfRun) f(i, x[i]);
+    }
+  };
   double mean = 0;
   if (n.centred) {
-    for (std::int64_t i = thread; i < size; i += kThreadsOfRun) mean += x[i];
+    each([&](std::int64_t, float v) { mean += v; });
     mean = sum_of_run<kThreadsOfRun>(mean, shared) / static_cast<double>(size);
   }
   double squares = 0;
-  for (std::int64_t i = thread; i < size; i += kThreadsOfRun) {
-    const double v = x[i] - mean;
-    squares += v * v;
-  }
+  each([&](std::int64_t, float v) {
+    const double off = v - mean;
+    squares += off * off;
+  });
   squares = sum_of_run<kThreadsOfRun>(squares, shared);
   const double scale = 1 / sqrt(squares / static_cast<double>(size) + static_cast<double>(n.eps));
-  for (std::int64_t i = thread; i < size; i += kThreadsOfRun) {
-    const double v = (x[i] - mean) * scale * weight[i];
+  each([&](std::int64_t i, float x_i) {
+    const double v = (x_i - mean) * scale * weight[i];
     target.put(y + i, row, part * size + i, static_cast<float>(bias != nullptr ? v + bias[i] : v));
-  }
+  });
 }
 
 // Heads of one row: pairs (d, d + rotary / 2).
@@ -184,28 +206,35 @@ __device__ __forceinline__ void store<__half>(__half* to, float v, std::int32_t*
   if (fabsf(v) >= 65520.0f && isfinite(v) && overflow != nullptr) *overflow = 1;
 }
 
-// A row a block: rotates, then writes the row's keys and values to their slot of its block of the cache.
+constexpr int kHeadsOfBlock = 4;
+
+// Rotates, then writes keys and values to their slot of the row's block of the cache. blockIdx.y: a few heads
+// of queries, or after all of those a few of keys and values.
 template <class T>
 __global__ void place_rows(const __grid_constant__ DevicePlacement p) {
   begin_work();
+  const int dim = static_cast<int>(p.head_dim);
+  const int query_parts = (static_cast<int>(p.heads) + kHeadsOfBlock - 1) / kHeadsOfBlock;
+  const bool of_queries = static_cast<int>(blockIdx.y) < query_parts;
+  const int first = (static_cast<int>(blockIdx.y) - (of_queries ? 0 : query_parts)) * kHeadsOfBlock;
+  const int heads = min(kHeadsOfBlock, static_cast<int>(of_queries ? p.heads : p.kv_heads) - first);
+  float* const all = of_queries ? p.q : p.k;
   for (std::int64_t row = blockIdx.x; row < p.rows; row += gridDim.x) {
-    float* k = p.k != nullptr ? p.k + row * p.kv_stride : nullptr;
+    if (all == nullptr) return;
+    float* x = all + row * (of_queries ? p.q_stride : p.kv_stride) + first * dim;
     if (p.cosines != nullptr) {
-      const float *cosines = p.cosines + row * (p.rotary / 2), *sines = p.sines + row * (p.rotary / 2);
-      if (p.q != nullptr) rotate(p.q + row * p.q_stride, p.heads, p, cosines, sines);
-      if (k != nullptr) rotate(k, p.kv_heads, p, cosines, sines);
+      rotate(x, heads, p, p.cosines + row * (p.rotary / 2), p.sines + row * (p.rotary / 2));
     }
-    if (p.blocks == nullptr) continue;
+    if (of_queries || p.blocks == nullptr) continue;
     __syncthreads();  // keys are rotated by other threads than those that write them to the cache
-    const float* v = p.v + row * p.kv_stride;
+    const float* v = p.v + row * p.kv_stride + first * dim;
     T* block = reinterpret_cast<T*>(p.blocks[row] + p.offset);
     const std::int64_t head_elements = kv_head_elements(p.head_dim),
                        slot = p.positions[row] % kDeviceKeyBlock;
-    const int dim = static_cast<int>(p.head_dim), count = static_cast<int>(p.kv_heads) * dim;
-    for (int i = threadIdx.x; i < count; i += kThreads) {
+    for (int i = threadIdx.x; i < heads * dim; i += kThreads) {
       const int head = i / dim, d = i - head * dim;
-      T* key = block + head * head_elements + slot * dim + d;
-      store(key, k[i], p.overflow);
+      T* key = block + (first + head) * head_elements + slot * dim + d;
+      store(key, x[i], p.overflow);
       store(key + kDeviceKeyBlock * dim, v[i], p.overflow);
     }
   }
@@ -287,7 +316,10 @@ void clamp(float* x, std::int64_t count, float most, cudaStream_t stream) {
 
 void place(const DevicePlacement& placement, cudaStream_t stream) {
   if (placement.rows == 0 || (placement.cosines == nullptr && placement.blocks == nullptr)) return;
-  const int blocks = blocks_for(placement.rows, 1);
+  const auto parts = [](std::int64_t heads) {
+    return static_cast<unsigned>((heads + kHeadsOfBlock - 1) / kHeadsOfBlock);
+  };
+  const dim3 blocks(blocks_for(placement.rows, 1), parts(placement.heads) + parts(placement.kv_heads));
   if (placement.type == DType::kF16) {
     start(place_rows<__half>, blocks, kThreads, 0, stream, placement);
   } else {

@@ -54,6 +54,9 @@ void store_rows(const void* from, std::int64_t first_row, std::int64_t rows, con
                 cudaStream_t stream);
 // to [rows, size] of F16 or BF16, from x [rows, stride]; the gap of a row to `padded_size` is filled with 0.
 void to_half(const DeviceInput& x, DType type, void* to, std::int64_t padded_size, cudaStream_t stream);
+// The other way: to [rows, stride].
+void to_float(const DeviceHalf& from, std::int64_t rows, std::int64_t size, float* to, std::int64_t stride,
+              cudaStream_t stream);
 // The matrix' weights in F16, [outputs, inputs], for block types.
 void to_f16(const DeviceMatrix& matrix, void* to, cudaStream_t stream);
 

@@ -19,8 +19,10 @@ struct RowClass {
   std::array<std::int64_t, 6> checked;
 };
 constexpr RowClass kSome = {kSomeRows, {kFewRows + 1, 7, 16, 33, 48, kSomeRows}};
-constexpr RowClass kMore = {512, {kSomeRows + 1, 100, 256, 512, 1024, 4096}};
-constexpr const RowClass& class_of(bool more) { return more ? kMore : kSome; }
+constexpr RowClass kMany = {512, {kSomeRows + 1, 100, 256, 512, 777, kManyRows}};
+constexpr RowClass kMost = {2048, {kManyRows + 1, 1500, 2048, 3000, 4096, 8192}};
+constexpr const RowClass* kClasses[] = {&kSome, &kMany, &kMost};
+constexpr int class_of(std::int64_t rows) { return rows <= kSomeRows ? 0 : rows <= kManyRows ? 1 : 2; }
 
 std::int64_t round_up(std::int64_t value, std::int64_t step) { return (value + step - 1) / step * step; }
 
@@ -141,8 +143,8 @@ struct ManyRows::Plan {
   Plan(const CublasLibrary& library, const Key& key, std::int64_t x_stride, std::int64_t y_stride)
       : matmul(library),
         w(library, key.type, key.inputs, key.outputs, key.inputs),
-        x(library, key.type, key.inputs, class_of(key.more).typical, x_stride),
-        y(library, DType::kF32, key.outputs, class_of(key.more).typical, y_stride) {}
+        x(library, key.type, key.inputs, kClasses[key.row_class]->typical, x_stride),
+        y(library, DType::kF32, key.outputs, kClasses[key.row_class]->typical, y_stride) {}
 
   Matmul matmul;
   mutable Layout w, x, y;  // x and y: rows and stride are the call's
@@ -170,7 +172,8 @@ std::unique_ptr<ManyRows::Plan> ManyRows::choose(const Key& key) {
   preference.set(kPreferMaxWorkspaceBytes, std::uint64_t{kWorkspaceBytes});
   // Calls of few rows have too few tiles to fill the device unless sums are split. The number of parts
   // belongs to the algorithm, and so is the same for all of them.
-  preference.set(kPreferReductionSchemeMask, key.more ? kReductionSchemeNone : kReductionSchemeComputeType);
+  preference.set(kPreferReductionSchemeMask,
+                 key.row_class > 0 ? kReductionSchemeNone : kReductionSchemeComputeType);
   preference.set(kPreferAlignmentA, std::uint32_t{256});
   preference.set(kPreferAlignmentB, key.x_alignment);
   preference.set(kPreferAlignmentC, key.y_alignment);
@@ -183,9 +186,9 @@ std::unique_ptr<ManyRows::Plan> ManyRows::choose(const Key& key) {
   if (status != kCublasSuccess) return plan;  // none for the shape
   for (int c = 0; c < count && !plan->found; ++c) {
     if (candidates[c].state != kCublasSuccess) continue;
-    if (key.more && !is_whole(library_, candidates[c].algorithm)) continue;
+    if (key.row_class > 0 && !is_whole(library_, candidates[c].algorithm)) continue;
     bool fits = true;
-    for (const std::int64_t rows : class_of(key.more).checked) {
+    for (const std::int64_t rows : kClasses[key.row_class]->checked) {
       plan->x.set(rows, x_stride);
       plan->y.set(rows, y_stride);
       CublasHeuristic result{};
@@ -228,7 +231,7 @@ bool ManyRows::try_product(const DeviceInput& x, const Operand& operand, const D
                 .outputs = matrix.outputs,
                 .inputs = matrix.inputs,
                 .accumulate = product.accumulate,
-                .more = x.rows > kSomeRows,
+                .row_class = class_of(x.rows),
                 .x_alignment = operand.type == DType::kF32 ? alignment_of(operand.data, operand.stride) : 16,
                 .y_alignment = alignment_of(product.y, product.y_stride)};
   const Plan& plan = plan_of(key);
@@ -251,14 +254,47 @@ bool ManyRows::try_product(const DeviceInput& x, const Operand& operand, const D
   return true;
 }
 
+// Rows of which only the half may have been written, in float32.
+DeviceInput ManyRows::in_float(const DeviceInput& x, cudaStream_t stream) {
+  if (x.half.data == nullptr) return x;
+  const std::int64_t stride = round_up(x.size, 4);
+  DeviceInput out{nullptr, stride, x.rows, x.size};
+  auto* rows = static_cast<float*>(
+      f32_rows_.at_least(static_cast<std::size_t>(x.rows * stride) * sizeof(float), stream));
+  to_float(x.half, x.rows, x.size, rows, stride, stream);
+  out.x = rows;
+  return out;
+}
+
+// Whether b's matrix and results lie right behind a's, so that one product makes both.
+bool follows(const DeviceProduct& a, const DeviceProduct& b) {
+  const DeviceMatrix &first = *a.weights, &second = *b.weights;
+  const auto behind = [](const void* data, std::size_t bytes) {
+    return data == nullptr ? nullptr : static_cast<const std::byte*>(data) + bytes;
+  };
+  return first.type == second.type && first.inputs == second.inputs && a.accumulate == b.accumulate &&
+         a.y_stride == b.y_stride && b.y == a.y + first.outputs &&
+         second.data == behind(first.data, data_bytes(first.type, first.outputs, first.inputs)) &&
+         second.scales == behind(first.scales, scale_bytes(first.type, first.outputs, first.inputs));
+}
+
 void ManyRows::multiply(const DeviceInput& x, std::span<const DeviceProduct> products, cudaStream_t stream) {
   f16_ready_ = bf16_ready_ = false;
-  for (const DeviceProduct& product : products) {
-    if (product.weights->outputs == 0) continue;
-    if (!try_product(x, operand(x, product.weights->type, stream), product, stream)) {
-      multiply_in_order(x, &product, 1, stream);  // which adds the bias too
-    } else if (product.bias != nullptr) {
-      add_bias(product, x.rows, stream);
+  for (std::size_t first = 0, end = 0; first < products.size(); first = end) {
+    DeviceProduct together = products[first];
+    DeviceMatrix matrix = *together.weights;
+    together.weights = &matrix;
+    for (end = first + 1; end < products.size() && follows(products[end - 1], products[end]); ++end) {
+      matrix.outputs += products[end].weights->outputs;
+    }
+    if (matrix.outputs == 0) continue;
+    const std::span<const DeviceProduct> parts = products.subspan(first, end - first);
+    if (!try_product(x, operand(x, matrix.type, stream), together, stream)) {
+      multiply_in_order(in_float(x, stream), parts.data(), parts.size(), stream);  // which adds biases too
+      continue;
+    }
+    for (const DeviceProduct& product : parts) {
+      if (product.bias != nullptr) add_bias(product, x.rows, stream);
     }
   }
 }

@@ -1,10 +1,10 @@
 // Products of many rows through cuBLASLt.
 //
 // y = x W^T of activations in half precision (or float32, for weights of F32), with float32 sums. For each
-// shape of a matrix one algorithm is chosen, once, for calls of up to kSomeRows rows, and one for calls of
-// more: of the latter one that never splits the sum over `inputs`, of the former perhaps one that does, in a
-// number of parts that belongs to the algorithm. A row's result so depends on which of the two a call is, and
-// neither on its number of rows otherwise nor on the row's place among them.
+// shape of a matrix and each class of calls (up to kSomeRows rows, up to kManyRows, more) one algorithm is
+// chosen, once: for many rows one that never splits the sum over `inputs`, for some perhaps one that does, in
+// a number of parts that belongs to the algorithm. A row's result so depends on the class of its call, and
+// neither on the number of rows otherwise nor on the row's place among them.
 #pragma once
 
 #include <map>
@@ -31,7 +31,7 @@ class ManyRows {
     DType type;  // of both operands
     std::int64_t outputs, inputs;
     bool accumulate;
-    bool more;  // than kSomeRows rows
+    int row_class;  // by the number of rows: see many_rows.cu
     std::uint32_t x_alignment, y_alignment;
     auto operator<=>(const Key&) const = default;
   };
@@ -45,6 +45,7 @@ class ManyRows {
 
   // x as the matrix' weights need it, converted at most once a call.
   Operand operand(const DeviceInput& x, DType type, cudaStream_t stream);
+  DeviceInput in_float(const DeviceInput& x, cudaStream_t stream);
   const Plan& plan_of(const Key& key);
   std::unique_ptr<Plan> choose(const Key& key);
   bool try_product(const DeviceInput& x, const Operand& operand, const DeviceProduct& product,
@@ -53,7 +54,7 @@ class ManyRows {
   const CublasLibrary& library_;
   CublasHandle handle_ = nullptr;
   std::map<Key, std::unique_ptr<Plan>> plans_;
-  Scratch f16_rows_, bf16_rows_, f16_weights_, workspace_;
+  Scratch f16_rows_, bf16_rows_, f32_rows_, f16_weights_, workspace_;
   bool f16_ready_ = false, bf16_ready_ = false;  // of the call's x
 };
 

@@ -50,6 +50,18 @@ void store_row(DType type, const float* from, std::byte* to, std::int64_t size) 
   }
 }
 
+// Rounds rows [rows, stride] of x.
+void round_to(const DeviceHalf& half, const float* x, std::int64_t rows, std::int64_t size,
+              std::int64_t stride) {
+  for (std::int64_t r = 0; half.data != nullptr && r < rows; ++r) {
+    auto* to = static_cast<std::uint16_t*>(half.data) + r * half.stride;
+    for (std::int64_t i = 0; i < size; ++i) {
+      const float value = x[r * stride + i];
+      to[i] = half.type == DType::kBF16 ? f32_to_bf16(value) : f32_to_f16(value);
+    }
+  }
+}
+
 class ReferenceDevice : public Device {
  public:
   ~ReferenceDevice() override {
@@ -77,6 +89,13 @@ class ReferenceDevice : public Device {
   DeviceMatrix make_matrix(DType type, std::int64_t outputs, std::int64_t inputs,
                            const std::function<const std::byte*(std::int64_t r)>& row) override;
   void release_matrix(DeviceMatrix& matrix) override;
+  DeviceMatrix part_of(const DeviceMatrix& matrix, std::int64_t first, std::int64_t count) const override {
+    DeviceMatrix part = matrix;
+    part.outputs = count;
+    part.data = static_cast<std::byte*>(matrix.data) +
+                static_cast<std::size_t>(first) * bytes_of(matrix.type, matrix.inputs);
+    return part;
+  }
   void multiply(const DeviceInput& x, std::span<const DeviceProduct> products, DevicePrecision) override;
 
   void gather(const Gather& gather) override;
@@ -90,7 +109,11 @@ class ReferenceDevice : public Device {
            float times) override;
   void scale_and_cap(float* x, std::int64_t count, float factor, float cap) override;
 
-  void attend(const DeviceAttention& attention) override { reference::attend(attention); }
+  void attend(const DeviceAttention& attention) override {
+    reference::attend(attention);
+    round_to(attention.half, attention.out, attention.rows, attention.heads * attention.head_dim,
+             attention.out_stride);
+  }
   void scores(const DeviceAttention& attention, std::int64_t first, std::int64_t count, float* scores,
               std::int64_t stride) override {
     reference::scores(attention, first, count, scores, stride);
@@ -210,18 +233,6 @@ void ReferenceDevice::scatter_add(const Scatter& scatter) {
     float* to = scatter.to + scatter.ids[i] * scatter.to_stride;
     for (std::int64_t k = 0; k < scatter.size; ++k) {
       to[k] = static_cast<float>(to[k] + static_cast<double>(scatter.weights[i]) * from[k]);
-    }
-  }
-}
-
-// Rounds rows [rows, stride] of x.
-void round_to(const DeviceHalf& half, const float* x, std::int64_t rows, std::int64_t size,
-              std::int64_t stride) {
-  for (std::int64_t r = 0; half.data != nullptr && r < rows; ++r) {
-    auto* to = static_cast<std::uint16_t*>(half.data) + r * half.stride;
-    for (std::int64_t i = 0; i < size; ++i) {
-      const float value = x[r * stride + i];
-      to[i] = half.type == DType::kBF16 ? f32_to_bf16(value) : f32_to_f16(value);
     }
   }
 }
