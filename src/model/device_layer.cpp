@@ -121,7 +121,8 @@ void DeviceTransformer::change_keys(std::span<const SequenceInput> sequences, st
     const AttentionHooks* hooks = sequences[s].hooks;
     if (hooks == nullptr || hooks[layer].keys == nullptr) continue;
     const DeviceRows::Sequence& its = call_.all().sequences[s];
-    here_.resize(static_cast<std::size_t>(its.rows * k_.stride));
+    // Of the last row the keys alone: the rows' memory ends behind it.
+    here_.resize(static_cast<std::size_t>((its.rows - 1) * k_.stride + k_.size));
     float* on_device = k_.data() + its.first_row * k_.stride;
     device_->download(here_.data(), on_device, here_.size() * sizeof(float));
     pool_.parallel_for(its.rows, [&](std::int64_t r, int) {
@@ -139,9 +140,8 @@ void DeviceTransformer::place(std::span<const SequenceInput> sequences, std::int
   const bool by_head = config_.qk_norm == QkNorm::kHead || config_.qk_norm == QkNorm::kEachHead;
   if (config_.qk_norm == QkNorm::kFull || (by_head && !config_.qk_norm_after_rope)) norm_heads(w);
   if (config_.clip_qkv > 0) {
-    // Gaps between rows hold what they like.
-    for (const Rows* rows : {&q_, &k_, &v_})
-      device_->clamp(rows->data(), rows_ * rows->stride, config_.clip_qkv);
+    // Queries, keys and values lie beside each other; gaps hold what they like.
+    device_->clamp(q_.data(), rows_ * q_.stride, config_.clip_qkv);
   }
   change_keys(sequences, layer);
   DevicePlacement placement;
@@ -199,13 +199,14 @@ DeviceAttention DeviceTransformer::attention_of(std::int64_t layer, const Device
 // Goes on with these rows of the call alone.
 void DeviceTransformer::keep_rows(const DeviceRows& kept) {
   const auto* ids = call_.at<std::int32_t>(kept.ids);
-  const auto keep = [&](Rows& from, Rows& to) {
+  const auto keep = [&](const Rows& from, const Rows& to) {
     device_->gather(
         {DType::kF32, from.data(), from.stride, from.size, ids, kept.count, 1, false, to.data(), to.stride});
-    std::swap(from, to);
   };
-  keep(q_, kept_q_);
+  keep(q_, kept_q_);  // and not the other way round: q_ lies beside k_ and v_
+  queries_ = &kept_q_;
   keep(x_, kept_x_);
+  std::swap(x_, kept_x_);
   rows_ = kept.count;
 }
 
