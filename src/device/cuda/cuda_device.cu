@@ -51,6 +51,13 @@ void* Scratch::at_least(std::size_t bytes, cudaStream_t stream) {
   return data_;
 }
 
+void* Scratch::zeros(std::size_t bytes, cudaStream_t stream) {
+  const std::size_t before = bytes_;
+  void* memory = at_least(bytes, stream);
+  if (bytes_ != before) check(cudaMemsetAsync(memory, 0, bytes_, stream), "clearing working memory");
+  return memory;
+}
+
 namespace {
 
 constexpr std::size_t kUploadSlots = 32, kUploadBytes = std::size_t{256} << 10;
@@ -388,7 +395,8 @@ class CudaDevice final : public Device {
   cudaStream_t stream_ = nullptr;
   std::unique_ptr<ManyRows> many_rows_;
   std::unique_ptr<PinnedRing> uploads_, matrices_;
-  Scratch row_stats_, attention_, file_rows_;
+  Scratch row_stats_, file_rows_;
+  AttentionScratch attention_;
   struct Spent {
     std::int64_t times = 0;
     double seconds = 0;

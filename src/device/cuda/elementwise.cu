@@ -124,59 +124,62 @@ __device__ double sum_of_run(double v, double* shared) {
   return v;
 }
 
-constexpr int kNormThreads = 512, kNormHeld = 16;  // elements of a run that a thread keeps
+// Elements of a run that a thread keeps: runs of up to 512, 4096 and 8192 elements are read once.
+constexpr int kNormHeld = 8;
+template <int kThreadsOfRun>
+inline constexpr int kHeldByThread = kThreadsOfRun == 32 ? 16 : kNormHeld;
 
-// A run: a warp of four in a block, or a whole block.
+// A run: a warp of four in a block, or a whole block. Sums are in double, what comes of them is float32.
 template <int kThreadsOfRun>
 __global__ void normalise(const __grid_constant__ DeviceNorm n, Target target) {
-  begin_work();
-  constexpr int kRuns = kThreadsOfRun == 32 ? 4 : 1;
-  __shared__ double shared[kNormThreads / 32];
+  constexpr int kRuns = kThreadsOfRun == 32 ? 4 : 1, kHeld = kHeldByThread<kThreadsOfRun>;
+  __shared__ double shared[32];
   const int thread = threadIdx.x % kThreadsOfRun;
   const std::int64_t run = static_cast<std::int64_t>(blockIdx.x) * kRuns + threadIdx.x / kThreadsOfRun;
-  if (run >= n.input.rows * n.parts) return;  // whole warps, and no block of one run
-  const std::int64_t row = run / n.parts, part = run - row * n.parts, size = n.input.size;
+  const std::int64_t row = run / n.parts, part = run - row * n.parts;
+  const int size = static_cast<int>(n.input.size);
   const float* x = n.input.x + row * n.input.stride + part * size;
   float* y = n.y + row * n.y_stride + part * size;
   const float* weight = n.weight + part * n.weight_step;
   const float* bias = n.bias != nullptr ? n.bias + part * n.weight_step : nullptr;
-  // A run's elements are read once where a thread can keep its own.
-  float held[kNormHeld];
-  const bool holds = size <= kThreadsOfRun * kNormHeld;
-  if (holds) {
+  float held[kHeld], held_weights[kHeld];
 #pragma unroll
-    for (int k = 0; k < kNormHeld; ++k) {
-      const std::int64_t i = thread + k * kThreadsOfRun;
-      held[k] = i < size ? x[i] : 0.0f;
-    }
+  for (int k = 0; k < kHeld; ++k) {
+    const int i = thread + k * kThreadsOfRun;
+    held_weights[k] = i < size ? weight[i] : 0.0f;  // there before any kernel
   }
-  // Calls f(i, x[i]) for the thread's elements, in rising order.
-  const auto each = [&](const auto& f) {
-    if (holds) {
+  begin_work();
+  if (run >= n.input.rows * n.parts) return;  // whole warps, and no block of one run
 #pragma unroll
-      for (int k = 0; k < kNormHeld; ++k) {
-        const std::int64_t i = thread + k * kThreadsOfRun;
-        if (i < size) f(i, held[k]);
-      }
-    } else {
-      for (std::int64_t i = thread; i < size; i += kThreadsOfRun) f(i, x[i]);
+  for (int k = 0; k < kHeld; ++k) {
+    const int i = thread + k * kThreadsOfRun;
+    held[k] = i < size ? x[i] : 0.0f;
+  }
+  // Calls f(i, x[i], weight[i]) for the thread's elements, in rising order.
+  const auto each = [&](const auto& f) {
+#pragma unroll
+    for (int k = 0; k < kHeld; ++k) {
+      const int i = thread + k * kThreadsOfRun;
+      if (i < size) f(i, held[k], held_weights[k]);
     }
+    for (int i = thread + kHeld * kThreadsOfRun; i < size; i += kThreadsOfRun) f(i, x[i], weight[i]);
   };
-  double mean = 0;
+  float mean = 0;
   if (n.centred) {
-    each([&](std::int64_t, float v) { mean += v; });
-    mean = sum_of_run<kThreadsOfRun>(mean, shared) / static_cast<double>(size);
+    double sum = 0;
+    each([&](int, float v, float) { sum += v; });
+    mean = static_cast<float>(sum_of_run<kThreadsOfRun>(sum, shared) / size);
   }
   double squares = 0;
-  each([&](std::int64_t, float v) {
-    const double off = v - mean;
+  each([&](int, float v, float) {
+    const double off = static_cast<double>(v) - mean;
     squares += off * off;
   });
   squares = sum_of_run<kThreadsOfRun>(squares, shared);
-  const double scale = 1 / sqrt(squares / static_cast<double>(size) + static_cast<double>(n.eps));
-  each([&](std::int64_t i, float x_i) {
-    const double v = (x_i - mean) * scale * weight[i];
-    target.put(y + i, row, part * size + i, static_cast<float>(bias != nullptr ? v + bias[i] : v));
+  const float scale = static_cast<float>(rsqrt(squares / size + static_cast<double>(n.eps)));
+  each([&](int i, float x_i, float w) {
+    const float v = (x_i - mean) * scale * w;
+    target.put(y + i, row, part * size + i, bias != nullptr ? v + bias[i] : v);
   });
 }
 
@@ -299,11 +302,13 @@ void scatter_add(const Device::Scatter& scatter, cudaStream_t stream) {
 void norm(const DeviceNorm& norm, cudaStream_t stream) {
   const std::int64_t runs = norm.input.rows * norm.parts;
   if (runs == 0 || norm.input.size == 0) return;
+  const auto blocks = static_cast<unsigned>(runs);
   if (norm.input.size <= 512) {
-    start(normalise<32>, static_cast<unsigned>((runs + 3) / 4), 128, 0, stream, norm, Target(norm.half));
+    start(normalise<32>, (blocks + 3) / 4, 128, 0, stream, norm, Target(norm.half));
+  } else if (norm.input.size <= 512 * kNormHeld) {
+    start(normalise<512>, blocks, 512, 0, stream, norm, Target(norm.half));
   } else {
-    start(normalise<kNormThreads>, static_cast<unsigned>(runs), kNormThreads, 0, stream, norm,
-          Target(norm.half));
+    start(normalise<1024>, blocks, 1024, 0, stream, norm, Target(norm.half));
   }
 }
 

@@ -23,10 +23,17 @@ class Scratch {
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
   void* at_least(std::size_t bytes, cudaStream_t stream);
+  // The same, of zeros where it is new; whoever uses it leaves zeros.
+  void* zeros(std::size_t bytes, cudaStream_t stream);
 
  private:
   void* data_ = nullptr;
   std::size_t bytes_ = 0;
+};
+
+// Of attention of single rows.
+struct AttentionScratch {
+  Scratch partials, arrived;
 };
 
 // elementwise.cu
@@ -64,7 +71,7 @@ void to_f16(const DeviceMatrix& matrix, void* to, cudaStream_t stream);
 // rows listed (on the device), or of all rows [0, count) where `rows` is null. Writes row_stats, where it is
 // given: [rows, heads, 2]: the row's largest score and the sum of exp(score - largest), both with the sink.
 void attend_rows(const DeviceAttention& attention, const std::int32_t* rows, std::int64_t count,
-                 float* row_stats, Scratch& scratch, cudaStream_t stream);
+                 float* row_stats, AttentionScratch& scratch, cudaStream_t stream);
 // M of those rows from their row_stats: see DeviceAttention::mask.
 void mask_rows(const DeviceAttention& attention, const std::int32_t* rows, std::int64_t count,
                const float* row_stats, cudaStream_t stream);
