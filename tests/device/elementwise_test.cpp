@@ -77,7 +77,7 @@ void RowOperations::check_norm(const NormCase& c) {
 
 TEST_P(RowOperations, NormsEqualTheFormula) {
   for (const std::int64_t rows : {1, 3, 4, 5, 17, 100}) {
-    for (const std::int64_t size : {64, 96, 576, 1000, 4096}) {
+    for (const std::int64_t size : {64, 96, 576, 1000, 4096, 5120, 9000}) {
       check_norm({rows, size, 1, 0});
       check_norm({rows, size, 1, 0, true, true});
       check_norm({rows, size, 1, 0, true, false});
