@@ -80,6 +80,24 @@ TEST(BadUsage, NamesTheTypoInAnIntervention) {
   for (const auto& [spec, parts] : cases) expect_failure(run(plus(prompted, {spec})), 2, parts);
 }
 
+// What a device can compute with, and what happens where there is none.
+TEST(BadUsage, OfDevices) {
+  const Arguments prompted = {"generate", "-m", golden_model("mha-f32"), "--json", "--tokens", "1,2,3"};
+  for (const char* device : {"tpu", "cuda:", "cuda:-1", "cuda:x", "cuda:1000", ""}) {
+    expect_failure(run(plus(prompted, {"--device", device})), 2,
+                   {"--device", "expected cpu, cuda or cuda:N, got", device});
+  }
+  expect_failure(run(plus(prompted, {"--activations", "f16"})), 2,
+                 {"[--activations] expected int8 or f32 on the processor, got f16", "--device cuda"});
+  expect_failure(run(plus(prompted, {"--device", "cuda", "--activations", "int8"})), 2,
+                 {"[--activations] expected f16 or f32 on a device, got int8"});
+  ProcessOptions without;
+  without.environment = {"REFOCUS_CUDA_LIBRARY=/nowhere/librefocus_cuda.so"};
+  expect_failure(testing::refocus(plus(prompted, {"--device", "cuda"}), without), 1,
+                 {"[device cuda] expected the library librefocus_cuda.so, got no file /nowhere/librefocus_cuda.so",
+                  "-DREFOCUS_CUDA=ON"});
+}
+
 TEST(BadUsage, IsOneLineWhateverTheNamesOfFilesHold) {
   const TempDir dir;
   const std::string odd = (dir / "a\nb\x1b[31m").string();

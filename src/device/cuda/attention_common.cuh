@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "base/error.h"
 #include "device/device.h"
 
 namespace refocus::cuda {
@@ -282,6 +283,29 @@ __device__ __forceinline__ void put_out(const DeviceAttention& attention, std::i
   } else {
     static_cast<__half*>(half.data)[row * half.stride + i] = __float2half_rn(value);
   }
+}
+
+inline constexpr int kMaxHeadDim = 512;
+
+// Calls run(Way()) with the way that keys of the type and head_dim are read.
+template <class T, class Run>
+void with_way_of(std::int64_t head_dim, const Run& run) {
+  if (head_dim > kMaxHeadDim)
+    throw InputError("CUDA", "attention with a head_dim above 512 is not supported");
+  if (head_dim % 8 != 0 || head_dim > 256) return run(Way<T, 32, 2, false>());
+  if (head_dim <= 64) return run(Way<T, 8, 1, true>());
+  if (head_dim <= 128) return run(Way<T, 16, 1, true>());
+  return run(Way<T, 32, 1, true>());
+}
+
+template <class Run>
+void with_way(const DeviceAttention& attention, const Run& run) {
+  if (attention.type == DType::kF16) return with_way_of<__half>(attention.head_dim, run);
+  return with_way_of<float>(attention.head_dim, run);
+}
+
+inline unsigned blocks_of(std::int64_t count, std::int64_t size) {
+  return static_cast<unsigned>((count + size - 1) / size);
 }
 
 }  // namespace refocus::cuda

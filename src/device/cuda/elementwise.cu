@@ -131,7 +131,8 @@ inline constexpr int kHeldByThread = kThreadsOfRun == 32 ? 16 : kNormHeld;
 
 // A run: a warp of four in a block, or a whole block. Sums are in double, what comes of them is float32.
 template <int kThreadsOfRun>
-__global__ void normalise(const __grid_constant__ DeviceNorm n, Target target) {
+__global__ void __launch_bounds__(kThreadsOfRun == 32 ? 128 : kThreadsOfRun)
+    normalise(const __grid_constant__ DeviceNorm n, Target target) {
   constexpr int kRuns = kThreadsOfRun == 32 ? 4 : 1, kHeld = kHeldByThread<kThreadsOfRun>;
   __shared__ double shared[32];
   const int thread = threadIdx.x % kThreadsOfRun;

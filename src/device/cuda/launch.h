@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "device/device.h"
 
@@ -14,6 +15,12 @@ namespace refocus::cuda {
 
 // Throws InputError "[CUDA device 0] ..." with the error's text where `status` is one.
 void check(cudaError_t status, const char* what);
+
+// select_device.cu
+std::string version_text(int version);  // "13.0" of 13000
+// Makes the device of that number the current one; std::runtime_error with the cause where there is none that
+// this library has kernels for.
+void select_device(int number);
 
 // Memory on the device that grows and is used by one call at a time; released with the object.
 class Scratch {
@@ -72,6 +79,7 @@ void to_f16(const DeviceMatrix& matrix, void* to, cudaStream_t stream);
 // given: [rows, heads, 2]: the row's largest score and the sum of exp(score - largest), both with the sink.
 void attend_rows(const DeviceAttention& attention, const std::int32_t* rows, std::int64_t count,
                  float* row_stats, AttentionScratch& scratch, cudaStream_t stream);
+// attention_hooks.cu
 // M of those rows from their row_stats: see DeviceAttention::mask.
 void mask_rows(const DeviceAttention& attention, const std::int32_t* rows, std::int64_t count,
                const float* row_stats, cudaStream_t stream);
