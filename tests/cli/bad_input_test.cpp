@@ -91,11 +91,13 @@ TEST(BadUsage, OfDevices) {
                  {"[--activations] expected int8 or f32 on the processor, got f16", "--device cuda"});
   expect_failure(run(plus(prompted, {"--device", "cuda", "--activations", "int8"})), 2,
                  {"[--activations] expected f16 or f32 on a device, got int8"});
-  ProcessOptions without;
-  without.environment = {"REFOCUS_CUDA_LIBRARY=/nowhere/librefocus_cuda.so"};
-  expect_failure(testing::refocus(plus(prompted, {"--device", "cuda"}), without), 1,
-                 {"[device cuda] expected the library librefocus_cuda.so, got no file /nowhere/librefocus_cuda.so",
-                  "-DREFOCUS_CUDA=ON"});
+  ::setenv("REFOCUS_CUDA_LIBRARY", "/nowhere/librefocus_cuda.so", 1);
+  const ProcessResult without = run(plus(prompted, {"--device", "cuda"}));
+  ::unsetenv("REFOCUS_CUDA_LIBRARY");
+  expect_failure(
+      without, 1,
+      {"[device cuda] expected the library librefocus_cuda.so, got no file /nowhere/librefocus_cuda.so",
+       "-DREFOCUS_CUDA=ON"});
 }
 
 TEST(BadUsage, IsOneLineWhateverTheNamesOfFilesHold) {
