@@ -278,6 +278,8 @@ def write_findings():
     seed("task_file", "found_bracket.yaml", "a: b\n]")
     seed("replies", "found_no_utf8", b"no\x90 @" + 8 * b"\xff")
     seed("intervention", "found_no_utf8", b"\xff\xc3")
+    seed("intervention", "found_no_utf8_path", b"seka:from=a\xffb,keys=bos")
+    seed("model_config", "found_control.json", '{"model_type": "llama", "rope_parameters": {"a\x7fb": 1}}')
 
 
 if SEEDS.exists():

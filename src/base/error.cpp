@@ -7,6 +7,9 @@
 
 namespace refocus {
 
+InputError::InputError(std::string_view where, std::string_view message)
+    : std::runtime_error(printable(fmt::format("[{}] {}", where, message), std::string::npos)) {}
+
 std::string printable(std::string_view text, std::size_t limit) {
   std::string out;
   while (!text.empty()) {

@@ -1,8 +1,8 @@
 // The one exception type for errors of input (files, flags, requests), and the check for broken invariants.
 //
-// An input error's text is `[where] expected X, got Y; what to do`, on one line. The program prints it and
-// exits with status 1, or 2 where the command line itself is wrong (UsageError). No input may reach
-// REFOCUS_CHECK.
+// An input error's text is `[where] expected X, got Y; what to do`, on one line of UTF-8 whatever was quoted
+// in it: controls and bytes that are no UTF-8 are shown escaped. The program prints it and exits with status
+// 1, or 2 where the command line itself is wrong (UsageError). No input may reach REFOCUS_CHECK.
 #pragma once
 
 #include <fmt/core.h>
@@ -15,8 +15,7 @@ namespace refocus {
 
 class InputError : public std::runtime_error {
  public:
-  InputError(std::string_view where, std::string_view message)
-      : std::runtime_error(fmt::format("[{}] {}", where, message)) {}
+  InputError(std::string_view where, std::string_view message);
 };
 
 // A wrong flag or flag value: exit status 2.

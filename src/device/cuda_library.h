@@ -10,7 +10,7 @@ namespace refocus {
 
 // Of device.h's classes and structures: to be raised with every change of them, so that a library of another
 // build is not called with other layouts.
-inline constexpr int kDeviceAbi = 3;
+inline constexpr int kDeviceAbi = 4;
 
 inline constexpr char kCudaLibrary[] = "librefocus_cuda.so";
 // Names another library.

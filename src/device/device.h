@@ -186,8 +186,20 @@ class Device {
   virtual void clear(void* to, std::size_t bytes) = 0;  // to zeros
   virtual void wait() = 0;                              // until all is done
 
-  // Whether matrices of the type are kept as they are: F32, F16, BF16, Q8_0, Q4_0, Q4_K.
-  virtual bool keeps(DType type) const = 0;
+  // Whether matrices of the type are kept as they are.
+  static constexpr bool keeps(DType type) {
+    switch (type) {
+      case DType::kF32:
+      case DType::kF16:
+      case DType::kBF16:
+      case DType::kQ8_0:
+      case DType::kQ4_0:
+      case DType::kQ4_K:
+        return true;
+      default:
+        return false;
+    }
+  }
   // row(r): the bytes of row r, [inputs] of `type`, which keeps() must hold of. Ends when they have been
   // read.
   virtual DeviceMatrix make_matrix(DType type, std::int64_t outputs, std::int64_t inputs,

@@ -28,5 +28,17 @@ TEST(Error, PrintableIsUtf8WithoutControls) {
   EXPECT_EQ(printable("\xC2\xA0\xC3\xA9"), "\xC2\xA0\xC3\xA9");
 }
 
+TEST(InputError, IsOneLineOfUtf8WhateverItQuotes) {
+  const InputError error(
+      "a\xff"
+      "b\n",
+      "expected x, got '\x7f\x1b[31m\xC3\xA9\xC2\x85'");
+  EXPECT_STREQ(error.what(), "[a\\xffb\\x0a] expected x, got '\\x7f\\x1b[31m\xC3\xA9\\xc2\\x85'");
+  const UsageError again("--x", error.what());
+  EXPECT_EQ(std::string(again.what()), "[--x] " + std::string(error.what()))
+      << "what is shown stays as it is";
+  EXPECT_EQ(std::string(InputError("w", std::string(100'000, 'y')).what()).size(), 100'004u);
+}
+
 }  // namespace
 }  // namespace refocus

@@ -178,20 +178,6 @@ class CudaDevice final : public Device {
     run("waiting", [&] { check(cudaStreamSynchronize(stream_), "the work asked for"); });
   }
 
-  bool keeps(DType type) const override {
-    switch (type) {
-      case DType::kF32:
-      case DType::kF16:
-      case DType::kBF16:
-      case DType::kQ8_0:
-      case DType::kQ4_0:
-      case DType::kQ4_K:
-        return true;
-      default:
-        return false;
-    }
-  }
-
   DeviceMatrix make_matrix(DType type, std::int64_t outputs, std::int64_t inputs,
                            const std::function<const std::byte*(std::int64_t r)>& row) override {
     REFOCUS_CHECK(keeps(type) && inputs % block_elements(type) == 0);

@@ -85,7 +85,6 @@ class ReferenceDevice : public Device {
   }
   void wait() override {}
 
-  bool keeps(DType type) const override;
   DeviceMatrix make_matrix(DType type, std::int64_t outputs, std::int64_t inputs,
                            const std::function<const std::byte*(std::int64_t r)>& row) override;
   void release_matrix(DeviceMatrix& matrix) override;
@@ -156,20 +155,6 @@ void ReferenceDevice::release(void* memory) {
   used_ -= found->second;
   allocated_.erase(found);
   std::free(memory);
-}
-
-bool ReferenceDevice::keeps(DType type) const {
-  switch (type) {
-    case DType::kF32:
-    case DType::kF16:
-    case DType::kBF16:
-    case DType::kQ8_0:
-    case DType::kQ4_0:
-    case DType::kQ4_K:
-      return true;
-    default:
-      return false;
-  }
 }
 
 // `data` holds the rows as they are in files, one after the other.
