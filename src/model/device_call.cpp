@@ -7,8 +7,7 @@
 namespace refocus {
 
 void DeviceArena::upload(Device& device) {
-  memory_.grow(
-      device, std::max(bytes_.size(), 2 * memory_.bytes() < bytes_.size() ? bytes_.size() : memory_.bytes()));
+  if (bytes_.size() > memory_.bytes()) memory_.grow(device, std::max(bytes_.size(), 2 * memory_.bytes()));
   device.upload(memory_.data(), bytes_.data(), bytes_.size());
 }
 
