@@ -74,6 +74,7 @@ DeviceNormWeights norm_on(Device& device, const Norm& norm) {
 // A matrix is given back when nobody holds this any more.
 std::shared_ptr<const void> owner_of(Device& device, const DeviceMatrix& matrix) {
   struct Owned {
+    Owned(Device& device, const DeviceMatrix& matrix) : device(device), matrix(matrix) {}
     Device& device;
     DeviceMatrix matrix;
     ~Owned() { device.release_matrix(matrix); }

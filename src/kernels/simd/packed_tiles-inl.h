@@ -89,28 +89,22 @@ HWY_INLINE void add_offsets(const QuantizedBlock* const* x, const F* added, F (*
   }
 }
 
-// Block b of Q4_1 or Q5_1, part 0 or 1 of its unit. No lambda of the loop below: clang gives those no
-// instruction set but the one that HWY_ATTR names.
+// One block of two in a unit; no lambda below, since clang has no AVX-512 for those.
 template <PackedForm form, int kRows, int kVectors>
 HWY_INLINE void offset_block(const Vectors<kVectors>& w, std::int64_t b, std::int64_t part,
                              const QuantizedBlock* const* rows, F (*sums)[kRows]) {
   constexpr bool kHalves = form == PackedForm::kQ4_1;
-  constexpr std::int64_t kGroups = kHalves ? 4 : 8;
   const QuantizedBlock* x[kRows];
   at_block<kRows>(rows, b, x);
   const std::byte* quants[kVectors];
-  at_group<kVectors>(w.quants, part * kGroups, quants);
+  at_group<kVectors>(w.quants, part * (kHalves ? 4 : 8), quants);
   I exact[kVectors][kRows];
-  if constexpr (kHalves) {
-    nibble_dot<kRows, kVectors>(quants, x, exact);
-  } else {
-    unsigned_dot<kRows, kVectors, 8, 4>(quants, x, 0, exact);
-  }
+  if constexpr (kHalves) nibble_dot<kRows, kVectors>(quants, x, exact);
+  if constexpr (!kHalves) unsigned_dot<kRows, kVectors, 8, 4>(quants, x, 0, exact);
   F scales[kVectors], added[kVectors];
   for (int v = 0; v < kVectors; ++v) {
-    const std::byte* at = w.scales[v] + part * 4 * kPanelOutputs;
-    scales[v] = load_f16(at);
-    added[v] = load_f16(at + 2 * kPanelOutputs);
+    scales[v] = load_f16(w.scales[v] + part * 4 * kPanelOutputs);
+    added[v] = load_f16(w.scales[v] + (part * 4 + 2) * kPanelOutputs);
     if (kHalves) added[v] = fused(broadcast(8.0f), scales[v], added[v]);
   }
   add_block<kRows, kVectors>(x, scales, exact, sums);
@@ -121,8 +115,7 @@ HWY_INLINE void offset_block(const Vectors<kVectors>& w, std::int64_t b, std::in
 template <PackedForm form, int kRows, int kVectors>
 HWY_INLINE void offset_tile(Vectors<kVectors> w, std::int64_t blocks, const QuantizedBlock* const* rows,
                             F (*sums)[kRows]) {
-  constexpr std::int64_t kUnitBytes = packed_unit(form).bytes();
-  for (std::int64_t b = 0; b < blocks; b += 2, w.advance(kUnitBytes)) {
+  for (std::int64_t b = 0; b < blocks; b += 2, w.advance(packed_unit(form).bytes())) {
     offset_block<form, kRows, kVectors>(w, b, 0, rows, sums);
     if (b + 1 < blocks) offset_block<form, kRows, kVectors>(w, b + 1, 1, rows, sums);
   }
