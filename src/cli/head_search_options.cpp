@@ -28,7 +28,7 @@ std::vector<std::int64_t> sizes_of(const HeadSearchOptions& options, std::int64_
     }
   }
   std::ranges::sort(sizes);
-  sizes.erase(std::ranges::unique(sizes).begin(), sizes.end());
+  sizes.erase(std::unique(sizes.begin(), sizes.end()), sizes.end());
   const std::int64_t most = std::min(tried, heads / 2);
   if (sizes.back() > most) {
     throw usage_error(

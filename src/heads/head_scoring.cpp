@@ -128,7 +128,7 @@ void HeadScorer::prepare(std::span<const std::vector<Asked>> by_layer) {
     }
   }
   std::ranges::sort(changed);
-  changed.erase(std::ranges::unique(changed).begin(), changed.end());
+  changed.erase(std::unique(changed.begin(), changed.end()), changed.end());
   if (!changed.empty()) computed_ += change_.prepare(changed);
 }
 
