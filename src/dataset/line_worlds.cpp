@@ -76,8 +76,9 @@ World make_events(WordDraw& draw, const WorldSize& size) {
   constexpr std::array<std::string_view, 2> kQuestions = {"what came {b} after the {a}?",
                                                           "counting {b} from the {a}, what came?"};
   World world;
+  const std::string_view fact = draw.pick(kFacts);  // first: arguments are drawn in no order
   const std::vector<Line> lines = {
-      tell(draw.described(words::kEvents, draw.between(6, 8)), draw.pick(kFacts), world.facts)};
+      tell(draw.described(words::kEvents, draw.between(6, 8)), fact, world.facts)};
   draw.shuffle(world.facts);
   for (int q = 0; q < size.questions; ++q) {
     world.questions.push_back(along(lines, draw.pick(kQuestions), draw, size));

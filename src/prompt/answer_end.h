@@ -44,7 +44,7 @@ class AnswerEnds {
 
 struct FinishedAnswer {
   std::string text;
-  const char* finish_reason = kFinishLength;
+  std::string_view finish_reason = kFinishLength;  // one of the three: compared as text
 };
 
 // The answer of generated tokens, the last of which may be one that ended it. `eos`: the model's own.

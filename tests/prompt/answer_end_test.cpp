@@ -26,7 +26,7 @@ class AnswerEnd : public ::testing::Test {
     EXPECT_EQ(stream.ended(), std::string(reason) != kFinishLength);
     const FinishedAnswer whole = finished_answer(*tokenizer, ends, std::span(tokens).first(taken), eos);
     EXPECT_EQ(whole.text, streamed);
-    EXPECT_STREQ(whole.finish_reason, reason);
+    EXPECT_EQ(whole.finish_reason, reason);
     return streamed;
   }
 };

@@ -239,7 +239,8 @@ TEST_F(SweepReportTest, AxesAreThoseOfTheArms) {
 }
 
 TEST_F(SweepReportTest, FilesAreTheSameEachTimeAndWhole) {
-  write_sweep(directory = dir / ".", report());
+  directory = dir / ".";
+  write_sweep(directory, report());
   const std::string json = read_text_file(dir / kSweepFile), svg = read_text_file(dir / kSweepFigure);
   write_sweep(dir / ".", report());
   EXPECT_EQ(read_text_file(dir / kSweepFile), json);
