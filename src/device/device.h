@@ -19,12 +19,13 @@
 #include <span>
 #include <string>
 
+#include "kernels/kv_block.h"
 #include "tensor/dtype.h"
 
 namespace refocus {
 
-// Positions in a block of the cache; the same as kKeyBlock of kernels/kv_block.h.
-inline constexpr std::int64_t kDeviceKeyBlock = 32;
+// Positions in a block of the cache.
+inline constexpr std::int64_t kDeviceKeyBlock = kKeyBlock;
 
 struct DeviceFacts {
   std::string name;     // "NVIDIA H100 80GB HBM3"
@@ -141,8 +142,7 @@ struct DeviceAttention {
   const std::byte* const* blocks = nullptr;    // [sequences, blocks_stride]: pointers on the device
   std::int64_t blocks_stride = 0, offset = 0;  // offset: bytes from a block's beginning to the layer's
   DType type = DType::kF32;                    // of the cache
-  // The same rows as runs of one sequence: tiles of at most kTileRows rows, and single rows. `tiles` is in
-  // the processor's memory and on the device.
+  // The same rows as runs of one sequence: tiles of at most kTileRows rows, and single rows.
   static constexpr std::int64_t kTileRows = 128;
   const DeviceTile* tiles = nullptr;  // on the device: [tile_count]: runs of 2 rows or more
   std::int64_t tile_count = 0;

@@ -50,15 +50,21 @@ DeviceHalf DeviceTransformer::half_for(Rows& y, std::int64_t rows,
   return {type, y.half_memory.data(), stride};
 }
 
-void DeviceTransformer::norm(const DeviceNormWeights& weights, const Rows& x, std::int64_t rows, Rows& y,
-                             std::span<const DeviceLinear* const> readers) {
+// The model's kind of norm with these weights; of no rows yet.
+DeviceNorm DeviceTransformer::norm_with(const DeviceNormWeights& weights) const {
   DeviceNorm norm;
-  norm.half = y.half = half_for(y, rows, readers);
-  norm.input = {x.data(), x.stride, rows, x.size};
   norm.weight = weights.weight.as<const float>();
   norm.bias = weights.bias.as<const float>();
   norm.eps = config_.norm_eps;
   norm.centred = config_.norm == NormKind::kLayer;
+  return norm;
+}
+
+void DeviceTransformer::norm(const DeviceNormWeights& weights, const Rows& x, std::int64_t rows, Rows& y,
+                             std::span<const DeviceLinear* const> readers) {
+  DeviceNorm norm = norm_with(weights);
+  norm.half = y.half = half_for(y, rows, readers);
+  norm.input = {x.data(), x.stride, rows, x.size};
   norm.y = y.data();
   norm.y_stride = y.stride;
   device_->norm(norm);
@@ -99,14 +105,10 @@ void DeviceTransformer::project_qkv(const DeviceLayerWeights& w) {
 void DeviceTransformer::norm_heads(const DeviceLayerWeights& w) {
   const bool full = config_.qk_norm == QkNorm::kFull;
   const auto one = [&](const DeviceNormWeights& weights, const Rows& x, std::int64_t heads) {
-    DeviceNorm norm;
+    DeviceNorm norm = norm_with(weights);
     norm.input = {x.data(), x.stride, rows_, full ? heads * config_.head_dim : config_.head_dim};
     norm.parts = full ? 1 : heads;
     norm.weight_step = config_.qk_norm == QkNorm::kEachHead ? config_.head_dim : 0;
-    norm.weight = weights.weight.as<const float>();
-    norm.bias = weights.bias.as<const float>();
-    norm.eps = config_.norm_eps;
-    norm.centred = config_.norm == NormKind::kLayer;
     norm.y = x.data();
     norm.y_stride = x.stride;
     device_->norm(norm);

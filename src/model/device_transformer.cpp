@@ -45,7 +45,10 @@ DeviceTransformer::DeviceTransformer(const ModelConfig& config, const ModelWeigh
       weights_(upload_weights(*device_, pool, weights, precision)),
       call_(config, *device_),
       hooks_(*device_, pool),
-      host_results_(std::make_unique<HostResults>(*device_)) {}
+      host_results_(std::make_unique<HostResults>(*device_)) {
+  // Parts of the cache have the size that pools for the processor give them.
+  REFOCUS_CHECK(kv_head_elements(config.head_dim) == kv_block_elements(config.head_dim));
+}
 
 DeviceTransformer::~DeviceTransformer() = default;
 

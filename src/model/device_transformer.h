@@ -86,6 +86,7 @@ class DeviceTransformer {
   // `readers`: all that y is multiplied with, so that it may be made in half precision at once.
   void norm(const DeviceNormWeights& norm, const Rows& x, std::int64_t rows, Rows& y,
             std::span<const DeviceLinear* const> readers = {});
+  DeviceNorm norm_with(const DeviceNormWeights& weights) const;
   DeviceHalf half_for(Rows& y, std::int64_t rows, std::span<const DeviceLinear* const> readers);
   // x_ += residual_multiplier * norm(branch_), or of branch_ itself.
   void add_branch(const DeviceNormWeights& norm);
