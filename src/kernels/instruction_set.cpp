@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "kernels/simd/amx.h"
 
 namespace refocus {
 
@@ -21,10 +22,15 @@ constexpr Entry kEntries[] = {
 
 bool usable(const Entry& entry) { return (hwy::SupportedTargets() & HWY_TARGETS & entry.target) != 0; }
 
+// Tiles stand above AVX-512, which scales their sums.
+constexpr const char* kAmx = "amx";
+bool amx_usable() { return amx_int8_in_use() && usable(kEntries[0]); }
+
 }  // namespace
 
 std::vector<std::string> instruction_sets() {
   std::vector<std::string> out;
+  if (amx_usable()) out.emplace_back(kAmx);
   for (const Entry& entry : kEntries) {
     if (usable(entry)) out.emplace_back(entry.name);
   }
@@ -37,6 +43,7 @@ std::string instruction_set() {
     switch (entry.target) {
       case HWY_AVX3:
 #if HWY_ARCH_X86
+        if (amx_usable()) return "AMX";
         if (__builtin_cpu_supports("avx512vnni")) return "AVX-512 VNNI";
 #endif
         return "AVX-512";
@@ -59,6 +66,8 @@ void limit_instruction_set(const std::string& name) {
     throw input_error("--simd", "expected one that this processor has ({}), got '{}'; choose one of them",
                       fmt::join(known, ", "), printable(name));
   }
+  if (name == kAmx) return;
+  limit_amx(false);
   std::int64_t above = 0;
   for (const Entry& entry : kEntries) {
     if (entry.name == name) break;

@@ -7,7 +7,7 @@
 
 namespace refocus {
 
-// The one in use, as people call it: "AVX-512 VNNI", "AVX-512", "AVX2", "SSSE3", "NEON", "SVE".
+// The one in use, as people call it: "AMX", "AVX-512 VNNI", "AVX-512", "AVX2", "SSSE3", "NEON", "SVE".
 std::string instruction_set();
 
 // Names for limit_instruction_set that this processor can run, the best first.

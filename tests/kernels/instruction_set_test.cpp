@@ -17,8 +17,7 @@ TEST(InstructionSet, IsLimitedAndStaysSo) {
   EXPECT_EQ(instruction_sets(), std::vector<std::string>{lowest});
   EXPECT_EQ(instruction_set() == best, all.size() == 1);
   EXPECT_EQ(hwy::GetChosenTarget().GetIndex(), chosen) << "asking made Highway choose anew";
-  hwy::SetSupportedTargetsForTest(0);
-  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+  testing::use_best_target();
   EXPECT_EQ(instruction_set(), best);
 }
 

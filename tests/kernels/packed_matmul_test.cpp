@@ -202,31 +202,37 @@ TEST_P(PackedMatMul, TwoPartsAreNearerToFloatActivations) {
   }
 }
 
-// The same on every instruction set with fused multiply-add.
+// The same on every instruction set with fused multiply-add. 29 rows are three tiles of AMX, a product with
+// both parts five; 608 inputs are not whole chunks of its, 40 outputs not whole pairs of panels.
 TEST(PackedMatMulTargets, AgreeBitwise) {
   ThreadPool pool(1);
+  const std::int64_t outputs = 40;
   for (const DType type : block_types()) {
-    const std::vector<std::byte> blocks = random_blocks(type, 16, 512);
-    const PackedMatrix w = pack(pool, type, blocks.data(), 16, 512);
-    const QuantizedRows x = quantized(5, 512, Int8Parts::kTwo);
-    std::vector<std::vector<float>> results;
-    for (const std::int64_t target : testing::compiled_targets()) {
-      if (target == HWY_SSSE3) continue;
-      hwy::SetSupportedTargetsForTest(target);
-      hwy::GetChosenTarget().Update(target);
-      std::vector<float> y(2 * 5 * 16);
-      const PackedJob jobs[] = {{&w, nullptr, false, y.data(), 16},
-                                {&w, nullptr, false, y.data() + 5 * 16, 16, Int8Parts::kTwo}};
-      packed_matmul(pool, x, jobs);
-      results.push_back(y);
+    for (const std::int64_t inputs : {608, 768}) {
+      if (!can_pack(type, inputs)) continue;
+      for (const std::int64_t rows : {5, 8, 29}) {
+        const std::vector<std::byte> blocks = random_blocks(type, outputs, inputs);
+        const PackedMatrix w = pack(pool, type, blocks.data(), outputs, inputs);
+        const QuantizedRows x = quantized(rows, inputs, Int8Parts::kTwo);
+        std::vector<std::vector<float>> results;
+        for (const std::int64_t target : testing::compiled_targets_and_amx()) {
+          if (target == HWY_SSSE3) continue;
+          testing::use_target(target);
+          std::vector<float> y(static_cast<std::size_t>(2 * rows * outputs), 0.5f);
+          const PackedJob jobs[] = {
+              {&w, nullptr, true, y.data(), outputs},
+              {&w, nullptr, false, y.data() + rows * outputs, outputs, Int8Parts::kTwo}};
+          packed_matmul(pool, x, jobs);
+          results.push_back(y);
+        }
+        testing::use_best_target();
+        for (const auto& y : results) EXPECT_EQ(y, results.front()) << name_of(type) << " " << rows;
+      }
     }
-    hwy::SetSupportedTargetsForTest(0);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-    for (const auto& y : results) EXPECT_EQ(y, results.front()) << name_of(type);
   }
 }
 
-REFOCUS_EVERY_TARGET(PackedMatMul);
+REFOCUS_EVERY_TARGET_AND_AMX(PackedMatMul);
 
 }  // namespace
 }  // namespace refocus

@@ -5,20 +5,33 @@
 #include <hwy/targets.h>
 
 #include <random>
+#include <string>
 #include <vector>
+
+#include "kernels/simd/amx.h"
 
 namespace refocus::testing {
 
+// AMX beside AVX-512: not a target of Highway's.
+inline constexpr std::int64_t kAmxTarget = 1;
+
+// From now on uses this instruction set, or the best there is.
+inline void use_target(std::int64_t target) {
+  const std::int64_t of_highway = target == kAmxTarget ? HWY_AVX3 : target;
+  hwy::SetSupportedTargetsForTest(of_highway);
+  hwy::GetChosenTarget().Update(of_highway);
+  limit_amx(target == kAmxTarget);
+}
+inline void use_best_target() {
+  hwy::SetSupportedTargetsForTest(0);
+  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+  limit_amx(true);
+}
+
 class EveryTarget : public ::testing::TestWithParam<std::int64_t> {
  protected:
-  void SetUp() override {
-    hwy::SetSupportedTargetsForTest(GetParam());
-    hwy::GetChosenTarget().Update(GetParam());
-  }
-  void TearDown() override {
-    hwy::SetSupportedTargetsForTest(0);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-  }
+  void SetUp() override { use_target(GetParam()); }
+  void TearDown() override { use_best_target(); }
 };
 
 // The instruction sets kernels are compiled for (src/kernels/CMakeLists.txt) that this machine can run.
@@ -28,6 +41,15 @@ inline std::vector<std::int64_t> compiled_targets() {
     if ((hwy::SupportedTargets() & target) != 0) out.push_back(target);
   }
   return out;
+}
+// And AMX, for kernels that use it.
+inline std::vector<std::int64_t> compiled_targets_and_amx() {
+  std::vector<std::int64_t> out = compiled_targets();
+  if (amx_int8_in_use()) out.push_back(kAmxTarget);
+  return out;
+}
+inline std::string target_name(std::int64_t target) {
+  return target == kAmxTarget ? "AMX" : hwy::TargetName(target);
 }
 
 inline std::vector<float> random_floats(std::size_t count, unsigned seed, float scale = 1) {
@@ -42,4 +64,8 @@ inline std::vector<float> random_floats(std::size_t count, unsigned seed, float 
 
 #define REFOCUS_EVERY_TARGET(suite)                                                                     \
   INSTANTIATE_TEST_SUITE_P(Targets, suite, ::testing::ValuesIn(::refocus::testing::compiled_targets()), \
-                           [](const auto& info) { return hwy::TargetName(info.param); })
+                           [](const auto& info) { return ::refocus::testing::target_name(info.param); })
+#define REFOCUS_EVERY_TARGET_AND_AMX(suite)                                                     \
+  INSTANTIATE_TEST_SUITE_P(Targets, suite,                                                      \
+                           ::testing::ValuesIn(::refocus::testing::compiled_targets_and_amx()), \
+                           [](const auto& info) { return ::refocus::testing::target_name(info.param); })

@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "base/error.h"
 #include "kernels/output_ranges.h"
+#include "kernels/simd/amx.h"
 #include "kernels/simd/packed_task.h"
 #include "tensor/half.h"
 
@@ -28,6 +30,7 @@ namespace refocus {
 namespace HWY_NAMESPACE {
 #include "kernels/simd/int8_lanes-inl.h"
 #include "kernels/simd/int8_tables-inl.h"
+#include "kernels/simd/packed_output-inl.h"
 #include "kernels/simd/packed_tiles-inl.h"
 
 // VNNI where the processor has it beside AVX-512.
@@ -45,19 +48,52 @@ HWY_AFTER_NAMESPACE();
 namespace refocus {
 namespace {
 HWY_EXPORT(packed_kernel);
+
+#if HWY_ARCH_X86
+// Where AMX pays, activations in its order: once for all jobs that take as many parts.
+void tile_for_amx(ThreadPool& pool, const QuantizedRows& x, std::span<const PackedJob> jobs,
+                  const TiledRows** tiled) {
+  thread_local TiledRows kept[2];
+  for (const Int8Parts parts : {Int8Parts::kOne, Int8Parts::kTwo}) {
+    TiledRows& rows = kept[static_cast<std::int64_t>(parts) - 1];
+    bool ready = false;
+    for (std::size_t j = 0; j < jobs.size(); ++j) {
+      if (jobs[j].parts != parts) continue;
+      if (!std::exchange(ready, true)) tile_rows(pool, x, parts, rows);
+      if (rows.rows > 0) tiled[j] = &rows;
+    }
+  }
+}
+#endif
+
+// Panels of a task. A task of AMX reads activations from the L2 cache again and again, so it
+// takes many.
+std::int64_t panels_a_task(const PackedMatrix& w, int threads, bool amx) {
+  if (amx) return outputs_a_task(w.panels(), w.panel_bytes / 32, threads, kAmxPanels);
+  return outputs_a_task(w.panels(), w.panel_bytes, threads, 2);  // tiles take pairs
+}
 }  // namespace
 
 void packed_matmul(ThreadPool& pool, const QuantizedRows& x, std::span<const PackedJob> jobs) {
-  OutputRange ranges[kMaxJobs];
+  const RunPacked run = HWY_DYNAMIC_DISPATCH(packed_kernel)();
+  const TiledRows* tiled[kMaxJobs] = {};
   REFOCUS_CHECK(jobs.size() <= kMaxJobs);
+#if HWY_ARCH_X86
+  if (run == run_packed_vnni && amx_int8_in_use()) tile_for_amx(pool, x, jobs, tiled);
+#endif
+  OutputRange ranges[kMaxJobs];
   for (std::size_t j = 0; j < jobs.size(); ++j) {
     const PackedMatrix& w = *jobs[j].weights;
     REFOCUS_CHECK(w.inputs == x.inputs && jobs[j].parts <= x.parts);
-    ranges[j] = {w.panels(), outputs_a_task(w.panels(), w.panel_bytes, pool.size(), 2)};  // tiles take pairs
+    ranges[j] = {w.panels(), panels_a_task(w, pool.size(), tiled[j] != nullptr)};
   }
-  const RunPacked run = HWY_DYNAMIC_DISPATCH(packed_kernel)();
   for_output_ranges(pool, {ranges, jobs.size()}, [&](std::size_t j, std::int64_t begin, std::int64_t end) {
-    run({&x, &jobs[j], begin, end});
+    PackedTask task{&x, &jobs[j], begin, end, tiled[j]};
+    if (tiled[j] != nullptr) {
+      run_packed_amx(task);
+      task.first_row = tiled[j]->rows / static_cast<std::int64_t>(jobs[j].parts);
+    }
+    if (task.first_row < x.rows) run(task);
   });
 }
 

@@ -18,6 +18,7 @@ namespace refocus {
 namespace vnni {
 #include "kernels/simd/int8_lanes-inl.h"
 #include "kernels/simd/int8_tables-inl.h"
+#include "kernels/simd/packed_output-inl.h"
 #include "kernels/simd/packed_tiles-inl.h"
 }  // namespace vnni
 

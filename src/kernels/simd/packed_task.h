@@ -1,8 +1,11 @@
 // What packed_matmul.cpp hands to a thread, and the kernels it chooses from.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
+#include "base/aligned_buffer.h"
+#include "base/thread_pool.h"
 #include "kernels/packed_matmul.h"
 
 #define REFOCUS_INT8_PLAIN 0
@@ -11,16 +14,49 @@
 
 namespace refocus {
 
-// Panels [begin, end) of one job, for all rows.
+inline constexpr std::int64_t kAmxRows = 16;  // of a tile
+inline constexpr std::int64_t kAmxChunk = 8;  // blocks of a tile that lie together
+
+// Activations in the order in which AMX reads them: tiles of kAmxRows rows (or parts of rows, those of one
+// row side by side), zero beyond the last, [chunk][tile][block of the chunk]. Of each block of 32 inputs
+// there are the quants [kAmxRows, 32] and then, as floats, the scales, the scaled sums and the scaled sums of
+// both halves, each [kAmxRows].
+struct TiledRows {
+  std::int64_t rows = 0, blocks = 0;
+  AlignedBuffer<std::byte> data;
+
+  std::int64_t tiles() const { return (rows + kAmxRows - 1) / kAmxRows; }
+  static constexpr std::int64_t block_bytes() {
+    return kAmxRows * (kQuantBlock + 4 * std::int64_t{sizeof(float)});
+  }
+  // Of the chunk that starts at block `first`: all tiles, one after the other.
+  const std::byte* chunk(std::int64_t first) const { return data.data() + first * tiles() * block_bytes(); }
+  std::byte* block(std::int64_t tile, std::int64_t b) {
+    const std::int64_t first = b / kAmxChunk * kAmxChunk, count = std::min(kAmxChunk, blocks - first);
+    return data.data() + (first * tiles() + tile * count + b - first) * block_bytes();
+  }
+};
+
+// Panels [begin, end) of one job, for rows from first_row on.
 struct PackedTask {
   const QuantizedRows* x;
   const PackedJob* job;
   std::int64_t begin, end;
+  const TiledRows* tiled = nullptr;  // rows of x, or of its parts that the job takes, for run_packed_amx
+  std::int64_t first_row = 0;        // run_packed_amx takes those of `tiled`
 };
 
 using RunPacked = void (*)(const PackedTask& task);
 
 // AVX-512 with VNNI; only where the processor has both.
 void run_packed_vnni(const PackedTask& task);
+
+// AMX beside it; only where amx_int8_in_use().
+inline constexpr std::int64_t kAmxPanels = 4;  // that are multiplied together
+void run_packed_amx(const PackedTask& task);
+
+// Fills `out`, which grows as needed, with as many rows of x as AMX computes faster than VNNI: all, or all
+// but the few that would leave most of a tile empty; of them the parts that a job takes.
+void tile_rows(ThreadPool& pool, const QuantizedRows& x, Int8Parts parts, TiledRows& out);
 
 }  // namespace refocus

@@ -276,24 +276,6 @@ HWY_INLINE void q6_k_tile(Vectors<kVectors> w, std::int64_t blocks, const Quanti
   }
 }
 
-// y of one row and of outputs n.. : what it held or 0, plus bias, plus the sums.
-HWY_INLINE void finish(const PackedJob& job, std::int64_t row, std::int64_t n, F sums) {
-  float* y = job.y + row * job.y_stride + n;
-  const std::int64_t valid = job.weights->outputs - n;
-  if (valid >= kLanes) {
-    F base = job.accumulate ? load(y) : broadcast(0.0f);
-    if (job.bias != nullptr) base = plus(base, load(job.bias + n));
-    store(plus(base, sums), y);
-    return;
-  }
-  alignas(64) float lanes[kLanes];
-  store(sums, lanes);
-  for (std::int64_t i = 0; i < valid; ++i) {
-    const float base = job.accumulate ? y[i] : 0.0f;
-    y[i] = (job.bias != nullptr ? base + job.bias[n + i] : base) + lanes[i];
-  }
-}
-
 // Rows (or parts of rows) [row, row + kRows) times the outputs of vectors [vector, vector + kVectors).
 template <PackedForm form, int kRows, int kVectors>
 void tile(const PackedTask& task, std::int64_t vector, std::int64_t row) {
@@ -354,7 +336,8 @@ void run_form(const PackedTask& task) {
   const std::int64_t row_block =
       std::max<std::int64_t>(1, (std::int64_t{256} << 10) / row_bytes / kTileRows) * kTileRows;
   const std::int64_t first = task.begin * (kPanelOutputs / kLanes), end = task.end * (kPanelOutputs / kLanes);
-  for (std::int64_t begin = 0; begin < rows; begin += row_block) {
+  const std::int64_t from = task.first_row * static_cast<std::int64_t>(task.job->parts);
+  for (std::int64_t begin = from; begin < rows; begin += row_block) {
     const std::int64_t stop = std::min(rows, begin + row_block);
     for (std::int64_t vector = first; vector < end; vector += kWide) {
       const std::int64_t vectors = std::min<std::int64_t>(kWide, end - vector);

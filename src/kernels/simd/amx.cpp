@@ -1,0 +1,48 @@
+#include "kernels/simd/amx.h"
+
+#include <atomic>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
+namespace refocus {
+
+namespace {
+
+std::atomic<bool> allowed{true};
+
+// Linux gives a process the tiles' state only when it asks (Documentation/arch/x86/xstate.rst).
+bool has_permission() {
+#if defined(__x86_64__) && defined(__linux__)
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+
+bool has_int8_tiles() {
+#if defined(__x86_64__)
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return false;
+  constexpr unsigned kTile = 1U << 24, kInt8 = 1U << 25;
+  if ((d & kTile) == 0 || (d & kInt8) == 0 || !__builtin_cpu_supports("avx512vnni")) return false;
+  return has_permission();
+#else
+  return false;
+#endif
+}
+
+}  // namespace
+
+bool amx_int8_in_use() {
+  static const bool kHas = has_int8_tiles();
+  return kHas && allowed.load(std::memory_order_relaxed);
+}
+
+void limit_amx(bool is_allowed) { allowed.store(is_allowed, std::memory_order_relaxed); }
+
+}  // namespace refocus

@@ -1,0 +1,356 @@
+// packed_matmul.cpp's products by AMX: tiles of int8, whose exact sums of 32 inputs are scaled with AVX-512,
+// so that results have the bits of every other instruction set. x86 only.
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "base/error.h"
+#include "kernels/simd/amx.h"
+#include "kernels/simd/packed_task.h"
+#include "tensor/half.h"
+
+#include <hwy/highway.h>
+
+#if HWY_ARCH_X86
+#include <immintrin.h>
+
+#define REFOCUS_INT8 REFOCUS_INT8_VNNI
+
+HWY_PUSH_ATTRIBUTES("avx,avx2,fma,f16c,avx512f,avx512vl,avx512dq,avx512bw,avx512vnni")
+namespace refocus {
+namespace amx {
+#include "kernels/simd/int8_lanes-inl.h"
+#include "kernels/simd/int8_tables-inl.h"
+#include "kernels/simd/packed_output-inl.h"
+#include "kernels/simd/packed_weights_amx-inl.h"
+
+// Tiles: 0 to 3 sums, 4 and 7 activations, 5 and 6 weights.
+TileShapes shapes(Halves halves) {
+  const std::int64_t inputs = halves == Halves::kNone ? kQuantBlock : kQuantBlock / 2;
+  TileShapes out;
+  for (int tile = 0; tile < 4; ++tile) out.set(tile, kAmxRows, kGroupBytes);
+  for (const int tile : {4, 7}) out.set(tile, kAmxRows, inputs);
+  for (const int tile : {5, 6}) out.set(tile, inputs / 4, kGroupBytes);
+  return out;
+}
+
+// Exact sums of two products, [row][output]: of neighbouring blocks, or of both halves of a block where they
+// have scales.
+struct alignas(64) Exact {
+  std::int32_t sums[2][kAmxRows][kPanelOutputs];
+};
+constexpr int blocks_a_step(Halves halves) { return halves == Halves::kNone ? 2 : 1; }
+
+// Where a step's products come from: the first block's activations and groups, and the distance to the second
+// product's.
+struct Step {
+  const std::byte *x[2], *quants[2];
+};
+
+// Steps with even numbers sum in tiles 0 and 1, others in 2 and 3.
+template <int kFirst>
+HWY_INLINE void multiply_step(const Step& step) {
+  clear<kFirst>();
+  clear<kFirst + 1>();
+  load<4>(step.x[0], kQuantBlock);
+  load<5>(step.quants[0], kGroupBytes);
+  load<7>(step.x[1], kQuantBlock);
+  load<6>(step.quants[1], kGroupBytes);
+  multiply<kFirst, 4, 5>();
+  multiply<kFirst + 1, 7, 6>();
+}
+template <int kFirst>
+HWY_INLINE void store_step(Exact& out) {
+  amx::store<kFirst>(out.sums[0], kGroupBytes);
+  amx::store<kFirst + 1>(out.sums[1], kGroupBytes);
+}
+
+HWY_INLINE F exact_float(const std::int32_t* sums) { return to_float(_mm512_load_si512(sums)); }
+
+// The sums of a tile of rows: in registers, which takes indices that compilers know before they look for
+// arrays to replace. So rows are counted by packs and not by loops.
+using Rows = std::make_index_sequence<kAmxRows>;
+
+template <std::size_t... row>
+HWY_INLINE void load_sums(const float* from, bool zero, F* sums, std::index_sequence<row...>) {
+  if (zero) {
+    ((sums[row] = broadcast(0.0f)), ...);
+  } else {
+    ((sums[row] = load(from + row * kPanelOutputs)), ...);
+  }
+}
+template <std::size_t... row>
+HWY_INLINE void store_sums(const F* sums, float* to, std::index_sequence<row...>) {
+  (amx::store(sums[row], to + row * kPanelOutputs), ...);
+}
+
+// One row's part of add_exact.
+template <PackedForm form>
+HWY_INLINE F plus_exact(const PanelChunk& w, std::int64_t b, const float* scale, const std::int32_t* low,
+                        const std::int32_t* high, F sum) {
+  constexpr Halves kHalves = halves_of(form);
+  constexpr Offsets kOffsets = offsets_of(form);
+  const float *scaled_sum = scale + kAmxRows, *half_sums = scaled_sum + kAmxRows;
+  const F first = times(load(w.scales[b][0]), broadcast(*scale));
+  if constexpr (kHalves == Halves::kIntegers) {
+    const F part = times(exact_float(low), load(w.half_scales[b][0]));
+    sum = fused(fused(exact_float(high), load(w.half_scales[b][1]), part), first, sum);
+  } else {
+    sum = fused(exact_float(low), first, sum);
+  }
+  if constexpr (kHalves == Halves::kScales) {
+    sum = fused(exact_float(high), times(load(w.scales[b][1]), broadcast(*scale)), sum);
+  }
+  if constexpr (kOffsets == Offsets::kBlock) {
+    sum = fused(load(w.added[b][0]), broadcast(*scaled_sum), sum);
+  }
+  if constexpr (kOffsets == Offsets::kHalves) {
+    sum = fused(load(w.added[b][0]), broadcast(*half_sums), sum);
+    sum = fused(load(w.added[b][1]), broadcast(half_sums[kAmxRows]), sum);
+  }
+  return sum;
+}
+
+// Adds the exact sums of block b to those of a tile. x: the block's activations; see TiledRows.
+template <PackedForm form, std::size_t... row>
+HWY_INLINE void add_exact(const PanelChunk& w, std::int64_t b, const std::byte* x,
+                          const std::int32_t (*low)[kPanelOutputs], const std::int32_t (*high)[kPanelOutputs],
+                          F* sums, std::index_sequence<row...>) {
+  const float* scale = reinterpret_cast<const float*>(x + kAmxRows * kQuantBlock);
+  ((sums[row] = plus_exact<form>(w, b, scale + row, low[row], high[row], sums[row])), ...);
+}
+
+// A chunk of `count` blocks of several panels times a tile of rows, x, added to `kept`: [panel][kAmxRows]
+// vectors, which are taken as 0 where it is the first chunk.
+//
+// All panels are one run of steps. Storing a tile waits for the products before it, so a step is stored after
+// the next one's products have begun, and added after that.
+template <PackedForm form>
+class ChunkProduct {
+ public:
+  HWY_INLINE ChunkProduct(const PanelChunk* chunks, std::int64_t count, const std::byte* x)
+      : chunks_(chunks), count_(count), steps_((count + kBlocks - 1) / kBlocks), x_(x) {}
+
+  HWY_INLINE void add_to(float* kept, std::int64_t panels, bool first) {
+    const std::int64_t all = panels * steps_;
+    F sums[kAmxRows];
+    load_sums(kept, true, sums, Rows{});
+    for (std::int64_t u = 0; u < all + 2; u += 2) {
+      advance<0>(u, all, kept, first, sums);
+      advance<2>(u + 1, all, kept, first, sums);
+    }
+    if (all % 2 != 0) advance<0>(all + 1, all, kept, first, sums);
+  }
+
+ private:
+  static constexpr Halves kHalves = halves_of(form);
+  static constexpr std::int64_t kBlocks = blocks_a_step(kHalves);
+  static constexpr std::int64_t kBlockBytes = TiledRows::block_bytes();
+
+  struct Place {
+    std::int64_t panel = 0, step = 0;
+
+    HWY_INLINE void move_on(std::int64_t steps) {
+      if (++step < steps) return;
+      step = 0;
+      ++panel;
+    }
+  };
+
+  template <int kFirst>
+  HWY_INLINE void advance(std::int64_t u, std::int64_t all, float* kept, bool first, F* sums) {
+    if (u < all) {
+      multiply_step<kFirst>(operands(multiplied_));
+      multiplied_.move_on(steps_);
+    }
+    if (u >= 1 && u - 1 < all) store_step<2 - kFirst>(exact_[(u - 1) % kRing]);
+    if (u < 2 || u - 2 >= all) return;
+    float* of_panel = kept + added_.panel * kAmxRows * kPanelOutputs;
+    if (added_.step == 0) load_sums(of_panel, first, sums, Rows{});
+    add_step(added_, exact_[(u - 2) % kRing], sums);
+    if (added_.step + 1 == steps_) store_sums(sums, of_panel, Rows{});
+    added_.move_on(steps_);
+  }
+  HWY_INLINE Step operands(const Place& place) const {
+    const PanelChunk& w = chunks_[place.panel];
+    const std::int64_t b = place.step * kBlocks;
+    const std::byte *x = x_ + b * kBlockBytes, *quants = w.quants[b];
+    if constexpr (kHalves != Halves::kNone) {
+      return {{x, x + kQuantBlock / 2}, {quants, quants + 4 * kGroupBytes}};
+    } else {
+      const std::int64_t second = std::min(b + 1, count_ - 1);  // of an odd number the last twice, used once
+      return {{x, x_ + second * kBlockBytes}, {quants, w.quants[second]}};
+    }
+  }
+  HWY_INLINE void add_step(const Place& place, const Exact& exact, F* sums) const {
+    const PanelChunk& w = chunks_[place.panel];
+    const std::int64_t b = place.step * kBlocks;
+    const std::byte* x = x_ + b * kBlockBytes;
+    if constexpr (kHalves != Halves::kNone) {
+      add_exact<form>(w, b, x, exact.sums[0], exact.sums[1], sums, Rows{});
+    } else {
+      add_exact<form>(w, b, x, exact.sums[0], exact.sums[0], sums, Rows{});
+      if (b + 1 < count_) {
+        add_exact<form>(w, b + 1, x + kBlockBytes, exact.sums[1], exact.sums[1], sums, Rows{});
+      }
+    }
+  }
+
+  static constexpr std::int64_t kRing = 4;
+  Exact exact_[kRing];
+  const PanelChunk* chunks_;
+  std::int64_t count_, steps_;
+  const std::byte* x_;
+  Place multiplied_, added_;
+};
+
+template <PackedForm form>
+void add_chunk(const PanelChunk* chunks, std::int64_t panels, std::int64_t count, const std::byte* x,
+               bool first, float* kept) {
+  ChunkProduct<form>(chunks, count, x).add_to(kept, panels, first);
+}
+
+constexpr std::int64_t kTileSums = kAmxRows * kPanelOutputs;
+
+// y of tile t and of a panel.
+void finish_tile(const PackedTask& task, std::int64_t t, std::int64_t panel, const float* sums) {
+  const PackedJob& job = *task.job;
+  const bool two = job.parts == Int8Parts::kTwo;
+  const std::int64_t first = t * kAmxRows, rows = std::min(kAmxRows, task.tiled->rows - first);
+  const std::int64_t n = panel * kPanelOutputs;
+  for (std::int64_t r = 0; !two && r < rows; ++r) {
+    finish(job, first + r, n, load(sums + r * kPanelOutputs));
+  }
+  for (std::int64_t r = 0; two && r < rows; r += 2) {
+    finish(job, (first + r) / 2, n,
+           plus(load(sums + r * kPanelOutputs), load(sums + (r + 1) * kPanelOutputs)));
+  }
+}
+
+// Panels [panel, panel + panels) times tiles [begin, end). A tile's activations are read once for all panels.
+template <PackedForm form>
+void multiply_panels(const PackedTask& task, std::int64_t panel, std::int64_t panels, std::int64_t begin,
+                     std::int64_t end, float* sums) {
+  const PackedMatrix& weights = *task.job->weights;
+  const TiledRows& x = *task.tiled;
+  PanelChunk chunks[kAmxPanels];
+  for (std::int64_t first = 0; first < x.blocks; first += kAmxChunk) {
+    const std::int64_t count = std::min(kAmxChunk, x.blocks - first);
+    for (std::int64_t p = 0; p < panels; ++p) {
+      const std::byte* data = weights.data + (panel + p) * weights.panel_bytes;
+      for (std::int64_t b = 0; b < count; ++b) put_block<form>(data, first + b, {&chunks[p], b});
+    }
+    const std::byte* tiles = x.chunk(first);
+    for (std::int64_t t = begin; t < end; ++t) {
+      float* kept = sums + (t - begin) * kAmxPanels * kTileSums;
+      add_chunk<form>(chunks, panels, count, tiles + t * count * TiledRows::block_bytes(), first == 0, kept);
+    }
+  }
+  for (std::int64_t t = begin; t < end; ++t) {
+    const float* kept = sums + (t - begin) * kAmxPanels * kTileSums;
+    for (std::int64_t p = 0; p < panels; ++p, kept += kTileSums) finish_tile(task, t, panel + p, kept);
+  }
+}
+
+template <PackedForm form>
+void run_form(const PackedTask& task) {
+  const TiledRows& x = *task.tiled;
+  // As many rows at a time as stay in the L2 cache while the task's weights pass by.
+  const std::int64_t tiles =
+      std::max<std::int64_t>(1, (std::int64_t{1} << 19) / (x.blocks * TiledRows::block_bytes()));
+  thread_local AlignedBuffer<float> sums;
+  const std::int64_t floats = std::min(tiles, x.tiles()) * kAmxPanels * kTileSums;
+  if (static_cast<std::int64_t>(sums.size()) < floats) {
+    sums = AlignedBuffer<float>(static_cast<std::size_t>(floats));
+  }
+  configure(shapes(halves_of(form)));
+  for (std::int64_t begin = 0; begin < x.tiles(); begin += tiles) {
+    const std::int64_t end = std::min(begin + tiles, x.tiles());
+    for (std::int64_t panel = task.begin; panel < task.end; panel += kAmxPanels) {
+      multiply_panels<form>(task, panel, std::min(kAmxPanels, task.end - panel), begin, end, sums.data());
+    }
+  }
+  release();
+}
+
+void run_packed(const PackedTask& task) {
+  switch (task.job->weights->form()) {
+    case PackedForm::kQ8_0:
+      return run_form<PackedForm::kQ8_0>(task);
+    case PackedForm::kQ4_0:
+      return run_form<PackedForm::kQ4_0>(task);
+    case PackedForm::kQ4_1:
+      return run_form<PackedForm::kQ4_1>(task);
+    case PackedForm::kQ5_1:
+      return run_form<PackedForm::kQ5_1>(task);
+    case PackedForm::kIQ4_NL:
+      return run_form<PackedForm::kIQ4_NL>(task);
+    case PackedForm::kMXFP4:
+      return run_form<PackedForm::kMXFP4>(task);
+    case PackedForm::kQ2_K:
+      return run_form<PackedForm::kQ2_K>(task);
+    case PackedForm::kQ3_K:
+      return run_form<PackedForm::kQ3_K>(task);
+    case PackedForm::kQ4_K:
+      return run_form<PackedForm::kQ4_K>(task);
+    case PackedForm::kQ5_K:
+      return run_form<PackedForm::kQ5_K>(task);
+    case PackedForm::kQ6_K:
+      return run_form<PackedForm::kQ6_K>(task);
+    case PackedForm::kIQ4_XS:
+      return run_form<PackedForm::kIQ4_XS>(task);
+    case PackedForm::kScaledInts:
+      return run_form<PackedForm::kScaledInts>(task);
+  }
+}
+}  // namespace amx
+
+void run_packed_amx(const PackedTask& task) { amx::run_packed(task); }
+
+}  // namespace refocus
+HWY_POP_ATTRIBUTES
+#else
+namespace refocus {
+void run_packed_amx(const PackedTask&) { REFOCUS_CHECK(false); }
+}  // namespace refocus
+#endif
+
+namespace refocus {
+
+namespace {
+
+constexpr std::int64_t kLeastRows = 9;  // of a tile that pays, measured
+
+void copy_block(const QuantizedBlock& from, std::int64_t row, std::byte* to) {
+  std::memcpy(to + row * kQuantBlock, from.q, kQuantBlock);
+  const float floats[] = {from.scale, from.scaled_sum, from.scale * static_cast<float>(from.half_sums[0]),
+                          from.scale * static_cast<float>(from.half_sums[1])};
+  std::byte* at = to + kAmxRows * kQuantBlock;
+  for (std::int64_t i = 0; i < 4; ++i) std::memcpy(at + (i * kAmxRows + row) * 4, &floats[i], 4);
+}
+
+}  // namespace
+
+void tile_rows(ThreadPool& pool, const QuantizedRows& x, Int8Parts parts, TiledRows& out) {
+  const auto taken = static_cast<std::int64_t>(parts);
+  const std::int64_t rows = x.rows * taken, last = rows % kAmxRows;
+  out.rows = last < kLeastRows ? rows - last : rows;
+  out.blocks = x.inputs / kQuantBlock;
+  const auto bytes = static_cast<std::size_t>(out.tiles() * out.blocks * TiledRows::block_bytes());
+  if (out.data.size() < bytes) out.data = AlignedBuffer<std::byte>(bytes);
+  pool.parallel_for(out.tiles(), [&](std::int64_t t, int) {
+    static constexpr QuantizedBlock kNothing{};
+    const QuantizedBlock* from[kAmxRows];
+    for (std::int64_t r = 0; r < kAmxRows; ++r) {
+      const std::int64_t row = t * kAmxRows + r;
+      from[r] = row < out.rows ? x.row(row / taken) + row % taken * out.blocks : nullptr;
+    }
+    for (std::int64_t b = 0; b < out.blocks; ++b) {
+      std::byte* to = out.block(t, b);
+      for (std::int64_t r = 0; r < kAmxRows; ++r)
+        copy_block(from[r] == nullptr ? kNothing : from[r][b], r, to);
+    }
+  });
+}
+
+}  // namespace refocus
