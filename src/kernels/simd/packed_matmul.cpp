@@ -66,10 +66,10 @@ void tile_for_amx(ThreadPool& pool, const QuantizedRows& x, std::span<const Pack
 }
 #endif
 
-// Panels of a task. A task of AMX reads activations from the L2 cache again and again, so it
-// takes many.
+// Panels of a task. Those of AMX pass by the same activations in the L2 cache.
 std::int64_t panels_a_task(const PackedMatrix& w, int threads, bool amx) {
-  if (amx) return outputs_a_task(w.panels(), w.panel_bytes / 32, threads, kAmxPanels);
+  constexpr std::int64_t kMost = 4 * kAmxPanels;
+  if (amx) return std::min(kMost, outputs_a_task(w.panels(), 0, threads, kAmxPanels));
   return outputs_a_task(w.panels(), w.panel_bytes, threads, 2);  // tiles take pairs
 }
 }  // namespace

@@ -16,7 +16,7 @@
 
 #define REFOCUS_INT8 REFOCUS_INT8_VNNI
 
-HWY_PUSH_ATTRIBUTES("avx,avx2,fma,f16c,avx512f,avx512vl,avx512dq,avx512bw,avx512vnni")
+HWY_PUSH_ATTRIBUTES("avx,avx2,fma,f16c,avx512f,avx512vl,avx512dq,avx512bw,avx512vnni,prfchw")
 namespace refocus {
 namespace amx {
 #include "kernels/simd/int8_lanes-inl.h"
@@ -128,8 +128,9 @@ HWY_INLINE void add_exact(const PanelChunk& w, std::int64_t b, const std::byte* 
 template <PackedForm form>
 class ChunkProduct {
  public:
-  HWY_INLINE ChunkProduct(const PanelChunk* chunks, std::int64_t count, const std::byte* x)
-      : chunks_(chunks), count_(count), steps_((count + kBlocks - 1) / kBlocks), x_(x) {}
+  HWY_INLINE ChunkProduct(const PanelChunk* chunks, std::int64_t count, const std::byte* x,
+                          const std::byte* const* ahead)
+      : chunks_(chunks), ahead_(ahead), count_(count), steps_((count + kBlocks - 1) / kBlocks), x_(x) {}
 
   HWY_INLINE void add_to(float* kept, std::int64_t panels, bool first) {
     const std::int64_t all = panels * steps_;
@@ -139,7 +140,6 @@ class ChunkProduct {
       advance<0>(u, all, kept, first, sums);
       advance<2>(u + 1, all, kept, first, sums);
     }
-    if (all % 2 != 0) advance<0>(all + 1, all, kept, first, sums);
   }
 
  private:
@@ -161,6 +161,7 @@ class ChunkProduct {
   HWY_INLINE void advance(std::int64_t u, std::int64_t all, float* kept, bool first, F* sums) {
     if (u < all) {
       multiply_step<kFirst>(operands(multiplied_));
+      if (ahead_ != nullptr) fetch_ahead(multiplied_);
       multiplied_.move_on(steps_);
     }
     if (u >= 1 && u - 1 < all) store_step<2 - kFirst>(exact_[(u - 1) % kRing]);
@@ -170,6 +171,17 @@ class ChunkProduct {
     add_step(added_, exact_[(u - 2) % kRing], sums);
     if (added_.step + 1 == steps_) store_sums(sums, of_panel, Rows{});
     added_.move_on(steps_);
+  }
+  // A step's share of the panel's next chunk.
+  HWY_INLINE void fetch_ahead(const Place& place) const {
+    constexpr std::int64_t kLine = 64, kSteps = kAmxChunk / kBlocks;
+    constexpr std::int64_t kBytes =
+        packed_unit(form).bytes() * kAmxChunk * kQuantBlock / packed_unit(form).inputs;
+    constexpr std::int64_t kLines = (kBytes / kLine + kSteps - 1) / kSteps;
+    const std::byte* from = ahead_[place.panel] + place.step * kLines * kLine;
+    for (std::int64_t i = 0; i < kLines; ++i) {
+      _mm_prefetch(reinterpret_cast<const char*>(from + i * kLine), _MM_HINT_T0);
+    }
   }
   HWY_INLINE Step operands(const Place& place) const {
     const PanelChunk& w = chunks_[place.panel];
@@ -199,6 +211,7 @@ class ChunkProduct {
   static constexpr std::int64_t kRing = 4;
   Exact exact_[kRing];
   const PanelChunk* chunks_;
+  const std::byte* const* ahead_;  // null: nothing to fetch
   std::int64_t count_, steps_;
   const std::byte* x_;
   Place multiplied_, added_;
@@ -206,69 +219,125 @@ class ChunkProduct {
 
 template <PackedForm form>
 void add_chunk(const PanelChunk* chunks, std::int64_t panels, std::int64_t count, const std::byte* x,
-               bool first, float* kept) {
-  ChunkProduct<form>(chunks, count, x).add_to(kept, panels, first);
+               const std::byte* const* ahead, bool first, float* kept) {
+  ChunkProduct<form>(chunks, count, x, ahead).add_to(kept, panels, first);
 }
 
 constexpr std::int64_t kTileSums = kAmxRows * kPanelOutputs;
+constexpr std::int64_t kAmxDepth = 64;  // blocks
+static_assert(kAmxDepth % kAmxChunk == 0);
 
-// y of tile t and of a panel.
-void finish_tile(const PackedTask& task, std::int64_t t, std::int64_t panel, const float* sums) {
-  const PackedJob& job = *task.job;
-  const bool two = job.parts == Int8Parts::kTwo;
-  const std::int64_t first = t * kAmxRows, rows = std::min(kAmxRows, task.tiled->rows - first);
-  const std::int64_t n = panel * kPanelOutputs;
-  for (std::int64_t r = 0; !two && r < rows; ++r) {
-    finish(job, first + r, n, load(sums + r * kPanelOutputs));
+// Where the products of a tile of rows with the panels [panel, panel + panels) go.
+struct OutputTile {
+  const PackedJob* job;
+  std::int64_t panel, panels;
+  std::int64_t first_row, rows;
+
+  OutputTile(const PackedTask& task, std::int64_t tile, std::int64_t first_panel, std::int64_t count)
+      : job(task.job), panel(first_panel), panels(count) {
+    const int shift = task.job->parts == Int8Parts::kTwo ? 1 : 0;  // two parts are a row
+    first_row = tile * kAmxRows >> shift;
+    rows = std::min(kAmxRows, task.tiled->rows - tile * kAmxRows) >> shift;
   }
-  for (std::int64_t r = 0; two && r < rows; r += 2) {
-    finish(job, (first + r) / 2, n,
-           plus(load(sums + r * kPanelOutputs), load(sums + (r + 1) * kPanelOutputs)));
+};
+
+// Asks for y, which is about to be written: its rows are far apart.
+HWY_INLINE void fetch_outputs(const OutputTile& out) {
+  const float* y = out.job->y + out.first_row * out.job->y_stride + out.panel * kPanelOutputs;
+  for (std::int64_t r = 0; r < out.rows; ++r, y += out.job->y_stride) {
+    for (std::int64_t p = 0; p < out.panels; ++p) __builtin_prefetch(y + p * kPanelOutputs, 1);
   }
 }
 
-// Panels [panel, panel + panels) times tiles [begin, end). A tile's activations are read once for all panels.
+// y from the sums of the tile's rows, or of both parts of each.
+void finish_tile(const OutputTile& out, const float* sums) {
+  const PackedJob& job = *out.job;
+  const bool two = job.parts == Int8Parts::kTwo;
+  for (std::int64_t p = 0; p < out.panels; ++p, sums += kTileSums) {
+    const std::int64_t n = (out.panel + p) * kPanelOutputs;
+    for (std::int64_t r = 0; !two && r < out.rows; ++r) {
+      finish(job, out.first_row + r, n, load(sums + r * kPanelOutputs));
+    }
+    for (std::int64_t r = 0; two && r < out.rows; ++r) {
+      const float* both = sums + 2 * r * kPanelOutputs;
+      finish(job, out.first_row + r, n, plus(load(both), load(both + kPanelOutputs)));
+    }
+  }
+}
+
+struct Range {
+  std::int64_t begin, end;
+};
+
+// Where the panels' weights of block `first` on lie; of panels beyond the last, where those of the last do.
 template <PackedForm form>
-void multiply_panels(const PackedTask& task, std::int64_t panel, std::int64_t panels, std::int64_t begin,
-                     std::int64_t end, float* sums) {
+void panel_places(const PackedMatrix& w, std::int64_t panel, std::int64_t first, const std::byte** out) {
+  constexpr PackedUnit kUnit = packed_unit(form);
+  for (std::int64_t p = 0; p < kAmxPanels; ++p) {
+    const std::byte* data = w.data + std::min(panel + p, w.panels() - 1) * w.panel_bytes;
+    out[p] = data + first * kQuantBlock / kUnit.inputs * kUnit.bytes();
+  }
+}
+
+// Panels [panel, panel + panels) times a range of tiles, summed over a range of blocks, and y after the last.
+// A tile's activations are read once for all panels, and while the first tile is computed the next chunk's
+// weights are fetched.
+template <PackedForm form>
+void multiply_panels(const PackedTask& task, std::int64_t panel, std::int64_t panels, Range tiles,
+                     Range blocks, float* sums) {
   const PackedMatrix& weights = *task.job->weights;
   const TiledRows& x = *task.tiled;
   PanelChunk chunks[kAmxPanels];
-  for (std::int64_t first = 0; first < x.blocks; first += kAmxChunk) {
+  for (std::int64_t first = blocks.begin; first < blocks.end; first += kAmxChunk) {
     const std::int64_t count = std::min(kAmxChunk, x.blocks - first);
     for (std::int64_t p = 0; p < panels; ++p) {
       const std::byte* data = weights.data + (panel + p) * weights.panel_bytes;
       for (std::int64_t b = 0; b < count; ++b) put_block<form>(data, first + b, {&chunks[p], b});
     }
-    const std::byte* tiles = x.chunk(first);
-    for (std::int64_t t = begin; t < end; ++t) {
-      float* kept = sums + (t - begin) * kAmxPanels * kTileSums;
-      add_chunk<form>(chunks, panels, count, tiles + t * count * TiledRows::block_bytes(), first == 0, kept);
+    const std::byte* ahead[kAmxPanels];
+    const bool more = first + kAmxChunk < blocks.end;
+    panel_places<form>(weights, more ? panel : panel + kAmxPanels, more ? first + kAmxChunk : blocks.begin,
+                       ahead);
+    const std::byte* activations = x.chunk(first);
+    const bool last = first + kAmxChunk >= x.blocks;
+    for (std::int64_t t = tiles.begin; t < tiles.end; ++t) {
+      const OutputTile out(task, t, panel, panels);
+      float* kept = sums + (t - tiles.begin) * kAmxPanels * kTileSums;
+      if (last) fetch_outputs(out);
+      add_chunk<form>(chunks, panels, count, activations + t * count * TiledRows::block_bytes(),
+                      t == tiles.begin ? ahead : nullptr, first == 0, kept);
+      if (last) finish_tile(out, kept);
     }
   }
-  for (std::int64_t t = begin; t < end; ++t) {
-    const float* kept = sums + (t - begin) * kAmxPanels * kTileSums;
-    for (std::int64_t p = 0; p < panels; ++p, kept += kTileSums) finish_tile(task, t, panel + p, kept);
+}
+
+// All panels of a task times a range of tiles, by as many blocks at a time as leave the tiles' activations in
+// the L2 cache while the panels' weights pass by.
+template <PackedForm form>
+void multiply_tiles(const PackedTask& task, Range tiles, float* sums) {
+  for (std::int64_t first = 0; first < task.tiled->blocks; first += kAmxDepth) {
+    const Range blocks = {first, std::min(first + kAmxDepth, task.tiled->blocks)};
+    float* kept = sums;
+    for (std::int64_t panel = task.begin; panel < task.end; panel += kAmxPanels) {
+      multiply_panels<form>(task, panel, std::min(kAmxPanels, task.end - panel), tiles, blocks, kept);
+      kept += (tiles.end - tiles.begin) * kAmxPanels * kTileSums;
+    }
   }
 }
 
 template <PackedForm form>
 void run_form(const PackedTask& task) {
   const TiledRows& x = *task.tiled;
-  // As many rows at a time as stay in the L2 cache while the task's weights pass by.
+  constexpr std::int64_t kBytes = std::int64_t{1} << 19;  // a quarter of the L2 cache
   const std::int64_t tiles =
-      std::max<std::int64_t>(1, (std::int64_t{1} << 19) / (x.blocks * TiledRows::block_bytes()));
+      std::max<std::int64_t>(1, kBytes / (std::min(kAmxDepth, x.blocks) * TiledRows::block_bytes()));
   thread_local AlignedBuffer<float> sums;
-  const std::int64_t floats = std::min(tiles, x.tiles()) * kAmxPanels * kTileSums;
-  if (static_cast<std::int64_t>(sums.size()) < floats) {
-    sums = AlignedBuffer<float>(static_cast<std::size_t>(floats));
-  }
+  const std::int64_t groups = (task.end - task.begin + kAmxPanels - 1) / kAmxPanels;
+  const auto floats = static_cast<std::size_t>(groups * std::min(tiles, x.tiles()) * kAmxPanels * kTileSums);
+  if (sums.size() < floats) sums = AlignedBuffer<float>(floats);
   configure(shapes(halves_of(form)));
   for (std::int64_t begin = 0; begin < x.tiles(); begin += tiles) {
-    const std::int64_t end = std::min(begin + tiles, x.tiles());
-    for (std::int64_t panel = task.begin; panel < task.end; panel += kAmxPanels) {
-      multiply_panels<form>(task, panel, std::min(kAmxPanels, task.end - panel), begin, end, sums.data());
-    }
+    multiply_tiles<form>(task, {begin, std::min(begin + tiles, x.tiles())}, sums.data());
   }
   release();
 }
