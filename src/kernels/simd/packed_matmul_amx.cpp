@@ -180,7 +180,7 @@ class ChunkProduct {
     constexpr std::int64_t kLines = (kBytes / kLine + kSteps - 1) / kSteps;
     const std::byte* from = ahead_[place.panel] + place.step * kLines * kLine;
     for (std::int64_t i = 0; i < kLines; ++i) {
-      _mm_prefetch(reinterpret_cast<const char*>(from + i * kLine), _MM_HINT_T0);
+      _mm_prefetch(reinterpret_cast<const char*>(from + i * kLine), _MM_HINT_T1);
     }
   }
   HWY_INLINE Step operands(const Place& place) const {
