@@ -20,6 +20,23 @@ struct Vectors {
   }
 };
 
+// A single row is bound by reading weights: asks for those that are a few units ahead. Each panel is a
+// stream; what lies beyond its end is the next one's beginning.
+template <PackedForm form, int kRows, int kVectors>
+HWY_INLINE void fetch_ahead(const Vectors<kVectors>& w) {
+#if REFOCUS_INT8 == REFOCUS_INT8_VNNI
+  constexpr std::int64_t kDistance = 2048, kLine = 64;
+  if constexpr (kRows == 1) {
+    for (int v = 0; v < kVectors; ++v) {
+      const char* from = reinterpret_cast<const char*>(w.scales[v]) + kDistance;
+      for (std::int64_t i = 0; i < packed_unit(form).bytes(); i += kLine) _mm_prefetch(from + i, _MM_HINT_T0);
+    }
+  }
+#else
+  (void)w;
+#endif
+}
+
 template <int kVectors>
 HWY_INLINE void at_group(const std::byte* const* quants, std::int64_t group, const std::byte** out) {
   for (int v = 0; v < kVectors; ++v) out[v] = quants[v] + group * kGroupBytes;
@@ -75,6 +92,7 @@ HWY_INLINE void plain_tile(Vectors<kVectors> w, std::int64_t blocks, const Quant
                            F (*sums)[kRows]) {
   constexpr std::int64_t kUnitBytes = packed_unit(form).bytes();
   for (std::int64_t b = 0; b < blocks; b += 2, w.advance(kUnitBytes)) {
+    fetch_ahead<form, kRows, kVectors>(w);
     add_plain_block<form, kRows, kVectors>(w, b, 0, rows, sums);
     if (b + 1 < blocks) add_plain_block<form, kRows, kVectors>(w, b + 1, 1, rows, sums);
   }
@@ -116,6 +134,7 @@ template <PackedForm form, int kRows, int kVectors>
 HWY_INLINE void offset_tile(Vectors<kVectors> w, std::int64_t blocks, const QuantizedBlock* const* rows,
                             F (*sums)[kRows]) {
   for (std::int64_t b = 0; b < blocks; b += 2, w.advance(packed_unit(form).bytes())) {
+    fetch_ahead<form, kRows, kVectors>(w);
     offset_block<form, kRows, kVectors>(w, b, 0, rows, sums);
     if (b + 1 < blocks) offset_block<form, kRows, kVectors>(w, b + 1, 1, rows, sums);
   }
@@ -128,6 +147,7 @@ HWY_INLINE void bits_tile(Vectors<kVectors> w, std::int64_t blocks, const Quanti
   constexpr bool kThird = form == PackedForm::kQ3_K;
   constexpr std::int64_t kUnitBytes = packed_unit(form).bytes();
   for (std::int64_t first = 0; first < blocks; first += 8, w.advance(kUnitBytes)) {
+    fetch_ahead<form, kRows, kVectors>(w);
     for (std::int64_t j = 0; j < 8; ++j) {
       const QuantizedBlock* x[kRows];
       at_block<kRows>(rows, first + j, x);
@@ -171,6 +191,7 @@ HWY_INLINE void iq4_xs_tile(Vectors<kVectors> w, std::int64_t blocks, const Quan
                             F (*sums)[kRows]) {
   constexpr std::int64_t kUnitBytes = packed_unit(PackedForm::kIQ4_XS).bytes();
   for (std::int64_t first = 0; first < blocks; first += 8, w.advance(kUnitBytes)) {
+    fetch_ahead<PackedForm::kIQ4_XS, kRows, kVectors>(w);
     for (std::int64_t j = 0; j < 8; ++j) {
       const QuantizedBlock* x[kRows];
       at_block<kRows>(rows, first + j, x);
@@ -193,6 +214,7 @@ HWY_INLINE void scaled_ints_tile(Vectors<kVectors> w, std::int64_t blocks, const
                                  F (*sums)[kRows]) {
   constexpr PackedUnit kUnit = packed_unit(PackedForm::kScaledInts);
   for (std::int64_t b = 0; b < blocks; ++b, w.advance(kUnit.bytes())) {
+    fetch_ahead<PackedForm::kScaledInts, kRows, kVectors>(w);
     const QuantizedBlock* x[kRows];
     at_block<kRows>(rows, b, x);
     for (int h = 0; h < 2; ++h) {
@@ -217,6 +239,7 @@ HWY_INLINE void with_mins_tile(Vectors<kVectors> w, std::int64_t blocks, const Q
                                F (*sums)[kRows]) {
   constexpr std::int64_t kUnitBytes = packed_unit(form).bytes();
   for (std::int64_t first = 0; first < blocks; first += 8, w.advance(kUnitBytes)) {
+    fetch_ahead<form, kRows, kVectors>(w);
     for (std::int64_t j = 0; j < 8; ++j) {
       const QuantizedBlock* x[kRows];
       at_block<kRows>(rows, first + j, x);
@@ -250,6 +273,7 @@ HWY_INLINE void q6_k_tile(Vectors<kVectors> w, std::int64_t blocks, const Quanti
                           F (*sums)[kRows]) {
   constexpr std::int64_t kUnitBytes = packed_unit(PackedForm::kQ6_K).bytes();
   for (std::int64_t first = 0; first < blocks; first += 8, w.advance(kUnitBytes)) {
+    fetch_ahead<PackedForm::kQ6_K, kRows, kVectors>(w);
     for (std::int64_t j = 0; j < 8; ++j) {
       const QuantizedBlock* x[kRows];
       at_block<kRows>(rows, first + j, x);
