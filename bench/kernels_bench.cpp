@@ -285,7 +285,7 @@ int main(int argc, char** argv) {
   int kept = 1;
   for (int i = 1; i < argc; ++i) {
     if (std::string_view(argv[i]).starts_with(kSimd)) {
-      refocus::limit_instruction_set(argv[i] + kSimd.size());
+      refocus::limit_instruction_set(argv[i] + kSimd.size(), "--simd");
     } else {
       argv[kept++] = argv[i];
     }

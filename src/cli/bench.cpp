@@ -40,7 +40,7 @@ double median_ratio(const std::vector<double>& a, const std::vector<double>& b) 
 }
 
 nlohmann::ordered_json measure(const BenchOptions& options) {
-  if (!options.simd.empty()) limit_instruction_set(options.simd);
+  if (!options.simd.empty()) limit_instruction_set(options.simd, "--simd");
   BenchmarkOptions bench;
   bench.repeats = options.repeats;
   const AskedInterventions asked = parse_interventions({options.intervene});

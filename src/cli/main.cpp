@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <new>
@@ -20,6 +21,7 @@
 #include "cli/commands.h"
 #include "cli/help_formatter.h"
 #include "cli/terminal.h"
+#include "kernels/instruction_set.h"
 
 namespace {
 
@@ -127,6 +129,9 @@ int run(std::vector<std::string> arguments) {
     return fail(fmt::format("{}{} `refocus {}--help`", what, what.ends_with('?') ? " See" : "; see",
                             chosen.empty() ? "" : chosen + " "),
                 2);
+  }
+  if (const char* simd = std::getenv("REFOCUS_SIMD"); simd != nullptr && *simd != '\0') {
+    refocus::limit_instruction_set(simd, "REFOCUS_SIMD");
   }
   actions.at(app.get_subcommands().front())();
   if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {

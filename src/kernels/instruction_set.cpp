@@ -60,10 +60,10 @@ std::string instruction_set() {
   return "unknown";
 }
 
-void limit_instruction_set(const std::string& name) {
+void limit_instruction_set(const std::string& name, const std::string& asked_by) {
   const std::vector<std::string> known = instruction_sets();
   if (std::find(known.begin(), known.end(), name) == known.end()) {
-    throw input_error("--simd", "expected one that this processor has ({}), got '{}'; choose one of them",
+    throw input_error(asked_by, "expected one that this processor has ({}), got '{}'; choose one of them",
                       fmt::join(known, ", "), printable(name));
   }
   if (name == kAmx) return;

@@ -14,7 +14,8 @@ std::string instruction_set();
 std::vector<std::string> instruction_sets();
 
 // From now on uses `name` or what is below it; not while kernels run. InputError where the processor or this
-// build lacks it. For measurements of one instruction set on a machine that has a better one.
-void limit_instruction_set(const std::string& name);
+// build lacks it, about what asked. For measurements of one instruction set on a machine that has a better
+// one, and for the same bits on machines that differ.
+void limit_instruction_set(const std::string& name, const std::string& asked_by);
 
 }  // namespace refocus

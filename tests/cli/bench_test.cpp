@@ -1,6 +1,8 @@
 // refocus bench as a process.
+#include <cctype>
 
 #include "cli/cli_support.h"
+#include "kernels/instruction_set.h"
 
 namespace refocus {
 namespace {
@@ -51,6 +53,22 @@ TEST(Bench, AnInstructionSetThatIsNotThereIsRefused) {
   const ProcessResult bad = testing::refocus(plus(kBench, {"--simd", "avx9000"}));
   EXPECT_NE(bad.status, 0);
   EXPECT_NE(bad.err.find("avx9000"), std::string::npos) << bad.err;
+}
+
+// For the same bits on machines that differ.
+TEST(BenchSimd, IsLimitedByTheEnvironment) {
+  ::setenv("REFOCUS_SIMD", "mmx", 1);
+  const ProcessResult refused = testing::refocus({"info", "-m", testing::golden_model("gqa-f16")});
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_THAT(refused.err, ::testing::HasSubstr("[REFOCUS_SIMD] expected one"));
+  std::string lowest = instruction_sets().back();
+  ::setenv("REFOCUS_SIMD", lowest.c_str(), 1);
+  const Json limited = testing::one_json_line(testing::refocus(plus(kBench, {"--json"})));
+  ::unsetenv("REFOCUS_SIMD");
+  for (char& c : lowest) c = static_cast<char>(std::toupper(c));
+  EXPECT_EQ(limited["instruction_set"], lowest);
+  EXPECT_EQ(testing::one_json_line(testing::refocus(plus(kBench, {"--json"})))["instruction_set"],
+            instruction_set());
 }
 
 }  // namespace

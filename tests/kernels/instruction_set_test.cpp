@@ -12,7 +12,7 @@ TEST(InstructionSet, IsLimitedAndStaysSo) {
   const std::vector<std::string> all = instruction_sets();
   ASSERT_FALSE(all.empty());
   const std::string best = instruction_set(), lowest = all.back();
-  limit_instruction_set(lowest);
+  limit_instruction_set(lowest, "--simd");
   const auto chosen = hwy::GetChosenTarget().GetIndex();
   EXPECT_EQ(instruction_sets(), std::vector<std::string>{lowest});
   EXPECT_EQ(instruction_set() == best, all.size() == 1);
@@ -22,7 +22,9 @@ TEST(InstructionSet, IsLimitedAndStaysSo) {
 }
 
 TEST(InstructionSet, RefusesAnUnknownOne) {
-  EXPECT_THAT(testing::error_of([] { limit_instruction_set("mmx"); }), HasSubstr("choose one of them"));
+  const std::string error = testing::error_of([] { limit_instruction_set("mmx", "REFOCUS_SIMD"); });
+  EXPECT_THAT(error, HasSubstr("choose one of them"));
+  EXPECT_THAT(error, HasSubstr("REFOCUS_SIMD"));
 }
 
 }  // namespace

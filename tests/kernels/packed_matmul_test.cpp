@@ -232,6 +232,30 @@ TEST(PackedMatMulTargets, AgreeBitwise) {
   }
 }
 
+// The same where AMX splits its work: deeper than it sums at a time, more rows than stay in the cache, panels
+// of several groups, and a last tile that is left to AVX-512.
+TEST(PackedMatMulTargets, AgreeBitwiseInLargeProducts) {
+  ThreadPool pool(2);
+  const std::int64_t rows = 180, inputs = 2304, outputs = 150;
+  const QuantizedRows x = quantized(rows, inputs, Int8Parts::kTwo);
+  for (const DType type : {DType::kQ8_0, DType::kQ4_1, DType::kQ2_K, DType::kQ6_K, DType::kIQ3_S}) {
+    const std::vector<std::byte> blocks = random_blocks(type, outputs, inputs);
+    const PackedMatrix w = pack(pool, type, blocks.data(), outputs, inputs);
+    std::vector<std::vector<float>> results;
+    for (const std::int64_t target : testing::compiled_targets_and_amx()) {
+      if (target == HWY_SSSE3) continue;
+      testing::use_target(target);
+      std::vector<float> y(static_cast<std::size_t>(2 * rows * outputs), 0.5f);
+      const PackedJob jobs[] = {{&w, nullptr, true, y.data(), outputs},
+                                {&w, nullptr, false, y.data() + rows * outputs, outputs, Int8Parts::kTwo}};
+      packed_matmul(pool, x, jobs);
+      results.push_back(y);
+    }
+    testing::use_best_target();
+    for (const auto& y : results) EXPECT_EQ(y, results.front()) << name_of(type);
+  }
+}
+
 REFOCUS_EVERY_TARGET_AND_AMX(PackedMatMul);
 
 }  // namespace

@@ -1,6 +1,6 @@
 // The device that engine tests run on: none, the processor, unless REFOCUS_TEST_DEVICE names one: reference
 // (the plain twin of src/device/reference), or cuda. There all products are those of float32 activations, so
-// that the same expectations hold.
+// that the same expectations hold. REFOCUS_SIMD limits the instruction set, as it does the program's.
 #pragma once
 
 #include <cstdlib>
@@ -8,6 +8,7 @@
 #include <string>
 
 #include "device/device.h"
+#include "kernels/instruction_set.h"
 #include "model/linear_products.h"
 #include "support.h"
 
@@ -15,6 +16,7 @@ namespace refocus::testing {
 
 inline std::shared_ptr<Device> test_device() {
   static const std::shared_ptr<Device> kDevice = []() -> std::shared_ptr<Device> {
+    if (const char* simd = std::getenv("REFOCUS_SIMD")) limit_instruction_set(simd, "REFOCUS_SIMD");
     const char* name = std::getenv("REFOCUS_TEST_DEVICE");
     if (name == nullptr) return nullptr;
     if (std::string(name) == "reference") return make_reference_device();

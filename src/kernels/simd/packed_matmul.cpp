@@ -31,6 +31,7 @@ namespace HWY_NAMESPACE {
 #include "kernels/simd/int8_lanes-inl.h"
 #include "kernels/simd/int8_tables-inl.h"
 #include "kernels/simd/packed_output-inl.h"
+#include "kernels/simd/packed_places-inl.h"
 #include "kernels/simd/packed_tiles-inl.h"
 
 // VNNI where the processor has it beside AVX-512.
