@@ -2,7 +2,11 @@
 #include <fmt/core.h>
 #include <fmt/ranges.h>
 
+#include <cstdlib>
+#include <fstream>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <string_view>
 
 #include "base/json_reader.h"
 #include "cli/asking_options.h"
@@ -12,6 +16,7 @@
 #include "generate/benchmark.h"
 #include "kernels/instruction_set.h"
 #include "kernels/machine_limits.h"
+#include "train/parameters.h"
 
 namespace refocus::cli {
 
@@ -32,6 +37,46 @@ constexpr std::pair<const char*, std::vector<double> BenchmarkRates::*> kCases[]
     {"decode_tps", &BenchmarkRates::decode},
     {"decode_batch16_tps", &BenchmarkRates::decode_batch}};
 
+// What the program holds in memory now, weights and cache included; 0 where the system does not say.
+std::int64_t resident_bytes() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("VmRSS:")) return std::strtoll(line.c_str() + 6, nullptr, 10) * 1024;
+  }
+  return 0;
+}
+
+bool is_table(std::string_view name) {
+  return name.ends_with("embed_tokens.weight") || name.ends_with("lm_head.weight");
+}
+
+// Bytes of weights that decoding reads for each token: all, as they lie in memory, but the embedding table,
+// of which it reads a row, where the output has a matrix of its own.
+double decoded_bytes(const RunningModel& model) {
+  const WeightMap& weights = *model.files.weights;
+  const auto* table = weights.find("model.embed_tokens.weight");
+  const bool tied = has_tied_embeddings(model.files.config, weights);
+  auto bytes = static_cast<double>(weights.total_bytes());
+  if (!tied && table != nullptr) bytes -= static_cast<double>(table->view.bytes());
+  if (model.device != nullptr) return bytes;
+  for (const auto& [type, memory] : packed_memory(weights, tied)) {
+    bytes += static_cast<double>(memory.packed) - static_cast<double>(memory.stored);
+  }
+  return bytes;
+}
+
+// Multiplications and additions of a prompt's token with the layers' matrices; none for experts, of which a
+// token takes some.
+std::optional<double> operations_of_a_token(const WeightMap& weights) {
+  double out = 0;
+  for (const auto& [name, entry] : weights.entries()) {
+    if (entry.view.shape.size() > 2 || name.find("experts.") != std::string::npos) return std::nullopt;
+    if (entry.view.shape.size() == 2 && !is_table(name))
+      out += 2.0 * static_cast<double>(entry.view.elements());
+  }
+  return out;
+}
+
 // Of pairs that were measured one right after the other.
 double median_ratio(const std::vector<double>& a, const std::vector<double>& b) {
   std::vector<double> out;
@@ -47,8 +92,10 @@ nlohmann::ordered_json measure(const BenchOptions& options) {
   RunningModel model(options.model, bench.prefill);
   const InterventionSpec intervention = asked.one_for_model(model.files);
   std::vector<double> reads, fmas;  // what the machine can do, in the same minutes
+  std::int64_t memory = 0;          // before that is measured, which takes memory too
   const std::vector<BenchmarkRates> rates =
       run_benchmark(model.transformer, {InterventionSpec{}, intervention}, bench, [&] {
+        if (memory == 0) memory = resident_bytes();
         if (model.device != nullptr) return;
         reads.push_back(measure_read_gb_s(model.pool));
         fmas.push_back(measure_fma_gflop_s(model.pool));
@@ -74,12 +121,12 @@ nlohmann::ordered_json measure(const BenchOptions& options) {
     out["read_gb_s"] = median(reads);
     out["fma_gflop_s"] = median(fmas);
   }
-  // Decoding reads every weight once a token but the embedding table, of which it reads a row.
-  const auto* table = model.files.weights->find("model.embed_tokens.weight");
-  const bool separate = model.files.weights->find("lm_head.weight") != nullptr && table != nullptr;
-  const double bytes = static_cast<double>(model.files.weights->total_bytes()) -
-                       (separate ? static_cast<double>(table->view.bytes()) : 0.0);
-  out["decode_gb_s"] = median(rates[0].decode) * bytes / 1e9;
+  out["decode_gb_s"] = median(rates[0].decode) * decoded_bytes(model) / 1e9;
+  if (const std::optional<double> operations = operations_of_a_token(*model.files.weights)) {
+    out["prefill_gop_s"] = median(rates[0].prefill) * *operations / 1e9;
+  }
+  out["first_token_ms"] = 1000.0 * static_cast<double>(bench.prefill) / median(rates[0].prefill);
+  out["memory_bytes"] = memory;
   return out;
 }
 
@@ -108,9 +155,16 @@ void run(const BenchOptions& options) {
   }
   fmt::print(
       "\nThis machine reads {:.1f} GB/s; decoding one sequence reads {:.1f} GB/s of weights ({:.0f}%).\n"
-      "It does {:.0f} float32 GFLOP/s.\n",
+      "It does {:.0f} float32 GFLOP/s",
       value("read_gb_s"), value("decode_gb_s"), 100 * value("decode_gb_s") / value("read_gb_s"),
       value("fma_gflop_s"));
+  if (out.contains("prefill_gop_s")) {
+    fmt::print("; prefill does {:.0f} GOP/s with the layers' matrices ({:.2f} times that)",
+               value("prefill_gop_s"), value("prefill_gop_s") / value("fma_gflop_s"));
+  }
+  fmt::print(
+      ".\nThe first token of a prompt of 512 comes after {:.0f} ms; {:.0f} MB of memory with everything.\n",
+      value("first_token_ms"), value("memory_bytes") / 1e6);
 }
 
 }  // namespace

@@ -18,7 +18,8 @@ const Arguments kBench = {"bench",     "-m", testing::golden_model("gqa-f16"), "
 TEST(Bench, JsonHasTheContractsKeys) {
   for (const char* kv_type : {"f32", "f16"}) {
     const Json out = testing::one_json_line(testing::refocus(plus(kBench, {"--json", "--kv-type", kv_type})));
-    for (const char* key : {"prefill_tps", "decode_tps", "decode_batch16_tps", "read_gb_s", "fma_gflop_s"}) {
+    for (const char* key : {"prefill_tps", "decode_tps", "decode_batch16_tps", "read_gb_s", "fma_gflop_s",
+                            "prefill_gop_s", "first_token_ms", "memory_bytes"}) {
       ASSERT_TRUE(out.contains(key)) << key;
       EXPECT_GT(out[key].get<double>(), 0) << key;
     }
