@@ -32,6 +32,7 @@ namespace HWY_NAMESPACE {
 #include "kernels/simd/int8_tables-inl.h"
 #include "kernels/simd/packed_output-inl.h"
 #include "kernels/simd/packed_places-inl.h"
+#include "kernels/simd/packed_run-inl.h"
 #include "kernels/simd/packed_tiles-inl.h"
 
 // VNNI where the processor has it beside AVX-512.

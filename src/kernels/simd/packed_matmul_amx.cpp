@@ -22,6 +22,7 @@ namespace amx {
 #include "kernels/simd/int8_lanes-inl.h"
 #include "kernels/simd/int8_tables-inl.h"
 #include "kernels/simd/packed_output-inl.h"
+#include "kernels/simd/packed_run-inl.h"
 #include "kernels/simd/packed_weights_amx-inl.h"
 
 // Tiles: 0 to 3 sums, 4 and 7 activations, 5 and 6 weights.
@@ -41,8 +42,7 @@ struct alignas(64) Exact {
 };
 constexpr int blocks_a_step(Halves halves) { return halves == Halves::kNone ? 2 : 1; }
 
-// Where a step's products come from: the first block's activations and groups, and the distance to the second
-// product's.
+// What a step's two products take: rows of activations and groups of weights.
 struct Step {
   const std::byte *x[2], *quants[2];
 };
@@ -340,37 +340,6 @@ void run_form(const PackedTask& task) {
     multiply_tiles<form>(task, {begin, std::min(begin + tiles, x.tiles())}, sums.data());
   }
   release();
-}
-
-void run_packed(const PackedTask& task) {
-  switch (task.job->weights->form()) {
-    case PackedForm::kQ8_0:
-      return run_form<PackedForm::kQ8_0>(task);
-    case PackedForm::kQ4_0:
-      return run_form<PackedForm::kQ4_0>(task);
-    case PackedForm::kQ4_1:
-      return run_form<PackedForm::kQ4_1>(task);
-    case PackedForm::kQ5_1:
-      return run_form<PackedForm::kQ5_1>(task);
-    case PackedForm::kIQ4_NL:
-      return run_form<PackedForm::kIQ4_NL>(task);
-    case PackedForm::kMXFP4:
-      return run_form<PackedForm::kMXFP4>(task);
-    case PackedForm::kQ2_K:
-      return run_form<PackedForm::kQ2_K>(task);
-    case PackedForm::kQ3_K:
-      return run_form<PackedForm::kQ3_K>(task);
-    case PackedForm::kQ4_K:
-      return run_form<PackedForm::kQ4_K>(task);
-    case PackedForm::kQ5_K:
-      return run_form<PackedForm::kQ5_K>(task);
-    case PackedForm::kQ6_K:
-      return run_form<PackedForm::kQ6_K>(task);
-    case PackedForm::kIQ4_XS:
-      return run_form<PackedForm::kIQ4_XS>(task);
-    case PackedForm::kScaledInts:
-      return run_form<PackedForm::kScaledInts>(task);
-  }
 }
 }  // namespace amx
 

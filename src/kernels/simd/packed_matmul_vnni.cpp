@@ -20,6 +20,7 @@ namespace vnni {
 #include "kernels/simd/int8_tables-inl.h"
 #include "kernels/simd/packed_output-inl.h"
 #include "kernels/simd/packed_places-inl.h"
+#include "kernels/simd/packed_run-inl.h"
 #include "kernels/simd/packed_tiles-inl.h"
 }  // namespace vnni
 
