@@ -232,11 +232,11 @@ TEST(PackedMatMulTargets, AgreeBitwise) {
   }
 }
 
-// The same where AMX splits its work: deeper than it sums at a time, more rows than stay in the cache, panels
-// of several groups, and a last tile that is left to AVX-512.
+// The same where AMX splits its work: deeper than it sums at a time, more rows than stay in the cache, tasks
+// of several groups of panels (on one thread), and a last tile that is left to AVX-512.
 TEST(PackedMatMulTargets, AgreeBitwiseInLargeProducts) {
-  ThreadPool pool(2);
-  const std::int64_t rows = 180, inputs = 2304, outputs = 150;
+  ThreadPool pool(1);
+  const std::int64_t rows = 180, inputs = 2304, outputs = 520;
   const QuantizedRows x = quantized(rows, inputs, Int8Parts::kTwo);
   for (const DType type : {DType::kQ8_0, DType::kQ4_1, DType::kQ2_K, DType::kQ6_K, DType::kIQ3_S}) {
     const std::vector<std::byte> blocks = random_blocks(type, outputs, inputs);
