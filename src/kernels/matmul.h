@@ -4,6 +4,12 @@
 // within a chunk each SIMD lane sums every lanes-th product, then the lanes are added pairwise. The order
 // depends on the inputs' count and the instruction set only: not on the rows of x, on threads, or on how work
 // is split.
+//
+// AMX has an order of its own, which depends on the inputs' count and the weights' type: activations are sums
+// of three bf16 numbers and weights of one (BF16), two (F16) or three (F32), exactly; of their products those
+// below 2^-24 of the greatest are left out. Steps of 32 inputs are added one after the other, and of each
+// step the products of two parts, the least first, all as multiply_bf16 (simd/amx.h) adds them. Numbers of
+// less than 2^-126 count as 0 there. No infinity or NaN is lost, but one may become the other.
 #pragma once
 
 #include <cstdint>

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "kernels/targets.h"
+#include "tensor/block_formats.h"
 #include "tensor/half.h"
 
 namespace refocus {
@@ -120,7 +121,100 @@ TEST_P(MatMul, NeverReadsBeyondTheWeights) {
   }
 }
 
-REFOCUS_EVERY_TARGET(MatMul);
+// The numbers of one step that AMX multiplies, in its own order of pairs.
+struct StepParts {
+  std::int64_t count;
+  float parts[3][32];
+};
+
+// x is rounded to bf16 part by part, weights are cut off.
+StepParts step_parts(const float* from, std::int64_t left, std::int64_t count, bool rounded) {
+  StepParts out{count, {}};
+  for (std::int64_t k = 0; k < std::min<std::int64_t>(left, 32); ++k) {
+    float rest = from[k];
+    for (std::int64_t p = 0; p < count; ++p) {
+      std::uint32_t bits = 0;
+      std::memcpy(&bits, &rest, 4);
+      out.parts[p][k] = bf16_to_f32(rounded ? f32_to_bf16(rest) : static_cast<std::uint16_t>(bits >> 16));
+      rest -= out.parts[p][k];
+    }
+    EXPECT_EQ(rest, 0.0f);  // nothing is lost
+  }
+  return out;
+}
+
+void add_as_amx(const float* w, const float* x, bool neighbours, float& sum) {
+  float sums[2] = {};
+  for (std::int64_t i = 0; i < 16; ++i) {
+    for (std::int64_t second = 0; second < 2; ++second) {
+      const std::int64_t k = neighbours ? 2 * i + second : i + 16 * second;
+      sums[second] = std::fma(w[k], x[k], sums[second]);
+    }
+  }
+  sum += sums[0] + sums[1];
+}
+
+// One element of y in the order that kernels/matmul.h states.
+float product_in_order_of_amx(const std::vector<float>& x, const std::vector<float>& w, DType type) {
+  const std::int64_t parts = type == DType::kF32 ? 3 : type == DType::kF16 ? 2 : 1;
+  float sum = 0;
+  for (std::size_t k = 0; k < x.size(); k += 32) {
+    const auto left = static_cast<std::int64_t>(x.size() - k);
+    const StepParts a = step_parts(&w[k], left, parts, false), b = step_parts(&x[k], left, 3, true);
+    for (std::int64_t i = parts - 1; i >= 0; --i) {
+      for (std::int64_t j = 2 - i; j >= 0; --j) add_as_amx(a.parts[i], b.parts[j], type == DType::kBF16, sum);
+    }
+  }
+  return sum;
+}
+
+TEST(MatMulByAmx, AddsInTheStatedOrder) {
+  if (!amx_bf16_in_use()) GTEST_SKIP() << "this processor has no AMX with bf16";
+  ThreadPool pool(2);
+  for (const DType type : {DType::kF32, DType::kF16, DType::kBF16}) {
+    for (const std::int64_t rows : {1, 3, 16, 39}) {
+      for (const std::int64_t inputs : {31, 64, 333}) {
+        Problem p(rows, inputs, 83, type, 1);
+        std::vector<float> y(static_cast<std::size_t>(rows * p.job.y_stride));
+        p.job.y = y.data();
+        matmul(pool, p.input(), {&p.job, 1});
+        std::vector<float> w(static_cast<std::size_t>(inputs));
+        for (std::int64_t n = 0; n < 83; ++n) {
+          dequantize_row(type, p.job.weights + n * inputs * static_cast<std::int64_t>(size_of(type)),
+                         w.data(), inputs);
+          for (std::int64_t r = 0; r < rows; ++r) {
+            const float* row = &p.x[static_cast<std::size_t>(r * padded(inputs))];
+            ASSERT_EQ(y[static_cast<std::size_t>(r * p.job.y_stride + n)],
+                      product_in_order_of_amx({row, row + inputs}, w, type))
+                << name_of(type) << " rows " << rows << " inputs " << inputs << " row " << r << " output "
+                << n;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(MatMulByAmx, TakesManyGroupsAndPanelsAtATime) {
+  if (!amx_bf16_in_use()) GTEST_SKIP() << "this processor has no AMX with bf16";
+  ThreadPool pool(2);
+  for (const DType type : {DType::kF32, DType::kF16, DType::kBF16}) {
+    // 33 groups: a whole block of them and one alone. The last output's tile and the last step are not full.
+    Problem p(515, 1100, 677, type, 0);
+    std::vector<float> all(static_cast<std::size_t>(p.rows * p.job.y_stride)), one = all;
+    p.job.y = all.data();
+    matmul(pool, p.input(), {&p.job, 1});
+    for (const std::int64_t r : {std::int64_t{0}, std::int64_t{511}, std::int64_t{512}, std::int64_t{514}}) {
+      p.job.y = one.data();
+      matmul(pool, {p.x.data() + r * padded(p.inputs), 1, p.inputs}, {&p.job, 1});
+      ASSERT_EQ(
+          std::memcmp(one.data(), &all[static_cast<std::size_t>(r * p.job.y_stride)], 677 * sizeof(float)), 0)
+          << name_of(type) << " row " << r;
+    }
+  }
+}
+
+REFOCUS_EVERY_TARGET_AND_AMX(MatMul);
 
 }  // namespace
 }  // namespace refocus

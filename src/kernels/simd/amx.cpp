@@ -24,24 +24,33 @@ bool has_permission() {
 #endif
 }
 
-bool has_int8_tiles() {
+struct Tiles {
+  bool int8 = false, bf16 = false;
+};
+
+Tiles tiles_of_processor() {
+  Tiles out;
 #if defined(__x86_64__)
   unsigned a = 0, b = 0, c = 0, d = 0;
-  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return false;
-  constexpr unsigned kTile = 1U << 24, kInt8 = 1U << 25;
-  if ((d & kTile) == 0 || (d & kInt8) == 0 || !__builtin_cpu_supports("avx512vnni")) return false;
-  return has_permission();
-#else
-  return false;
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return out;
+  constexpr unsigned kBf16 = 1U << 22, kTile = 1U << 24, kInt8 = 1U << 25;
+  if ((d & kTile) == 0 || !__builtin_cpu_supports("avx512vnni") || !has_permission()) return out;
+  out.int8 = (d & kInt8) != 0;
+  out.bf16 = (d & kBf16) != 0 && __builtin_cpu_supports("avx512bf16");
 #endif
+  return out;
+}
+
+const Tiles& tiles() {
+  static const Tiles kTiles = tiles_of_processor();
+  return kTiles;
 }
 
 }  // namespace
 
-bool amx_int8_in_use() {
-  static const bool kHas = has_int8_tiles();
-  return kHas && allowed.load(std::memory_order_relaxed);
-}
+bool amx_int8_in_use() { return tiles().int8 && allowed.load(std::memory_order_relaxed); }
+
+bool amx_bf16_in_use() { return tiles().bf16 && allowed.load(std::memory_order_relaxed); }
 
 void limit_amx(bool is_allowed) { allowed.store(is_allowed, std::memory_order_relaxed); }
 

@@ -11,6 +11,8 @@ namespace refocus {
 // Whether the processor multiplies tiles of int8, the kernel lets this process use them (asked for once), and
 // limit_amx allows it.
 bool amx_int8_in_use();
+// The same of tiles of bf16, with AVX-512's conversions to bf16 beside them.
+bool amx_bf16_in_use();
 
 // From now on `allowed` or not, whatever the processor has; for measurements and tests, not while kernels
 // run.
@@ -52,6 +54,13 @@ inline __attribute__((always_inline)) void store(void* to, std::int64_t stride) 
 template <int sums, int a, int b>
 inline __attribute__((always_inline)) void multiply() {
   asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(sums), "i"(a), "i"(b));
+}
+// sums[m][n] += the sum over k of a[m][k] b[k / 2][n][k % 2], of bf16 numbers, in float32: the products with
+// even k are added one after the other, from 0 and by fused multiply-adds, those with odd k likewise, then
+// both sums are added and their sum to what was there. Subnormal numbers count as 0.
+template <int sums, int a, int b>
+inline __attribute__((always_inline)) void multiply_bf16() {
+  asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(sums), "i"(a), "i"(b));
 }
 
 }  // namespace amx

@@ -11,26 +11,17 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "base/error.h"
 #include "kernels/output_ranges.h"
+#include "kernels/simd/amx.h"
+#include "kernels/simd/matmul_task.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/simd/matmul.cpp"
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
-
-#ifndef REFOCUS_MATMUL_SHARED
-#define REFOCUS_MATMUL_SHARED
-namespace refocus {
-// Outputs [begin, end) of one job, for all rows; one task of the parallel loop.
-struct MatMulTask {
-  const MatMulInput* input;
-  const MatMulJob* job;
-  std::int64_t begin, end;
-};
-}  // namespace refocus
-#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace refocus {
@@ -284,11 +275,69 @@ namespace {
 
 HWY_EXPORT(run_task);
 
+// How a job is handed out: tasks of some outputs and some groups of rows.
+struct Division {
+  std::int64_t outputs = 1, groups = 1;  // of a task
+  std::int64_t parts = 1;                // of the groups
+};
+
+// With a single group, as many outputs as outweigh a task's beginning; with more, groups whose activations
+// lie in the L2 cache while the outputs' weights pass by.
+Division divide_for_amx(const MatMulJob& job, std::int64_t row_bytes, std::int64_t groups, int threads) {
+  constexpr std::int64_t kPanel = 64, kMostOutputs = 256, kMostGroups = 16;
+  if (groups == 1) {
+    constexpr std::int64_t kBytes = std::int64_t{1} << 18, kLeast = 3, kMultiple = kPanel / 2;
+    const std::int64_t most = std::max<std::int64_t>(1, kBytes / row_bytes);
+    const std::int64_t of_thread = std::max(kLeast, (job.outputs + threads * most - 1) / (threads * most));
+    return {
+        std::max(kMultiple, (job.outputs / (threads * of_thread) + kMultiple - 1) / kMultiple * kMultiple), 1,
+        1};
+  }
+  const std::int64_t parts = (groups + kMostGroups - 1) / kMostGroups;
+  const std::int64_t shared = job.outputs * parts / (std::int64_t{4} * threads);
+  const std::int64_t outputs = (shared + kPanel - 1) / kPanel * kPanel;
+  return {std::clamp(outputs, kPanel, kMostOutputs), (groups + parts - 1) / parts, parts};
+}
+
+// Activations in parts, in each order of pairs that a job takes.
+void split_for_amx(ThreadPool& pool, const MatMulInput& input, std::span<const MatMulJob> jobs,
+                   const SplitRows** split) {
+  thread_local SplitRows kept[2];
+  bool ready[2] = {};
+  for (std::size_t j = 0; j < jobs.size(); ++j) {
+    const PairOrder order = pair_order(jobs[j].dtype);
+    const auto place = static_cast<std::size_t>(order);
+    if (!std::exchange(ready[place], true)) split_rows(pool, input, order, kept[place]);
+    split[j] = &kept[place];
+  }
+}
+
+void matmul_by_amx(ThreadPool& pool, const MatMulInput& input, std::span<const MatMulJob> jobs) {
+  const SplitRows* split[kMaxJobs] = {};
+  Division divisions[kMaxJobs];
+  OutputRange tasks[kMaxJobs];
+  split_for_amx(pool, input, jobs, split);
+  for (std::size_t j = 0; j < jobs.size(); ++j) {
+    const std::int64_t row_bytes = input.inputs * static_cast<std::int64_t>(size_of(jobs[j].dtype));
+    Division& d = divisions[j] = divide_for_amx(jobs[j], row_bytes, split[j]->groups(), pool.size());
+    tasks[j] = {(jobs[j].outputs + d.outputs - 1) / d.outputs * d.parts, 1};
+  }
+  for_output_ranges(pool, {tasks, jobs.size()}, [&](std::size_t j, std::int64_t task, std::int64_t) {
+    const Division& d = divisions[j];
+    const std::int64_t begin = task / d.parts * d.outputs, group = task % d.parts * d.groups;
+    const std::int64_t end_group = std::min(group + d.groups, split[j]->groups());
+    if (group >= end_group) return;
+    run_matmul_amx(
+        {&input, &jobs[j], begin, std::min(begin + d.outputs, jobs[j].outputs), split[j], group, end_group});
+  });
+}
+
 }  // namespace
 
 void matmul(ThreadPool& pool, const MatMulInput& input, std::span<const MatMulJob> jobs) {
-  OutputRange ranges[kMaxJobs];
   REFOCUS_CHECK(jobs.size() <= kMaxJobs);
+  if (amx_bf16_in_use() && input.rows > 0) return matmul_by_amx(pool, input, jobs);
+  OutputRange ranges[kMaxJobs];
   for (std::size_t j = 0; j < jobs.size(); ++j) {
     const std::int64_t row_bytes = input.inputs * static_cast<std::int64_t>(size_of(jobs[j].dtype));
     // 16: tasks share no cache line of y

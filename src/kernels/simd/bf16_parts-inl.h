@@ -1,0 +1,54 @@
+// Splitting float32 numbers into bf16 parts, and transposing. Included in a namespace of a file that is
+// compiled for AVX-512 with bf16.
+
+// 32 numbers, the first 16 in `low`.
+struct Floats32 {
+  __m512 low, high;
+};
+
+// The numbers rounded to bf16 (to nearest, ties to even).
+HWY_INLINE __m512i rounded(const Floats32& x) {
+  return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(x.high, x.low));
+}
+// Less what was rounded: exact, since both have the same leading bits.
+HWY_INLINE Floats32 less(const Floats32& x, __m512i part) {
+  const __m512i low = _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_castsi512_si256(part)), 16);
+  const __m512i high = _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(part, 1)), 16);
+  return {_mm512_sub_ps(x.low, _mm512_castsi512_ps(low)), _mm512_sub_ps(x.high, _mm512_castsi512_ps(high))};
+}
+// kParts bf16 numbers that add up to each of x.
+template <int kParts>
+HWY_INLINE void split(Floats32 x, __m512i* parts) {
+  parts[0] = rounded(x);
+  for (int p = 1; p < kParts; ++p) {
+    x = less(x, parts[p - 1]);
+    parts[p] = rounded(x);
+  }
+}
+
+// m[i][j] <- m[j][i], 32-bit elements.
+HWY_INLINE void transpose(__m512i* m) {
+  __m512i t[16];
+  for (int i = 0; i < 8; ++i) {
+    t[2 * i] = _mm512_unpacklo_epi32(m[2 * i], m[2 * i + 1]);
+    t[2 * i + 1] = _mm512_unpackhi_epi32(m[2 * i], m[2 * i + 1]);
+  }
+  for (int i = 0; i < 4; ++i) {
+    m[4 * i] = _mm512_unpacklo_epi64(t[4 * i], t[4 * i + 2]);
+    m[4 * i + 1] = _mm512_unpackhi_epi64(t[4 * i], t[4 * i + 2]);
+    m[4 * i + 2] = _mm512_unpacklo_epi64(t[4 * i + 1], t[4 * i + 3]);
+    m[4 * i + 3] = _mm512_unpackhi_epi64(t[4 * i + 1], t[4 * i + 3]);
+  }
+  for (int i = 0; i < 4; ++i) {
+    t[i] = _mm512_shuffle_i32x4(m[i], m[4 + i], 0x88);
+    t[4 + i] = _mm512_shuffle_i32x4(m[i], m[4 + i], 0xDD);
+    t[8 + i] = _mm512_shuffle_i32x4(m[8 + i], m[12 + i], 0x88);
+    t[12 + i] = _mm512_shuffle_i32x4(m[8 + i], m[12 + i], 0xDD);
+  }
+  for (int i = 0; i < 4; ++i) {
+    m[i] = _mm512_shuffle_i32x4(t[i], t[8 + i], 0x88);
+    m[8 + i] = _mm512_shuffle_i32x4(t[i], t[8 + i], 0xDD);
+    m[4 + i] = _mm512_shuffle_i32x4(t[4 + i], t[12 + i], 0x88);
+    m[12 + i] = _mm512_shuffle_i32x4(t[4 + i], t[12 + i], 0xDD);
+  }
+}

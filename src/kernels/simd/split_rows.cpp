@@ -1,0 +1,88 @@
+// Activations in bf16 parts, in the order in which AMX reads them; see matmul_task.h. x86 only.
+#include "base/error.h"
+#include "kernels/simd/matmul_task.h"
+
+#include <hwy/highway.h>
+
+#if HWY_ARCH_X86
+#include <immintrin.h>
+
+HWY_PUSH_ATTRIBUTES("avx,avx2,fma,f16c,avx512f,avx512vl,avx512dq,avx512bw,avx512bf16,prfchw")
+namespace refocus {
+namespace split_amx {
+#include "kernels/simd/bf16_parts-inl.h"
+
+// 32 inputs of a row, or `left` and zeros.
+HWY_INLINE Floats32 load_inputs(const float* x, std::int64_t left) {
+  if (left >= SplitRows::kInputs) return {_mm512_loadu_ps(x), _mm512_loadu_ps(x + 16)};
+  const auto some = (std::uint32_t{1} << left) - 1;
+  return {_mm512_maskz_loadu_ps(static_cast<__mmask16>(some), x),
+          _mm512_maskz_loadu_ps(static_cast<__mmask16>(some >> 16), x + 16)};
+}
+
+// A part's 32 numbers as pairs.
+HWY_INLINE __m512i in_pairs(__m512i part, PairOrder order) {
+  if (order == PairOrder::kNeighbours) return part;
+  const __m512i first = _mm512_cvtepu16_epi32(_mm512_castsi512_si256(part));
+  const __m512i second = _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(part, 1));
+  return _mm512_or_si512(first, _mm512_slli_epi32(second, 16));
+}
+
+// One step of a group: x its first row's inputs.
+void split_step(const float* x, std::int64_t x_stride, std::int64_t width, std::int64_t left, PairOrder order,
+                std::byte* to) {
+  constexpr std::int64_t kPairs = SplitRows::kInputs / 2;
+  if (width == 1) {
+    __m512i parts[SplitRows::kParts];
+    split<SplitRows::kParts>(load_inputs(x, left), parts);
+    for (std::int64_t p = 0; p < SplitRows::kParts; ++p)
+      _mm512_storeu_si512(to + p * 64, in_pairs(parts[p], order));
+    return;
+  }
+  __m512i rows[SplitRows::kParts][SplitRows::kRows];
+  for (std::int64_t r = 0; r < SplitRows::kRows; ++r) {
+    __m512i parts[SplitRows::kParts] = {};
+    if (r < width) split<SplitRows::kParts>(load_inputs(x + r * x_stride, left), parts);
+    for (std::int64_t p = 0; p < SplitRows::kParts; ++p) rows[p][r] = in_pairs(parts[p], order);
+  }
+  const auto some = static_cast<__mmask16>((std::uint32_t{1} << width) - 1);
+  for (auto& part : rows) {
+    transpose(part);
+    for (std::int64_t i = 0; i < kPairs; ++i, to += width * 4) _mm512_mask_storeu_epi32(to, some, part[i]);
+  }
+}
+}  // namespace split_amx
+
+void split_rows(ThreadPool& pool, const MatMulInput& x, PairOrder order, SplitRows& out) {
+  constexpr std::int64_t kSteps = 16;     // of a task
+  constexpr std::int64_t kFew = 1 << 13;  // numbers that one thread splits sooner than it wakes others
+  out.rows = x.rows;
+  out.inputs = x.inputs;
+  const auto bytes = static_cast<std::size_t>(out.groups() * out.place(1, 0));
+  if (out.data.size() < bytes) out.data = AlignedBuffer<std::byte>(bytes);
+  const std::int64_t stride = padded(x.inputs), steps = out.steps(), parts = (steps + kSteps - 1) / kSteps;
+  const auto split = [&](std::int64_t group, std::int64_t first, std::int64_t end) {
+    const float* from = x.x + group * SplitRows::kRows * stride;
+    for (std::int64_t s = first; s < end; ++s) {
+      const std::int64_t k = s * SplitRows::kInputs;
+      split_amx::split_step(from + k, stride, out.width(group), x.inputs - k, order,
+                            out.data.data() + out.place(group, s));
+    }
+  };
+  if (x.rows * x.inputs <= kFew) {
+    for (std::int64_t g = 0; g < out.groups(); ++g) split(g, 0, steps);
+    return;
+  }
+  pool.parallel_for(out.groups() * parts, [&](std::int64_t task, int) {
+    const std::int64_t first = task % parts * kSteps;
+    split(task / parts, first, std::min(first + kSteps, steps));
+  });
+}
+
+}  // namespace refocus
+HWY_POP_ATTRIBUTES
+#else
+namespace refocus {
+void split_rows(ThreadPool&, const MatMulInput&, PairOrder, SplitRows&) { REFOCUS_CHECK(false); }
+}  // namespace refocus
+#endif
