@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "base/error.h"
-#include "kernels/attention.h"
 
 namespace refocus {
 
@@ -19,26 +18,40 @@ std::vector<PrefixToken> prefix_tokens(std::span<const std::int32_t> tokens,
   return out;
 }
 
+namespace {
+
+// Block b of a prompt's tokens.
+template <class BlockTokens>
+BlockTokens block_tokens(std::span<const PrefixToken> tokens, std::int64_t b) {
+  BlockTokens out;
+  std::copy_n(tokens.begin() + b * kKeyBlock, kKeyBlock, out.begin());
+  return out;
+}
+
+}  // namespace
+
 PrefixCache::~PrefixCache() {
-  for (const auto& [key, entry] : entries_) {
+  for (const Node* node : order_) {
     for (std::size_t g = 0; g < pool_.layout().groups(); ++g) {
-      if (entry.block.parts[g] != kNoPart) pool_.release(g, entry.block.parts[g]);
+      if (node->block.parts[g] != kNoPart) pool_.release(g, node->block.parts[g]);
     }
   }
 }
 
 std::vector<KvBlock> PrefixCache::find(const std::string& intervention, std::span<const PrefixToken> tokens) {
   const KvLayout& layout = pool_.layout();
+  const auto root = roots_.find(intervention);
   std::vector<KvBlock> blocks;
-  std::vector<Entry*> entries;
+  std::vector<Node*> nodes;
   std::array<std::int64_t, KvLayout::kMostGroups> present{};  // the last so many blocks have the group's part
   std::size_t usable = 0;
-  Key key{intervention, {}};
-  for (std::int64_t end = kKeyBlock; end <= std::ssize(tokens); end += kKeyBlock) {
-    key.second.assign(tokens.begin(), tokens.begin() + end);
-    const auto it = entries_.find(key);
-    entries.push_back(it != entries_.end() ? &it->second : nullptr);
-    blocks.push_back(it != entries_.end() ? it->second.block : KvBlock());
+  Node* node = root != roots_.end() ? &root->second : nullptr;
+  for (std::int64_t end = kKeyBlock; node != nullptr && end <= std::ssize(tokens); end += kKeyBlock) {
+    const auto it = node->children.find(block_tokens<BlockTokens>(tokens, end / kKeyBlock - 1));
+    if (it == node->children.end()) break;  // nothing longer either
+    node = it->second.get();
+    nodes.push_back(node);
+    blocks.push_back(node->block);
     bool complete = true, broken = false;
     for (std::size_t g = 0; g < layout.groups(); ++g) {
       present[g] = blocks.back().parts[g] != kNoPart ? present[g] + 1 : 0;
@@ -49,15 +62,27 @@ std::vector<KvBlock> PrefixCache::find(const std::string& intervention, std::spa
     if (complete) usable = blocks.size();
   }
   blocks.resize(usable);
-  ++time_;
   for (std::size_t b = 0; b < usable; ++b) {
     for (std::size_t g = 0; g < layout.groups(); ++g) {
       const std::int64_t first = layout.first_block(g, static_cast<std::int64_t>(usable) * kKeyBlock);
       if (static_cast<std::int64_t>(b) < first) blocks[b].parts[g] = kNoPart;
     }
-    if (!blocks[b].empty()) entries[b]->used = time_;
+  }
+  for (std::size_t b = usable; b-- > 0;) {
+    if (!blocks[b].empty()) touch(*nodes[b]);
   }
   return blocks;
+}
+
+PrefixCache::Node* PrefixCache::child(Node& node, const BlockTokens& tokens) {
+  std::unique_ptr<Node>& place = node.children[tokens];
+  if (place == nullptr) {
+    place = std::make_unique<Node>();
+    place->parent = &node;
+    place->tokens = tokens;
+    place->place = order_.insert(order_.end(), place.get());
+  }
+  return place.get();
 }
 
 void PrefixCache::insert(const std::string& intervention, std::span<const PrefixToken> tokens,
@@ -65,15 +90,19 @@ void PrefixCache::insert(const std::string& intervention, std::span<const Prefix
   const KvLayout& layout = pool_.layout();
   const std::int64_t positions = std::ssize(blocks) * kKeyBlock;
   REFOCUS_CHECK(positions <= std::ssize(tokens));
-  ++time_;
   std::int64_t first = std::ssize(blocks);  // that rows after the blocks see
   for (std::size_t g = 0; g < layout.groups(); ++g) first = std::min(first, layout.first_block(g, positions));
-  for (std::int64_t b = first; b < std::ssize(blocks); ++b) {
-    Key key{intervention, {tokens.begin(), tokens.begin() + (b + 1) * kKeyBlock}};
-    Entry& entry = entries_[std::move(key)];
-    entry.used = time_;
+  if (first == std::ssize(blocks)) return;
+  std::vector<Node*> nodes;
+  Node* node = &roots_[intervention];
+  for (std::int64_t b = 0; b < std::ssize(blocks); ++b) {
+    nodes.push_back(node = child(*node, block_tokens<BlockTokens>(tokens, b)));
+  }
+  for (std::int64_t b = std::ssize(blocks) - 1; b >= first; --b) {
+    Node& kept = *nodes[static_cast<std::size_t>(b)];
+    touch(kept);
     for (std::size_t g = 0; g < layout.groups(); ++g) {
-      std::int32_t& part = entry.block.parts[g];
+      std::int32_t& part = kept.block.parts[g];
       if (part != kNoPart || b < layout.first_block(g, positions)) continue;
       part = blocks[static_cast<std::size_t>(b)].parts[g];
       REFOCUS_CHECK(part != kNoPart);
@@ -89,23 +118,27 @@ bool PrefixCache::has_unused(const KvBlock& block) const {
   return false;
 }
 
+// With those before it that were there for it alone.
+void PrefixCache::remove(Node* node) {
+  while (node->parent != nullptr && node->block.empty() && node->children.empty()) {
+    Node* parent = node->parent;
+    order_.erase(node->place);
+    const BlockTokens tokens = node->tokens;
+    parent->children.erase(tokens);
+    node = parent;
+  }
+}
+
 bool PrefixCache::evict() {
-  auto oldest = entries_.end();
-  for (auto it = entries_.begin(); it != entries_.end(); ++it) {
-    if (!has_unused(it->second.block)) continue;
-    // Of one prefix the longest goes first: without its beginning it could not be found.
-    const bool older =
-        oldest == entries_.end() || it->second.used < oldest->second.used ||
-        (it->second.used == oldest->second.used && it->first.second.size() > oldest->first.second.size());
-    if (older) oldest = it;
-  }
-  if (oldest == entries_.end()) return false;
-  KvBlock& block = oldest->second.block;
+  const auto oldest =
+      std::find_if(order_.begin(), order_.end(), [&](const Node* node) { return has_unused(node->block); });
+  if (oldest == order_.end()) return false;
+  Node* node = *oldest;
   for (std::size_t g = 0; g < pool_.layout().groups(); ++g) {
-    if (block.parts[g] == kNoPart || in_use(g, block.parts[g])) continue;
-    pool_.release(g, std::exchange(block.parts[g], kNoPart));
+    if (node->block.parts[g] == kNoPart || in_use(g, node->block.parts[g])) continue;
+    pool_.release(g, std::exchange(node->block.parts[g], kNoPart));
   }
-  if (block.empty()) entries_.erase(oldest);
+  remove(node);
   return true;
 }
 

@@ -1,20 +1,25 @@
 // Cache blocks of prompts' beginnings, kept for later sequences that begin the same way under the same
 // intervention.
 //
-// Keys and values of layers >= 1 depend on the intervention and on what it acts on, so its canonical text and
-// its marks on the tokens are part of the key. Only
-// full blocks are kept; of layers with a window only what rows after the end of a kept beginning see, so that
-// a shorter beginning of it may be of no use. What no running sequence uses is given up, least recently used
-// first, when memory is short.
+// A tree for each intervention, whose edges are the tokens of a block: memory and time are linear in a
+// prompt's length, and prompts share what they share. Keys and values of layers >= 1 depend on the
+// intervention and on what it acts on, so its canonical text names the tree and its marks on the tokens are
+// part of the edges. Only full blocks are kept; of layers with a window only what rows after the end of a
+// kept beginning see, so that a shorter beginning of it may be of no use. What no running sequence uses is
+// given up, least recently used first, when memory is short.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <list>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "intervene/target.h"
+#include "kernels/attention.h"
 #include "model/kv_cache.h"
 
 namespace refocus {
@@ -47,18 +52,27 @@ class PrefixCache {
   bool evict();
 
  private:
-  using Key = std::pair<std::string, std::vector<PrefixToken>>;  // intervention, tokens up to the block's end
-  struct Entry {
-    KvBlock block;
-    std::uint64_t used = 0;  // time of the last use
+  using BlockTokens = std::array<PrefixToken, kKeyBlock>;
+  // A beginning of prompts that ends with a block.
+  struct Node {
+    Node* parent = nullptr;
+    BlockTokens tokens{};  // of the block
+    KvBlock block;         // may be empty, where only longer beginnings are kept
+    std::list<Node*>::iterator place;
+    std::map<BlockTokens, std::unique_ptr<Node>> children;
   };
 
   bool in_use(std::size_t group, std::int32_t part) const { return pool_.references(group, part) > 1; }
   bool has_unused(const KvBlock& block) const;
+  Node* child(Node& node, const BlockTokens& tokens);
+  void touch(Node& node) { order_.splice(order_.end(), order_, node.place); }
+  void remove(Node* node);
 
   KvPool& pool_;
-  std::map<Key, Entry> entries_;
-  std::uint64_t time_ = 0;
+  std::map<std::string, Node> roots_;  // by intervention; without blocks
+  // All but the roots, the least recently used first; of one use the longest beginning first, which could not
+  // be found without the others.
+  std::list<Node*> order_;
 };
 
 }  // namespace refocus
