@@ -1,14 +1,14 @@
 // One round of llama.cpp (the prebuilt binary of the npm package node-llama-cpp) on a GGUF file, for bench/compare:
 // the same prefill, decode and batched decode as `refocus bench`. Prints one JSON line.
 //
-// usage: node measure_llamacpp.mjs MODEL.gguf THREADS, in a folder where node-llama-cpp is installed
+// usage: node measure_llamacpp.mjs MODEL.gguf THREADS [PROMPT_TOKENS] [flash], in a folder where node-llama-cpp is installed
 import path from "node:path";
 import {createRequire} from "node:module";
 import {pathToFileURL} from "node:url";
 
 const {getLlama} = await import(pathToFileURL(createRequire(path.join(process.cwd(), "x.js")).resolve("node-llama-cpp")));
-const [modelPath, threadCount] = process.argv.slice(2);
-const threads = Number(threadCount), prefill = 512, decode = 64, batch = 16, batchPrompt = 32, batchDecode = 16;
+const [modelPath, threadCount, promptTokens, flash] = process.argv.slice(2);
+const threads = Number(threadCount), prefill = Number(promptTokens ?? 512), decode = 64, batch = 16, batchPrompt = 32, batchDecode = 16;
 const token = i => 3 + (i * 7919) % 29000;
 const tokens = Array.from({length: prefill}, (_, i) => token(i));
 
@@ -23,9 +23,10 @@ async function rate(count, work) {
 const median = values => values.sort((a, b) => a - b)[values.length >> 1];
 
 async function oneSequence() {
-    const context = await model.createContext({contextSize: prefill + decode + 64, batchSize: prefill, threads});
+    const context = await model.createContext({contextSize: prefill + decode + 64, batchSize: Math.min(prefill, 512), threads,
+        flashAttention: flash === "flash"});
     const sequence = context.getSequence(), prefills = [], decodes = [];
-    for (let round = 0; round < 4; round++) {  // the first warms up
+    for (let round = 0; round < (prefill > 2000 ? 2 : 4); round++) {  // the first warms up
         await sequence.clearHistory();
         prefills.push(await rate(prefill, () => sequence.evaluateWithoutGeneratingNewTokens(tokens)));
         decodes.push(await rate(decode, async () => {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string_view>
 
+#include "base/error.h"
 #include "base/json_reader.h"
 #include "cli/asking_options.h"
 #include "cli/checks.h"
@@ -25,6 +26,7 @@ namespace {
 struct BenchOptions {
   ModelOptions model;
   int repeats = 5;
+  std::optional<std::int64_t> prompt;
   bool json = false;
   std::string simd, intervene = "rebalance";
 
@@ -84,12 +86,25 @@ double median_ratio(const std::vector<double>& a, const std::vector<double>& b) 
   return median(std::move(out));
 }
 
+// Those that are asked for, or the usual ones where the model's context has room for them.
+std::int64_t prompt_tokens(const BenchOptions& options, const ModelConfig& config,
+                           const BenchmarkOptions& bench) {
+  const std::int64_t most = config.context_length() - bench.decode;
+  if (!options.prompt) return std::clamp<std::int64_t>(most, 1, bench.prefill);
+  if (*options.prompt <= most) return *options.prompt;
+  throw input_error("--prompt-tokens",
+                    "expected at most {}, the model's context less {} new tokens, got {}; ask for fewer",
+                    most, bench.decode, *options.prompt);
+}
+
 nlohmann::ordered_json measure(const BenchOptions& options) {
   if (!options.simd.empty()) limit_instruction_set(options.simd, "--simd");
   BenchmarkOptions bench;
   bench.repeats = options.repeats;
   const AskedInterventions asked = parse_interventions({options.intervene});
-  RunningModel model(options.model, bench.prefill);
+  RunningModel model(options.model,
+                     asked.needs_whole_prompt() ? options.prompt.value_or(bench.prefill) : bench.call_rows);
+  bench.prefill = prompt_tokens(options, model.files.config, bench);
   const InterventionSpec intervention = asked.one_for_model(model.files);
   std::vector<double> reads, fmas;  // what the machine can do, in the same minutes
   std::int64_t memory = 0;          // before that is measured, which takes memory too
@@ -104,12 +119,13 @@ nlohmann::ordered_json measure(const BenchOptions& options) {
   out["model"] = model.files.name();
   out["threads"] = model.pool.size();
   out["pinned"] = options.model.pin;
-  out["kv_type"] = options.model.kv() == DType::kF16 ? "f16" : "f32";
+  out["kv_type"] = options.model.kv_name();
   out["activations"] = name_of(options.model.activation_type());
   out["instruction_set"] = instruction_set();
   if (model.device != nullptr) out["device"] = model.device->facts().name;
   out["intervention"] = intervention.canonical(model.files.config.num_hidden_layers);
   out["repeats"] = options.repeats;
+  out["prompt_tokens"] = bench.prefill;
   for (const auto& [key, of_repeats] : kCases) out[key] = median(rates[0].*of_repeats);
   for (const auto& [key, of_repeats] : kCases) {
     out[key + options.suffix()] = median(rates[1].*of_repeats);
@@ -143,10 +159,11 @@ void run(const BenchOptions& options) {
                         out["instruction_set"].get<std::string>())
           : out["device"].get<std::string>();
   fmt::print("{}, {}, median of {}\n\n", out["model"].get<std::string>(), where, options.repeats);
+  const auto prompt = out["prompt_tokens"].get<std::int64_t>();
   fmt::print("tokens a second          none   {:>9}   ratio\n", options.suffix().substr(1));
-  for (const auto& [label, key] :
-       {std::pair{"prefill, 512 tokens", "prefill_tps"}, std::pair{"decode", "decode_tps"},
-        std::pair{"decode, 16 sequences", "decode_batch16_tps"}}) {
+  for (const auto& [label, key] : {std::pair{fmt::format("prefill, {} tokens", prompt), "prefill_tps"},
+                                   std::pair{std::string("decode"), "decode_tps"},
+                                   std::pair{std::string("decode, 16 sequences"), "decode_batch16_tps"}}) {
     fmt::print("{:<20}  {:>7.1f}     {:>7.1f}   {:>5.3f}\n", label, value(key),
                value((key + options.suffix()).c_str()), value((std::string(key) + "_ratio").c_str()));
   }
@@ -163,8 +180,8 @@ void run(const BenchOptions& options) {
                value("prefill_gop_s"), value("prefill_gop_s") / value("fma_gflop_s"));
   }
   fmt::print(
-      ".\nThe first token of a prompt of 512 comes after {:.0f} ms; {:.0f} MB of memory with everything.\n",
-      value("first_token_ms"), value("memory_bytes") / 1e6);
+      ".\nThe first token of a prompt of {} comes after {:.0f} ms; {:.0f} MB of memory with everything.\n",
+      prompt, value("first_token_ms"), value("memory_bytes") / 1e6);
 }
 
 }  // namespace
@@ -175,6 +192,11 @@ Action add_bench(CLI::App& command) {
   command.add_option("--repeats", options->repeats, "Counted runs; medians are printed")
       ->capture_default_str()
       ->check(whole_number(1, 1000));
+  command
+      .add_option("--prompt-tokens", options->prompt,
+                  "Tokens of the prompt, after which one sequence decodes (default: 512, or what the context "
+                  "has room for)")
+      ->check(whole_number(1, 1'000'000));
   command.add_flag("--json", options->json, "Print one JSON object");
   add_intervention(command, options->intervene);
   options->model.add_threads(command);

@@ -36,16 +36,22 @@ class Bench {
             model, bytes_of_cache(model, options.prefill + options.decode) +
                        options.batch * bytes_of_cache(model, options.batch_prompt + options.batch_decode))) {}
 
+  // In calls of a scheduler's size, but where the intervention needs the whole prompt in one.
   double prefill() {
     one_.clear();
     one_.emplace_back(pool_);
-    return static_cast<double>(options_.prefill) / seconds([&] { call(one_, options_.prefill); });
+    const std::int64_t most = spec_.needs_whole_prompt() ? options_.prefill : options_.call_rows;
+    return static_cast<double>(options_.prefill) / seconds([&] {
+             for (std::int64_t done = 0; done < options_.prefill; done += most) {
+               call(one_, std::min(most, options_.prefill - done), options_.prefill);
+             }
+           });
   }
 
   // After prefill().
   double decode() {
     const double time = seconds([&] {
-      for (std::int64_t i = 0; i < options_.decode; ++i) call(one_, 1);
+      for (std::int64_t i = 0; i < options_.decode; ++i) call(one_, 1, options_.prefill);
     });
     return static_cast<double>(options_.decode) / time;
   }
@@ -55,18 +61,18 @@ class Bench {
     for (std::int64_t s = 0; s < options_.batch; ++s) {
       std::vector<KvSequence> single;
       single.emplace_back(pool_);
-      call(single, options_.batch_prompt);
+      call(single, options_.batch_prompt, options_.batch_prompt);
       many.push_back(std::move(single.front()));
     }
     const double time = seconds([&] {
-      for (std::int64_t i = 0; i < options_.batch_decode; ++i) call(many, 1);
+      for (std::int64_t i = 0; i < options_.batch_decode; ++i) call(many, 1, options_.batch_prompt);
     });
     return static_cast<double>(options_.batch * options_.batch_decode) / time;
   }
 
  private:
-  // One forward pass with the next `rows` tokens of each sequence.
-  void call(std::vector<KvSequence>& sequences, std::int64_t rows) {
+  // One forward pass with the next `rows` tokens of each sequence, whose prompt has so many.
+  void call(std::vector<KvSequence>& sequences, std::int64_t rows, std::int64_t prompt) {
     while (interventions_.size() < sequences.size()) {
       interventions_.emplace_back(spec_, shape_of(model_));
       if (interventions_.size() == 1) continue;
@@ -74,16 +80,19 @@ class Bench {
       interventions_.back().aim(target_);
       interventions_.back().go_on_from(interventions_.front());
     }
-    const std::vector<std::int32_t> tokens = some_tokens(rows, model_.config().vocab_size);
+    const std::vector<std::int32_t> all = some_tokens(prompt, model_.config().vocab_size);
     std::vector<SequenceInput> inputs;
     for (std::size_t s = 0; s < sequences.size(); ++s) {
-      const std::int64_t end = sequences[s].length() + rows;
+      const std::int64_t begin = sequences[s].length(), end = begin + rows;
       REFOCUS_CHECK(sequences[s].reserve(end));
-      if (end == rows) {  // its prompt
-        target_ = aim(spec_, {tokens});
+      if (begin == 0) {
+        target_ = aim(spec_, {all});
         interventions_[s].aim(target_);
       }
-      inputs.push_back({&sequences[s], tokens, end, interventions_[s].hooks(), LogitRows::kLast});
+      const auto tokens = std::span(all).subspan(begin < prompt ? static_cast<std::size_t>(begin) : 0,
+                                                 static_cast<std::size_t>(rows));
+      inputs.push_back(
+          {&sequences[s], tokens, std::max(end, prompt), interventions_[s].hooks(), LogitRows::kLast});
     }
     model_.forward(inputs);
   }

@@ -16,7 +16,7 @@ const Arguments kBench = {"bench",     "-m", testing::golden_model("gqa-f16"), "
                           "--threads", "1"};
 
 TEST(Bench, JsonHasTheContractsKeys) {
-  for (const char* kv_type : {"f32", "f16"}) {
+  for (const char* kv_type : {"f32", "f16", "q8_0"}) {
     const Json out = testing::one_json_line(testing::refocus(plus(kBench, {"--json", "--kv-type", kv_type})));
     for (const char* key : {"prefill_tps", "decode_tps", "decode_batch16_tps", "read_gb_s", "fma_gflop_s",
                             "prefill_gop_s", "first_token_ms", "memory_bytes"}) {
@@ -48,6 +48,17 @@ TEST(Bench, MeasuresInterventionsThatLookAtTheWholePrompt) {
       testing::refocus(plus(kBench, {"--json", "--intervene", "act:theta=0.01,layers=every:1"})));
   EXPECT_GT(out["prefill_tps_intervened"].get<double>(), 0);
   EXPECT_GT(out["decode_batch16_tps_intervened"].get<double>(), 0);
+}
+
+TEST(Bench, TakesPromptsOfAnyLengthThatTheModelAllows) {
+  const Arguments model = {"bench", "-m",    testing::golden_model("gqa-f16"), "--repeats", "1", "--threads",
+                           "1",     "--json"};
+  const Json out = testing::one_json_line(testing::refocus(plus(model, {"--prompt-tokens", "21"})));
+  EXPECT_EQ(out["prompt_tokens"], 21);
+  EXPECT_GT(out["prefill_tps"].get<double>(), 0);
+  const ProcessResult bad = testing::refocus(plus(model, {"--prompt-tokens", "999999"}));
+  EXPECT_EQ(bad.status, 1);
+  EXPECT_NE(bad.err.find("[--prompt-tokens] expected at most"), std::string::npos) << bad.err;
 }
 
 TEST(Bench, AnInstructionSetThatIsNotThereIsRefused) {
