@@ -61,6 +61,9 @@ std::shared_ptr<Device> open_device(const ModelOptions& options) {
   if (options.activation_type() == Activations::kInt8) {
     throw usage_error("--activations", "expected f16 or f32 on a device, got int8; choose one of them");
   }
+  if (options.kv() == DType::kQ8_0) {
+    throw usage_error("--kv-type", "expected f32 or f16 on a device, got q8_0; choose one of them");
+  }
   return make_cuda_device(*device_number(options.device));
 }
 
@@ -83,11 +86,11 @@ void ModelOptions::add_threads(CLI::App& command) {
 
 void ModelOptions::add_kv_type(CLI::App& command) {
   command
-      .add_option(
-          "--kv-type", kv_type,
-          "Type of cached keys and values: f32, or f16 for half the memory (default: f32, or f16 beside "
-          "activations of f16)")
-      ->check(CLI::IsMember({"f32", "f16"}));
+      .add_option("--kv-type", kv_type,
+                  "Type of cached keys and values: f32, f16 for half the memory, or q8_0 for 0.28 of it, on "
+                  "the processor "
+                  "(default: f32, or f16 beside activations of f16)")
+      ->check(CLI::IsMember({"f32", "f16", "q8_0"}));
 }
 
 void ModelOptions::add_activations(CLI::App& command, const std::string& option) {
@@ -112,7 +115,12 @@ void ModelOptions::add_device(CLI::App& command) {
 
 DType ModelOptions::kv() const {
   if (kv_type.empty()) return activation_type() == Activations::kF16 ? DType::kF16 : DType::kF32;
-  return kv_type == "f16" ? DType::kF16 : DType::kF32;
+  return kv_type == "f16" ? DType::kF16 : kv_type == "q8_0" ? DType::kQ8_0 : DType::kF32;
+}
+
+std::string ModelOptions::kv_name() const {
+  const DType type = kv();
+  return type == DType::kF16 ? "f16" : type == DType::kQ8_0 ? "q8_0" : "f32";
 }
 
 Activations ModelOptions::activation_type() const {

@@ -34,6 +34,8 @@ struct ModelOptions {
 
   bool on_cpu() const { return device == "cpu"; }
   DType kv() const;
+  // As --kv-type names it.
+  std::string kv_name() const;
   Activations activation_type() const;
   std::int64_t context_for(const ModelConfig& config) const {
     return context > 0 ? context : config.context_length();

@@ -109,11 +109,11 @@ struct AttentionSequence {
   std::int64_t rows = 0;
   std::int64_t position = 0;  // of the first row
   // Block b of the sequence at this layer is blocks[b] + block_offset bytes: kv_heads *
-  // kv_block_elements(head_dim) elements of the cache's type.
+  // kv_block_bytes(type, head_dim) bytes.
   const std::byte* const* blocks = nullptr;
   std::int64_t block_offset = 0;
   AttentionHooks hooks;
-  DType type = DType::kF32;   // of the cache: kF32 or kF16
+  DType type = DType::kF32;   // of the cache; see is_kv_type
   std::int64_t left_out = 0;  // rows of the call before the first one, that hooks count with
 };
 

@@ -1,7 +1,7 @@
 // Keys and values of many sequences in blocks of kKeyBlock positions, shared where sequences begin alike.
 //
 // A block has a part for each group of layers (kv_layout.h): [layers of the group, kv_heads,
-// kv_block_elements(head_dim)] of F32 or F16; see kernels/kv_block.h. Parts are counted by reference; only
+// kv_block_bytes(type, head_dim)]; see kernels/kv_block.h. Parts are counted by reference; only
 // full blocks are shared, so that nobody writes to a part that another sequence reads. A sequence gives up
 // the parts of windowed layers as it leaves them behind.
 //

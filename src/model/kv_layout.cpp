@@ -10,8 +10,7 @@ namespace refocus {
 std::int64_t blocks_for(std::int64_t tokens) { return (tokens + kKeyBlock - 1) / kKeyBlock; }
 
 std::int64_t kv_layer_bytes(const ModelConfig& config, DType type) {
-  return config.num_key_value_heads * kv_block_elements(config.head_dim) *
-         static_cast<std::int64_t>(size_of(type));
+  return config.num_key_value_heads * kv_block_bytes(type, config.head_dim);
 }
 
 std::int64_t kv_bytes(const ModelConfig& config, std::int64_t tokens, DType type, std::int64_t rows) {

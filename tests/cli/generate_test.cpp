@@ -109,13 +109,15 @@ TEST(Generate, InterventionIsAppliedAndNamedInFull) {
   EXPECT_NE(changed["tokens"].get<Ids>(), none);
 }
 
-TEST(Generate, KeysAndValuesMayBeKeptInHalfPrecision) {
+TEST(Generate, KeysAndValuesMayBeKeptInFewerBits) {
   const Arguments prompt = {"-m", golden_model("gqa-f16"), "--tokens", "5,6,7,8", "-n", "20", "--ignore-eos"};
   EXPECT_EQ(tokens_of(plus(prompt, {"--kv-type", "f32"})), tokens_of(prompt));
-  EXPECT_EQ(tokens_of(plus(prompt, {"--kv-type", "f16", "--threads", "1"})),
-            tokens_of(plus(prompt, {"--kv-type", "f16", "--threads", "2"})));
+  for (const char* type : {"f16", "q8_0"}) {
+    EXPECT_EQ(tokens_of(plus(prompt, {"--kv-type", type, "--threads", "1"})),
+              tokens_of(plus(prompt, {"--kv-type", type, "--threads", "2"})));
+  }
   const testing::ProcessResult bad =
-      testing::refocus(plus(plus({"generate"}, prompt), {"--kv-type", "q8_0"}));
+      testing::refocus(plus(plus({"generate"}, prompt), {"--kv-type", "q4_0"}));
   EXPECT_EQ(bad.status, 2);
   EXPECT_NE(bad.err.find("--kv-type"), std::string::npos) << bad.err;
 }

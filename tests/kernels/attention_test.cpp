@@ -29,7 +29,7 @@ struct Problem {
       : shape{heads, kv_heads, head_dim, 1 / std::sqrt(static_cast<float>(head_dim))},
         keys(keys),
         type(type) {
-    const auto head_bytes = static_cast<std::size_t>(kv_block_elements(head_dim)) * size_of(type);
+    const auto head_bytes = static_cast<std::size_t>(kv_block_bytes(type, head_dim));
     const std::vector<float> nothing(static_cast<std::size_t>(head_dim), std::nanf(""));
     std::vector<float> values =
         testing::random_floats(static_cast<std::size_t>(keys * kv_heads * head_dim * 2), seed);
@@ -117,11 +117,13 @@ TEST_P(Attention, EqualsThePlainTwin) {
   const std::int64_t shapes[][3] = {{1, 1, 1}, {4, 4, 12}, {6, 2, 16}, {8, 1, 33}, {2, 2, 64}, {3, 3, 128}};
   for (const auto& [heads, kv_heads, head_dim] : shapes) {
     for (const std::int64_t keys : {1, 5, 31, 32, 33, 64, 100, 200}) {
-      const DType type = keys % 2 == 0 ? DType::kF16 : DType::kF32;
-      const Problem p(heads, kv_heads, head_dim, keys, static_cast<unsigned>(keys + head_dim), type);
-      Meddler meddler;
-      expect_near(p.run(0, keys, {}, &pool), p.run(0, keys, {}, nullptr), "plain");
-      expect_near(p.run(0, keys, meddler.hooks(), &pool), p.run(0, keys, meddler.hooks(), nullptr), "hooks");
+      for (const DType type : {keys % 2 == 0 ? DType::kF16 : DType::kF32, DType::kQ8_0}) {
+        const Problem p(heads, kv_heads, head_dim, keys, static_cast<unsigned>(keys + head_dim), type);
+        Meddler meddler;
+        expect_near(p.run(0, keys, {}, &pool), p.run(0, keys, {}, nullptr), "plain");
+        expect_near(p.run(0, keys, meddler.hooks(), &pool), p.run(0, keys, meddler.hooks(), nullptr),
+                    "hooks");
+      }
     }
   }
 }
@@ -241,6 +243,57 @@ TEST_P(Attention, HalfPrecisionCachesRoundKeysAndValues) {
   EXPECT_EQ(element(values), -2.5f);
   EXPECT_EQ(element(values + 1), 0.0f);  // half the smallest number
   EXPECT_EQ(element(values + 2), 65504.0f);
+}
+
+// What a cache of Q8_0 holds of x, as floats.
+std::vector<float> through_q8(const std::vector<float>& x) {
+  std::vector<float> out(x.size());
+  for (std::size_t first = 0; first < x.size(); first += kKvScaleBlock) {
+    const std::size_t end = std::min(x.size(), first + kKvScaleBlock);
+    float largest = 0;
+    for (std::size_t i = first; i < end; ++i) largest = std::max(largest, std::abs(x[i]));
+    const float scale = largest / 127, inverse = scale > 0 ? 1 / scale : 0.0f;
+    for (std::size_t i = first; i < end; ++i) out[i] = std::nearbyint(x[i] * inverse) * scale;
+  }
+  return out;
+}
+
+TEST_P(Attention, QuantizedCachesGiveTheBitsOfRoundedOnes) {
+  ThreadPool pool(2);
+  for (const std::int64_t head_dim : {5, 32, 80}) {
+    const std::int64_t keys = 70;
+    Problem quantized(4, 2, head_dim, keys, 3, DType::kQ8_0), rounded(4, 2, head_dim, keys, 3, DType::kF32);
+    const std::vector<float> values =
+        testing::random_floats(static_cast<std::size_t>(keys * 2 * head_dim * 2), 3);
+    const float* next = values.data();
+    for (std::int64_t j = 0; j < keys; ++j) {
+      for (std::int64_t g = 0; g < 2; ++g, next += 2 * head_dim) {
+        const std::vector<float> key = through_q8({next, next + head_dim}),
+                                 value = through_q8({next + head_dim, next + 2 * head_dim});
+        std::byte* head = rounded.storage[static_cast<std::size_t>(j / kKeyBlock)].data() +
+                          g * kv_block_bytes(DType::kF32, head_dim);
+        store_key_and_value(DType::kF32, head, head_dim, j % kKeyBlock, key.data(), value.data());
+      }
+    }
+    ASSERT_EQ(quantized.run(0, keys, {}, &pool), rounded.run(0, keys, {}, &pool)) << head_dim;
+  }
+}
+
+TEST_P(Attention, QuantizedCachesKeepWhatIsNoNumber) {
+  for (const float wrong : {std::nanf(""), std::numeric_limits<float>::infinity()}) {
+    std::vector<float> key(40, 1.0f), value(40, 0.0f);
+    key[33] = wrong;
+    std::vector<std::byte> block(static_cast<std::size_t>(kv_block_bytes(DType::kQ8_0, 40)));
+    store_key_and_value(DType::kQ8_0, block.data(), 40, 3, key.data(), value.data());
+    const auto scale = [&](std::int64_t of) {
+      float out;
+      std::memcpy(&out, block.data() + kv_block_elements(40) + 4 * (of * kKeyBlock + 3), 4);
+      return out;
+    };
+    EXPECT_EQ(scale(0), 1.0f / 127);
+    EXPECT_TRUE(std::isnan(scale(1)));
+    EXPECT_EQ(scale(2), 0.0f);
+  }
 }
 
 TEST_P(Attention, SeveralSequencesAreEachByThemselves) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <vector>
 
@@ -15,18 +16,28 @@ namespace {
 
 struct KvHead {
   const AttentionSequence& sequence;
-  std::int64_t head_dim, offset;  // offset of the head's K in a block, in elements
+  std::int64_t head_dim, head;
 
-  double key(std::int64_t j, std::int64_t d) const { return element(j, d * kKeyBlock + j % kKeyBlock); }
-  double value(std::int64_t j, std::int64_t d) const {
-    return element(j, head_dim * kKeyBlock + (j % kKeyBlock) * padded(head_dim) + d);
+  double key(std::int64_t j, std::int64_t d) const {
+    return element(j, d * kKeyBlock + j % kKeyBlock, d / kKvScaleBlock);
   }
-  double element(std::int64_t j, std::int64_t index) const {
-    const std::byte* at = sequence.blocks[j / kKeyBlock] + sequence.block_offset +
-                          static_cast<std::size_t>(offset + index) * size_of(sequence.type);
+  double value(std::int64_t j, std::int64_t d) const {
+    return element(j, head_dim * kKeyBlock + (j % kKeyBlock) * padded(head_dim) + d,
+                   kv_scale_blocks(head_dim) + d / kKvScaleBlock);
+  }
+  // Element `index` of the head's block; of Q8_0, times a scale of its position's.
+  double element(std::int64_t j, std::int64_t index, std::int64_t scale_block) const {
+    const std::byte* block = sequence.blocks[j / kKeyBlock] + sequence.block_offset +
+                             head * kv_block_bytes(sequence.type, head_dim);
     float out;
-    dequantize_row(sequence.type, at, &out, 1);
-    return out;
+    if (sequence.type != DType::kQ8_0) {
+      dequantize_row(sequence.type, block + static_cast<std::size_t>(index) * size_of(sequence.type), &out,
+                     1);
+      return out;
+    }
+    const auto q = static_cast<std::int8_t>(block[index]);
+    std::memcpy(&out, block + kv_block_elements(head_dim) + 4 * (scale_block * kKeyBlock + j % kKeyBlock), 4);
+    return static_cast<float>(q) * out;
   }
 };
 
@@ -88,7 +99,7 @@ void attention(const AttentionShape& shape, std::span<const AttentionSequence> s
   for (const AttentionSequence& s : sequences) {
     for (std::int64_t row = 0; row < s.rows; ++row) {
       for (std::int64_t head = 0; head < shape.heads; ++head) {
-        const KvHead kv{s, shape.head_dim, head / group * kv_block_elements(shape.head_dim)};
+        const KvHead kv{s, shape.head_dim, head / group};
         one_row(shape, s.hooks, kv, {s.left_out + row, s.position + row, head, 0},
                 buffers.q + (s.first_row + row) * buffers.q_stride + head * shape.head_dim,
                 buffers.out + (s.first_row + row) * buffers.out_stride + head * shape.head_dim);

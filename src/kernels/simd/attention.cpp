@@ -54,9 +54,8 @@ namespace refocus {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-using D = hn::CappedTag<float, 16>;
-using V = hn::Vec<D>;
-#define REFOCUS_LANES static_cast<std::int64_t>(hn::Lanes(D()))
+#include "kernels/simd/kv_lanes-inl.h"
+
 // kPass * kVectors sums, kVectors keys or values and a broadcast query or weight fit into the registers.
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
 constexpr int kPass = 8, kVectors = 2;
@@ -74,26 +73,10 @@ struct Query {
   float sum;       // of exp(score - max)
 };
 
-HWY_INLINE V load(D d, const float* p) { return hn::LoadU(d, p); }
-HWY_INLINE V load(D d, const hwy::float16_t* p) {
-#if HWY_ARCH_X86 && \
-    HWY_TARGET > HWY_AVX2  // no instruction for it; Highway's own code there knows no infinity
-  alignas(64) float wide[16];
-  for (std::int64_t i = 0; i < REFOCUS_LANES; ++i) {
-    std::uint16_t bits;
-    std::memcpy(&bits, p + i, 2);
-    wide[i] = f16_to_f32(bits);
-  }
-  return hn::Load(d, wide);
-#else
-  return hn::PromoteTo(d, hn::LoadU(hn::Rebind<hwy::float16_t, D>(), p));
-#endif
-}
-
 // weights[r][first_key + j] = scale * q[r] . k[j] for kRows queries and the keys j of one block. q: of all of
-// them, [head_dim, kRows].
-template <int kRows, class T>
-HWY_INLINE void block_scores(const Query* queries, const float* HWY_RESTRICT q, const T* HWY_RESTRICT keys,
+// them, [head_dim, kRows]. Kv: see kv_lanes-inl.h.
+template <int kRows, class Kv>
+HWY_INLINE void block_scores(const Query* queries, const float* HWY_RESTRICT q, const Kv& kv,
                              std::int64_t head_dim, float scale, std::int64_t first_key) {
   const D d;
   const auto pass = [&]<int kCount>(std::int64_t j, std::integral_constant<int, kCount>) HWY_ATTR {
@@ -103,7 +86,7 @@ HWY_INLINE void block_scores(const Query* queries, const float* HWY_RESTRICT q, 
     }
     for (std::int64_t i = 0; i < head_dim; ++i) {
       V k[kCount];
-      for (int v = 0; v < kCount; ++v) k[v] = load(d, keys + i * kKeyBlock + j + v * REFOCUS_LANES);
+      for (int v = 0; v < kCount; ++v) k[v] = kv.key(d, i, j + v * REFOCUS_LANES);
       for (int r = 0; r < kRows; ++r) {
         const V broadcast = hn::Set(d, q[i * kRows + r]);
         for (int v = 0; v < kCount; ++v) sum[r][v] = hn::MulAdd(broadcast, k[v], sum[r][v]);
@@ -197,16 +180,16 @@ void softmax_row(Query& query, const AttentionShape& shape, std::int64_t tile_be
 }
 
 // The values of kSpan blocks of keys from `first` on, [kKeyBlock, stride] each.
-template <class T>
+template <class Kv>
 struct Values {
-  const T* blocks[kSpan];
+  Kv blocks[kSpan];
   std::int64_t first, stride;
 };
 
 // sums[r] += weights[r][j] v[j] for kRows queries, kCount vectors of head_dim from `column` on and keys
 // [begin, end).
-template <int kRows, int kCount, class T>
-HWY_INLINE void add_values(const Query* queries, const Values<T>& v, std::int64_t column, std::int64_t begin,
+template <int kRows, int kCount, class Kv>
+HWY_INLINE void add_values(const Query* queries, const Values<Kv>& v, std::int64_t column, std::int64_t begin,
                            std::int64_t end) {
   const D d;
   V sum[kRows][kCount];
@@ -216,10 +199,10 @@ HWY_INLINE void add_values(const Query* queries, const Values<T>& v, std::int64_
   for (std::int64_t j = begin; j < end;) {
     const std::int64_t block = (j - v.first) / kKeyBlock,
                        stop = std::min(end, v.first + (block + 1) * kKeyBlock);
-    const T* HWY_RESTRICT values = v.blocks[block] + (j - v.first) % kKeyBlock * v.stride + column;
-    for (; j < stop; ++j, values += v.stride) {
+    const Kv kv = v.blocks[block];
+    for (std::int64_t place = (j - v.first) % kKeyBlock; j < stop; ++j, ++place) {
       V value[kCount];
-      for (int c = 0; c < kCount; ++c) value[c] = load(d, values + c * REFOCUS_LANES);
+      for (int c = 0; c < kCount; ++c) value[c] = kv.value(d, place, column + c * REFOCUS_LANES, v.stride);
       for (int r = 0; r < kRows; ++r) {
         const V w = hn::Set(d, queries[r].weights[j]);
         for (int c = 0; c < kCount; ++c) sum[r][c] = hn::MulAdd(w, value[c], sum[r][c]);
@@ -231,8 +214,8 @@ HWY_INLINE void add_values(const Query* queries, const Values<T>& v, std::int64_
   }
 }
 
-template <int kRows, class T>
-HWY_INLINE void all_columns(const Query* queries, const Values<T>& v, std::int64_t begin, std::int64_t end) {
+template <int kRows, class Kv>
+HWY_INLINE void all_columns(const Query* queries, const Values<Kv>& v, std::int64_t begin, std::int64_t end) {
   std::int64_t column = 0;
   for (; column + kVectors * REFOCUS_LANES <= v.stride; column += kVectors * REFOCUS_LANES) {
     add_values<kRows, kVectors>(queries, v, column, begin, end);
@@ -241,8 +224,8 @@ HWY_INLINE void all_columns(const Query* queries, const Values<T>& v, std::int64
 }
 
 // The same for all of head_dim and the keys before `end` that each query sees; later queries see more.
-template <int kRows, class T>
-HWY_INLINE void span_values(const Query* queries, const Values<T>& v, std::int64_t end) {
+template <int kRows, class Kv>
+HWY_INLINE void span_values(const Query* queries, const Values<Kv>& v, std::int64_t end) {
   const std::int64_t shared = std::clamp(queries[0].at.position + 1, v.first, end);
   all_columns<kRows>(queries, v, v.first, shared);
   for (int r = 1; r < kRows; ++r) {
@@ -271,7 +254,7 @@ void divide(const Query& query, std::int64_t head_dim) {
   for (; i < head_dim; ++i) query.out[i] = query.sums[i] / query.sum;
 }
 
-template <class T>
+template <class Kv>
 void run_typed(const AttentionTask& task) {
   const AttentionShape& shape = *task.shape;
   const AttentionSequence& sequence = *task.sequence;
@@ -290,8 +273,9 @@ void run_typed(const AttentionTask& task) {
                   0};
   }
   const auto block = [&](std::int64_t key) {
-    return reinterpret_cast<const T*>(sequence.blocks[key / kKeyBlock] + sequence.block_offset) +
-           task.kv_head * kv_block_elements(shape.head_dim);
+    return Kv::at(sequence.blocks[key / kKeyBlock] + sequence.block_offset +
+                      task.kv_head * kv_block_bytes(sequence.type, shape.head_dim),
+                  shape.head_dim);
   };
   float* const transposed =
       task.scratch + kTile * (row_size + stride);  // a group of queries: [head_dim, kRows]
@@ -316,9 +300,9 @@ void run_typed(const AttentionTask& task) {
   }
   for (std::int64_t key = tile_begin; key < keys; key += kSpan * kKeyBlock) {
     const std::int64_t end = std::min(keys, key + kSpan * kKeyBlock);
-    Values<T> values{{}, key, stride};
+    Values<Kv> values{{}, key, stride};
     for (std::int64_t at = key; at < end; at += kKeyBlock) {
-      values.blocks[(at - key) / kKeyBlock] = block(at) + shape.head_dim * kKeyBlock;
+      values.blocks[(at - key) / kKeyBlock] = block(at);
     }
     for_groups(count, [&](std::int64_t i, auto rows) HWY_ATTR {
       if (queries[i + rows - 1].at.position >= key) span_values<rows>(queries + i, values, end);
@@ -339,8 +323,14 @@ void run_typed(const AttentionTask& task) {
 }
 
 void run_tile(const AttentionTask& task) {
-  if (task.sequence->type == DType::kF16) return run_typed<hwy::float16_t>(task);
-  run_typed<float>(task);
+  switch (task.sequence->type) {
+    case DType::kF16:
+      return run_typed<PlainKv<hwy::float16_t>>(task);
+    case DType::kQ8_0:
+      return run_typed<QuantizedKv>(task);
+    default:
+      return run_typed<PlainKv<float>>(task);
+  }
 }
 
 }  // namespace HWY_NAMESPACE
