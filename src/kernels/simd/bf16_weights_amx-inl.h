@@ -51,7 +51,7 @@ HWY_INLINE void split_weights(const std::byte* from, std::int64_t left, __m512i*
 
 // Fills tiles [step][part][16][32] with up to 16 outputs' weights, zero beyond the outputs and the inputs.
 // from: the first output's weights; `left` inputs are there from the first step on. `ahead`: bytes from
-// weights to those to prefetch.
+// weights to those to prefetch, or 0.
 template <DType type>
 HWY_INLINE void stage(const std::byte* from, std::int64_t row_bytes, std::int64_t outputs, std::int64_t steps,
                       std::int64_t left, std::int64_t ahead, std::byte* to) {
@@ -60,7 +60,7 @@ HWY_INLINE void stage(const std::byte* from, std::int64_t row_bytes, std::int64_
   if (outputs < kTileOutputs) std::memset(to, 0, static_cast<std::size_t>(steps * kParts * kTileBytes));
   for (std::int64_t n = 0; n < outputs; ++n, from += row_bytes, to += 2 * kStep) {
     for (std::int64_t s = 0; s < steps; ++s) {
-      for (std::int64_t b = 0; b < kBytes; b += 64) {
+      for (std::int64_t b = 0; ahead != 0 && b < kBytes; b += 64) {
         _mm_prefetch(reinterpret_cast<const char*>(from + s * kBytes + b + ahead), _MM_HINT_T1);
       }
       __m512i parts[kParts];

@@ -97,17 +97,29 @@ HWY_INLINE void add_step(const WeightTile* w, std::int64_t step, std::index_sequ
   (add_products<t, kParts>(w[t], step), ...);
 }
 
-HWY_INLINE void fetch(const WeightTile& w, std::int64_t step, std::int64_t ahead) {
-  const std::byte* from = w.data + step * w.step_bytes + ahead;
-  for (std::int64_t r = 0; r < kTileOutputs; ++r) {
-    _mm_prefetch(reinterpret_cast<const char*>(from + r * w.stride), _MM_HINT_T1);
+// Lines of weights that will be needed next, fetched a few at a time, since more would keep what is needed
+// now waiting.
+struct Ahead {
+  const std::byte* row;
+  std::int64_t row_bytes, lines;  // of a row
+  std::int64_t left;              // of all rows
+  std::int64_t line = 0;
+
+  HWY_INLINE void fetch(std::int64_t count) {
+    for (; count > 0 && left > 0; --count, --left) {
+      _mm_prefetch(reinterpret_cast<const char*>(row + 64 * line), _MM_HINT_T1);
+      if (++line < lines) continue;
+      line = 0;
+      row += row_bytes;
+    }
   }
-}
+};
 
 // Adds to a panel's sums, [tile][16 outputs][width], which are taken as 0 where it is the first run. `ahead`:
 // bytes from weights to those to prefetch, or 0.
 template <std::int64_t kTiles, int kParts>
-void multiply_run(const WeightTile* w, const Activations& x, bool first, std::int64_t ahead, float* sums) {
+void multiply_run(const WeightTile* w, const Activations& x, bool first, Ahead& ahead, std::int64_t fetched,
+                  float* sums) {
   if (first) {
     clear_sums(Tiles<kTiles>{});
   } else {
@@ -115,24 +127,24 @@ void multiply_run(const WeightTile* w, const Activations& x, bool first, std::in
   }
   for (std::int64_t s = 0; s < x.steps; ++s) {
     load_activations(x, s);
-    for (int t = 0; ahead != 0 && t < kTiles; ++t) fetch(w[t], s, ahead);
+    ahead.fetch(fetched);
     add_step<kParts>(w, s, Tiles<kTiles>{});
   }
   store_sums(sums, x.width, Tiles<kTiles>{});
 }
 
 template <int kParts>
-void multiply_run(std::int64_t tiles, const WeightTile* w, const Activations& x, bool first,
-                  std::int64_t ahead, float* sums) {
+void multiply_run(std::int64_t tiles, const WeightTile* w, const Activations& x, bool first, Ahead& ahead,
+                  std::int64_t fetched, float* sums) {
   switch (tiles) {
     case 1:
-      return multiply_run<1, kParts>(w, x, first, ahead, sums);
+      return multiply_run<1, kParts>(w, x, first, ahead, fetched, sums);
     case 2:
-      return multiply_run<2, kParts>(w, x, first, ahead, sums);
+      return multiply_run<2, kParts>(w, x, first, ahead, fetched, sums);
     case 3:
-      return multiply_run<3, kParts>(w, x, first, ahead, sums);
+      return multiply_run<3, kParts>(w, x, first, ahead, fetched, sums);
     default:
-      return multiply_run<4, kParts>(w, x, first, ahead, sums);
+      return multiply_run<4, kParts>(w, x, first, ahead, fetched, sums);
   }
 }
 
@@ -280,11 +292,17 @@ class Product {
     };
     for (std::int64_t i = 0; i < units; ++i) {
       const Unit now = unit(i), next = unit(std::min(i + 1, units - 1));
-      run_unit(groups, now, weights(next.output, next.steps.begin) - weights(now.output, now.steps.begin));
+      run_unit(groups, now, ahead(next));
     }
   }
 
-  void run_unit(Range groups, Unit unit, std::int64_t ahead) {
+  Ahead ahead(const Unit& next) const {
+    const std::int64_t bytes = (next.steps.end - next.steps.begin) * kStep * std::int64_t{size_of(type)};
+    const std::int64_t lines = (bytes + 63) / 64, outputs = std::min(kPanelOutputs, task_.end - next.output);
+    return {weights(next.output, next.steps.begin), row_bytes_, lines, lines * outputs};
+  }
+
+  void run_unit(Range groups, Unit unit, Ahead ahead) {
     const std::int64_t whole = x_.inputs / kStep;
     if (type == DType::kBF16 && unit.steps.begin < whole &&
         whole < unit.steps.end) {  // the last step is staged
@@ -294,33 +312,33 @@ class Product {
     run_steps(groups, unit, ahead);
   }
 
-  void run_steps(Range groups, const Unit& unit, std::int64_t ahead) {
+  void run_steps(Range groups, const Unit& unit, Ahead& ahead) {
     const std::int64_t n = unit.output, outputs = std::min(kPanelOutputs, task_.end - n);
     const std::int64_t tiles = (outputs + kTileOutputs - 1) / kTileOutputs;
     const Range steps = unit.steps;
     WeightTile w[kPanelTiles];
-    std::int64_t unfetched = 0;  // `ahead` where staging has not fetched
     for (std::int64_t t = 0; t < tiles; ++t) {
-      w[t] = place(n + t * kTileOutputs, std::min(kTileOutputs, outputs - t * kTileOutputs), t, steps, ahead);
-      if (w[t].step_bytes == 2 * kStep) unfetched = ahead;
+      w[t] = place(n + t * kTileOutputs, std::min(kTileOutputs, outputs - t * kTileOutputs), t, steps);
     }
+    const std::int64_t times = (groups.end - groups.begin) * (steps.end - steps.begin);
+    const std::int64_t fetched = (ahead.left + times - 1) / times;
     for (std::int64_t g = groups.begin; g < groups.end; ++g) {
       set_width(x_.width(g));
       const std::int64_t place =
           (n - task_.begin) / kPanelOutputs * (groups.end - groups.begin) + g - groups.begin;
       float* sums = scratch_.sums.data() + place * kPanelTiles * kTileSums;
       const Activations x{x_.data.data() + x_.place(g, steps.begin), width_, steps.end - steps.begin};
-      multiply_run<kParts>(tiles, w, x, steps.begin == 0, g == groups.begin ? unfetched : 0, sums);
+      multiply_run<kParts>(tiles, w, x, steps.begin == 0, ahead, fetched, sums);
       if (steps.end == x_.steps()) finish_panel(n, outputs, g, sums);
     }
   }
 
-  WeightTile place(std::int64_t n, std::int64_t outputs, std::int64_t tile, Range steps, std::int64_t ahead) {
+  WeightTile place(std::int64_t n, std::int64_t outputs, std::int64_t tile, Range steps) {
     const std::byte* from = weights(n, steps.begin);
     const std::int64_t count = steps.end - steps.begin, left = x_.inputs - steps.begin * kStep;
     if (lies_ready(outputs) && left >= count * kStep) return {from, row_bytes_, 2 * kStep};
     std::byte* to = scratch_.staged.data() + tile * kRunSteps<type> * kParts * kTileBytes;
-    stage<type>(from, row_bytes_, outputs, count, left, ahead, to);
+    stage<type>(from, row_bytes_, outputs, count, left, 0, to);
     return {to, 2 * kStep, kParts * kTileBytes};
   }
 
