@@ -1,7 +1,12 @@
 #include "kernels/matmul.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <span>
 
 #include "kernels/targets.h"
 #include "tensor/block_formats.h"
@@ -117,6 +122,50 @@ TEST_P(MatMul, NeverReadsBeyondTheWeights) {
       std::vector<float> y = p.fresh_y();
       p.job.y = y.data();
       matmul(pool, p.input(), {&p.job, 1});
+    }
+  }
+}
+
+// Memory that ends where reading is a fault, which instructions that no sanitizer sees run into too.
+class GuardedBytes {
+ public:
+  explicit GuardedBytes(std::span<const std::byte> bytes) {
+    const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    const std::size_t held = (bytes.size() + page - 1) / page * page;
+    mapped_ = held + page;
+    base_ = static_cast<std::byte*>(
+        ::mmap(nullptr, mapped_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    EXPECT_EQ(::mprotect(base_ + held, page, PROT_NONE), 0);
+    data_ = base_ + held - bytes.size();
+    std::ranges::copy(bytes, data_);
+  }
+  ~GuardedBytes() { ::munmap(base_, mapped_); }
+  GuardedBytes(const GuardedBytes&) = delete;
+  GuardedBytes& operator=(const GuardedBytes&) = delete;
+  const std::byte* data() const { return data_; }
+
+ private:
+  std::byte *base_, *data_;
+  std::size_t mapped_;
+};
+
+TEST_P(MatMul, EndsReadingWhereTheWeightsEnd) {
+  ThreadPool pool(1);
+  for (const DType type : {DType::kF32, DType::kF16, DType::kBF16}) {
+    for (const std::int64_t outputs : {1, 16, 31, 64, 70}) {
+      for (const std::int64_t inputs : {1, 31, 32, 33, 100, 352}) {
+        for (const std::int64_t rows : {1, 5, 40}) {
+          Problem p(rows, inputs, outputs, type, 0);
+          const GuardedBytes weights(p.storage);
+          std::vector<float> y = p.fresh_y(), expected = y;
+          p.job.y = expected.data();
+          matmul(pool, p.input(), {&p.job, 1});
+          p.job.weights = weights.data();
+          p.job.y = y.data();
+          matmul(pool, p.input(), {&p.job, 1});
+          ASSERT_EQ(y, expected) << name_of(type) << " " << outputs << " x " << inputs << " rows " << rows;
+        }
+      }
     }
   }
 }
