@@ -1,6 +1,7 @@
 #include "kernels/attention.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -243,6 +244,29 @@ TEST_P(Attention, HalfPrecisionCachesRoundKeysAndValues) {
   EXPECT_EQ(element(values), -2.5f);
   EXPECT_EQ(element(values + 1), 0.0f);  // half the smallest number
   EXPECT_EQ(element(values + 2), 65504.0f);
+}
+
+// Few rows of many keys are done in parts by all threads.
+TEST_P(Attention, PartsOfATileChangeNoBit) {
+  ThreadPool one(1), two(2), three(3);
+  for (const DType type : {DType::kF32, DType::kF16, DType::kQ8_0}) {
+    for (const auto& [heads, kv_heads, head_dim, window] :
+         {std::array{6, 1, 64, 0}, {3, 3, 33, 0}, {8, 1, 128, 300}, {1, 1, 7, 0}}) {
+      Problem p(heads, kv_heads, head_dim, 700, 5, type);
+      p.shape.window = window;
+      for (const std::int64_t rows : {1, 2, 4}) {
+        Meddler meddler;
+        AttentionHooks hooks = meddler.hooks();
+        hooks.output = nullptr;  // with which there are no parts
+        for (const AttentionHooks& h : {AttentionHooks{}, hooks}) {
+          const std::vector<float> whole = p.run(700 - rows, 700, h, &one);
+          EXPECT_EQ(p.run(700 - rows, 700, h, &two), whole) << heads << " heads, rows " << rows;
+          EXPECT_EQ(p.run(700 - rows, 700, h, &three), whole) << heads << " heads, rows " << rows;
+        }
+        expect_near(p.run(700 - rows, 700, hooks, &three), p.run(700 - rows, 700, hooks, nullptr), "plain");
+      }
+    }
+  }
 }
 
 // What a cache of Q8_0 holds of x, as floats.

@@ -1,0 +1,321 @@
+// Tiles of query vectors and their attention. Included in the namespace of an instruction set, after
+// kv_lanes-inl.h.
+
+// kPass * kVectors sums, kVectors keys or values and a broadcast query or weight fit into the registers.
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
+constexpr int kPass = 8, kVectors = 2;
+#else
+constexpr int kPass = 6, kVectors = 2;
+#endif
+
+// One query vector of a tile.
+struct Query {
+  AttentionRow at;
+  const float* q;
+  float* out;
+  float* weights;  // [keys padded to blocks]: scores, then exp(score - max)
+  float* sums;     // [padded(head_dim)]: sum of exp(score - max) v
+  float sum;       // of exp(score - max)
+};
+
+// weights[r][first_key + j] = scale * q[r] . k[j] for kRows queries and the keys j of one block. q: of all of
+// them, [head_dim, kRows]. Kv: see kv_lanes-inl.h.
+template <int kRows, class Kv>
+HWY_INLINE void block_scores(const Query* queries, const float* HWY_RESTRICT q, const Kv& kv,
+                             std::int64_t head_dim, float scale, std::int64_t first_key) {
+  const D d;
+  const auto pass = [&]<int kCount>(std::int64_t j, std::integral_constant<int, kCount>) HWY_ATTR {
+    V sum[kRows][kCount];
+    for (int r = 0; r < kRows; ++r) {
+      for (int v = 0; v < kCount; ++v) sum[r][v] = hn::Zero(d);
+    }
+    for (std::int64_t i = 0; i < head_dim; ++i) {
+      V k[kCount];
+      for (int v = 0; v < kCount; ++v) k[v] = kv.key(d, i, j + v * REFOCUS_LANES);
+      for (int r = 0; r < kRows; ++r) {
+        const V broadcast = hn::Set(d, q[i * kRows + r]);
+        for (int v = 0; v < kCount; ++v) sum[r][v] = hn::MulAdd(broadcast, k[v], sum[r][v]);
+      }
+    }
+    for (int r = 0; r < kRows; ++r) {
+      float* to = queries[r].weights + first_key + j;
+      for (int v = 0; v < kCount; ++v)
+        hn::StoreU(hn::Mul(sum[r][v], hn::Set(d, scale)), d, to + v * REFOCUS_LANES);
+    }
+  };
+  std::int64_t j = 0;
+  for (; j + kVectors * REFOCUS_LANES <= kKeyBlock; j += kVectors * REFOCUS_LANES) {
+    pass(j, std::integral_constant<int, kVectors>());
+  }
+  for (; j < kKeyBlock; j += REFOCUS_LANES) pass(j, std::integral_constant<int, 1>());
+}
+
+// Calls the hooks after softmax. `spare` has room for a row: as softmax left it, for an observer.
+void show_row(Query& query, const AttentionShape& shape, const AttentionHooks& hooks, float sink,
+              float* spare) {
+  const auto keys = static_cast<std::size_t>(query.at.position + 1);
+  const bool observed = hooks.observe != nullptr;
+  bool changed = false;
+  SoftmaxRow before{query.at, {query.weights, keys}, query.sum};
+  if (hooks.edit != nullptr) {
+    if (observed) {
+      std::memcpy(spare, query.weights, keys * sizeof(float));
+      before.weights = {spare, keys};
+    }
+    EditableRow row{query.at, {query.weights, keys}, query.sum, sink, shape.first_key(query.at.position)};
+    changed = hooks.edit(hooks.context, row);
+    query.sum = row.sum;
+  }
+  if (!observed) return;
+  const SoftmaxRow after{query.at, {query.weights, keys}, query.sum};
+  hooks.observe(hooks.observer, before, changed ? after : before);
+}
+
+void cap_scores(float* scores, std::int64_t begin, std::int64_t end, float cap) {
+  const D d;
+  const V c = hn::Set(d, cap);
+  for (std::int64_t j = begin; j < end; j += REFOCUS_LANES) {
+    hn::StoreU(hn::Mul(c, tanh(d, hn::Div(hn::LoadU(d, scores + j), c))), d, scores + j);
+  }
+}
+
+// Turns a row of scores into exp(score - max), with its sum, and lets the hooks change both. The tile's
+// scores begin at key `tile_begin`, a block's first; what the query does not see becomes 0, from key 0 on
+// where hooks look.
+void softmax_row(Query& query, const AttentionShape& shape, std::int64_t tile_begin,
+                 const AttentionHooks& hooks, float* spare_row) {
+  const D d;
+  const std::int64_t keys = query.at.position + 1, size = (keys + kKeyBlock - 1) / kKeyBlock * kKeyBlock;
+  const std::int64_t first_key = shape.first_key(query.at.position),
+                     begin = first_key / kKeyBlock * kKeyBlock;
+  float* weights = query.weights;
+  if (shape.softcap > 0) cap_scores(weights, begin, size, shape.softcap);
+  if (hooks.bias != nullptr) {
+    for (std::int64_t first = begin; first < keys; first += kKeyBlock) {
+      const std::int64_t count = std::min(kKeyBlock, keys - first);
+      hooks.bias(hooks.context, query.at, first, {weights + first, static_cast<std::size_t>(count)});
+    }
+  }
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  std::fill(weights + keys, weights + size, -kInfinity);
+  if (first_key > 0) {
+    const bool watched = hooks.edit != nullptr || hooks.observe != nullptr;
+    std::fill(weights + (watched ? 0 : tile_begin), weights + begin, 0.0f);
+    std::fill(weights + begin, weights + first_key, -kInfinity);
+  }
+  V max = hn::Set(d, -kInfinity);
+  for (std::int64_t j = begin; j < size; j += REFOCUS_LANES) max = hn::Max(max, hn::LoadU(d, weights + j));
+  float largest = hn::GetLane(hn::MaxOfLanes(d, max)), sink = 0;
+  if (shape.sinks != nullptr) largest = std::max(largest, shape.sinks[query.at.head]);
+  if (largest == -kInfinity) {  // every key is biased away, or no score is a number
+    const bool numbers = std::none_of(weights + first_key, weights + keys, [](float s) { return s != s; });
+    std::fill(weights + begin, weights + size, 0.0f);
+    query.sum = numbers ? 0 : std::numeric_limits<float>::quiet_NaN();
+  } else {
+    V sum = hn::Zero(d);
+    for (std::int64_t j = begin; j < size; j += REFOCUS_LANES) {
+      const V w = exp_of_nonpositive(d, hn::Sub(hn::LoadU(d, weights + j), hn::Set(d, largest)));
+      hn::StoreU(w, d, weights + j);
+      sum = hn::Add(sum, w);
+    }
+    query.sum = hn::GetLane(hn::SumOfLanes(d, sum));
+    if (shape.sinks != nullptr) query.sum += sink = std::exp(shape.sinks[query.at.head] - largest);
+  }
+  if (hooks.edit != nullptr || hooks.observe != nullptr) show_row(query, shape, hooks, sink, spare_row);
+}
+
+// The values of kSpan blocks of keys from `first` on, [kKeyBlock, stride] each, and which columns of them
+// count.
+template <class Kv>
+struct Values {
+  Kv blocks[kSpan];
+  std::int64_t first, stride;
+  std::int64_t column, end_column;
+};
+
+// sums[r] += weights[r][j] v[j] for kRows queries, kCount vectors of head_dim from `column` on and keys
+// [begin, end).
+template <int kRows, int kCount, class Kv>
+HWY_INLINE void add_values(const Query* queries, const Values<Kv>& v, std::int64_t column, std::int64_t begin,
+                           std::int64_t end) {
+  const D d;
+  V sum[kRows][kCount];
+  for (int r = 0; r < kRows; ++r) {
+    for (int c = 0; c < kCount; ++c) sum[r][c] = hn::LoadU(d, queries[r].sums + column + c * REFOCUS_LANES);
+  }
+  for (std::int64_t j = begin; j < end;) {
+    const std::int64_t block = (j - v.first) / kKeyBlock,
+                       stop = std::min(end, v.first + (block + 1) * kKeyBlock);
+    const Kv kv = v.blocks[block];
+    for (std::int64_t place = (j - v.first) % kKeyBlock; j < stop; ++j, ++place) {
+      V value[kCount];
+      for (int c = 0; c < kCount; ++c) value[c] = kv.value(d, place, column + c * REFOCUS_LANES, v.stride);
+      for (int r = 0; r < kRows; ++r) {
+        const V w = hn::Set(d, queries[r].weights[j]);
+        for (int c = 0; c < kCount; ++c) sum[r][c] = hn::MulAdd(w, value[c], sum[r][c]);
+      }
+    }
+  }
+  for (int r = 0; r < kRows; ++r) {
+    for (int c = 0; c < kCount; ++c) hn::StoreU(sum[r][c], d, queries[r].sums + column + c * REFOCUS_LANES);
+  }
+}
+
+template <int kRows, class Kv>
+HWY_INLINE void all_columns(const Query* queries, const Values<Kv>& v, std::int64_t begin, std::int64_t end) {
+  std::int64_t column = v.column;
+  // Few rows take more columns at a time: enough sums that none waits for the one before.
+  constexpr int kMore = kRows <= 2 ? 2 * kVectors : kVectors;
+  for (; column + kMore * REFOCUS_LANES <= v.end_column; column += kMore * REFOCUS_LANES) {
+    add_values<kRows, kMore>(queries, v, column, begin, end);
+  }
+  for (; column + kVectors * REFOCUS_LANES <= v.end_column; column += kVectors * REFOCUS_LANES) {
+    add_values<kRows, kVectors>(queries, v, column, begin, end);
+  }
+  for (; column < v.end_column; column += REFOCUS_LANES) add_values<kRows, 1>(queries, v, column, begin, end);
+}
+
+// The same for all columns and the keys before `end` that each query sees; later queries see more.
+template <int kRows, class Kv>
+HWY_INLINE void span_values(const Query* queries, const Values<Kv>& v, std::int64_t end) {
+  const std::int64_t shared = std::clamp(queries[0].at.position + 1, v.first, end);
+  all_columns<kRows>(queries, v, v.first, shared);
+  for (int r = 1; r < kRows; ++r) {
+    const std::int64_t stop = std::min(queries[r].at.position + 1, end);
+    if (stop > shared) all_columns<1>(queries + r, v, shared, stop);
+  }
+}
+
+// Calls body(i, kRows) for the groups of queries i .. i + kRows - 1 that cover [0, count).
+template <class Body>
+HWY_INLINE void for_groups(std::int64_t count, const Body& body) {
+  std::int64_t i = 0;
+  for (; i + kPass <= count; i += kPass) body(i, std::integral_constant<int, kPass>());
+  if (i + 4 <= count) body(i, std::integral_constant<int, 4>()), i += 4;
+  if (i + 3 <= count) body(i, std::integral_constant<int, 3>()), i += 3;
+  if (i + 2 <= count) body(i, std::integral_constant<int, 2>()), i += 2;
+  for (; i < count; ++i) body(i, std::integral_constant<int, 1>());
+}
+
+// out = sums / sum in columns [begin, end); 0 where every key is biased away.
+void divide(const Query& query, std::int64_t begin, std::int64_t end) {
+  const D d;
+  if (query.sum == 0) return std::fill(query.out + begin, query.out + end, 0.0f);
+  std::int64_t i = begin;
+  for (; i + REFOCUS_LANES <= end; i += REFOCUS_LANES) {
+    hn::StoreU(hn::Div(hn::LoadU(d, query.sums + i), hn::Set(d, query.sum)), d, query.out + i);
+  }
+  for (; i < end; ++i) query.out[i] = query.sums[i] / query.sum;
+}
+
+// Up to kTile query vectors of one key/value head, and the steps of their attention.
+template <class Kv>
+class Tile {
+ public:
+  explicit Tile(const AttentionTask& task)
+      : task_(task),
+        shape_(*task.shape),
+        sequence_(*task.sequence),
+        group_(shape_.heads / shape_.kv_heads),
+        stride_(padded(shape_.head_dim)),
+        count_(task.end - task.begin),
+        keys_(sequence_.position + (task.end - 1) / group_ + 1),
+        memory_(task, keys_, stride_) {
+    const AttentionBuffers& buffers = *task.buffers;
+    for (std::int64_t i = 0; i < count_; ++i) {
+      const std::int64_t row = (task.begin + i) / group_,
+                         head = task.kv_head * group_ + (task.begin + i) % group_;
+      queries_[i] = {{sequence_.left_out + row, sequence_.position + row, head, task.thread},
+                     buffers.q + (sequence_.first_row + row) * buffers.q_stride + head * shape_.head_dim,
+                     buffers.out + (sequence_.first_row + row) * buffers.out_stride + head * shape_.head_dim,
+                     memory_.weights + i * weights_stride(keys_),
+                     memory_.sums + i * stride_,
+                     0};
+    }
+    begin_ = shape_.first_key(queries_[0].at.position) / kKeyBlock * kKeyBlock;
+  }
+
+  void run() {
+    scores(begin_, keys_);
+    for (std::int64_t i = 0; i < count_; ++i) softmax(i);
+    values(0, stride_);
+    const AttentionHooks& hooks = sequence_.hooks;
+    for (std::int64_t i = 0; hooks.output != nullptr && i < count_; ++i) {
+      hooks.output(hooks.context, queries_[i].at,
+                   {queries_[i].out, static_cast<std::size_t>(shape_.head_dim)});
+    }
+  }
+
+  // The same in parts, each a step for itself.
+  void run_part() {
+    switch (task_.step) {
+      case AttentionStep::kScores: {
+        const std::int64_t blocks = (keys_ - begin_ + kKeyBlock - 1) / kKeyBlock;
+        const auto key = [&](std::int64_t part) { return begin_ + blocks * part / task_.parts * kKeyBlock; };
+        return scores(key(task_.part), std::min(keys_, key(task_.part + 1)));
+      }
+      case AttentionStep::kSoftmax:
+        if (task_.part >= count_) return;
+        softmax(task_.part);
+        memory_.totals[task_.part] = queries_[task_.part].sum;
+        return;
+      default:
+        for (std::int64_t i = 0; i < count_; ++i) queries_[i].sum = memory_.totals[i];
+        const std::int64_t column = task_.part * kColumns;
+        return values(column, task_.part + 1 == task_.parts ? stride_ : column + kColumns);
+    }
+  }
+
+ private:
+  Kv block(std::int64_t key) const {
+    return Kv::at(sequence_.blocks[key / kKeyBlock] + sequence_.block_offset +
+                      task_.kv_head * kv_block_bytes(sequence_.type, shape_.head_dim),
+                  shape_.head_dim);
+  }
+
+  // Of keys [begin, end), which begin with a block.
+  void scores(std::int64_t begin, std::int64_t end) {
+    for_groups(count_, [&](std::int64_t i, auto rows) HWY_ATTR {
+      float* q = memory_.transposed + i * shape_.head_dim;
+      for (int r = 0; r < rows; ++r) {
+        for (std::int64_t d = 0; d < shape_.head_dim; ++d) q[d * rows + r] = queries_[i + r].q[d];
+      }
+    });
+    for (std::int64_t key = begin; key < end; key += kKeyBlock) {
+      for_groups(count_, [&](std::int64_t i, auto rows) HWY_ATTR {
+        if (queries_[i + rows - 1].at.position < key) return;
+        block_scores<rows>(queries_ + i, memory_.transposed + i * shape_.head_dim, block(key),
+                           shape_.head_dim, shape_.scale, key);
+      });
+    }
+  }
+
+  void softmax(std::int64_t i) {
+    softmax_row(queries_[i], shape_, begin_, sequence_.hooks, memory_.spare_row);
+    std::fill_n(queries_[i].sums, stride_, 0.0f);
+  }
+
+  // Of columns [column, end_column), whole vectors.
+  void values(std::int64_t column, std::int64_t end_column) {
+    for (std::int64_t key = begin_; key < keys_; key += kSpan * kKeyBlock) {
+      const std::int64_t end = std::min(keys_, key + kSpan * kKeyBlock);
+      Values<Kv> values{{}, key, stride_, column, end_column};
+      for (std::int64_t at = key; at < end; at += kKeyBlock) {
+        values.blocks[(at - key) / kKeyBlock] = block(at);
+      }
+      for_groups(count_, [&](std::int64_t i, auto rows) HWY_ATTR {
+        if (queries_[i + rows - 1].at.position >= key) span_values<rows>(queries_ + i, values, end);
+      });
+    }
+    for (std::int64_t i = 0; i < count_; ++i) {
+      divide(queries_[i], std::min(column, shape_.head_dim), std::min(end_column, shape_.head_dim));
+    }
+  }
+
+  const AttentionTask& task_;
+  const AttentionShape& shape_;
+  const AttentionSequence& sequence_;
+  std::int64_t group_, stride_, count_, keys_, begin_ = 0;
+  TileMemory memory_;
+  Query queries_[kTile];
+};
