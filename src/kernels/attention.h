@@ -6,8 +6,8 @@
 // with, where a shape has them, a window (keys before it have the weight 0), a cap on scores and sinks.
 // Each row is summed in the order of its own keys, so its result depends neither on the rows computed beside
 // it nor on how a prompt is cut into calls. Memory beyond q, out and the cache is one row of weights for each
-// row of a tile: nothing grows with keys times queries. Few rows of many keys are cut by what nothing is summed along, so that
-// all threads work on them.
+// row of a tile: nothing grows with keys times queries. Few rows of many keys are cut by what nothing is
+// summed along, so that all threads work on them.
 #pragma once
 
 #include <cstdint>
