@@ -54,6 +54,7 @@ class RoundedCache : public ::testing::TestWithParam<std::pair<DType, float>> {}
 
 TEST_P(RoundedCache, IsCloseAndAsIndependentOfHowWorkIsSplit) {
   const auto [type, most] = GetParam();
+  if (type == DType::kQ8_0 && testing::test_device() != nullptr) GTEST_SKIP() << "devices keep F32 or F16";
   for (const char* model : kModels) {
     Engine exact(model, config_of(model), 2, 512), one(model, config_of(model), 1, 512, type),
         two(model, config_of(model), 2, 512, type);
