@@ -12,11 +12,11 @@ namespace refocus {
 
 namespace {
 
-// Tokens spread over the vocabulary, the same in every run.
-std::vector<std::int32_t> some_tokens(std::int64_t count, std::int64_t vocab_size) {
+// Tokens from the first-th on of a text that is spread over the vocabulary, the same in every run.
+std::vector<std::int32_t> some_tokens(std::int64_t first, std::int64_t count, std::int64_t vocab_size) {
   std::vector<std::int32_t> out(static_cast<std::size_t>(count));
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    out[i] = static_cast<std::int32_t>((3 + i * 7919) % static_cast<std::size_t>(vocab_size));
+  for (std::int64_t i = 0; i < count; ++i) {
+    out[static_cast<std::size_t>(i)] = static_cast<std::int32_t>((3 + (first + i) * 7919) % vocab_size);
   }
   return out;
 }
@@ -36,11 +36,10 @@ class Bench {
             model, bytes_of_cache(model, options.prefill + options.decode) +
                        options.batch * bytes_of_cache(model, options.batch_prompt + options.batch_decode))) {}
 
-  // In calls of a scheduler's size, but where the intervention needs the whole prompt in one.
   double prefill() {
     one_.clear();
     one_.emplace_back(pool_);
-    const std::int64_t most = spec_.needs_whole_prompt() ? options_.prefill : options_.call_rows;
+    const std::int64_t most = model_.max_rows();
     return static_cast<double>(options_.prefill) / seconds([&] {
              for (std::int64_t done = 0; done < options_.prefill; done += most) {
                call(one_, std::min(most, options_.prefill - done), options_.prefill);
@@ -80,17 +79,16 @@ class Bench {
       interventions_.back().aim(target_);
       interventions_.back().go_on_from(interventions_.front());
     }
-    const std::vector<std::int32_t> all = some_tokens(prompt, model_.config().vocab_size);
+    const std::int64_t begin = sequences.front().length(), vocab_size = model_.config().vocab_size;
+    const std::vector<std::int32_t> tokens = some_tokens(begin < prompt ? begin : 0, rows, vocab_size);
     std::vector<SequenceInput> inputs;
     for (std::size_t s = 0; s < sequences.size(); ++s) {
-      const std::int64_t begin = sequences[s].length(), end = begin + rows;
-      REFOCUS_CHECK(sequences[s].reserve(end));
+      const std::int64_t end = begin + rows;
+      REFOCUS_CHECK(sequences[s].length() == begin && sequences[s].reserve(end));
       if (begin == 0) {
-        target_ = aim(spec_, {all});
+        target_ = aim(spec_, {some_tokens(0, prompt, vocab_size)});
         interventions_[s].aim(target_);
       }
-      const auto tokens = std::span(all).subspan(begin < prompt ? static_cast<std::size_t>(begin) : 0,
-                                                 static_cast<std::size_t>(rows));
       inputs.push_back(
           {&sequences[s], tokens, std::max(end, prompt), interventions_[s].hooks(), LogitRows::kLast});
     }

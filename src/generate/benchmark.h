@@ -13,7 +13,6 @@ namespace refocus {
 
 struct BenchmarkOptions {
   std::int64_t prefill = 512, decode = 32;  // tokens; decoding goes on after the prompt
-  std::int64_t call_rows = 512;             // of a prompt in one forward pass, at most
   std::int64_t batch = 16, batch_prompt = 32, batch_decode = 8;
   int repeats = 5;
 };
@@ -26,8 +25,8 @@ struct BenchmarkRates {
 double median(std::vector<double> values);  // at least one
 
 // One result for each intervention, measured in turn. `between` is called after each counted round, for what
-// is to be measured beside. The model must allow calls of
-// options.call_rows rows, or of options.prefill where an intervention needs the whole prompt.
+// is to be measured beside. Prompts are computed in calls of as many
+// rows as the model allows, which must be all of one where an intervention needs the whole prompt.
 std::vector<BenchmarkRates> run_benchmark(Transformer& model,
                                           const std::vector<InterventionSpec>& interventions,
                                           const BenchmarkOptions& options,
