@@ -18,17 +18,11 @@ std::vector<PrefixToken> prefix_tokens(std::span<const std::int32_t> tokens,
   return out;
 }
 
-namespace {
-
-// Block b of a prompt's tokens.
-template <class BlockTokens>
-BlockTokens block_tokens(std::span<const PrefixToken> tokens, std::int64_t b) {
+PrefixCache::BlockTokens PrefixCache::block_tokens(std::span<const PrefixToken> tokens, std::int64_t b) {
   BlockTokens out;
   std::copy_n(tokens.begin() + b * kKeyBlock, kKeyBlock, out.begin());
   return out;
 }
-
-}  // namespace
 
 PrefixCache::~PrefixCache() {
   for (const Node* node : order_) {
@@ -47,7 +41,7 @@ std::vector<KvBlock> PrefixCache::find(const std::string& intervention, std::spa
   std::size_t usable = 0;
   Node* node = root != roots_.end() ? &root->second : nullptr;
   for (std::int64_t end = kKeyBlock; node != nullptr && end <= std::ssize(tokens); end += kKeyBlock) {
-    const auto it = node->children.find(block_tokens<BlockTokens>(tokens, end / kKeyBlock - 1));
+    const auto it = node->children.find(block_tokens(tokens, end / kKeyBlock - 1));
     if (it == node->children.end()) break;  // nothing longer either
     node = it->second.get();
     nodes.push_back(node);
@@ -75,14 +69,14 @@ std::vector<KvBlock> PrefixCache::find(const std::string& intervention, std::spa
 }
 
 PrefixCache::Node* PrefixCache::child(Node& node, const BlockTokens& tokens) {
-  std::unique_ptr<Node>& place = node.children[tokens];
-  if (place == nullptr) {
-    place = std::make_unique<Node>();
-    place->parent = &node;
-    place->tokens = tokens;
-    place->place = order_.insert(order_.end(), place.get());
+  const auto [it, added] = node.children.try_emplace(tokens);
+  if (added) {
+    it->second = std::make_unique<Node>();
+    it->second->parent = &node;
+    it->second->tokens = &it->first;
+    it->second->place = order_.insert(order_.end(), it->second.get());
   }
-  return place.get();
+  return it->second.get();
 }
 
 void PrefixCache::insert(const std::string& intervention, std::span<const PrefixToken> tokens,
@@ -96,7 +90,7 @@ void PrefixCache::insert(const std::string& intervention, std::span<const Prefix
   std::vector<Node*> nodes;
   Node* node = &roots_[intervention];
   for (std::int64_t b = 0; b < std::ssize(blocks); ++b) {
-    nodes.push_back(node = child(*node, block_tokens<BlockTokens>(tokens, b)));
+    nodes.push_back(node = child(*node, block_tokens(tokens, b)));
   }
   for (std::int64_t b = std::ssize(blocks) - 1; b >= first; --b) {
     Node& kept = *nodes[static_cast<std::size_t>(b)];
@@ -123,8 +117,7 @@ void PrefixCache::remove(Node* node) {
   while (node->parent != nullptr && node->block.empty() && node->children.empty()) {
     Node* parent = node->parent;
     order_.erase(node->place);
-    const BlockTokens tokens = node->tokens;
-    parent->children.erase(tokens);
+    parent->children.erase(parent->children.find(*node->tokens));
     node = parent;
   }
 }

@@ -56,12 +56,14 @@ class PrefixCache {
   // A beginning of prompts that ends with a block.
   struct Node {
     Node* parent = nullptr;
-    BlockTokens tokens{};  // of the block
-    KvBlock block;         // may be empty, where only longer beginnings are kept
+    const BlockTokens* tokens = nullptr;  // of the block, the parent's key
+    KvBlock block;                        // may be empty, where only longer beginnings are kept
     std::list<Node*>::iterator place;
     std::map<BlockTokens, std::unique_ptr<Node>> children;
   };
 
+  // Block b of a prompt's tokens.
+  static BlockTokens block_tokens(std::span<const PrefixToken> tokens, std::int64_t b);
   bool in_use(std::size_t group, std::int32_t part) const { return pool_.references(group, part) > 1; }
   bool has_unused(const KvBlock& block) const;
   Node* child(Node& node, const BlockTokens& tokens);
