@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <charconv>
 #include <fstream>
+#include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "cli/bundled.h"
@@ -84,13 +86,26 @@ void ModelOptions::add_threads(CLI::App& command) {
   command.add_flag("--pin", pin, "Keep each thread on a processor of its own");
 }
 
+namespace {
+
+constexpr std::pair<const char*, DType> kKvTypes[] = {
+    {"f32", DType::kF32}, {"f16", DType::kF16}, {"q8_0", DType::kQ8_0}};
+
+std::vector<std::string> kv_names() {
+  std::vector<std::string> out;
+  for (const auto& [name, type] : kKvTypes) out.emplace_back(name);
+  return out;
+}
+
+}  // namespace
+
 void ModelOptions::add_kv_type(CLI::App& command) {
   command
       .add_option("--kv-type", kv_type,
                   "Type of cached keys and values: f32, f16 for half the memory, or q8_0 for 0.28 of it, on "
                   "the processor "
                   "(default: f32, or f16 beside activations of f16)")
-      ->check(CLI::IsMember({"f32", "f16", "q8_0"}));
+      ->check(CLI::IsMember(kv_names()));
 }
 
 void ModelOptions::add_activations(CLI::App& command, const std::string& option) {
@@ -115,12 +130,15 @@ void ModelOptions::add_device(CLI::App& command) {
 
 DType ModelOptions::kv() const {
   if (kv_type.empty()) return activation_type() == Activations::kF16 ? DType::kF16 : DType::kF32;
-  return kv_type == "f16" ? DType::kF16 : kv_type == "q8_0" ? DType::kQ8_0 : DType::kF32;
+  for (const auto& [name, type] : kKvTypes) {
+    if (kv_type == name) return type;
+  }
+  return DType::kF32;
 }
 
 std::string ModelOptions::kv_name() const {
-  const DType type = kv();
-  return type == DType::kF16 ? "f16" : type == DType::kQ8_0 ? "q8_0" : "f32";
+  const auto* entry = std::ranges::find(kKvTypes, kv(), [](const auto& pair) { return pair.second; });
+  return entry->first;
 }
 
 Activations ModelOptions::activation_type() const {
