@@ -130,7 +130,7 @@ void Transformer::store_keys_and_values(std::span<const SequenceInput> sequences
       fit.store(false, std::memory_order_relaxed);
     }
     const KvLayout::Place& place = cache.layout().place(layer);
-    const std::int64_t head_bytes = kv_layer_bytes(config_, cache.type()) / kv_heads;
+    const std::int64_t head_bytes = kv_block_bytes(cache.type(), dim);
     std::byte* block = cache.part(place.group, row.position / kKeyBlock) + place.offset;
     for (std::int64_t head = 0; head < kv_heads; ++head, block += head_bytes) {
       store_key_and_value(cache.type(), block, dim, row.position % kKeyBlock, k + head * dim, v + head * dim);

@@ -244,11 +244,30 @@ TEST(MatMulByAmx, AddsInTheStatedOrder) {
   }
 }
 
+// 273 groups are seventeen parts of 16 and one of a single group, which goes another way.
+TEST(MatMulByAmx, TakesASingleGroupAfterMany) {
+  if (!amx_bf16_in_use()) GTEST_SKIP() << "this processor has no AMX with bf16";
+  ThreadPool pool(2);
+  for (const DType type : {DType::kF32, DType::kF16, DType::kBF16}) {
+    Problem p(272 * 16 + 5, 70, 33, type, 0);
+    std::vector<float> all(static_cast<std::size_t>(p.rows * p.job.y_stride)), one = all;
+    p.job.y = all.data();
+    matmul(pool, p.input(), {&p.job, 1});
+    for (const std::int64_t r : {std::int64_t{271 * 16}, p.rows - 5, p.rows - 1}) {
+      p.job.y = one.data();
+      matmul(pool, {p.x.data() + r * padded(p.inputs), 1, p.inputs}, {&p.job, 1});
+      ASSERT_EQ(
+          std::memcmp(one.data(), &all[static_cast<std::size_t>(r * p.job.y_stride)], 33 * sizeof(float)), 0)
+          << name_of(type) << " row " << r;
+    }
+  }
+}
+
 TEST(MatMulByAmx, TakesManyGroupsAndPanelsAtATime) {
   if (!amx_bf16_in_use()) GTEST_SKIP() << "this processor has no AMX with bf16";
   ThreadPool pool(2);
   for (const DType type : {DType::kF32, DType::kF16, DType::kBF16}) {
-    // 33 groups: a whole block of them and one alone. The last output's tile and the last step are not full.
+    // 33 groups in three parts. The last output's tile and the last step are not full.
     Problem p(515, 1100, 677, type, 0);
     std::vector<float> all(static_cast<std::size_t>(p.rows * p.job.y_stride)), one = all;
     p.job.y = all.data();

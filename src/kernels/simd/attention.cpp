@@ -78,10 +78,12 @@ class Tiles {
       longest_ = std::max(longest_, s.position + s.rows);
       has_output_ = has_output_ || s.hooks.output != nullptr;
     }
+    shared_ = TileMemory::shared_floats(longest_, padded(shape.head_dim));
   }
 
   std::int64_t count() const { return count_; }
   std::int64_t longest() const { return longest_; }  // keys
+  std::int64_t shared() const { return shared_; }    // floats that a tile's parts share, at most
   bool has_output() const { return has_output_; }    // hooks on what heads put out
 
   AttentionTask task(std::int64_t number, int thread) const {
@@ -90,16 +92,11 @@ class Tiles {
     // The last rows have the most keys: they go first, so that the threads end together.
     const std::int64_t tile = tiles(*s) - 1 - number / shape_.kv_heads, kv_head = number % shape_.kv_heads;
     float* scratch = buffers_.scratch + thread * buffers_.scratch_stride;
-    const std::int64_t keys = s->position + (std::min((tile + 1) * kTile, s->rows * group_) - 1) / group_ + 1;
-    return {&shape_,
-            s,
-            &buffers_,
-            kv_head,
-            tile * kTile,
-            std::min((tile + 1) * kTile, s->rows * group_),
-            thread,
-            scratch,
-            scratch + TileMemory::shared_floats(keys, padded(shape_.head_dim))};
+    return {&shape_,          s,
+            &buffers_,        kv_head,
+            tile * kTile,     std::min((tile + 1) * kTile, s->rows * group_),
+            thread,           scratch,
+            scratch + shared_};
   }
 
  private:
@@ -108,7 +105,7 @@ class Tiles {
   const AttentionShape& shape_;
   std::span<const AttentionSequence> sequences_;
   const AttentionBuffers& buffers_;
-  std::int64_t group_, count_ = 0, longest_ = 0;
+  std::int64_t group_, count_ = 0, longest_ = 0, shared_ = 0;
   bool has_output_ = false;
 };
 
@@ -116,8 +113,7 @@ class Tiles {
 // scores by keys, softmax by rows and values by columns, so that no bit changes.
 void run_in_parts(ThreadPool& pool, const Tiles& tiles, std::int64_t head_dim) {
   thread_local AlignedBuffer<float> kept;
-  const std::int64_t shared = TileMemory::shared_floats(tiles.longest(), padded(head_dim));
-  const auto floats = static_cast<std::size_t>(tiles.count() * shared);
+  const auto floats = static_cast<std::size_t>(tiles.count() * tiles.shared());
   if (kept.size() < floats) kept = AlignedBuffer<float>(floats);
   float* const memory = kept.data();
   const auto run = &HWY_DYNAMIC_DISPATCH(run_tile);
@@ -129,7 +125,7 @@ void run_in_parts(ThreadPool& pool, const Tiles& tiles, std::int64_t head_dim) {
         std::pair{AttentionStep::kValues, std::max<std::int64_t>(1, padded(head_dim) / kColumns)}}) {
     pool.parallel_for(tiles.count() * parts, [&, step = step, parts = parts](std::int64_t i, int thread) {
       AttentionTask task = tiles.task(i / parts, thread);
-      task.shared = memory + i / parts * shared;
+      task.shared = memory + i / parts * tiles.shared();
       task.step = step;
       task.part = i % parts;
       task.parts = parts;

@@ -233,6 +233,7 @@ class Tile {
                      0};
     }
     begin_ = shape_.first_key(queries_[0].at.position) / kKeyBlock * kKeyBlock;
+    head_offset_ = sequence_.block_offset + task.kv_head * kv_block_bytes(sequence_.type, shape_.head_dim);
   }
 
   void run() {
@@ -268,9 +269,7 @@ class Tile {
 
  private:
   Kv block(std::int64_t key) const {
-    return Kv::at(sequence_.blocks[key / kKeyBlock] + sequence_.block_offset +
-                      task_.kv_head * kv_block_bytes(sequence_.type, shape_.head_dim),
-                  shape_.head_dim);
+    return Kv::at(sequence_.blocks[key / kKeyBlock] + head_offset_, shape_.head_dim);
   }
 
   // Of keys [begin, end), which begin with a block.
@@ -316,6 +315,7 @@ class Tile {
   const AttentionShape& shape_;
   const AttentionSequence& sequence_;
   std::int64_t group_, stride_, count_, keys_, begin_ = 0;
+  std::int64_t head_offset_ = 0;  // of the head in a block, in bytes
   TileMemory memory_;
   Query queries_[kTile];
 };

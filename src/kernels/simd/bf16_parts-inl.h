@@ -1,10 +1,22 @@
 // Splitting float32 numbers into bf16 parts, and transposing. Included in a namespace of a file that is
 // compiled for AVX-512 with bf16.
 
+// The first `count` of up to 32 lanes, or all.
+HWY_INLINE std::uint32_t first_lanes(std::int64_t count) {
+  return count >= 32 ? ~std::uint32_t{0} : (std::uint32_t{1} << count) - 1;
+}
+HWY_INLINE __mmask16 first_of_16(std::int64_t count) { return static_cast<__mmask16>(first_lanes(count)); }
+
 // 32 numbers, the first 16 in `low`.
 struct Floats32 {
   __m512 low, high;
 };
+// Those that lie at `from`, or `left` of them and zeros.
+HWY_INLINE Floats32 load_floats(const void* from, std::int64_t left) {
+  const std::uint32_t some = first_lanes(left);
+  return {_mm512_maskz_loadu_ps(static_cast<__mmask16>(some), from),
+          _mm512_maskz_loadu_ps(static_cast<__mmask16>(some >> 16), static_cast<const float*>(from) + 16)};
+}
 
 // The numbers rounded to bf16 (to nearest, ties to even).
 HWY_INLINE __m512i rounded(const Floats32& x) {

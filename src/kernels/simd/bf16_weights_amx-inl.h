@@ -1,5 +1,5 @@
-// Weights as AMX multiplies them: 16 outputs by 32 inputs, in bf16 parts. Included in a namespace of a file
-// that is compiled for AVX-512.
+// Weights as AMX multiplies them: 16 outputs by 32 inputs, in bf16 parts. Included after
+// bf16_parts-inl.h.
 
 constexpr std::int64_t kTileOutputs = 16, kStep = SplitRows::kInputs, kTileBytes = 1024;
 constexpr int kLeading = static_cast<int>(0xFFFF0000);  // the bits of a float32 number that are a bf16 number
@@ -13,11 +13,11 @@ struct WeightTile {
   std::int64_t stride, step_bytes;
 };
 
-// Numbers whose bits are all but the first 16 zero, those of `low` and `high` in turn.
-HWY_INLINE __m512i leading_halves(__m512 low, __m512 high) {
-  const __m512i first = _mm512_srli_epi32(_mm512_castps_si512(low), 16);
+// The first 16 bits of each, those of `low` and `high` in turn.
+HWY_INLINE __m512i leading_halves(const Floats32& w) {
+  const __m512i first = _mm512_srli_epi32(_mm512_castps_si512(w.low), 16);
   constexpr int kSelect = 0xF8;  // first | (high & mask)
-  return _mm512_ternarylogic_epi32(first, _mm512_castps_si512(high), _mm512_set1_epi32(kLeading), kSelect);
+  return _mm512_ternarylogic_epi32(first, _mm512_castps_si512(w.high), _mm512_set1_epi32(kLeading), kSelect);
 }
 HWY_INLINE __m512 trailing(__m512 x) {  // exact
   return _mm512_sub_ps(x, _mm512_and_ps(x, _mm512_castsi512_ps(_mm512_set1_epi32(kLeading))));
@@ -25,25 +25,24 @@ HWY_INLINE __m512 trailing(__m512 x) {  // exact
 // kParts bf16 numbers that add up to each of 32 weights, cut off and not rounded: fewer instructions, and
 // since activations are rounded what is left out of the products has no one sign.
 template <int kParts>
-HWY_INLINE void cut(__m512 low, __m512 high, __m512i* parts) {
-  parts[0] = leading_halves(low, high);
+HWY_INLINE void cut(Floats32 w, __m512i* parts) {
+  parts[0] = leading_halves(w);
   for (int p = 1; p < kParts; ++p) {
-    low = trailing(low);
-    high = trailing(high);
-    parts[p] = leading_halves(low, high);
+    w = {trailing(w.low), trailing(w.high)};
+    parts[p] = leading_halves(w);
   }
 }
 
 // 32 weights, or `left` and zeros, in parts.
 template <DType type>
 HWY_INLINE void split_weights(const std::byte* from, std::int64_t left, __m512i* parts) {
-  const std::uint32_t some = left >= kStep ? ~std::uint32_t{0} : (std::uint32_t{1} << left) - 1;
-  const auto some_low = static_cast<__mmask16>(some), some_high = static_cast<__mmask16>(some >> 16);
-  if constexpr (type == DType::kF32) {
-    cut<3>(_mm512_maskz_loadu_ps(some_low, from), _mm512_maskz_loadu_ps(some_high, from + 64), parts);
-  } else if constexpr (type == DType::kF16) {
-    cut<2>(_mm512_cvtph_ps(_mm256_maskz_loadu_epi16(some_low, from)),
-           _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(some_high, from + 32)), parts);
+  if constexpr (type == DType::kF32) return cut<3>(load_floats(from, left), parts);
+  const std::uint32_t some = first_lanes(left);
+  if constexpr (type == DType::kF16) {
+    const auto some_low = static_cast<__mmask16>(some), some_high = static_cast<__mmask16>(some >> 16);
+    cut<2>({_mm512_cvtph_ps(_mm256_maskz_loadu_epi16(some_low, from)),
+            _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(some_high, from + 32))},
+           parts);
   } else {
     parts[0] = _mm512_maskz_loadu_epi16(some, from);
   }

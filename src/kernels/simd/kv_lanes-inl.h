@@ -1,5 +1,5 @@
 // Keys and values of one head of a cache's block as vectors of float32. Included in the namespace of an
-// instruction set, after `namespace hn`, by files whose D is hn::CappedTag<float, 16>.
+// instruction set, after `namespace hn`.
 
 using D = hn::CappedTag<float, 16>;
 using V = hn::Vec<D>;
@@ -50,8 +50,7 @@ struct QuantizedKv {
 
   static QuantizedKv at(const std::byte* head, std::int64_t head_dim) {
     const auto* keys = reinterpret_cast<const std::int8_t*>(head);
-    const std::int64_t stride = padded(head_dim);
-    const auto* scales = reinterpret_cast<const float*>(head + kKeyBlock * (head_dim + stride));
+    const auto* scales = reinterpret_cast<const float*>(head + kv_block_elements(head_dim));
     return {keys, keys + head_dim * kKeyBlock, scales, scales + kv_scale_blocks(head_dim) * kKeyBlock};
   }
   HWY_INLINE V key(D d, std::int64_t i, std::int64_t j) const {

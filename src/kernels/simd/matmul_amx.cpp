@@ -115,8 +115,8 @@ struct Ahead {
   }
 };
 
-// Adds to a panel's sums, [tile][16 outputs][width], which are taken as 0 where it is the first run. `ahead`:
-// bytes from weights to those to prefetch, or 0.
+// Adds to a panel's sums, [tile][16 outputs][width], which are taken as 0 where it is the first run.
+// `fetched`: lines of `ahead` a step.
 template <std::int64_t kTiles, int kParts>
 void multiply_run(const WeightTile* w, const Activations& x, bool first, Ahead& ahead, std::int64_t fetched,
                   float* sums) {
@@ -151,12 +151,12 @@ void multiply_run(std::int64_t tiles, const WeightTile* w, const Activations& x,
 // y of `outputs` outputs from n on, and `width` rows from first_row on, from sums [16 outputs][width].
 void finish(const MatMulJob& job, std::int64_t n, std::int64_t outputs, std::int64_t first_row,
             std::int64_t width, const float* sums) {
-  const auto some = static_cast<__mmask16>((std::uint32_t{1} << outputs) - 1);
+  const __mmask16 some = first_of_16(outputs);
   __m512i rows[SplitRows::kRows];
   if (width == 1) {
     rows[0] = _mm512_loadu_si512(sums);
   } else {
-    const auto wide = static_cast<__mmask16>((std::uint32_t{1} << width) - 1);
+    const __mmask16 wide = first_of_16(width);
     for (std::int64_t i = 0; i < kTileOutputs; ++i)
       rows[i] = _mm512_maskz_loadu_epi32(wide, sums + i * width);
     transpose(rows);

@@ -12,14 +12,6 @@ namespace refocus {
 namespace split_amx {
 #include "kernels/simd/bf16_parts-inl.h"
 
-// 32 inputs of a row, or `left` and zeros.
-HWY_INLINE Floats32 load_inputs(const float* x, std::int64_t left) {
-  if (left >= SplitRows::kInputs) return {_mm512_loadu_ps(x), _mm512_loadu_ps(x + 16)};
-  const auto some = (std::uint32_t{1} << left) - 1;
-  return {_mm512_maskz_loadu_ps(static_cast<__mmask16>(some), x),
-          _mm512_maskz_loadu_ps(static_cast<__mmask16>(some >> 16), x + 16)};
-}
-
 // A part's 32 numbers as pairs.
 HWY_INLINE __m512i in_pairs(__m512i part, PairOrder order) {
   if (order == PairOrder::kNeighbours) return part;
@@ -34,7 +26,7 @@ void split_step(const float* x, std::int64_t x_stride, std::int64_t width, std::
   constexpr std::int64_t kPairs = SplitRows::kInputs / 2;
   if (width == 1) {
     __m512i parts[SplitRows::kParts];
-    split<SplitRows::kParts>(load_inputs(x, left), parts);
+    split<SplitRows::kParts>(load_floats(x, left), parts);
     for (std::int64_t p = 0; p < SplitRows::kParts; ++p)
       _mm512_storeu_si512(to + p * 64, in_pairs(parts[p], order));
     return;
@@ -42,10 +34,10 @@ void split_step(const float* x, std::int64_t x_stride, std::int64_t width, std::
   __m512i rows[SplitRows::kParts][SplitRows::kRows];
   for (std::int64_t r = 0; r < SplitRows::kRows; ++r) {
     __m512i parts[SplitRows::kParts] = {};
-    if (r < width) split<SplitRows::kParts>(load_inputs(x + r * x_stride, left), parts);
+    if (r < width) split<SplitRows::kParts>(load_floats(x + r * x_stride, left), parts);
     for (std::int64_t p = 0; p < SplitRows::kParts; ++p) rows[p][r] = in_pairs(parts[p], order);
   }
-  const auto some = static_cast<__mmask16>((std::uint32_t{1} << width) - 1);
+  const __mmask16 some = first_of_16(width);
   for (auto& part : rows) {
     transpose(part);
     for (std::int64_t i = 0; i < kPairs; ++i, to += width * 4) _mm512_mask_storeu_epi32(to, some, part[i]);
