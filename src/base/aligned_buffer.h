@@ -70,4 +70,11 @@ class AlignedBuffer {
   std::size_t size_ = 0;
 };
 
+// A buffer of at least so many elements, made anew where it is smaller.
+template <typename T>
+void reserve(AlignedBuffer<T>& buffer, std::int64_t size) {
+  if (buffer.size() < static_cast<std::size_t>(size))
+    buffer = AlignedBuffer<T>(static_cast<std::size_t>(size));
+}
+
 }  // namespace refocus

@@ -10,6 +10,7 @@
 #include "convert/metadata.h"
 #include "convert/plan.h"
 #include "convert/read_back.h"
+#include "convert/slab.h"
 #include "io/gguf_writer.h"
 #include "model/weights.h"
 #include "tensor/block_formats.h"
@@ -26,8 +27,6 @@ constexpr std::array<std::pair<std::string_view, ConvertType>, 6> kTypes = {{{"f
                                                                              {"q8_0", ConvertType::kQ8_0},
                                                                              {"q4_0", ConvertType::kQ4_0},
                                                                              {"q4_k", ConvertType::kQ4_K}}};
-
-constexpr std::int64_t kSlabElements = std::int64_t{1} << 21;
 
 DType plain_dtype(ConvertType type) {
   switch (type) {
@@ -77,7 +76,7 @@ class TensorWriter {
     if (plan.matrices.empty()) return write_values(plan, columns);
     std::int64_t rows = 0;
     for (const Linear* matrix : plan.matrices) rows += matrix->outputs;
-    const std::int64_t slab = std::max<std::int64_t>(1, kSlabElements / std::max<std::int64_t>(1, columns));
+    const std::int64_t slab = slab_rows(columns);
     for (std::int64_t first = 0; first < rows; first += slab) {
       write_rows(plan, columns, first, std::min(slab, rows - first));
     }

@@ -11,6 +11,7 @@
 #include "base/json_reader.h"
 #include "base/made_directories.h"
 #include "base/text_file.h"
+#include "convert/slab.h"
 #include "io/safetensors.h"
 #include "io/weight_file.h"
 #include "model/adapter.h"
@@ -23,7 +24,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::int64_t kSlabElements = std::int64_t{1} << 21;
 constexpr const char* kHead = "lm_head.weight";
 constexpr const char* kEmbedding = "model.embed_tokens.weight";
 
@@ -55,7 +55,7 @@ class MergedTensors {
     const Source& source = sources_.at(tensor.name);
     const std::int64_t columns = tensor.view.shape.back(),
                        rows = columns > 0 ? tensor.view.elements() / columns : 0;
-    const std::int64_t slab = std::max<std::int64_t>(1, kSlabElements / std::max<std::int64_t>(1, columns));
+    const std::int64_t slab = slab_rows(columns);
     const std::size_t row_bytes = bytes_of(tensor.view.dtype, columns);
     std::vector<std::byte> bytes;
     std::vector<std::vector<float>> values(static_cast<std::size_t>(pool.size()));

@@ -10,8 +10,6 @@ namespace refocus {
 
 namespace {
 
-constexpr int kMostSteps = 3;
-
 std::string numbered(int step, std::string_view fact) { return fmt::format("{}: {}", step, fact); }
 
 struct Line {

@@ -20,8 +20,6 @@ struct Walk {
   std::vector<const Edge*> edges;
 };
 
-constexpr int kMostSteps = 3;
-
 // Whether `steps` edges can follow each other from node `at` without coming to `start`.
 bool leads_on(const std::vector<Edge>& edges, int start, int at, int steps) {
   return steps == 0 || std::ranges::any_of(edges, [&](const Edge& edge) {

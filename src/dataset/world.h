@@ -23,6 +23,9 @@ struct World {
   std::vector<WorldQuestion> questions;
 };
 
+// Steps that a question of places, events and the like asks for at most.
+inline constexpr int kMostSteps = 3;
+
 struct WorldSize {
   int questions = 1;
   int least_facts = 1, most_facts = 4;  // that a question needs; the least is 1 or 2, which every subject has

@@ -12,7 +12,7 @@ namespace refocus {
 
 namespace {
 
-using json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 constexpr std::int64_t kMostRank = 1 << 20;
 constexpr std::string_view kRepair = "repair the file";
@@ -80,9 +80,9 @@ constexpr std::array kKeys = {
 // Ways to begin training that leave the base model's weights as they are.
 constexpr std::array kPlainInitialisations = {"eva", "orthogonal"};
 
-std::string short_text(const json& value) { return printable(json_text(value), 60); }
+std::string short_text(const OrderedJson& value) { return printable(json_text(value), 60); }
 
-bool is_of(Type type, const json& value) {
+bool is_of(Type type, const OrderedJson& value) {
   switch (type) {
     case Type::kFlag:
       return value.is_boolean();
@@ -113,14 +113,14 @@ std::string_view name_of(Type type) {
 
 // Whether the value switches a feature off. {} is a sub-configuration with its defaults, which switches it
 // on.
-bool is_off(const Key& key, const json& value) {
+bool is_off(const Key& key, const OrderedJson& value) {
   const bool object_counts = key.type == Type::kObject && key.name != "megatron_config";
   return value.is_null() || value == false || (value.empty() && !object_counts);
 }
 
 class Reader {
  public:
-  Reader(const json& config, PeftSettings& out) : config_(config), out_(out) {}
+  Reader(const OrderedJson& config, PeftSettings& out) : config_(config), out_(out) {}
 
   void read() {
     check_method();
@@ -133,7 +133,7 @@ class Reader {
     }
     out_.rank_stabilised = flag("use_rslora");
     out_.tie_adapters = flag("ensure_weight_tying");
-    if (const json* v = get("base_model_name_or_path")) out_.base_model = v->get<std::string>();
+    if (const OrderedJson* v = get("base_model_name_or_path")) out_.base_model = v->get<std::string>();
     read_targets();
     for (const auto& [name, value] : entries("rank_pattern")) {
       out_.rank_pattern.emplace_back(name, rank(value, fmt::format("rank_pattern '{}'", printable(name))));
@@ -145,7 +145,7 @@ class Reader {
   }
 
  private:
-  [[noreturn]] void refuse(std::string_view expected, const json& value,
+  [[noreturn]] void refuse(std::string_view expected, const OrderedJson& value,
                            std::string_view remedy = kRepair) const {
     throw input_error(out_.where, "expected {}, got {}; {}", expected, short_text(value), remedy);
   }
@@ -156,33 +156,33 @@ class Reader {
   }
 
   // Null where the key is missing or null.
-  const json* get(std::string_view key) const {
+  const OrderedJson* get(std::string_view key) const {
     const auto found = config_.find(key);
     return found == config_.end() || found->is_null() ? nullptr : &*found;
   }
   bool flag(std::string_view key) const {
-    const json* v = get(key);
+    const OrderedJson* v = get(key);
     return v != nullptr && v->get<bool>();
   }
-  std::vector<std::pair<std::string, json>> entries(std::string_view key) const {
-    std::vector<std::pair<std::string, json>> out;
-    if (const json* v = get(key)) {
+  std::vector<std::pair<std::string, OrderedJson>> entries(std::string_view key) const {
+    std::vector<std::pair<std::string, OrderedJson>> out;
+    if (const OrderedJson* v = get(key)) {
       for (const auto& [name, value] : v->items()) out.emplace_back(name, value);
     }
     return out;
   }
 
   void check_method() const {
-    const json* type = get("peft_type");
+    const OrderedJson* type = get("peft_type");
     if (type == nullptr || *type != "LORA") {
-      refuse("the peft_type LORA", type == nullptr ? json() : *type, "use a LoRA adapter");
+      refuse("the peft_type LORA", type == nullptr ? OrderedJson() : *type, "use a LoRA adapter");
     }
-    const json* task = get("task_type");
+    const OrderedJson* task = get("task_type");
     if (task != nullptr && *task != "CAUSAL_LM")
       refuse("the task_type CAUSAL_LM", *task, "use another adapter");
   }
 
-  void check_key(const std::string& name, const json& value) {
+  void check_key(const std::string& name, const OrderedJson& value) {
     const auto known = std::ranges::find(kKeys, name, &Key::name);
     if (known == kKeys.end()) {
       if (is_off({name, Type::kAny, Effect::kNone}, value)) return;
@@ -206,44 +206,44 @@ class Reader {
     }
   }
 
-  std::int64_t rank(const json& value, std::string_view key) const {
+  std::int64_t rank(const OrderedJson& value, std::string_view key) const {
     if (!value.is_number_integer() || value < 1 || value > kMostRank) {
       refuse(fmt::format("a whole number from 1 to {} for {}", kMostRank, key), value);
     }
     return value.get<std::int64_t>();
   }
 
-  double alpha(const json& value, std::string_view key) const {
+  double alpha(const OrderedJson& value, std::string_view key) const {
     if (!is_of(Type::kNumber, value)) refuse(fmt::format("a number for {}", key), value);
     return value.get<double>();
   }
 
-  std::vector<std::string> names(const json& list, std::string_view key) const {
+  std::vector<std::string> names(const OrderedJson& list, std::string_view key) const {
     std::vector<std::string> out;
-    for (const json& name : list) {
+    for (const OrderedJson& name : list) {
       if (!name.is_string()) refuse(fmt::format("names in the list {}", key), name);
       out.push_back(name.get<std::string>());
     }
     return out;
   }
 
-  PeftNames regex_or_names(const json& value, std::string_view key) const {
+  PeftNames regex_or_names(const OrderedJson& value, std::string_view key) const {
     if (value.is_string()) return {value.get<std::string>(), {}};
     if (value.is_array()) return {std::nullopt, names(value, key)};
     refuse(fmt::format("a text or a list of names for {}", key), value);
   }
 
   void read_targets() {
-    if (const json* v = get("target_modules")) out_.targets = regex_or_names(*v, "target_modules");
-    if (const json* v = get("exclude_modules")) out_.excluded = regex_or_names(*v, "exclude_modules");
-    if (const json* v = get("layers_to_transform")) {
+    if (const OrderedJson* v = get("target_modules")) out_.targets = regex_or_names(*v, "target_modules");
+    if (const OrderedJson* v = get("exclude_modules")) out_.excluded = regex_or_names(*v, "exclude_modules");
+    if (const OrderedJson* v = get("layers_to_transform")) {
       out_.layers.emplace();
-      for (const json& layer : v->is_array() ? *v : json::array({*v})) {
+      for (const OrderedJson& layer : v->is_array() ? *v : OrderedJson::array({*v})) {
         if (!layer.is_number_integer()) refuse("whole numbers for layers_to_transform", layer);
         out_.layers->push_back(layer.get<std::int64_t>());
       }
     }
-    if (const json* v = get("layers_pattern")) {
+    if (const OrderedJson* v = get("layers_pattern")) {
       const PeftNames pattern = regex_or_names(*v, "layers_pattern");
       out_.layer_patterns = pattern.names;
       if (pattern.regex && !pattern.regex->empty()) out_.layer_patterns.push_back(*pattern.regex);
@@ -257,22 +257,22 @@ class Reader {
       }
     }
     if (!out_.layer_patterns.empty() && !out_.layers) {
-      refuse("layers_to_transform beside layers_pattern", json(), "add it, or remove layers_pattern");
+      refuse("layers_to_transform beside layers_pattern", OrderedJson(), "add it, or remove layers_pattern");
     }
   }
 
   void read_rest() {
-    if (const json* v = get("bias")) {
+    if (const OrderedJson* v = get("bias")) {
       if (*v != "none" && *v != "all" && *v != "lora_only") refuse("none, all or lora_only for bias", *v);
       out_.trains_biases = *v != "none";
     }
-    if (const json* v = get("lora_dropout"); v != nullptr && !(*v >= 0.0 && *v <= 1.0)) {
+    if (const OrderedJson* v = get("lora_dropout"); v != nullptr && !(*v >= 0.0 && *v <= 1.0)) {
       refuse("a number from 0 to 1 for lora_dropout", *v);
     }
     if (flag("fan_in_fan_out")) {
       warn("fan_in_fan_out true has no effect on a LLaMA model's matrices, in PEFT either; set it to false");
     }
-    const json* start = get("init_lora_weights");
+    const OrderedJson* start = get("init_lora_weights");
     if (start == nullptr || start->is_boolean()) return;
     if (!start->is_string()) refuse("true, false or a name for init_lora_weights", *start);
     std::string name = start->get<std::string>();
@@ -284,7 +284,7 @@ class Reader {
     out_.unsupported.push_back({"init_lora_weights", json_text(*start), anew});
   }
 
-  const json& config_;
+  const OrderedJson& config_;
   PeftSettings& out_;
 };
 
@@ -293,7 +293,7 @@ class Reader {
 PeftSettings read_peft_settings(std::string_view text, const std::string& where) {
   PeftSettings out;
   out.where = where;
-  const json config = parse_ordered_json_object(text, {where, "download it again"});
+  const OrderedJson config = parse_ordered_json_object(text, {where, "download it again"});
   Reader(config, out).read();
   return out;
 }
@@ -301,32 +301,33 @@ PeftSettings read_peft_settings(std::string_view text, const std::string& where)
 std::string peft_config_json(const PeftConfig& c) {
   const bool whole = c.alpha == std::floor(c.alpha) && std::fabs(c.alpha) < 1e15;
   // PEFT's own order is that of the alphabet.
-  const json out = {{"alpha_pattern", json::object()},
-                    {"auto_mapping", nullptr},
-                    {"base_model_name_or_path", c.base_model},
-                    {"bias", "none"},
-                    {"exclude_modules", nullptr},
-                    {"fan_in_fan_out", false},
-                    {"inference_mode", true},
-                    {"init_lora_weights", true},
-                    {"layer_replication", nullptr},
-                    {"layers_pattern", nullptr},
-                    {"layers_to_transform", nullptr},
-                    {"loftq_config", json::object()},
-                    {"lora_alpha", whole ? json(static_cast<std::int64_t>(c.alpha)) : json(c.alpha)},
-                    {"lora_bias", false},
-                    {"lora_dropout", 0.0},
-                    {"megatron_config", nullptr},
-                    {"megatron_core", "megatron.core"},
-                    {"modules_to_save", nullptr},
-                    {"peft_type", "LORA"},
-                    {"r", c.rank},
-                    {"rank_pattern", json::object()},
-                    {"revision", nullptr},
-                    {"target_modules", c.targets},
-                    {"task_type", "CAUSAL_LM"},
-                    {"use_dora", false},
-                    {"use_rslora", false}};
+  const OrderedJson out = {
+      {"alpha_pattern", OrderedJson::object()},
+      {"auto_mapping", nullptr},
+      {"base_model_name_or_path", c.base_model},
+      {"bias", "none"},
+      {"exclude_modules", nullptr},
+      {"fan_in_fan_out", false},
+      {"inference_mode", true},
+      {"init_lora_weights", true},
+      {"layer_replication", nullptr},
+      {"layers_pattern", nullptr},
+      {"layers_to_transform", nullptr},
+      {"loftq_config", OrderedJson::object()},
+      {"lora_alpha", whole ? OrderedJson(static_cast<std::int64_t>(c.alpha)) : OrderedJson(c.alpha)},
+      {"lora_bias", false},
+      {"lora_dropout", 0.0},
+      {"megatron_config", nullptr},
+      {"megatron_core", "megatron.core"},
+      {"modules_to_save", nullptr},
+      {"peft_type", "LORA"},
+      {"r", c.rank},
+      {"rank_pattern", OrderedJson::object()},
+      {"revision", nullptr},
+      {"target_modules", c.targets},
+      {"task_type", "CAUSAL_LM"},
+      {"use_dora", false},
+      {"use_rslora", false}};
   return json_text(out, 2) + "\n";
 }
 

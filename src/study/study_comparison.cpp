@@ -12,7 +12,7 @@ namespace refocus {
 
 namespace {
 
-using Question = StudyComparison::Question;
+using Difference = StudyComparison::Question;
 
 double value_of(const Study& study, const TextGroup& group, std::size_t place, std::int64_t layer,
                 std::size_t statistic) {
@@ -81,7 +81,7 @@ TextGroup whole_arm(const Study& study, std::size_t arm, std::string name, bool 
 
 StudyComparison right_or_wrong(const Study& study, std::size_t arm) {
   StudyComparison out{
-      Question::kRightOrWrong, {"wrong", arm, false, {}}, {"right", arm, false, {}}, false, {}};
+      Difference::kRightOrWrong, {"wrong", arm, false, {}}, {"right", arm, false, {}}, false, {}};
   const std::vector<StudiedText>& texts = study.arms[arm].texts;
   for (std::size_t i = 0; i < texts.size(); ++i) {
     if (texts[i].correct) (*texts[i].correct ? out.second : out.first).texts.push_back(i);
@@ -93,7 +93,7 @@ StudyComparison right_or_wrong(const Study& study, std::size_t arm) {
 
 std::vector<StudyComparison> compare_texts(const Study& study) {
   std::vector<StudyComparison> out;
-  const auto of_arms = [&](Question question, std::size_t first, std::size_t second) {
+  const auto of_arms = [&](Difference question, std::size_t first, std::size_t second) {
     out.push_back({question,
                    whole_arm(study, first, study.arms[first].name),
                    whole_arm(study, second, study.arms[second].name),
@@ -106,18 +106,18 @@ std::vector<StudyComparison> compare_texts(const Study& study) {
     for (std::size_t b = 0; b < count; ++b) {
       if (study.arms[a].prompt == "direct" && study.arms[b].prompt == "cot" &&
           study.arms[a].intervention == study.arms[b].intervention) {
-        of_arms(Question::kPrompts, a, b);
+        of_arms(Difference::kPrompts, a, b);
       }
     }
   }
   for (std::size_t b = 1; b < count; ++b) {
     std::size_t a = 0;
     while (study.arms[a].prompt != study.arms[b].prompt) ++a;
-    if (a < b) of_arms(Question::kInterventions, a, b);
+    if (a < b) of_arms(Difference::kInterventions, a, b);
   }
   for (std::size_t a = 0; study.has_before && a < count; ++a) {
     out.push_back(
-        {Question::kModels, whole_arm(study, a, "before", true), whole_arm(study, a, "after"), true, {}});
+        {Difference::kModels, whole_arm(study, a, "before", true), whole_arm(study, a, "after"), true, {}});
   }
   for (StudyComparison& comparison : out) fill(study, comparison);
   return out;
@@ -125,13 +125,13 @@ std::vector<StudyComparison> compare_texts(const Study& study) {
 
 std::string comparison_name(const Study& study, const StudyComparison& comparison) {
   switch (comparison.question) {
-    case Question::kRightOrWrong:
+    case Difference::kRightOrWrong:
       return "wrong_right-" + study.arms[comparison.first.arm].name;
-    case Question::kPrompts:
+    case Difference::kPrompts:
       return "direct_cot-" + study.arms[comparison.first.arm].name.substr(sizeof("direct"));
-    case Question::kInterventions:
+    case Difference::kInterventions:
       return "intervention-" + study.arms[comparison.second.arm].name;
-    case Question::kModels:
+    case Difference::kModels:
       return "before_after-" + study.arms[comparison.first.arm].name;
   }
   return {};
@@ -139,11 +139,11 @@ std::string comparison_name(const Study& study, const StudyComparison& compariso
 
 std::string comparison_title(const Study& study, const StudyComparison& comparison) {
   switch (comparison.question) {
-    case Question::kRightOrWrong:
+    case Difference::kRightOrWrong:
       return fmt::format("{}: wrong answers ({}) against right ones ({})",
                          study.arms[comparison.first.arm].name, comparison.first.texts.size(),
                          comparison.second.texts.size());
-    case Question::kModels:
+    case Difference::kModels:
       return fmt::format("{}: the model before fine-tuning against that after, on the same texts",
                          study.arms[comparison.first.arm].name);
     default:

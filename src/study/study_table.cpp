@@ -19,15 +19,15 @@ struct Column {
   const char* statistic;
   const char* title;
 };
-constexpr std::array<Column, 9> kColumns = {{{"entropy", "entropy"},
-                                             {"mass_first", "first"},
-                                             {"mass_previous", "prev."},
-                                             {"mass_self", "self"},
-                                             {"mass_non_semantic", "non-sem."},
-                                             {"outlier_keys.all", "outliers"},
-                                             {"divergence_layer0", "from l. 0"},
-                                             {"mass_mask_after", "under M"},
-                                             {"row_sum", "row sum"}}};
+constexpr std::array<Column, 9> kTableColumns = {{{"entropy", "entropy"},
+                                                  {"mass_first", "first"},
+                                                  {"mass_previous", "prev."},
+                                                  {"mass_self", "self"},
+                                                  {"mass_non_semantic", "non-sem."},
+                                                  {"outlier_keys.all", "outliers"},
+                                                  {"divergence_layer0", "from l. 0"},
+                                                  {"mass_mask_after", "under M"},
+                                                  {"row_sum", "row sum"}}};
 constexpr int kWidth = 10;
 constexpr std::size_t kMost = 8;
 
@@ -69,11 +69,11 @@ void add_arm(const Study& study, std::size_t arm, TextLines& out) {
   }
   out.line(head);
   std::string line = right("layer", 6);
-  for (const Column& column : kColumns) line += right(column.title, kWidth);
+  for (const Column& column : kTableColumns) line += right(column.title, kWidth);
   out.line(line);
   for (std::int64_t layer = 0; layer < study.layers; ++layer) {
     line = right(std::to_string(layer), 6);
-    for (const Column& column : kColumns) {
+    for (const Column& column : kTableColumns) {
       line += right(shown(summary.mean(study, layer, study.place(column.statistic))), kWidth);
     }
     out.line(line);

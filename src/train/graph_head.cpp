@@ -15,11 +15,6 @@ std::int64_t head_rows(std::int64_t vocab) {
   return std::clamp<std::int64_t>((std::int64_t{1} << 22) / vocab, 64, 1024);
 }
 
-void reserve(AlignedBuffer<float>& buffer, std::int64_t size) {
-  if (buffer.size() < static_cast<std::size_t>(size))
-    buffer = AlignedBuffer<float>(static_cast<std::size_t>(size));
-}
-
 }  // namespace
 
 // The loss of a row, from what the output matrix gave; with `gradient`, that becomes dL/d of it.

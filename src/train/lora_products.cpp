@@ -6,12 +6,6 @@ namespace refocus {
 
 namespace {
 
-void reserve(AlignedBuffer<float>& buffer, std::int64_t size) {
-  if (buffer.size() < static_cast<std::size_t>(size)) {
-    buffer = AlignedBuffer<float>(static_cast<std::size_t>(size));
-  }
-}
-
 void scale(float* values, std::int64_t size, float by) {
   for (std::int64_t i = 0; i < size; ++i) values[i] *= by;
 }

@@ -35,13 +35,13 @@ void write_array(const std::filesystem::path& path, NpyType type, const std::vec
 
 // A made-up capture of one arm, with rows for all positions; weights are in `dense`, [layers, heads, keys,
 // keys].
-struct Capture {
+struct WrittenCapture {
   TempDir dir;
   json attention;
   std::vector<float> dense;
 
   // `negative`: every fourth key's weights are.
-  explicit Capture(bool whole, bool negative = false) {
+  explicit WrittenCapture(bool whole, bool negative = false) {
     std::filesystem::create_directory(dir / "none");
     std::mt19937 random(7);
     std::uniform_real_distribution<float> uniform(0.0f, 1.0f);
@@ -151,7 +151,7 @@ struct PlaneReader {
 class Maps : public ::testing::TestWithParam<bool> {};
 
 TEST_P(Maps, HaveTheLargestWeightsOfARowByKey) {
-  const Capture capture(GetParam());
+  const WrittenCapture capture(GetParam());
   const MapRows rows = capture.maps().rows(false, 1, 2, 4);
   ASSERT_EQ(rows.offsets.size(), std::size_t{kKeys + 1});
   for (std::int64_t query = 0; query < kKeys; ++query) {
@@ -180,7 +180,7 @@ TEST_P(Maps, HaveTheLargestWeightsOfARowByKey) {
 }
 
 TEST_P(Maps, KeepNegativeWeightsByTheirSize) {
-  const Capture capture(GetParam(), true);
+  const WrittenCapture capture(GetParam(), true);
   const MapRows rows = capture.maps().rows(false, 1, 0, 3);
   int negative = 0;
   for (std::int64_t query = 0; query < kKeys; ++query) {
@@ -203,7 +203,7 @@ TEST_P(Maps, KeepNegativeWeightsByTheirSize) {
 }
 
 TEST_P(Maps, BlocksReadBackAsTheyWere) {
-  const Capture capture(GetParam());
+  const WrittenCapture capture(GetParam());
   const MapRows rows = capture.maps().rows(false, 0, 1, 5);
   for (const int width : {4, 2}) {
     for (const int key_bytes : {2, 4}) {
@@ -233,7 +233,7 @@ TEST_P(Maps, BlocksReadBackAsTheyWere) {
 INSTANTIATE_TEST_SUITE_P(DenseAndSparse, Maps, ::testing::Bool());
 
 TEST(Maps, HaveTheMaskOfAHead) {
-  const Capture capture(false);
+  const WrittenCapture capture(false);
   const MapRows mask = capture.maps().mask(1);
   for (std::size_t query = 0; query < kKeys; ++query) {
     std::vector<std::int32_t> expected;
@@ -289,7 +289,7 @@ TEST(Thumbnails, HaveTwoSidesWhereWeightsMayBeNegative) {
 
 TEST(ExplorerPage, TakesTheMostExactFormatThatFits) {
   if (!has_page("attention")) GTEST_SKIP() << "the program was built without the pages of web/";
-  const Capture capture(true);
+  const WrittenCapture capture(true);
   const ExplorerSize all = write_explorer_page(capture.dir.path());
   EXPECT_EQ(all.weight_bytes, 4);
   EXPECT_EQ(all.entries, kKeys);
@@ -307,7 +307,7 @@ TEST(ExplorerPage, TakesTheMostExactFormatThatFits) {
 }
 
 TEST(ExplorerPage, HoldsNoTextOfAModelAsHtml) {
-  const Capture capture(false);
+  const WrittenCapture capture(false);
   write_explorer_page(capture.dir.path());
   const std::string html = read_text_file(capture.dir / "attention.html");
   EXPECT_THAT(html, HasSubstr("<title>Attention of a &lt;model&gt;</title>"));
@@ -315,24 +315,24 @@ TEST(ExplorerPage, HoldsNoTextOfAModelAsHtml) {
 }
 
 TEST(ExplorerPage, SaysWhatIsWrongWithADirectoryAndLeavesNoPage) {
-  const auto error = [](Capture& capture) {
+  const auto error = [](WrittenCapture& capture) {
     capture.save();
     const std::string text = error_of([&] { write_explorer_page(capture.dir.path()); });
     EXPECT_FALSE(std::filesystem::exists(capture.dir / "attention.html"));
     return text;
   };
-  Capture other(false);
+  WrittenCapture other(false);
   other.attention["format"] = "something";
   EXPECT_THAT(error(other), HasSubstr("expected refocus-attention version 1, got \"something\" 1"));
-  Capture missing(false);
+  WrittenCapture missing(false);
   missing.attention.erase("keys");
   EXPECT_THAT(error(missing), HasSubstr("expected 'keys', got none"));
-  Capture shape(false);
+  WrittenCapture shape(false);
   shape.attention["top_k"] = kTop + 1;
   EXPECT_THAT(
       error(shape),
       HasSubstr("top_indices.npy] expected integers of shape [2, 3, 60, 8], got shape [2, 3, 60, 7]"));
-  Capture keys(false);
+  WrittenCapture keys(false);
   std::filesystem::remove(keys.dir / "none/top_indices.npy");
   write_array(keys.dir / "none/top_indices.npy", NpyType::kI32, {kLayers, kHeads, kKeys, kTop},
               std::vector<std::int32_t>(static_cast<std::size_t>(kLayers * kHeads * kKeys * kTop), 5));
@@ -340,7 +340,7 @@ TEST(ExplorerPage, SaysWhatIsWrongWithADirectoryAndLeavesNoPage) {
 }
 
 TEST(ExplorerPage, SaysWhichPartOfTheOriginsIsDamaged) {
-  const Capture capture(true);
+  const WrittenCapture capture(true);
   const auto write = [&](const std::string& origins) {
     write_file_atomically(
         capture.dir / "statistics.json",

@@ -18,8 +18,6 @@ using testing::TempDir;
 using testing::write_file;
 namespace fs = std::filesystem;
 
-ProcessResult run(const Arguments& arguments) { return testing::refocus(arguments); }
-
 TEST(BadUsage, HasStatusTwoAndNamesTheHelp) {
   const std::string model = golden_model("mha-f32");
   const Arguments generate = {"generate", "-m", model, "--json"};
@@ -54,7 +52,7 @@ TEST(BadUsage, HasStatusTwoAndNamesTheHelp) {
       {plus(generate, {"--tokens", "1,99999999999"}), {"[--tokens]"}},
       {{"logits", "-m", model, "--tokens", "1"}, {"--output is required"}},
   };
-  for (const auto& [arguments, parts] : cases) expect_failure(run(arguments), 2, parts);
+  for (const auto& [arguments, parts] : cases) expect_failure(testing::refocus(arguments), 2, parts);
 }
 
 TEST(BadUsage, NamesTheTypoInAnIntervention) {
@@ -77,22 +75,22 @@ TEST(BadUsage, NamesTheTypoInAnIntervention) {
       {"boost:keys=field:question", {"expected a prompt of text for keys=field:question"}},
       {"zero:layers=99", {"expected layers from 0 to"}},
   };
-  for (const auto& [spec, parts] : cases) expect_failure(run(plus(prompted, {spec})), 2, parts);
+  for (const auto& [spec, parts] : cases) expect_failure(testing::refocus(plus(prompted, {spec})), 2, parts);
 }
 
 // What a device can compute with, and what happens where there is none.
 TEST(BadUsage, OfDevices) {
   const Arguments prompted = {"generate", "-m", golden_model("mha-f32"), "--json", "--tokens", "1,2,3"};
   for (const char* device : {"tpu", "cuda:", "cuda:-1", "cuda:x", "cuda:1000", ""}) {
-    expect_failure(run(plus(prompted, {"--device", device})), 2,
+    expect_failure(testing::refocus(plus(prompted, {"--device", device})), 2,
                    {"--device", "expected cpu, cuda or cuda:N, got", device});
   }
-  expect_failure(run(plus(prompted, {"--activations", "f16"})), 2,
+  expect_failure(testing::refocus(plus(prompted, {"--activations", "f16"})), 2,
                  {"[--activations] expected int8 or f32 on the processor, got f16", "--device cuda"});
-  expect_failure(run(plus(prompted, {"--device", "cuda", "--activations", "int8"})), 2,
+  expect_failure(testing::refocus(plus(prompted, {"--device", "cuda", "--activations", "int8"})), 2,
                  {"[--activations] expected f16 or f32 on a device, got int8"});
   ::setenv("REFOCUS_CUDA_LIBRARY", "/nowhere/librefocus_cuda.so", 1);
-  const ProcessResult without = run(plus(prompted, {"--device", "cuda"}));
+  const ProcessResult without = testing::refocus(plus(prompted, {"--device", "cuda"}));
   ::unsetenv("REFOCUS_CUDA_LIBRARY");
   expect_failure(
       without, 1,
@@ -106,21 +104,22 @@ TEST(BadUsage, IsOneLineWhateverTheNamesOfFilesHold) {
   for (const Arguments& arguments :
        {Arguments{"explore", odd}, Arguments{"compare", odd},
         Arguments{"logits", "-m", golden_model("mha-f32"), "--tokens", "1", "-o", odd + "/x"}}) {
-    expect_failure(run(arguments), 1, {"a\\x0ab\\x1b[31m"});
+    expect_failure(testing::refocus(arguments), 1, {"a\\x0ab\\x1b[31m"});
   }
 }
 
 TEST(BadPrompt, NamesTheLimit) {
   const Arguments generate = {"generate", "-m", golden_model("mha-f32"), "--json"};
   const std::vector<std::string> vocabulary = {"[prompt]", "from 0 to 100 (the vocabulary)"};
-  expect_failure(run(plus(generate, {"--tokens", "1,101"})), 1, vocabulary);
-  expect_failure(run(plus(generate, {"--tokens", "1,-3"})), 1, vocabulary);
+  expect_failure(testing::refocus(plus(generate, {"--tokens", "1,101"})), 1, vocabulary);
+  expect_failure(testing::refocus(plus(generate, {"--tokens", "1,-3"})), 1, vocabulary);
   const std::string long_prompt = testing::comma_list(std::vector<std::int32_t>(600, 5));
-  expect_failure(run(plus(generate, {"--tokens", long_prompt})), 1,
+  expect_failure(testing::refocus(plus(generate, {"--tokens", long_prompt})), 1,
                  {"[prompt]", "at most 511 tokens", "got 600", "--context"});
-  expect_failure(run({"generate", "-m", golden_model("mha-f32"), "--tokens", "1"}), 1,
+  expect_failure(testing::refocus({"generate", "-m", golden_model("mha-f32"), "--tokens", "1"}), 1,
                  {"tokenizer", "--json"});
-  expect_failure(run({"generate", "-m", golden_model("mha-f32"), "-p", "x"}), 1, {"tokenizer", "--tokens"});
+  expect_failure(testing::refocus({"generate", "-m", golden_model("mha-f32"), "-p", "x"}), 1,
+                 {"tokenizer", "--tokens"});
 }
 
 TEST(BadOutput, LeavesNothingBehind) {
@@ -157,7 +156,7 @@ class BadEval : public ::testing::Test {
   }
   // `refocus eval` fails so and makes no run directory.
   void expect_refused(const Arguments& more, int status, const std::vector<std::string>& parts) {
-    expect_failure(run(eval_arguments(data, dir / "run", more)), status, parts);
+    expect_failure(testing::refocus(eval_arguments(data, dir / "run", more)), status, parts);
     EXPECT_FALSE(fs::exists(dir / "run"));
   }
   TempDir dir;
@@ -178,7 +177,7 @@ TEST_F(BadEval, Settings) {
   expect_refused({"mmlu", "--limit", "0"}, 2, {"--limit"});
   expect_refused({"mmlu", "--batch", "0"}, 2, {"--batch"});
   expect_refused({"mmlu", "--kv-memory", "1"}, 1, {"[cache]", "--kv-memory 4", "--max-new-tokens"});
-  expect_failure(run(eval_arguments(data, "", {"mmlu"})), 2, {"--output"});
+  expect_failure(testing::refocus(eval_arguments(data, "", {"mmlu"})), 2, {"--output"});
 }
 
 TEST_F(BadEval, Profile) {
@@ -199,7 +198,7 @@ TEST_F(BadEval, Profile) {
 }
 
 TEST_F(BadEval, Data) {
-  expect_failure(run(eval_arguments("/nonexistent", dir / "run", {"mmlu"})), 1,
+  expect_failure(testing::refocus(eval_arguments("/nonexistent", dir / "run", {"mmlu"})), 1,
                  {"[/nonexistent]", "SUBJECT_test.csv", "--data"});
   const fs::path csv = data / "mmlu/test/anatomy_test.csv";
   const std::string good = testing::file_text(csv);
@@ -218,20 +217,21 @@ TEST_F(BadEval, Data) {
 }
 
 TEST_F(BadEval, PromptsBeyondTheContext) {
-  expect_failure(run({"eval", "mmlu", "-m", testing::small_model(), "--data", data.string(), "-o",
-                      (dir / "run").string()}),
+  expect_failure(testing::refocus({"eval", "mmlu", "-m", testing::small_model(), "--data", data.string(),
+                                   "-o", (dir / "run").string()}),
                  1, {"[eval]", "fewer than 128 tokens", "--context"});
   EXPECT_FALSE(fs::exists(dir / "run"));
 }
 
 TEST_F(BadEval, RunDirectory) {
   write_file(dir / "file", "mine");
-  expect_failure(run(eval_arguments(data, dir / "file", {"piqa"})), 1, {"/file]", "-o"});
-  expect_failure(run(eval_arguments(data, dir / "file/below", {"piqa"})), 1, {"/file/below]", "-o"});
+  expect_failure(testing::refocus(eval_arguments(data, dir / "file", {"piqa"})), 1, {"/file]", "-o"});
+  expect_failure(testing::refocus(eval_arguments(data, dir / "file/below", {"piqa"})), 1,
+                 {"/file/below]", "-o"});
   EXPECT_EQ(testing::file_text(dir / "file"), "mine");
   fs::create_directory(dir / "other");
   write_file(dir / "other/thesis.tex", "mine");
-  expect_failure(run(eval_arguments(data, dir / "other", {"piqa"})), 1, {"/other]", "-o"});
+  expect_failure(testing::refocus(eval_arguments(data, dir / "other", {"piqa"})), 1, {"/other]", "-o"});
   EXPECT_EQ(testing::files_below(dir / "other"), std::vector<std::string>{"thesis.tex"});
 }
 

@@ -16,7 +16,7 @@ using testing::ProcessResult;
 using testing::TempDir;
 namespace fs = std::filesystem;
 
-constexpr const char* kRebalance = "rebalance_alpha=0.2_threshold=0.01_depth=3_mode=mask";
+constexpr const char* kRebalanceArm = "rebalance_alpha=0.2_threshold=0.01_depth=3_mode=mask";
 
 std::size_t line_count(const std::string& text) {
   return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
@@ -49,7 +49,7 @@ class Eval : public ::testing::Test {
 TEST_F(Eval, TwoPromptsTimesTwoInterventionsAreFourArmsOverTheSameItems) {
   const ProcessResult result =
       eval({"mmlu", "--cot", "--direct", "--intervene", "none", "--intervene", "rebalance"});
-  const std::string rebalance = kRebalance;
+  const std::string rebalance = kRebalanceArm;
   EXPECT_THAT(arms(),
               ::testing::ElementsAre("cot-none", "cot-" + rebalance, "direct-none", "direct-" + rebalance));
   EXPECT_THAT(testing::files_below(run),

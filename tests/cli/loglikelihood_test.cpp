@@ -21,7 +21,8 @@ using testing::ProcessResult;
 using testing::TempDir;
 namespace fs = std::filesystem;
 
-constexpr const char* kRebalance = "loglikelihood-rebalance_alpha=1_threshold=0.01_depth=3_mode=self";
+constexpr const char* kRebalanceLikelihood =
+    "loglikelihood-rebalance_alpha=1_threshold=0.01_depth=3_mode=self";
 
 class Loglikelihood : public ::testing::Test {
  protected:
@@ -77,7 +78,7 @@ TEST_F(Loglikelihood, EqualsWhatLogitsSay) {
   const std::vector<std::string> files = {"mmlu_anatomy", "piqa", "social_iqa"};
   bool arms_differ = false;
   for (const auto& [arm, intervention] : {std::pair<std::string, std::string>{"loglikelihood-none", "none"},
-                                          {kRebalance, "rebalance:alpha=1,mode=self"}}) {
+                                          {kRebalanceLikelihood, "rebalance:alpha=1,mode=self"}}) {
     for (const std::string& task : files) {
       for (const Json& sample : json_lines(dir / "run/arms" / arm / ("samples_" + task + "_refocus.jsonl"))) {
         const std::size_t options = task == "piqa" ? 2 : task == "social_iqa" ? 3 : 4;

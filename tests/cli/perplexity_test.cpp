@@ -67,7 +67,7 @@ std::vector<std::string> interventions(const Json& out) {
   return names;
 }
 
-constexpr const char* kRebalance = "rebalance:alpha=0.2,threshold=0.01,depth=3,mode=mask";
+constexpr const char* kRebalanceSpec = "rebalance:alpha=0.2,threshold=0.01,depth=3,mode=mask";
 
 TEST_F(Perplexity, CountsAllTokensAndBytesAfterABos) {
   const Json out = json({"--context", "16"});
@@ -115,7 +115,7 @@ TEST_F(Perplexity, AnArmWithoutInterventionIsTheReference) {
   using ::testing::ElementsAre;
   EXPECT_THAT(interventions(json({})), ElementsAre("none"));
   const Json out = json({"--intervene", "rebalance"});
-  EXPECT_THAT(interventions(out), ElementsAre("none", kRebalance));
+  EXPECT_THAT(interventions(out), ElementsAre("none", kRebalanceSpec));
   EXPECT_EQ(out, json({"--intervene", "rebalance", "--intervene", "none"}));
   EXPECT_FALSE(out["arms"][0].contains("kl_divergence"));
   const Json& arm = out["arms"][1];
@@ -145,7 +145,7 @@ TEST_F(Perplexity, AgainstOtherActivations) {
 TEST_F(Perplexity, AgainstAnotherModel) {
   const std::string other = model_with_tokenizer("gqa-f32", dir / "other").string();
   const Json out = json({"--against", other, "--intervene", "rebalance"});
-  EXPECT_THAT(interventions(out), ::testing::ElementsAre("none", kRebalance));
+  EXPECT_THAT(interventions(out), ::testing::ElementsAre("none", kRebalanceSpec));
   EXPECT_EQ(out["arms"][0]["model"], other);
   EXPECT_EQ(out["arms"][1]["model"], model);
   EXPECT_THAT(interventions(json({"--against", other})), ::testing::ElementsAre("none", "none"));

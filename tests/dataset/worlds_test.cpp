@@ -33,8 +33,8 @@ TEST(Worlds, FourteenSubjectsInFourCategories) {
   std::map<std::string_view, int> categories;
   for (const WorldSubject& subject : world_subjects()) ++categories[subject.category];
   EXPECT_THAT(categories,
-              testing::UnorderedElementsAre(testing::Pair("stem", 4), testing::Pair("humanities", 3),
-                                            testing::Pair("social", 3), testing::Pair("other", 4)));
+              ::testing::UnorderedElementsAre(::testing::Pair("stem", 4), ::testing::Pair("humanities", 3),
+                                              ::testing::Pair("social", 3), ::testing::Pair("other", 4)));
   EXPECT_TRUE(std::ranges::is_sorted(world_subjects(), {}, &WorldSubject::name));
 }
 
@@ -210,7 +210,7 @@ TEST(WorldData, UnknownSubjectListsTheKnownOnes) {
     WorldData data(options);
     FAIL();
   } catch (const UsageError& e) {
-    EXPECT_THAT(e.what(), testing::HasSubstr("unknown subject 'magic'; known subjects: codes, containers"));
+    EXPECT_THAT(e.what(), ::testing::HasSubstr("unknown subject 'magic'; known subjects: codes, containers"));
   }
 }
 

@@ -17,7 +17,7 @@ namespace {
 class Attention : public testing::EveryTarget {};
 
 // A cache filled with random keys and values; what lies beyond `keys` is NaN, which no result may see.
-struct Problem {
+struct AttentionProblem {
   AttentionShape shape;
   std::int64_t keys;
   DType type;
@@ -25,8 +25,8 @@ struct Problem {
   std::vector<const std::byte*> blocks;
   std::vector<float> q;
 
-  Problem(std::int64_t heads, std::int64_t kv_heads, std::int64_t head_dim, std::int64_t keys, unsigned seed,
-          DType type = DType::kF32)
+  AttentionProblem(std::int64_t heads, std::int64_t kv_heads, std::int64_t head_dim, std::int64_t keys,
+                   unsigned seed, DType type = DType::kF32)
       : shape{heads, kv_heads, head_dim, 1 / std::sqrt(static_cast<float>(head_dim))},
         keys(keys),
         type(type) {
@@ -119,7 +119,8 @@ TEST_P(Attention, EqualsThePlainTwin) {
   for (const auto& [heads, kv_heads, head_dim] : shapes) {
     for (const std::int64_t keys : {1, 5, 31, 32, 33, 64, 100, 200}) {
       for (const DType type : {keys % 2 == 0 ? DType::kF16 : DType::kF32, DType::kQ8_0}) {
-        const Problem p(heads, kv_heads, head_dim, keys, static_cast<unsigned>(keys + head_dim), type);
+        const AttentionProblem p(heads, kv_heads, head_dim, keys, static_cast<unsigned>(keys + head_dim),
+                                 type);
         Meddler meddler;
         expect_near(p.run(0, keys, {}, &pool), p.run(0, keys, {}, nullptr), "plain");
         expect_near(p.run(0, keys, meddler.hooks(), &pool), p.run(0, keys, meddler.hooks(), nullptr),
@@ -131,7 +132,7 @@ TEST_P(Attention, EqualsThePlainTwin) {
 
 TEST_P(Attention, DoesNotDependOnCallsOrThreads) {
   ThreadPool one(1), two(2);
-  const Problem p(6, 2, 20, 150, 7);
+  const AttentionProblem p(6, 2, 20, 150, 7);
   Meddler meddler;
   const std::vector<float> whole = p.run(0, 150, meddler.hooks(), &two);
   for (const std::int64_t chunk : {1, 7, 32, 64, 149}) {
@@ -170,7 +171,7 @@ struct Witness {
 
 TEST_P(Attention, AnObserverSeesTheRowBeforeAndAfterTheEditAndChangesNothing) {
   ThreadPool pool(2);
-  const Problem p(6, 2, 20, 70, 9);
+  const AttentionProblem p(6, 2, 20, 70, 9);
   Meddler meddler;
   for (const AttentionHooks& hooks : {AttentionHooks{}, meddler.hooks()}) {
     Witness fast(70, 6, 70), plain(70, 6, 70);
@@ -187,7 +188,7 @@ TEST_P(Attention, AnObserverSeesTheRowBeforeAndAfterTheEditAndChangesNothing) {
 // Once for each row and head, with all that the head puts out, also where it sees nothing.
 TEST_P(Attention, AHookOnOutputsSeesAndChangesEachHeadOnce) {
   ThreadPool pool(2);
-  const Problem p(6, 2, 20, 70, 11);
+  const AttentionProblem p(6, 2, 20, 70, 11);
   struct Replacer {
     std::vector<float> seen;  // [rows, heads, head_dim]
     std::vector<int> calls;   // [rows, heads]
@@ -252,7 +253,7 @@ TEST_P(Attention, PartsOfATileChangeNoBit) {
   for (const DType type : {DType::kF32, DType::kF16, DType::kQ8_0}) {
     for (const auto& [heads, kv_heads, head_dim, window] :
          {std::array{6, 1, 64, 0}, {3, 3, 33, 0}, {8, 1, 128, 300}, {1, 1, 7, 0}}) {
-      Problem p(heads, kv_heads, head_dim, 700, 5, type);
+      AttentionProblem p(heads, kv_heads, head_dim, 700, 5, type);
       p.shape.window = window;
       for (const std::int64_t rows : {1, 2, 4}) {
         Meddler meddler;
@@ -286,7 +287,8 @@ TEST_P(Attention, QuantizedCachesGiveTheBitsOfRoundedOnes) {
   ThreadPool pool(2);
   for (const std::int64_t head_dim : {5, 32, 80}) {
     const std::int64_t keys = 70;
-    Problem quantized(4, 2, head_dim, keys, 3, DType::kQ8_0), rounded(4, 2, head_dim, keys, 3, DType::kF32);
+    AttentionProblem quantized(4, 2, head_dim, keys, 3, DType::kQ8_0),
+        rounded(4, 2, head_dim, keys, 3, DType::kF32);
     const std::vector<float> values =
         testing::random_floats(static_cast<std::size_t>(keys * 2 * head_dim * 2), 3);
     const float* next = values.data();
@@ -322,7 +324,7 @@ TEST_P(Attention, QuantizedCachesKeepWhatIsNoNumber) {
 
 TEST_P(Attention, SeveralSequencesAreEachByThemselves) {
   ThreadPool pool(2);
-  const Problem a(4, 2, 16, 70, 1), b(4, 2, 16, 33, 2);
+  const AttentionProblem a(4, 2, 16, 70, 1), b(4, 2, 16, 33, 2);
   std::vector<float> q(a.q);
   q.insert(q.end(), b.q.end() - b.width(), b.q.end());
   std::vector<float> out(static_cast<std::size_t>(71 * a.width()));
@@ -341,7 +343,7 @@ TEST_P(Attention, SeveralSequencesAreEachByThemselves) {
 
 TEST_P(Attention, NaNScoresAreNotHidden) {
   ThreadPool pool(1);
-  Problem p(2, 2, 16, 40, 3);
+  AttentionProblem p(2, 2, 16, 40, 3);
   std::vector<float> key(16, 1.0f), value(16, 1.0f);
   key[5] = std::nanf("");
   store_key_and_value(p.type, p.storage[0].data(), 16, 3, key.data(), value.data());  // key 3 of head 0
@@ -352,7 +354,7 @@ TEST_P(Attention, NaNScoresAreNotHidden) {
 
 TEST_P(Attention, LargeScoresDoNotOverflow) {
   ThreadPool pool(1);
-  Problem p(1, 1, 16, 64, 4);
+  AttentionProblem p(1, 1, 16, 64, 4);
   for (float& v : p.q) v *= 1000;
   expect_near(p.run(0, 64, {}, &pool), p.run(0, 64, {}, nullptr), "large");
 }

@@ -26,7 +26,7 @@ AlignedBuffer<float> floats(std::int64_t size) {
 std::vector<float> copy_of(const AlignedBuffer<float>& b) { return {b.data(), b.data() + b.size()}; }
 
 // A golden model, its adapter's factors in training's places, and the first batch.
-struct Golden {
+struct LoraGolden {
   std::filesystem::path path;
   ModelConfig config;
   std::shared_ptr<const WeightMap> base;
@@ -36,7 +36,7 @@ struct Golden {
   AlignedBuffer<float> factors, gradients;
   TrainingBatch batch;
 
-  explicit Golden(const std::string& name) : Golden(testing::golden("train") / name, open(name)) {}
+  explicit LoraGolden(const std::string& name) : LoraGolden(testing::golden("train") / name, open(name)) {}
 
   // The summed loss and, added to `gradients`, that of the mean.
   double loss(ThreadPool& pool, std::int64_t most_resident = FrozenWeights::kMostResident) {
@@ -55,7 +55,7 @@ struct Golden {
     const double alpha = c["lora_alpha"], r = c["r"];
     return {c["r"], c["use_rslora"].get<bool>() ? alpha * std::sqrt(r) : alpha, c["target_modules"]};
   }
-  Golden(std::filesystem::path directory, Checkpoint checkpoint)
+  LoraGolden(std::filesystem::path directory, Checkpoint checkpoint)
       : path(std::move(directory)),
         config(parse_config(checkpoint.config_json, "golden")),
         base(std::make_shared<const WeightMap>(std::move(checkpoint.weights))),
@@ -77,14 +77,14 @@ struct Golden {
 class Lora : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(Lora, GradientEqualsPyTorch) {
-  Golden g(GetParam());
+  LoraGolden g(GetParam());
   ThreadPool pool(2);
   EXPECT_NEAR(g.loss(pool) / static_cast<double>(g.batch.counted()), g.lora_run["loss"].get<double>(), 2e-6);
   testing::expect_gradients(g.layout, g.gradients.data(), g.path / "lora/gradients.safetensors", 2e-5);
 }
 
 TEST_P(Lora, BitsDependNeitherOnThreadsNorOnHowManyLayersStayExpanded) {
-  Golden g(GetParam());
+  LoraGolden g(GetParam());
   ThreadPool one(1), three(3);
   const double loss = g.loss(one);
   const std::vector<float> gradients = copy_of(g.gradients);
@@ -95,7 +95,7 @@ TEST_P(Lora, BitsDependNeitherOnThreadsNorOnHowManyLayersStayExpanded) {
 }
 
 TEST_P(Lora, BeginsAsTheBaseModel) {
-  Golden g(GetParam());
+  LoraGolden g(GetParam());
   ThreadPool pool(2);
   initialise_lora(g.layout, 3, g.factors.data());
   EXPECT_NEAR(g.loss(pool) / static_cast<double>(g.batch.counted()), g.run["loss"].get<double>(), 2e-6);

@@ -4,15 +4,12 @@
 #include <bit>
 
 #include "eval/extract/label_patterns.h"
+#include "eval/extract/plain_text.h"
 #include "eval/extract/several_options.h"
 
 namespace refocus {
 
 namespace {
-
-bool is_word(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-}
 
 bool is_letter(char c) { return is_word(c) && (c < '0' || c > '9') && c != '_'; }
 

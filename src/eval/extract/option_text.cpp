@@ -2,14 +2,14 @@
 
 #include <algorithm>
 
+#include "eval/extract/plain_text.h"
+
 namespace refocus {
 
 namespace {
 
 bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-bool is_word(char c) { return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 
 // The ASCII twin of a typographic quote, dash or space at `at`, and its length in bytes; 0 where there is
 // none.

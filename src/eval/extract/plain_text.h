@@ -10,6 +10,11 @@
 
 namespace refocus {
 
+// Whether a byte belongs to a word, as a pattern's \w.
+inline bool is_word(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+
 // Blanks of any kind become ' ', line ends '\n'; invisible characters (zero width, direction, soft hyphen,
 // variation selectors, controls) go; typographic quotes and hyphens, full-width and styled letters become
 // their ASCII twins. Of markup, LaTeX's font commands and spaces and HTML's font tags and <br> count as what

@@ -76,7 +76,9 @@ const Phrases& phrases() {
 
 const LetterPatterns& letters(const Reply& reply) { return for_letters<LetterPatterns>(reply.count); }
 
-bool is_word(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+bool is_letter_or_digit(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
 
 // "A" (or "I") before a word, where it may be the article.
 bool may_be_article(const Reply& reply, Span span) {
@@ -84,7 +86,7 @@ bool may_be_article(const Reply& reply, Span span) {
   const std::string_view rest = reply.text.substr(span.end);
   if (rest.starts_with(" and ") || rest.starts_with(" or ")) return false;
   return (letter == 'A' || letter == 'I') && span.end + 1 < reply.text.size() &&
-         reply.text[span.end] == ' ' && is_word(reply.text[span.end + 1]);
+         reply.text[span.end] == ' ' && is_letter_or_digit(reply.text[span.end + 1]);
 }
 
 // Whether the words around a letter let it be an answer: "it is C", "Easy. C", no "C major" and no "f(C)".

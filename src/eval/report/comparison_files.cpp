@@ -28,11 +28,6 @@ const char* kind_name(ItemSet::Kind kind) {
   return "all";
 }
 
-std::optional<double> rate(std::int64_t count, const Tally& tally) {
-  if (tally.answered == 0) return std::nullopt;
-  return static_cast<double>(count) / static_cast<double>(tally.answered);
-}
-
 ordered_json arm_entry(const Tally& tally) {
   ordered_json e;
   e["n"] = tally.answered;
@@ -42,11 +37,11 @@ ordered_json arm_entry(const Tally& tally) {
   e["accuracy_interval"] = or_null(accuracy_interval(tally));
   if (tally.mean_f1()) e["f1"] = *tally.mean_f1();
   e["unparsed"] = tally.unparsed;
-  e["unparsed_rate"] = or_null(rate(tally.unparsed, tally));
+  e["unparsed_rate"] = or_null(tally.rate(tally.unparsed));
   e["truncated"] = tally.truncated;
-  e["truncated_rate"] = or_null(rate(tally.truncated, tally));
+  e["truncated_rate"] = or_null(tally.rate(tally.truncated));
   e["stopped"] = tally.stopped;
-  e["stopped_rate"] = or_null(rate(tally.stopped, tally));
+  e["stopped_rate"] = or_null(tally.rate(tally.stopped));
   e["read_unfinished"] = tally.read_unfinished;
   e["read_unfinished_correct"] =
       tally.labelled > 0 ? ordered_json(tally.read_unfinished_correct) : ordered_json();
@@ -121,14 +116,14 @@ void append_interval(std::vector<std::string>& row, const std::optional<Interval
 void append_tally(std::vector<std::string>& row, const Tally& tally) {
   row.push_back(text_of(tally.accuracy()));
   append_interval(row, accuracy_interval(tally));
-  row.push_back(text_of(rate(tally.unparsed, tally)));
-  row.push_back(text_of(rate(tally.truncated, tally)));
+  row.push_back(text_of(tally.rate(tally.unparsed)));
+  row.push_back(text_of(tally.rate(tally.truncated)));
   row.push_back(text_of(tally.mean_generated_tokens()));
   row.push_back(text_of(tally.mean_characters()));
 }
 
 void append_endings(std::vector<std::string>& row, const Tally& tally) {
-  row.push_back(text_of(rate(tally.stopped, tally)));
+  row.push_back(text_of(tally.rate(tally.stopped)));
   row.push_back(std::to_string(tally.read_unfinished));
   row.push_back(tally.labelled > 0 ? std::to_string(tally.read_unfinished_correct) : "");
 }

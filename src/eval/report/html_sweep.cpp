@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/json_node.h"
 #include "base/text_file.h"
+#include "eval/report/sweep_files.h"
 #include "eval/report/sweep_grid.h"
 #include "eval/text/html_text.h"
 #include "eval/text/json_values.h"
@@ -18,7 +19,6 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr const char* kSweepFile = "sweep.json";
 constexpr const char* kFormat = "refocus-sweep";
 constexpr const char* kRemedy = "repeat the sweep or remove the file";
 

@@ -18,11 +18,6 @@ namespace {
 
 constexpr std::size_t kMostFindings = 8;
 
-std::optional<double> rate(std::int64_t count, const Tally& tally) {
-  if (tally.answered == 0) return std::nullopt;
-  return static_cast<double>(count) / static_cast<double>(tally.answered);
-}
-
 std::string accuracy_cell(const Tally& tally) {
   return number_cell(
       html_with_interval(html_percent(tally.accuracy()), html_interval(accuracy_interval(tally))),
@@ -30,7 +25,7 @@ std::string accuracy_cell(const Tally& tally) {
 }
 
 std::string rate_cell(std::int64_t count, const Tally& tally) {
-  const auto share = rate(count, tally);
+  const auto share = tally.rate(count);
   return number_cell(share ? html_percent(share) + "%" : std::string(kMissing), share);
 }
 

@@ -18,7 +18,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr int kVersion = 1;
+constexpr int kSweepVersion = 1;
 
 void add_interval(ordered_json& entry, const std::string& prefix, const std::optional<Interval>& interval) {
   entry[prefix + "low"] = interval ? ordered_json(interval->low) : ordered_json();
@@ -158,7 +158,7 @@ ordered_json selection_json(const SweepReport& report, const SweepTask& task,
 ordered_json sweep_json(const SweepReport& report) {
   ordered_json file;
   file["format"] = "refocus-sweep";
-  file["version"] = kVersion;
+  file["version"] = kSweepVersion;
   file["confidence"] = kConfidence;
   file["difference_interval"] = kDifferenceInterval;
   file["held_out_seed"] = kHeldOutSeed;

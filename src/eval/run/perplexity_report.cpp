@@ -16,7 +16,7 @@ namespace {
 constexpr int kLabelWidth = 22, kColumnWidth = 24;
 
 using Json = nlohmann::ordered_json;
-using Arm = PerplexityReport::Arm;
+using MeasuredArm = PerplexityReport::Arm;
 
 std::string right(const std::string& text) {
   return std::string(static_cast<std::size_t>(std::max(1, kColumnWidth - display_width(text))), ' ') + text;
@@ -43,20 +43,20 @@ std::string small_cell(const Estimate& x) {
 
 struct Row {
   const char* label;
-  std::function<std::string(const Arm&)> cell;
+  std::function<std::string(const MeasuredArm&)> cell;
 };
 
 std::vector<Row> rows_of(const PerplexityReport& report) {
   std::vector<Row> rows = {
-      {"mean NLL, nats", [](const Arm& arm) { return cell(arm.perplexity.nll, 4); }},
-      {"perplexity", [](const Arm& arm) { return perplexity_cell(arm.perplexity.perplexity); }},
-      {"bits per byte", [&](const Arm& arm) {
+      {"mean NLL, nats", [](const MeasuredArm& arm) { return cell(arm.perplexity.nll, 4); }},
+      {"perplexity", [](const MeasuredArm& arm) { return perplexity_cell(arm.perplexity.perplexity); }},
+      {"bits per byte", [&](const MeasuredArm& arm) {
          const std::optional<Estimate> bits = report.bits_per_byte(arm);
          return bits ? cell(*bits, 4) : "-";
        }}};
   if (report.arms.size() == 1) return rows;
   const auto add = [&](const char* label, std::function<std::string(const DivergenceSummary&)> text) {
-    rows.push_back({label, [text = std::move(text)](const Arm& arm) {
+    rows.push_back({label, [text = std::move(text)](const MeasuredArm& arm) {
                       return arm.divergence ? text(*arm.divergence) : std::string();
                     }});
   };
@@ -104,7 +104,7 @@ Json with_error(Json out, const std::string& name, const Estimate& x) {
 
 }  // namespace
 
-std::optional<Estimate> PerplexityReport::bits_per_byte(const Arm& arm) const {
+std::optional<Estimate> PerplexityReport::bits_per_byte(const MeasuredArm& arm) const {
   if (bytes <= 0) return std::nullopt;
   Estimate out = arm.perplexity.bits;
   out.value /= static_cast<double>(bytes);
@@ -140,7 +140,7 @@ std::string perplexity_table(const PerplexityReport& report, int columns) {
       printable(report.file), report.counted, counted(report.tokens, "token"), texts,
       counted(report.windows, "window"), report.context, report.stride);
   for (std::size_t i = 0; i < report.arms.size(); ++i) {
-    const Arm& arm = report.arms[i];
+    const MeasuredArm& arm = report.arms[i];
     out += fmt::format("  {}  {}, {}{}{}{}\n", i + 1, printable(arm.model),
                        arm.name.empty() ? "" : arm.name + ": ", arm.intervention,
                        arm.activations == "int8" ? "" : ", activations " + arm.activations,
@@ -177,7 +177,7 @@ nlohmann::ordered_json perplexity_json(const PerplexityReport& report) {
   out["stride"] = report.stride;
   out["windows"] = report.windows;
   out["arms"] = Json::array();
-  for (const Arm& arm : report.arms) {
+  for (const MeasuredArm& arm : report.arms) {
     Json one;
     one["model"] = arm.model;
     if (!arm.name.empty()) one["name"] = arm.name;

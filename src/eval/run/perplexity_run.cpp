@@ -12,7 +12,7 @@ namespace refocus {
 
 namespace {
 
-std::size_t size_of(std::int64_t count) { return static_cast<std::size_t>(count); }
+std::size_t count_of(std::int64_t count) { return static_cast<std::size_t>(count); }
 
 // One arm on its way through a window.
 class Runner {
@@ -63,25 +63,25 @@ class Scorer {
       runners_.push_back(std::make_unique<Runner>(arm, longest));
     }
     scores_.resize(arms.size());
-    log_sums_.resize(size_of(rows_));
-    tops_.resize(size_of(rows_));
-    same_.resize(size_of(rows_));
+    log_sums_.resize(count_of(rows_));
+    tops_.resize(count_of(rows_));
+    same_.resize(count_of(rows_));
   }
 
   void score(const TextWindow& window, const WindowPieces& about) {
     for (const auto& runner : runners_) {
-      runner->begin(tokens_.subspan(size_of(window.begin), size_of(window.end - window.begin)), about);
+      runner->begin(tokens_.subspan(count_of(window.begin), count_of(window.end - window.begin)), about);
     }
     // A row's logits are those of the next token: the window's last row is not needed, and rows before
     // `wanted` only for their keys and values.
     const std::int64_t wanted = window.first_counted - 1, end = window.end - 1;
     for (std::int64_t row = window.begin; row < end;) {
       const std::int64_t next = std::min(row + rows_, row < wanted ? wanted : end);
-      const auto now = tokens_.subspan(size_of(row), size_of(next - row));
+      const auto now = tokens_.subspan(count_of(row), count_of(next - row));
       const LogitRows logits = row < wanted ? LogitRows::kNone : LogitRows::kAll;
       for (std::size_t arm = 0; arm < runners_.size(); ++arm) {
         const std::span<const float> out = runners_[arm]->forward(now, logits);
-        if (!out.empty()) score_rows(arm, out, tokens_.subspan(size_of(row + 1), now.size()));
+        if (!out.empty()) score_rows(arm, out, tokens_.subspan(count_of(row + 1), now.size()));
       }
       row = next;
     }
@@ -97,8 +97,8 @@ class Scorer {
     out.nll.resize(first + targets.size());
     if (arm > 0) out.divergence.resize(first + targets.size());
     pool_.parallel_for(static_cast<std::int64_t>(targets.size()), [&](std::int64_t r, int) {
-      const std::size_t row = size_of(r);
-      const std::span<const float> x = logits.subspan(row * size_of(vocab_), size_of(vocab_));
+      const std::size_t row = count_of(r);
+      const std::span<const float> x = logits.subspan(row * count_of(vocab_), count_of(vocab_));
       const double log_sum = log_sum_exp(x);
       const std::int64_t top = argmax(x.data(), vocab_);
       out.nll[first + row] = negative_log_likelihood(x, log_sum, targets[row]);
@@ -106,7 +106,7 @@ class Scorer {
         log_sums_[row] = log_sum;
         tops_[row] = top;
       } else {
-        const std::span<const float> reference(reference_.data() + row * size_of(vocab_), size_of(vocab_));
+        const std::span<const float> reference(reference_.data() + row * count_of(vocab_), count_of(vocab_));
         out.divergence[first + row] = kl_divergence(reference, log_sums_[row], x, log_sum);
         same_[row] = top == tops_[row];
       }

@@ -16,7 +16,7 @@ namespace refocus {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 std::string_view kind_name(DataValue::Kind kind) {
   switch (kind) {
@@ -71,24 +71,24 @@ std::vector<DataRow> read_separated(const std::string& text, const std::string& 
   return rows;
 }
 
-bool is_scalar(const Json& json) { return json.is_string() || json.is_number() || json.is_boolean(); }
+bool is_scalar(const OrderedJson& json) { return json.is_string() || json.is_number() || json.is_boolean(); }
 
-std::string scalar_text(const Json& json) {
+std::string scalar_text(const OrderedJson& json) {
   return json.is_string() ? json.get<std::string>() : json_text(json);
 }
 
-DataValue value_of(const Json& json) {
+DataValue value_of(const OrderedJson& json) {
   DataValue value;
   if (json.is_null()) return value;
   value.text = scalar_text(json);
   value.kind = is_scalar(json) ? DataValue::Kind::kText : DataValue::Kind::kOther;
   if (!json.is_array() || !std::ranges::all_of(json, is_scalar)) return value;
   value.kind = DataValue::Kind::kList;
-  for (const Json& item : json) value.list.push_back(scalar_text(item));
+  for (const OrderedJson& item : json) value.list.push_back(scalar_text(item));
   return value;
 }
 
-DataRow row_of(const Json& json, std::string where) {
+DataRow row_of(const OrderedJson& json, std::string where) {
   if (!json.is_object()) {
     throw input_error(where, "expected a JSON object, got {}; write one object a row", json.type_name());
   }
@@ -110,13 +110,14 @@ std::vector<DataRow> read_json_lines(const std::string& text, const std::string&
 }
 
 std::vector<DataRow> read_json_array(const std::string& text, const std::string& file) {
-  const Json json = parse_ordered_json(text, {file});
+  const OrderedJson json = parse_ordered_json(text, {file});
   if (!json.is_array()) {
     throw input_error(file, "expected a JSON array of objects, got {}; for one object a line name it .jsonl",
                       json.type_name());
   }
   std::vector<DataRow> rows;
-  for (const Json& item : json) rows.push_back(row_of(item, fmt::format("{} row {}", file, rows.size() + 1)));
+  for (const OrderedJson& item : json)
+    rows.push_back(row_of(item, fmt::format("{} row {}", file, rows.size() + 1)));
   return rows;
 }
 

@@ -224,6 +224,8 @@ void Tally::add(const Tally& other) {
   f1_squares += other.f1_squares;
 }
 
+std::optional<double> Tally::rate(std::int64_t count) const { return share(count, answered); }
+
 std::optional<double> Tally::accuracy() const { return share(correct, labelled); }
 
 std::optional<double> Tally::standard_error() const { return error_of_share(correct, labelled); }

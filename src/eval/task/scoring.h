@@ -98,9 +98,10 @@ struct Tally {
   void add(const Answer& answer);
   void add(const Tally& other);
 
-  std::optional<double> accuracy() const;            // correct / labelled
-  std::optional<double> standard_error() const;      // absent for fewer than two labelled questions
-  std::optional<double> accuracy_by_length() const;  // correct_by_length / normalised
+  std::optional<double> rate(std::int64_t count) const;  // count / answered
+  std::optional<double> accuracy() const;                // correct / labelled
+  std::optional<double> standard_error() const;          // absent for fewer than two labelled questions
+  std::optional<double> accuracy_by_length() const;      // correct_by_length / normalised
   std::optional<double> standard_error_by_length() const;
   std::optional<double> mean_f1() const;  // over labelled questions
   std::optional<double> standard_error_of_f1() const;

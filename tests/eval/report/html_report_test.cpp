@@ -27,7 +27,7 @@ using testing::ToyRun;
 constexpr const char* kRebalance = "rebalance:alpha=0.2,threshold=0.01,depth=3,mode=mask";
 
 // anatomy 1 is fixed, philosophy 0 is broken; 'B' is right.
-ToyRun toy() {
+ToyRun reported_toy() {
   ToyRun run;
   run.tasks.push_back(testing::toy_mmlu({{"anatomy", 3}, {"philosophy", 2}}));
   run.arms.push_back({PromptKind::kCot, "none", {{"anatomy", "BAB"}, {"philosophy", "B?"}}});
@@ -52,7 +52,7 @@ class HtmlReport : public ::testing::Test {
 };
 
 TEST_F(HtmlReport, IndexHoldsEveryItemsLettersAndVerdicts) {
-  testing::write_toy_run(dir / "run", toy());
+  testing::write_toy_run(dir / "run", reported_toy());
   const Comparison compared = comparison();
   EXPECT_EQ(block(compared, "index-0"), ordered_json::parse(R"({
     "subjects": ["anatomy", "philosophy"], "groups": [[0, 3], [1, 2]], "items": [0, 1, 2, 0, 1], "labels": "BBBBB",
@@ -68,7 +68,7 @@ TEST_F(HtmlReport, IndexHoldsEveryItemsLettersAndVerdicts) {
 }
 
 TEST_F(HtmlReport, ListsExactlyTheKnownFlips) {
-  testing::write_toy_run(dir / "run", toy());
+  testing::write_toy_run(dir / "run", reported_toy());
   const Comparison compared = comparison();
   ASSERT_EQ(compared.tasks[0].pairs.size(), 1u);
   const std::string html = html_flips(report_view(compared, {"run"}, {read_run_record(dir / "run")}), false);
@@ -85,7 +85,7 @@ TEST_F(HtmlReport, ListsExactlyTheKnownFlips) {
 }
 
 TEST_F(HtmlReport, SaysWhatWasFoundInASentence) {
-  testing::write_toy_run(dir / "run", toy());
+  testing::write_toy_run(dir / "run", reported_toy());
   write_run_report(dir / "run", nullptr);
   const std::string html = read_text_file(dir / "run" / "report.html");
   EXPECT_THAT(html, HasSubstr("<strong>rebalance alpha=0.2 against none</strong>: 0.0 points"));
@@ -94,7 +94,7 @@ TEST_F(HtmlReport, SaysWhatWasFoundInASentence) {
 }
 
 TEST_F(HtmlReport, ShowsWhatUntilEndedAndWhatWasReadFromUnfinishedAnswers) {
-  testing::write_toy_run(dir / "run", toy());
+  testing::write_toy_run(dir / "run", reported_toy());
   Comparison compared = comparison();
   const std::string html = html_arms(report_view(compared, {"run"}, {read_run_record(dir / "run")}));
   EXPECT_THAT(html, HasSubstr(">read from an unfinished answer</th>"));
@@ -111,7 +111,7 @@ TEST_F(HtmlReport, ShowsWhatUntilEndedAndWhatWasReadFromUnfinishedAnswers) {
 
 // The plots are made of the same intervals.
 TEST_F(HtmlReport, ADifferenceOfNothingHasAnInterval) {
-  ToyRun run = toy();
+  ToyRun run = reported_toy();
   run.arms[1].answers = run.arms[0].answers;
   testing::write_toy_run(dir / "run", run);
   const std::string html = html_report({dir / "run"});
@@ -120,13 +120,13 @@ TEST_F(HtmlReport, ADifferenceOfNothingHasAnInterval) {
 }
 
 TEST_F(HtmlReport, IsTheSameFromAComparisonThatIsThere) {
-  testing::write_toy_run(dir / "run", toy());
+  testing::write_toy_run(dir / "run", reported_toy());
   const Comparison compared = comparison();
   EXPECT_EQ(html_report({dir / "run"}, compared), html_report({dir / "run"}));
 }
 
 TEST_F(HtmlReport, OfOneArmHasNoComparisons) {
-  ToyRun run = toy();
+  ToyRun run = reported_toy();
   run.arms.pop_back();
   testing::write_toy_run(dir / "run", run);
   const std::string html = html_report({dir / "run"});
@@ -137,7 +137,7 @@ TEST_F(HtmlReport, OfOneArmHasNoComparisons) {
 }
 
 TEST_F(HtmlReport, HostileTextStaysText) {
-  ToyRun run = toy();
+  ToyRun run = reported_toy();
   run.tasks[0].items[1].fields[0].second = "</script><img src=x onerror=alert(1)>";
   testing::write_toy_run(dir / "run", run);
   const Comparison compared = comparison();
@@ -255,7 +255,7 @@ TEST(HtmlSweep, RefusesOtherFiles) {
 }
 
 TEST_F(HtmlReport, RefusesSpansOutsideTheText) {
-  testing::write_toy_run(dir / "run", toy());
+  testing::write_toy_run(dir / "run", reported_toy());
   const auto path = dir / "run/arms/cot-none/samples_mmlu_anatomy_refocus.jsonl";
   const std::string whole = read_text_file(path);
   for (const char* span : {"[0,1000]", "[3,1]", "[-1,1]", "[0]"}) {

@@ -36,7 +36,7 @@ std::string rebalance(const std::string& alpha, const std::string& threshold = "
 //   direct   none 1, 0    alpha 0: the same    0.1 and 0.2: the same
 //
 // 0.2 has most right answers in all, but half 0 chooses 0.1.
-ToyRun toy() {
+ToyRun swept_toy() {
   ToyRun run;
   run.tasks = {testing::toy_mmlu({{"anatomy", 6}, {"philosophy", 3}})};
   run.arms = {
@@ -61,7 +61,7 @@ class SweepReportTest : public ::testing::Test {
     comparison = compare_runs(read_finished_run(directory), {}, {});
     return sweep_report(expand_sweep(parse_sweep(sweep), {}), 4, comparison);
   }
-  SweepReport report() { return report(toy(), {"alpha=0:0.2:0.1"}); }
+  SweepReport report() { return report(swept_toy(), {"alpha=0:0.2:0.1"}); }
 
   TempDir dir;
   std::filesystem::path directory;
@@ -135,7 +135,7 @@ TEST_F(SweepReportTest, TiesGoToTheSmallestValue) {
     EXPECT_EQ(best.tied, 2);
   }
   ToyRun two;
-  two.tasks = toy().tasks;
+  two.tasks = swept_toy().tasks;
   const std::map<std::string, std::string> bad = {{"anatomy", "AAAAAA"}, {"philosophy", "AAA"}};
   const std::map<std::string, std::string> good = {{"anatomy", "BBBBBB"}, {"philosophy", "BBB"}};
   two.arms = {{PromptKind::kCot, "none", bad},
@@ -154,7 +154,7 @@ TEST_F(SweepReportTest, TiesGoToTheSmallestValue) {
 }
 
 TEST_F(SweepReportTest, NoChoiceWhereAHalfIsEmpty) {
-  ToyRun run = toy();
+  ToyRun run = swept_toy();
   run.tasks = {testing::toy_mmlu({{"anatomy", 1}})};
   const SweepReport one = report(run, {"alpha=0:0.2:0.1"});
   EXPECT_TRUE(one.tasks[0].selections.empty());
@@ -163,7 +163,7 @@ TEST_F(SweepReportTest, NoChoiceWhereAHalfIsEmpty) {
 }
 
 TEST_F(SweepReportTest, WithoutKnownAnswersThereIsNoAccuracyAndNoPicture) {
-  ToyRun run = toy();
+  ToyRun run = swept_toy();
   for (Item& item : run.tasks[0].items) item.label.reset();
   const SweepReport unknown = report(run, {"alpha=0:0.2:0.1"});
   EXPECT_TRUE(unknown.tasks[0].selections.empty());
@@ -221,7 +221,7 @@ TEST_F(SweepReportTest, JsonHasTheNumbersOfTheArmsFiles) {
 }
 
 TEST_F(SweepReportTest, AxesAreThoseOfTheArms) {
-  ToyRun run = toy();
+  ToyRun run = swept_toy();
   run.arms.resize(1);
   for (const char* mode : {"self", "mask"}) {
     for (const char* threshold : {"0.05", "0.005"}) {
@@ -328,7 +328,7 @@ TEST_F(SweepReportTest, PointsLieWhereTheirAccuracyIs) {
 }
 
 TEST_F(SweepReportTest, ManyCurvesAndOnePointAreDrawnToo) {
-  ToyRun run = toy();
+  ToyRun run = swept_toy();
   run.arms.resize(1);
   for (int i = 1; i < 15; ++i) {
     run.arms.push_back(

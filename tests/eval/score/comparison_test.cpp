@@ -33,7 +33,7 @@ constexpr const char* kChanged = "cot-rebalance_alpha=0.2";
 // The right letter is B everywhere. From the first arm to the second: anatomy has item 0 fixed (it was wrong)
 // and item 3 (nothing was found), item 2 broken (now nothing is found) and item 4 wrong in another way;
 // astronomy has none changed; philosophy has item 1 broken.
-ToyRun toy() {
+ToyRun compared_toy() {
   ToyRun run;
   run.tasks = {testing::toy_mmlu({{"anatomy", 6}, {"astronomy", 2}, {"philosophy", 3}})};
   run.arms = {
@@ -78,7 +78,7 @@ std::string pairs_text(const Comparison& comparison) {
 }
 
 TEST_F(ComparisonTest, FindsExactlyTheItemsThatChanged) {
-  const Comparison comparison = compare(toy());
+  const Comparison comparison = compare(compared_toy());
   ASSERT_EQ(comparison.tasks.size(), 1u);
   ASSERT_EQ(comparison.tasks[0].pairs.size(), 1u);
   EXPECT_EQ(flip_list(comparison, {}, false), std::string("mmlu: ") + kChanged +
@@ -91,7 +91,7 @@ TEST_F(ComparisonTest, FindsExactlyTheItemsThatChanged) {
 }
 
 TEST_F(ComparisonTest, ShowsBothResponsesOfAFlip) {
-  const std::string list = flip_list(compare(toy()), {}, true);
+  const std::string list = flip_list(compare(compared_toy()), {}, true);
   EXPECT_THAT(list, HasSubstr(std::string("  broken  philosophy 1: right B, B -> A\n"
                                           "    cot-none:\n"
                                           "    | B because of cot-none\n"
@@ -100,7 +100,7 @@ TEST_F(ComparisonTest, ShowsBothResponsesOfAFlip) {
 }
 
 TEST_F(ComparisonTest, CountsEverySet) {
-  const Comparison comparison = compare(toy());
+  const Comparison comparison = compare(compared_toy());
   const TaskComparison& task = comparison.tasks[0];
   struct Expected {
     const char* set;
@@ -125,7 +125,7 @@ TEST_F(ComparisonTest, CountsEverySet) {
 }
 
 TEST_F(ComparisonTest, IntervalsAndCorrectionsAreThoseOfTheStatistics) {
-  const Comparison comparison = compare(toy());
+  const Comparison comparison = compare(compared_toy());
   const TaskComparison& task = comparison.tasks[0];
   const auto expect_interval = [&](const char* set, int fixed, int broken, int items) {
     const Interval expected = tango_interval(fixed, broken, items);
@@ -167,7 +167,7 @@ TEST_F(ComparisonTest, HolmIsOverTheSubjects) {
 }
 
 TEST_F(ComparisonTest, CountsWhatWasCutOffOrNotFoundAndHowLongAnswersAre) {
-  const Comparison comparison = compare(toy());
+  const Comparison comparison = compare(compared_toy());
   const TaskComparison& task = comparison.tasks[0];
   const std::size_t anatomy = set_of(task, "anatomy");
   const Tally &before = task.tallies[0][anatomy], &after = task.tallies[1][anatomy];
@@ -266,7 +266,7 @@ TEST_F(ComparisonTest, CharactersAreCodePoints) {
 TEST_F(ComparisonTest, OneTableForAllNumbers) {
   ComparisonTableOptions options;
   options.arms = false;
-  const Comparison comparison = compare(toy());
+  const Comparison comparison = compare(compared_toy());
   EXPECT_EQ(
       comparison_table(comparison, options),
       "mmlu: paired differences in points with 95% interval (Tango's score interval), McNemar's exact p\n"
@@ -349,7 +349,7 @@ TEST_F(ComparisonTest, TakesCategoriesOfTheFirstRunForBoth) {
 }
 
 TEST_F(ComparisonTest, ArmsStandBesideEachOtherWithTheirIntervalsAndRates) {
-  const std::string table = comparison_table(compare(toy()), {.runs = {}});
+  const std::string table = comparison_table(compare(compared_toy()), {.runs = {}});
   EXPECT_THAT(table, ::testing::StartsWith("mmlu: 2 arms; accuracy in % with 95% interval (Wilson)\n"
                                            "\n"
                                            "  1  cot-none\n"
@@ -382,7 +382,7 @@ TEST_F(ComparisonTest, TableStaysWithinItsColumns) {
 }
 
 TEST_F(ComparisonTest, EveryArmHasItsBaseline) {
-  ToyRun run = toy();
+  ToyRun run = compared_toy();
   const auto answers = run.arms[0].answers;
   run.arms = {{PromptKind::kCot, "none", answers},
               {PromptKind::kCot, kRebalance, answers},
@@ -408,7 +408,7 @@ TEST_F(ComparisonTest, EveryArmHasItsBaseline) {
 }
 
 TEST_F(ComparisonTest, ArmsOfTwoRunsMeetTheirNamesakes) {
-  ToyRun one = toy(), two = toy();
+  ToyRun one = compared_toy(), two = compared_toy();
   one.arms.erase(one.arms.begin() + 1);
   two.arms[0].answers["astronomy"] = "AB";
   const auto compared = [&](const ComparisonOptions& options) {
@@ -428,7 +428,7 @@ TEST_F(ComparisonTest, ArmsOfTwoRunsMeetTheirNamesakes) {
 }
 
 TEST_F(ComparisonTest, ItemsWithoutARightLetterAreLeftOut) {
-  ToyRun run = toy();
+  ToyRun run = compared_toy();
   for (Item& item : run.tasks[0].items) {
     if (item.subject != "anatomy" || item.index == 0) item.label.reset();
   }

@@ -20,7 +20,7 @@ using testing::ToyRun;
 using testing::write_toy_run;
 namespace fs = std::filesystem;
 
-ToyRun toy() {
+ToyRun finished_toy() {
   ToyRun run;
   run.tasks = {testing::toy_mmlu({{"anatomy", 3}, {"philosophy", 2}})};
   run.arms = {{PromptKind::kCot, "none", {{"anatomy", "aB?"}, {"philosophy", "BB"}}},
@@ -46,7 +46,7 @@ class FinishedRun : public ::testing::Test {
 };
 
 TEST_F(FinishedRun, ComesBackAsItWasJudged) {
-  const std::vector<FinishedArm> arms = read_finished_run(written(toy()));
+  const std::vector<FinishedArm> arms = read_finished_run(written(finished_toy()));
   ASSERT_EQ(arms.size(), 2u);
   EXPECT_EQ(arms[0].name, "cot-none");
   EXPECT_EQ(arms[0].prompt, "cot");
@@ -77,7 +77,7 @@ TEST_F(FinishedRun, ComesBackAsItWasJudged) {
 
 // Files of older versions do not say which answers are unfinished; the prompt and the text beside it do.
 TEST_F(FinishedRun, TellsUnfinishedAnswersOfOlderFiles) {
-  const fs::path run = written(toy());
+  const fs::path run = written(finished_toy());
   const fs::path samples = run / "arms/cot-none/samples_mmlu_anatomy_refocus.jsonl";
   std::istringstream in(read_text_file(samples));
   std::string all;
@@ -97,7 +97,7 @@ TEST_F(FinishedRun, TellsUnfinishedAnswersOfOlderFiles) {
 }
 
 TEST_F(FinishedRun, SeveralTasksKeepTheirSubjects) {
-  ToyRun run = toy();
+  ToyRun run = finished_toy();
   Task piqa{"piqa", {"physicaliqa"}, {}}, siqa{"siqa", {"socialiqa"}, {}};
   for (Task* task : {&piqa, &siqa}) {
     Item item;
@@ -118,12 +118,12 @@ TEST_F(FinishedRun, SeveralTasksKeepTheirSubjects) {
 }
 
 TEST_F(FinishedRun, RefusesWhatIsNotFinished) {
-  const fs::path missing = written(toy());
+  const fs::path missing = written(finished_toy());
   fs::remove(missing / "arms/direct-none/results_refocus.json");
   EXPECT_THAT(
       error_of([&] { read_finished_run(missing); }),
       AllOf(HasSubstr("direct-none"), HasSubstr("finished arm"), HasSubstr("repeat the eval command")));
-  ToyRun run = toy();
+  ToyRun run = finished_toy();
   run.arms[1].answers["philosophy"] = "A";
   EXPECT_THAT(error_of([&] { read_finished_run(written(run)); }),
               AllOf(HasSubstr("samples_mmlu_philosophy"), HasSubstr("all 2 items, got 1"),
@@ -132,7 +132,7 @@ TEST_F(FinishedRun, RefusesWhatIsNotFinished) {
 }
 
 TEST_F(FinishedRun, RefusesDamageWithFileAndLine) {
-  const fs::path run = written(toy());
+  const fs::path run = written(finished_toy());
   const fs::path file = run / "arms/cot-none/samples_mmlu_anatomy_refocus.jsonl";
   const std::string good = read_text_file(file);
   const std::size_t second = good.find('\n') + 1;
@@ -166,30 +166,32 @@ TEST_F(FinishedRun, RefusesDamageWithFileAndLine) {
 }
 
 TEST_F(FinishedRun, RefusesArmsOverOtherItems) {
-  ToyRun other = toy();
+  ToyRun other = finished_toy();
   other.tasks[0].items[1].fields[0].second = "another question";
-  EXPECT_THAT(refused(toy(), other), AllOf(HasSubstr("the same items"), HasSubstr("anatomy item 1")));
-  other = toy();
+  EXPECT_THAT(refused(finished_toy(), other),
+              AllOf(HasSubstr("the same items"), HasSubstr("anatomy item 1")));
+  other = finished_toy();
   other.tasks[0].items[3].label = 'C';
-  EXPECT_THAT(refused(toy(), other), HasSubstr("philosophy item 0"));
-  other = toy();
+  EXPECT_THAT(refused(finished_toy(), other), HasSubstr("philosophy item 0"));
+  other = finished_toy();
   other.tasks[0].items.pop_back();
-  EXPECT_THAT(refused(toy(), other), AllOf(HasSubstr("got 5 of mmlu"), HasSubstr("and 4")));
-  other = toy();
+  EXPECT_THAT(refused(finished_toy(), other), AllOf(HasSubstr("got 5 of mmlu"), HasSubstr("and 4")));
+  other = finished_toy();
   other.tasks[0] = testing::toy_mmlu({{"anatomy", 3}, {"sociology", 2}});
   for (testing::ToyArm& arm : other.arms) arm.answers["sociology"] = "BB";
-  EXPECT_THAT(refused(toy(), other), AllOf(HasSubstr("philosophy item 0"), HasSubstr("sociology item 0")));
+  EXPECT_THAT(refused(finished_toy(), other),
+              AllOf(HasSubstr("philosophy item 0"), HasSubstr("sociology item 0")));
 }
 
 TEST_F(FinishedRun, RefusesArmsReadByOtherRules) {
-  ToyRun other = toy();
+  ToyRun other = finished_toy();
   other.rules = "published";
-  EXPECT_THAT(refused(toy(), other),
+  EXPECT_THAT(refused(finished_toy(), other),
               AllOf(HasSubstr("anchored"), HasSubstr("published"), HasSubstr("--rules")));
 }
 
 TEST_F(FinishedRun, RefusesASingleArm) {
-  ToyRun one = toy();
+  ToyRun one = finished_toy();
   one.arms.pop_back();
   const fs::path path = written(one);
   EXPECT_THAT(error_of([&] { compare_runs(read_finished_run(path), {}, {}); }),

@@ -23,9 +23,9 @@ static void PrintTo(const TextWindow& w, std::ostream* out) {
 
 namespace {
 
+using nlohmann::ordered_json;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using Json = nlohmann::ordered_json;
 
 TEST(SlidingWindows, ScoreEachTokenButTheFirstOnce) {
   EXPECT_THAT(sliding_windows(10, 4, 2), ElementsAre(TextWindow{0, 1, 4}, TextWindow{2, 4, 6},
@@ -67,11 +67,13 @@ TEST(SlidingWindows, HaveTheContextBeforeWhatTheyScore) {
   }
 }
 
-Json golden_rows() { return Json::parse(read_text_file(testing::golden("perplexity") / "rows.json")); }
+ordered_json golden_rows() {
+  return ordered_json::parse(read_text_file(testing::golden("perplexity") / "rows.json"));
+}
 
 void expect_near(double got, double want) { EXPECT_NEAR(got, want, 1e-11 * std::max(1.0, std::abs(want))); }
 
-void expect_near(const Estimate& got, const Json& want) {
+void expect_near(const Estimate& got, const ordered_json& want) {
   expect_near(got.value, want["value"].get<double>());
   ASSERT_TRUE(got.standard_error);
   expect_near(*got.standard_error, want["standard_error"].get<double>());
@@ -79,7 +81,7 @@ void expect_near(const Estimate& got, const Json& want) {
 
 // The golden rows through divergence.h.
 struct Rows {
-  Json golden = golden_rows();
+  ordered_json golden = golden_rows();
   TokenScores reference, other;
 
   Rows() {
@@ -129,7 +131,7 @@ TEST(Divergence, HasADirection) {
 
 TEST(Summaries, EqualNumPy) {
   const Rows rows;
-  const Json& want = rows.golden["summary"];
+  const ordered_json& want = rows.golden["summary"];
   const PerplexitySummary perplexity = summarize_perplexity(rows.other);
   expect_near(perplexity.nll, want["nll"]);
   expect_near(perplexity.perplexity, want["perplexity"]);
@@ -161,10 +163,10 @@ PerplexityReport report_of(std::size_t arms) {
 }
 
 TEST(PerplexityReport, JsonHasEveryNumber) {
-  const Json out = perplexity_json(report_of(2));
+  const ordered_json out = perplexity_json(report_of(2));
   EXPECT_EQ(out["counted_tokens"], 4);
   EXPECT_FALSE(out["arms"][0].contains("kl_divergence"));
-  const Json& arm = out["arms"][1];
+  const ordered_json& arm = out["arms"][1];
   EXPECT_EQ(arm["mean_nll"], 2.25);
   EXPECT_NEAR(arm["bits_per_byte"].get<double>(), 9 / std::log(2) / 16, 1e-12);
   EXPECT_EQ(arm["nll_difference"], 0.25);
