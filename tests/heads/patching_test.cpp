@@ -5,8 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text_file.h"
-#include "eval/score/divergence.h"
 #include "heads/head_scoring.h"
+#include "kernels/distribution.h"
 #include "model/engine.h"
 #include "tokenizer/tokenizer_support.h"
 

@@ -1,7 +1,11 @@
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "kernels/argmax.h"
+#include "kernels/distribution.h"
 #include "kernels/rms_norm.h"
 #include "kernels/rope.h"
 #include "kernels/swiglu.h"
@@ -99,6 +103,30 @@ TEST_P(Elementwise, FitsHalfIsWhetherRoundingToF16StaysFinite) {
       }
     }
   }
+}
+
+TEST_P(Elementwise, DistributionsEqualThePlainTwins) {
+  for (const std::size_t size : {1U, 2U, 15U, 16U, 17U, 31U, 33U, 1000U, 49152U}) {
+    // From nearly equal logits to some that lie 1,200 apart, whose share of the sum is nothing.
+    for (const float spread : {0.01f, 3.0f, 30.0f, 600.0f}) {
+      const std::vector<float> x = testing::random_floats(size, 1, spread),
+                               y = testing::random_floats(size, 2, spread);
+      const double x_sum = reference::log_sum_exp(x), y_sum = reference::log_sum_exp(y);
+      ASSERT_NEAR(log_sum_exp(x), x_sum, 1e-14 * (1 + std::fabs(x_sum)));
+      const double divergence = reference::kl_divergence(x, x_sum, y, y_sum);
+      ASSERT_NEAR(kl_divergence(x, x_sum, y, y_sum), divergence, 1e-13 * (1 + divergence));
+      ASSERT_EQ(kl_divergence(x, x_sum, x, x_sum), 0);
+    }
+  }
+}
+
+TEST_P(Elementwise, DistributionsAddUpInLanesOfSixteen) {
+  const std::vector<float> x = testing::random_floats(1003, 3, 4);
+  const float max = *std::max_element(x.begin(), x.end());
+  std::array<double, 16> lanes{};
+  for (std::size_t i = 0; i < x.size(); ++i) lanes[i % 16] += std::exp(static_cast<double>(x[i]) - max);
+  const double sum = std::accumulate(lanes.begin(), lanes.end(), 0.0);
+  EXPECT_NEAR(log_sum_exp(x), max + std::log(sum), 2e-15 * std::fabs(max + std::log(sum)));
 }
 
 REFOCUS_EVERY_TARGET(Elementwise);

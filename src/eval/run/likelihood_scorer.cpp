@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "base/error.h"
-#include "eval/score/divergence.h"
 #include "kernels/argmax.h"
+#include "kernels/distribution.h"
 
 namespace refocus {
 

@@ -4,9 +4,9 @@
 #include <memory>
 
 #include "base/error.h"
-#include "eval/score/divergence.h"
 #include "intervene/intervention_pool.h"
 #include "kernels/argmax.h"
+#include "kernels/distribution.h"
 
 namespace refocus {
 

@@ -6,8 +6,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text_file.h"
-#include "eval/score/divergence.h"
 #include "kernels/argmax.h"
+#include "kernels/distribution.h"
 #include "model/engine.h"
 
 namespace refocus {

@@ -7,9 +7,9 @@
 
 #include "base/text_file.h"
 #include "eval/run/perplexity_report.h"
-#include "eval/score/divergence.h"
 #include "io/npy.h"
 #include "kernels/argmax.h"
+#include "kernels/distribution.h"
 #include "support.h"
 
 namespace refocus {

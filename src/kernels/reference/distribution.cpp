@@ -1,12 +1,11 @@
-#include "eval/score/divergence.h"
+#include "kernels/distribution.h"
 
 #include <algorithm>
 #include <cmath>
-#include <cstddef>
 
 #include "base/error.h"
 
-namespace refocus {
+namespace refocus::reference {
 
 double log_sum_exp(std::span<const float> logits) {
   REFOCUS_CHECK(!logits.empty());
@@ -14,11 +13,6 @@ double log_sum_exp(std::span<const float> logits) {
   double sum = 0;
   for (const float x : logits) sum += std::exp(static_cast<double>(x) - max);
   return max + std::log(sum);
-}
-
-double negative_log_likelihood(std::span<const float> logits, double log_sum, std::int32_t target) {
-  REFOCUS_CHECK(target >= 0 && static_cast<std::size_t>(target) < logits.size());
-  return log_sum - static_cast<double>(logits[static_cast<std::size_t>(target)]);
 }
 
 double kl_divergence(std::span<const float> reference, double reference_log_sum, std::span<const float> other,
@@ -33,4 +27,4 @@ double kl_divergence(std::span<const float> reference, double reference_log_sum,
   return std::max(sum, 0.0);
 }
 
-}  // namespace refocus
+}  // namespace refocus::reference
