@@ -3,9 +3,9 @@
 
 usage: train_vs_pytorch.py REFOCUS TOKENIZER_DIR [--rounds 3] [--steps 10] [--threads 2] [--hidden 256] ...
 
-Needs Debian's python3-torch, and libopenblas0-pthread, without which PyTorch's products are slow and the comparison
-means nothing. Sequences have the same length in both, so that PyTorch can take them as one batch without padding;
-its attention is softmax over a masked matrix, what this PyTorch (1.13) has. Both count optimizer steps only, and the
+PyTorch of PyPI, or Debian's python3-torch with libopenblas0-pthread, without which its products are slow and the
+comparison means nothing. Sequences have the same length in both, so that PyTorch can take them as one batch without
+padding; its attention is scaled_dot_product_attention where it has that (from 2.0 on). Both count optimizer steps only, and the
 first steps of a run are left out. PyTorch's tensors come from memory that stays mapped (glibc would otherwise give
 large ones back and fault them in anew, which costs it a third of its speed).
 """
@@ -51,7 +51,10 @@ class Layer(nn.Module):
         q = self.rope(split(self.q(y), self.heads), cos, sin)
         k = self.rope(split(self.k(y), self.kv), cos, sin).repeat_interleave(self.heads // self.kv, 1)
         v = split(self.v(y), self.kv).repeat_interleave(self.heads // self.kv, 1)
-        a = torch.softmax(q @ k.transpose(2, 3) / math.sqrt(self.d) + mask, -1) @ v
+        if hasattr(F, "scaled_dot_product_attention"):
+            a = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        else:
+            a = torch.softmax(q @ k.transpose(2, 3) / math.sqrt(self.d) + mask, -1) @ v
         x = x + self.o(a.transpose(1, 2).reshape(batch, n, -1))
         y = self.norm2(x)
         return x + self.down(F.silu(self.gate(y)) * self.up(y))
@@ -108,7 +111,7 @@ def refocus_rate(c, o, folder):
     subprocess.run([o.refocus, "train", "--data", folder / "data.jsonl", "--config", folder / "config.json",
                     "--tokenizer", o.tokenizer, "-o", out, "--steps", str(o.steps), "--batch-tokens",
                     str(o.batch_tokens), "--context", str(o.context), "--threads", str(o.threads),
-                    "--checkpoint-every", "0"], check=True, stderr=subprocess.DEVNULL)
+                    "--checkpoint-every", "0"], check=True, stdout=subprocess.DEVNULL)
     lines = [json.loads(l) for l in (out / "log.jsonl").read_text().splitlines()]
     # tokens_per_second is the mean since the beginning: seconds after step n are tokens / rate.
     seconds = [l["tokens"] / l["tokens_per_second"] for l in lines]
