@@ -7,6 +7,8 @@
 
 #include "analyze/attention_maps.h"
 #include "analyze/explorer_blocks.h"
+#include "analyze/explorer_title.h"
+#include "analyze/map_divergence.h"
 #include "base/error.h"
 #include "base/json_node.h"
 #include "base/text_file.h"
@@ -59,7 +61,7 @@ class ExplorerWriter {
     const Node capture(capture_, source("attention.json"));
     layers_ = static_cast<std::int64_t>(capture.at("layers").items().size());
     heads_ = static_cast<std::int64_t>(capture.at("heads").items().size());
-    if (const auto path = capture.at("model").find("path")) model_ = path->text();
+    title_ = explorer_title(capture);
     if (!capture_.contains("kind")) return;  // a task: statistics alone
     for (const Node& arm : capture.at("arms").items()) {
       maps_.emplace_back(directory, arm.json(), capture_);
@@ -77,7 +79,6 @@ class ExplorerWriter {
     return parse_json_object(read_text_file(directory_ / name), source(name));
   }
 
-  std::string title() const;
   std::string body() const;
   std::int64_t fixed_bytes() const;
   std::int64_t rows_bytes(const BlockFormat& format) const;
@@ -91,20 +92,20 @@ class ExplorerWriter {
   void write_layer(AtomicFile& file, std::int64_t layer);
   void write_received(AtomicFile& file);
   void write_masks(AtomicFile& file);
+  void write_divergences(AtomicFile& file);
   void write_blocks(AtomicFile& file, std::vector<PageBlock>& blocks);
 
   std::filesystem::path directory_;
   ExplorerSettings settings_;
   json capture_;
-  std::string model_ = "a model";
+  std::string title_;
   std::vector<ArmMaps> maps_;
   std::vector<bool> negative_;  // by arm: whether any weight is below 0
+  json divergences_;            // [arms][layers][heads] from the first arm, null where there is none
   std::int64_t layers_ = 0, heads_ = 0, bytes_ = 0;
   BlockFormat format_;
   ThreadPool pool_{available_threads()};
 };
-
-std::string ExplorerWriter::title() const { return "Attention of " + model_; }
 
 std::string ExplorerWriter::body() const {
   return fmt::format(
@@ -112,7 +113,7 @@ std::string ExplorerWriter::body() const {
       "in the "
       "files beside it.</p></noscript>\n<h1 class=\"loading\">{}</h1>\n<p class=\"loading\">Reading the "
       "maps…</p>\n",
-      html_escape(title()));
+      html_escape(title_));
 }
 
 // What the page needs whatever the format of rows, in bytes of blocks.
@@ -313,6 +314,12 @@ void ExplorerWriter::write_masks(AtomicFile& file) {
   }
 }
 
+void ExplorerWriter::write_divergences(AtomicFile& file) {
+  if (std::ranges::all_of(divergences_, [](const json& arm) { return arm.is_null(); })) return;
+  std::vector<PageBlock> blocks = {{"divergences", short_text(divergences_)}};
+  write_blocks(file, blocks);
+}
+
 // All heads of a layer: each arm's thumbnails in one block, and a block for every map.
 void ExplorerWriter::write_layer(AtomicFile& file, std::int64_t layer) {
   const auto heads = static_cast<std::size_t>(heads_);
@@ -324,12 +331,16 @@ void ExplorerWriter::write_layer(AtomicFile& file, std::int64_t layer) {
     const ThumbnailShape shape = thumbnail_shape(maps);
     std::vector<MapRows> rows(heads);
     std::vector<std::string> small(heads), differences(heads), whole(heads), before(heads);
+    std::vector<json> divergences(heads);
     pool_.parallel_for(heads_, [&](std::int64_t head, int) {
       const auto h = static_cast<std::size_t>(head);
       rows[h] = maps.rows(false, layer, head, format_.entries);
       small[h] = negative_[a] ? signed_thumbnail(rows[h], maps.queries(), shape)
                               : thumbnail(rows[h], maps.queries(), shape);
-      if (subtract) differences[h] = difference_thumbnail(rows[h], base[h], maps.queries(), shape);
+      if (subtract) {
+        differences[h] = difference_thumbnail(rows[h], base[h], maps.queries(), shape);
+        if (const auto divergence = mean_divergence(rows[h], base[h])) divergences[h] = *divergence;
+      }
       whole[h] = rows_block(rows[h], format_);
       if (maps.has_before()) before[h] = rows_block(maps.rows(true, layer, head, format_.entries), format_);
     });
@@ -342,6 +353,7 @@ void ExplorerWriter::write_layer(AtomicFile& file, std::int64_t layer) {
       if (maps.has_before())
         blocks.push_back({fmt::format("before-{}-{}-{}", a, layer, h), std::move(before[h])});
     }
+    if (subtract) divergences_[a].push_back(std::move(divergences));
     if (a == 0) base = std::move(rows);
   }
   write_blocks(file, blocks);
@@ -351,19 +363,21 @@ ExplorerSize ExplorerWriter::write() {
   AtomicFile file(directory_ / "attention.html");
   if (!has_page("attention")) {
     const std::string text = plain_page(
-        {title(),
+        {title_,
          fmt::format("<h1>{}</h1>\n<p>This program was built without its pages, so there is no explorer "
                      "here. The numbers are in the files beside this one.</p>\n",
-                     html_escape(title()))});
+                     html_escape(title_))});
     file.write(text);
     file.commit();
     return {static_cast<std::int64_t>(text.size()), 0, 4};
   }
   choose_format();
-  const PageFrame frame = page_frame("attention", title(), body());
+  const PageFrame frame = page_frame("attention", title_, body());
   file.write(frame.begin);
   write_statistics(file);
+  divergences_ = std::vector<json>(maps_.size());
   for (std::int64_t layer = 0; layer < layers_ && !maps_.empty(); ++layer) write_layer(file, layer);
+  write_divergences(file);
   write_received(file);
   write_masks(file);
   file.write(frame.end);

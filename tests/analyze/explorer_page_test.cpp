@@ -8,6 +8,7 @@
 
 #include "analyze/attention_maps.h"
 #include "analyze/explorer_blocks.h"
+#include "analyze/explorer_title.h"
 #include "base/text_file.h"
 #include "io/npy_slabs.h"
 #include "support.h"
@@ -310,8 +311,30 @@ TEST(ExplorerPage, HoldsNoTextOfAModelAsHtml) {
   const WrittenCapture capture(false);
   write_explorer_page(capture.dir.path());
   const std::string html = read_text_file(capture.dir / "attention.html");
-  EXPECT_THAT(html, HasSubstr("<title>Attention of a &lt;model&gt;</title>"));
+  EXPECT_THAT(html, HasSubstr("<title>&lt;/script&gt;&lt;b&gt;&lt;/script&gt;"));
+  EXPECT_THAT(html, HasSubstr(" – attention of a &lt;model&gt;</title>"));
   EXPECT_THAT(html, Not(HasSubstr("</script><b>")));
+}
+
+TEST(ExplorerPage, IsCalledByTheBeginningOfItsPrompt) {
+  const auto title = [](json tokens, std::int64_t prompt_tokens) {
+    const json capture = {
+        {"model", {{"path", "m"}}}, {"prompt_tokens", prompt_tokens}, {"tokens", std::move(tokens)}};
+    return explorer_title({capture, {"attention.json", "capture again"}});
+  };
+  const auto tokens = [](const std::vector<json>& texts) {
+    json out = json::array();
+    for (const json& text : texts) out.push_back({{"text", text}});
+    return out;
+  };
+  EXPECT_EQ(title(tokens({"", "\n who is", "\t it?", " Ana"}), 3), "who is it? – attention of m")
+      << "without what was generated";
+  EXPECT_EQ(title(tokens({"", ""}), 2), "Attention of m");
+  EXPECT_EQ(title(tokens({std::string(100, 'x')}), 1), std::string(80, 'x') + "... – attention of m");
+  EXPECT_THAT(error_of([&] { title(tokens({3}), 1); }),
+              HasSubstr("expected a text as 'tokens[0].text', got a number 3"));
+  const json task = {{"model", {{"path", "m"}}}};
+  EXPECT_EQ(explorer_title({task, {"attention.json", ""}}), "Attention of m");
 }
 
 TEST(ExplorerPage, SaysWhatIsWrongWithADirectoryAndLeavesNoPage) {

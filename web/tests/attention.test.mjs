@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { readNpy, writeCapture } from "./attention_fixture.mjs";
 import { launch, open, playwright } from "./browser.mjs";
+import { saved } from "./looks.mjs";
 
 const { chromium, reason } = playwright();
 const skip = reason ?? false;
@@ -342,7 +343,7 @@ test("M is drawn over the map when it is asked for", { skip }, async () => {
 });
 
 test("the keyboard alone chooses a head, a cell and a query", { skip }, async () => {
-  const page = await explorer("sparse");
+  const page = await explorer("sparse", { hash: "layer=0&head=0" });
   await page.locator("#grid").focus();
   await page.keyboard.press("ArrowRight");
   await page.keyboard.press("ArrowDown");
@@ -399,11 +400,6 @@ test("what a token says cannot break the page", { skip }, async () => {
   assert.equal(texts[10], "␀");
   await finish(page);
 });
-
-async function saved(page, locator) {
-  const [download] = await Promise.all([page.waitForEvent("download"), locator.click()]);
-  return { name: download.suggestedFilename(), bytes: readFileSync(await download.path()) };
-}
 
 // Parsed by the browser as XML; the numbers of elements by name.
 async function svgElements(page, bytes) {

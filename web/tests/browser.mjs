@@ -19,9 +19,10 @@ export function launch(chromium) {
   return chromium.launch({ executablePath: kChromium, args: flags });
 }
 
-/** Opens a file; `page.faults` fills with what no page of ours may do. */
-export async function open(browser, path, { hash = "", ...options } = {}) {
+/** Opens a file; `page.faults` fills with what no page of ours may do. `initScript` runs before the page's own. */
+export async function open(browser, path, { hash = "", initScript, ...options } = {}) {
   const context = await browser.newContext({ viewport: { width: 1400, height: 900 }, acceptDownloads: true, reducedMotion: "reduce", ...options });
+  if (initScript) await context.addInitScript(initScript);
   const page = await context.newPage();
   page.faults = [];
   page.on("console", (message) => page.faults.push(`console: ${message.text()}`));

@@ -1,16 +1,8 @@
 // Tokens along a map: which labels there is room for, and where they stand. For the screen, PNG and SVG alike.
-import { cut, visible } from "./tokens.js";
+import { cut, textWidth } from "../shared/text.js";
+import { visible } from "./tokens.js";
 
 const kRoom = 12; // pixels that a label needs
-
-let measuring = null;
-
-/** Widths of text in the font of labels. */
-export function textWidth(text, font) {
-  measuring ??= document.createElement("canvas").getContext("2d");
-  measuring.font = font;
-  return measuring.measureText(text).width;
-}
 
 // Every how many cells there is a label, in steps that people count by.
 function stepFor(cell) {

@@ -1,7 +1,10 @@
 // Statistics by layer as charts: the mean over heads, or one head, a line an arm.
 import * as Plot from "@observablehq/plot";
 import { el } from "../shared/dom.js";
-import { fileName, paper, save, svgPng, svgText } from "./export.js";
+import { paper, saveButtons } from "../shared/export.js";
+import { framed, quiet } from "../shared/figure.js";
+import { help } from "../shared/help.js";
+import { termOf } from "../shared/terms.js";
 import { statisticTitle } from "./tokens.js";
 
 const kCharts = ["entropy", "mass_first", "mass_self", "mass_previous", "mass_window", "mass_non_semantic", "jaccard_layer0",
@@ -26,7 +29,7 @@ function byLayer(grid, head) {
   });
 }
 
-function lineChart(rows, { title, arms, width, onPaper, yDomain }) {
+function lineChart(rows, { arms, width, onPaper, yDomain }) {
   const colours = seriesColours(onPaper);
   const domain = arms.map((arm) => arm.short);
   const mark = (name) => domain.indexOf(name) % 5;
@@ -36,7 +39,6 @@ function lineChart(rows, { title, arms, width, onPaper, yDomain }) {
     x: { label: "Layer", labelAnchor: "center", labelArrow: "none", ticks: 8, tickFormat: (d) => (Number.isInteger(d) ? String(d) : ""), inset: 6 },
     y: { label: null, grid: true, ticks: 5, domain: yDomain, nice: true, tickFormat: (d) => String(Number(d.toPrecision(6))) },
     color: { domain, range: colours.slice(0, domain.length) },
-    ariaLabel: title,
     marks: [
       ...arms.map((arm) => Plot.line(rows.filter((r) => r.arm === arm.short), { x: "layer", y: "value", stroke: colours[mark(arm.short)], strokeWidth: 2, strokeDasharray: kDashes[mark(arm.short)] })),
       Plot.dot(rows.filter((r) => r.value !== null), { x: "layer", y: "value", fill: "arm", r: 2.5, title: (r) => `${r.arm}, layer ${r.layer}: ${Number(r.value.toPrecision(5))}` }),
@@ -44,8 +46,10 @@ function lineChart(rows, { title, arms, width, onPaper, yDomain }) {
   });
 }
 
-function stackedChart(rows, { title, arms, width, onPaper, classes }) {
-  const shades = onPaper ? ["#2b4a6f", "#5b87b5", "#9dbbd6", "#c9d9e6", "#e0a96d", "#b34700", "#888888"] : ["#35567f", "#5b87b5", "#8fb2d1", "#bfd3e4", "#e0a96d", "#c05a12", "#888888"];
+const shadesOf = (onPaper) => (onPaper ? ["#2b4a6f", "#5b87b5", "#9dbbd6", "#c9d9e6", "#e0a96d", "#b34700", "#888888"] : ["#35567f", "#5b87b5", "#8fb2d1", "#bfd3e4", "#e0a96d", "#c05a12", "#888888"]);
+
+function stackedChart(rows, { arms, width, onPaper, classes }) {
+  const shades = shadesOf(onPaper);
   return Plot.plot({
     width, height: Math.max(150, Math.round(width * 0.56)), marginLeft: 48, marginRight: 14, marginTop: 26, marginBottom: 34,
     style: { background: "transparent", fontSize: "12px", overflow: "visible", fontFamily: "inherit" },
@@ -53,7 +57,6 @@ function stackedChart(rows, { title, arms, width, onPaper, classes }) {
     y: { label: null, ticks: 5, domain: [0, 1] },
     fx: { label: null },
     color: { domain: classes, range: kClasses.map((name, i) => [name, shades[i]]).filter(([name]) => classes.includes(name)).map(([, c]) => c) },
-    ariaLabel: title,
     marks: [Plot.barY(rows, { x: "layer", y: "value", fill: "tokenClass", fx: arms.length > 1 ? "arm" : undefined, order: classes, title: (r) => `${r.arm}, layer ${r.layer}, ${r.tokenClass.replaceAll("_", " ")}: ${Number(r.value.toPrecision(5))}` })],
   });
 }
@@ -89,18 +92,19 @@ export class Charts {
     return out;
   }
 
-  figure(name, draw) {
-    const title = `${statisticTitle(name)}`;
-    const place = el("div", { class: "plot" });
-    const file = (ending) => fileName(["attention", name, this.tokenClass === "all" ? "" : this.tokenClass].filter(Boolean), ending);
-    const own = () => draw({ title, onPaper: true, width: 560 });
-    const svg = el("button", { type: "button", class: "quiet", "aria-label": `${title} as SVG`, onclick: () => save(new Blob([svgText(own())], { type: "image/svg+xml" }), file("svg")) }, "SVG");
-    const png = el("button", { type: "button", class: "quiet", "aria-label": `${title} as PNG`, onclick: async () => {
-      const drawing = own();
-      save(await svgPng(svgText(drawing), Number(drawing.getAttribute("width")), Number(drawing.getAttribute("height"))), file("png"));
-    } }, "PNG");
-    place.append(draw({ title, onPaper: false, width: 360 }));
-    return el("figure", { "data-statistic": name }, el("figcaption", {}, el("span", {}, title), el("span", { class: "exports" }, svg, png)), place);
+  /** `draw(options)` gives the plot; `legend` is what its lines or areas are, `rows` its numbers with a header. */
+  figure(name, title, { draw, legend, rows }) {
+    const own = () => framed(draw({ onPaper: true, width: 560 }), { title, legend: legend(paper), note: this.whose() });
+    const place = el("div", { class: "plot", role: "img", "aria-label": `${title}, by layer` });
+    place.append(quiet(draw({ onPaper: false, width: 360 })));
+    const parts = ["attention", name, this.tokenClass === "all" ? "" : this.tokenClass];
+    return el("figure", { "data-statistic": name }, el("figcaption", {}, el("span", {}, el("span", { class: "title" }, title), help(termOf(name))), saveButtons(title, parts, { draw: own, rows })), place);
+  }
+
+  // Whose numbers these are, where they are not of all queries and heads.
+  whose() {
+    const of = [this.tokenClass === "all" ? "" : `queries: ${this.tokenClass.replaceAll("_", " ")}`, this.head < 0 ? "" : `head ${this.data.heads[this.head]}`];
+    return of.filter(Boolean).join(", ");
   }
 
   async massByClass() {
@@ -110,9 +114,12 @@ export class Charts {
     const used = classes.filter((name) => rows.some((row) => row.tokenClass === name && row.value > 0));
     if (used.length < 2) return null;
     const kept = rows.filter((row) => used.includes(row.tokenClass));
-    const figure = this.figure("mass_by_class", (options) => stackedChart(kept, { ...options, arms: this.data.arms, classes: used, width: options.onPaper ? 560 : 360 * Math.min(2, this.data.arms.length) }));
-    figure.querySelector("figcaption span").textContent = "Mass by class of the key";
-    const shades = ["#35567f", "#5b87b5", "#8fb2d1", "#bfd3e4", "#e0a96d", "#c05a12", "#888888"];
+    const figure = this.figure("mass_by_class", "Mass by class of the key", {
+      draw: (options) => stackedChart(kept, { ...options, arms: this.data.arms, classes: used, width: options.onPaper ? 560 : 360 * Math.min(2, this.data.arms.length) }),
+      legend: () => used.map((name) => ({ label: name.replaceAll("_", " "), colour: shadesOf(true)[kClasses.indexOf(name)], area: true })),
+      rows: () => [["arm", "layer", "class", "mass"], ...kept.map(({ arm, layer, tokenClass, value }) => [arm, layer, tokenClass, value])],
+    });
+    const shades = shadesOf(false);
     figure.append(swatches(used.map((name) => [name.replaceAll("_", " "), shades[kClasses.indexOf(name)], null])));
     if (this.data.arms.length > 1) figure.classList.add("double");
     return figure;
@@ -124,7 +131,11 @@ export class Charts {
     for (const name of this.names) {
       const rows = await this.rows(name);
       if (!rows.some((row) => row.value !== null)) continue;
-      figures.push(this.figure(name, (options) => lineChart(rows, { ...options, arms: this.data.arms })));
+      figures.push(this.figure(name, statisticTitle(name), {
+        draw: (options) => lineChart(rows, { ...options, arms: this.data.arms }),
+        legend: ({ series }) => this.data.arms.map((arm, i) => ({ label: arm.short, colour: series[i % 5], dashes: kDashes[i % 5] })),
+        rows: () => [["arm", "layer", name], ...rows.map(({ arm, layer, value }) => [arm, layer, value])],
+      }));
     }
     const stacked = await this.massByClass();
     if (this.turn !== turn) return;

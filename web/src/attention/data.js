@@ -142,6 +142,7 @@ export function subtract(a, b) {
   return out;
 }
 
+const kDivergence = "divergence_arms"; // a statistic that the page has of its own
 const kCached = 48; // decoded maps that are kept
 
 /** Everything of one page. */
@@ -149,6 +150,8 @@ export class Explorer {
   static async open() {
     const data = new Explorer();
     [data.capture, data.format, data.statistics] = await Promise.all([readJson("capture"), readJson("page"), readJson("statistics")]);
+    // By arm: [layers, heads] mean JS divergences of its rows from the first arm's, null where they cannot be compared.
+    data.divergences = hasBlock("divergences") ? await readJson("divergences") : [];
     data.hasMaps = Boolean(data.capture.kind);
     data.layers = data.capture.layers;
     data.heads = data.capture.heads;
@@ -242,14 +245,25 @@ export class Explorer {
   /** [layers, heads] of a statistic; null where there is none. */
   async statistic(arm, name, tokenClass = "all") {
     const share = shareOf(name);
+    if (name === kDivergence) return this.divergences[arm] ?? this.largestDivergence();
     if (share) return (await this.origins())[arm]?.shares[share.rows]?.[share.group] ?? null;
     if (tokenClass === "all") return this.statistics.arms[arm]?.statistics[name]?.all ?? null;
     this.classData ??= readJson("classes");
     return (await this.classData)[arm]?.[name]?.[tokenClass] ?? null;
   }
 
+  // Of the first arm: from the arm that is furthest from it, head by head.
+  largestDivergence() {
+    const grids = this.divergences.filter((grid) => grid);
+    return grids.length === 0 ? null : grids[0].map((row, layer) => row.map((_, head) => {
+      const values = grids.map((grid) => grid[layer][head]).filter((value) => value !== null);
+      return values.length ? Math.max(...values) : null;
+    }));
+  }
+
   statisticNames() {
     const shares = kShareRows.flatMap((rows) => this.statistics.arms.flatMap(({ origins }) => (origins && rows in origins.queries ? origins.groups.map((group) => shareName(rows, group)) : [])));
-    return [...inOrder(new Set(this.statistics.arms.flatMap((arm) => Object.keys(arm.statistics)))), ...new Set(shares)];
+    const own = this.statistics.arms.flatMap((arm) => Object.keys(arm.statistics));
+    return [...inOrder(new Set(this.divergences.some((grid) => grid) ? [...own, kDivergence] : own)), ...new Set(shares)];
   }
 }

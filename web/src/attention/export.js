@@ -1,33 +1,14 @@
-// Pictures for papers: always on white, whatever the page looks like.
+// Maps as pictures for papers.
+import { escaped, paper } from "../shared/export.js";
 import { css, originColours, packed, palette, paletteOf } from "./colour.js";
 import { legendTicks, signNote } from "./axes.js";
 import { kSmallestOutline } from "./map.js";
 import { isolated } from "./tokens.js";
 
-export const paper = { page: "#ffffff", raised: "#ffffff", text: "#1b2026", muted: "#56606b", line: "#d5dae0", strong: "#7d8791",
-  accent: "#0a58a8", broken: "#a33b00", sans: "Helvetica, Arial, 'Liberation Sans', sans-serif",
-  series: ["#0a58a8", "#b34700", "#0b6a4c", "#8a2f8f", "#6b5a00"] };
-
 const kMostRects = 100000;
 const kTitle = 30;
 const kLegend = 44;
 const kNote = 16; // what the colours of two sides mean, below the legend
-
-
-const escaped = (text) => text.replace(/[&<>"]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[c]).replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, "\ufffd");
-
-export function save(blob, name) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(blob);
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-}
-
-/** A name that every file system takes. */
-export function fileName(parts, ending) {
-  return `${parts.join("-").replace(/[^\w.=-]+/g, "_").slice(0, 100)}.${ending}`;
-}
 
 // Colour bar and ticks below a map.
 const legendHeight = (view) => kLegend + (signNote(view.content.kind) ? kNote : 0);
@@ -136,26 +117,4 @@ ${ticks.map(([at, label]) => `<text x="${(x + at * width).toFixed(2)}" y="${y + 
 ${note && `<text x="${x}" y="${y + 23 + kNote}" font-size="11">${escaped(note)}</text>`}
 </svg>
 `;
-}
-
-/** A drawing of the page as the text of a file of its own. */
-export function svgText(svg) {
-  const copy = svg.cloneNode(true);
-  copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
-  copy.setAttribute("style", `background:#fff;color:${paper.text};font-family:${paper.sans}`);
-  return new XMLSerializer().serializeToString(copy);
-}
-
-/** A drawing as a picture of twice its size. */
-export async function svgPng(text, width, height) {
-  const image = new Image();
-  image.src = `data:image/svg+xml;base64,${btoa(String.fromCodePoint(...new TextEncoder().encode(text)))}`;
-  await image.decode();
-  const canvas = document.createElement("canvas");
-  [canvas.width, canvas.height] = [2 * width, 2 * height];
-  const context = canvas.getContext("2d");
-  context.fillStyle = paper.page;
-  context.fillRect(0, 0, canvas.width, canvas.height);
-  context.drawImage(image, 0, 0, canvas.width, canvas.height);
-  return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
 }

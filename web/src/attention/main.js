@@ -1,10 +1,12 @@
 // The explorer of attention maps: docs/attention.md says what it reads, src/analyze/explorer_page.cpp writes it.
 import { debounced, el } from "../shared/dom.js";
+import { help } from "../shared/help.js";
 import { Charts } from "./charts.js";
 import { onTheme } from "./colour.js";
 import { Explorer } from "./data.js";
 import { showLens } from "./lens.js";
 import { buildOrigins } from "./origins.js";
+import { excerpt, kWhole } from "./excerpt.js";
 import { bound, contents, masthead, section } from "./page.js";
 import { State } from "./state.js";
 import { TokenText } from "./text.js";
@@ -25,6 +27,12 @@ function buildRow(data, state, workbench) {
   let row = -1;
   let shown = null;
   let kind = "weights";
+  let whole = false;
+  const wholeButton = el("button", { type: "button", id: "whole-text", class: "quiet", "aria-pressed": "false", onclick: () => {
+    whole = !whole;
+    wholeButton.setAttribute("aria-pressed", String(whole));
+    again();
+  } }, "Whole text");
   const tell = (position) => {
     if (!shown) return;
     const arm = data.arms[state.arm];
@@ -42,11 +50,15 @@ function buildRow(data, state, workbench) {
     const arm = data.arms[state.arm];
     ({ shown, kind } = maps);
     row = arm.rowOf.get(state.query) ?? -1;
-    text.setTokens(arm.tokens, data.capture.prompt_tokens);
-    if (row < 0) return;
     entries = [];
+    if (row < 0) {
+      text.setTokens(arm.tokens, data.capture.prompt_tokens);
+      return;
+    }
     for (let i = shown.offsets[row]; i < shown.offsets[row + 1]; i++) if (shown.weights[i] !== 0) entries.push({ key: shown.keys[i], weight: shown.weights[i] });
     entries.sort((a, b) => Math.abs(b.weight) - Math.abs(a.weight) || a.key - b.key);
+    wholeButton.hidden = arm.tokens.length <= kWhole;
+    text.setTokens(arm.tokens, data.capture.prompt_tokens, whole ? undefined : excerpt(arm.tokens.length, state.query, entries.map(({ key }) => key)));
     const largest = Math.abs(entries[0]?.weight ?? 0);
     const values = new Float32Array(arm.keys);
     for (const { key, weight } of entries) values[key] = weight;
@@ -65,7 +77,8 @@ function buildRow(data, state, workbench) {
   state.onChange((changed) => changed.has("query") && again());
   onTheme(again);
   workbench.onMaps = draw;
-  return section("row", "One query", el("p", {}, "Lines go from the chosen query to the keys it attends to, the thicker the larger the weight. Choose another token as the query with a click, or with the arrow keys and Enter."), readout, el("div", { class: "row-grid" }, box, bars));
+  const long = data.arms.some(({ tokens }) => tokens.length > kWhole);
+  return section("row", "One query", el("p", {}, "Lines go from the chosen query to the keys it attends to, the thicker the larger the weight. Choose another token as the query with a click, or with the arrow keys and Enter.", long ? " Shown are the surroundings of the query and of the keys that it looks at most." : ""), long ? el("div", { class: "controls" }, wholeButton) : "", readout, el("div", { class: "row-grid" }, el("div", { class: "token-scroll" }, box), bars));
 }
 
 /** The whole text, each token shaded by what it receives. */
@@ -99,8 +112,8 @@ function buildText(data, state) {
   onTheme(draw);
   draw();
   const choices = [["head", "The chosen head"], ["layer", "The chosen layer, mean over heads"], ["all", "Mean over all layers and heads"]];
-  return section("text", "Text by received weight", el("p", {}, "The mean weight that the queries from a token on give to it; shades go by its square root. Generated tokens are underlined, outlier keys framed."),
-    el("div", { class: "controls" }, bound(state, "Of", "text", choices)), readout, box);
+  return section("text", "Text by received weight", el("p", {}, "The mean weight that the queries from a token on give to it ", help("received"), "; shades go by its square root. Generated tokens are underlined, outlier keys ", help("outlier"), " framed."),
+    el("div", { class: "controls" }, bound(state, "Of", "text", choices)), readout, el("div", { class: "token-scroll" }, box));
 }
 
 function buildCharts(data, state) {
@@ -132,7 +145,7 @@ function buildLens(data, state) {
   state.onChange((changed) => changed.has("arm") && draw());
   onTheme(draw);
   draw();
-  return section("lens", "Logit lens", el("p", {}, "What the model would say if it stopped after a layer."), box);
+  return section("lens", "Logit lens", el("p", {}, "What the model would say if it stopped after a layer. ", help("lens")), box);
 }
 
 async function start() {

@@ -1,5 +1,6 @@
 // One map, large: queries down, keys across. Pans, zooms, and tells which cell is looked at.
-import { axisLabels, textWidth } from "./axes.js";
+import { textWidth } from "../shared/text.js";
+import { axisLabels } from "./axes.js";
 import { differenceScale, ink, originColours, packed, paletteOf, signedScale, weightScale } from "./colour.js";
 import { isolated, visible } from "./tokens.js";
 import { paint, rasterise } from "./raster.js";
@@ -294,6 +295,12 @@ export class MapView {
     return row < arm.queries.length && key <= arm.queries[row] ? { row, key } : null;
   }
 
+  // The cell that keys go on from: of a held row without a key the one that is told, the query's own.
+  place() {
+    const { row, key } = this.cursor ?? this.pinned ?? { row: 0, key: 0 };
+    return { row, key: key ?? this.content?.arm.queries[row] ?? 0 };
+  }
+
   look(cell, how) {
     this.cursor = cell;
     this.drawOverlay();
@@ -307,7 +314,9 @@ export class MapView {
     for (const name of ["pointerup", "pointercancel"]) overlay.addEventListener(name, (event) => this.up(event));
     overlay.addEventListener("pointerleave", () => this.pointers.size === 0 && this.look(null, "hover"));
     overlay.addEventListener("keydown", (event) => this.key(event));
-    overlay.addEventListener("focus", () => this.look(this.cursor ?? this.pinned ?? { row: 0, key: 0 }, "key"));
+    overlay.addEventListener("focus", () => this.look(this.place(), "key"));
+    // Two fingers are for the map, wherever the page could scroll.
+    for (const name of ["touchstart", "touchmove"]) overlay.addEventListener(name, (event) => event.touches.length > 1 && event.preventDefault(), { passive: false });
     overlay.addEventListener("blur", () => this.look(null, "hover"));
     // The wheel scrolls the page until the map has been chosen by a click or a key, so that nobody is caught in it.
     overlay.addEventListener("wheel", (event) => {
@@ -361,7 +370,7 @@ export class MapView {
   key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const { queries } = this.content.arm;
-    const at = this.cursor ?? this.pinned ?? { row: 0, key: 0 };
+    const at = this.place();
     const step = event.shiftKey ? 10 : 1;
     const moves = { ArrowLeft: [0, -step], ArrowRight: [0, step], ArrowUp: [-step, 0], ArrowDown: [step, 0], Home: [0, -Infinity], End: [0, Infinity] };
     const actions = { "+": () => this.zoom(1.5), "=": () => this.zoom(1.5), "-": () => this.zoom(1 / 1.5), 0: () => (this.fit(), this.draw()), Enter: () => this.look(at, "pick"), " ": () => this.look(at, "pick") };
@@ -373,7 +382,7 @@ export class MapView {
       return;
     }
     const row = Math.max(0, Math.min(queries.length - 1, at.row + move[0]));
-    const key = Math.max(0, Math.min(queries[row], (at.key ?? 0) + move[1]));
+    const key = Math.max(0, Math.min(queries[row], at.key + move[1]));
     const { x, y } = this.view;
     this.reveal(row, key);
     if (x !== this.view.x || y !== this.view.y) this.draw();

@@ -2,7 +2,7 @@
 import { el } from "../shared/dom.js";
 import { swatches } from "./charts.js";
 import { css, isDark, oklch, onTheme, originColours } from "./colour.js";
-import { section } from "./page.js";
+import { scroller, section } from "./page.js";
 import { TokenText } from "./text.js";
 import { fromWhere, plain, visible } from "./tokens.js";
 
@@ -69,12 +69,12 @@ function colouredText(data, state) {
   state.onChange((changed) => changed.has("arm") && draw());
   onTheme(draw);
   draw();
-  return [legend, readout, box];
+  return [legend, readout, el("div", { class: "token-scroll" }, box)];
 }
 
 /** The section of origins; without maps it is the table alone. */
 export function buildOrigins(data, state) {
-  const box = el("div", { class: "scroll", id: "origin-shares" });
+  const box = scroller("Shares by origin", { id: "origin-shares" });
   const choice = { queries: "all", head: -1 };
   const draw = async () => {
     const origins = await data.origins();

@@ -1,7 +1,7 @@
 // The page's frame: its head, its sections, and the controls in them.
 import { el, labelledSelect } from "../shared/dom.js";
 import { addThemeButton } from "../shared/theme.js";
-import { statisticTitle } from "./tokens.js";
+import { plain, statisticTitle } from "./tokens.js";
 
 const plural = (count, one, many = `${one}s`) => `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
 
@@ -17,12 +17,23 @@ export function precisionNote({ format, capture }) {
   return `The page shows the ${plural(format.entries, "largest weight")} of each row of the ${format.kept} that the files have, ${digits}. Smaller ones are left out to keep the page small.`;
 }
 
+// What was looked at: the prompt, or the task, or, where neither is known, the model.
+function subjectOf({ capture }, model) {
+  const prompt = (capture.tokens ?? []).slice(0, capture.prompt_tokens).map(({ text }) => text ?? "").join("").trim();
+  if (prompt) return plain(prompt.replace(/\s+/g, " "));
+  return capture.dataset ? `${capture.dataset.task}, ${capture.dataset.prompt}` : model;
+}
+
 export function masthead(data) {
   const { capture } = data;
   const { model } = capture;
   const name = model.path.replace(/\/+$/, "").split("/").pop() || model.path;
-  const fact = (label, text) => el("div", {}, el("dt", {}, label), el("dd", {}, el("bdi", {}, text)));
+  const subject = subjectOf(data, name);
+  // Settings of interventions may go to the next line after each comma.
+  const breakable = (text) => text.split(/(?<=,)/).flatMap((part, i) => (i > 0 ? [el("wbr"), part] : [part]));
+  const fact = (label, text) => el("div", {}, el("dt", {}, label), el("dd", {}, el("bdi", {}, breakable(text))));
   const facts = [
+    subject === name ? null : fact("Model", name),
     capture.tokens ? fact("Tokens", `${capture.tokens.length.toLocaleString("en")}${capture.prompt_tokens < capture.tokens.length ? ` (${capture.tokens.length - capture.prompt_tokens} generated)` : ""}`) : null,
     capture.item ? fact("Item", `${capture.item.task}, ${capture.item.subject} ${capture.item.index}`) : null,
     capture.dataset ? fact("Task", `${capture.dataset.task} (${capture.dataset.prompts.toLocaleString("en")} prompts)`) : null,
@@ -30,7 +41,7 @@ export function masthead(data) {
     fact(data.arms.length === 1 ? "Arm" : "Arms", data.arms.map((arm) => arm.intervention).join(", ")),
   ];
   const head = el("header", { class: "masthead" }, el("div", {},
-    el("p", { class: "kind" }, "Refocus attention explorer"), el("h1", {}, el("bdi", {}, name)),
+    el("p", { class: "kind" }, "Refocus attention explorer"), el("h1", { class: "prompt", title: subject.length > 120 ? subject : null }, el("bdi", {}, subject)),
     el("dl", { class: "facts" }, facts), el("p", { class: "note", id: "precision" }, precisionNote(data))));
   addThemeButton(head);
   return head;
@@ -47,6 +58,9 @@ export function contents(sections) {
 export function section(id, title, ...children) {
   return el("section", { id, "aria-labelledby": `${id}-title` }, el("h2", { id: `${id}-title`, tabindex: "-1" }, title), ...children);
 }
+
+/** A table's region, which scrolls by itself and so must be reached by the keyboard. */
+export const scroller = (label, properties, ...children) => el("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": label, ...properties }, ...children);
 
 /** A select bound to a field of the state. */
 export function bound(state, label, name, choices, toValue = (text) => text) {

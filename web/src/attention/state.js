@@ -1,4 +1,5 @@
 // What is looked at: kept in the address, so that a view can be linked, and told to whoever draws it.
+import { tellingHead } from "./telling.js";
 
 /** Places, not numbers, for arm, layer and head; positions for query and key. */
 export class State {
@@ -6,7 +7,8 @@ export class State {
     this.data = data;
     this.listeners = [];
     const last = data.arms[0]?.queries?.at(-1) ?? 0;
-    this.start = { arm: 0, other: data.arms.length > 1 ? 1 : 0, layer: 0, head: 0, query: last, key: null,
+    this.telling = tellingHead(data);
+    this.start = { arm: 0, other: data.arms.length > 1 ? 1 : 0, layer: this.telling?.layer ?? 0, head: this.telling?.head ?? 0, query: last, key: null,
       view: "weights", scale: "log", mask: false, show: data.hasMaps ? "maps" : data.statisticNames()[0], sort: "place", sortBy: data.statisticNames()[0] ?? "", text: "head" };
     Object.assign(this, this.start);
     this.read();

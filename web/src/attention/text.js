@@ -41,19 +41,30 @@ export class TokenText {
     if (token) action(Number(token.dataset.position));
   }
 
-  setTokens(tokens, promptTokens) {
-    if (this.tokens === tokens) return;
-    this.tokens = tokens;
+  /** `ranges`: the positions to show as rising [first, after last] pairs, all unless given; what lies between them is
+   * told by its length. */
+  setTokens(tokens, promptTokens, ranges = [[0, tokens.length]]) {
+    const shown = ranges.join();
+    if (this.tokens === tokens && this.shown === shown) return;
+    Object.assign(this, { tokens, shown, ranges });
     const parts = [];
-    this.spans = tokens.map((token, position) => {
-      const text = visible(token);
-      const generated = position >= promptTokens ? " generated" : "";
-      const span = el("span", { class: `token${generated}`, role: "option", id: `${this.box.id}-${position}`, "data-position": position }, text);
-      parts.push(span);
-      if (/\n/.test(token.text ?? "")) parts.push(el("br"));
-      return span;
-    });
+    this.spans = [];
+    let at = 0;
+    for (const [first, last] of [...ranges, [tokens.length, tokens.length]]) {
+      if (first > at) parts.push(el("span", { class: "gap", "aria-hidden": "true" }, `⋯ ${(first - at).toLocaleString("en")} tokens ⋯`));
+      for (let position = first; position < last; position++) {
+        const token = tokens[position];
+        const generated = position >= promptTokens ? " generated" : "";
+        const span = el("span", { class: `token${generated}`, role: "option", id: `${this.box.id}-${position}`, "data-position": position, "aria-selected": "false" }, visible(token));
+        this.spans[position] = span;
+        parts.push(span);
+        if (/\n/.test(token.text ?? "")) parts.push(el("br"));
+      }
+      at = last;
+    }
     this.list.replaceChildren(...parts);
+    this.active = this.nearest(this.active);
+    this.chosen = -1;
   }
 
   /** Numbers by position; `largest` is what the strongest shade stands for. `kind` as of maps: unless "weights", orange
@@ -76,13 +87,46 @@ export class TokenText {
       span.classList.toggle("chosen", position === chosen);
       span.setAttribute("aria-selected", String(position === chosen));
     });
-    if (chosen >= 0) this.active = chosen;
+    if (chosen < 0 || chosen === this.chosen) return;
+    this.active = this.chosen = chosen;
+    const [span, outer] = [this.spans[chosen], this.box.parentElement];
+    if (span && outer) outer.scrollTop = span.offsetTop - outer.clientHeight / 2; // where the text scrolls within itself
+  }
+
+  // The shown position nearest to `place`, which may lie beyond the ends.
+  nearest(place) {
+    const wanted = Math.max(0, Math.min(this.tokens.length - 1, place));
+    if (this.spans[wanted]) return wanted;
+    let best = this.ranges[0][0];
+    for (const [first, last] of this.ranges) for (const end of [first, last - 1]) if (Math.abs(end - wanted) < Math.abs(best - wanted)) best = end;
+    return best;
+  }
+
+  // The shown position `step` shown tokens on.
+  along(step) {
+    const shown = Object.keys(this.spans);
+    return Number(shown[Math.max(0, Math.min(shown.length - 1, shown.indexOf(String(this.active)) + step))]);
+  }
+
+  // The token that stands nearest above or below, in the next line that has any.
+  line(direction) {
+    const from = this.spans[this.active];
+    const middle = (span) => span.offsetLeft + span.offsetWidth / 2;
+    let best = this.active;
+    let found = null;
+    for (const position of Object.keys(this.spans)) {
+      const span = this.spans[position];
+      const down = direction * (span.offsetTop - from.offsetTop);
+      if (down <= from.offsetHeight / 2) continue;
+      const aside = Math.abs(middle(span) - middle(from));
+      if (found === null || down < found.down - 2 || (down < found.down + 2 && aside < found.aside)) [best, found] = [Number(position), { down, aside }];
+    }
+    return best;
   }
 
   go(place, pick) {
-    const last = this.tokens.length - 1;
     this.spans[this.active]?.classList.remove("active");
-    this.active = Math.max(0, Math.min(last, place));
+    this.active = this.nearest(place);
     const span = this.spans[this.active];
     span.classList.add("active");
     this.list.setAttribute("aria-activedescendant", span.id);
@@ -91,10 +135,10 @@ export class TokenText {
   }
 
   key(event) {
-    const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -10, ArrowDown: 10, Home: -Infinity, End: Infinity };
+    const places = { ArrowLeft: () => this.along(-1), ArrowRight: () => this.along(1), ArrowUp: () => this.line(-1), ArrowDown: () => this.line(1), Home: () => 0, End: () => Infinity };
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "Enter" || event.key === " ") this.go(this.active, true);
-    else if (event.key in steps) this.go(this.active + steps[event.key], false);
+    else if (event.key in places) this.go(places[event.key](), false);
     else return;
     event.preventDefault();
     this.spans[this.active].scrollIntoView({ block: "nearest" });
@@ -116,8 +160,12 @@ export class TokenText {
       const bounds = this.spans[position].getBoundingClientRect();
       return { x: bounds.left + bounds.width / 2 - origin.left, y: bounds.top - origin.top + 3 };
     };
+    if (!this.spans[query]) {
+      this.lines.replaceChildren();
+      return;
+    }
     const from = place(query);
-    this.lines.replaceChildren(...entries.filter(({ key }) => key !== query).map(({ key, weight }) => {
+    this.lines.replaceChildren(...entries.filter(({ key }) => key !== query && this.spans[key]).map(({ key, weight }) => {
       const to = place(key);
       const lift = Math.min(70, 14 + Math.abs(to.x - from.x) * 0.16 + Math.abs(to.y - from.y) * 0.1);
       const path = document.createElementNS(kSvg, "path");

@@ -29,19 +29,6 @@ export function visible(token) {
 /** ", from ORIGIN" of a token whose origin is known. */
 export const fromWhere = ({ origin }) => (origin === undefined ? "" : `, from ${plain(origin)}`);
 
-/** `text` cut to `width`, as `measure` counts it. */
-export function cut(text, width, measure) {
-  if (measure(text) <= width) return text;
-  const characters = [...text];
-  let [low, high] = [0, characters.length];
-  while (low < high) {
-    const middle = (low + high + 1) >> 1;
-    if (measure(`${characters.slice(0, middle).join("")}…`) <= width) low = middle;
-    else high = middle - 1;
-  }
-  return `${characters.slice(0, low).join("")}…`;
-}
-
 /** Keeps a right-to-left token from turning what stands beside it. */
 export const isolated = (text) => `\u2068${text}\u2069`;
 
@@ -62,6 +49,7 @@ const titles = {
   mass_non_semantic: "Mass on non-semantic tokens",
   jaccard_layer0: "Jaccard similarity to layer 0",
   divergence_layer0: "Jensen-Shannon divergence to layer 0 (nats)",
+  divergence_arms: "JS divergence between arms (nats)",
   mask_size: "Keys in M",
   mass_mask_before: "Mass in M before",
   mass_mask_after: "Mass in M after",
@@ -74,7 +62,7 @@ const titles = {
 
 const kOrder = ["entropy", "mass_first", "mass_self", "mass_previous", "mass_window", "mass_non_semantic", "mass_special",
   "mass_punctuation", "mass_white_space", "mass_function_word", "mass_number", "mass_content", "mass_unknown", "jaccard_layer0",
-  "divergence_layer0", "mask_size", "mass_mask_before", "mass_mask_after", "row_sum", "mass_negative", "received", "received_ratio", "outlier_keys"];
+  "divergence_layer0", "divergence_arms", "mask_size", "mass_mask_before", "mass_mask_after", "row_sum", "mass_negative", "received", "received_ratio", "outlier_keys"];
 
 /** Names of statistics as docs/attention.md lists them, others after those. */
 export function inOrder(names) {

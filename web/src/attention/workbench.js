@@ -1,10 +1,13 @@
 // The grid of heads and the large map beside it: they follow the state, and turn what is done to them into changes
 // of it.
 import { el } from "../shared/dom.js";
+import { fileName, save } from "../shared/export.js";
+import { help } from "../shared/help.js";
+import { termOf } from "../shared/terms.js";
 import { css, onTheme, palette, paletteOf } from "./colour.js";
 import { legendTicks, signNote } from "./axes.js";
 import { subtract } from "./data.js";
-import { fileName, mapPng, mapSvg, save } from "./export.js";
+import { mapPng, mapSvg } from "./export.js";
 import { Grid } from "./grid.js";
 import { MapView } from "./map.js";
 import { bound, gridChoices, toggle, views } from "./page.js";
@@ -51,9 +54,9 @@ export class Workbench {
     const readout = el("p", { class: "readout", id: "grid-readout", "aria-live": "polite" });
     this.grid = new Grid(data, { canvas: gridCanvas, box, readout, onPick: (layer, head) => state.update({ layer, head }) });
     const left = el("section", { id: "heads", "aria-labelledby": "heads-title" }, el("h2", { id: "heads-title", tabindex: "-1" }, "Layers and heads"),
-      el("div", { class: "controls" }, bound(state, "Cells", "show", gridChoices(data)), bound(state, "Order", "sort", [["place", "By layer and head"], ["falling", "Largest first"], ["rising", "Smallest first"]]),
+      el("div", { class: "controls" }, bound(state, "Cells", "show", gridChoices(data)), (this.help = help(null)), bound(state, "Order", "sort", [["place", "By layer and head"], ["falling", "Largest first"], ["rising", "Smallest first"]]),
         (this.sortLabel = bound(state, "By", "sortBy", data.statisticNames().map((name) => [name, gridChoices(data).find(([n]) => n === name)[1]])))),
-      readout, box);
+      readout, state.telling ? el("p", { class: "note", id: "telling" }, `The page opens at layer ${data.layers[state.telling.layer]}, head ${data.heads[state.telling.head]}: ${state.telling.reason}.`) : "", box);
     this.element = el("div", { class: "workbench-frame" }, common, el("div", { class: data.hasMaps ? "workbench" : "" }, left, data.hasMaps ? this.buildMap() : ""));
   }
 
@@ -77,11 +80,11 @@ export class Workbench {
       el("div", { class: "controls" },
         bound(state, "Layer", "layer", data.layers.map((_, i) => number(data.layers, i)), Number),
         bound(state, "Head", "head", data.heads.map((_, i) => number(data.heads, i)), Number),
-        bound(state, "Scale", "scale", [["log", "Logarithmic"], ["linear", "Linear"]]), toggle(state, "Show M", "mask")),
+        bound(state, "Scale", "scale", [["log", "Logarithmic"], ["linear", "Linear"]]), el("span", { class: "with-help" }, toggle(state, "Show M", "mask"), help("mask"))),
       this.fields, this.spoken, this.box,
       el("div", { class: "below-map" }, this.legend, el("div", { class: "exports" },
         button("−", "Zoom out", () => this.map.zoom(1 / 1.5)), button("+", "Zoom in", () => this.map.zoom(1.5)),
-        button("Fit", "Show the whole map", () => (this.map.fit(), this.map.draw())),
+        button("Fit", "Fit: show the whole map", () => (this.map.fit(), this.map.draw())),
         button("PNG", "Save the visible map as PNG", () => this.savePng()), button("SVG", "Save the visible map as SVG", () => this.saveSvg()))),
       this.signs, this.message,
       el("p", { class: "note", id: "map-keys" }, "Queries go down, keys across. Click a cell to hold its row; then the wheel zooms and a drag moves the map. Keys: arrows (with Shift by 10), + − 0, Enter."));
@@ -106,6 +109,7 @@ export class Workbench {
     if (this.otherLabel) this.otherLabel.hidden = view !== "difference";
     this.sortLabel.hidden = show !== "maps" || sort === "place";
     const name = show !== "maps" ? show : sort !== "place" ? sortBy : null;
+    this.help.show(name ? termOf(name) : null);
     const values = name ? await data.statistic(arm, name) : null;
     // There are pictures of differences to the first arm; of others the weights are shown.
     let difference = null;

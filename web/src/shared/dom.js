@@ -12,10 +12,11 @@ export function el(tag, properties = {}, ...children) {
   return element;
 }
 
-/** A select with [value, text] pairs, labelled. */
+/** A select with [value, text] pairs, labelled; or {group, choices} with such pairs. */
 export function labelledSelect(label, choices, onchange) {
+  const option = ([value, text]) => el("option", { value }, text);
   const select = el("select", { onchange: () => onchange(select.value) });
-  for (const [value, text] of choices) select.append(el("option", { value }, text));
+  select.append(...choices.map((choice) => (choice.group ? el("optgroup", { label: choice.group }, choice.choices.map(option)) : option(choice))));
   return { label: el("label", {}, label, select), select };
 }
 

@@ -1,5 +1,4 @@
-// Tables that a click or a key sorts. Rows of class "total" keep their places at the end. A cell's data-value is
-// what it is sorted by, where its text would not do.
+// Tables that a click or a key sorts. A cell's data-value is what it is sorted by, where its text would not do.
 
 function valueOf(row, column) {
   const cell = row.cells[column];
@@ -15,15 +14,19 @@ function compare(a, b, direction) {
   return direction * (typeof a === "number" ? a - b : a.localeCompare(b, "en", { numeric: true }));
 }
 
-function sortBy(table, column, direction) {
+/** Sorts the rows of each body by `order(a, b)`; a row of class "group" stays first and one of class "total" last. */
+export function sortRows(table, order) {
   for (const body of table.tBodies) {
     const rows = [...body.rows];
-    const totals = rows.filter((row) => row.classList.contains("total"));
-    const others = rows.filter((row) => !row.classList.contains("total"));
-    const keys = new Map(others.map((row) => [row, valueOf(row, column)]));
-    others.sort((a, b) => compare(keys.get(a), keys.get(b), direction));
-    body.append(...others, ...totals);
+    const fixed = (name) => rows.filter((row) => row.classList.contains(name));
+    const others = rows.filter((row) => !row.classList.contains("group") && !row.classList.contains("total"));
+    body.append(...fixed("group"), ...others.sort(order), ...fixed("total"));
   }
+}
+
+function sortBy(table, column, direction) {
+  const keys = new Map([...table.tBodies].flatMap((body) => [...body.rows]).map((row) => [row, valueOf(row, column)]));
+  sortRows(table, (a, b) => compare(keys.get(a), keys.get(b), direction));
 }
 
 /** Makes the header cells of a table's last header row buttons that sort; the first click of a number's column
