@@ -1,8 +1,10 @@
 // Writes the runs that the browser tests and measurements of the report use:
 //   report_fixture toy DIR               two tasks, two arms that differ in known items; hostile and foreign
-//   texts report_fixture loglikelihood DIR     log-likelihoods instead of texts report_fixture sweep DIR five
-//   strengths of an intervention, with a sweep.json report_fixture large DIR DATA        all of mmlu
-//   (DATA/mmlu/test) in two arms, texts as long as a model's
+//                                        texts
+//   report_fixture loglikelihood DIR     log-likelihoods instead of texts
+//   report_fixture sweep DIR             five strengths of an intervention, with a sweep.json
+//   report_fixture arms DIR              24 arms with long names
+//   report_fixture large DIR DATA        all of mmlu (DATA/mmlu/test) in two arms, texts as long as a model's
 #include <fmt/core.h>
 
 #include <cstdio>
@@ -219,6 +221,28 @@ void write_sweep(const fs::path& directory) {
   write_file_atomically(directory / "sweep.json", sweep.dump(1));
 }
 
+void write_arms(const fs::path& directory) {
+  Task task{"mmlu", {"anatomy"}, {}};
+  for (int i = 0; i < 40; ++i) task.items.push_back(mmlu_item("anatomy", i, fmt::format("question {}", i)));
+  task.categories = mmlu_categories(task.subjects);
+  std::vector<FixtureArm> arms;
+  for (const PromptKind prompt : {PromptKind::kCot, PromptKind::kDirect}) {
+    for (int k = 0; k < 12; ++k) {
+      FixtureArm arm{prompt,
+                     k == 0 ? "none"
+                            : fmt::format("rebalance:alpha={:.2f},threshold=0.0{},depth=3,mode=mask",
+                                          0.25 * (k % 4 + 1), k / 4 + 1),
+                     {}};
+      const int right = (prompt == PromptKind::kCot ? 30 : 12) + k / 2;
+      for (const Item& item : task.items) {
+        arm.responses.push_back(reply(item, answered("so ", item.index < right ? 'B' : 'C')));
+      }
+      arms.push_back(std::move(arm));
+    }
+  }
+  write_run(directory, {task}, std::move(arms), marked_answer);
+}
+
 // Text with the statistics of the questions: each word follows two as it does somewhere in them. It
 // compresses about as English does, so the report's size is that of a real run.
 class Babble {
@@ -284,10 +308,12 @@ int main(int count, char** arguments) {
       refocus::write_loglikelihood(words[1]);
     } else if (words.size() == 2 && words[0] == "sweep") {
       refocus::write_sweep(words[1]);
+    } else if (words.size() == 2 && words[0] == "arms") {
+      refocus::write_arms(words[1]);
     } else if (words.size() == 3 && words[0] == "large") {
       refocus::write_large(words[1], words[2]);
     } else {
-      std::fprintf(stderr, "expected toy|loglikelihood|sweep DIR, or large DIR DATA\n");
+      std::fprintf(stderr, "expected toy|loglikelihood|sweep|arms DIR, or large DIR DATA\n");
       return 2;
     }
   } catch (const std::exception& e) {

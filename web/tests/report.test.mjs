@@ -5,12 +5,13 @@
 //   REFOCUS_WEB_PACKAGES=build/release/web/node_modules node --test report.test.mjs
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { launch, open as openPage, playwright } from "./browser.mjs";
+import { assertAccessible, assertOnScreen, csvCells, kDesk, kPhone, overlaps, saved, withAxe } from "./looks.mjs";
 
 const { chromium, reason } = playwright();
 const skip = reason ?? false;
@@ -25,6 +26,14 @@ before(async () => {
     execFileSync(fixture, [kind, join(folder, kind)]);
     execFileSync(program, ["report", join(folder, kind)]);
   }
+  // A sweep of two keys: eight thresholds for each alpha; and 24 arms.
+  const sweep = join(folder, "sweep");
+  cpSync(sweep, join(folder, "curves"), { recursive: true });
+  const curves = JSON.parse(readFileSync(join(sweep, "sweep.json"), "utf8"));
+  curves.tasks[0].curves = curves.tasks[0].curves.flatMap((curve) => [1, 2, 3, 4, 5, 6, 7, 8].map((k) => ({ ...curve, fixed: { ...curve.fixed, threshold: k / 100 } })));
+  writeFileSync(join(folder, "curves", "sweep.json"), JSON.stringify(curves));
+  execFileSync(fixture, ["arms", join(folder, "many")]);
+  for (const kind of ["curves", "many"]) execFileSync(program, ["report", join(folder, kind)]);
   browser = await launch(chromium);
 });
 
@@ -45,6 +54,8 @@ async function open(t, kind, settings = {}) {
   if (settings.javaScriptEnabled !== false) await page.waitForSelector("html[data-ready]");
   return page;
 }
+
+const comparisonOf = (kind) => JSON.parse(execFileSync(program, ["compare", join(folder, kind), "--json"], { stdio: "pipe" }));
 
 const summaries = (page, list) =>
   page.locator(`${list} .item summary`).evaluateAll((all) =>
@@ -161,20 +172,23 @@ test("sorts tables by click and key", { skip }, async (t) => {
 
 test("draws a forest plot with a row for every set", { skip }, async (t) => {
   const page = await open(t, "toy");
-  const plot = page.locator("figure.forest");
+  const plot = page.locator("figure.forest .plot");
   assert.match(await plot.getAttribute("aria-label"), /difference \+0\.8 points over all questions/);
-  const labels = await plot.locator("[aria-label='y-axis tick label'] text").allTextContents();
+  const labels = await plot.locator("[data-mark='y-axis tick label'] text").allTextContents();
   assert.deepEqual(labels, ["All questions", "STEM", "Humanities", "non-STEM", "anatomy", "astronomy", "philosophy"]);
-  assert.equal(await plot.locator("[aria-label='dot'] path").count(), 7);
+  assert.equal(await plot.locator("[data-mark='dot'] path").count(), 7);
 });
 
 test("draws the curves of a sweep and says what was selected", { skip }, async (t) => {
   const page = await open(t, "sweep");
-  const plot = page.locator("figure.sweep");
-  assert.equal(await plot.count(), 1);
-  assert.equal(await plot.locator("[aria-label='line'] path").count(), 2);
-  assert.equal(await plot.locator("[aria-label='area'] path").count(), 2);
-  assert.equal(await plot.locator("[aria-label='dot'] circle").count(), 10);
+  // A panel with a scale of its own for each kind of prompt.
+  assert.deepEqual(await page.locator("figure.sweep strong").allTextContents(), ["mmlu, cot: accuracy in %", "mmlu, direct: accuracy in %"]);
+  for (const [i, ticks] of [[0, ["50", "60", "70"]], [1, ["20", "30", "40"]]]) {
+    const plot = page.locator("figure.sweep").nth(i);
+    for (const [mark, shapes] of [["line", 1], ["area", 1], ["dot", 5]]) assert.equal(await plot.locator(`[data-mark='${mark}'] :is(path, circle)`).count(), shapes, mark);
+    const shown = await plot.locator("[data-mark='y-axis tick label'] text").allTextContents();
+    for (const tick of ticks) assert.ok(shown.includes(tick), `${tick} in ${shown}`);
+  }
   const findings = await page.locator(".findings li").allTextContents();
   assert.equal(findings.length, 2);
   assert.match(findings[0], /^mmlu, cot: alpha = 0\.2 was best on the 50 questions it was chosen on \(66\.0%\)\. On 50 others.*64\.0% \[50\.0, 76\.0\] against 60\.0% of the baseline: \+4\.0 points \[−2\.0, \+10\.0\], p = 0\.5000\.$/);
@@ -241,38 +255,124 @@ test("follows the system's theme, and the button's", { skip }, async (t) => {
   assert.equal(await background(), "rgb(18, 22, 27)");
 });
 
-// Contrast of each text with what is behind it (WCAG 2: at least 4.5), for both themes.
-const lowContrast = (page) => page.evaluate(() => {
-  const channel = (c) => ((c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
-  const numbers = (colour) => colour.match(/[\d.]+/g).map(Number);
-  const luminance = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
-  const behind = (element) => {
-    for (let at = element; at; at = at.parentElement) {
-      const colour = numbers(getComputedStyle(at).backgroundColor);
-      if (colour.length < 4 || colour[3] > 0) return colour;
-    }
-    return [255, 255, 255];
-  };
-  const bad = new Set();
-  for (const element of document.querySelectorAll("body *")) {
-    const text = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
-    if (!text || !element.checkVisibility() || element.closest("svg, script, button:disabled")) continue;
-    const [a, b] = [luminance(numbers(getComputedStyle(element).color)), luminance(behind(element))];
-    const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    if (contrast < 4.5) bad.add(`${element.tagName}.${element.className}: ${contrast.toFixed(2)}`);
-  }
-  return [...bad];
-});
-
-for (const colorScheme of ["light", "dark"]) {
-  test(`has enough contrast in the ${colorScheme}`, { skip }, async (t) => {
-    const page = await open(t, "toy", { colorScheme });
-    await control(page, "#flip-list", "Search").fill("zebra");
-    await status(page, "#flip-list", "1 changed answer: 1 fixed, 0 broken.");
-    await page.evaluate(() => document.querySelectorAll("details").forEach((each) => (each.open = true)));
-    assert.deepEqual(await lowContrast(page), []);
+for (const kind of ["toy", "sweep", "loglikelihood"]) {
+  test(`has nothing that axe finds wrong: ${kind}`, { skip }, async (t) => {
+    const page = await open(t, kind, withAxe);
+    await control(page, "#flip-list", "Search").fill(kind === "toy" ? "zebra" : "");
+    await assertAccessible(page, () => page.evaluate(() => document.querySelectorAll("details").forEach((each) => (each.open = true))));
   });
 }
+
+test("shows every arm's accuracy on a phone before anything is scrolled", { skip }, async (t) => {
+  const { tasks } = comparisonOf("many");
+  const all = tasks[0].sets.find(({ kind }) => kind === "all").arms;
+  assert.equal(all.length, 24);
+  for (const javaScriptEnabled of [true, false]) {
+    const page = await open(t, "many", { viewport: kPhone, javaScriptEnabled });
+    const cells = page.locator(".accuracies tbody td.n");
+    assert.deepEqual((await cells.allTextContents()).map((text) => text.split(" ")[0]), all.map(({ accuracy }) => (100 * accuracy).toFixed(1)));
+    await assertOnScreen(page, cells);
+    await assertOnScreen(page, page.locator(".accuracies th.name"));
+  }
+});
+
+test("pictures of accuracies lie where their numbers say, and are coloured by what was found", { skip }, async (t) => {
+  const page = await open(t, "sweep");
+  const rows = await page.locator(".accuracies tbody tr").evaluateAll((all) => all.map((row) => {
+    const at = (name) => row.querySelector(name).getBoundingClientRect();
+    const [track, bar, dot] = [at(".track"), at(".bar"), at(".dot")];
+    const part = (x) => (x - track.left) / track.width;
+    return { ends: row.closest("table").querySelector(".ends").textContent.split(" to ").map(Number), numbers: row.cells[1].textContent.match(/[\d.]+/g).map(Number), low: part(bar.left), high: part(bar.right), dot: part(dot.left + dot.width / 2), tone: row.className };
+  }));
+  for (const { ends: [from, to], numbers: [accuracy, low, high], ...seen } of rows) {
+    for (const [value, place] of [[accuracy, seen.dot], [low, seen.low], [high, seen.high]]) {
+      assert.ok(Math.abs((value - from) / (to - from) - place) < 0.01, `${value} at ${place} of ${from} to ${to}`);
+    }
+  }
+  const { tasks } = comparisonOf("sweep");
+  const clear = tasks[0].comparisons.slice(0, 5).map(({ sets }) => sets.find(({ kind }) => kind === "all")).map(({ p, difference }) => (p < 0.05 && difference > 0 ? "better" : ""));
+  assert.ok(clear.includes("better") && clear.includes(""));
+  assert.deepEqual(rows.slice(1, 6).map(({ tone }) => tone), clear);
+});
+
+test("labels of plots never lie over each other, with many curves and long names", { skip }, async (t) => {
+  for (const viewport of [kPhone, kDesk]) {
+    const page = await open(t, "curves", { viewport });
+    assert.equal(await page.locator("figure.sweep").count(), 2);
+    assert.equal(await page.locator("figure.sweep").first().locator(".legend li").count(), 9, "eight curves and none");
+    assert.deepEqual(await overlaps(page, ".plot > svg"), []);
+    // The legend's texts are in the page's flow, none over another or over the plot.
+    const boxes = await page.locator("figure.sweep").first().locator(".legend span, .plot").evaluateAll((all) => all.map((each) => each.getBoundingClientRect().toJSON()));
+    boxes.forEach((a, i) => boxes.slice(i + 1).forEach((b) => assert.ok(a.right <= b.left || b.right <= a.left || a.bottom <= b.top + 1 || b.bottom <= a.top + 1)));
+  }
+});
+
+test("saves figures as SVG, PNG and CSV, with their legends", { skip }, async (t) => {
+  const page = await open(t, "curves", { colorScheme: "dark" });
+  const button = (name) => page.getByRole("button", { name });
+  for (const [name, texts] of [["Save mmlu, cot", ["mmlu, cot: accuracy in %", "threshold=0.08", "none 60.0", "alpha"]], ["Save accuracies of mmlu, cot", ["mmlu, cot: accuracy with 95% interval", "cot, none", "60.0 [50.2, 69.1]"]], ["Save the forest plot", ["anatomy", "philosophy"]]]) {
+    const picture = await saved(page, button(`${name} as SVG`).first());
+    await page.evaluate((text) => {
+      document.querySelector("#saved")?.remove();
+      const place = document.body.appendChild(Object.assign(document.createElement("div"), { id: "saved" }));
+      place.append(document.importNode(new DOMParser().parseFromString(text, "image/svg+xml").documentElement, true));
+    }, picture.bytes.toString());
+    assert.deepEqual(await overlaps(page, "#saved > svg"), [], name);
+    const shown = await page.locator("#saved text").allTextContents();
+    for (const text of texts) assert.ok(shown.some((each) => each.includes(text)), `${text} in ${shown.join("|")}`);
+    assert.ok(!/var\(/.test(picture.bytes), "no colour of the page's theme");
+    const bitmap = await saved(page, button(`${name} as PNG`).first());
+    assert.equal(bitmap.bytes.subarray(1, 4).toString(), "PNG");
+    assert.equal(bitmap.bytes.readUInt32BE(16), 1440);
+  }
+  const { tasks } = JSON.parse(readFileSync(join(folder, "curves", "sweep.json"), "utf8"));
+  const [head, ...rows] = csvCells((await saved(page, button("Save mmlu, cot as CSV"))).bytes);
+  const curves = tasks[0].curves.filter(({ prompt }) => prompt === "cot");
+  assert.equal(rows.length, curves.length * 6);
+  const at = (row, name) => row[head.indexOf(name)];
+  assert.deepEqual(rows.slice(1, 6).map((row) => [at(row, "value"), at(row, "threshold"), Number(at(row, "accuracy"))]), curves[0].points.map((point) => [String(point.x), String(curves[0].fixed.threshold), point.accuracy]));
+  const arms = csvCells((await saved(page, button("Save accuracies of mmlu, cot as CSV"))).bytes);
+  assert.deepEqual(arms[1].slice(0, 5), ["cot, none", "cot-none", "100", "60", "0.6"]);
+});
+
+test("puts comparisons with the largest effect first and folds those without change", { skip }, async (t) => {
+  const page = await open(t, "sweep");
+  const { tasks, arms } = comparisonOf("sweep");
+  const numbers = tasks[0].comparisons.map(({ arm, baseline, sets }, place) => {
+    const all = sets.find(({ kind }) => kind === "all");
+    return { place, same: arms[arm].prompt === arms[baseline].prompt, size: Math.abs(all.difference), difference: all.difference, p: all.p, moved: all.fixed + all.broken > 0 };
+  });
+  const order = (by) => [true, false].flatMap((same) => numbers.filter((each) => each.moved && each.same === same).sort((a, b) => by(a) - by(b) || a.place - b.place).map(({ place }) => String(place)));
+  const table = page.locator(".by-effect table");
+  const shown = () => table.locator("tr[data-place]").evaluateAll((rows) => rows.map((row) => row.dataset.place));
+  const byEffect = order(({ size }) => -size);
+  assert.deepEqual(await shown(), byEffect);
+  assert.notDeepEqual(byEffect, [...byEffect].sort((a, b) => a - b));
+  const still = numbers.filter(({ moved }) => !moved);
+  assert.equal(still.length, 2);
+  const folded = page.locator("details.unchanged");
+  assert.equal(await folded.locator("summary").textContent(), "2 comparisons without a discordant pair");
+  assert.equal(await folded.locator("tbody tr").first().isVisible(), false);
+  await folded.locator("summary").focus();
+  await page.keyboard.press("Enter");
+  assert.deepEqual(await folded.locator("tr[data-place]").evaluateAll((rows) => rows.map((row) => Number(row.dataset.place))), still.map(({ place }) => place));
+  // Its order is chosen by keys alone.
+  const choice = page.getByLabel("Order of comparisons");
+  await choice.focus();
+  for (const [key, by] of [["ArrowDown", ({ difference }) => -difference], ["ArrowDown", ({ difference }) => difference], ["ArrowDown", ({ p }) => p], ["ArrowDown", ({ place }) => place], ["Home", ({ size }) => -size]]) {
+    await page.keyboard.press(key);
+    assert.deepEqual(await shown(), order(by), await choice.evaluate((select) => select.selectedOptions[0].text));
+  }
+  const heading = await table.locator("tr.group").allTextContents();
+  assert.deepEqual(heading, ["Arms with the same prompt", "Different prompts"]);
+  await table.getByRole("button", { name: "fixed" }).focus();
+  await page.keyboard.press("Enter");
+  assert.equal(await table.locator("tbody").first().locator("tr").first().getAttribute("class"), "group", "a heading stays first");
+  // The detail begins with the largest, and has those without change apart.
+  const detail = page.getByLabel("Comparison in detail");
+  assert.equal(await page.locator(".pair:visible").getAttribute("id"), `pair-0-${byEffect[0]}`);
+  assert.equal(await detail.locator("optgroup[label='Without a discordant pair'] option").count(), 2);
+});
 
 for (const kind of ["toy", "sweep", "loglikelihood"]) {
   test(`never scrolls sideways at 360 px: ${kind}`, { skip }, async (t) => {

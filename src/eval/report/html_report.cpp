@@ -5,7 +5,9 @@
 #include "base/json_reader.h"
 #include "base/text_file.h"
 #include "eval/report/comparison_files.h"
+#include "eval/report/html_accuracies.h"
 #include "eval/report/html_answers.h"
+#include "eval/report/html_comparisons.h"
 #include "eval/report/html_settings.h"
 #include "eval/report/html_sweep.h"
 #include "eval/report/html_tables.h"
@@ -100,8 +102,9 @@ std::string html_report(const std::vector<fs::path>& run_directories, const Comp
   const bool script = has_page(kPage);
   const ordered_json sweep = run_directories.size() == 1 ? read_sweep(run_directories[0]) : ordered_json();
   const SweepHtml of_sweep = html_sweep(sweep, (run_directories[0] / "sweep.json").string());
-  std::string main = html_findings(view, of_sweep.selections) + html_arms(view) + of_sweep.section +
-                     html_comparisons(view) + html_subjects(view) + flips_section(view, script);
+  std::string main = html_accuracies(view) + html_findings(view, of_sweep.selections) + html_arms(view) +
+                     of_sweep.section + html_comparisons(view) + html_subjects(view) +
+                     flips_section(view, script);
   if (script) {
     main +=
         "<section id=\"answers\" aria-labelledby=\"answers-title\" class=\"screen\">\n"

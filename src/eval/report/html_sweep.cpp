@@ -29,8 +29,11 @@ std::optional<Interval> interval_of(const Node& value, const char* low, const ch
   return from && to ? std::optional<Interval>(Interval{*from, *to}) : std::nullopt;
 }
 
-// 0.1, or a text such as "mask".
-std::string axis_value(const ordered_json& x) { return x.is_string() ? x.get<std::string>() : json_text(x); }
+// 0.1, 2, or a text such as "mask".
+std::string axis_value(const ordered_json& x) {
+  if (x.is_string()) return x.get<std::string>();
+  return x.is_number() ? fmt::format("{}", x.get<double>()) : json_text(x);
+}
 
 std::string fixed_text(const Node& fixed) {
   std::string text;
@@ -89,18 +92,25 @@ std::string choice_text(const Node& selection, std::size_t axes) {
          (axes > 1 && fixed ? " with " + fixed_text(*fixed) : "");
 }
 
+// " (the first of 8 that tie)"
+std::string tie_text(const Node& best) {
+  const auto tied = best.find("tied");
+  return tied && tied->whole() > 0 ? fmt::format(" (the first of {} that tie)", tied->whole() + 1) : "";
+}
+
 // "With cot, alpha 0.1 was the best on 315 questions; on the other 315 it has 95.2% [..], none 94.9%: ..."
 std::string selection_sentence(const std::string& task, const Node& selection, std::size_t axes) {
   const Node chosen = selection.at("chosen_on"), reported = selection.at("reported_on");
   const auto difference = number_at(reported, "difference");
   std::string sentence = fmt::format(
-      "{}, {}: <strong>{}</strong> was best on the {} questions it was chosen on ({}%). On {} others, "
+      "{}, {}: <strong>{}</strong>{} was best on the {} questions it was chosen on ({}%). On {} others, "
       "which had "
       "no part in the choice, it has {}% {} against {}% of the baseline",
       html_escape(task), html_escape(selection.at("prompt").text()),
-      html_escape(choice_text(selection, axes)), with_thousands(chosen.at("n").whole()),
-      html_percent(number_at(chosen, "accuracy")), with_thousands(reported.at("n").whole()),
-      html_percent(number_at(reported, "accuracy")), html_interval(interval_of(reported, "low", "high")),
+      html_escape(choice_text(selection, axes)), tie_text(selection.at("best")),
+      with_thousands(chosen.at("n").whole()), html_percent(number_at(chosen, "accuracy")),
+      with_thousands(reported.at("n").whole()), html_percent(number_at(reported, "accuracy")),
+      html_interval(interval_of(reported, "low", "high")),
       html_percent(number_at(reported, "baseline_accuracy")));
   if (difference) {
     const auto p = number_at(reported, "p");
@@ -178,7 +188,8 @@ std::string grid_html(const SweepGrid& grid) {
       fmt::format("{}, {}{}: difference to none over {} and {}", grid.task, grid.prompt,
                   grid.method.empty() ? "" : ", " + grid.method, grid.x_key, grid.y_key);
   return fmt::format(
-      "<figure class=\"sweep-grid scroll\" role=\"region\" tabindex=\"0\" aria-label=\"{0}\">\n{1}"
+      "<figure class=\"sweep-grid\">\n<div class=\"scroll\" role=\"region\" tabindex=\"0\" "
+      "aria-label=\"{0}\">\n{1}</div>\n"
       "<figcaption>{0}. The table below has all numbers.</figcaption>\n</figure>\n",
       html_escape(title), sweep_grid_svg({grid}));
 }

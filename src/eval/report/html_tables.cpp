@@ -7,6 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include "eval/report/comparison_text.h"
+#include "eval/report/html_comparisons.h"
+#include "eval/report/pair_effect.h"
 #include "eval/score/arm_labels.h"
 #include "eval/score/summary_table.h"
 #include "eval/text/html_text.h"
@@ -18,12 +20,6 @@ namespace {
 
 constexpr std::size_t kMostFindings = 8;
 
-std::string accuracy_cell(const Tally& tally) {
-  return number_cell(
-      html_with_interval(html_percent(tally.accuracy()), html_interval(accuracy_interval(tally))),
-      tally.accuracy());
-}
-
 std::string rate_cell(std::int64_t count, const Tally& tally) {
   const auto share = tally.rate(count);
   return number_cell(share ? html_percent(share) + "%" : std::string(kMissing), share);
@@ -33,55 +29,31 @@ std::string decimal_cell(const std::optional<double>& value) {
   return number_cell(value ? one_decimal(value) : std::string(kMissing), value);
 }
 
-// Rows for the groups (all first), then for the subjects, in bodies of their own so that sorting keeps them.
-std::string set_rows(const TaskComparison& task, const std::function<std::string(std::size_t)>& cells) {
-  std::string groups, subjects;
-  std::size_t count = 0;
-  for (std::size_t s = 0; s < task.sets.size(); ++s) {
-    if (task.sets[s].kind == ItemSet::Kind::kSubject) {
-      subjects += html_row(row_head(set_label(task.sets[s])) + cells(s));
-      ++count;
-    } else {
-      const bool all = task.sets[s].kind == ItemSet::Kind::kAll;
-      const std::string row = html_row(row_head(set_label(task.sets[s])) + cells(s), all);
-      groups = all ? row + groups : groups + row;
-    }
-  }
-  std::string html = "<tbody>\n" + groups + "</tbody>\n";
-  if (count > 1) html += "<tbody>\n" + subjects + "</tbody>\n";
-  return html;
-}
-
 bool has_subjects(const TaskComparison& task) {
   return std::ranges::count(task.sets, ItemSet::Kind::kSubject, &ItemSet::kind) > 1;
 }
 
-// What the numbers say, no more: whether the interval excludes zero and the test agrees.
-std::string verdict(const PairedNumbers& numbers) {
-  constexpr double kLevel = 0.05;
-  if (!numbers.interval) return "no right letters are known";
-  if (numbers.interval->low > 0 && *numbers.p < kLevel) return "better";
-  if (numbers.interval->high < 0 && *numbers.p < kLevel) return "worse";
-  return "no clear difference";
-}
-
 std::string finding(const ReportView& view, const TaskComparison& task, const PairComparison& pair) {
   const PairedNumbers& all = pair.numbers.back();
-  const std::string what = verdict(all);
+  const PairEffect effect = pair_effect(all);
   std::string sentence = view.comparison.tasks.size() > 1 ? html_escape(task.task) + ": " : "";
   sentence += "<strong>" + html_escape(pair_label(view.comparison, view.labels, pair.pair)) + "</strong>: ";
   if (all.difference) {
     const std::string points = html_points(*all.difference);
     const double p = *all.p;
+    const char* what = effect == PairEffect::kBetter  ? "Better"
+                       : effect == PairEffect::kWorse ? "Worse"
+                                                      : "No clear difference";
     sentence +=
         fmt::format("{} points {}, McNemar p {}. {}: {} fixed, {} broken of {} questions.", points,
                     html_points_interval(all.interval), p < 0.0001 ? "&lt; 0.0001" : "= " + html_p(all.p),
-                    static_cast<char>(what[0] - 'a' + 'A') + what.substr(1), with_thousands(all.fixed),
-                    with_thousands(all.broken), with_thousands(all.items));
+                    what, with_thousands(all.fixed), with_thousands(all.broken), with_thousands(all.items));
   } else {
-    sentence += what + ".";
+    sentence += "no right letters are known.";
   }
-  const std::string tone = what == "better" || what == "worse" ? " class=\"" + what + "\"" : "";
+  const std::string tone = effect == PairEffect::kBetter  ? " class=\"better\""
+                           : effect == PairEffect::kWorse ? " class=\"worse\""
+                                                          : "";
   return "<li" + tone + ">" + sentence + "</li>\n";
 }
 
@@ -122,7 +94,7 @@ std::string arms_table(const ReportView& view, const TaskComparison& task) {
     std::string cells =
         row_head(view.labels[a]) + count_cell(all.answered) +
         (all.labelled > 0 ? count_cell(all.correct) : number_cell(std::string(kMissing), {})) +
-        accuracy_cell(all);
+        html_accuracy_cell(all);
     if (by_length) cells += number_cell(html_percent(all.accuracy_by_length()), all.accuracy_by_length());
     if (with_f1) cells += number_cell(html_percent(all.mean_f1()), all.mean_f1());
     if (unmatched) cells += count_cell(all.unmatched);
@@ -138,62 +110,6 @@ std::string arms_table(const ReportView& view, const TaskComparison& task) {
                     "<tbody>\n" + rows + "</tbody>\n");
 }
 
-std::string points_cell(const std::optional<double>& difference, const std::optional<Interval>& interval) {
-  return number_cell(difference ? html_with_interval(html_points(*difference), html_points_interval(interval))
-                                : std::string(kMissing),
-                     difference);
-}
-
-std::string difference_cells(const PairedNumbers& numbers) {
-  return points_cell(numbers.difference, numbers.interval) + number_cell(html_p(numbers.p), numbers.p);
-}
-
-std::string pairs_table(const ReportView& view, const TaskComparison& task) {
-  std::string rows;
-  const bool with_f1 = std::ranges::any_of(
-      task.pairs, [](const PairComparison& pair) { return pair.numbers.back().f1_difference.has_value(); });
-  for (const PairComparison& pair : task.pairs) {
-    const PairedNumbers& all = pair.numbers.back();
-    rows += html_row(row_head(view.labels[pair.pair.arm]) + text_cell(view.labels[pair.pair.baseline]) +
-                     difference_cells(all) + count_cell(all.fixed) + count_cell(all.broken) +
-                     (with_f1 ? points_cell(all.f1_difference, all.f1_interval) : ""));
-  }
-  const std::string head = column_head("arm") + column_head("baseline") +
-                           number_column_head("difference, points") + number_column_head("p") +
-                           number_column_head("fixed") + number_column_head("broken") +
-                           (with_f1 ? number_column_head("F1, points (bootstrap)") : "");
-  return html_table(task.task +
-                        ": differences over all questions, with 95% interval (Tango) and "
-                        "McNemar’s exact p",
-                    head, "<tbody>\n" + rows + "</tbody>\n");
-}
-
-std::string pair_section(const ReportView& view, std::size_t t, std::size_t p) {
-  const TaskComparison& task = view.comparison.tasks[t];
-  const PairComparison& pair = task.pairs[p];
-  const std::string label = (view.comparison.tasks.size() > 1 ? task.task + ": " : "") +
-                            pair_label(view.comparison, view.labels, pair.pair);
-  const std::string head =
-      column_head("subject") + number_column_head("n") + number_column_head("baseline, %") +
-      number_column_head("arm, %") + number_column_head("difference, points") + number_column_head("p") +
-      number_column_head("p, Holm") + number_column_head("fixed") + number_column_head("broken");
-  const auto cells = [&](std::size_t s) {
-    const PairedNumbers& numbers = pair.numbers[s];
-    const auto base = task.tallies[pair.pair.baseline][s].accuracy(),
-               arm = task.tallies[pair.pair.arm][s].accuracy();
-    const bool subject = task.sets[s].kind == ItemSet::Kind::kSubject;
-    return count_cell(numbers.items) + number_cell(html_percent(base), base) +
-           number_cell(html_percent(arm), arm) + difference_cells(numbers) +
-           number_cell(subject ? html_p(numbers.p_holm) : "", numbers.p_holm) + count_cell(numbers.fixed) +
-           count_cell(numbers.broken);
-  };
-  return fmt::format(
-             "<section class=\"pair\" id=\"{0}\" aria-labelledby=\"{0}-title\">\n<h3 "
-             "id=\"{0}-title\">{1}</h3>\n",
-             pair_id(t, p), html_escape(label)) +
-         html_table(label + ": by subject", head, set_rows(task, cells)) + "</section>\n";
-}
-
 std::string subjects_table(const ReportView& view, const TaskComparison& task) {
   std::string head = column_head("subject") + column_head("category") + number_column_head("n");
   for (const std::string& label : view.labels) head += number_column_head(label);
@@ -201,10 +117,11 @@ std::string subjects_table(const ReportView& view, const TaskComparison& task) {
     const std::string& category = task.sets[s].category;
     std::string html = text_cell(category.empty() ? "" : shown_group(category, 40)) +
                        count_cell(task.tallies[0][s].answered);
-    for (const std::vector<Tally>& arm : task.tallies) html += accuracy_cell(arm[s]);
+    for (const std::vector<Tally>& arm : task.tallies) html += html_accuracy_cell(arm[s]);
     return html;
   };
-  return html_table(task.task + ": accuracy in % with 95% interval (Wilson)", head, set_rows(task, cells));
+  return html_table(task.task + ": accuracy in % with 95% interval (Wilson)", head,
+                    html_set_rows(task, cells));
 }
 
 std::string fact(const std::string& name, const std::string& value) {
@@ -221,8 +138,6 @@ std::string session_text(const RunRecord& record, const char* key) {
 
 }  // namespace
 
-std::string pair_id(std::size_t task, std::size_t pair) { return fmt::format("pair-{}-{}", task, pair); }
-
 std::string set_label(const ItemSet& set) {
   if (set.kind == ItemSet::Kind::kAll) return "All questions";
   if (set.kind == ItemSet::Kind::kSubject) return set.name;
@@ -230,6 +145,30 @@ std::string set_label(const ItemSet& set) {
   if (label[0] >= 'a' && label[0] <= 'z' && label != "non-STEM")
     label[0] = static_cast<char>(label[0] - 'a' + 'A');
   return label;
+}
+
+std::string html_accuracy_cell(const Tally& tally) {
+  return number_cell(
+      html_with_interval(html_percent(tally.accuracy()), html_interval(accuracy_interval(tally))),
+      tally.accuracy());
+}
+
+std::string html_set_rows(const TaskComparison& task, const std::function<std::string(std::size_t)>& cells) {
+  std::string groups, subjects;
+  std::size_t count = 0;
+  for (std::size_t s = 0; s < task.sets.size(); ++s) {
+    if (task.sets[s].kind == ItemSet::Kind::kSubject) {
+      subjects += html_row(row_head(set_label(task.sets[s])) + cells(s));
+      ++count;
+    } else {
+      const bool all = task.sets[s].kind == ItemSet::Kind::kAll;
+      const std::string row = html_row(row_head(set_label(task.sets[s])) + cells(s), all);
+      groups = all ? row + groups : groups + row;
+    }
+  }
+  std::string html = "<tbody>\n" + groups + "</tbody>\n";
+  if (count > 1) html += "<tbody>\n" + subjects + "</tbody>\n";
+  return html;
 }
 
 ReportView report_view(const Comparison& comparison, std::vector<std::string> runs,
@@ -263,29 +202,35 @@ std::string html_masthead(const ReportView& view, const std::string& title) {
 }
 
 std::string html_findings(const ReportView& view, const std::string& selections) {
-  std::string items = selections;
-  std::size_t pairs = 0, shown = 0;
+  std::string items = selections, notes;
+  std::size_t pairs = 0, told = 0, unchanged = 0;
   const std::size_t most = selections.empty() ? kMostFindings : 0;  // what a sweep selected says it all
   for (const TaskComparison& task : view.comparison.tasks) {
     pairs += task.pairs.size();
-    for (const PairComparison& pair : task.pairs) {
-      if (shown == most) break;
-      items += finding(view, task, pair);
-      ++shown;
+    const PairOrder order = order_by_effect(view.comparison, task);
+    const bool fold = order.unchanged.size() > 1;  // what did not change is a number, not a list
+    if (fold) unchanged += order.unchanged.size();
+    for (const std::size_t place : fold ? order.changed() : order.all()) {
+      if (told == most) break;
+      items += finding(view, task, task.pairs[place]);
+      ++told;
     }
     for (std::size_t a = 0; task.pairs.empty() && a < view.labels.size(); ++a) {
       items += arm_finding(view, task, a);
     }
   }
-  std::string html = "<section id=\"findings\" aria-label=\"What was found\">\n<ul class=\"findings\">\n" +
-                     items + "</ul>\n";
-  if (pairs > shown) {
-    html += fmt::format(
+  if (unchanged > 0 && selections.empty()) {
+    notes += "<p class=\"note\">" + unchanged_text(unchanged) + ".</p>\n";
+    told += unchanged;
+  }
+  if (pairs > told) {
+    notes += fmt::format(
         "<p class=\"note\">{} {}comparisons of arms are in <a href=\"#comparisons\">the table "
         "below</a>.</p>\n",
-        pairs - shown, shown > 0 ? "more " : "");
+        pairs - told, told > 0 ? "more " : "");
   }
-  return html + "</section>\n";
+  return "<section id=\"findings\" aria-label=\"What was found\">\n<ul class=\"findings\">\n" + items +
+         "</ul>\n" + notes + "</section>\n";
 }
 
 std::string html_arms(const ReportView& view) {
@@ -310,22 +255,6 @@ std::string html_arms(const ReportView& view) {
       column_head("arm") + column_head("prompt") + column_head("intervention") + column_head("folder"),
       "<tbody>\n" + rows + "</tbody>\n", false);
   return html + "</details>\n</section>\n";
-}
-
-std::string html_comparisons(const ReportView& view) {
-  const std::vector<TaskComparison>& tasks = view.comparison.tasks;
-  if (tasks.empty() || tasks[0].pairs.empty()) return "";
-  std::string html =
-      "<section id=\"comparisons\" aria-labelledby=\"comparisons-title\">\n"
-      "<h2 id=\"comparisons-title\">Comparisons</h2>\n"
-      "<p class=\"note\">A question is <em>fixed</em> where the baseline is wrong and the arm right, and "
-      "<em>broken</em> the other way round. p of subjects are also given after Holm’s correction over all "
-      "subjects of the task.</p>\n";
-  for (const TaskComparison& task : tasks) html += pairs_table(view, task);
-  for (std::size_t t = 0; t < tasks.size(); ++t) {
-    for (std::size_t p = 0; p < tasks[t].pairs.size(); ++p) html += pair_section(view, t, p);
-  }
-  return html + "</section>\n";
 }
 
 std::string html_subjects(const ReportView& view) {

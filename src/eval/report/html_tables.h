@@ -1,6 +1,7 @@
-// The tables of a report as HTML: what was found, the arms, the pairs of arms, the subjects.
+// The tables of a report as HTML: what was found, the arms, the subjects.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -22,16 +23,20 @@ ReportView report_view(const Comparison& comparison, std::vector<std::string> ru
                        std::vector<RunRecord> records);
 
 std::string html_masthead(const ReportView& view, const std::string& title);
-// One sentence a comparison; where a sweep has selected (<li> elements), those in their place.
+// One sentence a comparison, largest differences first, those without change as a number; where a sweep has
+// selected (<li> elements), those in their place.
 std::string html_findings(const ReportView& view, const std::string& selections);
-std::string html_arms(const ReportView& view);         // counts and accuracies over all items
-std::string html_comparisons(const ReportView& view);  // all pairs, then each pair by subject; "" for one arm
-std::string html_subjects(const ReportView& view);     // every arm by subject; "" for tasks without subjects
-
-// The identifier of a pair's section: "pair-0-1".
-std::string pair_id(std::size_t task, std::size_t pair);
+std::string html_arms(const ReportView& view);      // counts and accuracies over all items
+std::string html_subjects(const ReportView& view);  // every arm by subject; "" for tasks without subjects
 
 // A set as a row's label: "All questions", "Social sciences", "anatomy".
 std::string set_label(const ItemSet& set);
+
+// "35.2 [30.1, 40.5]", sorted by the accuracy.
+std::string html_accuracy_cell(const Tally& tally);
+
+// Rows for the groups (all first), then for the subjects, in bodies of their own so that sorting keeps them.
+// cells(place of the set) are what follows its label.
+std::string html_set_rows(const TaskComparison& task, const std::function<std::string(std::size_t)>& cells);
 
 }  // namespace refocus

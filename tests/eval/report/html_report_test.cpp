@@ -232,6 +232,24 @@ TEST(HtmlSettings, ShowTheCommandAndEscapeIt) {
   EXPECT_THAT(html, HasSubstr("<td class=\"setting\">a, b</td>"));
 }
 
+TEST(HtmlSweep, SaysHowManyChoicesTie) {
+  const auto sentence = [](int tied) {
+    const ordered_json selection = {
+        {"prompt", "cot"},
+        {"axis", "alpha"},
+        {"best", {{"x", 0.0}, {"fixed", {{"depth", 3}}}, {"tied", tied}}},
+        {"chosen_on", {{"n", 50}, {"accuracy", 0.66}}},
+        {"reported_on", {{"n", 40}, {"accuracy", 0.64}, {"baseline_accuracy", 0.6}}}};
+    const ordered_json task = {
+        {"task", "t"}, {"curves", ordered_json::array()}, {"selection", ordered_json::array({selection})}};
+    const ordered_json sweep = {{"axes", ordered_json::array()}, {"tasks", ordered_json::array({task})}};
+    return html_sweep(sweep, "sweep.json").selections;
+  };
+  EXPECT_THAT(sentence(7),
+              HasSubstr("<strong>alpha = 0</strong> (the first of 8 that tie) was best on the 50"));
+  EXPECT_THAT(sentence(0), HasSubstr("<strong>alpha = 0</strong> was best on the 50"));
+}
+
 TEST(HtmlSweep, RefusesOtherFiles) {
   TempDir dir;
   EXPECT_TRUE(read_sweep(dir.path()).is_null());

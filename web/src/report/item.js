@@ -74,7 +74,7 @@ async function fill(inside, gist, items, place, arms, labels, words) {
       const answer = answers[arm];
       const said = verdict(items, arm, place);
       const tokens = answer.tokens === undefined ? "" : `${said.length ? ", " : ""}${answer.tokens} tokens`;
-      return el("div", { class: "answer" }, el("h4", {}, labels[arm]),
+      return el("div", { class: "answer" }, el("h3", {}, labels[arm]),
         el("p", { class: "verdict" }, said, tokens),
         answer.likelihoods ? likelihoods(answer.likelihoods, label) : response(answer, words));
     })),

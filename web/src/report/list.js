@@ -8,6 +8,7 @@ const kPageSizes = [25, 100, 500];
  * Shows items inside `root`. `view` says what there is:
  *   select(): {items, places, arms, badge(place), note} for the present choice, without subject and search
  *   controls: elements to put before the common filters
+ *   label: what is filtered, for readers of screens
  * The list is drawn anew with refresh(); refresh(true) also offers the subjects anew.
  */
 export class ItemList {
@@ -29,7 +30,7 @@ export class ItemList {
     this.list = el("div", { class: "items" });
     this.pagers = [el("div", { class: "pager" }), el("div", { class: "pager" })];
     root.replaceChildren(
-      el("div", { class: "controls", role: "search" }, view.controls, this.subjectLabel,
+      el("div", { class: "controls", role: "search", "aria-label": view.label }, view.controls, this.subjectLabel,
         el("label", { class: "wide" }, "Search in questions and answers", this.input)),
       this.status, this.pagers[0], this.list, this.pagers[1],
     );

@@ -2,23 +2,31 @@
 // before any of this runs; plots come next, texts last.
 import { readJson } from "../shared/blocks.js";
 import { el, labelledSelect } from "../shared/dom.js";
+import { saveButtons } from "../shared/export.js";
 import { makeSortable } from "../shared/tables.js";
 import { addThemeButton } from "../shared/theme.js";
+import { addAccuracyButtons } from "./accuracy.js";
 import { Items } from "./data.js";
 import { ItemList } from "./list.js";
-import { forestFigure, sweepFigures } from "./plots.js";
+import { forestFigure } from "./forest.js";
+import { addOrders } from "./order.js";
+import { sweepFigures, sweepRows } from "./sweep.js";
 
 const count = (number, one, many = `${one}s`) => `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
 
-// All comparisons of all tasks: {task, pair, name, section}.
+// All comparisons of all tasks in the page's order, changed ones by effect: {task, comparison, name, section, unchanged}.
 function listPairs(report) {
-  const pairs = [];
-  report.tasks.forEach((task, t) =>
-    task.comparisons.forEach((comparison, p) => {
-      const section = document.getElementById(`pair-${t}-${p}`);
-      pairs.push({ task: t, comparison, section, name: section.querySelector("h3").textContent });
-    }));
-  return pairs;
+  return [...document.querySelectorAll("section.pair")].map((section) => {
+    const [, task, pair] = section.id.split("-").map(Number);
+    return { task, comparison: report.tasks[task].comparisons[pair], section, name: section.querySelector("h3").textContent, unchanged: section.classList.contains("unchanged") };
+  });
+}
+
+// Their places as choices of a select, those without change apart.
+function pairChoices(pairs) {
+  const of = (unchanged) => pairs.map((pair, i) => [i, pair.name]).filter(([i]) => pairs[i].unchanged === unchanged);
+  const same = of(true);
+  return [...of(false), ...(same.length > 0 ? [{ group: "Without a discordant pair", choices: same }] : [])];
 }
 
 // A forest plot for each pair, drawn when it is first shown; a choice of the pair where there are several.
@@ -33,7 +41,7 @@ function setUpComparisons(pairs, onchoice) {
   };
   let select = null;
   if (pairs.length > 1) {
-    const choice = labelledSelect("Comparison in detail", pairs.map((pair, i) => [i, pair.name]), (value) => onchoice(Number(value)));
+    const choice = labelledSelect("Comparison in detail", pairChoices(pairs), (value) => onchoice(Number(value)));
     select = choice.select;
     pairs[0].section.before(el("div", { class: "controls" }, choice.label));
   }
@@ -46,7 +54,7 @@ function setUpComparisons(pairs, onchoice) {
 function makeFlipList(report, pairs, tasks, onchoice) {
   let chosen = 0;
   let way = "";
-  const pairChoice = labelledSelect("Comparison", pairs.map((pair, i) => [i, pair.name]), (value) => onchoice(Number(value)));
+  const pairChoice = labelledSelect("Comparison", pairChoices(pairs), (value) => onchoice(Number(value)));
   pairChoice.label.hidden = pairs.length < 2;
   const wayChoice = labelledSelect("Change", [["", "Fixed and broken"], ["fixed", "Fixed"], ["broken", "Broken"]], (value) => {
     way = value;
@@ -54,6 +62,7 @@ function makeFlipList(report, pairs, tasks, onchoice) {
   });
   const list = new ItemList(document.getElementById("flip-list"), report.labels, {
     controls: [pairChoice.label, wayChoice.label],
+    label: "Filter changed answers",
     select() {
       const { task, comparison } = pairs[chosen];
       const items = tasks[task];
@@ -102,6 +111,7 @@ function makeAnswerList(report, tasks) {
   const arms = report.labels.map((label, i) => [i, label]);
   const results = Object.entries(kResults).filter(([name]) => !report.loglikelihood || !kOfTexts.includes(name));
   const list = new ItemList(document.getElementById("answer-list"), report.labels, {
+    label: "Filter all answers",
     controls: [
       choose("task", "Task", report.tasks.map((task, i) => [i, task.task])),
       choose("arm", "Arm", arms),
@@ -135,6 +145,15 @@ function openForPrint() {
   addEventListener("afterprint", () => opened.forEach((each) => (each.open = false)));
 }
 
+// Plots of the curves, and buttons at the heat maps that are there already.
+function showSweep(sweep) {
+  document.getElementById("sweep-plots").append(...sweepFigures(sweep));
+  document.querySelectorAll("figure.sweep-grid").forEach((figure, i) => {
+    const drawing = figure.querySelector("svg");
+    figure.querySelector("figcaption").append(saveButtons(figure.querySelector("[role=region]").getAttribute("aria-label"), ["sweep-grid", i + 1], { draw: () => drawing, rows: () => sweepRows(sweep) }));
+  });
+}
+
 const idle = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
 
 async function start() {
@@ -143,7 +162,9 @@ async function start() {
   await idle(); // what is there is painted first
   for (const table of document.querySelectorAll("table.sortable")) makeSortable(table);
   const report = await readJson("report");
-  if (report.sweep) document.getElementById("sweep-plots").append(...sweepFigures(report.sweep));
+  addAccuracyButtons(report);
+  addOrders();
+  if (report.sweep) showSweep(report.sweep);
   const pairs = listPairs(report);
   const listeners = [];
   const choose = (pair) => listeners.forEach((listener) => listener(pair));
