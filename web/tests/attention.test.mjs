@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { readNpy, writeCapture } from "./attention_fixture.mjs";
 import { launch, open, playwright } from "./browser.mjs";
-import { saved } from "./looks.mjs";
+import { frames, saved } from "./looks.mjs";
 
 const { chromium, reason } = playwright();
 const skip = reason ?? false;
@@ -89,8 +89,7 @@ async function choose(page, layer, head) {
   await page.locator("#choose-layer").selectOption(String(layer));
   await page.locator("#choose-head").selectOption(String(head));
   await page.locator("#map-title", { hasText: `Layer ${layer}, head ${head}` }).waitFor();
-  // The map is drawn in the frame after.
-  await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+  await frames(page); // the map is drawn in the frame after
 }
 
 test("a head's cells show the weights of the files", { skip }, async () => {
@@ -201,9 +200,12 @@ const negativeView = "arm=rebalance_alpha%3D-3&layer=1&head=1";
 
 test("negative weights are blue, positive ones orange, in light and dark, and the legend says so", { skip }, async () => {
   const { below, above, absent } = signedCells();
+  const page = await explorer("negative", { hash: negativeView });
   for (const colorScheme of ["light", "dark"]) {
     for (const scale of ["log", "linear"]) {
-      const page = await explorer("negative", { hash: `${negativeView}&scale=${scale}`, colorScheme });
+      await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+      await page.locator("#choose-scale").selectOption(scale);
+      await frames(page);
       const zero = (await coloursOf(page, absent))[0];
       for (const rgb of await coloursOf(page, absent)) assert.deepEqual(rgb, zero, "what is not kept looks like zero");
       for (const [cells, isBlue] of [[below, true], [above, false]]) {
@@ -223,9 +225,9 @@ test("negative weights are blue, positive ones orange, in light and dark, and th
       if (scale === "log") assert.deepEqual(ticks.map((tick) => tick.replace(/^[≤≥] /, "")), ["−1", "−0.01", "±0.0001", "0.01", "1"]);
       else assert.ok(ticks[0] === `−${ticks[4]}` && ticks[2] === "0", ticks.join(" "));
       assert.match(await page.locator("#map-signs").textContent(), /Blue: negative weights; orange: positive/);
-      await finish(page);
     }
   }
+  await finish(page);
   // An arm without negative weights keeps its scale, and so do the weights before the intervention.
   for (const hash of ["layer=1&head=1", `${negativeView}&view=before`]) {
     const page = await explorer("negative", { hash });

@@ -304,8 +304,15 @@ export function writeCapture(dir, options) {
   return capture;
 }
 
+const arrays = new Map(); // that have been read, by path
+
 /** The elements of a .npy file of <f4, <i4 or <i8. */
 export function readNpy(path) {
+  if (!arrays.has(path)) arrays.set(path, parseNpy(path));
+  return arrays.get(path);
+}
+
+function parseNpy(path) {
   const bytes = readFileSync(path);
   const begin = 10 + bytes.readUInt16LE(8);
   const header = bytes.toString("latin1", 10, begin);

@@ -21,14 +21,12 @@ function violations(page, rules) {
   }, rules);
 }
 
-/** Fails where axe finds anything, on a phone and on a desk, in the light and in the dark. In the dark only colours differ.
- * `prepare(page)` is called after each change of the window. */
-export async function assertAccessible(page, prepare = async () => {}) {
+/** Fails where axe finds anything, on a phone and on a desk, in the light and in the dark, in which only colours differ. */
+export async function assertAccessible(page) {
   for (const [viewport, colorScheme, rules] of [[kDesk, "light"], [kDesk, "dark", ["color-contrast"]], [kPhone, "dark", ["color-contrast"]], [kPhone, "light"]]) {
     await page.setViewportSize(viewport);
     await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
     await frames(page);
-    await prepare(page);
     assert.deepEqual(await violations(page, rules), [], `${viewport.width} px, ${colorScheme}`);
   }
 }
