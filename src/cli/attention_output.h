@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "analyze/attention_run.h"
-#include "analyze/row_figure.h"
+#include "analyze/pictures/row_figure.h"
 #include "analyze/statistics_files.h"
 #include "cli/model_options.h"
 

@@ -53,4 +53,16 @@ inline CLI::Validator not_empty() {
           ""};
 }
 
+// The name of a file of HTML, so that nothing is written under a name that says something else.
+inline CLI::Validator html_name() {
+  return {[](std::string& text) -> std::string {
+            if (text.ends_with(".html") || text.ends_with(".htm")) return "";
+            return fmt::format(
+                "expected a name that ends in .html, got '{}'; a browser prints the page as PDF, and "
+                "`refocus figure` draws pictures as PDF",
+                printable(text));
+          },
+          ""};
+}
+
 }  // namespace refocus::cli

@@ -26,6 +26,7 @@ Action add_compare(CLI::App& command);
 Action add_study(CLI::App& command);
 Action add_rescore(CLI::App& command);
 Action add_explore(CLI::App& command);
+Action add_figure(CLI::App& command);
 Action add_report(CLI::App& command);
 Action add_convert(CLI::App& command);
 Action add_merge(CLI::App& command);

@@ -44,7 +44,16 @@ eval piqa -m model.gguf --data data --loglikelihood --intervene none --sweep alp
 eval perplexity text.txt -m model.gguf --intervene none --intervene rebalance)",
      add_eval},
     {"compare", kEvaluate, "Compare the arms of one run or of two, item by item",
-     "compare runs/first --flips\ncompare runs/first runs/second --csv differences.csv", add_compare},
+     R"(compare runs/first --flips
+compare runs/first runs/second --csv differences.csv
+compare runs/first --format latex > table.tex)",
+     add_compare},
+    {"figure", kEvaluate, "Draw one picture for a paper, as SVG, PDF or PNG, and say its caption",
+     R"(figure runs/first forest -o differences.pdf
+figure runs/first accuracy --width 174mm -o accuracy.svg --caption accuracy.txt
+figure runs/alpha sweep -o sweep.png --dpi 600
+figure seen attention --head 3.0 -o head.pdf)",
+     add_figure},
     {"report", kEvaluate, "Write a run, or two beside each other, as one HTML file",
      "report runs/first\nreport runs/first runs/second -o both.html", add_report},
     {"rescore", kEvaluate,

@@ -8,6 +8,7 @@
 #include "cli/checks.h"
 #include "cli/command.h"
 #include "eval/report/comparison_files.h"
+#include "eval/report/comparison_markup.h"
 #include "eval/report/comparison_table.h"
 #include "eval/report/html_report.h"
 
@@ -17,12 +18,35 @@ namespace {
 
 struct CompareOptions {
   std::vector<std::string> runs;
-  std::string csv, report;
+  std::string csv, report, format = "text";
   ComparisonOptions comparison;
   bool flips = false, responses = false, json = false;
 };
 
-void run(const CompareOptions& options) {
+// The comparison in the form that is printed.
+std::string printed(const CompareOptions& options, const Comparison& comparison,
+                    const std::vector<std::string>& runs) {
+  if (options.format == "json")
+    return json_text(comparison_json(comparison, {runs, options.responses})) + "\n";
+  if (options.format == "csv") return comparison_csv(comparison);
+  if (options.format == "latex") return comparison_latex(comparison, runs);
+  if (options.format == "markdown") return comparison_markdown(comparison, runs);
+  const bool flips = options.flips || options.responses;
+  return comparison_table(comparison, {.runs = runs}) +
+         (flips ? flip_list(comparison, runs, options.responses) : std::string());
+}
+
+void check_format(const CompareOptions& options) {
+  if (!options.flips && !options.responses) return;
+  if (options.format == "text" || options.format == "json") return;
+  throw usage_error(options.flips ? "--flips" : "--responses",
+                    "expected --format text or json, got {}, which has no list of answers; leave it out",
+                    options.format);
+}
+
+void run(CompareOptions options) {
+  if (options.json) options.format = "json";
+  check_format(options);
   const FinishedRunOptions reading{.documents = !options.report.empty()};
   std::vector<FinishedArm> second;
   if (options.runs.size() > 1) second = read_finished_run(options.runs[1], reading);
@@ -34,13 +58,7 @@ void run(const CompareOptions& options) {
                           html_report({options.runs.begin(), options.runs.end()}, comparison));
   }
   if (!options.csv.empty()) write_file_atomically(options.csv, comparison_csv(comparison));
-  if (options.json) {
-    const auto file = comparison_json(comparison, {runs, options.responses});
-    fmt::print("{}\n", json_text(file));
-    return;
-  }
-  fmt::print("{}", comparison_table(comparison, {.runs = runs}));
-  if (options.flips || options.responses) fmt::print("{}", flip_list(comparison, runs, options.responses));
+  fmt::print("{}", printed(options, comparison, runs));
 }
 
 }  // namespace
@@ -68,9 +86,15 @@ Action add_compare(CLI::App& command) {
       ->check(not_empty())
       ->type_name("FILE");
   command.add_option("--report", options->report, "Also write it all as an HTML page with the texts")
-      ->check(not_empty())
+      ->check(html_name())
       ->type_name("FILE");
-  command.add_flag("--json", options->json, "Print one JSON object instead: everything");
+  CLI::Option* format =
+      command
+          .add_option("--format", options->format,
+                      "Print text, markdown, latex (with booktabs), csv, or json, which has everything")
+          ->capture_default_str()
+          ->check(CLI::IsMember({"text", "markdown", "latex", "csv", "json"}));
+  command.add_flag("--json", options->json, "The same as --format json")->excludes(format);
   return [options] { run(*options); };
 }
 

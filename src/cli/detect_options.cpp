@@ -8,6 +8,7 @@
 #include "base/text_file.h"
 #include "cli/checks.h"
 #include "detect/detection_report.h"
+#include "detect/detector_figure.h"
 #include "eval/text/sha256.h"
 
 namespace refocus::cli {
@@ -129,7 +130,7 @@ nlohmann::ordered_json detection_identity(const DetectionSettings& settings) {
 void write_detection(const std::filesystem::path& directory, const Detection& detection,
                      const HeadSearch* search) {
   write_file_atomically(directory / "detectors.csv", detection_csv(detection, search));
-  write_file_atomically(directory / "detectors.json", json_text(detection_json(detection, search), 2) + "\n");
+  write_file_atomically(directory / kDetectorsFile, json_text(detection_json(detection, search), 2) + "\n");
   for (const Detector& one : detection.detectors) {
     write_file_atomically(directory / fmt::format("detector_{}.svg", one.name), detector_map(detection, one));
   }

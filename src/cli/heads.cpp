@@ -27,6 +27,7 @@
 #include "heads/head_figures.h"
 #include "heads/head_report.h"
 #include "heads/patch_report.h"
+#include "heads/search_figure.h"
 #include "heads/shuffled_labels.h"
 
 namespace refocus::cli {
@@ -99,10 +100,11 @@ fs::path directory_of(const HeadsOptions& options, const EvalModel& model, const
 
 void write_all(const fs::path& directory, const HeadSearch& search, const HeadSearchSettings& settings,
                const std::string& about, const std::optional<Detection>& detection) {
-  write_file_atomically(directory / "results.json", json_text(head_search_json(search, settings), 2) + "\n");
+  write_file_atomically(directory / kHeadResultsFile,
+                        json_text(head_search_json(search, settings), 2) + "\n");
   write_file_atomically(directory / "tried.csv", tried_heads_csv(search));
   write_file_atomically(directory / "tested.csv", tested_sets_csv(search));
-  write_file_atomically(directory / "heads.json", heads_json(search.best(settings.want).heads) + "\n");
+  write_file_atomically(directory / kBestHeadsFile, heads_json(search.best(settings.want).heads) + "\n");
   write_file_atomically(directory / "heatmap.svg", head_heatmap(search, settings));
   write_file_atomically(directory / "held_out.svg", held_out_figure(search));
   if (detection) write_detection(directory, *detection, &search);

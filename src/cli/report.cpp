@@ -50,7 +50,7 @@ Action add_report(CLI::App& command) {
   command
       .add_option("-o,--output", options->output,
                   "The HTML file (default: report.html in the run's directory; needed for two runs)")
-      ->check(not_empty())
+      ->check(html_name())
       ->type_name("FILE");
   command
       .add_option("--baseline", options->comparison.baseline,

@@ -83,7 +83,7 @@ nlohmann::ordered_json settings_json(const StudyOptions& options, const EvalMode
 
 void run(const StudyOptions& options) {
   AtomicDirectory directory(
-      options.output, options.force ? "study.json" : "",
+      options.output, options.force ? kStudyFile : "",
       options.force ? "choose another with -o" : "choose another with -o, or replace it with --force");
   RunningModel model(options.model);
   const StudySettings settings = settings_of(options, model);

@@ -3,39 +3,45 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <cmath>
 
 namespace refocus::svg {
+namespace {
 
-std::string diverging_color(double share) {
-  constexpr double kLow[3] = {33, 102, 172}, kHigh[3] = {178, 24, 43};
-  const double* end = share < 0 ? kLow : kHigh;
-  const double t = std::min(1.0, std::fabs(share));
+using Rgb = std::array<double, 3>;
+constexpr Rgb kWhite = {255, 255, 255};
+
+std::string between(const Rgb& from, const Rgb& to, double t) {
   int rgb[3];
-  for (int c = 0; c < 3; ++c) rgb[c] = static_cast<int>(std::lround(255 + (end[c] - 255) * t));
+  for (std::size_t c = 0; c < 3; ++c) rgb[c] = static_cast<int>(std::lround(from[c] + (to[c] - from[c]) * t));
   return fmt::format("#{:02x}{:02x}{:02x}", rgb[0], rgb[1], rgb[2]);
 }
 
-Points box(double x, double y, double width, double height) {
-  return {{x, y}, {x + width, y}, {x + width, y + height}, {x, y + height}};
+}  // namespace
+
+std::string diverging_color(double share) {
+  constexpr Rgb kLow = {33, 102, 172}, kHigh = {178, 24, 43};
+  return between(kWhite, share < 0 ? kLow : kHigh, std::min(1.0, std::fabs(share)));
 }
 
-std::string diverging_legend(double x, double y, double most, double (*share_of)(double), bool with_sign) {
-  constexpr int kSteps = 9;
-  constexpr double kStep = kLegendHeight / kSteps;
-  const double range = with_sign ? 2 : 1;
-  std::string out;
-  for (int i = 0; i < kSteps; ++i) {
-    const double share = 1 - range * i / (kSteps - 1), top = y + kStep * i;
-    const std::string color = diverging_color(share_of != nullptr ? share_of(share) : share);
-    out += area(box(x, top, 14, kStep), color.c_str(), 1);
-    if (i % 4 == 0) {
-      out +=
-          text(x + 20, top + 11,
-               share == 0 ? "0" : fmt::format(fmt::runtime(with_sign ? "{:+.3g}" : "{:.3g}"), share * most));
-    }
+std::string sequential_color(double share) {
+  constexpr Rgb kMiddle = {107, 174, 214}, kEnd = {8, 48, 107};
+  const double t = std::clamp(share, 0.0, 1.0);
+  return t < 0.5 ? between(kWhite, kMiddle, 2 * t) : between(kMiddle, kEnd, 2 * t - 1);
+}
+
+bool is_dark(const std::string& color) {
+  // Rec. 709's weights, of the values as they are written, are enough to choose between two.
+  constexpr double kWeights[] = {0.2126, 0.7152, 0.0722};
+  double sum = 0;
+  for (std::size_t c = 0; c < 3; ++c) {
+    int value = 0;
+    std::from_chars(color.data() + 1 + 2 * c, color.data() + 3 + 2 * c, value, 16);
+    sum += kWeights[c] * value;
   }
-  return out;
+  return sum < 128;
 }
 
 }  // namespace refocus::svg

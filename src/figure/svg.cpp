@@ -7,6 +7,7 @@
 
 #include "base/markup.h"
 #include "base/utf8.h"
+#include "figure/units.h"
 
 namespace refocus::svg {
 
@@ -48,6 +49,16 @@ std::string begin(double width, double height) {
       width, height);
 }
 
+std::string begin(const Page& page) {
+  return fmt::format(
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0:.2f} {1:.2f}\" width=\"{2}\" "
+      "height=\"{3}\" "
+      "font-family=\"{4}\" font-size=\"{5:g}\">\n<rect width=\"{0:.2f}\" height=\"{1:.2f}\" "
+      "fill=\"white\"/>\n",
+      page.width, page.height, figure::millimetres_text(page.width), figure::millimetres_text(page.height),
+      escaped(page.family), page.font_size);
+}
+
 std::string end() { return "</svg>\n"; }
 
 std::string text(double x, double y, std::string_view content, const TextStyle& style) {
@@ -82,17 +93,34 @@ std::string area(const Points& corners, const char* color, double opacity) {
   return polygon(corners, fmt::format("fill=\"{}\" fill-opacity=\"{}\"", color, opacity));
 }
 
-std::string mark(double x, double y, int shape, const char* color) {
-  const std::string fill = fmt::format("fill=\"{}\"", color);
-  switch (shape % 4) {
+std::string rectangle(double x, double y, double width, double height, std::string_view color) {
+  return fmt::format("<rect x=\"{:.2f}\" y=\"{:.2f}\" width=\"{:.2f}\" height=\"{:.2f}\" fill=\"{}\"/>\n", x,
+                     y, width, height, color);
+}
+
+std::string frame(double x, double y, double width, double height, const LineStyle& style) {
+  const double half = style.width / 2;
+  return fmt::format(
+      "<rect x=\"{:.2f}\" y=\"{:.2f}\" width=\"{:.2f}\" height=\"{:.2f}\" fill=\"none\" stroke=\"{}\" "
+      "stroke-width=\"{:g}\"/>\n",
+      x + half, y + half, width - style.width, height - style.width, style.color, style.width);
+}
+
+std::string mark(double x, double y, const Marker& marker, const char* color, double radius) {
+  const double r = radius;
+  const std::string fill = marker.open ? fmt::format("fill=\"white\" stroke=\"{}\" stroke-width=\"1\"", color)
+                                       : fmt::format("fill=\"{}\"", color);
+  switch (marker.shape % kMarkerShapes) {
     case 1:
-      return polygon({{x - 3, y - 3}, {x + 3, y - 3}, {x + 3, y + 3}, {x - 3, y + 3}}, fill);
+      return polygon({{x - r, y - r}, {x + r, y - r}, {x + r, y + r}, {x - r, y + r}}, fill);
     case 2:
-      return polygon({{x, y - 4}, {x + 4, y + 3}, {x - 4, y + 3}}, fill);
+      return polygon({{x, y - 1.3 * r}, {x + 1.3 * r, y + r}, {x - 1.3 * r, y + r}}, fill);
     case 3:
-      return polygon({{x, y - 4.5}, {x + 4.5, y}, {x, y + 4.5}, {x - 4.5, y}}, fill);
+      return polygon({{x, y - 1.5 * r}, {x + 1.5 * r, y}, {x, y + 1.5 * r}, {x - 1.5 * r, y}}, fill);
+    case 4:
+      return polygon({{x, y + 1.3 * r}, {x + 1.3 * r, y - r}, {x - 1.3 * r, y - r}}, fill);
     default:
-      return fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\" {}/>\n", x, y, fill);
+      return fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"{:g}\" {}/>\n", x, y, r, fill);
   }
 }
 

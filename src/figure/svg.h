@@ -1,5 +1,6 @@
 // Pieces of a plot as SVG text: scales, ticks, and marks in one style, black on white, fit for print.
-// Coordinates are pixels from the top left; text is escaped here.
+// Coordinates are from the top left, in the units of the picture that they are in: pixels of the one that
+// begin(width, height) begins, points of a page. Text is escaped here.
 #pragma once
 
 #include <string>
@@ -27,6 +28,14 @@ std::vector<double> ticks(double low, double high, double step);
 std::string escaped(std::string_view text);
 
 std::string begin(double width, double height);  // a white picture with a sans-serif font of 12
+
+// A white picture of a size on paper, in points, and the font of its texts.
+struct Page {
+  double width = 0, height = 0;
+  std::string family = "sans-serif";
+  double font_size = 8;
+};
+std::string begin(const Page& page);
 std::string end();
 
 struct TextStyle {
@@ -45,8 +54,18 @@ struct LineStyle {
 std::string line(const Points& points, const LineStyle& style);
 // A filled shape without an edge.
 std::string area(const Points& corners, const char* color, double opacity);
-// A dot, square, triangle or diamond: `shape` modulo 4.
-std::string mark(double x, double y, int shape, const char* color);
+// A rectangle without an edge.
+std::string rectangle(double x, double y, double width, double height, std::string_view color);
+// A line of one width around such a place, within it.
+std::string frame(double x, double y, double width, double height, const LineStyle& style);
+
+inline constexpr int kMarkerShapes = 5;
+// A dot, square, triangle, diamond or triangle on its head: `shape` modulo kMarkerShapes.
+struct Marker {
+  int shape = 0;
+  bool open = false;  // an outline, white inside
+};
+std::string mark(double x, double y, const Marker& marker, const char* color, double radius = 3);
 
 // Light lines from x = left to right at the nice values of the scale, which goes from its highest value to
 // its lowest, with the values beside them.

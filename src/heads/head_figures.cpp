@@ -3,153 +3,118 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
-#include "figure/heat.h"
-#include "figure/svg.h"
+#include "figure/heat_map.h"
+#include "figure/line_chart.h"
+#include "figure/text_width.h"
+#include "heads/head_report.h"
 #include "heads/patch_report.h"
 
 namespace refocus {
 
 namespace {
 
-constexpr double kCell = 18, kLeft = 56, kTop = 44, kRight = 96, kBelow = 44;
-constexpr double kPlotWidth = 640, kPlotHeight = 300;
-
-// Small changes are to be seen too; `share` in [-1, 1].
-double seen_share(double share) { return std::copysign(std::sqrt(std::fabs(share)), share); }
-
-std::string color_of(double share) { return svg::diverging_color(seen_share(share)); }
-
-using svg::box;
-
-struct Grid {
-  const HeadValues& of;
-  double x(std::int64_t head) const { return kLeft + kCell * static_cast<double>(head); }
-  double y(std::int64_t layer) const { return kTop + kCell * static_cast<double>(of.layers - 1 - layer); }
-  double right() const { return x(of.heads); }
-  double bottom() const { return kTop + kCell * static_cast<double>(of.layers); }
-};
-
-std::string axes(const Grid& grid) {
-  std::string out;
-  const std::int64_t every_layer = grid.of.layers > 24 ? 4 : 2;
-  for (std::int64_t l = 0; l < grid.of.layers; l += every_layer) {
-    out += svg::text(kLeft - 6, grid.y(l) + kCell - 5, std::to_string(l), {.anchor = "end"});
-  }
-  const std::int64_t every_head = grid.of.heads > 16 ? 4 : 2;
-  for (std::int64_t h = 0; h < grid.of.heads; h += every_head) {
-    out += svg::text(grid.x(h) + kCell / 2, grid.bottom() + 16, std::to_string(h), {.anchor = "middle"});
-  }
-  out += svg::text((kLeft + grid.right()) / 2, grid.bottom() + 34, "head", {.anchor = "middle"});
-  out += svg::text(10, kTop - 8, "layer");
+std::vector<std::int64_t> numbers_below(std::int64_t end) {
+  std::vector<std::int64_t> out(static_cast<std::size_t>(end));
+  std::iota(out.begin(), out.end(), 0);
   return out;
 }
 
-// What a head's cell shows.
-double shown_of(const TriedHeads& tried) {
-  return tried.recovered ? 100 * tried.recovered->difference : tried.likelihood;
-}
-
-std::string heatmap_title(const HeadSearch& search) {
-  if (!search.patched) return "Change of log P(right option), one head at a time, selection half";
-  std::string measure(patched_measure(search.patched->settings));
-  measure.front() = static_cast<char>(measure.front() - 'a' + 'A');
-  return fmt::format("{}, %, one head at a time, selection half", measure);
-}
-
-std::string legend(const Grid& grid, double most) {
-  return svg::diverging_legend(grid.right() + 16, kTop, most, seen_share, grid.of.with_sign);
+// Of the text "12.3", a head of `values`.
+std::size_t place_of(const HeadValues& values, const JsonNode<nlohmann::ordered_json>& node) {
+  const std::string& text = node.text();
+  std::int64_t layer = -1, head = -1;
+  const char* end = text.data() + text.size();
+  const auto first = std::from_chars(text.data(), end, layer);
+  if (first.ptr != end) std::from_chars(first.ptr + 1, end, head);
+  if (layer < 0 || head < 0 || layer >= values.layers || head >= values.heads)
+    node.fail("a head of the model");
+  return static_cast<std::size_t>(layer * values.heads + head);
 }
 
 }  // namespace
 
-std::string head_value_map(const std::string& title, const HeadValues& values, const HeadSet& framed) {
-  const Grid grid{values};
-  double most = 0;
-  for (const double value : values.values) {
-    if (!std::isnan(value)) most = std::max(most, std::fabs(value));
-  }
-  if (most == 0) most = 1;
-  // Room for the title too.
-  const double least = std::min(520.0, 20 + 8 * static_cast<double>(title.size()));
-  std::string out = svg::begin(std::max(grid.right() + kRight, least),
-                               std::max(grid.bottom(), kTop + svg::kLegendHeight) + kBelow);
-  out += svg::text(10, 20, title, {.bold = true});
-  const std::vector<Head> all = all_heads(values.layers, values.heads);
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    const double value = values.values[i];
-    const std::string color = std::isnan(value) ? svg::kNothing : color_of(value / most);
-    out += svg::area(box(grid.x(all[i].second), grid.y(all[i].first), kCell, kCell), color.c_str(), 1);
-  }
+figure::Picture head_map_figure(const std::string& what, const HeadValues& values, const HeadSet& framed,
+                                const figure::Style& style, std::string caption) {
+  figure::HeatMap map = figure::layers_and_heads(numbers_below(values.layers), numbers_below(values.heads),
+                                                 values.values, what);
+  map.scale.signs = values.with_sign;
   for (const auto& [layer, head] : framed) {
-    svg::Points frame = box(grid.x(head) + 1, grid.y(layer) + 1, kCell - 2, kCell - 2);
-    frame.push_back(frame.front());
-    out += svg::line(frame, {.width = 2});
+    map.framed.emplace_back(static_cast<std::size_t>(layer), static_cast<std::size_t>(head));
   }
-  return out + axes(grid) + legend(grid, most) + svg::end();
+  return figure::heat_maps({map}, style, std::move(caption));
+}
+
+HeadEffects head_effects(const JsonNode<nlohmann::ordered_json>& results) {
+  HeadEffects out;
+  out.values.layers = results.at("layers").whole();
+  out.values.heads = results.at("heads").whole();
+  out.items = results.at("selection").at("items").whole();
+  out.values.values.assign(static_cast<std::size_t>(out.values.layers * out.values.heads),
+                           std::numeric_limits<double>::quiet_NaN());
+  out.what = "change of log P(right option)";
+  for (const auto& tried : results.at("heads_tried").items()) {
+    ++out.tried;
+    double& value = out.values.values[place_of(out.values, tried.at("heads"))];
+    if (const auto change = tried.find("likelihood_change")) {
+      value = change->number();
+      continue;
+    }
+    for (const char* measure : {"recovered", "lost"}) {
+      const auto effect = tried.find(measure);
+      if (!effect) continue;
+      value = 100 * effect->at("difference").number();
+      out.what = fmt::format("{} (%)", measure);
+    }
+  }
+  return out;
+}
+
+std::string head_value_map(const std::string& title, const HeadValues& values, const HeadSet& framed) {
+  figure::Style style = figure::standalone_style(title);
+  style.width = figure::kOneColumn;  // pages show several beside each other
+  return head_map_figure("", values, framed, style, "").svg;
 }
 
 std::string head_heatmap(const HeadSearch& search, const HeadSearchSettings& settings) {
-  HeadValues values{search.layers, search.heads, {}};
-  values.values.assign(static_cast<std::size_t>(search.layers * search.heads),
-                       std::numeric_limits<double>::quiet_NaN());
-  for (const TriedHeads& tried : search.heads_tried) {
-    const auto& [layer, head] = tried.heads.front();
-    values.values[static_cast<std::size_t>(layer * search.heads + head)] = shown_of(tried);
-  }
-  return head_value_map(heatmap_title(search), values, search.best(settings.want).heads);
+  const nlohmann::ordered_json results = head_search_json(search, settings);
+  const HeadEffects effects = head_effects({results, {"results.json", ""}});
+  return head_value_map(figure::capitalized(effects.what) + ", one head at a time, selection half",
+                        effects.values, search.best(settings.want).heads);
 }
 
 std::string held_out_figure(const HeadSearch& search) {
-  const double left = kLeft, right = kLeft + kPlotWidth, top = kTop + 20, bottom = top + kPlotHeight;
-  double low = std::min(search.base_level, search.all_level), high = search.base_level;
-  high = std::max(high, search.all_level);
-  const auto interval_of = [&](const SelectedSet& set) {
-    const double change = set.level - search.base_level;
-    const Interval around = set.held_out.interval.value_or(Interval{change, change});
-    return Interval{search.base_level + around.low, search.base_level + around.high};
-  };
-  for (const SelectedSet& set : search.sets) {
-    low = std::min({low, interval_of(set).low, set.random.low});
-    high = std::max({high, interval_of(set).high, set.random.high});
-  }
-  low -= 0.03, high += 0.03;
-  if (!search.patched) low = std::max(0.0, low), high = std::min(1.0, high);
-  const svg::Scale y{100 * high, 100 * low, top, bottom};
-  const double step = kPlotWidth / static_cast<double>(search.sets.size());
-  std::string out = svg::begin(right + 150, bottom + kBelow);
-  const std::string measure = search.patched ? std::string(patched_measure(search.patched->settings)) : "";
-  out += svg::text(10, 20,
-                   measure.empty() ? "Accuracy (%) on the half that was held out"
-                                   : fmt::format("What is {} (%), on the half that was held out", measure),
-                   {.bold = true});
-  out += svg::value_grid(y, left, right);
-  const auto level = [&](double accuracy, const char* color, const char* label) {
-    out +=
-        svg::line({{left, y(100 * accuracy)}, {right, y(100 * accuracy)}}, {.color = color, .dashes = "7 3"});
-    out += svg::text(right + 6, y(100 * accuracy) + 4, label, {.color = color});
-  };
-  level(search.base_level, "#444", search.patched ? "no head" : "unchanged");
-  level(search.all_level, "#c2571a", "all heads");
+  figure::LinePanel panel;
+  panel.intervals = figure::Intervals::kBars;
+  panel.joined = false;
+  panel.series = {{"selected heads, 95% interval of the change", {}}, {"random heads, mean and range", {}}};
   for (std::size_t s = 0; s < search.sets.size(); ++s) {
     const SelectedSet& set = search.sets[s];
-    const double x = left + step * (static_cast<double>(s) + 0.5);
-    out += svg::area(box(x + 8, y(100 * set.random.high), 14,
-                         std::max(2.0, y(100 * set.random.low) - y(100 * set.random.high))),
-                     "#999999", 0.5);
-    out +=
-        svg::line({{x + 6, y(100 * set.random.mean)}, {x + 24, y(100 * set.random.mean)}}, {.color = "#555"});
-    const Interval around = interval_of(set);
-    out += svg::line({{x - 8, y(100 * around.low)}, {x - 8, y(100 * around.high)}}, {.color = "#2a6fb0"});
-    out += svg::mark(x - 8, y(100 * set.level), 0, "#2a6fb0");
-    out += svg::text(x, bottom + 16, std::to_string(set.heads.size()), {.anchor = "middle"});
+    const auto x = static_cast<double>(s);
+    const double change = set.level - search.base_level;
+    const Interval around = set.held_out.interval.value_or(Interval{change, change});
+    panel.series[0].points.push_back(
+        {x, 100 * set.level,
+         figure::Range{100 * (search.base_level + around.low), 100 * (search.base_level + around.high)}});
+    panel.series[1].points.push_back(
+        {x, 100 * set.random.mean, figure::Range{100 * set.random.low, 100 * set.random.high}});
+    panel.x_ticks.push_back({x, std::to_string(set.heads.size())});
   }
-  out += svg::text((left + right) / 2, bottom + 34,
-                   "heads: selected (dot, 95% interval of the change) and random (range, mean)",
-                   {.anchor = "middle"});
-  return out + svg::end();
+  panel.references = {{100 * search.base_level, search.patched ? "no head" : "unchanged"},
+                      {100 * search.all_level, "all heads"}};
+  panel.x_label = "heads";
+  const std::string measure =
+      search.patched ? std::string(patched_measure(search.patched->settings)) : "accuracy";
+  panel.y_label = figure::capitalized(measure) + " (%)";
+  if (!search.patched) panel.within = figure::Range{0, 100};
+  const std::string title = search.patched
+                                ? fmt::format("What is {} (%), on the half that was held out", measure)
+                                : "Accuracy (%) on the half that was held out";
+  return figure::line_chart({.panels = {panel}, .plot_height = 150}, figure::standalone_style(title), "").svg;
 }
 
 }  // namespace refocus

@@ -144,8 +144,8 @@ ordered_json study_json(const Study& study, std::span<const StudyComparison> com
 
 void write_study(const Study& study, std::span<const StudyComparison> comparisons,
                  const ordered_json& numbers, const std::filesystem::path& directory) {
-  write_file_atomically(directory / "study.json", json_text(numbers, 1) + "\n");
-  write_file_atomically(directory / "texts.csv", study_csv(study));
+  write_file_atomically(directory / kStudyFile, json_text(numbers, 1) + "\n");
+  write_file_atomically(directory / kTextsFile, study_csv(study));
   write_file_atomically(directory / "arms.svg", arms_svg(study));
   for (const StudyComparison& comparison : comparisons) {
     const std::string picture = comparison_svg(study, comparison);

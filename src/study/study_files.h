@@ -9,6 +9,8 @@
 
 namespace refocus {
 
+inline constexpr const char *kStudyFile = "study.json", *kTextsFile = "texts.csv";
+
 // texts.csv: a line a text and layer.
 std::string study_csv(const Study& study);
 

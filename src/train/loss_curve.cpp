@@ -85,7 +85,7 @@ std::string loss_curve_svg(const std::vector<LossPoint>& training, const std::ve
   out += svg::text(kLeft, 24, "training loss", {.color = kTraining});
   if (!validation.empty()) {
     out += svg::line(places(axes, validation), {.color = kValidation});
-    for (const auto& [x, y] : places(axes, validation)) out += svg::mark(x, y, 0, kValidation);
+    for (const auto& [x, y] : places(axes, validation)) out += svg::mark(x, y, {0}, kValidation);
     out += svg::text(kLeft + 120, 24, fmt::format("validation loss {:.4f}", validation.back().loss),
                      {.color = kValidation});
   }

@@ -90,7 +90,7 @@ TEST_F(HeadsPatch, RecoverWhatTheCorruptedPromptTookAway) {
        {"tried.csv", "tested.csv", "heads.json", "heatmap.svg", "held_out.svg", "report.html"}) {
     EXPECT_FALSE(testing::file_text(dir / "run" / file).empty()) << file;
   }
-  EXPECT_THAT(testing::file_text(dir / "run" / "heatmap.svg"), HasSubstr("Recovered, %"));
+  EXPECT_THAT(testing::file_text(dir / "run" / "heatmap.svg"), HasSubstr("Recovered (%)"));
   EXPECT_THAT(testing::file_text(dir / "run" / "tried.csv"), HasSubstr("layer,head,rank,recovered,"));
   EXPECT_THAT(testing::file_text(dir / "run" / "report.html"), HasSubstr("What is recovered"));
 }

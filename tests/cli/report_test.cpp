@@ -64,8 +64,14 @@ TEST_F(Report, IsAlsoWrittenByCompare) {
 TEST_F(Report, RefusesWhatIsNoRunAndWhereItCannotWrite) {
   expect_failure(testing::refocus({"report", (dir / "absent").string()}), 1,
                  {"run.json", "give a run directory"});
-  expect_failure(testing::refocus({"report", run(), "-o", dir.path().string()}), 2,
+  fs::create_directory(dir / "folder.html");
+  expect_failure(testing::refocus({"report", run(), "-o", (dir / "folder.html").string()}), 2,
                  {"expected a file's name"});
+  for (const char* name : {"x.pdf", "x", "x.html.gz"}) {
+    expect_failure(testing::refocus({"report", run(), "-o", (dir / name).string()}), 2,
+                   {"expected a name that ends in .html", "a browser prints the page as PDF"});
+    EXPECT_FALSE(fs::exists(dir / name)) << name;
+  }
   expect_failure(testing::refocus({"report", run(), "-o", (dir / "no/such/folder.html").string()}), 1,
                  {"folder.html"});
   expect_failure(testing::refocus({"report", run(), "-o", ""}), 2, {"expected a name"});

@@ -41,9 +41,12 @@ TEST(Svg, TextIsEscaped) {
 }
 
 TEST(Svg, MarksDifferByShape) {
-  EXPECT_THAT(mark(10, 20, 0, "red"), HasSubstr("<circle cx=\"10.0\" cy=\"20.0\""));
-  EXPECT_EQ(mark(10, 20, 4, "red"), mark(10, 20, 0, "red"));
-  for (int shape = 1; shape < 4; ++shape) EXPECT_NE(mark(0, 0, shape, "red"), mark(0, 0, shape + 1, "red"));
+  EXPECT_THAT(mark(10, 20, {0}, "red"), HasSubstr("<circle cx=\"10.0\" cy=\"20.0\""));
+  EXPECT_EQ(mark(10, 20, {kMarkerShapes}, "red"), mark(10, 20, {0}, "red"));
+  for (int shape = 0; shape < kMarkerShapes; ++shape) {
+    EXPECT_NE(mark(0, 0, {shape}, "red"), mark(0, 0, {shape + 1}, "red"));
+    EXPECT_THAT(mark(0, 0, {shape, true}, "red"), HasSubstr("fill=\"white\" stroke=\"red\""));
+  }
 }
 
 TEST(Svg, GridLinesLieAtTheirValues) {

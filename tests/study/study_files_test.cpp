@@ -4,6 +4,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "study/directory_figures.h"
 #include "study/study_figures.h"
 #include "study/study_table.h"
 #include "study_support.h"
@@ -68,6 +69,28 @@ TEST(StudyTable, NamesWhatDiffersAndStaysNarrow) {
   EXPECT_THAT(table, HasSubstr("right 60.0 % [44.6, 73.7]"));
   std::istringstream in(table);
   for (std::string line; std::getline(in, line);) EXPECT_LE(line.size(), 110u) << line;
+}
+
+TEST(StudyFiles, FiguresOfAPaperHaveTheNumbersOfTheFiles) {
+  testing::TempDir dir;
+  const Study study = testing::study_by_hand(true);
+  const auto comparisons = compare_texts(study);
+  write_study(study, comparisons, study_json(study, comparisons, {}), dir / "");
+  figure::Style style;
+  style.width = figure::kTwoColumns;
+  const figure::Picture forest = study_forest_figure(dir.path(), "entropy", style);
+  EXPECT_THAT(forest.svg, ::testing::AllOf(HasSubstr("cot-none: right against wrong"), HasSubstr(">layer 1<"),
+                                           HasSubstr("Difference in entropy (nats)")));
+  EXPECT_THAT(forest.caption, HasSubstr("95% intervals"));
+  EXPECT_THAT(testing::error_of([&] { study_forest_figure(dir.path(), "entropie", style); }),
+              ::testing::AllOf(HasSubstr("[--value] expected a statistic that was compared, got 'entropie'"),
+                               HasSubstr("entropy")));
+  const figure::Picture accuracy = study_accuracy_figure(dir.path(), style);
+  EXPECT_THAT(accuracy.svg, HasSubstr(">60.0 [44.6, 73.7]<")) << "24 of 40";
+  const figure::Picture lengths = study_lengths_figure(dir.path(), style);
+  EXPECT_THAT(lengths.svg, HasSubstr(">direct-none<"));
+  EXPECT_THAT(lengths.caption, HasSubstr("(40 texts)"))
+      << "a text counts once, whatever layers and models it has";
 }
 
 }  // namespace

@@ -4,27 +4,20 @@
 #include <functional>
 
 #include "base/error.h"
+#include "eval/report/comparison_rows.h"
 #include "eval/report/comparison_text.h"
-#include "eval/task/task_kind.h"
 #include "eval/text/display_width.h"
 #include "eval/text/table_text.h"
 
 namespace refocus {
 namespace {
 
-constexpr int kLongestName = 30;
 constexpr int kCountWidth = 6;        // "14,042": only totals have so many, and these have short labels
 constexpr int kAccuracyWidth = 6;     // "100.0" and a gap
 constexpr int kIntervalWidth = 21;    // "100.0 [100.0, 100.0]" and a gap
 constexpr int kDifferenceWidth = 23;  // "-33.3 [-100.0, +33.3]" and a gap
 constexpr int kValueWidth = 7;        // "<.0001" and a gap
 constexpr int kFixedWidth = 6, kBrokenWidth = 7;
-
-// A name of at most kLongestName columns.
-std::string shortened(const std::string& name) {
-  const std::string whole = printable(name, 200);
-  return display_width(whole) <= kLongestName ? whole : printable(whole, kLongestName - 3);
-}
 
 std::string arm_text(const ComparedArm& arm, const std::vector<std::string>& runs) {
   const std::string name = printable(arm.arm.name, 200);
@@ -38,43 +31,20 @@ std::string legend_text(const ComparedArm& arm, const std::vector<std::string>& 
   return arm.arm.given_name().empty() ? name : name + "  " + printable(arm.arm.intervention, 1000);
 }
 
-// A row of the table: a set, or a heading of sets.
-struct Row {
-  std::string label;
-  std::optional<std::size_t> set;
-};
-
-// Subjects under their categories, then a rule, then the totals; a task of one subject has only its total.
+// The rows as columns of text have them.
 struct Rows {
-  std::vector<Row> subjects, totals;
+  std::vector<ComparisonRow> subjects, totals;
   int width = 12;  // of labels
 };
 
 Rows rows_of(const TaskComparison& task) {
-  Rows rows;
-  std::vector<std::size_t> subjects;
-  std::vector<std::string> categories;
-  for (std::size_t s = 0; s < task.sets.size(); ++s) {
-    const ItemSet& set = task.sets[s];
-    if (set.kind == ItemSet::Kind::kSubject) {
-      subjects.push_back(s);
-      continue;
-    }
-    const bool all = set.kind == ItemSet::Kind::kAll;
-    rows.totals.push_back({all ? set.name : shown_group(set.name, kLongestName), s});
-    if (set.kind == ItemSet::Kind::kCategory && set.name != "non_stem") categories.push_back(set.name);
-  }
-  categories.emplace_back();  // subjects without a category come last
-  for (const std::string& category : categories) {
-    if (subjects.size() < 2) break;
-    if (!category.empty()) rows.subjects.push_back({shown_group(category, kLongestName), std::nullopt});
-    for (const std::size_t s : subjects) {
-      if (task.sets[s].category != category) continue;
-      rows.subjects.push_back({(category.empty() ? "" : "  ") + shortened(task.sets[s].name), s});
-    }
+  ComparisonRows found = comparison_rows(task);
+  Rows rows{std::move(found.subjects), std::move(found.totals)};
+  for (ComparisonRow& row : rows.subjects) {
+    if (row.under_heading) row.label = "  " + row.label;
   }
   for (const auto* list : {&rows.subjects, &rows.totals}) {
-    for (const Row& row : *list) rows.width = std::max(rows.width, display_width(row.label));
+    for (const ComparisonRow& row : *list) rows.width = std::max(rows.width, display_width(row.label));
   }
   return rows;
 }
@@ -82,21 +52,16 @@ Rows rows_of(const TaskComparison& task) {
 // Writes the header, the subjects, a rule, and the header and totals again.
 void write_rows(TextLines& table, const Rows& rows, const std::string& header,
                 const std::function<std::string(std::size_t)>& cells) {
-  const auto write = [&](const std::vector<Row>& list) {
+  const auto write = [&](const std::vector<ComparisonRow>& list) {
     table.line(left("", rows.width) + header);
-    for (const Row& row : list) table.line(left(row.label, rows.width) + (row.set ? cells(*row.set) : ""));
+    for (const ComparisonRow& row : list)
+      table.line(left(row.label, rows.width) + (row.set ? cells(*row.set) : ""));
   };
   if (!rows.subjects.empty()) {
     write(rows.subjects);
     table.rule(rows.width + display_width(header));
   }
   write(rows.totals);
-}
-
-// What the task is, which its results say.
-const TaskKind& kind_of(const Comparison& comparison, const TaskComparison& task) {
-  const auto place = static_cast<std::size_t>(&task - comparison.tasks.data());
-  return kind_of(*comparison.arms.front().arm.tasks[place].task);
 }
 
 void write_arms(TextLines& table, const Comparison& comparison, const TaskComparison& task, const Rows& rows,

@@ -1,240 +1,195 @@
 #include "eval/report/sweep_figure.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
-#include <cmath>
-#include <map>
+#include <set>
 
 #include "base/error.h"
-#include "figure/svg.h"
+#include "eval/text/json_values.h"
+#include "eval/text/table_text.h"
+#include "figure/line_chart.h"
+#include "figure/text_width.h"
 
 namespace refocus {
 namespace {
 
-constexpr double kWidth = 720, kLeft = 64, kRight = 24, kPlot = 260, kAbove = 40, kBelow = 52;
-constexpr double kLegendRow = 18, kLegendMark = 34;  // the second: a line's sample before its label
-constexpr double kCharacter = 6.6;                   // its width, about
-constexpr std::size_t kMostBars = 6;                 // curves beyond which bars are a thicket
-constexpr std::size_t kShapes = 4;                   // of svg::mark
-constexpr const char* kBaseline = "#444";
-constexpr const char* kColors[] = {"#2a6fb0", "#c2571a", "#2b8a57", "#8a4fa3", "#a67c00", "#c43c6d"};
-constexpr const char* kDashes[] = {"", "7 3", "2 3", "9 3 2 3"};
+using figure::LinePanel;
+using figure::LinePoint;
 
-// The curves of one task and kind of prompt.
-struct Panel {
-  std::vector<const SweepCurve*> curves;
-  const SweepAxis* axis = nullptr;
-  std::vector<std::string> labels;  // what tells each from the others
-  int columns = 1;                  // of the legend
-  double top = 0;
-  svg::Scale x, y;
+constexpr std::size_t kMostBars = 6;    // curves beyond which bars are a thicket
+constexpr std::size_t kMostTicks = 12;  // swept values beyond which round numbers are on the axis
+constexpr double kTwoColumnsFrom = 130 * figure::kMillimetre;
 
-  double above() const {
-    const int entries = static_cast<int>(curves.size()) + 1;  // and the baseline
-    return kAbove + kLegendRow * ((entries + columns - 1) / columns);
-  }
-  double bottom() const { return top + above() + kPlot; }  // of the plot
-  double end() const { return bottom() + kBelow; }
+// The curves of one task, kind of prompt and method.
+struct SweepPanel {
+  std::string task, prompt, method, key;
+  std::vector<SweepNode> curves;
 };
 
-double percent(const std::optional<double>& fraction) { return 100 * fraction.value_or(0); }
-
-const char* color_of(std::size_t curve) { return kColors[curve % std::size(kColors)]; }
-
-// Dashes change where the marks begin anew, so that curves differ in print without colour too.
-svg::LineStyle style_of(std::size_t curve) {
-  return {.color = color_of(curve), .dashes = kDashes[curve / kShapes % std::size(kDashes)]};
-}
-
-// A text that has no more room than so many pixels.
-std::string cut_to(const std::string& text, double room) {
-  const auto characters = static_cast<std::size_t>(std::max(8.0, room / kCharacter));
-  return text.size() <= characters ? text : printable(text, characters - 3);
-}
-
-void set_legend(Panel& panel, const std::vector<std::string>& varying) {
-  std::size_t longest = 0;
-  for (const SweepCurve* curve : panel.curves) {
-    const std::string label = parameters_text(curve->points.front(), varying);
-    panel.labels.push_back(label.empty() ? fmt::format("{}, 95% interval", panel.axis->method->name)
-                                         : cut_to(label, kWidth - kLeft - kRight - kLegendMark));
-    longest = std::max(longest, panel.labels.back().size());
-  }
-  const double column = kLegendMark + kCharacter * static_cast<double>(longest) + 12;  // about, in pixels
-  panel.columns = std::clamp(static_cast<int>((kWidth - kLeft - kRight) / column), 1, 3);
-}
-
-void set_scales(Panel& panel) {
-  double left = INFINITY, right = -INFINITY, low = INFINITY, high = -INFINITY;
-  for (const SweepCurve* curve : panel.curves) {
-    const double baseline = percent(curve->baseline_tally.accuracy());
-    low = std::min(low, baseline);
-    high = std::max(high, baseline);
-    for (const SweepPoint& point : curve->points) {
-      left = std::min(left, point.x);
-      right = std::max(right, point.x);
-      const Interval interval = accuracy_interval(point.tally).value_or(Interval{});
-      low = std::min(low, 100 * interval.low);
-      high = std::max(high, 100 * interval.high);
+std::vector<SweepPanel> panels_of(const SweepNode& sweep) {
+  std::vector<SweepPanel> out;
+  for (const SweepNode& task : sweep.at("tasks").items()) {
+    const std::size_t first = out.size();
+    for (const SweepNode& curve : task.at("curves").items()) {
+      if (!number_at(curve.at("baseline"), "accuracy")) continue;
+      const std::string prompt = curve.at("prompt").text(), method = sweep_method(curve);
+      if (out.size() == first || out.back().prompt != prompt || out.back().method != method) {
+        out.push_back({task.at("task").text(), prompt, method, curve.at("axis").text(), {}});
+      }
+      out.back().curves.push_back(curve);
     }
   }
-  const double aside = right > left ? 0.03 * (right - left) : 0.5 * std::max(std::fabs(left), 1.0);
-  const double margin = 0.06 * std::max(high - low, 1.0);
-  panel.x = {left - aside, right + aside, kLeft, kWidth - kRight};
-  panel.y = {high + margin, low - margin, panel.bottom() - kPlot, panel.bottom()};
+  return out;
 }
 
-// The swept values, without those that have no room; of many, round numbers instead.
-std::vector<double> x_ticks(const Panel& panel) {
-  std::vector<double> values, out;
-  for (const SweepCurve* curve : panel.curves) {
-    for (const SweepPoint& point : curve->points) values.push_back(point.x);
-  }
-  std::ranges::sort(values);
-  values.erase(std::unique(values.begin(), values.end()), values.end());
-  constexpr std::size_t kMostTicks = 12;
-  if (values.size() > kMostTicks) {
-    return svg::ticks(panel.x.from, panel.x.to, svg::nice_step(panel.x.to - panel.x.from));
-  }
-  constexpr double kRoom = 40;
-  for (const double value : values) {
-    if (out.empty() || panel.x(value) - panel.x(out.back()) >= kRoom) out.push_back(value);
+// "threshold=0.01" for each of the other parameters that a curve has.
+std::vector<std::string> parameters_of(const SweepNode& curve) {
+  std::vector<std::string> out;
+  for (const auto& [key, value] : curve.at("fixed").object().items()) {
+    out.push_back(fmt::format("{}={}", key, value.is_string() ? value.get<std::string>() : json_text(value)));
   }
   return out;
 }
 
-// Values that are texts have a tick each, as long as there is room.
-std::string text_ticks(const Panel& panel, const svg::LineStyle& style) {
-  std::map<double, std::string> values;
-  for (const SweepCurve* curve : panel.curves) {
-    for (const SweepPoint& point : curve->points) values[point.x] = point.find(panel.axis->key)->text;
-  }
-  const double room = (kWidth - kLeft - kRight) / static_cast<double>(values.size()) - kCharacter;
-  std::string out;
-  for (const auto& [value, text] : values) {
-    const double x = panel.x(value);
-    out += svg::line({{x, panel.bottom()}, {x, panel.bottom() + 4}}, style);
-    out += svg::text(x, panel.bottom() + 18, cut_to(text, room), {.anchor = "middle"});
-  }
-  return out;
-}
+struct Parameters {
+  std::vector<std::string> varying;  // [curves], what tells one from the others
+  std::string common;                // what all share
+};
 
-std::string axes(const Panel& panel) {
-  const svg::LineStyle style{.color = "#888", .width = 1};
-  const double bottom = panel.bottom();
-  std::string out = svg::value_grid(panel.y, kLeft, kWidth - kRight);
-  out += svg::line({{kLeft, bottom}, {kWidth - kRight, bottom}}, style);
-  if (!panel.axis->numeric) out += text_ticks(panel, style);
-  for (const double value : panel.axis->numeric ? x_ticks(panel) : std::vector<double>()) {
-    const double x = panel.x(value);
-    out += svg::line({{x, bottom}, {x, bottom + 4}}, style);
-    out += svg::text(x, bottom + 18, fmt::format("{:.6g}", value), {.anchor = "middle"});
-  }
-  return out + svg::text((kLeft + kWidth - kRight) / 2, bottom + 36, panel.axis->key, {.anchor = "middle"});
-}
-
-double baseline_of(const Panel& panel) { return percent(panel.curves[0]->baseline_tally.accuracy()); }
-
-std::string legend(const Panel& panel) {
-  const double column = (kWidth - kLeft - kRight) / panel.columns;
-  std::string out;
-  for (std::size_t i = 0; i <= panel.curves.size(); ++i) {
-    const auto columns = static_cast<std::size_t>(panel.columns);
-    const bool baseline = i == panel.curves.size();
-    const double x = kLeft + column * static_cast<double>(i % columns);
-    const double y = panel.top + kAbove + kLegendRow * static_cast<double>(i / columns);
-    const svg::LineStyle style = baseline ? svg::LineStyle{.color = kBaseline, .dashes = "5 4"} : style_of(i);
-    out += svg::line({{x, y - 4}, {x + kLegendMark - 6, y - 4}}, style);
-    if (!baseline) out += svg::mark(x + (kLegendMark - 6) / 2, y - 4, static_cast<int>(i), style.color);
-    out += svg::text(x + kLegendMark, y,
-                     baseline ? fmt::format("none {:.1f}", baseline_of(panel)) : panel.labels[i],
-                     {.color = style.color});
+Parameters parameters_of(const SweepPanel& panel) {
+  std::vector<std::vector<std::string>> all;
+  for (const SweepNode& curve : panel.curves) all.push_back(parameters_of(curve));
+  const auto everywhere = [&](const std::string& one) {
+    return std::ranges::all_of(all,
+                               [&](const auto& its) { return std::ranges::find(its, one) != its.end(); });
+  };
+  Parameters out;
+  for (const std::vector<std::string>& own : all) {
+    std::string& text = out.varying.emplace_back();
+    for (const std::string& one : own) {
+      std::string& to = everywhere(one) ? out.common : text;
+      if (&to == &out.common && &own != &all.front()) continue;
+      to += (to.empty() ? "" : " ") + printable(one, 200);
+    }
   }
   return out;
 }
 
-std::string interval_band(const SweepCurve& curve, const Panel& panel, const char* color) {
-  svg::Points corners, back;
-  for (const SweepPoint& point : curve.points) {
-    const Interval interval = accuracy_interval(point.tally).value_or(Interval{});
-    corners.emplace_back(panel.x(point.x), panel.y(100 * interval.low));
-    back.emplace_back(panel.x(point.x), panel.y(100 * interval.high));
+// The texts of the axis in their order; none where it has numbers.
+std::vector<std::string> axis_texts(const SweepNode& sweep, const SweepPanel& panel) {
+  for (const SweepNode& axis : sweep.at("axes").items()) {
+    if (axis.at("name").text() != panel.key || sweep_method(axis) != panel.method) continue;
+    std::vector<std::string> out;
+    for (const SweepNode& value : axis.at("values").items()) {
+      if (!value.json().is_string()) return {};
+      out.push_back(value.text());
+    }
+    return out;
   }
-  corners.insert(corners.end(), back.rbegin(), back.rend());
-  return svg::area(corners, color, 0.15);
+  return {};
 }
 
-std::string interval_bar(double x, const Interval& interval, const Panel& panel, const char* color) {
-  const double low = panel.y(100 * interval.low), high = panel.y(100 * interval.high);
-  const svg::LineStyle style{.color = color, .width = 1};
-  return svg::line({{x, low}, {x, high}}, style) + svg::line({{x - 3, low}, {x + 3, low}}, style) +
-         svg::line({{x - 3, high}, {x + 3, high}}, style);
+double x_of(const SweepNode& point, const std::vector<std::string>& texts) {
+  const SweepNode x = point.at("x");
+  if (texts.empty()) return x.number();
+  return static_cast<double>(std::ranges::find(texts, x.text()) - texts.begin());
 }
 
-std::string curve_marks(const Panel& panel, std::size_t which) {
-  const SweepCurve& curve = *panel.curves[which];
-  const std::size_t curves = panel.curves.size();
-  const char* color = color_of(which);
-  const bool band = curves == 1 && curve.points.size() > 1;
-  const bool bars = !band && curves <= kMostBars;
-  // Curves stand a little aside of each other, so that bars do not hide bars.
-  const double aside = 5 * (static_cast<double>(which) - static_cast<double>(curves - 1) / 2);
-  std::string out = band ? interval_band(curve, panel, color) : "", marks;
-  svg::Points places;
-  for (const SweepPoint& point : curve.points) {
-    const double x = panel.x(point.x) + (bars ? aside : 0), y = panel.y(percent(point.tally.accuracy()));
-    places.emplace_back(x, y);
-    if (bars) out += interval_bar(x, accuracy_interval(point.tally).value_or(Interval{}), panel, color);
-    marks += svg::mark(x, y, static_cast<int>(which), color);
+std::vector<figure::Tick> ticks_of(const LinePanel& panel, const std::vector<std::string>& texts,
+                                   const figure::Style& style) {
+  std::vector<figure::Tick> out;
+  const double room = 0.8 * style.width / static_cast<double>(std::max<std::size_t>(texts.size(), 1));
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    out.push_back({static_cast<double>(i), figure::shortened_to(printable(texts[i], 200), room, style.font)});
   }
-  return out + svg::line(places, style_of(which)) + marks;
-}
-
-std::string panel_svg(const SweepReport& report, const SweepTask& task, const Panel& panel) {
-  const std::string& prompt = panel.curves[0]->prompt;
-  const std::string method =
-      report.is_plain() ? "" : fmt::format(", {}", report.family(*panel.curves[0]).method->name);
-  const std::string title = fmt::format("{}, {}{}: accuracy in %", task.task, prompt, method);
-  std::string out = svg::text(kLeft, panel.top + 20, title, {.bold = true});
-  const std::string common = parameters_text(panel.curves[0]->points.front(),
-                                             curve_keys(report, task, panel.curves[0]->family).common);
-  const double room = kWidth - kRight - kLeft - (kCharacter + 1) * static_cast<double>(title.size() + 2);
-  out +=
-      svg::text(kWidth - kRight, panel.top + 20, cut_to(common, room), {.anchor = "end", .color = kBaseline});
-  out += legend(panel) + axes(panel);
-  const double baseline = panel.y(baseline_of(panel));
-  out += svg::line({{kLeft, baseline}, {kWidth - kRight, baseline}}, {.color = kBaseline, .dashes = "5 4"});
-  for (std::size_t i = 0; i < panel.curves.size(); ++i) out += curve_marks(panel, i);
+  if (!texts.empty()) return out;
+  std::set<double> values;
+  for (const figure::LineSeries& series : panel.series) {
+    for (const LinePoint& point : series.points) values.insert(point.x);
+  }
+  if (values.size() > kMostTicks) return {};
+  for (const double value : values) out.push_back({value, figure::number_text(value)});
   return out;
 }
 
-// Without places and scales. None for a prompt of which no accuracy is known.
-std::vector<Panel> panels_of(const SweepReport& report, const SweepTask& task) {
-  std::vector<Panel> panels;
-  for (const SweepCurve& curve : task.curves) {
-    if (!curve.baseline_tally.accuracy()) continue;
-    const bool same = !panels.empty() && panels.back().curves[0]->prompt == curve.prompt &&
-                      panels.back().curves[0]->family == curve.family;
-    if (!same) panels.emplace_back().axis = &report.family(curve).axes.front();
-    panels.back().curves.push_back(&curve);
+std::string panel_title(const SweepPanel& panel) {
+  return fmt::format("{}, {}{}{}", printable(panel.task, 200), panel.prompt, panel.method.empty() ? "" : ", ",
+                     panel.method);
+}
+
+LinePanel line_panel(const SweepNode& sweep, const SweepPanel& panel, const figure::Style& style,
+                     bool titles) {
+  LinePanel out;
+  const Parameters parameters = parameters_of(panel);
+  const std::vector<std::string> texts = axis_texts(sweep, panel);
+  for (std::size_t c = 0; c < panel.curves.size(); ++c) {
+    figure::LineSeries& series = out.series.emplace_back();
+    series.label = parameters.varying[c];
+    for (const SweepNode& point : panel.curves[c].at("points").items()) {
+      const auto accuracy = number_at(point, "accuracy"), low = number_at(point, "low"),
+                 high = number_at(point, "high");
+      if (!accuracy) continue;
+      LinePoint& to = series.points.emplace_back(LinePoint{x_of(point, texts), 100 * *accuracy});
+      if (low && high) to.range = {100 * *low, 100 * *high};
+    }
+    std::ranges::stable_sort(series.points, {}, &LinePoint::x);
   }
-  return panels;
+  out.intervals = panel.curves.size() == 1           ? figure::Intervals::kBand
+                  : panel.curves.size() <= kMostBars ? figure::Intervals::kBars
+                                                     : figure::Intervals::kNone;
+  const double baseline = 100 * *number_at(panel.curves.front().at("baseline"), "accuracy");
+  out.references = {{baseline, "none, " + one_decimal(baseline)}};
+  out.within = figure::Range{0, 100};
+  out.x_ticks = ticks_of(out, texts, style);
+  out.x_label = panel.key;
+  out.y_label = "Accuracy (%)";
+  out.least_y_range = 1;
+  if (titles) {
+    out.title = panel_title(panel) + (parameters.common.empty() ? "" : " (" + parameters.common + ")");
+  }
+  return out;
+}
+
+std::string caption_of(const std::vector<SweepPanel>& panels, bool bars, bool none) {
+  std::string out = fmt::format("Accuracy over {}", panels.front().key), of;
+  for (const SweepPanel& panel : panels) {
+    const SweepNode baseline = panel.curves.front().at("baseline");
+    const std::string common = parameters_of(panel).common;
+    of += fmt::format("{}{}: {} questions{}", of.empty() ? "" : "; ", panel_title(panel),
+                      with_thousands(baseline.at("n").whole()), common.empty() ? "" : ", " + common);
+  }
+  if (std::ranges::any_of(panels, [&](const SweepPanel& panel) { return panel.key != panels.front().key; })) {
+    out = "Accuracy over the swept parameter of each method";
+  }
+  return fmt::format(
+      "{} ({}). Dashed: without intervention. {}", out, of,
+      none ? "Intervals are left out."
+           : fmt::format("{} are 95% score intervals (Wilson 1927) of each accuracy alone, not of its "
+                         "difference to the dashed line, which all points share their questions with.",
+                         bars ? "Bars" : "Bands"));
 }
 
 }  // namespace
 
-std::string sweep_svg(const SweepReport& report) {
-  std::string drawn;
-  double top = 0;
-  for (const SweepTask& task : report.tasks) {
-    for (Panel& panel : panels_of(report, task)) {
-      panel.top = top;
-      set_legend(panel, curve_keys(report, task, panel.curves[0]->family).varying);
-      set_scales(panel);
-      drawn += panel_svg(report, task, panel);
-      top = panel.end();
-    }
+figure::Picture sweep_figure(const SweepNode& sweep, const figure::Style& style, bool titles) {
+  const std::vector<SweepPanel> panels = panels_of(sweep);
+  if (panels.empty()) return {};
+  figure::LineChart chart;
+  bool bars = false, none = true;
+  for (const SweepPanel& panel : panels) {
+    chart.panels.push_back(line_panel(sweep, panel, style, titles));
+    LinePanel& drawn = chart.panels.back();
+    if (!titles && panels.size() > 1) drawn.title = panel_title(panel);
+    bars |= drawn.intervals == figure::Intervals::kBars;
+    none &= drawn.intervals == figure::Intervals::kNone;
   }
-  return drawn.empty() ? "" : svg::begin(kWidth, top) + drawn + svg::end();
+  chart.columns = style.width >= kTwoColumnsFrom ? 2 : 1;
+  return figure::line_chart(chart, style, caption_of(panels, bars, none));
+}
+
+std::string sweep_svg(const SweepNode& sweep) {
+  return sweep_figure(sweep, figure::standalone_style(), true).svg;
 }
 
 }  // namespace refocus

@@ -185,10 +185,11 @@ ordered_json sweep_json(const SweepReport& report) {
 }
 
 void write_sweep(const std::filesystem::path& run_directory, const SweepReport& report) {
-  const std::string figure = sweep_svg(report);
-  if (!figure.empty()) write_file_atomically(run_directory / kSweepFigure, figure);
   const ordered_json file = sweep_json(report);
-  const std::string grids = sweep_grid_svg(sweep_grids({file, {kSweepFile}}));
+  const SweepNode sweep(file, {kSweepFile});
+  const std::string figure = sweep_svg(sweep);
+  if (!figure.empty()) write_file_atomically(run_directory / kSweepFigure, figure);
+  const std::string grids = sweep_grid_svg(sweep_grids(sweep));
   if (!grids.empty()) write_file_atomically(run_directory / kSweepGridFigure, grids);
   write_file_atomically(run_directory / kSweepFile, json_text(file, 1) + "\n");
 }

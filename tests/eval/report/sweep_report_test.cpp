@@ -1,7 +1,7 @@
 // A sweep whose answers are known: every number, the held-out choice, the table, the file and the picture.
 #include "eval/report/sweep_report.h"
 
-#include <regex>
+#include <algorithm>
 #include <sstream>
 
 #include "base/text_file.h"
@@ -12,6 +12,7 @@
 #include "eval/score/held_out.h"
 #include "eval/text/display_width.h"
 #include "eval/toy_run.h"
+#include "figure/svg_reader.h"
 #include "stats/tango.h"
 #include "stats/wilson.h"
 
@@ -166,8 +167,9 @@ TEST_F(SweepReportTest, WithoutKnownAnswersThereIsNoAccuracyAndNoPicture) {
   ToyRun run = swept_toy();
   for (Item& item : run.tasks[0].items) item.label.reset();
   const SweepReport unknown = report(run, {"alpha=0:0.2:0.1"});
+  const ordered_json sweep_json_of_unknown = sweep_json(unknown);
   EXPECT_TRUE(unknown.tasks[0].selections.empty());
-  EXPECT_EQ(sweep_svg(unknown), "");
+  EXPECT_EQ(sweep_svg({sweep_json_of_unknown, {"sweep.json"}}), "");
   const ordered_json point = sweep_json(unknown)["tasks"][0]["curves"][0]["points"][0];
   EXPECT_TRUE(point["accuracy"].is_null());
   EXPECT_TRUE(point["p"].is_null());
@@ -274,57 +276,34 @@ TEST_F(SweepReportTest, TableHasARowAPointAndSaysWhatWasHeldOut) {
   for (std::string line; std::getline(in, line);) EXPECT_LE(display_width(line), 100) << line;
 }
 
-// The names of elements in order; a test failure where tags do not nest or text is not escaped.
-std::vector<std::string> elements(const std::string& svg) {
-  static const std::regex kTag(R"(<(/?)([a-z]+)((?: [a-zA-Z0-9:-]+="[^"<]*")*)(/?)>)");
-  static const std::regex kText(R"((?:[^<>&]|&(?:amp|lt|gt|quot|#39);)*)");
-  std::vector<std::string> found, open;
-  auto at = svg.begin();
-  for (std::sregex_iterator tag(svg.begin(), svg.end(), kTag), end; tag != end; ++tag) {
-    const auto begin = svg.begin() + tag->position();
-    EXPECT_TRUE(std::regex_match(at, begin, kText)) << std::string(at, begin);
-    at = begin + tag->length();
-    const std::string name = (*tag)[2];
-    if ((*tag)[1].length() > 0) {
-      EXPECT_FALSE(open.empty());
-      EXPECT_EQ(open.back(), name);
-      open.pop_back();
-      continue;
-    }
-    found.push_back(name);
-    if ((*tag)[4].length() == 0) open.push_back(name);
-  }
-  EXPECT_TRUE(open.empty());
-  EXPECT_EQ(std::string(at, svg.end()), "\n");
-  return found;
+// sweep.svg of a report.
+std::string picture_of(const SweepReport& report) {
+  const ordered_json file = sweep_json(report);
+  return sweep_svg({file, {"sweep.json"}});
 }
 
-TEST_F(SweepReportTest, PictureIsWellFormedWithAPanelAPrompt) {
-  const std::string svg = sweep_svg(report());
-  const std::vector<std::string> found = elements(svg);
-  EXPECT_EQ(found.front(), "svg");
-  EXPECT_EQ(std::ranges::count(found, "svg"), 1);
-  EXPECT_EQ(std::ranges::count(found, "circle"), 2 * (3 + 1)) << "a mark a point and one in each legend";
-  EXPECT_EQ(std::ranges::count(found, "polygon"), 2) << "a band a panel";
-  for (const char* text : {"mmlu, cot: accuracy in %", "mmlu, direct: accuracy in %", ">none 33.3<",
-                           ">none 11.1<", ">alpha<", ">0.1<", "stroke-dasharray"}) {
+TEST_F(SweepReportTest, PictureHasAPanelAPrompt) {
+  const std::string svg = picture_of(report());
+  const auto found = testing::svg_elements(svg);
+  EXPECT_EQ(testing::named(found, "svg").size(), 1u);
+  EXPECT_EQ(testing::named(found, "circle").size(), 2 * 3u) << "a mark a point";
+  EXPECT_EQ(testing::named(found, "polygon").size(), 2u) << "a band a panel";
+  for (const char* text : {"mmlu, cot (threshold=0.01 depth=3", "mmlu, direct (threshold", ">none, 33.3<",
+                           ">none, 11.1<", ">alpha<", ">0.1<", ">Accuracy (%)<", "stroke-dasharray"}) {
     EXPECT_THAT(svg, HasSubstr(text));
   }
+  EXPECT_THAT(testing::collisions(svg), ::testing::IsEmpty());
   EXPECT_THAT(svg, Not(HasSubstr("nan")));
   EXPECT_THAT(svg, Not(HasSubstr("inf")));
 }
 
 TEST_F(SweepReportTest, PointsLieWhereTheirAccuracyIs) {
-  const std::string svg = sweep_svg(report());
-  static const std::regex kCircle("<circle cx=\"([0-9.]+)\" cy=\"([0-9.]+)\"");
-  std::vector<std::pair<double, double>> at;
-  for (std::sregex_iterator circle(svg.begin(), svg.end(), kCircle), end; circle != end; ++circle) {
-    at.emplace_back(std::stod((*circle)[1]), std::stod((*circle)[2]));
-  }
-  ASSERT_GE(at.size(), 4u);  // the legend's, and those of 3, 5 and 8 right answers
-  EXPECT_NEAR((at[3].second - at[2].second) / (at[2].second - at[1].second), 3.0 / 2, 0.01);
-  EXPECT_LT(at[3].second, at[1].second) << "y grows downwards";
-  EXPECT_NEAR(at[3].first - at[2].first, at[2].first - at[1].first, 0.11);
+  const auto at = testing::named(testing::svg_elements(picture_of(report())), "circle");
+  ASSERT_GE(at.size(), 3u);  // those of 3, 5 and 8 right answers
+  const auto y = [&](std::size_t point) { return at[point].number("cy"); };
+  EXPECT_NEAR((y(2) - y(1)) / (y(1) - y(0)), 3.0 / 2, 0.02);
+  EXPECT_LT(y(2), y(0)) << "y grows downwards";
+  EXPECT_NEAR(at[2].number("cx") - at[1].number("cx"), at[1].number("cx") - at[0].number("cx"), 0.21);
 }
 
 TEST_F(SweepReportTest, ManyCurvesAndOnePointAreDrawnToo) {
@@ -334,11 +313,24 @@ TEST_F(SweepReportTest, ManyCurvesAndOnePointAreDrawnToo) {
     run.arms.push_back(
         {PromptKind::kCot, rebalance("0.2", "0.0" + std::to_string(10 + i)), run.arms[0].answers});
   }
-  const std::string svg = sweep_svg(report(run, {"alpha=0.2", "threshold=0.011:0.024:0.001"}));
-  elements(svg);
+  const std::string svg = picture_of(report(run, {"alpha=0.2", "threshold=0.011:0.024:0.001"}));
+  testing::svg_elements(svg);
   EXPECT_THAT(svg, HasSubstr(">threshold=0.024<"));
+  EXPECT_THAT(testing::collisions(svg), ::testing::IsEmpty());
   EXPECT_THAT(svg, Not(HasSubstr("nan")));
   EXPECT_THAT(svg, Not(HasSubstr("inf")));
+}
+
+TEST_F(SweepReportTest, TheFigureOfAPaperHasNoTitleOfAPanelAlone) {
+  ToyRun run = swept_toy();
+  std::erase_if(run.arms, [](const testing::ToyArm& arm) { return arm.prompt == PromptKind::kDirect; });
+  const ordered_json file = sweep_json(report(run, {"alpha=0:0.2:0.1"}));
+  const figure::Picture picture = sweep_figure({file, {"sweep.json"}}, {});
+  EXPECT_THAT(picture.svg, Not(HasSubstr("mmlu")));
+  EXPECT_THAT(picture.caption,
+              ::testing::AllOf(
+                  HasSubstr("Accuracy over alpha (mmlu, cot: 9 questions, threshold=0.01 depth=3 mode=mask)"),
+                  HasSubstr("Bands are 95% score intervals (Wilson 1927)")));
 }
 
 }  // namespace

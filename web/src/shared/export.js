@@ -64,7 +64,7 @@ export function saveButtons(title, name, { draw, rows }) {
     button("SVG", () => new Blob([svgText(draw())], { type: "image/svg+xml" })),
     button("PNG", () => {
       const drawing = draw();
-      return svgPng(svgText(drawing), Number(drawing.getAttribute("width")), Number(drawing.getAttribute("height")));
+      return svgPng(svgText(drawing), drawing.width.baseVal.value, drawing.height.baseVal.value);  // in px, whatever its unit
     }),
     rows ? button("CSV", () => new Blob([csvText(rows())], { type: "text/csv" })) : null);
 }

@@ -1,4 +1,4 @@
-#include "analyze/row_figure.h"
+#include "analyze/pictures/row_figure.h"
 
 #include <fmt/format.h>
 
@@ -9,12 +9,10 @@
 #include <set>
 
 #include "analyze/attention_maps.h"
+#include "analyze/pictures/capture_node.h"
+#include "analyze/pictures/token_label.h"
 #include "base/error.h"
-#include "base/json_node.h"
-#include "base/json_reader.h"
-#include "base/text_file.h"
 #include "figure/svg.h"
-#include "io/weight_file.h"
 
 namespace refocus {
 
@@ -25,7 +23,6 @@ using nlohmann::json;
 constexpr std::size_t kMostKeys = 48;
 constexpr double kLeft = 56, kTop = 30, kPanel = 110, kPanelGap = 34, kKey = 22, kBar = 8, kLabels = 96;
 constexpr double kLeastWidth = 560;
-constexpr std::size_t kLabelBytes = 18;
 constexpr const char *kBefore = "#9a9a9a", *kAfter = "#1f6fb4", *kChosen = "#b45a00";
 
 // A row's weights by key, as far as they were kept.
@@ -115,26 +112,10 @@ std::string draw_panel(const RowPanel& panel, const std::vector<std::int32_t>& k
     out += bar(y, x, weight(panel.row.before), kBefore) + bar(y, x + kBar, weight(panel.row.after), kAfter);
     const auto key = static_cast<std::size_t>(keys[k]);
     if (key < panel.chosen.size() && panel.chosen[key]) {
-      out += svg::mark(x + kBar, top + kPanel + 7, 2, kChosen);
+      out += svg::mark(x + kBar, top + kPanel + 7, {2}, kChosen);
     }
   }
   return out;
-}
-
-std::string label_of(const json& token, std::int32_t key) {
-  std::string text;
-  for (const char* name : {"text", "piece"}) {
-    if (text.empty() && token.is_object() && token.contains(name) && token[name].is_string())
-      text = token[name];
-  }
-  if (text.empty()) text = fmt::format("{}", key);
-  for (char& c : text) {
-    if (c == '\n' || c == '\t' || c == '\r') c = ' ';
-  }
-  if (text.size() <= kLabelBytes) return text;
-  std::size_t end = kLabelBytes;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;  // between characters
-  return text.substr(0, end) + "…";
 }
 
 std::string draw(const std::vector<RowPanel>& panels, const json& tokens, const RowChoice& choice,
@@ -156,7 +137,7 @@ std::string draw(const std::vector<RowPanel>& panels, const json& tokens, const 
   for (std::size_t k = 0; k < keys.size(); ++k) {
     const double x = kLeft + kKey * static_cast<double>(k) + 3 + kBar;
     const auto key = static_cast<std::size_t>(keys[k]);
-    out += svg::text(x, bottom + 10, label_of(key < tokens.size() ? tokens[key] : json(), keys[k]),
+    out += svg::text(x, bottom + 10, token_label(key < tokens.size() ? tokens[key] : json(), keys[k]),
                      {.anchor = "end", .turn = -50});
   }
   const auto legend = [&](double x, const char* color, const char* what) {
@@ -167,8 +148,8 @@ std::string draw(const std::vector<RowPanel>& panels, const json& tokens, const 
   legend(kLeft, kBefore, before);
   legend(kLeft + 150, kAfter, "weight after");
   if (chosen) {
-    out +=
-        svg::mark(kLeft + 265, bottom + 84, 2, kChosen) + svg::text(kLeft + 275, bottom + 88, "key of keys=");
+    out += svg::mark(kLeft + 265, bottom + 84, {2}, kChosen) +
+           svg::text(kLeft + 275, bottom + 88, "key of keys=");
   }
   return out + svg::end();
 }
@@ -188,9 +169,9 @@ bool compare_with_none(std::vector<RowPanel>& panels) {
 
 std::string row_figure(const std::filesystem::path& directory, const RowChoice& choice,
                        const ChosenKeys& chosen) {
-  const JsonSource source{where_of(directory / "attention.json"), "capture again"};
-  const json capture = parse_json_object(read_text_file(directory / "attention.json"), source);
-  const JsonNode<json> whole(capture, source);
+  const CaptureFile file = read_capture_file(directory / kCaptureFile);
+  const json& capture = file.json;
+  const CaptureNode whole = file.root();
   std::vector<RowPanel> panels;
   const json* tokens = nullptr;
   std::size_t place = 0;
