@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "eval/report/comparison_figures.h"
+#include "eval/report/figures/comparison_figures.h"
 #include "figure/style.h"
 
 namespace refocus::cli {

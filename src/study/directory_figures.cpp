@@ -9,8 +9,8 @@
 
 #include "base/json_node.h"
 #include "base/text_file.h"
-#include "eval/report/comparison_figures.h"
 #include "eval/report/comparison_text.h"
+#include "eval/report/figures/comparison_figures.h"
 #include "eval/text/csv_reader.h"
 #include "eval/text/json_values.h"
 #include "eval/text/table_text.h"

@@ -1,5 +1,5 @@
 // Pictures and tables of a comparison: they have the numbers of the comparison, at their places.
-#include "eval/report/comparison_figures.h"
+#include "eval/report/figures/comparison_figures.h"
 
 #include <gmock/gmock.h>
 

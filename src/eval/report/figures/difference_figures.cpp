@@ -4,9 +4,9 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "eval/report/comparison_figures.h"
-#include "eval/report/comparison_subject.h"
 #include "eval/report/comparison_text.h"
+#include "eval/report/figures/comparison_figures.h"
+#include "eval/report/figures/comparison_subject.h"
 #include "eval/score/arm_labels.h"
 #include "eval/text/table_text.h"
 

@@ -1,4 +1,4 @@
-#include "eval/report/comparison_subject.h"
+#include "eval/report/figures/comparison_subject.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

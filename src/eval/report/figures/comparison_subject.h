@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "eval/report/comparison_figures.h"
 #include "eval/report/comparison_rows.h"
+#include "eval/report/figures/comparison_figures.h"
 
 namespace refocus {
 

@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "eval/report/comparison_figures.h"
-#include "eval/report/comparison_subject.h"
 #include "eval/report/comparison_text.h"
+#include "eval/report/figures/comparison_figures.h"
+#include "eval/report/figures/comparison_subject.h"
 #include "eval/text/table_text.h"
 #include "figure/text_width.h"
 #include "stats/bootstrap.h"
