@@ -5,8 +5,11 @@
 // natural, so the unit is the nat.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
+
+#include "base/error.h"
 
 namespace refocus {
 
@@ -19,8 +22,9 @@ double log_sum_exp(std::span<const float> logits);
 double kl_divergence(std::span<const float> reference, double reference_log_sum, std::span<const float> other,
                      double other_log_sum);
 
-// -log p_target.
+// -log p_target. The target is a place of the row.
 inline double negative_log_likelihood(std::span<const float> logits, double log_sum, std::int32_t target) {
+  REFOCUS_CHECK(target >= 0 && static_cast<std::size_t>(target) < logits.size());
   return log_sum - static_cast<double>(logits[static_cast<std::size_t>(target)]);
 }
 

@@ -84,16 +84,21 @@ std::vector<std::string> arm_labels(const std::vector<ComparedArm>& arms,
   return labels;
 }
 
-std::string pair_label(const Comparison& comparison, const std::vector<std::string>& labels,
+PairLabels pair_labels(const Comparison& comparison, const std::vector<std::string>& labels,
                        const ArmPair& pair) {
   const ComparedArm &base = comparison.arms[pair.baseline], &arm = comparison.arms[pair.arm];
   const std::string shared = arm.arm.prompt + ", ";
   const std::string &of_base = labels[pair.baseline], &of_arm = labels[pair.arm];
   if (base.arm.prompt == arm.arm.prompt && of_base.starts_with(shared) && of_arm.starts_with(shared)) {
-    return of_arm.substr(shared.size()) + " against " + of_base.substr(shared.size()) + " (" +
-           arm.arm.prompt + ")";
+    return {of_arm.substr(shared.size()), of_base.substr(shared.size()) + " (" + arm.arm.prompt + ")"};
   }
-  return of_arm + " against " + of_base;
+  return {of_arm, of_base};
+}
+
+std::string pair_label(const Comparison& comparison, const std::vector<std::string>& labels,
+                       const ArmPair& pair) {
+  const PairLabels both = pair_labels(comparison, labels, pair);
+  return both.arm + " against " + both.baseline;
 }
 
 }  // namespace refocus

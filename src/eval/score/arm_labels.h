@@ -14,7 +14,14 @@ namespace refocus {
 std::vector<std::string> arm_labels(const std::vector<ComparedArm>& arms,
                                     const std::vector<std::string>& runs);
 
-// What one arm differs in from its baseline, for a sentence: "rebalance alpha=0.2 against none (cot)".
+// What one arm differs in from its baseline, each for itself: "rebalance alpha=0.2" and "none (cot)".
+struct PairLabels {
+  std::string arm, baseline;
+};
+PairLabels pair_labels(const Comparison& comparison, const std::vector<std::string>& labels,
+                       const ArmPair& pair);
+
+// Both of them, for a sentence: "rebalance alpha=0.2 against none (cot)".
 std::string pair_label(const Comparison& comparison, const std::vector<std::string>& labels,
                        const ArmPair& pair);
 

@@ -58,6 +58,13 @@ class ComparisonFigures : public ::testing::Test {
   ToyRun toy;
 };
 
+TEST_F(ComparisonFigures, ALabelThatSaysAgainstStaysWhole) {
+  toy.arms[1].intervention = "boost:factor=2,keys=text:\"one against two\"";
+  toy.arms[2].intervention = "boost:factor=2,keys=text:\"three\"";
+  const figure::Picture picture = forest_figure(compared(), options(FigureSets::kAll, 174));
+  EXPECT_THAT(picture.svg, HasSubstr("one against two"));
+}
+
 TEST_F(ComparisonFigures, TheForestHasTheDifferencesAndTheirIntervals) {
   const Comparison comparison = compared();
   const figure::Picture picture = forest_figure(comparison, options(FigureSets::kAll, 174));

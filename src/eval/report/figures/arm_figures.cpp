@@ -27,20 +27,14 @@ void add_arm_rows(const FigureSubject& subject, const TaskComparison& task, RowC
 
 void add_set_rows(const FigureSubject& subject, const TaskComparison& task, FigureSets sets,
                   RowChart& chart) {
-  for (const ComparisonRow& row : subject.rows(task, sets)) {
-    ChartRow& out = chart.rows.emplace_back();
-    out.label = row.label;
-    out.heading = !row.set;
-    if (!row.set) continue;
-    out.total = row.rule;
-    std::size_t series = 0;
-    for (const std::size_t arm : subject.arms()) {
-      for (RowMark& mark : accuracy_marks(task.tallies[arm][*row.set], series))
+  const std::vector<std::size_t> arms = subject.arms();
+  subject.add_rows(task, sets, chart, [&](std::size_t set, ChartRow& out) {
+    for (std::size_t series = 0; series < arms.size(); ++series) {
+      for (RowMark& mark : accuracy_marks(task.tallies[arms[series]][set], series))
         out.marks.push_back(std::move(mark));
-      ++series;
     }
-    if (series == 1) out.numbers = accuracy_text(task.tallies[subject.arms().front()][*row.set]);
-  }
+    if (arms.size() == 1) out.numbers = accuracy_text(task.tallies[arms.front()][set]);
+  });
 }
 
 std::vector<double> generated_lengths(const FinishedTask& task) {

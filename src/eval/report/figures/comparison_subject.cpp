@@ -60,6 +60,18 @@ std::vector<ComparisonRow> FigureSubject::rows(const TaskComparison& task, Figur
   return out;
 }
 
+void FigureSubject::add_rows(const TaskComparison& task, FigureSets sets, figure::RowChart& chart,
+                             const std::function<void(std::size_t, figure::ChartRow&)>& fill) const {
+  for (const ComparisonRow& row : rows(task, sets)) {
+    figure::ChartRow& out = chart.rows.emplace_back();
+    out.label = row.label;
+    out.heading = !row.set;
+    if (!row.set) continue;
+    out.total = row.rule;
+    fill(*row.set, out);
+  }
+}
+
 std::string FigureSubject::heading(const TaskComparison& task) const {
   return comparison_.tasks.size() > 1 ? printable(task.task, 200) : "";
 }

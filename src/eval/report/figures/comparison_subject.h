@@ -1,6 +1,7 @@
 // What a picture of a comparison is of, in words: arms, tasks and numbers of questions.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -23,8 +24,10 @@ class FigureSubject {
   std::vector<const PairComparison*> pairs(const TaskComparison& task) const;
   std::vector<std::size_t> arms() const;  // those that are shown
 
-  // The rows of a task that `sets` asks for, "all" last.
-  std::vector<ComparisonRow> rows(const TaskComparison& task, FigureSets sets) const;
+  // Adds the rows of a task that `sets` asks for, "all" last; `fill` puts marks and numbers of a set of items
+  // in.
+  void add_rows(const TaskComparison& task, FigureSets sets, figure::RowChart& chart,
+                const std::function<void(std::size_t set, figure::ChartRow& row)>& fill) const;
   // The task where several share the picture, or nothing.
   std::string heading(const TaskComparison& task) const;
 
@@ -35,6 +38,8 @@ class FigureSubject {
   std::string tasks_text() const;
 
  private:
+  std::vector<ComparisonRow> rows(const TaskComparison& task, FigureSets sets) const;
+
   const Comparison& comparison_;
   std::vector<std::string> labels_;
   std::vector<char> shown_;  // [arms]

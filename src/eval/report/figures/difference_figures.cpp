@@ -19,14 +19,8 @@ using figure::RowMark;
 
 constexpr std::size_t kMostTests = 8;  // that a caption names
 
-// A label without what it shares with its baseline's: "rebalance alpha=0.2" of "cot, rebalance alpha=0.2".
-std::string short_label(const FigureSubject& subject, const ArmPair& pair) {
-  const std::string whole = pair_label(subject.comparison(), subject.labels(), pair);
-  return whole.substr(0, whole.find(" against "));
-}
-std::string baseline_label(const FigureSubject& subject, const ArmPair& pair) {
-  const std::string whole = pair_label(subject.comparison(), subject.labels(), pair);
-  return whole.substr(whole.find(" against ") + std::string_view(" against ").size());
+PairLabels labels_of(const FigureSubject& subject, const ArmPair& pair) {
+  return pair_labels(subject.comparison(), subject.labels(), pair);
 }
 
 // "p = 0.0312", "p < .0001".
@@ -81,12 +75,13 @@ void add_pairs(const FigureSubject& subject, const TaskComparison& task, MarksOf
   for (const auto& group : groups) {
     std::string heading = subject.heading(task);
     if (groups.size() > 1 || !heading.empty()) {
-      heading += (heading.empty() ? "" : ", ") + ("against " + baseline_label(subject, group.front()->pair));
+      heading +=
+          (heading.empty() ? "" : ", ") + ("against " + labels_of(subject, group.front()->pair).baseline);
       chart.rows.push_back({.label = heading, .heading = true});
     }
     for (const PairComparison* pair : group) {
       const PairedNumbers& numbers = pair->numbers.back();
-      chart.rows.push_back({.label = short_label(subject, pair->pair),
+      chart.rows.push_back({.label = labels_of(subject, pair->pair).arm,
                             .marks = marks_of(numbers, 0),
                             .numbers = numbers_of(numbers)});
     }
@@ -98,17 +93,12 @@ template <class Numbers>
 void add_sets(const FigureSubject& subject, const TaskComparison& task, FigureSets sets,
               const std::vector<const PairComparison*>& pairs, MarksOf marks_of, const Numbers& numbers_of,
               RowChart& chart) {
-  for (const ComparisonRow& row : subject.rows(task, sets)) {
-    ChartRow& out = chart.rows.emplace_back();
-    out.label = row.label;
-    out.heading = !row.set;
-    if (!row.set) continue;
-    out.total = row.rule;
+  subject.add_rows(task, sets, chart, [&](std::size_t set, ChartRow& out) {
     for (std::size_t p = 0; p < pairs.size(); ++p) {
-      for (RowMark& mark : marks_of(pairs[p]->numbers[*row.set], p)) out.marks.push_back(std::move(mark));
+      for (RowMark& mark : marks_of(pairs[p]->numbers[set], p)) out.marks.push_back(std::move(mark));
     }
-    if (pairs.size() == 1) out.numbers = numbers_of(pairs.front()->numbers[*row.set]);
-  }
+    if (pairs.size() == 1) out.numbers = numbers_of(pairs.front()->numbers[set]);
+  });
 }
 
 // The pair that all rows are of, or nothing where there are several.
@@ -192,7 +182,7 @@ figure::Picture forest_figure(const Comparison& comparison, const ComparisonFigu
     const ArmPair& pair =
         only != nullptr ? only->pair : subject.pairs(comparison.tasks.front()).front()->pair;
     chart.label =
-        fmt::format("Difference in {} to {}, in points", subject.metric(), baseline_label(subject, pair));
+        fmt::format("Difference in {} to {}, in points", subject.metric(), labels_of(subject, pair).baseline);
   }
   chart.numbers_title = "difference [95%]";
   std::string caption = fmt::format(
