@@ -1,5 +1,6 @@
 #include "cli/asking_options.h"
 
+#include <fmt/core.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -13,6 +14,7 @@
 #include "cli/checks.h"
 #include "cli/intervention_file.h"
 #include "cli/model_hashes.h"
+#include "eval/task/task_kind.h"
 
 namespace refocus::cli {
 
@@ -53,6 +55,27 @@ void warn_of_files(std::span<const NamedIntervention> asked, const OpenModel& mo
                    printable(difference));
     }
   }
+}
+
+// A special token that the words of a task write, so that they are in a model's format already; or nothing.
+std::optional<std::string> written_special(const EvalSettings& settings, const Tokenizer& tokenizer) {
+  for (const Task& task : settings.tasks) {
+    const TaskKind& kind = kind_of(task);
+    std::vector<std::string> texts = {kind.transcript.turn, kind.transcript.answer};
+    for (const PromptKind how : settings.prompts) {
+      if (how == PromptKind::kLoglikelihood) continue;
+      const PromptParts parts = prompt_parts(settings.profile, task, how);
+      texts.insert(texts.end(), {parts.instruction, parts.body, parts.suffix});
+    }
+    for (const std::string& text : texts) {
+      for (const std::int32_t id : tokenizer.encode(text, {.parse_special = true})) {
+        if (tokenizer.is_special(id) && text.find(tokenizer.piece(id)) != std::string::npos) {
+          return tokenizer.piece(id);
+        }
+      }
+    }
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -129,6 +152,28 @@ Profile profile_of(const std::string& file) { return file.empty() ? default_prof
 
 ExtractionRules rules_of(const std::string& rules, const Profile& profile) {
   return rules.empty() ? profile.extraction.value_or(ExtractionRules::kAnchored) : parse_rules(rules);
+}
+
+void add_chat(const ChatOptions& options, const ChatDefaults& defaults, const OpenModel& model,
+              EvalSettings& settings) {
+  const bool texts = !settings.prompts.empty() && settings.prompts.front() != PromptKind::kLoglikelihood;
+  const bool asked = options.asked();
+  if (settings.harness) return options.refuse_with_harness();
+  if (!texts && !asked) return;
+  const auto chat_template = options.find(model);
+  if (!chat_template) return;
+  if (!asked) {
+    if (const auto token = written_special(settings, *model.tokenizer)) {
+      fmt::print(stderr, "{}: the task writes {} itself: asking without the model's chat template\n",
+                 defaults.command, printable(*token, 60));
+      return;
+    }
+    fmt::print(stderr, "{}: asking by the model's chat template; --no-chat asks without it\n",
+               defaults.command);
+  }
+  // A day that does not change, so that a run can go on tomorrow.
+  settings.chat =
+      ChatAsking{chat_template, options.system, defaults.shots_as_turns, options.settings(fixed_date())};
 }
 
 EvalModel eval_model(RunningModel& model, std::string_view remedy) {

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cli/chat_options.h"
 #include "cli/model_options.h"
 #include "eval/run/runner.h"
 
@@ -52,6 +53,17 @@ Profile profile_of(const std::string& file);
 
 // --rules, or else what the profile asks for, or else anchored.
 ExtractionRules rules_of(const std::string& rules, const Profile& profile);
+
+struct ChatDefaults {
+  const char* command;         // for what is said
+  bool shots_as_turns = true;  // ChatAsking's
+};
+
+// Asks by the model's chat template, where it has one and texts are asked for, or --chat says so; says on
+// standard error where it does so unasked, and where a task writes a model's format itself. UsageError and
+// InputError as ChatOptions has them.
+void add_chat(const ChatOptions& options, const ChatDefaults& defaults, const OpenModel& model,
+              EvalSettings& settings);
 
 // The model to be asked, which must outlive the result. InputError, with `remedy`, where it has no tokenizer.
 EvalModel eval_model(RunningModel& model, std::string_view remedy);

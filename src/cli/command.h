@@ -22,6 +22,7 @@ Action add_calibrate(CLI::App& command);
 Action add_eval(CLI::App& command);
 Action add_perplexity(CLI::App& command);  // of eval
 Action add_heads(CLI::App& command);
+Action add_join(CLI::App& command);
 Action add_compare(CLI::App& command);
 Action add_study(CLI::App& command);
 Action add_rescore(CLI::App& command);

@@ -41,8 +41,11 @@ tokenize -m model.gguf --chat -p "Where is it?" --pieces --intervene boost:facto
      R"(eval --cot --direct --intervene none --intervene rebalance
 eval mmlu -m model.gguf --data data --limit 5 --intervene none --intervene strong=rebalance:alpha=0.5 -o runs/first
 eval piqa -m model.gguf --data data --loglikelihood --intervene none --sweep alpha=0:1:0.25
+eval mmlu -m model.gguf --data data --shard 1/4 -o runs/part1
 eval perplexity text.txt -m model.gguf --intervene none --intervene rebalance)",
      add_eval},
+    {"join", kEvaluate, "Make one run of several that asked parts of the same questions",
+     "join runs/part1 runs/part2 runs/part3 runs/part4 -o runs/whole", add_join},
     {"compare", kEvaluate, "Compare the arms of one run or of two, item by item",
      R"(compare runs/first --flips
 compare runs/first runs/second --csv differences.csv

@@ -1,9 +1,6 @@
 // refocus eval: asks a model the questions of one or several tasks in one or several arms; ends with a table.
 // Its subcommand perplexity is in perplexity.cpp.
 #include <fmt/core.h>
-#include <spdlog/spdlog.h>
-
-#include <algorithm>
 
 #include "base/error.h"
 #include "cli/asking_options.h"
@@ -11,30 +8,24 @@
 #include "cli/chat_options.h"
 #include "cli/checks.h"
 #include "cli/command.h"
-#include "cli/command_line.h"
 #include "cli/interrupt.h"
 #include "cli/intervention_file.h"
 #include "cli/model_options.h"
+#include "cli/outcome.h"
+#include "cli/session.h"
 #include "cli/task_arguments.h"
-#include "eval/journal/run_directory.h"
-#include "eval/report/comparison_table.h"
-#include "eval/report/sweep_files.h"
-#include "eval/report/sweep_table.h"
 #include "eval/run/runner.h"
 #include "eval/task/profile.h"
-#include "eval/task/task_kind.h"
 #include "eval/tasks/task_data.h"
 
 namespace refocus::cli {
-
-namespace fs = std::filesystem;
 
 namespace {
 
 struct EvalOptions {
   ModelOptions model;
   std::vector<std::string> tasks, subjects, interventions, sweeps;
-  std::string data, profile, rules, run_directory;
+  std::string data, profile, rules, run_directory, shard;
   bool cot = false, direct = false, loglikelihood = false, skip_long = false;
   int limit = 0;
   std::optional<int> shots;
@@ -83,74 +74,9 @@ EvalSettings settings_of(const EvalOptions& options, AskedInterventions& interve
   settings.max_new_tokens = options.max_new_tokens;
   settings.batch = options.batch;
   settings.run_directory = options.run_directory;
-  settings.version = REFOCUS_VERSION;
-  settings.command = command_line();
+  settings.session = this_session();
+  if (!options.shard.empty()) settings.shard = parse_shard(options.shard);
   return settings;
-}
-
-// How the arms differ; of many subjects only their totals, so that the tables stay in sight.
-void print_comparison(const Comparison& comparison, const fs::path& run) {
-  constexpr std::ptrdiff_t kRows = 40;
-  std::ptrdiff_t rows = 0;
-  for (const TaskComparison& task : comparison.tasks) {
-    rows += std::ssize(task.pairs) * std::ranges::count(task.sets, ItemSet::Kind::kSubject, &ItemSet::kind);
-  }
-  const bool subjects = rows <= kRows;
-  fmt::print("{}", comparison_table(comparison, {.arms = false, .subjects = subjects, .runs = {}}));
-  if (!subjects) fmt::print("For each subject: refocus compare {}\n", run.string());
-}
-
-// What a sweep shows, in place of a column an arm and a table a pair.
-void print_sweep(const SweepReport& sweep, const fs::path& run) {
-  fmt::print("{}", sweep_table(sweep));
-  const bool drawn = fs::exists(run / kSweepFigure);
-  std::string figures = drawn ? (run / kSweepFigure).string() + ", " : "";
-  if (fs::exists(run / kSweepGridFigure)) figures += (run / kSweepGridFigure).string() + ", ";
-  fmt::print("For each subject and pair of arms: refocus compare {}\n{}: {}{}\n", run.string(),
-             drawn ? "Figure and numbers" : "Numbers", figures, (run / kSweepFile).string());
-}
-
-// A special token that the words of a task write, so that they are in a model's format already; or nothing.
-std::optional<std::string> written_special(const EvalSettings& settings, const Tokenizer& tokenizer) {
-  for (const Task& task : settings.tasks) {
-    const TaskKind& kind = kind_of(task);
-    std::vector<std::string> texts = {kind.transcript.turn, kind.transcript.answer};
-    for (const PromptKind how : settings.prompts) {
-      if (how == PromptKind::kLoglikelihood) continue;
-      const PromptParts parts = prompt_parts(settings.profile, task, how);
-      texts.insert(texts.end(), {parts.instruction, parts.body, parts.suffix});
-    }
-    for (const std::string& text : texts) {
-      for (const std::int32_t id : tokenizer.encode(text, {.parse_special = true})) {
-        if (tokenizer.is_special(id) && text.find(tokenizer.piece(id)) != std::string::npos) {
-          return tokenizer.piece(id);
-        }
-      }
-    }
-  }
-  return std::nullopt;
-}
-
-// The chat template, where the model has one and texts are asked for, or --chat says so.
-void add_chat(const EvalOptions& options, const OpenModel& model, EvalSettings& settings) {
-  settings.refused_chat = options.chat.no_chat;
-  const bool scored = options.loglikelihood;
-  const bool asked = options.chat.asked();
-  if (settings.harness) return options.chat.refuse_with_harness();
-  if (scored && !asked) return;
-  const auto chat_template = options.chat.find(model);
-  if (!chat_template) return;
-  if (!asked) {
-    if (const auto token = written_special(settings, *model.tokenizer)) {
-      fmt::print(stderr, "eval: the task writes {} itself: asking without the model's chat template\n",
-                 printable(*token, 60));
-      return;
-    }
-    fmt::print(stderr, "eval: asking by the model's chat template; --no-chat asks without it\n");
-  }
-  // A day that does not change, so that a run can go on tomorrow.
-  settings.chat = ChatAsking{chat_template, options.chat.system, options.shots_as == "turns",
-                             options.chat.settings(fixed_date())};
 }
 
 void run(const EvalOptions& options) {
@@ -161,7 +87,8 @@ void run(const EvalOptions& options) {
   settings.interventions = interventions.for_model(model.files);
   settings.context = options.model.context_for(config);
   settings.kv_bytes = kv_budget(options.model, model.transformer, options.batch, settings.context);
-  add_chat(options, model.files, settings);
+  settings.refused_chat = options.chat.no_chat;
+  add_chat(options.chat, {"eval", options.shots_as == "turns"}, model.files, settings);
   const EvalModel asked = eval_model(model, "download the model's tokenizer files");
   if (options.skip_long) {
     if (settings.harness) {
@@ -174,17 +101,14 @@ void run(const EvalOptions& options) {
   }
   tell_how_to_resume();
   const EvalOutcome outcome = run_evaluation(asked, settings);
-  if (outcome.sweep) {
-    print_sweep(*outcome.sweep, outcome.run_directory);
-  } else {
-    fmt::print("{}\n", summary_table(outcome.scores));
-    if (const std::string table = harness::harness_table(outcome.harness); !table.empty())
-      fmt::print("{}\n", table);
-    if (outcome.comparison) print_comparison(*outcome.comparison, outcome.run_directory);
-  }
+  print_tables(outcome);
   if (const std::string note = left_out_text(settings.left_out); !note.empty()) fmt::print("{}\n", note);
-  fmt::print("Answers and results: {}\n", outcome.run_directory.string());
-  fmt::print("Report: {}\n", (outcome.run_directory / RunDirectory::kReportFile).string());
+  if (outcome.open > 0) {
+    fmt::print(
+        "{} answers are left to other shards; when all are there: refocus join RUN_DIR... -o RUN_DIR\n",
+        outcome.open);
+  }
+  print_places(outcome);
 }
 
 void add_sweep(CLI::App& command, EvalOptions& options) {
@@ -269,6 +193,13 @@ Action add_eval(CLI::App& command) {
       ->type_name("a,b");
   command.add_option("--limit", options->limit, "Only the first N items of each subject")
       ->check(whole_number(1, 1 << 30));
+  command
+      .add_option(
+          "--shard", options->shard,
+          "Ask only the I-th of N equal parts of each subject, in a run directory of its own; refocus join "
+          "makes one run of them")
+      ->check(not_empty())
+      ->type_name("I/N");
   command.add_flag("--skip-long", options->skip_long,
                    "Leave out items whose prompt is too long for the context; they are counted and told");
   command.add_option("--batch", options->batch, "Sequences computed at once; does not change answers")

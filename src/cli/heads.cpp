@@ -8,15 +8,14 @@
 #include "base/text_file.h"
 #include "cli/asking_options.h"
 #include "cli/bundled.h"
-#include "cli/chat_options.h"
 #include "cli/checks.h"
 #include "cli/command.h"
-#include "cli/command_line.h"
 #include "cli/detect_options.h"
 #include "cli/head_search_options.h"
 #include "cli/interrupt.h"
 #include "cli/intervention_file.h"
 #include "cli/model_options.h"
+#include "cli/session.h"
 #include "cli/task_arguments.h"
 #include "detect/detection_report.h"
 #include "eval/journal/fingerprint.h"
@@ -56,8 +55,7 @@ EvalSettings settings_of(const HeadsOptions& options) {
   settings.profile = profile_of("");
   settings.interventions.emplace_back();
   settings.batch = options.batch;
-  settings.version = REFOCUS_VERSION;
-  settings.command = command_line();
+  settings.session = this_session();
   if (options.tasks.empty()) return settings;
   const std::vector<AskedTask> tasks =
       read_task_arguments(options.tasks, HarnessOptions{options.data, options.shots, options.limit});
@@ -72,12 +70,12 @@ EvalSettings settings_of(const HeadsOptions& options) {
   return settings;
 }
 
-void add_chat(const HeadsOptions& options, const OpenModel& model, EvalSettings& settings) {
-  if (settings.harness) return options.chat.refuse_with_harness();
-  if (!options.chat.asked()) return;
-  if (const auto chat_template = options.chat.find(model)) {
-    settings.chat = ChatAsking{chat_template, options.chat.system, true, options.chat.settings(fixed_date())};
-  }
+// Of a session; the model's path is not its identity.
+nlohmann::ordered_json details_of(const EvalModel& model, const EvalSettings& settings) {
+  nlohmann::ordered_json out = session_json(settings.session);
+  out["model_path"] = model.path;
+  out["threads"] = model.transformer.pool().size();
+  return out;
 }
 
 // What decides answers; which heads are asked for is the journal's.
@@ -86,7 +84,7 @@ RunSettings run_of(const EvalModel& model, const EvalSettings& settings, const P
   RunSettings out = run_settings(model, settings, plan);
   out.identity["kind"] = "heads";
   out.identity["method"] = search.method.canonical(layers);
-  out.details = {{"version", settings.version}, {"model_path", model.path}, {"command", settings.command}};
+  out.details = details_of(model, settings);
   return out;
 }
 
@@ -168,7 +166,7 @@ void run_search(const HeadsOptions& options) {
   HeadSearchSettings search = options.search.settings(method, config);
   settings.context = options.model.context_for(config);
   settings.kv_bytes = kv_budget(options.model, model.transformer, options.batch, settings.context);
-  add_chat(options, model.files, settings);
+  add_chat(options.chat, {"heads"}, model.files, settings);
   const EvalModel asked = eval_model(model, "download the model's tokenizer files");
   make_heads_plan(options.search, asked, planned);
   const Plan& plan = planned.plan;
@@ -183,11 +181,7 @@ void run_search(const HeadsOptions& options) {
   const fs::path directory = directory_of(options, asked, settings, recorded);
   const RunDirectory kept = RunDirectory::open(directory, recorded);
   Journal journal(kept);
-  if (kept.resumed()) {
-    fmt::print(stderr, "heads: going on with the run in {}, {} answers are there{}\n",
-               printable(directory.string(), 400), journal.count(),
-               kept.growth().empty() ? "" : "; new: " + kept.growth());
-  }
+  tell_resumed("heads", kept, journal.count());
   tell_how_to_resume();
   const HeadSearch found = search_heads(asked, settings, plan, search, journal);
   std::optional<Detection> detection;
@@ -221,7 +215,7 @@ RunSettings detectors_of(const EvalModel& model, const EvalSettings& settings,
     out.identity["chat"] = {{"template_sha256", sha256_hex(settings.chat->chat_template->source())},
                             {"system", settings.chat->system}};
   }
-  out.details = {{"version", settings.version}, {"model_path", model.path}, {"command", settings.command}};
+  out.details = details_of(model, settings);
   return out;
 }
 
@@ -231,7 +225,7 @@ void run_detectors(const HeadsOptions& options) {
   RunningModel model(options.model);
   const ModelConfig& config = model.files.config;
   settings.context = options.model.context_for(config);
-  add_chat(options, model.files, settings);
+  add_chat(options.chat, {"heads"}, model.files, settings);
   const EvalModel asked = eval_model(model, "download the model's tokenizer files");
   DetectionSettings detect = options.detect.settings(options.search.seed, settings.context);
   std::optional<Plan> plan;

@@ -224,6 +224,16 @@ void run(const PerplexityOptions& options) {
   }
 }
 
+// What eval has for tasks; no part of the help here.
+void refuse_shard(CLI::App& command) {
+  command.add_option("--shard")->group("")->expected(1)->check([](const std::string&) -> std::string {
+    throw CLI::ParseError(
+        "--shard: expected no shard of a text, which one process measures as a whole; leave it out, and use "
+        "--threads",
+        CLI::ExitCodes::InvalidError);
+  });
+}
+
 }  // namespace
 
 Action add_perplexity(CLI::App& command) {
@@ -259,6 +269,7 @@ Action add_perplexity(CLI::App& command) {
       .add_option("--stride", options->stride, "Tokens from window to window (default: half of --context)")
       ->check(whole_number(1, 1 << 24));
   command.add_flag("--json", options->json, "Print one JSON object");
+  refuse_shard(command);
   return [options] { run(*options); };
 }
 

@@ -2,22 +2,24 @@
 // (docs/study.md).
 #include <fmt/core.h>
 
-#include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/json_reader.h"
 #include "cli/asking_options.h"
 #include "cli/bundled.h"
+#include "cli/chat_options.h"
 #include "cli/checks.h"
 #include "cli/command.h"
+#include "cli/interrupt.h"
 #include "cli/model_hashes.h"
 #include "cli/model_options.h"
+#include "cli/session.h"
 #include "cli/task_arguments.h"
+#include "eval/run/plan.h"
 #include "eval/task/profile.h"
 #include "eval/task/task_kind.h"
 #include "eval/tasks/task_data.h"
-#include "io/atomic_directory.h"
 #include "study/study_files.h"
 #include "study/study_table.h"
 
@@ -33,10 +35,15 @@ struct StudyOptions {
   int limit = 0;
   std::int64_t batch = 16, max_new_tokens = 512, window = 8;
   double threshold = 0.01;
+  ChatOptions chat;
 };
 
-const std::map<std::string, TextRows> kRows = {
-    {"all", TextRows::kAll}, {"prompt", TextRows::kPrompt}, {"response", TextRows::kResponse}};
+TextRows rows_of(const std::string& name) {
+  for (const TextRows rows : {TextRows::kAll, TextRows::kPrompt}) {
+    if (name == name_of(rows)) return rows;
+  }
+  return TextRows::kResponse;
+}
 
 StudySettings settings_of(const StudyOptions& options, const RunningModel& running) {
   const OpenModel& model = running.files;
@@ -59,7 +66,9 @@ StudySettings settings_of(const StudyOptions& options, const RunningModel& runni
   out.eval.batch = options.batch;
   out.eval.context = options.model.context_for(model.config);
   out.eval.kv_bytes = kv_budget(options.model, running.transformer, options.batch, out.eval.context);
-  out.rows = kRows.at(options.rows);
+  out.eval.session = this_session();
+  add_chat(options.chat, {"study"}, model, out.eval);
+  out.rows = rows_of(options.rows);
   out.window = options.window;
   out.threshold = options.threshold;
   return out;
@@ -82,31 +91,33 @@ nlohmann::ordered_json settings_json(const StudyOptions& options, const EvalMode
 }
 
 void run(const StudyOptions& options) {
-  AtomicDirectory directory(
-      options.output, options.force ? kStudyFile : "",
-      options.force ? "choose another with -o" : "choose another with -o, or replace it with --force");
   RunningModel model(options.model);
-  const StudySettings settings = settings_of(options, model);
+  StudySettings settings = settings_of(options, model);
   std::optional<RunningModel> before;
   if (!options.before.empty()) {
     ModelOptions other = options.model;
     other.model = options.before;
     other.adapter.clear();
     before.emplace(other);
+    settings.before = hash_model_files(before->files.files, before->pool);
   }
+  Transformer* earlier = before ? &before->transformer : nullptr;
   const EvalModel asked = eval_model(model, "use a model that has one");
-  const Study study = run_study(asked, settings, before ? &before->transformer : nullptr);
+  const Plan plan = plan_study(asked, settings, earlier);
+  if (options.force) remove_study(options.output);
+  RunDirectory directory = RunDirectory::open(options.output, study_settings(asked, settings, plan));
+  tell_how_to_resume();
+  const Study study = run_study(asked, settings, plan, earlier, directory);
   const std::vector<StudyComparison> comparisons = compare_texts(study);
   nlohmann::ordered_json about = settings_json(options, asked, settings, study);
   expect_not_overwritten(asked.files);
   if (before) {
     about["before"] = options.before;
-    about["before_files"] = hash_model_files(before->files.files, before->pool);
+    about["before_files"] = settings.before;
     expect_not_overwritten(before->files.files);
   }
   const nlohmann::ordered_json numbers = study_json(study, comparisons, about);
   write_study(study, comparisons, numbers, directory.path());
-  directory.commit();
   if (options.json) {
     fmt::print("{}\n", json_text(numbers));
   } else {
@@ -128,6 +139,7 @@ void add_asking(CLI::App& command, StudyOptions& options) {
   command.add_option("--data", options.data, "Directory that holds the tasks' folders, as for eval")
       ->check(not_empty())
       ->type_name("DIR");
+  options.chat.add(command, /*has_default=*/true);
   command.add_flag("--cot", options.cot, "Ask for an analysis before the answer (default)");
   command.add_flag("--direct", options.direct, "Ask for the answer at once; with --cot: both");
   add_interventions(command, options.interventions);
@@ -169,11 +181,15 @@ Action add_study(CLI::App& command) {
                   "Weights of layer 0 above it make the mask M where the intervention does not say it")
       ->capture_default_str()
       ->check(number(0, 1));
-  command.add_option("-o,--output", options->output, "The directory to write, which must not exist")
+  command
+      .add_option("-o,--output", options->output,
+                  "The study's directory; one that was interrupted goes on, and one with fewer items, "
+                  "subjects or arms "
+                  "grows")
       ->required()
       ->check(not_empty())
       ->type_name("OUT_DIR");
-  command.add_flag("--force", options->force, "Replace the directory, if it is one of this command");
+  command.add_flag("--force", options->force, "Begin anew in place of the study that is there");
   command.add_flag("--json", options->json, "Print one JSON object instead of tables");
   options->model.add_running(command);
   return [options] { run(*options); };

@@ -210,7 +210,7 @@ ExpandedSweep expand_sweep(const Sweep& sweep, const std::vector<std::string>& i
   }
   const std::vector<WrittenIntervention> written =
       parse_named_interventions(interventions, "--intervene", supplied);
-  ExpandedSweep out{sweep, {}, {}, {}};
+  ExpandedSweep out{sweep, {}, {}, {}, interventions};
   std::vector<std::vector<Base>> bases(sweep.families.size());
   std::size_t swept = 0;
   for (std::size_t i = 0; i < written.size(); ++i) {

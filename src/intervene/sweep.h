@@ -53,9 +53,10 @@ struct SweptPoint {
 
 struct ExpandedSweep {
   Sweep sweep;
-  NamedIntervention baseline;      // none, perhaps with a name
-  std::vector<SweptPoint> points;  // family after family
-  std::vector<std::size_t> grids;  // [families] points before the budget
+  NamedIntervention baseline;        // none, perhaps with a name
+  std::vector<SweptPoint> points;    // family after family
+  std::vector<std::size_t> grids;    // [families] points before the budget
+  std::vector<std::string> written;  // the --intervene that were given
 
   std::vector<NamedIntervention> interventions() const;  // the baseline first
   std::size_t points_of(std::size_t family) const;

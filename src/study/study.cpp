@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <utility>
 
 #include "analyze/attention_run.h"
@@ -28,26 +29,27 @@ struct Asked {
   std::shared_ptr<const InterventionTarget> target;  // of its arm, in its prompt
 };
 
-// All texts, by arm, in the order of the items.
-std::vector<Asked> ask_all(const EvalModel& model, const EvalSettings& settings, const Plan& plan) {
+// All texts of an arm that the journal has, in the order of the items.
+std::vector<Asked> texts_of(const EvalModel& model, const EvalSettings& settings, const Plan& plan,
+                            std::size_t arm, const Journal& journal) {
+  std::map<ItemKey, Response> responses;
+  journal.for_each(plan.arms[arm].name, [&](Response response) {
+    responses.emplace(ItemKey(response.subject, response.index), std::move(response));
+  });
   std::vector<Asked> out;
-  std::int64_t expected = 0;
   for (const Question& question : plan.questions) {
-    expected +=
-        std::ranges::count(plan.arms, question.kind, [](const PlannedArm& arm) { return arm.arm.prompt; });
-  }
-  Progress progress("study: asking", expected, 0);
-  const auto keep = [&](const Question& question, const PlannedArm& arm, Response response,
-                        std::span<const std::int32_t> generated) {
-    Asked asked{&question,           static_cast<std::size_t>(&arm - plan.arms.data()),
-                question.tokens,     std::ssize(question.tokens),
-                std::move(response), target_of(model, settings, question, arm.intervention)};
-    asked.tokens.insert(asked.tokens.end(), generated.begin(), generated.end());
+    if (question.kind != plan.arms[arm].arm.prompt) continue;
+    const auto found = responses.find({question.item->subject, question.item->index});
+    REFOCUS_CHECK(found != responses.end());
+    Asked asked{&question,
+                arm,
+                question.tokens,
+                std::ssize(question.tokens),
+                std::move(found->second),
+                target_of(model, settings, question, plan.arms[arm].intervention)};
+    asked.tokens.insert(asked.tokens.end(), asked.response.tokens.begin(), asked.response.tokens.end());
     out.push_back(std::move(asked));
-    progress.advance(std::ssize(generated));
-  };
-  ask_for_texts(model, settings, plan, keep);
-  std::ranges::sort(out, {}, [](const Asked& asked) { return std::pair(asked.arm, asked.question); });
+  }
   return out;
 }
 
@@ -103,7 +105,10 @@ class Measurer {
     settings_.window = settings.window;
   }
 
-  TextValues measure(const PlannedArm& arm, const Asked& asked, std::vector<std::string>& statistics) const {
+  std::size_t layers() const { return settings_.layers.size(); }
+
+  // `names` becomes what the values of a layer are called, the same for every text.
+  TextValues measure(const PlannedArm& arm, const Asked& asked, std::vector<std::string>& names) const {
     AttentionText text;
     text.tokens = asked.tokens;
     text.prompt_tokens = asked.prompt_tokens;
@@ -114,15 +119,15 @@ class Measurer {
     const AttentionResult result =
         measure_text(model_, settings_, {arm.name, spec, threshold_of(spec, threshold_)}, text);
     std::vector<std::span<const double>> grids;
-    const bool first = statistics.empty();
+    names.clear();
     for_each_value(result.grids, [&](const std::string& name, const std::vector<double>& values) {
-      if (first) statistics.push_back(name);
+      names.push_back(name);
       grids.emplace_back(values);
     });
     // Last, and 0 where nothing is negative: then it has no grid.
     const std::vector<double> none(result.negative_rows.size(), 0.0);
     const auto negative = std::ranges::find(result.grids, kMassNegativeName, &StatisticGrid::name);
-    if (first) statistics.emplace_back(kMassNegativeName);
+    names.emplace_back(kMassNegativeName);
     grids.emplace_back(negative == result.grids.end() ? none : negative->values[kAllClasses]);
     const std::size_t heads = settings_.heads.size();
     TextValues out;
@@ -141,6 +146,65 @@ class Measurer {
   double threshold_;
   AttentionSettings settings_;
 };
+
+// What was measured of an arm's texts in one model: kept already, or else measured, and kept at once.
+class KeptMeasures {
+ public:
+  KeptMeasures(Journal& journal, const Measurer& measurer, const PlannedArm& arm, std::string model)
+      : journal_(journal),
+        measurer_(measurer),
+        arm_(arm),
+        model_(std::move(model)),
+        kept_(journal.measures(arm.name, model_)) {
+    const std::size_t values = journal.measure_names().size() * measurer.layers();
+    for (const auto& [item, numbers] : kept_) {
+      if (numbers.size() == values) continue;
+      throw input_error("study",
+                        "expected {} numbers of a text in the journal, got {}; restore a copy of the study",
+                        values, numbers.size());
+    }
+  }
+
+  // Whether it had to be measured.
+  bool take(const Asked& asked, TextValues& out) {
+    const ItemKey key{asked.response.subject, asked.response.index};
+    if (const auto found = kept_.find(key); found != kept_.end()) {
+      out.values = std::move(found->second);
+      return false;
+    }
+    std::vector<std::string> names;
+    out = measurer_.measure(arm_, asked, names);
+    journal_.keep_measure_names(names);
+    journal_.put(Measures{arm_.name, key.first, key.second, model_, out.values});
+    return true;
+  }
+
+ private:
+  Journal& journal_;
+  const Measurer& measurer_;
+  const PlannedArm& arm_;
+  std::string model_;
+  std::map<ItemKey, std::vector<double>> kept_;
+};
+
+// Of every arm and item one.
+std::int64_t text_count(const Plan& plan) {
+  std::int64_t out = 0;
+  for (const Question& question : plan.questions) {
+    out += std::ranges::count(plan.arms, question.kind, [](const PlannedArm& arm) { return arm.arm.prompt; });
+  }
+  return out;
+}
+
+// Those whose numbers are all there.
+std::int64_t measured_count(const Plan& plan, bool has_before, const Journal& journal) {
+  std::int64_t out = 0;
+  for (const PlannedArm& arm : plan.arms) {
+    // The other model's are the last that are kept of a text.
+    out += std::ssize(journal.measures(arm.name, has_before ? "before" : ""));
+  }
+  return out;
+}
 
 void check_before(const ModelConfig& after, const ModelConfig& before) {
   const auto expect = [](const char* what, std::int64_t wanted, std::int64_t got) {
@@ -199,35 +263,66 @@ std::size_t Study::place(std::string_view statistic) const {
   return static_cast<std::size_t>(at - statistics.begin());
 }
 
-Study run_study(const EvalModel& model, const StudySettings& settings, Transformer* before) {
+std::string_view name_of(TextRows rows) {
+  return rows == TextRows::kAll ? "all" : rows == TextRows::kPrompt ? "prompt" : "response";
+}
+
+Plan plan_study(const EvalModel& model, const StudySettings& settings, const Transformer* before) {
   if (before != nullptr) check_before(model.transformer.config(), before->config());
-  const Plan plan = make_plan(model, settings.eval);
-  const std::vector<Asked> work = ask_all(model, settings.eval, plan);
+  Plan plan = make_plan(model, settings.eval);
+  check_memory(model, settings.eval, plan);
+  return plan;
+}
+
+RunSettings study_settings(const EvalModel& model, const StudySettings& settings, const Plan& plan) {
+  RunSettings out = run_settings(model, settings.eval, plan);
+  out.identity["kind"] = "study";
+  out.identity["extraction"] = rules_name(settings.eval.rules);
+  out.identity["rows"] = name_of(settings.rows);
+  out.identity["window"] = settings.window;
+  out.identity["threshold"] = settings.threshold;
+  if (!settings.before.empty()) out.identity["before_files"] = settings.before;
+  out.details = session_json(settings.eval.session);
+  out.details["model_path"] = model.path;
+  out.details["threads"] = model.transformer.pool().size();
+  out.details["batch"] = settings.eval.batch;
+  return out;
+}
+
+Study run_study(const EvalModel& model, const StudySettings& settings, const Plan& plan, Transformer* before,
+                RunDirectory& run) {
+  Journal journal(run);
+  const std::int64_t measured = measured_count(plan, before != nullptr, journal);
+  run.note(kToAsk, text_count(plan) - measured);
+  tell_resumed("study", run, journal.count());
+  ask(model, settings.eval, plan, journal, {"study: asking", true});
 
   Study study;
   study.layers = model.transformer.config().num_hidden_layers;
   study.has_before = before != nullptr;
-  study.identity = run_settings(model, settings.eval, plan).identity;
-  for (const PlannedArm& arm : plan.arms) {
-    study.arms.push_back({arm.name, std::string(prompt_kind_name(arm.arm.prompt)), arm.arm.intervention, {}});
-  }
+  study.identity = run.record().identity;
   const Measurer now(model.transformer, model.tokenizer, settings);
   std::optional<Measurer> earlier;
   if (before != nullptr) earlier.emplace(*before, model.tokenizer, settings);
-  Progress progress("study: looking", std::ssize(work), 0);
-  for (const Asked& asked : work) {
-    const PlannedArm& arm = plan.arms[asked.arm];
-    StudiedText text;
-    text.subject = asked.response.subject;
-    text.index = asked.response.index;
-    text.prompt_tokens = asked.prompt_tokens;
-    text.generated_tokens = std::ssize(asked.tokens) - asked.prompt_tokens;
-    judge_answer(settings.eval, asked, text);
-    text.attention = now.measure(arm, asked, study.statistics);
-    if (earlier) text.before = earlier->measure(arm, asked, study.statistics);
-    study.arms[asked.arm].texts.push_back(std::move(text));
-    progress.advance(std::ssize(asked.tokens));
+  Progress progress("study: looking", text_count(plan), measured);
+  for (std::size_t a = 0; a < plan.arms.size(); ++a) {
+    const PlannedArm& arm = plan.arms[a];
+    study.arms.push_back({arm.name, std::string(prompt_kind_name(arm.arm.prompt)), arm.arm.intervention, {}});
+    KeptMeasures of_now(journal, now, arm, ""), of_earlier(journal, earlier ? *earlier : now, arm, "before");
+    for (const Asked& asked : texts_of(model, settings.eval, plan, a, journal)) {
+      StudiedText text;
+      text.subject = asked.response.subject;
+      text.index = asked.response.index;
+      text.prompt_tokens = asked.prompt_tokens;
+      text.generated_tokens = std::ssize(asked.tokens) - asked.prompt_tokens;
+      judge_answer(settings.eval, asked, text);
+      bool is_new = of_now.take(asked, text.attention);
+      if (earlier) is_new |= of_earlier.take(asked, text.before.emplace());
+      study.arms[a].texts.push_back(std::move(text));
+      if (is_new) progress.advance(std::ssize(asked.tokens));
+    }
   }
+  study.statistics = journal.measure_names();
   drop_unused_negative(study);
   return study;
 }

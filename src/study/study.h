@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "eval/journal/journal.h"
 #include "eval/run/runner.h"
 
 namespace refocus {
@@ -31,6 +32,7 @@ struct StudySettings {
   TextRows rows = TextRows::kResponse;
   std::int64_t window = 8;
   double threshold = 0.01;  // what makes M where the intervention does not say it
+  FileHashes before;        // of the other model, where there is one
 };
 
 // What was measured of one text: means over heads and over the rows. NaN where there is nothing to take a
@@ -63,7 +65,7 @@ struct Study {
   std::vector<std::string> statistics;
   std::vector<StudiedArm> arms;
   bool has_before = false;
-  nlohmann::ordered_json identity = {};  // what decided the answers: run_settings
+  nlohmann::ordered_json identity = {};  // what decided it all: study_settings, as run.json has it
 
   // NaN where there is none. `statistic`: a place in `statistics`.
   double value(const TextValues& of, std::int64_t layer, std::size_t statistic) const {
@@ -73,8 +75,20 @@ struct Study {
   bool has_negative() const { return !statistics.empty() && statistics.back() == kMassNegativeName; }
 };
 
-// `before`: a model of the same vocabulary and number of layers, which reads the texts that the first one
-// wrote, or null. InputError as run_evaluation, and where `before` does not fit.
-Study run_study(const EvalModel& model, const StudySettings& settings, Transformer* before);
+// The name of a text in a line of run.json's identity and on the command line: "response".
+std::string_view name_of(TextRows rows);
+
+// Everything that is asked. `before`: a model of the same vocabulary and number of layers, which reads the
+// texts that the first one wrote, or null. InputError as run_evaluation, and where `before` does not fit.
+Plan plan_study(const EvalModel& model, const StudySettings& settings, const Transformer* before);
+
+// What decides the numbers, and the session, for the study's directory: an evaluation's, and how attention is
+// measured.
+RunSettings study_settings(const EvalModel& model, const StudySettings& settings, const Plan& plan);
+
+// Asks what the run has no answer to, measures what it has no numbers of, and keeps each in its journal as
+// soon as it is known; then everything that the run has. InputError where the journal cannot be written.
+Study run_study(const EvalModel& model, const StudySettings& settings, const Plan& plan, Transformer* before,
+                RunDirectory& run);
 
 }  // namespace refocus

@@ -6,8 +6,10 @@
 #include <cmath>
 
 #include "analyze/row_statistics.h"
+#include "base/error.h"
 #include "base/json_reader.h"
 #include "base/text_file.h"
+#include "eval/journal/run_directory.h"
 #include "eval/text/csv_writer.h"
 #include "study/study_figures.h"
 #include "study/study_summary.h"
@@ -16,6 +18,7 @@ namespace refocus {
 
 namespace {
 
+namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
 // Numbers that read back as the same float64; nothing where there is none.
@@ -144,13 +147,33 @@ ordered_json study_json(const Study& study, std::span<const StudyComparison> com
 
 void write_study(const Study& study, std::span<const StudyComparison> comparisons,
                  const ordered_json& numbers, const std::filesystem::path& directory) {
-  write_file_atomically(directory / kStudyFile, json_text(numbers, 1) + "\n");
   write_file_atomically(directory / kTextsFile, study_csv(study));
   write_file_atomically(directory / "arms.svg", arms_svg(study));
   for (const StudyComparison& comparison : comparisons) {
     const std::string picture = comparison_svg(study, comparison);
     if (picture.empty()) continue;
     write_file_atomically(directory / (comparison_name(study, comparison) + ".svg"), picture);
+  }
+  write_file_atomically(directory / kStudyFile, json_text(numbers, 1) + "\n");
+}
+
+void remove_study(const fs::path& directory) {
+  std::error_code error;
+  if (!fs::exists(directory, error) || (fs::is_directory(directory, error) && fs::is_empty(directory, error)))
+    return;
+  bool is_study = fs::exists(directory / kStudyFile, error);
+  if (!is_study && fs::exists(directory / "run.json", error)) {
+    const ordered_json identity = read_run_record(directory).identity;
+    is_study = identity.contains("kind") && identity["kind"] == "study";
+  }
+  if (!is_study) {
+    throw input_error(
+        directory.string(),
+        "expected a study or an empty directory to replace, got another; choose another with -o");
+  }
+  const DirectoryLock lock(directory);
+  for (const auto& entry : fs::directory_iterator(directory)) {
+    if (entry.path().filename() != DirectoryLock::kFileName) fs::remove_all(entry.path(), error);
   }
 }
 

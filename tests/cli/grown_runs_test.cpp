@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "cli/cli_support.h"
+#include "eval/journal/verdict_file.h"
 
 namespace refocus {
 namespace {
@@ -97,6 +98,76 @@ TEST_F(GrownRuns, WithoutADirectoryGoOnWhereTheyCan) {
   EXPECT_EQ(run(plus({"mmlu", "--subjects", "anatomy", "--limit", "2"}, kBoth)), first);
   EXPECT_EQ(run({"mmlu", "--subjects", "sociology", "--limit", "1"}), first + "-2");
   EXPECT_NE(run({"mmlu", "--subjects", "anatomy", "--limit", "2"}, "7").find(first), 0u);
+}
+
+TEST_F(GrownRuns, LogLikelihoodsToo) {
+  const auto scored = [](const char* limit) {
+    return Arguments{"mmlu", "piqa", "--loglikelihood", "--limit", limit};
+  };
+  const auto run = [&](const char* out, const Arguments& more) {
+    const ProcessResult result = testing::refocus(eval_arguments(data, dir / out, more));
+    EXPECT_EQ(result.status, 0) << result.err;
+    return result.err;
+  };
+  run("run", {"mmlu", "--loglikelihood", "--limit", "1", "--subjects", "anatomy"});
+  EXPECT_THAT(run("run", scored("2")),
+              HasSubstr(", 1 answers are there; new: 1 task, 2 subjects, 5 questions\n"));
+  EXPECT_THAT(run("run", plus(scored("3"), kBoth)),
+              HasSubstr(", 6 answers are there; new: 1 arm, 3 questions\n"));
+  run("whole", plus(scored("3"), kBoth));
+  testing::expect_same_reports(dir / "run", dir / "whole", 14);
+}
+
+// Perplexities of texts, as tasks of lm-evaluation-harness.
+TEST_F(GrownRuns, RollingLogLikelihoodsToo) {
+  testing::write_file(dir / "d.jsonl",
+                      "{\"t\": \"The blue crate.\"}\n{\"t\": \"A red box.\"}\n{\"t\": \"No.\"}\n");
+  testing::write_file(
+      dir / "rolling.yaml",
+      "task: rolling\ndataset_path: json\ndataset_kwargs: {data_files: {test: d.jsonl}}\ntest_split: "
+      "test\noutput_type: loglikelihood_rolling\ndoc_to_text: ''\ndoc_to_target: '{{t}}'\n"
+      "metric_list: [{metric: word_perplexity}]\n");
+  const auto run = [&](const char* out, const Arguments& more) {
+    const ProcessResult result = testing::refocus(plus(
+        {"eval", (dir / "rolling.yaml").string(), "-m", "small-worlds", "-o", (dir / out).string()}, more));
+    EXPECT_EQ(result.status, 0) << result.err;
+    return result.err;
+  };
+  run("run", {"--limit", "1"});
+  EXPECT_THAT(run("run", kBoth), HasSubstr(", 1 answers are there; new: 1 arm, 2 questions\n"));
+  run("whole", kBoth);
+  testing::expect_same_reports(dir / "run", dir / "whole", testing::files_below(dir / "whole/arms").size());
+}
+
+// What a person read stays with the answers, and counts in what is written anew.
+TEST_F(GrownRuns, KeepVerdicts) {
+  grown("run", {"mmlu", "--subjects", "anatomy", "--limit", "1"});
+  const fs::path verdicts = dir / "verdicts.jsonl";
+  std::string response;
+  Journal::open_read_only(dir / "run").for_each("cot-none", [&](const Response& r) { response = r.text; });
+  testing::write_file(verdicts, verdict_line({"cot-none",
+                                              "anatomy",
+                                              0,
+                                              'C',
+                                              false,
+                                              {},
+                                              {},
+                                              "me",
+                                              "2026-01-31T12:00:00Z",
+                                              response_hash(response)}) +
+                                    "\n");
+  ASSERT_EQ(
+      testing::refocus({"rescore", (dir / "run").string(), "--import-verdicts", verdicts.string()}).status,
+      0);
+  grown("run", plus({"mmlu", "--limit", "2"}, kBoth));
+  const Json results = Json::parse(file_text(dir / "run/arms/cot-none/results_refocus.json"));
+  EXPECT_EQ(results["results"]["mmlu_anatomy"]["manual"], 1);
+  EXPECT_EQ(results["results"]["mmlu_anatomy"]["n"], 2);
+  const ProcessResult audit = testing::refocus({"rescore", (dir / "run").string(), "--json"});
+  EXPECT_EQ(audit.status, 0) << audit.err;
+  const std::string exported = (dir / "again.jsonl").string();
+  ASSERT_EQ(testing::refocus({"rescore", (dir / "run").string(), "--export-verdicts", exported}).status, 0);
+  EXPECT_EQ(file_text(exported), file_text(verdicts));
 }
 
 TEST_F(GrownRuns, SearchesForHeadsToo) {

@@ -150,7 +150,7 @@ TEST_F(Study, BadInputIsOneClearLine) {
   fails({"--max-new-tokens", "0"}, 2, {"--max-new-tokens"});
   fs::create_directories(dir / "there");
   testing::write_file(dir / "there/notes.txt", "mine");
-  expect_failure(study("there", {"--limit", "1"}), 1, {"there", "--force"});
+  expect_failure(study("there", {"--limit", "1"}), 1, {"there", "'notes.txt' and no run.json", "-o"});
   expect_failure(study("there", {"--limit", "1", "--force"}), 1, {"there", "-o"});
   EXPECT_EQ(file_text(dir / "there/notes.txt"), "mine");
 }

@@ -17,6 +17,10 @@ FileHashes model_files_of(const ordered_json& identity, const std::string& where
   return read_file_hashes(*found, {where, "restore a copy of it"});
 }
 
+std::string model_difference(const ordered_json& before, const ordered_json& now, const std::string& where) {
+  return difference_of(model_files_of(before, where), model_files_of(now, where));
+}
+
 void expect_same_model(const ordered_json& before, const ordered_json& now, const std::string& where) {
   if (!now.contains(kModelFiles)) return;
   if (!before.contains(kModelFiles)) {
@@ -26,7 +30,7 @@ void expect_same_model(const ordered_json& before, const ordered_json& now, cons
         "looked at a part of the weights only: that the model is the same cannot be shown; begin anew "
         "in another -o directory (compare, report and rescore work on this one)");
   }
-  const std::string difference = difference_of(model_files_of(before, where), model_files_of(now, where));
+  const std::string difference = model_difference(before, now, where);
   if (difference.empty()) return;
   throw input_error(where,
                     "expected the model that the run was begun with, got another: {}; choose another -o "

@@ -13,6 +13,11 @@ namespace refocus {
 // The field of a run's identity that holds the FileHashes of its model.
 inline constexpr const char* kModelFiles = "model_files";
 
+// The files that differ between the models of two identities that have them: "model.safetensors differs";
+// empty where none does. `where` is the run, for messages.
+std::string model_difference(const nlohmann::ordered_json& before, const nlohmann::ordered_json& now,
+                             const std::string& where);
+
 // InputError, which names the files that differ, where the model of `now`, an identity, is not that of
 // `before`; also where `before` is of a version that looked at parts of the weights only, so that nothing can
 // be said. `where` is the run, for messages.

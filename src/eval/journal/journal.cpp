@@ -169,6 +169,7 @@ void Journal::put(const Response& response) {
   REFOCUS_CHECK(insert_.has_value());
   if (!response.unmatched_keys.empty()) put_unmatched_keys(response);
   if (response.question_end >= 0) put_question_end(response);
+  if (!response.tokens.empty()) put_tokens(response);
   insert_->bind(1, response.arm);
   insert_->bind(2, response.subject);
   insert_->bind(3, response.index);
@@ -217,6 +218,7 @@ std::vector<std::string> Journal::arms() const {
 void Journal::for_each(const std::string& arm, const std::function<void(Response)>& on_response) const {
   const bool ends = has_table("question_ends");
   const auto unmatched = unmatched_keys(arm);
+  const auto generated = tokens(arm);
   SqliteStatement select(
       *database_, ends ? "SELECT subject, item, prompt, response, finish_reason, prompt_tokens, "
                          "generated_tokens, ifnull(bytes, -1) FROM responses LEFT JOIN question_ends USING "
@@ -237,6 +239,9 @@ void Journal::for_each(const std::string& arm, const std::function<void(Response
     response.question_end = std::clamp<std::int64_t>(select.integer(7), -1, std::ssize(response.prompt));
     if (const auto found = unmatched.find({response.subject, response.index}); found != unmatched.end()) {
       response.unmatched_keys = found->second;
+    }
+    if (const auto found = generated.find({response.subject, response.index}); found != generated.end()) {
+      response.tokens = found->second;
     }
     on_response(std::move(response));
   }

@@ -42,6 +42,14 @@ struct Questions {
   std::vector<Task> tasks;
 };
 
+// Numbers that were measured of an answer: a study's (src/study).
+struct Measures {
+  std::string arm, subject;
+  int index = 0;
+  std::string model;  // which model they were measured in, where there are several
+  std::vector<double> values;
+};
+
 // Not for use by several threads at once.
 class Journal {
  public:
@@ -75,6 +83,13 @@ class Journal {
   // Nothing in journals of versions that did not keep it.
   std::optional<Questions> questions() const;
 
+  // Keeps what was measured of an answer, once; it comes back bit for bit.
+  void put(const Measures& measures);
+  std::map<ItemKey, std::vector<double>> measures(const std::string& arm, const std::string& model) const;
+  // What the values of Measures are called, in their order. InputError where other names are kept already.
+  void keep_measure_names(const std::vector<std::string>& names);
+  std::vector<std::string> measure_names() const;
+
   // Keeps verdicts, all or none; when it has returned, a killed process loses none of them.
   void put(std::span<const Verdict> verdicts);
   // All, in the order in which they were kept.
@@ -85,6 +100,8 @@ class Journal {
   void make_tables();
   void put_question_end(const Response& response);
   void put_unmatched_keys(const Response& response);
+  void put_tokens(const Response& response);
+  std::map<ItemKey, std::vector<std::int32_t>> tokens(const std::string& arm) const;
   void check_format() const;
   bool has_table(const char* name) const;
 

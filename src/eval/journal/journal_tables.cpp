@@ -1,7 +1,9 @@
 // The journal's further tables: what a run asks, and verdicts. Programs of before them pass them over, so the
 // format's version is the same; each is made when something is first kept in it.
+#include <algorithm>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <tuple>
 
 #include "base/error.h"
 #include "base/json_reader.h"
@@ -24,6 +26,16 @@ CREATE TABLE items (
   fields TEXT NOT NULL,
   choices TEXT NOT NULL,
   label TEXT,
+  UNIQUE (subject, item)
+))";
+
+// Of items that have short answers, or are a later turn of a transcript.
+constexpr const char* kItemAnswers = R"(
+CREATE TABLE item_answers (
+  subject TEXT NOT NULL,
+  item INTEGER NOT NULL,
+  answers TEXT NOT NULL,
+  turn INTEGER NOT NULL,
   UNIQUE (subject, item)
 ))";
 
@@ -87,6 +99,24 @@ void put_items(const SqliteDatabase& database, const Task& task) {
     row.bind(4, json_text(ordered_json(item.choices)));
     bind_letter(row, 5, item.label);
     insert(row);
+  }
+}
+
+bool needs_answers_row(const Item& item) { return !item.answers.empty() || item.turn > 0; }
+
+void put_item_answers(const SqliteDatabase& database, const std::vector<Task>& tasks) {
+  database.run(kItemAnswers);
+  SqliteStatement row(database,
+                      "INSERT INTO item_answers (subject, item, answers, turn) VALUES (?1, ?2, ?3, ?4)");
+  for (const Task& task : tasks) {
+    for (const Item& item : task.items) {
+      if (!needs_answers_row(item)) continue;
+      row.bind(1, item.subject);
+      row.bind(2, item.index);
+      row.bind(3, json_text(ordered_json(item.answers)));
+      row.bind(4, item.turn);
+      insert(row);
+    }
   }
 }
 
@@ -161,12 +191,26 @@ std::map<std::string, std::shared_ptr<const TaskKind>> read_own_tasks(const Sqli
     kind.type = *type;
     kind.has_subjects = rows.flag(2);
     kind.definition = "{}";
-    kinds[kind.name] = std::make_shared<const TaskKind>(std::move(kind));
+    const std::string name = kind.name;
+    kinds[name] = std::make_shared<const TaskKind>(std::move(kind));
   }
   return kinds;
 }
 
-std::vector<Task> read_tasks(const SqliteDatabase& database) {
+// By subject and index, the short answers and the turn.
+using ItemAnswers = std::map<ItemKey, std::pair<std::vector<std::string>, int>>;
+
+ItemAnswers read_item_answers(const SqliteDatabase& database) {
+  ItemAnswers out;
+  RowReader rows(database, "SELECT subject, item, answers, turn FROM item_answers");
+  while (rows.step()) {
+    out[{rows.text(0), rows.index(1)}] = {
+        rows.json(2, ordered_json::value_t::array).get<std::vector<std::string>>(), rows.index(3)};
+  }
+  return out;
+}
+
+std::vector<Task> read_tasks(const SqliteDatabase& database, const ItemAnswers& answers) {
   std::vector<Task> tasks;
   const auto own = read_own_tasks(database);
   std::map<std::string, std::size_t> task_of;  // by subject
@@ -190,6 +234,9 @@ std::vector<Task> read_tasks(const SqliteDatabase& database) {
     for (const auto& [name, text] : fields.items()) item.fields.emplace_back(name, text);
     item.choices = items.json(3, ordered_json::value_t::array).get<std::vector<std::string>>();
     item.label = items.letter(4);
+    if (const auto its = answers.find({item.subject, item.index}); its != answers.end()) {
+      std::tie(item.answers, item.turn) = its->second;
+    }
     const auto task = task_of.find(item.subject);
     if (task == task_of.end()) items.damaged("an item of a known subject", item.subject);
     tasks[task->second].items.push_back(std::move(item));
@@ -225,14 +272,19 @@ void put_questions(const SqliteDatabase& database, const Questions& questions) {
     }
     put_items(database, task);
   }
+  put_item_answers(database, questions.tasks);
 }
 
 // Whether the tables hold as many arms and items; what a run asks only grows.
-bool keeps_as_many(const SqliteDatabase& database, const Questions& questions) {
-  std::int64_t items = 0;
-  for (const Task& task : questions.tasks) items += std::ssize(task.items);
+bool keeps_as_many(const SqliteDatabase& database, const Questions& questions, bool has_answers) {
+  std::int64_t items = 0, answers = 0;
+  for (const Task& task : questions.tasks) {
+    items += std::ssize(task.items);
+    answers += std::ranges::count_if(task.items, needs_answers_row);
+  }
   return database.integer("SELECT COUNT(*) FROM arms") == std::ssize(questions.arms) &&
-         database.integer("SELECT COUNT(*) FROM items") == items;
+         database.integer("SELECT COUNT(*) FROM items") == items &&
+         (has_answers ? database.integer("SELECT COUNT(*) FROM item_answers") : 0) == answers;
 }
 
 }  // namespace
@@ -245,16 +297,19 @@ bool Journal::has_table(const char* name) const {
 
 void Journal::keep(const Questions& questions) {
   const bool there = has_table("items");
-  if (there && keeps_as_many(*database_, questions)) return;
+  const bool has_answers = has_table("item_answers");
+  if (there && keeps_as_many(*database_, questions, has_answers)) return;
   Transaction transaction(*database_);
   if (there) database_->run("DROP TABLE arms; DROP TABLE own_tasks; DROP TABLE subjects; DROP TABLE items");
+  if (has_answers) database_->run("DROP TABLE item_answers");
   put_questions(*database_, questions);
   transaction.commit();
 }
 
 std::optional<Questions> Journal::questions() const {
   if (!has_table("items")) return std::nullopt;
-  return Questions{read_arms(*database_), read_tasks(*database_)};
+  const ItemAnswers answers = has_table("item_answers") ? read_item_answers(*database_) : ItemAnswers();
+  return Questions{read_arms(*database_), read_tasks(*database_, answers)};
 }
 
 void Journal::put(std::span<const Verdict> verdicts) {

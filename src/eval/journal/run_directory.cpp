@@ -45,10 +45,11 @@ std::vector<std::string> names_in(const fs::path& directory) {
   return names;
 }
 
-void remove_temporaries(const fs::path& directory, const std::string& of) {
+// What a killed process left of files that it was writing.
+void remove_temporaries(const fs::path& directory) {
   std::error_code ignored;
   for (const std::string& name : names_in(directory)) {
-    if (is_temporary(name, of)) fs::remove(directory / name, ignored);
+    if (is_temporary(name, "")) fs::remove(directory / name, ignored);
   }
 }
 
@@ -156,9 +157,7 @@ RunDirectory RunDirectory::open(const fs::path& path, const RunSettings& setting
       if (growth.empty()) record.identity = std::move(kept.identity);
       record.sessions = std::move(kept.sessions);
     }
-    for (const char* name : {kRunFile, RunDirectory::kComparisonFile, RunDirectory::kReportFile}) {
-      remove_temporaries(path, name);
-    }
+    remove_temporaries(path);
     ordered_json session = {{"started", utc_now()}};
     session.update(normalised(settings.details));
     record.sessions.push_back(std::move(session));
@@ -178,20 +177,21 @@ bool RunDirectory::goes_on(const fs::path& path, const RunSettings& settings) {
   return is_same_model(kept.identity, now) && !hindrance(kept.identity, now, settings.questions);
 }
 
+RunDirectory RunDirectory::begin(const fs::path& path, RunRecord record) {
+  auto lock = std::make_shared<const DirectoryLock>(path);
+  write_record(path, record);
+  return RunDirectory(path, std::move(lock), std::move(record), "");
+}
+
 RunDirectory RunDirectory::reopen(const fs::path& path) {
   read_run_record(path);  // so that no lock file is left in what is no run
   auto lock = std::make_shared<const DirectoryLock>(path, "work on a copy of the run");
   return RunDirectory(path, std::move(lock), read_run_record(path), "");
 }
 
-std::optional<SettingDifference> RunDirectory::changed_detail(const std::string& key) const {
-  if (!resumed()) return std::nullopt;
-  const auto only = [&](const ordered_json& session) {
-    ordered_json member = ordered_json::object();
-    if (session.is_object() && session.contains(key)) member[key] = session[key];
-    return member;
-  };
-  return first_difference(only(record_.sessions[record_.sessions.size() - 2]), only(record_.sessions.back()));
+void RunDirectory::note(const std::string& key, const ordered_json& value) {
+  record_.sessions.back()[key] = value;
+  write_record(path_, record_);
 }
 
 fs::path RunDirectory::arm_directory(const std::string& arm) const {
@@ -199,7 +199,7 @@ fs::path RunDirectory::arm_directory(const std::string& arm) const {
   std::error_code error;
   fs::create_directories(directory, error);
   if (error) unusable(directory, error);
-  remove_temporaries(directory, "");
+  remove_temporaries(directory);
   return directory;
 }
 

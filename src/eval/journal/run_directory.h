@@ -51,6 +51,9 @@ class RunDirectory {
   // Whether the run that is there would go on with these settings. InputError where it cannot be read.
   static bool goes_on(const std::filesystem::path& path, const RunSettings& settings);
 
+  // Begins a run with a record that others have made (eval/run/join.h) in an empty directory, and locks it.
+  static RunDirectory begin(const std::filesystem::path& path, RunRecord record);
+
   // Opens a run that is there, whatever its identity, to judge its answers anew, and locks it. Writes
   // nothing; adds no session. InputError where there is none, another process has it open, or it cannot be
   // written.
@@ -62,8 +65,8 @@ class RunDirectory {
   // By what this session has grown the run: "1 arm, 45 questions"; empty where by nothing.
   const std::string& growth() const { return growth_; }
 
-  // Where this session's details[key] is not that of the session before: {before, now} for a warning.
-  std::optional<SettingDifference> changed_detail(const std::string& key) const;
+  // Adds to what run.json says of this session, at once.
+  void note(const std::string& key, const nlohmann::ordered_json& value);
 
   // PATH/arms/ARM, made where absent and cleared of temporary files that a killed process left.
   std::filesystem::path arm_directory(const std::string& arm) const;

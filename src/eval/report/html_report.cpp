@@ -79,17 +79,19 @@ std::string flips_section(const ReportView& view, bool script) {
 
 }  // namespace
 
-std::string html_report(const std::vector<fs::path>& run_directories, const ComparisonOptions& options) {
+std::string html_report(const std::vector<fs::path>& run_directories, const ComparisonOptions& options,
+                        const std::string& name) {
   std::vector<FinishedArm> second;
   if (run_directories.size() > 1) second = read_finished_run(run_directories[1], {.documents = true});
   ComparisonOptions lenient = options;
   lenient.pairs_needed = !options.baseline.empty();
   const Comparison comparison =
       compare_runs(read_finished_run(run_directories[0], {.documents = true}), std::move(second), lenient);
-  return html_report(run_directories, comparison);
+  return html_report(run_directories, comparison, name);
 }
 
-std::string html_report(const std::vector<fs::path>& run_directories, const Comparison& comparison) {
+std::string html_report(const std::vector<fs::path>& run_directories, const Comparison& comparison,
+                        const std::string& name) {
   std::vector<RunRecord> records;
   std::vector<std::string> runs;
   std::string title;
@@ -98,6 +100,7 @@ std::string html_report(const std::vector<fs::path>& run_directories, const Comp
     runs.push_back(run.string());
     title += (title.empty() ? "" : " and ") + run_name(run);
   }
+  if (!name.empty()) title = name;
   const ReportView view = report_view(comparison, runs, std::move(records));
   const bool script = has_page(kPage);
   const ordered_json sweep = run_directories.size() == 1 ? read_sweep(run_directories[0]) : ordered_json();
@@ -126,9 +129,9 @@ std::string html_report(const std::vector<fs::path>& run_directories, const Comp
   return make_page(kPage, page);
 }
 
-void write_run_report(const fs::path& run_directory, const Comparison* comparison) {
-  const std::string html =
-      comparison != nullptr ? html_report({run_directory}, *comparison) : html_report({run_directory});
+void write_run_report(const fs::path& run_directory, const Comparison* comparison, const std::string& name) {
+  const std::string html = comparison != nullptr ? html_report({run_directory}, *comparison, name)
+                                                 : html_report({run_directory}, ComparisonOptions(), name);
   write_file_atomically(run_directory / RunDirectory::kReportFile, html);
 }
 

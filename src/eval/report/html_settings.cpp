@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/json_reader.h"
+#include "eval/journal/sessions.h"
 #include "eval/text/html_text.h"
 #include "web/page.h"
 
@@ -49,12 +50,25 @@ std::string settings_table(const std::string& caption, const ordered_json& setti
                     false);
 }
 
+// Of a joined run all of its parts' commands, otherwise the last one.
 std::string command_html(const RunRecord& record) {
-  if (record.sessions.empty() || !record.sessions.back().is_object()) return "";
-  const auto command = record.sessions.back().find("command");
-  if (command == record.sessions.back().end() || !command->is_string()) return "";
-  return "<p>The command that answered the questions:</p>\n<pre>" + html_escape(command->get<std::string>()) +
-         "</pre>\n";
+  std::vector<std::string> commands;
+  for (const ordered_json& session : record.sessions) {
+    if (!session.is_object() || !session.contains("command") || !session["command"].is_string()) continue;
+    if (!session.contains(kSessionRun)) commands.clear();
+    std::string command = session["command"].get<std::string>();
+    if (std::ranges::find(commands, command) == commands.end()) commands.push_back(std::move(command));
+  }
+  if (commands.empty()) return "";
+  std::string all;
+  for (const std::string& command : commands) all += (all.empty() ? "" : "\n") + command;
+  return fmt::format("<p>The command{} that answered the questions:</p>\n<pre>{}</pre>\n",
+                     commands.size() > 1 ? "s" : "", html_escape(all));
+}
+
+std::string mixed_html(const std::string& run, const RunRecord& record) {
+  const std::string mixed = mixed_computation(record);
+  return mixed.empty() ? "" : "<p class=\"note\">" + html_escape(run + mixed) + "</p>\n";
 }
 
 // Whether there is a difference of F1 in it.
@@ -74,7 +88,7 @@ std::string html_settings(const ReportView& view) {
   for (std::size_t r = 0; r < view.records.size(); ++r) {
     const RunRecord& record = view.records[r];
     const std::string run = view.runs.size() > 1 ? view.runs[r] + ": " : "";
-    html += command_html(record);
+    html += command_html(record) + mixed_html(run, record);
     html += "<details><summary>" + html_escape(run) + (run.empty() ? "All" : "all") +
             " settings that decide the answers</summary>\n" +
             settings_table(run + "settings", record.identity) + "</details>\n";

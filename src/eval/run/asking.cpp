@@ -32,21 +32,42 @@ struct Job {
 using Jobs = std::vector<Job>;
 // The tokens are those that were generated, a stop token included; none in log-likelihood mode.
 using OnResponse = std::function<void(const Job&, Response, std::span<const std::int32_t> tokens)>;
-using IsDone = std::function<bool(const Question&, std::size_t arm)>;
+
+// Calls on_job(question, arm's place) for all that is open, question by question.
+template <class OnJob>
+void for_each_open(const Plan& plan, const IsOpen& is_open, const OnJob& on_job) {
+  for (const Question& question : plan.questions) {
+    for (std::size_t a = 0; a < plan.arms.size(); ++a) {
+      if (plan.arms[a].arm.prompt == question.kind && is_open(question, a)) on_job(question, a);
+    }
+  }
+}
+
+std::int64_t count_of(const Plan& plan, const IsOpen& is_open) {
+  std::int64_t out = 0;
+  for_each_open(plan, is_open, [&](const Question&, std::size_t) { ++out; });
+  return out;
+}
 
 // What is still to be asked, by the turn it belongs to: question by question, so that an interrupted run has
 // pairs.
-std::vector<Jobs> open_jobs(const Plan& plan, const IsDone& is_done) {
+std::vector<Jobs> open_jobs(const Plan& plan, const IsOpen& is_open) {
   std::vector<Jobs> turns(1);
-  for (const Question& question : plan.questions) {
+  for_each_open(plan, is_open, [&](const Question& question, std::size_t arm) {
     const auto turn = static_cast<std::size_t>(question.item->turn);
     if (turns.size() <= turn) turns.resize(turn + 1);
-    for (std::size_t a = 0; a < plan.arms.size(); ++a) {
-      if (plan.arms[a].arm.prompt != question.kind) continue;
-      if (!is_done(question, a)) turns[turn].push_back({&question, &plan.arms[a]});
-    }
-  }
+    turns[turn].push_back({&question, &plan.arms[arm]});
+  });
   return turns;
+}
+
+// The same, of the settings' shard alone.
+IsOpen within_shard(const EvalSettings& settings, IsOpen is_open) {
+  if (settings.shard.is_whole()) return is_open;
+  return [items = items_of_shard(settings.tasks, settings.shard), is_open = std::move(is_open)](
+             const Question& question, std::size_t arm) {
+    return items.contains(question.item) && is_open(question, arm);
+  };
 }
 
 // The longest prompts of texts come first: a long one at the end would be computed alone, and a lack of
@@ -254,24 +275,35 @@ void check_memory(const EvalModel& model, const EvalSettings& settings, const Pl
                                   : ", or use a smaller --max-new-tokens");
 }
 
-void ask(const EvalModel& model, const EvalSettings& settings, const Plan& plan, Journal& journal) {
-  const bool scored = is_scored(settings);
+IsOpen open_in(const Plan& plan, const Journal& journal) {
   std::vector<std::set<ItemKey>> done;
   for (const PlannedArm& arm : plan.arms) done.push_back(journal.done(arm.name));
-  const auto is_done = [&](const Question& question, std::size_t arm) {
-    return done[arm].contains({question.item->subject, question.item->index});
+  return [done = std::move(done)](const Question& question, std::size_t arm) {
+    return !done[arm].contains({question.item->subject, question.item->index});
   };
-  std::vector<Jobs> turns = open_jobs(plan, is_done);
-  std::size_t open = 0;
-  for (const Jobs& jobs : turns) open += jobs.size();
+}
+
+OpenAnswers count_open(const EvalSettings& settings, const Plan& plan, const Journal& journal) {
+  const IsOpen is_open = open_in(plan, journal);
+  return {count_of(plan, within_shard(settings, is_open)), count_of(plan, is_open)};
+}
+
+void ask(const EvalModel& model, const EvalSettings& settings, const Plan& plan, Journal& journal,
+         const AskingOptions& options) {
+  const bool scored = is_scored(settings);
+  const IsOpen is_open = within_shard(settings, open_in(plan, journal));
+  const std::int64_t open = count_of(plan, is_open);
   if (open == 0) return;
   check_memory(model, settings, plan);
-  const auto total = static_cast<std::int64_t>(plan.questions.size() * settings.interventions.size());
-  Progress progress("eval", total, total - static_cast<std::int64_t>(open));
+  const auto all = [](const Question&, std::size_t) { return true; };
+  const std::int64_t total = count_of(plan, within_shard(settings, all));
+  Progress progress(options.label, total, total - open);
+  std::vector<Jobs> turns = open_jobs(plan, is_open);
   Conversation conversation(plan, journal);
-  const auto keep = [&](const Job& job, Response response, std::span<const std::int32_t>) {
+  const auto keep = [&](const Job& job, Response response, std::span<const std::int32_t> tokens) {
     const Question& question = job.asked();
     complete(job, response);
+    if (options.keep_tokens) response.tokens.assign(tokens.begin(), tokens.end());
     journal.put(response);
     if (question.task->type == AnswerType::kTranscript) conversation.keep(response);
     progress.advance(scored ? response.prompt_tokens : response.generated_tokens);
@@ -285,20 +317,6 @@ void ask(const EvalModel& model, const EvalSettings& settings, const Plan& plan,
       (scored ? score_options : generate)(model, settings, plan, turns[turn], keep);
     }
   }
-}
-
-void ask_for_texts(const EvalModel& model, const EvalSettings& settings, const Plan& plan,
-                   const OnAnsweredText& on_text) {
-  REFOCUS_CHECK(!is_scored(settings));
-  check_memory(model, settings, plan);
-  std::vector<Jobs> turns = open_jobs(plan, [](const Question&, std::size_t) { return false; });
-  REFOCUS_CHECK(turns.size() == 1);
-  put_longest_first(turns.front());
-  generate(model, settings, plan, turns.front(),
-           [&](const Job& job, Response response, std::span<const std::int32_t> tokens) {
-             complete(job, response);
-             on_text(*job.question, *job.arm, std::move(response), tokens);
-           });
 }
 
 }  // namespace refocus

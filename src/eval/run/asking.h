@@ -4,11 +4,7 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
-#include <span>
-#include <string>
-#include <utility>
 
 #include "eval/journal/journal.h"
 #include "eval/run/plan.h"
@@ -26,14 +22,23 @@ void check_memory(const EvalModel& model, const EvalSettings& settings, const Pl
 std::shared_ptr<const InterventionTarget> target_of(const EvalModel& model, const EvalSettings& settings,
                                                     const Question& question, const InterventionSpec& spec);
 
-// Asks what the journal has no answer of, and keeps the answers in it.
-void ask(const EvalModel& model, const EvalSettings& settings, const Plan& plan, Journal& journal);
+// Whether the journal lacks an answer to a question in an arm of the plan, by its place.
+using IsOpen = std::function<bool(const Question&, std::size_t arm)>;
+IsOpen open_in(const Plan& plan, const Journal& journal);
 
-// Asks everything of a plan without a journal; not for log-likelihoods or transcripts. `tokens`: those that
-// were generated, a stop token included. In no particular order.
-using OnAnsweredText =
-    std::function<void(const Question&, const PlannedArm&, Response, std::span<const std::int32_t> tokens)>;
-void ask_for_texts(const EvalModel& model, const EvalSettings& settings, const Plan& plan,
-                   const OnAnsweredText& on_text);
+// How many answers the journal lacks: of the items of the settings' shard, and of all.
+struct OpenAnswers {
+  std::int64_t in_shard = 0, all = 0;
+};
+OpenAnswers count_open(const EvalSettings& settings, const Plan& plan, const Journal& journal);
+
+struct AskingOptions {
+  const char* label = "eval";  // of the line of progress
+  bool keep_tokens = false;    // Response::tokens of texts
+};
+
+// Asks what the journal has no answer of, in the settings' shard, and keeps the answers in it.
+void ask(const EvalModel& model, const EvalSettings& settings, const Plan& plan, Journal& journal,
+         const AskingOptions& options = {});
 
 }  // namespace refocus

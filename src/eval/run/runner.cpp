@@ -4,21 +4,13 @@
 
 #include "base/error.h"
 #include "base/json_reader.h"
-#include "base/text_file.h"
-#include "eval/extract/short_answer.h"
 #include "eval/journal/fingerprint.h"
 #include "eval/journal/journal.h"
-#include "eval/journal/likelihood_answer.h"
 #include "eval/journal/run_directory.h"
-#include "eval/report/comparison_files.h"
-#include "eval/report/html_report.h"
-#include "eval/report/sweep_files.h"
 #include "eval/run/answer_warning.h"
 #include "eval/run/asking.h"
 #include "eval/run/plan.h"
-#include "eval/score/arm_report.h"
 #include "eval/task/file_names.h"
-#include "eval/task/scoring.h"
 #include "eval/text/sha256.h"
 #include "prompt/answer_end.h"
 
@@ -59,33 +51,26 @@ ordered_json examples_json(const EvalSettings& settings) {
 
 RunSettings with_details(const EvalModel& model, const EvalSettings& settings, const Plan& plan) {
   RunSettings out = run_settings(model, settings, plan);
-  out.details = {{"version", settings.version}, {"model_path", model.path}};
+  out.details = session_json(settings.session);
+  out.details["model_path"] = model.path;
+  out.details["model"] = model.name;
   if (is_scored(settings)) out.details["seam"] = {{"options", plan.options}, {"over_seam", plan.over_seam}};
   if (!is_scored(settings)) {
     out.details["profile"] = settings.profile.name;
     out.details["extraction"] = rules_name(settings.rules);
   }
-  if (!settings.command.empty()) out.details["command"] = settings.command;
   if (settings.sweep) {
     for (const SweepFamily& family : settings.sweep->sweep.families) {
       for (const SweepAxis& axis : family.axes) out.details["sweep"][axis.name()] = axis.values;
     }
     if (settings.sweep->sweep.budget) out.details["budget"] = *settings.sweep->sweep.budget;
+    out.details["interventions"] = settings.sweep->written;
+    out.details["layers"] = model.transformer.config().num_hidden_layers;
   }
+  if (!settings.shard.is_whole()) out.details["shard"] = settings.shard.text();
   out.details["threads"] = model.transformer.pool().size();
   out.details["batch"] = settings.batch;
   return out;
-}
-
-void tell_resumed(const RunDirectory& run, const Journal& journal) {
-  if (!run.resumed()) return;
-  fmt::print(stderr, "eval: going on with the run in {}, {} answers are there{}\n",
-             printable(run.path().string(), 400), journal.count(),
-             run.growth().empty() ? "" : "; new: " + run.growth());
-  if (const auto version = run.changed_detail("version")) {
-    fmt::print(stderr, "eval: warning: answers so far are of program version {}, new ones of {}\n",
-               version->before, version->now);
-  }
 }
 
 void tell_seams(const EvalSettings& settings, const Plan& plan) {
@@ -94,29 +79,6 @@ void tell_seams(const EvalSettings& settings, const Plan& plan) {
              plan.over_seam, plan.options,
              settings.seam == Seam::kDifference ? "it is scored as the option's"
                                                 : "it is left out, as lm-evaluation-harness does");
-}
-
-// The numbers of an arm as lm-evaluation-harness names them, in the arm's results_harness.json.
-harness::ArmResults report_harness(const harness::LoadedSet& set, const RunDirectory& run,
-                                   const PlannedArm& arm, const std::vector<Response>& responses) {
-  harness::ArmResults out{arm.name, harness::harness_results(set, responses)};
-  write_file_atomically(run.arm_directory(arm.name) / "results_harness.json",
-                        json_text(harness::harness_results_json(out.results), 2) + "\n");
-  return out;
-}
-
-ArmScores report(const EvalModel& model, const EvalSettings& settings, const RunDirectory& run,
-                 const PlannedArm& arm, const Journal& journal, EvalOutcome& outcome) {
-  std::vector<Response> responses;
-  journal.for_each(arm.name, [&](Response response) { responses.push_back(std::move(response)); });
-  if (settings.harness) outcome.harness.push_back(report_harness(*settings.harness, run, arm, responses));
-  const bool scored = is_scored(settings);
-  const Verdicts verdicts(journal.verdicts());
-  const std::vector<TaskAnswers> answers =
-      judge(settings.tasks, std::move(responses),
-            scored ? Judge(judge_likelihoods) : judge_with(settings.rules, verdicts));
-  const auto rules = scored ? std::nullopt : std::optional(settings.rules);
-  return write_arm_report(run, {{arm.name, arm.arm}, rules, settings.shots, false, model.name}, answers);
 }
 
 // By task, the special tokens that its `until` names, each with its id; null where there are none.
@@ -136,6 +98,15 @@ void keep_questions(const EvalSettings& settings, const Plan& plan, Journal& jou
   Questions questions{{}, settings.tasks};
   for (const PlannedArm& arm : plan.arms) questions.arms.push_back({arm.name, arm.arm});
   journal.keep(questions);
+}
+
+ReportPlan report_plan(const EvalModel& model, const EvalSettings& settings, const Plan& plan) {
+  ReportPlan out{settings.tasks, {}, std::nullopt, settings.shots, model.name, settings.harness,
+                 settings.sweep};
+  for (const PlannedArm& arm : plan.arms) out.arms.push_back({arm.name, arm.arm});
+  if (!is_scored(settings)) out.rules = settings.rules;
+  out.layers = model.transformer.config().num_hidden_layers;
+  return out;
 }
 
 }  // namespace
@@ -206,7 +177,7 @@ RunSettings run_settings(const EvalModel& model, const EvalSettings& settings, c
 }
 
 std::filesystem::path default_run_directory(const std::vector<std::string>& tasks, const std::string& model,
-                                            const RunSettings& settings) {
+                                            const RunSettings& settings, const Shard& shard) {
   // Keys in alphabetical order: that of the fields must not matter.
   const nlohmann::json sorted = parse_json(json_text(without_growth(settings.identity)), {"settings"});
   std::string name;
@@ -216,6 +187,7 @@ std::filesystem::path default_run_directory(const std::vector<std::string>& task
     if (!is_safe_file_name(std::string("x") + c)) c = '-';
   }
   name += "-" + sha256_hex(json_text(sorted)).substr(0, 8);
+  if (!shard.is_whole()) name += fmt::format("-{}of{}", shard.index, shard.count);
   for (int number = 1;; ++number) {
     const auto path =
         std::filesystem::path("runs") / (number == 1 ? name : fmt::format("{}-{}", name, number));
@@ -267,32 +239,24 @@ EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings)
   if (directory.empty()) {
     std::vector<std::string> tasks;
     for (const Task& task : settings.tasks) tasks.push_back(task.name);
-    directory = default_run_directory(tasks, model.name, recorded);
+    directory = default_run_directory(tasks, model.name, recorded, settings.shard);
   }
   if (!std::filesystem::exists(directory / "run.json")) {
     check_weights(model, plan.questions.front());
     check_memory(model, settings, plan);
   }
-  const RunDirectory run = RunDirectory::open(directory, recorded);
+  RunDirectory run = RunDirectory::open(directory, recorded);
   Journal journal(run);
-  tell_resumed(run, journal);
+  const OpenAnswers open = count_open(settings, plan, journal);
+  run.note(kToAsk, open.in_shard);
+  tell_resumed("eval", run, journal.count());
   tell_seams(settings, plan);
   keep_questions(settings, plan, journal);
   ask(model, settings, plan, journal);
   warn_of_unmatched(plan, journal);
   expect_not_overwritten(model.files);
-  EvalOutcome outcome{directory, {}, {}, {}, {}};
-  for (const PlannedArm& arm : plan.arms) {
-    outcome.scores.push_back(report(model, settings, run, arm, journal, outcome));
-  }
+  EvalOutcome outcome = write_reports(run, journal, report_plan(model, settings, plan));
   warn_of_answers(model, settings, outcome.scores);
-  if (plan.arms.size() > 1) outcome.comparison = write_comparison(run.path());
-  if (settings.sweep) {
-    outcome.sweep =
-        sweep_report(*settings.sweep, model.transformer.config().num_hidden_layers, *outcome.comparison);
-    write_sweep(run.path(), *outcome.sweep);
-  }
-  write_run_report(run.path(), outcome.comparison ? &*outcome.comparison : nullptr);
   return outcome;
 }
 

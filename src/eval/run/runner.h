@@ -12,13 +12,12 @@
 #include <vector>
 
 #include "base/used_file.h"
-#include "eval/harness/results.h"
-#include "eval/report/sweep_report.h"
-#include "eval/score/comparison.h"
-#include "eval/score/summary_table.h"
+#include "eval/journal/sessions.h"
+#include "eval/run/reports.h"
 #include "eval/task/item.h"
 #include "eval/task/likelihood_prompt.h"
 #include "eval/task/profile.h"
+#include "eval/task/shard.h"
 #include "generate/scheduler.h"
 #include "intervene/named.h"
 #include "model/transformer.h"
@@ -68,8 +67,8 @@ struct EvalSettings {
   std::int64_t context = 0;             // the model's own where 0
   std::int64_t kv_bytes = 0;            // memory for the cache, see SchedulerOptions
   std::filesystem::path run_directory;  // may be empty, see default_run_directory
-  std::string version;                  // the program's, for the record
-  std::string command;                  // the command line, for the record; may be empty
+  Shard shard;                          // what of the items is asked; the others are other processes'
+  SessionFacts session;                 // for the record
 };
 
 // Takes the items out of the tasks of which a prompt, in any arm, does not fit into the context, and says so
@@ -86,19 +85,12 @@ RunSettings run_settings(const EvalModel& model, const EvalSettings& settings, c
 // A run's directory where none was chosen: runs/TASK-MODEL-HASH, with a hash of what cannot grow, so that the
 // same experiment goes on in its own directory and another one never meets it. Where the run that is there
 // has what this one has not, such as another subject, it is the first of ...-HASH-2, -3, ... that is free or
-// goes on with these settings. What is unfit for a file's name becomes a hyphen.
+// goes on with these settings. A shard has its place behind the hash, ...-HASH-2of4. What is unfit for a
+// file's name becomes a hyphen.
 std::filesystem::path default_run_directory(const std::vector<std::string>& tasks, const std::string& model,
-                                            const RunSettings& settings);
+                                            const RunSettings& settings, const Shard& shard = {});
 
-struct EvalOutcome {
-  std::filesystem::path run_directory;
-  std::vector<ArmScores> scores;             // of every arm
-  std::optional<Comparison> comparison;      // where there are several
-  std::optional<SweepReport> sweep;          // where a sweep was asked for
-  std::vector<harness::ArmResults> harness;  // of every arm, where there are tasks of lm-evaluation-harness
-};
-
-// Asks what is not yet answered, writes the reports, the comparison of the arms and what a sweep shows.
+// Asks what is not yet answered, of the settings' shard, and writes what reports.h writes.
 // InputError, before anything is written, where a prompt does not fit into the context, two arms are the
 // same, or the run directory holds another run.
 EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings);

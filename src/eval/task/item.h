@@ -90,6 +90,10 @@ struct Response {
   std::string reasoning = {};
   // The selectors of the intervention's keys= that chose nothing of its prompt, as canonical texts.
   std::vector<std::string> unmatched_keys = {};
+  // What was generated, a stop token included; only where it is kept (eval/run/asking.h).
+  std::vector<std::int32_t> tokens = {};
+
+  bool operator==(const Response&) const = default;
 
   std::string_view question() const {
     const std::string_view all = prompt;

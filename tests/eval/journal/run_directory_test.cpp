@@ -33,7 +33,6 @@ TEST(RunDirectory, BeginsAndResumes) {
   {
     const RunDirectory run = RunDirectory::open(path, settings());
     EXPECT_FALSE(run.resumed());
-    EXPECT_EQ(run.changed_detail("program_version"), std::nullopt);
     const auto file = ordered_json::parse(read_text_file(path / "run.json"));
     EXPECT_EQ(file["format"], "refocus-run");
     EXPECT_EQ(file["version"], 1);
@@ -47,15 +46,13 @@ TEST(RunDirectory, BeginsAndResumes) {
   }
   RunSettings other = settings();
   other.details = {{"program_version", "0.2.0"}, {"threads", 64}};
-  const RunDirectory run = RunDirectory::open(path, other);
+  RunDirectory run = RunDirectory::open(path, other);
   EXPECT_TRUE(run.resumed());
   ASSERT_EQ(run.record().sessions.size(), 2u);
-  const auto change = run.changed_detail("program_version");
-  ASSERT_TRUE(change.has_value());
-  EXPECT_EQ(change->before, "\"0.1.0\"");
-  EXPECT_EQ(change->now, "\"0.2.0\"");
-  EXPECT_EQ(run.changed_detail("batch")->now, "nothing");
-  EXPECT_EQ(run.changed_detail("absent"), std::nullopt);
+  run.note("to_ask", 3);
+  EXPECT_EQ(run.record().sessions[1]["to_ask"], 3);
+  EXPECT_EQ(read_run_record(path).sessions[1], run.record().sessions[1]);
+  EXPECT_EQ(read_run_record(path).sessions[0].contains("to_ask"), false);
   EXPECT_EQ(read_run_record(path).sessions.size(), 2u);
   EXPECT_EQ(read_run_record(path).identity, settings().identity);
 }

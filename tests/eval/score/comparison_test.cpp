@@ -27,7 +27,7 @@ using testing::ToyRun;
 using testing::write_toy_run;
 namespace fs = std::filesystem;
 
-constexpr const char* kRebalance = "rebalance:alpha=0.2";
+constexpr const char* kComparedRebalance = "rebalance:alpha=0.2";
 constexpr const char* kChanged = "cot-rebalance_alpha=0.2";
 
 // The right letter is B everywhere. From the first arm to the second: anatomy has item 0 fixed (it was wrong)
@@ -36,9 +36,10 @@ constexpr const char* kChanged = "cot-rebalance_alpha=0.2";
 ToyRun compared_toy() {
   ToyRun run;
   run.tasks = {testing::toy_mmlu({{"anatomy", 6}, {"astronomy", 2}, {"philosophy", 3}})};
-  run.arms = {
-      {PromptKind::kCot, "none", {{"anatomy", "ABB?AB"}, {"astronomy", "BA"}, {"philosophy", "BBB"}}},
-      {PromptKind::kCot, kRebalance, {{"anatomy", "BB?BCb"}, {"astronomy", "BA"}, {"philosophy", "BAB"}}}};
+  run.arms = {{PromptKind::kCot, "none", {{"anatomy", "ABB?AB"}, {"astronomy", "BA"}, {"philosophy", "BBB"}}},
+              {PromptKind::kCot,
+               kComparedRebalance,
+               {{"anatomy", "BB?BCb"}, {"astronomy", "BA"}, {"philosophy", "BAB"}}}};
   return run;
 }
 
@@ -154,7 +155,7 @@ TEST_F(ComparisonTest, HolmIsOverTheSubjects) {
                "none",
                {{"anatomy", "AAAAAAAA"}, {"astronomy", "AAAAAABB"}, {"philosophy", "BBBBBBBB"}}},
               {PromptKind::kCot,
-               kRebalance,
+               kComparedRebalance,
                {{"anatomy", "BBBBBBBB"}, {"astronomy", "BBBBBBBB"}, {"philosophy", "BBBBBBBA"}}}};
   const Comparison comparison = compare(run);
   const TaskComparison& task = comparison.tasks[0];
@@ -184,7 +185,7 @@ FinishedArm f1_arm(const std::string& name, const std::vector<double>& f1) {
   FinishedArm arm;
   arm.name = name;
   arm.prompt = "direct";
-  arm.intervention = name == "direct-none" ? "none" : kRebalance;
+  arm.intervention = name == "direct-none" ? "none" : kComparedRebalance;
   arm.rules = "anchored";
   TaskKind kind;
   kind.name = "quiz";
@@ -300,7 +301,7 @@ ToyRun toy_worlds() {
                "none",
                {{"keys", "BB"}, {"keys_unseen", "AB"}, {"sums", "BA"}, {"sums_unseen", "AA"}}},
               {PromptKind::kCot,
-               kRebalance,
+               kComparedRebalance,
                {{"keys", "BA"}, {"keys_unseen", "BB"}, {"sums", "BB"}, {"sums_unseen", "BA"}}}};
   return run;
 }
@@ -385,10 +386,10 @@ TEST_F(ComparisonTest, EveryArmHasItsBaseline) {
   ToyRun run = compared_toy();
   const auto answers = run.arms[0].answers;
   run.arms = {{PromptKind::kCot, "none", answers},
-              {PromptKind::kCot, kRebalance, answers},
+              {PromptKind::kCot, kComparedRebalance, answers},
               {PromptKind::kCot, "rebalance:alpha=1", answers},
               {PromptKind::kDirect, "none", answers},
-              {PromptKind::kDirect, kRebalance, answers}};
+              {PromptKind::kDirect, kComparedRebalance, answers}};
   EXPECT_EQ(pairs_text(compare(run)),
             "cot-none > cot-rebalance_alpha=0.2\n"
             "cot-none > cot-rebalance_alpha=1\n"

@@ -1,0 +1,104 @@
+#include "eval/journal/sessions.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <span>
+#include <vector>
+
+#include "base/error.h"
+
+namespace refocus {
+namespace {
+
+using nlohmann::ordered_json;
+
+// What may change the last bits of numbers, and how it is called.
+constexpr std::pair<const char*, const char*> kComputation[] = {{"instruction_set", "instruction set"},
+                                                                {"version", "program version"},
+                                                                {"commit", "commit"},
+                                                                {"build", "build"}};
+
+// A text of a session, or of its machine; empty where it does not say.
+std::string text_of(const ordered_json& session, const char* key) {
+  if (!session.is_object()) return "";
+  if (const auto at = session.find(key); at != session.end() && at->is_string())
+    return at->get<std::string>();
+  const auto machine = session.find("machine");
+  return machine == session.end() ? "" : text_of(*machine, key);
+}
+
+bool asked_something(const ordered_json& session) {
+  if (!session.is_object()) return true;
+  const auto open = session.find(kToAsk);
+  return open == session.end() || *open != 0;
+}
+
+// The different texts of the sessions that asked something, in their order.
+std::vector<std::string> values_of(std::span<const ordered_json> sessions, const char* key) {
+  std::vector<std::string> out;
+  for (const ordered_json& session : sessions) {
+    const std::string value = asked_something(session) ? text_of(session, key) : "";
+    if (!value.empty() && std::ranges::find(out, value) == out.end()) out.push_back(value);
+  }
+  return out;
+}
+
+}  // namespace
+
+ordered_json session_json(const SessionFacts& facts) {
+  ordered_json out = ordered_json::object(), machine = ordered_json::object();
+  const auto put = [](ordered_json& to, const char* key, const std::string& value) {
+    if (!value.empty()) to[key] = value;
+  };
+  put(out, "version", facts.version);
+  put(out, "commit", facts.commit);
+  put(out, "build", facts.build);
+  put(machine, "host", facts.host);
+  put(machine, "processor", facts.processor);
+  put(machine, "instruction_set", facts.instructions);
+  if (!machine.empty()) out["machine"] = std::move(machine);
+  put(out, "command", facts.command);
+  return out;
+}
+
+std::optional<std::string> other_computation(const RunRecord& record) {
+  if (record.sessions.size() < 2 || !asked_something(record.sessions.back())) return std::nullopt;
+  const auto before = std::span(record.sessions).first(record.sessions.size() - 1);
+  std::string out;
+  for (const auto& [key, name] : kComputation) {
+    const std::string now = text_of(record.sessions.back(), key);
+    const std::vector<std::string> known = values_of(before, key);
+    if (now.empty() || known.empty() || std::ranges::find(known, now) != known.end()) continue;
+    out += fmt::format("{}{} {}, now {}", out.empty() ? "" : "; ", name, fmt::join(known, " and "), now);
+  }
+  if (out.empty()) return std::nullopt;
+  return out;
+}
+
+std::string mixed_computation(const RunRecord& record) {
+  std::string out;
+  for (const auto& [key, name] : kComputation) {
+    const std::vector<std::string> values = values_of(record.sessions, key);
+    if (values.size() < 2) continue;
+    out += fmt::format("{}{} {}", out.empty() ? "" : "; ", name, fmt::join(values, " and "));
+  }
+  if (out.empty()) return "";
+  const std::vector<std::string> hosts = values_of(record.sessions, "host");
+  return fmt::format(
+      "Answers differ in how they were computed: {}{}. The last bits of their numbers may differ.", out,
+      hosts.empty() ? "" : fmt::format(" (on {})", fmt::join(hosts, ", ")));
+}
+
+void tell_resumed(const char* command, const RunDirectory& run, std::int64_t answers) {
+  if (!run.resumed()) return;
+  fmt::print(stderr, "{}: going on with the run in {}, {} answers are there{}\n", command,
+             printable(run.path().string(), 400), answers,
+             run.growth().empty() ? "" : "; new: " + run.growth());
+  const auto other = other_computation(run.record());
+  if (!other) return;
+  fmt::print(stderr, "{}: warning: answers so far are of {}; the last bits of numbers may differ\n", command,
+             printable(*other, 400));
+}
+
+}  // namespace refocus
