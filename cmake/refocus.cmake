@@ -5,6 +5,7 @@ find_package(fmt REQUIRED)
 find_package(GTest REQUIRED)
 find_package(PkgConfig REQUIRED)
 find_package(nlohmann_json REQUIRED)
+find_package(spdlog REQUIRED)
 
 add_library(refocus_options INTERFACE)
 target_include_directories(refocus_options INTERFACE ${CMAKE_SOURCE_DIR}/src)

@@ -79,6 +79,17 @@ void add_sampling(CLI::App& command, SamplingOptions& sampling) {
       ->check(whole_number<std::uint64_t>(0, ~std::uint64_t{0}));
 }
 
+void warn_of_unused_sampling(const CLI::App& command, const SamplingOptions& sampling) {
+  if (sampling.temperature > 0) return;
+  std::string given;
+  for (const char* name : {"--top-k", "--top-p", "--min-p", "--seed"}) {
+    if (command.get_option(name)->count() > 0) given += (given.empty() ? "" : ", ") + std::string(name);
+  }
+  if (given.empty()) return;
+  spdlog::warn("no effect at temperature 0, where the most likely token is taken: {}; add --temperature 0.7",
+               given);
+}
+
 CLI::Option* add_interventions(CLI::App& command, std::vector<std::string>& interventions) {
   return command
       .add_option("--intervene", interventions, fmt::format("{}; several times: several arms", kGrammar))
@@ -131,7 +142,7 @@ ExtractionRules rules_of(const std::string& rules, const Profile& profile) {
   return rules.empty() ? profile.extraction.value_or(ExtractionRules::kAnchored) : parse_rules(rules);
 }
 
-EvalModel eval_model(RunningModel& model, std::string_view remedy) {
+EvalModel eval_model(RunningModel& model, std::string_view remedy, HashFiles hash) {
   const OpenModel& files = model.files;
   return {model.transformer,
           files.need_tokenizer(remedy),
@@ -139,7 +150,7 @@ EvalModel eval_model(RunningModel& model, std::string_view remedy) {
           files.name(),
           name_of_model(files.directory),
           files.files,
-          hash_model_files(files.files, model.pool)};
+          hash == HashFiles::kYes ? hash_model_files(files.files, model.pool) : FileHashes()};
 }
 
 }  // namespace refocus::cli

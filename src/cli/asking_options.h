@@ -17,6 +17,8 @@ CLI::Option* add_interventions(CLI::App& command, std::vector<std::string>& inte
 
 // --temperature, --top-k, --top-p, --min-p, --seed.
 void add_sampling(CLI::App& command, SamplingOptions& sampling);
+// Warns, in one line, of those of them that were given and change nothing, since tokens are chosen greedily.
+void warn_of_unused_sampling(const CLI::App& command, const SamplingOptions& sampling);
 
 // --intervene where it may be given once.
 void add_intervention(CLI::App& command, std::string& intervention);
@@ -54,6 +56,8 @@ Profile profile_of(const std::string& file);
 ExtractionRules rules_of(const std::string& rules, const Profile& profile);
 
 // The model to be asked, which must outlive the result. InputError, with `remedy`, where it has no tokenizer.
-EvalModel eval_model(RunningModel& model, std::string_view remedy);
+// Without hashes of its files nothing can be kept of what it answers.
+enum class HashFiles { kYes, kNo };
+EvalModel eval_model(RunningModel& model, std::string_view remedy, HashFiles hash = HashFiles::kYes);
 
 }  // namespace refocus::cli

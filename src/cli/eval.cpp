@@ -14,12 +14,15 @@
 #include "cli/command_line.h"
 #include "cli/interrupt.h"
 #include "cli/intervention_file.h"
+#include "cli/memory_use.h"
 #include "cli/model_options.h"
 #include "cli/task_arguments.h"
+#include "cli/task_options.h"
 #include "eval/journal/run_directory.h"
 #include "eval/report/comparison_table.h"
 #include "eval/report/sweep_files.h"
 #include "eval/report/sweep_table.h"
+#include "eval/run/dry_run.h"
 #include "eval/run/runner.h"
 #include "eval/task/profile.h"
 #include "eval/task/task_kind.h"
@@ -35,7 +38,7 @@ struct EvalOptions {
   ModelOptions model;
   std::vector<std::string> tasks, subjects, interventions, sweeps;
   std::string data, profile, rules, run_directory;
-  bool cot = false, direct = false, loglikelihood = false, skip_long = false;
+  bool cot = false, direct = false, loglikelihood = false, skip_long = false, dry_run = false;
   int limit = 0;
   std::optional<int> shots;
   std::optional<std::size_t> budget;
@@ -142,15 +145,23 @@ void add_chat(const EvalOptions& options, const OpenModel& model, EvalSettings& 
   if (!chat_template) return;
   if (!asked) {
     if (const auto token = written_special(settings, *model.tokenizer)) {
-      fmt::print(stderr, "eval: the task writes {} itself: asking without the model's chat template\n",
-                 printable(*token, 60));
+      spdlog::info("the task writes {} itself: asking without the model's chat template",
+                   printable(*token, 60));
       return;
     }
-    fmt::print(stderr, "eval: asking by the model's chat template; --no-chat asks without it\n");
+    spdlog::info("asking by the model's chat template; --no-chat asks without it");
   }
   // A day that does not change, so that a run can go on tomorrow.
   settings.chat = ChatAsking{chat_template, options.chat.system, options.shots_as == "turns",
                              options.chat.settings(fixed_date())};
+}
+
+void show_dry_run(const RunningModel& model, const EvalModel& asked, const EvalSettings& settings) {
+  const DryRun run = dry_run(asked, settings);
+  const DryRunMemory memory{static_cast<std::int64_t>(model.files.weights->total_bytes()),
+                            peak_resident_bytes()};
+  fmt::print("{}", dry_run_text(run, memory));
+  if (const std::string note = left_out_text(settings.left_out); !note.empty()) fmt::print("{}\n", note);
 }
 
 void run(const EvalOptions& options) {
@@ -162,7 +173,8 @@ void run(const EvalOptions& options) {
   settings.context = options.model.context_for(config);
   settings.kv_bytes = kv_budget(options.model, model.transformer, options.batch, settings.context);
   add_chat(options, model.files, settings);
-  const EvalModel asked = eval_model(model, "download the model's tokenizer files");
+  const EvalModel asked = eval_model(model, "download the model's tokenizer files",
+                                     options.dry_run ? HashFiles::kNo : HashFiles::kYes);
   if (options.skip_long) {
     if (settings.harness) {
       throw usage_error(
@@ -172,6 +184,7 @@ void run(const EvalOptions& options) {
     }
     leave_out_long(asked, settings);
   }
+  if (options.dry_run) return show_dry_run(model, asked, settings);
   tell_how_to_resume();
   const EvalOutcome outcome = run_evaluation(asked, settings);
   if (outcome.sweep) {
@@ -222,23 +235,13 @@ void refuse_options_before(CLI::App& eval, CLI::App& mode) {
 
 Action add_eval(CLI::App& command) {
   auto options = std::make_shared<EvalOptions>();
-  command
-      .add_option(
-          "task", options->tasks,
-          fmt::format(
-              "One or several of {}, or task files of your own or of lm-evaluation-harness, .yaml or .json "
-              "(default: {})",
-              task_names(), kDefaultTask))
-      ->type_name("TASK");
+  add_tasks(command, options->tasks,
+            fmt::format("One or several of {}, or task files of your own or of lm-evaluation-harness, .yaml "
+                        "or .json (default: {})",
+                        task_names(), kDefaultTask));
   options->model.add_model(command);
-  command
-      .add_option(
-          "--data", options->data,
-          "Directory that holds the tasks' folders, such as mmlu/ (default: data, or the bundled one)")
-      ->check(not_empty())
-      ->type_name("DIR");
-  command.add_flag("--cot", options->cot, "Ask for an analysis before the answer (default)");
-  command.add_flag("--direct", options->direct, "Ask for the answer at once; with --cot: both");
+  add_data(command, options->data);
+  add_prompt_kinds(command, options->cot, options->direct);
   CLI::Option* loglikelihood =
       command.add_flag("--loglikelihood", options->loglikelihood,
                        "Generate nothing: the option that the model finds most likely is its answer");
@@ -254,34 +257,24 @@ Action add_eval(CLI::App& command) {
                   "each), or text in the user's message")
       ->needs(loglikelihood)
       ->capture_default_str()
-      ->check(CLI::IsMember({"turns", "text"}));
+      ->check(one_of({"turns", "text"}));
   options->chat.add(command, /*has_default=*/true);
   command
       .add_option("--seam", options->seam,
                   "Where an option's tokens begin: difference (with the first that the question alone does "
                   "not have), or lm-eval (after as many as the question alone has)")
       ->capture_default_str()
-      ->check(CLI::IsMember({"difference", "lm-eval"}));
+      ->check(one_of({"difference", "lm-eval"}));
   add_interventions(command, options->interventions);
   add_sweep(command, *options);
-  command.add_option("--subjects", options->subjects, "Subjects of the task (default: all)")
-      ->delimiter(',')
-      ->type_name("a,b");
-  command.add_option("--limit", options->limit, "Only the first N items of each subject")
-      ->check(whole_number(1, 1 << 30));
+  add_subjects(command, options->subjects);
+  add_limit(command, options->limit);
   command.add_flag("--skip-long", options->skip_long,
                    "Leave out items whose prompt is too long for the context; they are counted and told");
-  command.add_option("--batch", options->batch, "Sequences computed at once; does not change answers")
-      ->capture_default_str()
-      ->check(whole_number(1, 4096));
-  command.add_option("--max-new-tokens", options->max_new_tokens, "Most tokens of an answer")
-      ->capture_default_str()
-      ->check(whole_number(1, 1 << 24));
-  command.add_option("--profile", options->profile, "JSON file of prompts (default: Refocus' own)")
-      ->check(not_empty())
-      ->type_name("FILE");
-  command.add_option("--rules", options->rules, "How letters are read: anchored (default) or published")
-      ->check(not_empty());
+  add_batch(command, options->batch);
+  add_max_new_tokens(command, options->max_new_tokens);
+  add_profile(command, options->profile);
+  add_rules(command, options->rules);
   for (const char* text_only : {"--cot", "--direct", "--max-new-tokens", "--profile", "--rules"}) {
     loglikelihood->excludes(command.get_option(text_only));
   }
@@ -291,6 +284,10 @@ Action add_eval(CLI::App& command) {
                   "runs/ for each model and choice of options)")
       ->check(not_empty())
       ->type_name("RUN_DIR");
+  command.add_flag(
+      "--dry-run", options->dry_run,
+      "Show the first prompt of each arm, counts, memory and about how long it takes, for which a few "
+      "questions are answered; nothing is written");
   options->model.add_running(command);
 
   CLI::App* perplexity = command.add_subcommand(

@@ -1,5 +1,6 @@
 // refocus heads: which attention heads matter for a task (docs/heads.md).
 #include <fmt/core.h>
+#include <spdlog/spdlog.h>
 
 #include <nlohmann/json.hpp>
 
@@ -18,6 +19,7 @@
 #include "cli/intervention_file.h"
 #include "cli/model_options.h"
 #include "cli/task_arguments.h"
+#include "cli/task_options.h"
 #include "detect/detection_report.h"
 #include "eval/journal/fingerprint.h"
 #include "eval/run/asking.h"
@@ -150,11 +152,6 @@ void make_heads_plan(const HeadSearchOptions& options, const EvalModel& asked, H
 
 void run_search(const HeadsOptions& options) {
   const InterventionSpec by = options.search.method();
-  if (options.search.patches() && options.detect.detect) {
-    throw usage_error("--detect",
-                      "expected a search by what one prompt's heads do, got patch; run it by itself with "
-                      "--detect --no-search");
-  }
   HeadsPlan planned;
   EvalSettings& settings = planned.settings;
   settings = settings_of(options);
@@ -182,9 +179,8 @@ void run_search(const HeadsOptions& options) {
   const RunDirectory kept = RunDirectory::open(directory, recorded);
   Journal journal(kept);
   if (kept.resumed()) {
-    fmt::print(stderr, "heads: going on with the run in {}, {} answers are there{}\n",
-               printable(directory.string(), 400), journal.count(),
-               kept.growth().empty() ? "" : "; new: " + kept.growth());
+    spdlog::info("going on with the run in {}, {} answers are there{}", printable(directory.string(), 400),
+                 journal.count(), kept.growth().empty() ? "" : "; new: " + kept.growth());
   }
   tell_how_to_resume();
   const HeadSearch found = search_heads(asked, settings, plan, search, journal);
@@ -277,30 +273,20 @@ void run(const HeadsOptions& options) {
 
 Action add_heads(CLI::App& command) {
   auto options = std::make_shared<HeadsOptions>();
-  command
-      .add_option(
-          "task", options->tasks,
-          fmt::format("One or several of {}, or task files of your own or of lm-evaluation-harness, whose "
-                      "options are scored by log-likelihood; may be left out with --detect",
-                      task_names()))
-      ->type_name("TASK");
+  add_tasks(command, options->tasks,
+            fmt::format("One or several of {}, or task files of your own or of lm-evaluation-harness, whose "
+                        "options are scored by log-likelihood; may be left out with --detect",
+                        task_names()));
   options->model.add_model(command);
   options->search.add(command);
   options->detect.add(command);
-  command.add_option("--data", options->data, "Directory that holds the tasks' folders, as for eval")
-      ->check(not_empty())
-      ->type_name("DIR");
-  command.add_option("--subjects", options->subjects, "Subjects of the task (default: all)")
-      ->delimiter(',')
-      ->type_name("a,b");
-  command.add_option("--limit", options->limit, "Only the first N items of each subject")
-      ->check(whole_number(1, 1 << 30));
+  add_data(command, options->data);
+  add_subjects(command, options->subjects);
+  add_limit(command, options->limit);
   command.add_option("--shots", options->shots, "Worked examples before each question, as for eval")
       ->check(whole_number(0, 1 << 20));
   options->chat.add(command, false);
-  command.add_option("--batch", options->batch, "Sequences computed at once; does not change results")
-      ->capture_default_str()
-      ->check(whole_number(1, 4096));
+  add_batch(command, options->batch);
   command
       .add_option(
           "-o,--output", options->run_directory,

@@ -14,6 +14,7 @@
 #include "cli/model_hashes.h"
 #include "cli/model_options.h"
 #include "cli/task_arguments.h"
+#include "cli/task_options.h"
 #include "eval/task/profile.h"
 #include "eval/task/task_kind.h"
 #include "eval/tasks/task_data.h"
@@ -27,7 +28,7 @@ namespace {
 
 struct StudyOptions {
   ModelOptions model;
-  std::string before, task = kDefaultTask, data, profile, rules, rows = "response", output;
+  std::string against, task = kDefaultTask, data, profile, rules, rows = "response", output;
   std::vector<std::string> subjects, interventions;
   bool cot = false, direct = false, force = false, json = false;
   int limit = 0;
@@ -88,9 +89,9 @@ void run(const StudyOptions& options) {
   RunningModel model(options.model);
   const StudySettings settings = settings_of(options, model);
   std::optional<RunningModel> before;
-  if (!options.before.empty()) {
+  if (!options.against.empty()) {
     ModelOptions other = options.model;
-    other.model = options.before;
+    other.model = resolve_model(options.against, "--against").string();
     other.adapter.clear();
     before.emplace(other);
   }
@@ -100,7 +101,7 @@ void run(const StudyOptions& options) {
   nlohmann::ordered_json about = settings_json(options, asked, settings, study);
   expect_not_overwritten(asked.files);
   if (before) {
-    about["before"] = options.before;
+    about["before"] = options.against;
     about["before_files"] = hash_model_files(before->files.files, before->pool);
     expect_not_overwritten(before->files.files);
   }
@@ -121,32 +122,20 @@ void add_asking(CLI::App& command, StudyOptions& options) {
       ->type_name("TASK");
   options.model.add_model(command);
   command
-      .add_option("--before", options.before,
-                  "The model before fine-tuning: reads the same texts, so that both can be compared")
+      .add_option("--against", options.against,
+                  "Another model, such as the one before fine-tuning: reads the same texts, so that both can "
+                  "be compared")
       ->check(not_empty())
       ->type_name("MODEL");
-  command.add_option("--data", options.data, "Directory that holds the tasks' folders, as for eval")
-      ->check(not_empty())
-      ->type_name("DIR");
-  command.add_flag("--cot", options.cot, "Ask for an analysis before the answer (default)");
-  command.add_flag("--direct", options.direct, "Ask for the answer at once; with --cot: both");
+  add_data(command, options.data);
+  add_prompt_kinds(command, options.cot, options.direct);
   add_interventions(command, options.interventions);
-  command.add_option("--subjects", options.subjects, "Subjects of the task (default: all)")
-      ->delimiter(',')
-      ->type_name("a,b");
-  command.add_option("--limit", options.limit, "Only the first N items of each subject")
-      ->check(whole_number(1, 1 << 30));
-  command.add_option("--batch", options.batch, "Sequences computed at once; does not change answers")
-      ->capture_default_str()
-      ->check(whole_number(1, 4096));
-  command.add_option("--max-new-tokens", options.max_new_tokens, "Most tokens of an answer")
-      ->capture_default_str()
-      ->check(whole_number(1, 1 << 24));
-  command.add_option("--profile", options.profile, "JSON file of prompts (default: Refocus' own)")
-      ->check(not_empty())
-      ->type_name("FILE");
-  command.add_option("--rules", options.rules, "How letters are read: anchored (default) or published")
-      ->check(not_empty());
+  add_subjects(command, options.subjects);
+  add_limit(command, options.limit);
+  add_batch(command, options.batch);
+  add_max_new_tokens(command, options.max_new_tokens);
+  add_profile(command, options.profile);
+  add_rules(command, options.rules);
 }
 
 }  // namespace
@@ -159,7 +148,7 @@ Action add_study(CLI::App& command) {
           "--rows", options->rows,
           "Which rows of attention: those that answers were predicted from (response), prompt, or all")
       ->capture_default_str()
-      ->check(CLI::IsMember({"response", "prompt", "all"}));
+      ->check(one_of({"response", "prompt", "all"}));
   command
       .add_option("--window", options->window, "Keys within the window: the query's own and those before it")
       ->capture_default_str()

@@ -145,7 +145,7 @@ class Measurer {
 void check_before(const ModelConfig& after, const ModelConfig& before) {
   const auto expect = [](const char* what, std::int64_t wanted, std::int64_t got) {
     if (wanted == got) return;
-    throw input_error("--before",
+    throw input_error("--against",
                       "expected a model of the same {} ({}), got {}; give the checkpoint that the model was "
                       "fine-tuned from",
                       what, wanted, got);

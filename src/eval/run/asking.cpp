@@ -1,6 +1,7 @@
 #include "eval/run/asking.h"
 
 #include <algorithm>
+#include <chrono>
 #include <functional>
 #include <map>
 #include <set>
@@ -93,8 +94,8 @@ class Aims {
   std::vector<std::vector<std::string>> unmatched_;  // [jobs]
 };
 
-void generate(const EvalModel& model, const EvalSettings& settings, const Plan& plan, const Jobs& jobs,
-              const OnResponse& on_response) {
+SchedulerStats generate(const EvalModel& model, const EvalSettings& settings, const Plan& plan,
+                        const Jobs& jobs, const OnResponse& on_response) {
   Scheduler scheduler(model.transformer, {settings.batch, plan.context, settings.kv_bytes});
   Aims aims(model, settings, jobs);
   std::map<const TaskKind*, AnswerEnds> ends;
@@ -132,10 +133,12 @@ void generate(const EvalModel& model, const EvalSettings& settings, const Plan& 
     response.unmatched_keys = aims.unmatched(result.id);
     on_response(job, std::move(response), result.tokens);
   });
+  return scheduler.stats();
 }
 
-void score_options(const EvalModel& model, const EvalSettings& settings, const Plan& plan, const Jobs& jobs,
-                   const OnResponse& on_response) {
+SchedulerStats score_options(const EvalModel& model, const EvalSettings& settings, const Plan& plan,
+                             const Jobs& jobs, const OnResponse& on_response) {
+  const auto begin = std::chrono::steady_clock::now();
   LikelihoodScorer scorer(model.transformer, {settings.batch, plan.context, settings.kv_bytes});
   Aims aims(model, settings, jobs);
   std::size_t next = 0;
@@ -155,6 +158,10 @@ void score_options(const EvalModel& model, const EvalSettings& settings, const P
     response.unmatched_keys = aims.unmatched(result.id);
     on_response(jobs[result.id], std::move(response), {});
   });
+  SchedulerStats stats;
+  stats.prefill_tokens = scorer.computed_rows();
+  stats.prefill_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return stats;
 }
 
 // Says whose response it is.
@@ -299,6 +306,19 @@ void ask_for_texts(const EvalModel& model, const EvalSettings& settings, const P
              complete(job, response);
              on_text(*job.question, *job.arm, std::move(response), tokens);
            });
+}
+
+AskedSample ask_sample(const EvalModel& model, const EvalSettings& settings, const Plan& plan) {
+  const std::vector<Jobs> turns = open_jobs(plan, [](const Question&, std::size_t) { return false; });
+  AskedSample out;
+  const auto begin = std::chrono::steady_clock::now();
+  out.stats = (is_scored(settings) ? score_options : generate)(
+      model, settings, plan, turns.front(),
+      [&](const Job&, Response response, std::span<const std::int32_t>) {
+        out.responses.push_back(std::move(response));
+      });
+  out.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return out;
 }
 
 }  // namespace refocus

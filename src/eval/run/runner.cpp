@@ -1,5 +1,7 @@
 #include "eval/run/runner.h"
 
+#include <spdlog/spdlog.h>
+
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -79,21 +81,19 @@ RunSettings with_details(const EvalModel& model, const EvalSettings& settings, c
 
 void tell_resumed(const RunDirectory& run, const Journal& journal) {
   if (!run.resumed()) return;
-  fmt::print(stderr, "eval: going on with the run in {}, {} answers are there{}\n",
-             printable(run.path().string(), 400), journal.count(),
-             run.growth().empty() ? "" : "; new: " + run.growth());
+  spdlog::info("going on with the run in {}, {} answers are there{}", printable(run.path().string(), 400),
+               journal.count(), run.growth().empty() ? "" : "; new: " + run.growth());
   if (const auto version = run.changed_detail("version")) {
-    fmt::print(stderr, "eval: warning: answers so far are of program version {}, new ones of {}\n",
-               version->before, version->now);
+    spdlog::warn("answers so far are of program version {}, new ones of {}", version->before, version->now);
   }
 }
 
 void tell_seams(const EvalSettings& settings, const Plan& plan) {
   if (plan.over_seam == 0) return;
-  fmt::print(stderr, "eval: {} of {} options share a token with the end of their question; {}\n",
-             plan.over_seam, plan.options,
-             settings.seam == Seam::kDifference ? "it is scored as the option's"
-                                                : "it is left out, as lm-evaluation-harness does");
+  spdlog::info("{} of {} options share a token with the end of their question; {}", plan.over_seam,
+               plan.options,
+               settings.seam == Seam::kDifference ? "it is scored as the option's"
+                                                  : "it is left out, as lm-evaluation-harness does");
 }
 
 // The numbers of an arm as lm-evaluation-harness names them, in the arm's results_harness.json.
@@ -237,7 +237,7 @@ void warn_of_answers(const EvalModel& model, const EvalSettings& settings,
     if (warning && ++arms == 1) first = *warning;
   }
   if (arms == 0) return;
-  fmt::print(stderr, "eval: warning: {}{}\n", first, arms > 1 ? fmt::format(" ({} arms in all)", arms) : "");
+  spdlog::warn("{}{}", first, arms > 1 ? fmt::format(" ({} arms in all)", arms) : "");
 }
 
 // In how many questions the keys= of each arm's parts chose nothing: by the arm's name and the selectors'
@@ -256,8 +256,8 @@ void warn_of_unmatched(const Plan& plan, const Journal& journal) {
   const auto& [what, count] = *unmatched.begin();
   const std::string others =
       unmatched.size() > 1 ? fmt::format(" ({} such selectors in all)", unmatched.size()) : "";
-  fmt::print(stderr, "eval: warning: keys={} chose nothing in {} of {} questions of {}{}\n",
-             printable(what.second), count, plan.questions.size(), printable(what.first, 200), others);
+  spdlog::warn("keys={} chose nothing in {} of {} questions of {}{}", printable(what.second), count,
+               plan.questions.size(), printable(what.first, 200), others);
 }
 
 EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings) {

@@ -1,0 +1,102 @@
+// refocus eval --dry-run: what would be asked and what it takes, and nothing is kept.
+#include "cli/cli_support.h"
+
+namespace refocus {
+namespace {
+
+using testing::Arguments;
+using ::testing::ContainsRegex;
+using testing::expect_failure;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using testing::plus;
+using testing::ProcessResult;
+using testing::TempDir;
+using testing::write_file;
+namespace fs = std::filesystem;
+
+class DryRun : public ::testing::Test {
+ protected:
+  DryRun() {
+    fs::create_directories(home / "models");
+    fs::create_directory_symlink(testing::bundled_model(), home / "models/small-worlds");
+    fs::create_directories(home / "data/worlds/test");
+    fs::create_directories(work);
+    write_file(
+        home / "data/worlds/test/keys_test.csv",
+        "Who?,Ann,Bob,Cy,Di,B\nWhere is the key of the house?,in,on,by,at,C\nWhen?,one,two,six,ten,A\n");
+    write_file(home / "data/worlds/categories.json", R"({"keys":"stem"})");
+  }
+  ProcessResult run(const Arguments& more) {
+    return testing::refocus(plus({"eval", "--dry-run", "--max-new-tokens", "4"}, more),
+                            {.directory = work, .home = home.string()});
+  }
+  TempDir dir;
+  const fs::path home = fs::canonical(dir.path()) / "home", work = fs::canonical(dir.path()) / "work";
+};
+
+TEST_F(DryRun, ShowsPromptsCountsMemoryAndTime) {
+  const ProcessResult result =
+      run({"--cot", "--direct", "--intervene", "none", "--intervene", "strong=rebalance"});
+  ASSERT_EQ(result.status, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("Dry run of worlds: 3 items, 4 arms, 12 answers; nothing is kept\n"));
+  EXPECT_THAT(result.out, HasSubstr("First prompt of cot-none, cot-strong (keys item 0), "));
+  EXPECT_THAT(result.out, HasSubstr("\n<s> Who?\nA. Ann\nB. Bob\nC. Cy\nD. Di\nAnalysis:\n---"));
+  EXPECT_THAT(result.out, HasSubstr("First prompt of direct-none, direct-strong (keys item 0), "));
+  EXPECT_THAT(result.out, ContainsRegex("\ncot-none +3 +[0-9]+ "));
+  EXPECT_THAT(result.out,
+              ContainsRegex("\nMemory: weights 3 MB, keys and values up to [0-9,]+ MB, about [0-9,]+ MB"));
+  EXPECT_THAT(result.out, ContainsRegex("\nTime: about [0-9]"));
+  EXPECT_THAT(result.out, HasSubstr("  cot-strong: 3 questions measured, "));
+  EXPECT_TRUE(fs::is_empty(work)) << "nothing is written";
+}
+
+// The prompt is the one that a run asks, and its tokens are counted as there.
+TEST_F(DryRun, ShowsThePromptOfTheRun) {
+  const ProcessResult dry = run({"--direct"});
+  ASSERT_EQ(dry.status, 0) << dry.err;
+  const ProcessResult real = testing::refocus({"eval", "--max-new-tokens", "4", "--direct", "-o", "run"},
+                                              {.directory = work, .home = home.string()});
+  ASSERT_EQ(real.status, 0) << real.err;
+  const auto samples = testing::json_lines(work / "run/arms/direct-none/samples_worlds_keys_refocus.jsonl");
+  const std::string prompt = samples.front()["arguments"]["gen_args_0"]["arg_0"];
+  EXPECT_THAT(dry.out, HasSubstr("\n<s> " + prompt + "\n---"));
+  const std::string asked =
+      testing::refocus({"tokenize", "-p", prompt}, {.directory = work, .home = home.string()}).out;
+  const auto tokens = std::count(asked.begin(), asked.end(), ',') + 1;
+  EXPECT_THAT(dry.out, HasSubstr("(keys item 0), " + std::to_string(tokens) + " tokens"));
+}
+
+TEST_F(DryRun, ShowsTheOptionsOfLikelihoods) {
+  const ProcessResult result = run({"--loglikelihood"});
+  EXPECT_EQ(result.status, 2) << "--max-new-tokens is of texts";
+  const ProcessResult scored =
+      testing::refocus({"eval", "--dry-run", "--loglikelihood"}, {.directory = work, .home = home.string()});
+  ASSERT_EQ(scored.status, 0) << scored.err;
+  EXPECT_THAT(scored.out, HasSubstr("  goes on with 'A'\n"));
+  EXPECT_THAT(scored.out, HasSubstr("tokens of prompts and options a second"));
+  EXPECT_TRUE(fs::is_empty(work));
+}
+
+TEST_F(DryRun, OfTraining) {
+  write_file(work / "data.jsonl",
+             "{\"prompt\": \"Who has the key? \", \"response\": \"Ann\"}\n{\"text\": \"The blue crate\"}\n");
+  const ProcessResult result = testing::refocus(
+      {"train", "-m", "small-worlds", "--data", "data.jsonl", "--steps", "500", "--dry-run", "-o", "out"},
+      {.directory = work, .home = home.string()});
+  ASSERT_EQ(result.status, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("\n<s> Who has the key? Ann</s>\n---"));
+  EXPECT_THAT(result.out, HasSubstr("\nData: 2 sequences, "));
+  EXPECT_THAT(result.out, HasSubstr("\nParameters: 1,516,960\n"));
+  EXPECT_THAT(result.out, ContainsRegex("\nSteps: 500, about [0-9]+ tokens each, [0-9.]+ times all data\n"));
+  EXPECT_THAT(result.out, ContainsRegex("\nMemory: about [0-9.]+ [MG]B\nTime: about [0-9]"));
+  EXPECT_FALSE(fs::exists(work / "out"));
+}
+
+TEST_F(DryRun, RefusesWhatTheRunWouldRefuse) {
+  expect_failure(run({"--intervene", "none", "--intervene", "none"}), 2, {"different arms"});
+  expect_failure(run({"nothing"}), 2, {"unknown task"});
+}
+
+}  // namespace
+}  // namespace refocus
