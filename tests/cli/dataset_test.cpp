@@ -76,7 +76,7 @@ TEST_F(Dataset, BadUsageIsOneLine) {
   expect_failure(testing::refocus(plus(few, {"--least-facts", "2", "--most-facts", "1"})), 2, {"at least 2"});
   expect_failure(testing::refocus(plus(few, {"--questions-per-world", "3", "--loss", "response"})), 2,
                  {"--loss"});
-  expect_failure(testing::refocus({"dataset"}), 2, {"subcommand"});
+  expect_failure(testing::refocus({"dataset"}), 2, {"expected one of worlds, benchmark, got none"});
   EXPECT_FALSE(fs::exists(dir / "new.jsonl"));
   expect_failure(testing::refocus({"dataset", "worlds", "-o", dir.path().string(), "--questions", "3"}), 1,
                  {"expected a name that is free"});

@@ -132,7 +132,7 @@ TEST(Extract, NamesTheBadLine) {
                  {"[/nonexistent.jsonl] cannot be read"});
   expect_failure(testing::refocus({"extract", "--task", "quiz", "-"}), 2, {"'quiz'", "mmlu, piqa, siqa"});
   expect_failure(testing::refocus({"extract", "--task", "piqa", "--rules", "best", "-"}), 2,
-                 {"'best'", "anchored, published"});
+                 {"expected anchored or published, got 'best'"});
 }
 
 TEST(Help, GoesToStandardOutput) {
