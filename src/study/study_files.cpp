@@ -21,7 +21,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
-
 // Numbers that read back as the same float64; nothing where there is none.
 std::string number(double value) { return std::isnan(value) ? "" : fmt::format("{}", value); }
 

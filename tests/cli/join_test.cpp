@@ -159,6 +159,23 @@ TEST_F(Join, AShardGrowsAndKeepsWhatItHas) {
   EXPECT_THAT(joined({"1", "2"}, "joined").out, HasSubstr("18 answers of 2 runs.\n"));
 }
 
+// What was made of fewer questions would contradict the arms' files, which are of all that is answered.
+TEST_F(Join, AShardOfAGrownRunTakesAwayTheReportOfTheSmallOne) {
+  eval("run", plus(worlds("2"), kTwoArms));
+  const std::vector<const char*> of_the_whole = {"report.html", "comparison.json"};
+  for (const char* file : of_the_whole) ASSERT_TRUE(fs::exists(dir / "run" / file)) << file;
+  const Arguments more = plus(worlds("4"), kTwoArms);
+  eval("run", plus(more, {"--shard", "1/2"}));
+  for (const char* file : of_the_whole) EXPECT_FALSE(fs::exists(dir / "run" / file)) << file;
+  expect_failure(testing::refocus({"compare", (dir / "run").string()}), 1, {"the run is not finished"});
+  eval("run", more);
+  eval("whole/run", more);
+  for (const char* file : {"comparison.json", "arms/direct-none/results_refocus.json"}) {
+    EXPECT_EQ(file_text(dir / "run" / file), file_text(dir / "whole/run" / file)) << file;
+  }
+  EXPECT_TRUE(fs::exists(dir / "run/report.html"));
+}
+
 TEST_F(Join, ShardsWithoutADirectoryHaveOneEach) {
   std::vector<std::string> runs;
   for (const char* shard : {"1/2", "2/2"}) {

@@ -70,6 +70,14 @@ TEST_F(OwnTasks, AskTheExampleOfMultipleChoice) {
       << "a question of three options";
   EXPECT_EQ(file_text(arm("run", "cot-none") / "prices.csv").substr(0, 58),
             "question,A,B,C,D,answer,model_output,model_response,correc");
+  // Its kind is in the journal: reading the letters anew finds the same and files it by the same names.
+  const std::vector<std::string> files = testing::files_below(dir / "run");
+  const std::string before = file_text(arm("run", "cot-none") / "results_refocus.json");
+  const ProcessResult again = testing::refocus({"rescore", (dir / "run").string(), "--write"});
+  ASSERT_EQ(again.status, 0) << again.err;
+  EXPECT_EQ(testing::files_below(dir / "run"), files);
+  EXPECT_EQ(Json::parse(file_text(arm("run", "cot-none") / "results_refocus.json"))["results"],
+            Json::parse(before)["results"]);
 }
 
 TEST_F(OwnTasks, AskTheExampleOfShortAnswers) {
@@ -90,6 +98,8 @@ TEST_F(OwnTasks, AskTheExampleOfShortAnswers) {
   EXPECT_EQ(text.substr(first["span"][0], found.size()), found);
   EXPECT_EQ(file_text(arm("run", "cot-none") / "sums.csv").substr(0, 56),
             "question,answer,model_output,model_response,correctness\n");
+  expect_failure(testing::refocus({"rescore", (dir / "run").string()}), 1,
+                 {"expected answers that are letters", "got those of a short_answer task (sums)"});
 
   // Without `until` the model goes on.
   std::string yaml = file_text(example("sums.yaml"));

@@ -191,7 +191,8 @@ std::map<std::string, std::shared_ptr<const TaskKind>> read_own_tasks(const Sqli
     kind.type = *type;
     kind.has_subjects = rows.flag(2);
     kind.definition = "{}";
-    kinds[kind.name] = std::make_shared<const TaskKind>(std::move(kind));
+    const std::string name = kind.name;
+    kinds[name] = std::make_shared<const TaskKind>(std::move(kind));
   }
   return kinds;
 }

@@ -65,6 +65,31 @@ TEST(JournalMeasures, NumbersComeBackToTheLastBit) {
               HasSubstr("expected the 2 statistics that it was begun with, got 1"));
 }
 
+TEST(JournalMeasures, KindsOfOwnTasksComeBackWithTheirTasks) {
+  TempDir dir;
+  Questions questions;
+  const auto add = [&](const std::string& name, AnswerType type, std::vector<std::string> subjects) {
+    TaskKind kind;
+    kind.name = name;
+    kind.type = type;
+    kind.has_subjects = subjects.size() > 1;
+    kind.definition = "{}";
+    questions.tasks.push_back({name, std::move(subjects), {}, {}, std::make_shared<const TaskKind>(kind)});
+  };
+  add("talks", AnswerType::kTranscript, {"rooms", "coins"});
+  add("a name that is longer than a short string", AnswerType::kShort, {"all"});
+  Journal journal(RunDirectory::open(dir / "run", settings()));
+  journal.keep(questions);
+  const std::vector<Task> kept = journal.questions()->tasks;
+  ASSERT_EQ(kept.size(), 2u);
+  for (std::size_t i = 0; i < kept.size(); ++i) {
+    ASSERT_TRUE(kept[i].own) << i;
+    EXPECT_EQ(kept[i].own->name, questions.tasks[i].name);
+    EXPECT_EQ(kept[i].own->type, questions.tasks[i].own->type);
+    EXPECT_EQ(kept[i].own->has_subjects, questions.tasks[i].own->has_subjects);
+  }
+}
+
 TEST(JournalMeasures, ShortAnswersAndTurnsAreKeptAndGrow) {
   TempDir dir;
   Task task{"t", {"t"}, {}};

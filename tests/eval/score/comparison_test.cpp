@@ -36,9 +36,10 @@ constexpr const char* kChanged = "cot-rebalance_alpha=0.2";
 ToyRun compared_toy() {
   ToyRun run;
   run.tasks = {testing::toy_mmlu({{"anatomy", 6}, {"astronomy", 2}, {"philosophy", 3}})};
-  run.arms = {
-      {PromptKind::kCot, "none", {{"anatomy", "ABB?AB"}, {"astronomy", "BA"}, {"philosophy", "BBB"}}},
-      {PromptKind::kCot, kComparedRebalance, {{"anatomy", "BB?BCb"}, {"astronomy", "BA"}, {"philosophy", "BAB"}}}};
+  run.arms = {{PromptKind::kCot, "none", {{"anatomy", "ABB?AB"}, {"astronomy", "BA"}, {"philosophy", "BBB"}}},
+              {PromptKind::kCot,
+               kComparedRebalance,
+               {{"anatomy", "BB?BCb"}, {"astronomy", "BA"}, {"philosophy", "BAB"}}}};
   return run;
 }
 
