@@ -43,7 +43,7 @@ tokenize -m model.gguf --chat -p "Where is it?" --pieces --intervene boost:facto
      "Ask a model the questions of a task, or measure its perplexity, in one or several arms",
      R"(eval --cot --direct --intervene none --intervene rebalance
 eval mmlu -m model.gguf --data data --limit 5 --intervene none --intervene strong=rebalance:alpha=0.5 -o runs/first
-eval piqa -m model.gguf --data data --loglikelihood --intervene none --sweep alpha=0:1:0.25
+eval piqa -m model.gguf --data data --loglikelihood --sweep alpha=0:1:0.25
 eval mmlu -m model.gguf --data data --dry-run
 eval mmlu -m model.gguf --data data --shard 1/4 -o runs/part1
 eval perplexity text.txt -m model.gguf --intervene none --intervene rebalance)",

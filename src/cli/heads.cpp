@@ -172,7 +172,8 @@ void run_search(const HeadsOptions& options) {
   search.pairs = planned.pairs.get();
   if (options.dry_run) {
     const HeadDryRun dry = dry_run_heads(asked, settings, plan, search);
-    return fmt::print("{}", head_dry_run_text(dry, memory_of(model)));
+    return fmt::print("{}{}", head_dry_run_text(dry, memory_of(model)),
+                      options.detect.detect ? "Not counted: what --detect takes\n" : "");
   }
   std::optional<DetectionPlan> detect;
   if (options.detect.detect) {
@@ -299,8 +300,9 @@ Action add_heads(CLI::App& command) {
   CLI::Option* dry_run = add_dry_run(command, options->dry_run);
   command.add_flag("--json", options->json, "Print one JSON object instead of tables")->excludes(dry_run);
   options->model.add_running(command);
-  for (const char* name : {"--by", "--want", "--rank", "--top", "--draws", "--random", "--layers-first",
-                           "--shuffle-labels", "--direction", "--positions", "--skip-unaligned", "--dry-run"}) {
+  for (const char* name :
+       {"--by", "--want", "--rank", "--top", "--draws", "--random", "--layers-first", "--shuffle-labels",
+        "--direction", "--positions", "--skip-unaligned", "--dry-run"}) {
     options->of_search.push_back(command.get_option(name));
   }
   for (const char* name : {"--data", "--subjects", "--limit", "--shots", "--no-search"}) {

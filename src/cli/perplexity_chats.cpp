@@ -39,8 +39,9 @@ PerplexityChats read_perplexity_chats(const std::string& file, const Tokenizer& 
     if (!is_conversation(json)) {
       const RecordKind kind =
           kind_of_record(json, {"another object", "correct the line, or leave --chat out for a plain text"});
-      throw input_error(where, "expected a conversation ({{\"messages\": [..]}}), got {}; {}", kind.name,
-                        kind.remedy);
+      throw input_error(where,
+                        "expected a conversation ({{\"messages\": [..]}}), which --chat reads, got {}; {}",
+                        kind.name, kind.remedy);
     }
     EncodedConversation& read =
         out.conversations.emplace_back(read_conversation(json, tokenizer, chat_template, where));

@@ -17,7 +17,7 @@ namespace {
 
 // All texts of an arm that the journal has, in the order of the items.
 std::vector<AskedText> texts_of(const EvalModel& model, const EvalSettings& settings, const Plan& plan,
-                            std::size_t arm, const Journal& journal) {
+                                std::size_t arm, const Journal& journal) {
   std::map<ItemKey, Response> responses;
   journal.for_each(plan.arms[arm].name, [&](Response response) {
     responses.emplace(ItemKey(response.subject, response.index), std::move(response));

@@ -52,13 +52,13 @@ DryRun dry_run_study(const EvalModel& model, const StudySettings& settings, cons
   for (const DryRun::Measured& measured : out.measured) {
     const auto at = std::ranges::find(plan.arms, measured.arm, &PlannedArm::name);
     REFOCUS_CHECK(at != plan.arms.end());
-    const Looked looked = look(model, settings, plan, before, static_cast<std::size_t>(at - plan.arms.begin()),
-                               measured.answers);
+    const Looked looked = look(model, settings, plan, before,
+                               static_cast<std::size_t>(at - plan.arms.begin()), measured.answers);
     const double seconds =
         looked.seconds / static_cast<double>(std::max<std::int64_t>(looked.tokens, 1));  // of a token
     DryRun::Further further;
-    further.how =
-        fmt::format("{}: {} texts looked at, {:.0f} tokens a second", measured.arm, looked.texts, 1 / seconds);
+    further.how = fmt::format("{}: {} texts looked at, {:.0f} tokens a second", measured.arm, looked.texts,
+                              1 / seconds);
     for (const DryRun::Arm& arm : out.arms) {
       const auto planned = std::ranges::find(plan.arms, arm.name, &PlannedArm::name);
       if (planned->arm.prompt != at->arm.prompt) continue;

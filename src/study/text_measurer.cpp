@@ -60,12 +60,9 @@ double mean_over_heads(std::span<const double> heads) {
 
 AskedText asked_text(const EvalModel& model, const EvalSettings& settings, const Plan& plan, std::size_t arm,
                      const Question& question, Response response) {
-  AskedText out{&question,
-                arm,
-                question.tokens,
-                std::ssize(question.tokens),
-                std::move(response),
-                target_of(model, settings, question, plan.arms[arm].intervention)};
+  AskedText out{&question,           arm,
+                question.tokens,     std::ssize(question.tokens),
+                std::move(response), target_of(model, settings, question, plan.arms[arm].intervention)};
   out.tokens.insert(out.tokens.end(), out.response.tokens.begin(), out.response.tokens.end());
   return out;
 }

@@ -65,9 +65,10 @@ TEST_F(Dataset, BadUsageIsOneLine) {
   const Arguments few = {"dataset", "worlds", "-o", path("new.jsonl"), "--questions", "3"};
   expect_failure(testing::refocus(plus(few, {"--subjects", "magic"})), 2,
                  {"unknown subject 'magic'; known subjects: codes"});
-  expect_failure(testing::refocus(plus(few, {"--split", "test"})), 2, {"{train,validation}"});
+  expect_failure(testing::refocus(plus(few, {"--split", "test"})), 2,
+                 {"expected train or validation, got 'test'"});
   expect_failure(testing::refocus(plus(few, {"--form", "verse"})), 2,
-                 {"{mixed,cot,direct,drill,copy,pairs}"});
+                 {"expected mixed, cot, direct, drill, copy or pairs, got 'verse'"});
   expect_failure(testing::refocus(plus(few, {"--tokens", "10"})), 2,
                  {"one of --questions and --tokens, got both"});
   expect_failure(testing::refocus({"dataset", "worlds", "-o", path("new.jsonl")}), 2, {"got neither"});

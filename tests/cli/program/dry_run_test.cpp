@@ -126,19 +126,22 @@ TEST_F(DryRun, OfASearchForHeads) {
   EXPECT_THAT(result.out, ContainsRegex("\nTime: about [0-9]+ s\n  20 heads on 2 items measured, "));
   EXPECT_TRUE(fs::is_empty(work));
   // The search asks as many.
-  const ProcessResult real = testing::refocus({"heads", "worlds", "--top", "1,2", "--draws", "3", "-o", "run"},
-                                              {.directory = work, .home = home.string()});
+  const ProcessResult real =
+      testing::refocus({"heads", "worlds", "--top", "1,2", "--draws", "3", "-o", "run"},
+                       {.directory = work, .home = home.string()});
   ASSERT_EQ(real.status, 0) << real.err;
   EXPECT_LE(testing::answers_of_run(work / "run"), 64);
   EXPECT_GE(testing::answers_of_run(work / "run"), 56) << "but for sets that are drawn twice";
-  expect_failure(heads({"--detect"}), 2, {"--dry-run"});
+  EXPECT_THAT(heads({"worlds", "--detect"}).out, HasSubstr("Not counted: what --detect takes\n"));
+  expect_failure(testing::refocus({"heads", "--detect", "--dry-run"}), 2,
+                 {"[--dry-run]", "a search of a TASK"});
 }
 
 TEST_F(DryRun, OfASearchByPatchingShowsBothPrompts) {
-  const ProcessResult result = testing::refocus(
-      {"heads", std::string(REFOCUS_SOURCE) + "/examples/pairs.yaml", "--by", "patch", "--limit", "6",
-       "--dry-run"},
-      {.directory = work, .home = home.string()});
+  const ProcessResult result =
+      testing::refocus({"heads", std::string(REFOCUS_SOURCE) + "/examples/pairs.yaml", "--by", "patch",
+                        "--limit", "6", "--dry-run"},
+                       {.directory = work, .home = home.string()});
   ASSERT_EQ(result.status, 0) << result.err;
   EXPECT_THAT(result.out, HasSubstr("First prompt of clean ("));
   EXPECT_THAT(result.out, HasSubstr("First prompt of corrupted ("));
@@ -161,7 +164,8 @@ TEST_F(DryRun, OfTraining) {
 }
 
 TEST_F(DryRun, RefusesWhatTheRunWouldRefuse) {
-  expect_failure(run({"--intervene", "none", "--intervene", "none"}), 2, {"different arms"});
+  expect_failure(run({"-m", "small-worlds", "--intervene", "none", "--intervene", "none"}), 2,
+                 {"different arms"});
   expect_failure(run({"nothing"}), 2, {"unknown task"});
 }
 

@@ -108,7 +108,8 @@ TEST_F(Examples, OfEveryHelpWork) {
     expect_works(std::string("refocus eval mmlu -m model.gguf --data data --shard ") + part +
                  "/4 -o runs/part" + part);
   }
-  expect_works("refocus eval piqa -m model.gguf --data data --loglikelihood --sweep alpha=0:1:0.5 -o runs/alpha");
+  expect_works(
+      "refocus eval piqa -m model.gguf --data data --loglikelihood --sweep alpha=0:1:0.5 -o runs/alpha");
   expect_works("refocus attention -p 'Analysis: the blue crate' -o seen");
   std::size_t count = 0;
   for (const std::string& command : commands()) {

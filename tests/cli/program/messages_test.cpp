@@ -78,14 +78,16 @@ TEST(FormerNames, GoOnWorking) {
                                                    "1", "-o", (dir / (std::string("out") + name)).string()});
     EXPECT_EQ(result.status, 0) << result.err;
   }
-  expect_failure(testing::refocus({"-q", "study", "--before", "nowhere", "-o", (dir / "s").string()}), 1,
-                 {"[--against]", "'nowhere'"});
+  expect_failure(testing::refocus({"-q", "study", "-m", "small-worlds", "--before", "nowhere", "-o",
+                                   (dir / "s").string()}),
+                 1, {"[--against]", "'nowhere'"});
   EXPECT_EQ(testing::refocus({"-q", "help", "train"}).out, testing::refocus({"train", "--help"}).out);
   const ProcessResult help = testing::refocus({"train", "--help"});
   EXPECT_THAT(help.out, HasSubstr("-m, --model MODEL"));
   EXPECT_THAT(help.out, Not(HasSubstr("--from")));
-  expect_failure(testing::refocus({"study", "--before=nowhere", "-o", (dir / "s").string()}), 1,
-                 {"[--against]", "'nowhere'"});
+  expect_failure(
+      testing::refocus({"study", "-m", "small-worlds", "--before=nowhere", "-o", (dir / "s").string()}), 1,
+      {"[--against]", "'nowhere'"});
 }
 
 TEST(Merge, TakesABundledModelByName) {
@@ -111,8 +113,8 @@ TEST(Usage, IsToldInTheProgramsOwnWords) {
       {{"calibrate"}, {"expected one of mean, seka, got none; see `refocus calibrate --help`"}},
       {{"generate", "-p", "x", "-m"}, {"--model: expected a value behind it, got none"}},
       {{"eval", "--kv-type", "f8"}, {"--kv-type: expected f32, f16 or q8_0, got 'f8'"}},
-      {{"convert", "-m", "x", "-o", "y", "--type", "q8"},
-       {"got 'q8'; did you mean q8_0? See `refocus convert --help`"}},
+      {{"convert", "-m", "x", "-o", "y", "--type", "q80"},
+       {"got 'q80'; did you mean q8_0? See `refocus convert --help`"}},
       {{"eval", "--cot", "--loglikelihood"}, {"expected --", " or --", "got both; leave one of them out"}},
       {{"heads", "--shuffle-labels", "one"}, {"--shuffle-labels: expected a number, got 'one'"}},
   };
