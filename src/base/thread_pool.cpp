@@ -22,6 +22,10 @@ void pause() {
 // About 50 microseconds of pauses: longer than the gap between two loops of a forward pass.
 constexpr int kSpins = 1500;
 
+// Shares of a thread, where there are as many tasks: few enough that taking one costs little beside small
+// tasks, and many enough that the last of unequal ones are no long wait.
+constexpr std::int64_t kShares = 16;
+
 // Lets the calling thread run on one of `allowed` only.
 void pin(const cpu_set_t& allowed, int thread) {
   int skip = thread % std::max(1, CPU_COUNT(&allowed));
@@ -64,6 +68,7 @@ void ThreadPool::run(std::int64_t tasks, const void* context, Function function)
   context_ = context;
   function_ = function;
   tasks_ = tasks;
+  share_ = std::max<std::int64_t>(1, tasks / (kShares * size()));
   next_.store(0, std::memory_order_relaxed);
   busy_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
   epoch_.fetch_add(1, std::memory_order_release);
@@ -84,10 +89,11 @@ void ThreadPool::run(std::int64_t tasks, const void* context, Function function)
 
 void ThreadPool::drain(int thread) {
   for (;;) {
-    const std::int64_t task = next_.fetch_add(1, std::memory_order_relaxed);
-    if (task >= tasks_) return;
+    const std::int64_t begin = next_.fetch_add(share_, std::memory_order_relaxed);
+    if (begin >= tasks_) return;
+    const std::int64_t end = std::min(begin + share_, tasks_);
     try {
-      function_(context_, task, thread);
+      for (std::int64_t task = begin; task < end; ++task) function_(context_, task, thread);
     } catch (...) {
       if (!failed_.exchange(true, std::memory_order_acq_rel)) failure_ = std::current_exception();
       next_.store(tasks_, std::memory_order_relaxed);

@@ -56,6 +56,7 @@ class ThreadPool {
   const void* context_ = nullptr;
   Function function_ = nullptr;
   std::int64_t tasks_ = 0;
+  std::int64_t share_ = 1;  // tasks that a thread takes at a time
   std::exception_ptr failure_;
   std::atomic<bool> failed_{false};
   alignas(64) std::atomic<std::int64_t> next_{0};
