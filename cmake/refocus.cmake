@@ -2,13 +2,20 @@
 
 find_package(Threads REQUIRED)
 find_package(fmt REQUIRED)
-find_package(GTest REQUIRED)
+if(REFOCUS_TESTS)
+  find_package(GTest REQUIRED)
+endif()
 find_package(PkgConfig REQUIRED)
 find_package(nlohmann_json REQUIRED)
+find_package(spdlog REQUIRED)
 
 add_library(refocus_options INTERFACE)
 target_include_directories(refocus_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
-target_compile_options(refocus_options INTERFACE -Wall -Wextra -Werror -ffp-contract=off)
+option(REFOCUS_WERROR "Let a warning end the build; off for compilers that know more of them than Debian 12's" ON)
+target_compile_options(refocus_options INTERFACE -Wall -Wextra $<$<BOOL:${REFOCUS_WERROR}>:-Werror> -ffp-contract=off)
+# What is compiled says nothing of where: __FILE__ and debug information have paths as the checkout has them.
+target_compile_options(refocus_options INTERFACE
+  "-ffile-prefix-map=${CMAKE_BINARY_DIR}/=build/" "-ffile-prefix-map=${CMAKE_SOURCE_DIR}/=")
 target_link_libraries(refocus_options INTERFACE Threads::Threads fmt::fmt)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # g++ collects garbage from 128 MB on, a tenth of its time; few sources ever need 512 MB.
@@ -130,4 +137,6 @@ function(refocus_test name)
   # The names that tests give their parameters, and no bytes or addresses of them.
   gtest_discover_tests(${name}_test NO_PRETTY_VALUES DISCOVERY_TIMEOUT 60 PROPERTIES ${properties})
 endfunction()
-include(GoogleTest)
+if(REFOCUS_TESTS)
+  include(GoogleTest)
+endif()

@@ -140,8 +140,10 @@ bool is_tiktoken(std::string_view text) {
   });
 }
 
-std::optional<FileKind> text_kind(std::string_view head) {
+std::optional<FileKind> text_kind(const std::string& extension, std::string_view head) {
   if (!is_text(head)) return std::nullopt;
+  if (extension == ".csv" || extension == ".tsv")
+    return FileKind{FileFormat::kTable, fmt::format("a table ({})", extension), kAgain};
   if (head.starts_with(kByteOrderMark)) head.remove_prefix(kByteOrderMark.size());
   const std::size_t start = head.find_first_not_of(" \t\r\n");
   const std::string_view text = start == std::string_view::npos ? "" : head.substr(start);
@@ -191,7 +193,7 @@ FileKind kind_of_file(const fs::path& path, std::string_view head, std::uint64_t
   if (head.size() > 1 && head[0] == '\x80' && head[1] >= 2 && head[1] <= 5) {
     return {FileFormat::kPickle, "a Python pickle", "save the model's state dict with torch.save"};
   }
-  if (const auto kind = text_kind(head)) return *kind;
+  if (const auto kind = text_kind(extension, head)) return *kind;
   if (is_sentencepiece(head)) {
     return {FileFormat::kUnknown, "what looks like a SentencePiece tokenizer", kDirectory};
   }

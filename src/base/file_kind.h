@@ -15,6 +15,7 @@ enum class FileFormat {
   kWebPage,
   kJson,
   kText,
+  kTable,      // comma- or tab-separated, by the end of its name
   kGguf,       // little-endian, of a version that is read
   kOtherGguf,  // big-endian, or of another version
   kGgml,       // what llama.cpp wrote before GGUF

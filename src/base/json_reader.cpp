@@ -9,6 +9,7 @@
 #include <unordered_set>
 
 #include "base/error.h"
+#include "base/record_kind.h"
 #include "base/text_file.h"
 #include "base/utf8.h"
 
@@ -337,6 +338,7 @@ bool is_blank_line(std::string_view line) {
 }
 
 std::vector<JsonLine> json_lines(std::string_view text, const std::string& file, BlankLines blank) {
+  refuse_other_lines(text, file);
   std::vector<JsonLine> lines;
   int number = 0, first_blank = 0;
   while (!text.empty()) {

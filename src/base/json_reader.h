@@ -40,7 +40,7 @@ std::optional<nlohmann::json> json_or_nothing(std::string_view text);
 // Only looks for the errors: for texts that a parser made for speed reads afterwards.
 void check_json(std::string_view text, const JsonSource& source);
 
-// JSON lines: one value a line.
+// JSON lines: one value a line. InputError where the text is no such file (base/record_kind.h).
 struct JsonLine {
   std::string_view text;  // without its end; points into the file's text
   int number = 1;         // from 1

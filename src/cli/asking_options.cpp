@@ -13,6 +13,7 @@
 #include "cli/bundled.h"
 #include "cli/checks.h"
 #include "cli/intervention_file.h"
+#include "cli/memory_use.h"
 #include "cli/model_hashes.h"
 #include "eval/task/task_kind.h"
 
@@ -102,6 +103,17 @@ void add_sampling(CLI::App& command, SamplingOptions& sampling) {
       ->check(whole_number<std::uint64_t>(0, ~std::uint64_t{0}));
 }
 
+void warn_of_unused_sampling(const CLI::App& command, const SamplingOptions& sampling) {
+  if (sampling.temperature > 0) return;
+  std::string given;
+  for (const char* name : {"--top-k", "--top-p", "--min-p", "--seed"}) {
+    if (command.get_option(name)->count() > 0) given += (given.empty() ? "" : ", ") + std::string(name);
+  }
+  if (given.empty()) return;
+  spdlog::warn("no effect at temperature 0, where the most likely token is taken: {}; add --temperature 0.7",
+               given);
+}
+
 CLI::Option* add_interventions(CLI::App& command, std::vector<std::string>& interventions) {
   return command
       .add_option("--intervene", interventions, fmt::format("{}; several times: several arms", kGrammar))
@@ -154,7 +166,7 @@ ExtractionRules rules_of(const std::string& rules, const Profile& profile) {
   return rules.empty() ? profile.extraction.value_or(ExtractionRules::kAnchored) : parse_rules(rules);
 }
 
-void add_chat(const ChatOptions& options, const ChatDefaults& defaults, const OpenModel& model,
+void add_chat(const ChatOptions& options, bool shots_as_turns, const OpenModel& model,
               EvalSettings& settings) {
   const bool texts = !settings.prompts.empty() && settings.prompts.front() != PromptKind::kLoglikelihood;
   const bool asked = options.asked();
@@ -164,19 +176,17 @@ void add_chat(const ChatOptions& options, const ChatDefaults& defaults, const Op
   if (!chat_template) return;
   if (!asked) {
     if (const auto token = written_special(settings, *model.tokenizer)) {
-      fmt::print(stderr, "{}: the task writes {} itself: asking without the model's chat template\n",
-                 defaults.command, printable(*token, 60));
+      spdlog::info("the task writes {} itself: asking without the model's chat template",
+                   printable(*token, 60));
       return;
     }
-    fmt::print(stderr, "{}: asking by the model's chat template; --no-chat asks without it\n",
-               defaults.command);
+    spdlog::info("asking by the model's chat template; --no-chat asks without it");
   }
   // A day that does not change, so that a run can go on tomorrow.
-  settings.chat =
-      ChatAsking{chat_template, options.system, defaults.shots_as_turns, options.settings(fixed_date())};
+  settings.chat = ChatAsking{chat_template, options.system, shots_as_turns, options.settings(fixed_date())};
 }
 
-EvalModel eval_model(RunningModel& model, std::string_view remedy) {
+EvalModel eval_model(RunningModel& model, std::string_view remedy, HashFiles hash) {
   const OpenModel& files = model.files;
   return {model.transformer,
           files.need_tokenizer(remedy),
@@ -184,7 +194,11 @@ EvalModel eval_model(RunningModel& model, std::string_view remedy) {
           files.name(),
           name_of_model(files.directory),
           files.files,
-          hash_model_files(files.files, model.pool)};
+          hash == HashFiles::kYes ? hash_model_files(files.files, model.pool) : FileHashes()};
+}
+
+DryRunMemory memory_of(const RunningModel& model) {
+  return {static_cast<std::int64_t>(model.files.weights->total_bytes()), peak_resident_bytes()};
 }
 
 }  // namespace refocus::cli

@@ -9,6 +9,7 @@
 
 #include "cli/chat_options.h"
 #include "cli/model_options.h"
+#include "eval/run/dry_run.h"
 #include "eval/run/runner.h"
 
 namespace refocus::cli {
@@ -18,6 +19,8 @@ CLI::Option* add_interventions(CLI::App& command, std::vector<std::string>& inte
 
 // --temperature, --top-k, --top-p, --min-p, --seed.
 void add_sampling(CLI::App& command, SamplingOptions& sampling);
+// Warns, in one line, of those of them that were given and change nothing, since tokens are chosen greedily.
+void warn_of_unused_sampling(const CLI::App& command, const SamplingOptions& sampling);
 
 // --intervene where it may be given once.
 void add_intervention(CLI::App& command, std::string& intervention);
@@ -54,18 +57,18 @@ Profile profile_of(const std::string& file);
 // --rules, or else what the profile asks for, or else anchored.
 ExtractionRules rules_of(const std::string& rules, const Profile& profile);
 
-struct ChatDefaults {
-  const char* command;         // for what is said
-  bool shots_as_turns = true;  // ChatAsking's
-};
-
 // Asks by the model's chat template, where it has one and texts are asked for, or --chat says so; says on
 // standard error where it does so unasked, and where a task writes a model's format itself. UsageError and
 // InputError as ChatOptions has them.
-void add_chat(const ChatOptions& options, const ChatDefaults& defaults, const OpenModel& model,
+void add_chat(const ChatOptions& options, bool shots_as_turns, const OpenModel& model,
               EvalSettings& settings);
 
 // The model to be asked, which must outlive the result. InputError, with `remedy`, where it has no tokenizer.
-EvalModel eval_model(RunningModel& model, std::string_view remedy);
+// Without hashes of its files nothing can be kept of what it answers.
+enum class HashFiles { kYes, kNo };
+EvalModel eval_model(RunningModel& model, std::string_view remedy, HashFiles hash = HashFiles::kYes);
+
+// After the measurement of a dry run.
+DryRunMemory memory_of(const RunningModel& model);
 
 }  // namespace refocus::cli

@@ -6,6 +6,7 @@
 #include "cli/asking_options.h"
 #include "cli/checks.h"
 #include "cli/number_list.h"
+#include "cli/task_options.h"
 #include "eval/task/task_kind.h"
 
 namespace refocus::cli {
@@ -16,25 +17,14 @@ namespace {
 void add_sources(CLI::App& command, AttentionOptions& options) {
   CLI::Option_group* group = options.prompt.add(command);
   CLI::Option* task = group
-                          ->add_option("--task,--dataset", options.task,
+                          ->add_option("--task", options.task,
                                        fmt::format("A task's prompts, as eval asks them: {}", task_names()))
                           ->check(not_empty())
                           ->type_name("TASK");
-  command.add_option("--data", options.data, "Directory that holds the tasks' folders, as for eval")
-      ->needs(task)
-      ->check(not_empty())
-      ->type_name("DIR");
-  command.add_option("--subjects", options.subjects, "Subjects of the task (default: all)")
-      ->needs(task)
-      ->delimiter(',')
-      ->type_name("a,b");
-  command.add_option("--limit", options.limit, "Only the first N items of each subject")
-      ->needs(task)
-      ->check(whole_number(1, 1 << 30));
-  command.add_option("--profile", options.profile, "JSON file of prompts (default: Refocus' own)")
-      ->check(not_empty())
-      ->needs(task)
-      ->type_name("FILE");
+  add_data(command, options.data)->needs(task);
+  add_subjects(command, options.subjects)->needs(task);
+  add_limit(command, options.limit)->needs(task);
+  add_profile(command, options.profile)->needs(task);
   CLI::Option* cot =
       command.add_flag("--cot", options.cot, "The task's prompts ask for an analysis first (default)")
           ->needs(task);

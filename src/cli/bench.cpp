@@ -2,8 +2,6 @@
 #include <fmt/core.h>
 #include <fmt/ranges.h>
 
-#include <cstdlib>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string_view>
@@ -13,6 +11,7 @@
 #include "cli/asking_options.h"
 #include "cli/checks.h"
 #include "cli/command.h"
+#include "cli/memory_use.h"
 #include "cli/model_options.h"
 #include "generate/benchmark.h"
 #include "kernels/instruction_set.h"
@@ -38,15 +37,6 @@ constexpr std::pair<const char*, std::vector<double> BenchmarkRates::*> kCases[]
     {"prefill_tps", &BenchmarkRates::prefill},
     {"decode_tps", &BenchmarkRates::decode},
     {"decode_batch16_tps", &BenchmarkRates::decode_batch}};
-
-// What the program holds in memory now, weights and cache included; 0 where the system does not say.
-std::int64_t resident_bytes() {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.starts_with("VmRSS:")) return std::strtoll(line.c_str() + 6, nullptr, 10) * 1024;
-  }
-  return 0;
-}
 
 bool is_table(std::string_view name) {
   return name.ends_with("embed_tokens.weight") || name.ends_with("lm_head.weight");

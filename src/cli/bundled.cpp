@@ -2,6 +2,7 @@
 
 #include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
+#include <sys/auxv.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -17,6 +18,16 @@ namespace {
 
 constexpr const char* kHome = "REFOCUS_HOME";
 
+// Of the file that runs, links resolved; empty where that cannot be known.
+fs::path path_of_program() {
+  std::error_code error;
+  const fs::path program = fs::read_symlink("/proc/self/exe", error);
+  if (!error) return program;
+  // Without /proc, as in a bare chroot: as it was started.
+  const auto* started = reinterpret_cast<const char*>(::getauxval(AT_EXECFN));
+  return started == nullptr ? fs::path() : fs::canonical(started, error);
+}
+
 // Places that may hold models/ and data/, best first.
 std::vector<fs::path> bundle_places() {
   std::vector<fs::path> places;
@@ -29,9 +40,8 @@ std::vector<fs::path> bundle_places() {
     }
     places.emplace_back(home);
   }
-  std::error_code error;
-  const fs::path program = fs::read_symlink("/proc/self/exe", error).parent_path();
-  if (error || program.empty()) return places;
+  const fs::path program = path_of_program().parent_path();
+  if (program.empty()) return places;
   places.push_back((program / "../..").lexically_normal());
   places.push_back((program / "../share/refocus").lexically_normal());
   return places;
@@ -49,6 +59,8 @@ bool is_model(const fs::path& path) {
   return fs::is_regular_file(path / "config.json", error);
 }
 
+}  // namespace
+
 std::vector<std::string> bundled_models() {
   std::vector<std::string> names;
   for (const fs::path& place : bundle_places()) {
@@ -61,8 +73,6 @@ std::vector<std::string> bundled_models() {
   names.erase(std::unique(names.begin(), names.end()), names.end());
   return names;
 }
-
-}  // namespace
 
 std::optional<fs::path> find_bundled_model(const std::string& name) {
   if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos) return std::nullopt;

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace refocus::cli {
 
@@ -15,6 +16,9 @@ inline constexpr const char* kDefaultTask = "worlds";
 
 // All paths below are relative to the working directory where they lie in it. InputError where REFOCUS_HOME
 // names no directory.
+
+// The names of all bundled models, in order.
+std::vector<std::string> bundled_models();
 
 // The directory of the bundled model of that name, if there is one.
 std::optional<std::filesystem::path> find_bundled_model(const std::string& name);

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/json_node.h"
 #include "base/json_reader.h"
+#include "base/record_kind.h"
 #include "base/text_file.h"
 #include "cli/asking_options.h"
 #include "cli/bundled.h"
@@ -19,6 +20,7 @@
 #include "cli/model_hashes.h"
 #include "cli/model_options.h"
 #include "cli/task_arguments.h"
+#include "cli/task_options.h"
 #include "eval/task/profile.h"
 #include "eval/task/task_kind.h"
 #include "eval/tasks/task_data.h"
@@ -170,6 +172,12 @@ AnswerPair read_pair(const SekaOptions& options, const JsonLine& line, const Tok
   const JsonSource source{fmt::format("{}:{}", options.pairs, line.number), kRemedy, true};
   const nlohmann::json value = parse_json_object(line.text, source);
   const JsonNode<nlohmann::json> node(value, source);
+  if (const RecordKind kind = kind_of_record(value, {"another object", kRemedy});
+      !value.contains("other_question")) {
+    throw input_error(source.where,
+                      "expected a pair with context, question, other_question and answer, got {}; {}",
+                      kind.name, kind.remedy);
+  }
   const std::string context = node.at("context").text(), answer = node.at("answer").text();
   const std::size_t at = answer.empty() ? std::string::npos : context.find(answer);
   if (at == std::string::npos) {
@@ -241,25 +249,16 @@ void add_output(CLI::App& command, std::string& output) {
 
 Action add_mean(CLI::App& command) {
   auto options = std::make_shared<MeanOptions>();
-  command
-      .add_option("task", options->tasks,
-                  fmt::format("Tasks whose prompts are read: {}, or task files", task_names()))
-      ->type_name("TASK...");
+  add_tasks(command, options->tasks,
+            fmt::format("Tasks whose prompts are read: {}, or task files", task_names()));
   options->model.add_model(command);
   command.add_option("-f,--file", options->text, "A UTF-8 text instead of tasks")
       ->check(not_empty())
-      ->type_name("TEXT");
-  command.add_option("--data", options->data, "Directory that holds the tasks' folders, as for eval")
-      ->check(not_empty())
-      ->type_name("DIR");
-  command.add_option("--subjects", options->subjects, "Subjects of the tasks (default: all)")
-      ->delimiter(',')
-      ->type_name("a,b");
-  command.add_option("--limit", options->limit, "Only the first N items of each subject")
-      ->check(whole_number(1, 1 << 30));
-  command.add_option("--profile", options->profile, "JSON file of prompts (default: Refocus' own)")
-      ->check(not_empty())
       ->type_name("FILE");
+  add_data(command, options->data);
+  add_subjects(command, options->subjects);
+  add_limit(command, options->limit);
+  add_profile(command, options->profile);
   CLI::Option* cot =
       command.add_flag("--cot", options->cot, "Prompts that ask for an analysis first (default)");
   command.add_flag("--direct", options->direct, "Prompts that ask for the answer at once")->excludes(cot);

@@ -1,5 +1,6 @@
 // refocus chat: a conversation in the terminal, with or without an intervention.
 #include <fmt/core.h>
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -162,7 +163,7 @@ class Conversation {
     request.target = aim(intervention, tokenizer_, prompt, encoded);
     if (request.target) {
       for (const std::string& keys : request.target->unmatched) {
-        fmt::print(stderr, "(keys={} chooses nothing here)\n", printable(keys));
+        spdlog::warn("keys={} chooses nothing here", printable(keys));
       }
     }
     scheduler_.check(request.prompt, intervention);
@@ -187,7 +188,7 @@ class Conversation {
                    [&](std::uint64_t, std::int32_t token) { show(stream.push(token)); });
     show(stream.finish());
     if (shown) fmt::print("\n");
-    if (!stream.ended()) fmt::print(stderr, "(cut off after {} tokens)\n", result.tokens.size());
+    if (!stream.ended()) spdlog::warn("cut off after {} tokens", result.tokens.size());
     return text;
   }
 
@@ -238,7 +239,7 @@ bool take(Conversation& chat, const std::string& line) {
 void run(const ChatCommandOptions& options) {
   Conversation chat(options);
   const bool person = isatty(STDIN_FILENO) == 1;
-  if (person) fmt::print(stderr, "Say something; /help lists what else there is.\n");
+  if (person) spdlog::info("say something; /help lists what else there is");
   std::string line;
   for (;;) {
     if (person) fmt::print("> ");
@@ -249,7 +250,7 @@ void run(const ChatCommandOptions& options) {
     } catch (const InputError& error) {
       // With a person the conversation goes on; a script should see the failure.
       if (!person) throw;
-      fmt::print(stderr, "{}\n", printable(error.what(), 2000));
+      fmt::print(stderr, "refocus: {}\n", printable(error.what(), 2000));
     }
   }
   if (person) fmt::print("\n");
@@ -270,7 +271,10 @@ Action add_chat(CLI::App& command) {
   add_stop(command, options->stop);
   options->model.add_running(command);
   command.footer(std::string("In the conversation:\n") + kCommands);
-  return [options] { run(*options); };
+  return [options, &command] {
+    warn_of_unused_sampling(command, options->sampling);
+    run(*options);
+  };
 }
 
 }  // namespace refocus::cli

@@ -8,6 +8,7 @@
 #include <charconv>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 
@@ -44,6 +45,9 @@ inline CLI::Validator number(double least, double most) {
           },
           ""};
 }
+
+// One of these words, which help and completion show in the place of the value (cli/option_text.h).
+CLI::Validator one_of(std::vector<std::string> words);
 
 // Anything but an empty text.
 inline CLI::Validator not_empty() {

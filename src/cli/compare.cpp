@@ -93,7 +93,7 @@ Action add_compare(CLI::App& command) {
           .add_option("--format", options->format,
                       "Print text, markdown, latex (with booktabs), csv, or json, which has everything")
           ->capture_default_str()
-          ->check(CLI::IsMember({"text", "markdown", "latex", "csv", "json"}));
+          ->check(one_of({"text", "markdown", "latex", "csv", "json"}));
   command.add_flag("--json", options->json, "The same as --format json")->excludes(format);
   return [options] { run(*options); };
 }

@@ -8,6 +8,7 @@
 #include "cli/bundled.h"
 #include "cli/checks.h"
 #include "cli/command.h"
+#include "cli/model_options.h"
 #include "convert/convert.h"
 #include "io/checkpoint.h"
 
@@ -21,7 +22,7 @@ struct ConvertCommandOptions {
 };
 
 // How far the writing is, at most once a second.
-class Progress {
+class WritingProgress {
  public:
   void operator()(std::uint64_t done, std::uint64_t total) {
     using Seconds = std::chrono::duration<double>;
@@ -48,7 +49,7 @@ void run(const ConvertCommandOptions& options) {
   wanted.type = *parse_convert_type(options.type);
   wanted.name = name_of_model(model);
   wanted.notice = [](std::string_view line) { spdlog::info("{}", line); };
-  wanted.progress = [progress = Progress()](std::uint64_t done, std::uint64_t total) mutable {
+  wanted.progress = [progress = WritingProgress()](std::uint64_t done, std::uint64_t total) mutable {
     progress(done, total);
   };
   convert_to_gguf(checkpoint, wanted, pool);
@@ -58,23 +59,15 @@ void run(const ConvertCommandOptions& options) {
 
 Action add_convert(CLI::App& command) {
   auto options = std::make_shared<ConvertCommandOptions>();
-  command
-      .add_option("-m,--model", options->model,
-                  "Hugging Face model directory, GGUF file, or name of a bundled model")
-      ->check(not_empty())
-      ->required()
-      ->type_name("MODEL");
+  add_model_option(command, options->model, WithoutModel::kRefused);
   command.add_option("-o,--output", options->output, "The GGUF file to write")
       ->check(not_empty())
       ->required()
       ->type_name("FILE");
   command.add_option("--type", options->type, "Type of the weights: f32, f16, bf16, q8_0, q4_0 or q4_k")
       ->required()
-      ->check(CLI::IsMember({"f32", "f16", "bf16", "q8_0", "q4_0", "q4_k"}));
-  command
-      .add_option("--threads", options->threads,
-                  "Threads to compute with (default: as many as there are processors)")
-      ->check(whole_number(1, 1024));
+      ->check(one_of({"f32", "f16", "bf16", "q8_0", "q4_0", "q4_k"}));
+  add_threads(command, options->threads);
   return [options] { run(*options); };
 }
 

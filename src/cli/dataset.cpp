@@ -93,7 +93,7 @@ Action add_worlds(CLI::App& command) {
   const auto many = whole_number<std::int64_t>(1, std::int64_t{1} << 40);
   command.add_option("--split", o->split, "Questions to draw from: train or validation")
       ->capture_default_str()
-      ->check(CLI::IsMember({"train", "validation"}));
+      ->check(one_of({"train", "validation"}));
   command.add_option("--questions", o->questions, "How many questions to write")->check(many);
   command.add_option("--tokens", o->tokens, "About how many tokens to write (words and punctuation marks)")
       ->check(many);
@@ -107,7 +107,7 @@ Action add_worlds(CLI::App& command) {
                   "line draws one")
       ->capture_default_str()
       ->delimiter(',')
-      ->check(CLI::IsMember({"mixed", "cot", "direct", "drill", "copy", "pairs"}));
+      ->check(one_of({"mixed", "cot", "direct", "drill", "copy", "pairs"}));
   command.add_option("--questions-per-world", o->data.questions_per_world, "Most questions about one world")
       ->capture_default_str()
       ->check(whole_number(1, 64));
@@ -120,7 +120,7 @@ Action add_worlds(CLI::App& command) {
   command
       .add_option("--loss", o->loss,
                   "What is trained on: the response (default for one question a line) or all")
-      ->check(CLI::IsMember({"response", "all"}));
+      ->check(one_of({"response", "all"}));
   command.add_option("--subjects", o->data.subjects, "Subjects to draw from (default: all)")
       ->delimiter(',')
       ->type_name("A,B");

@@ -14,6 +14,8 @@
 #include "cli/outcome.h"
 #include "cli/session.h"
 #include "cli/task_arguments.h"
+#include "cli/task_options.h"
+#include "eval/run/dry_run.h"
 #include "eval/run/runner.h"
 #include "eval/task/profile.h"
 #include "eval/tasks/task_data.h"
@@ -26,7 +28,7 @@ struct EvalOptions {
   ModelOptions model;
   std::vector<std::string> tasks, subjects, interventions, sweeps;
   std::string data, profile, rules, run_directory, shard;
-  bool cot = false, direct = false, loglikelihood = false, skip_long = false;
+  bool cot = false, direct = false, loglikelihood = false, skip_long = false, dry_run = false;
   int limit = 0;
   std::optional<int> shots;
   std::optional<std::size_t> budget;
@@ -79,6 +81,12 @@ EvalSettings settings_of(const EvalOptions& options, AskedInterventions& interve
   return settings;
 }
 
+void show_dry_run(const RunningModel& model, const EvalModel& asked, const EvalSettings& settings) {
+  const DryRun run = dry_run(asked, settings);
+  fmt::print("{}", dry_run_text(run, memory_of(model)));
+  if (const std::string note = left_out_text(settings.left_out); !note.empty()) fmt::print("{}\n", note);
+}
+
 void run(const EvalOptions& options) {
   AskedInterventions interventions;
   EvalSettings settings = settings_of(options, interventions);
@@ -88,8 +96,9 @@ void run(const EvalOptions& options) {
   settings.context = options.model.context_for(config);
   settings.kv_bytes = kv_budget(options.model, model.transformer, options.batch, settings.context);
   settings.refused_chat = options.chat.no_chat;
-  add_chat(options.chat, {"eval", options.shots_as == "turns"}, model.files, settings);
-  const EvalModel asked = eval_model(model, "download the model's tokenizer files");
+  add_chat(options.chat, options.shots_as == "turns", model.files, settings);
+  const EvalModel asked = eval_model(model, "download the model's tokenizer files",
+                                     options.dry_run ? HashFiles::kNo : HashFiles::kYes);
   if (options.skip_long) {
     if (settings.harness) {
       throw usage_error(
@@ -99,6 +108,7 @@ void run(const EvalOptions& options) {
     }
     leave_out_long(asked, settings);
   }
+  if (options.dry_run) return show_dry_run(model, asked, settings);
   tell_how_to_resume();
   const EvalOutcome outcome = run_evaluation(asked, settings);
   print_tables(outcome);
@@ -146,23 +156,13 @@ void refuse_options_before(CLI::App& eval, CLI::App& mode) {
 
 Action add_eval(CLI::App& command) {
   auto options = std::make_shared<EvalOptions>();
-  command
-      .add_option(
-          "task", options->tasks,
-          fmt::format(
-              "One or several of {}, or task files of your own or of lm-evaluation-harness, .yaml or .json "
-              "(default: {})",
-              task_names(), kDefaultTask))
-      ->type_name("TASK");
+  add_tasks(command, options->tasks,
+            fmt::format("One or several of {}, or task files of your own or of lm-evaluation-harness, .yaml "
+                        "or .json (default: {})",
+                        task_names(), kDefaultTask));
   options->model.add_model(command);
-  command
-      .add_option(
-          "--data", options->data,
-          "Directory that holds the tasks' folders, such as mmlu/ (default: data, or the bundled one)")
-      ->check(not_empty())
-      ->type_name("DIR");
-  command.add_flag("--cot", options->cot, "Ask for an analysis before the answer (default)");
-  command.add_flag("--direct", options->direct, "Ask for the answer at once; with --cot: both");
+  add_data(command, options->data);
+  add_prompt_kinds(command, options->cot, options->direct);
   CLI::Option* loglikelihood =
       command.add_flag("--loglikelihood", options->loglikelihood,
                        "Generate nothing: the option that the model finds most likely is its answer");
@@ -178,21 +178,18 @@ Action add_eval(CLI::App& command) {
                   "each), or text in the user's message")
       ->needs(loglikelihood)
       ->capture_default_str()
-      ->check(CLI::IsMember({"turns", "text"}));
+      ->check(one_of({"turns", "text"}));
   options->chat.add(command, /*has_default=*/true);
   command
       .add_option("--seam", options->seam,
                   "Where an option's tokens begin: difference (with the first that the question alone does "
                   "not have), or lm-eval (after as many as the question alone has)")
       ->capture_default_str()
-      ->check(CLI::IsMember({"difference", "lm-eval"}));
+      ->check(one_of({"difference", "lm-eval"}));
   add_interventions(command, options->interventions);
   add_sweep(command, *options);
-  command.add_option("--subjects", options->subjects, "Subjects of the task (default: all)")
-      ->delimiter(',')
-      ->type_name("a,b");
-  command.add_option("--limit", options->limit, "Only the first N items of each subject")
-      ->check(whole_number(1, 1 << 30));
+  add_subjects(command, options->subjects);
+  add_limit(command, options->limit);
   command
       .add_option(
           "--shard", options->shard,
@@ -202,17 +199,10 @@ Action add_eval(CLI::App& command) {
       ->type_name("I/N");
   command.add_flag("--skip-long", options->skip_long,
                    "Leave out items whose prompt is too long for the context; they are counted and told");
-  command.add_option("--batch", options->batch, "Sequences computed at once; does not change answers")
-      ->capture_default_str()
-      ->check(whole_number(1, 4096));
-  command.add_option("--max-new-tokens", options->max_new_tokens, "Most tokens of an answer")
-      ->capture_default_str()
-      ->check(whole_number(1, 1 << 24));
-  command.add_option("--profile", options->profile, "JSON file of prompts (default: Refocus' own)")
-      ->check(not_empty())
-      ->type_name("FILE");
-  command.add_option("--rules", options->rules, "How letters are read: anchored (default) or published")
-      ->check(not_empty());
+  add_batch(command, options->batch);
+  add_max_new_tokens(command, options->max_new_tokens);
+  add_profile(command, options->profile);
+  add_rules(command, options->rules);
   for (const char* text_only : {"--cot", "--direct", "--max-new-tokens", "--profile", "--rules"}) {
     loglikelihood->excludes(command.get_option(text_only));
   }
@@ -222,6 +212,7 @@ Action add_eval(CLI::App& command) {
                   "runs/ for each model and choice of options)")
       ->check(not_empty())
       ->type_name("RUN_DIR");
+  add_dry_run(command, options->dry_run);
   options->model.add_running(command);
 
   CLI::App* perplexity = command.add_subcommand(

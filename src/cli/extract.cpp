@@ -4,6 +4,8 @@
 #include <iostream>
 
 #include "base/error.h"
+#include "base/record_kind.h"
+#include "cli/checks.h"
 #include "cli/command.h"
 #include "eval/extract/extraction.h"
 #include "eval/task/task_kind.h"
@@ -25,6 +27,7 @@ void run(const ExtractOptions& options) {
   if (!in || std::filesystem::is_directory(options.file)) {
     throw input_error(options.file, "cannot be read; give a file of JSON lines, or - for standard input");
   }
+  refuse_other_lines(options.file);
   extract_lines(in, std::cout, options.task, rules, options.file);
 }
 
@@ -32,10 +35,14 @@ void run(const ExtractOptions& options) {
 
 Action add_extract(CLI::App& command) {
   auto options = std::make_shared<ExtractOptions>();
-  command.add_option("--task", options->task, task_names() + ": how many options a question has")->required();
+  command.add_option("--task", options->task, "How many options a question has: " + task_names())
+      ->required()
+      ->type_name("TASK");
   command
-      .add_option("--rules", options->rules, "anchored, or published (the rules of arXiv 2403.14932's code)")
-      ->capture_default_str();
+      .add_option("--rules", options->rules,
+                  "How letters are read: anchored, or published (the rules of arXiv 2403.14932's code)")
+      ->capture_default_str()
+      ->check(one_of({"anchored", "published"}));
   command
       .add_option("file", options->file, "Lines {\"choices\":[..],\"response\":\"..\"}; - for standard input")
       ->required()

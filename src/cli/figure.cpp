@@ -114,7 +114,7 @@ void add_content(CLI::App& command, FigureOptions& options) {
      command.add_option("--by", request.by,
                         "Rows: all questions together, groups of subjects, or subjects "
                         "(default: subjects of accuracy, else all)"))
-      ->check(CLI::IsMember({"all", "groups", "subjects"}));
+      ->check(one_of({"all", "groups", "subjects"}));
   of({kForest, kAccuracy, kLengths, kFlips},
      command.add_option("--arms", request.arms, "Only these arms (default: all)"))
       ->delimiter(',')

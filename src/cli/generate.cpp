@@ -144,7 +144,10 @@ Action add_generate(CLI::App& command) {
   command.add_flag("--json", options->json, "Print one JSON object with tokens, text and timing")
       ->excludes(prompt->get_option("--batch"));
   options->model.add_running(command);
-  return [options] { options->batch.empty() ? run(*options) : generate_batch(*options); };
+  return [options, &command] {
+    warn_of_unused_sampling(command, options->sampling);
+    options->batch.empty() ? run(*options) : generate_batch(*options);
+  };
 }
 
 }  // namespace refocus::cli

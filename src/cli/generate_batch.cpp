@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/json_reader.h"
+#include "base/record_kind.h"
 #include "base/text_file.h"
 #include "cli/asking_options.h"
 #include "cli/generate_options.h"
@@ -71,6 +72,11 @@ class BatchReader {
 
   static void check_keys(const ordered_json& json, const std::string& where) {
     constexpr const char* kKnown[] = {"id", "custom_id", "prompt", "messages", "tools"};
+    if (!json.contains("prompt") && !json.contains("messages")) {
+      const RecordKind kind = kind_of_record(json, {});
+      if (!kind.name.empty())
+        throw input_error(where, "expected \"prompt\" or \"messages\", got {}; {}", kind.name, kind.remedy);
+    }
     for (const auto& [name, value] : json.items()) {
       if (std::ranges::find(kKnown, name) == std::end(kKnown)) {
         throw input_error(where,

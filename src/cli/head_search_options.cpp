@@ -114,12 +114,12 @@ void HeadSearchOptions::add(CLI::App& command) {
           "--want", want,
           "The heads to find: whose change makes answers worse (drop, the default of what takes away) or "
           "better (gain)")
-      ->check(CLI::IsMember({"drop", "gain"}));
+      ->check(one_of({"drop", "gain"}));
   command
       .add_option("--rank", rank,
                   "By which change heads are ranked: of the right option's log-probability, or of accuracy")
       ->capture_default_str()
-      ->check(CLI::IsMember({"likelihood", "accuracy"}));
+      ->check(one_of({"likelihood", "accuracy"}));
   command.add_option("--top", top, "Sizes of the sets to test (default: 1,2,4,... up to 16)")
       ->delimiter(',')
       ->check(whole_number(1, 1 << 20))
@@ -133,7 +133,7 @@ void HeadSearchOptions::add(CLI::App& command) {
           "Where random sets are drawn: any of the other heads, or from each layer as many as the set "
           "that they are compared with has there (layers)")
       ->capture_default_str()
-      ->check(CLI::IsMember({"any", "layers"}));
+      ->check(one_of({"any", "layers"}));
   command.add_option("--seed", seed, "Of the random sets, and of the stimulus of --detect")
       ->capture_default_str()
       ->check(whole_number<std::uint64_t>(0, ~std::uint64_t{0}));

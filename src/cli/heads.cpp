@@ -1,5 +1,6 @@
 // refocus heads: which attention heads matter for a task (docs/heads.md).
 #include <fmt/core.h>
+#include <spdlog/spdlog.h>
 
 #include <nlohmann/json.hpp>
 
@@ -17,12 +18,14 @@
 #include "cli/model_options.h"
 #include "cli/session.h"
 #include "cli/task_arguments.h"
+#include "cli/task_options.h"
 #include "detect/detection_report.h"
 #include "eval/journal/fingerprint.h"
 #include "eval/run/asking.h"
 #include "eval/task/profile.h"
 #include "eval/tasks/task_data.h"
 #include "eval/text/sha256.h"
+#include "heads/head_dry_run.h"
 #include "heads/head_figures.h"
 #include "heads/head_report.h"
 #include "heads/patch_report.h"
@@ -43,7 +46,7 @@ struct HeadsOptions {
   HeadSearchOptions search;
   int limit = 0;
   std::optional<int> shots;
-  bool json = false;
+  bool json = false, dry_run = false;
   ChatOptions chat;
   DetectOptions detect;
   // Options of a search, and of a task, which are refused without one.
@@ -150,11 +153,6 @@ void make_heads_plan(const HeadSearchOptions& options, const EvalModel& asked, H
 
 void run_search(const HeadsOptions& options) {
   const InterventionSpec by = options.search.method();
-  if (options.search.patches() && options.detect.detect) {
-    throw usage_error("--detect",
-                      "expected a search by what one prompt's heads do, got patch; run it by itself with "
-                      "--detect --no-search");
-  }
   HeadsPlan planned;
   EvalSettings& settings = planned.settings;
   settings = settings_of(options);
@@ -166,11 +164,17 @@ void run_search(const HeadsOptions& options) {
   HeadSearchSettings search = options.search.settings(method, config);
   settings.context = options.model.context_for(config);
   settings.kv_bytes = kv_budget(options.model, model.transformer, options.batch, settings.context);
-  add_chat(options.chat, {"heads"}, model.files, settings);
-  const EvalModel asked = eval_model(model, "download the model's tokenizer files");
+  add_chat(options.chat, true, model.files, settings);
+  const EvalModel asked = eval_model(model, "download the model's tokenizer files",
+                                     options.dry_run ? HashFiles::kNo : HashFiles::kYes);
   make_heads_plan(options.search, asked, planned);
   const Plan& plan = planned.plan;
   search.pairs = planned.pairs.get();
+  if (options.dry_run) {
+    const HeadDryRun dry = dry_run_heads(asked, settings, plan, search);
+    return fmt::print("{}{}", head_dry_run_text(dry, memory_of(model)),
+                      options.detect.detect ? "Not counted: what --detect takes\n" : "");
+  }
   std::optional<DetectionPlan> detect;
   if (options.detect.detect) {
     DetectionSettings detection = options.detect.settings(options.search.seed, settings.context);
@@ -181,7 +185,7 @@ void run_search(const HeadsOptions& options) {
   const fs::path directory = directory_of(options, asked, settings, recorded);
   const RunDirectory kept = RunDirectory::open(directory, recorded);
   Journal journal(kept);
-  tell_resumed("heads", kept, journal.count());
+  tell_resumed(kept, journal.count());
   tell_how_to_resume();
   const HeadSearch found = search_heads(asked, settings, plan, search, journal);
   std::optional<Detection> detection;
@@ -225,7 +229,7 @@ void run_detectors(const HeadsOptions& options) {
   RunningModel model(options.model);
   const ModelConfig& config = model.files.config;
   settings.context = options.model.context_for(config);
-  add_chat(options.chat, {"heads"}, model.files, settings);
+  add_chat(options.chat, true, model.files, settings);
   const EvalModel asked = eval_model(model, "download the model's tokenizer files");
   DetectionSettings detect = options.detect.settings(options.search.seed, settings.context);
   std::optional<Plan> plan;
@@ -273,40 +277,32 @@ void run(const HeadsOptions& options) {
 
 Action add_heads(CLI::App& command) {
   auto options = std::make_shared<HeadsOptions>();
-  command
-      .add_option(
-          "task", options->tasks,
-          fmt::format("One or several of {}, or task files of your own or of lm-evaluation-harness, whose "
-                      "options are scored by log-likelihood; may be left out with --detect",
-                      task_names()))
-      ->type_name("TASK");
+  add_tasks(command, options->tasks,
+            fmt::format("One or several of {}, or task files of your own or of lm-evaluation-harness, whose "
+                        "options are scored by log-likelihood; may be left out with --detect",
+                        task_names()));
   options->model.add_model(command);
   options->search.add(command);
   options->detect.add(command);
-  command.add_option("--data", options->data, "Directory that holds the tasks' folders, as for eval")
-      ->check(not_empty())
-      ->type_name("DIR");
-  command.add_option("--subjects", options->subjects, "Subjects of the task (default: all)")
-      ->delimiter(',')
-      ->type_name("a,b");
-  command.add_option("--limit", options->limit, "Only the first N items of each subject")
-      ->check(whole_number(1, 1 << 30));
+  add_data(command, options->data);
+  add_subjects(command, options->subjects);
+  add_limit(command, options->limit);
   command.add_option("--shots", options->shots, "Worked examples before each question, as for eval")
       ->check(whole_number(0, 1 << 20));
   options->chat.add(command, false);
-  command.add_option("--batch", options->batch, "Sequences computed at once; does not change results")
-      ->capture_default_str()
-      ->check(whole_number(1, 4096));
+  add_batch(command, options->batch);
   command
       .add_option(
           "-o,--output", options->run_directory,
           "The run's directory; a run that was interrupted goes on (default: a name of its own in runs/)")
       ->check(not_empty())
       ->type_name("RUN_DIR");
-  command.add_flag("--json", options->json, "Print one JSON object instead of tables");
+  CLI::Option* dry_run = add_dry_run(command, options->dry_run);
+  command.add_flag("--json", options->json, "Print one JSON object instead of tables")->excludes(dry_run);
   options->model.add_running(command);
-  for (const char* name : {"--by", "--want", "--rank", "--top", "--draws", "--random", "--layers-first",
-                           "--shuffle-labels", "--direction", "--positions", "--skip-unaligned"}) {
+  for (const char* name :
+       {"--by", "--want", "--rank", "--top", "--draws", "--random", "--layers-first", "--shuffle-labels",
+        "--direction", "--positions", "--skip-unaligned", "--dry-run"}) {
     options->of_search.push_back(command.get_option(name));
   }
   for (const char* name : {"--data", "--subjects", "--limit", "--shots", "--no-search"}) {

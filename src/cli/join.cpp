@@ -2,6 +2,7 @@
 #include "eval/run/join.h"
 
 #include <fmt/core.h>
+#include <spdlog/spdlog.h>
 
 #include "base/error.h"
 #include "cli/checks.h"
@@ -31,12 +32,12 @@ void run(const JoinOptions& options) {
   constexpr int kMostShown = 20;
   int different = 0;
   const auto tell = [&](const std::string& difference) {
-    if (++different <= kMostShown) fmt::print(stderr, "join: {}\n", difference);
-    if (different == kMostShown + 1) fmt::print(stderr, "join: ... and more\n");
+    if (++different <= kMostShown) spdlog::warn("{}", difference);
+    if (different == kMostShown + 1) spdlog::warn("... and more");
   };
   const std::vector<fs::path> runs(options.runs.begin(), options.runs.end());
   const JoinedRun joined = join_runs(runs, options.output, tell);
-  if (!joined.mixed.empty()) fmt::print(stderr, "join: {}\n", printable(joined.mixed, 800));
+  if (!joined.mixed.empty()) spdlog::warn("{}", printable(joined.mixed, 800));
   if (!joined.outcome.scores.empty()) print_tables(joined.outcome);
   fmt::print("{} answers of {} runs{}.\n", joined.answers, runs.size(),
              joined.in_several == 0

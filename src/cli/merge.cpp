@@ -3,6 +3,7 @@
 
 #include "architecture/gguf_names.h"
 #include "base/error.h"
+#include "cli/bundled.h"
 #include "cli/checks.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
@@ -23,11 +24,7 @@ struct MergeCommandOptions {
 
 // A GGUF file has its tokenizer inside, in a form that does not go into a Hugging Face directory.
 fs::path tokenizer_directory(const MergeCommandOptions& options, const Checkpoint& base) {
-  if (!options.tokenizer.empty()) {
-    if (fs::is_directory(options.tokenizer)) return options.tokenizer;
-    throw usage_error("--tokenizer", "expected a directory with tokenizer.model or tokenizer.json, got '{}'",
-                      printable(options.tokenizer));
-  }
+  if (!options.tokenizer.empty()) return resolve_tokenizer(options.tokenizer);
   if (!base.vocabulary) return fs::is_directory(base.path) ? base.path : fs::path();
   throw usage_error("merge",
                     "expected --tokenizer beside a GGUF file, got none; name a directory with its "
@@ -35,7 +32,7 @@ fs::path tokenizer_directory(const MergeCommandOptions& options, const Checkpoin
 }
 
 void run(const MergeCommandOptions& options) {
-  const Checkpoint base = open_checkpoint(options.model);
+  const Checkpoint base = open_checkpoint(resolve_model(options.model));
   const ModelConfig config = parse_config(base.config_json, base.config_source);
   const Adapter adapter =
       open_adapter(options.adapter, adapter_base(config, base.weights, base.path.string()));
@@ -61,11 +58,7 @@ void run(const MergeCommandOptions& options) {
 
 Action add_merge(CLI::App& command) {
   auto options = std::make_shared<MergeCommandOptions>();
-  command
-      .add_option("-m,--model", options->model, "The base: a Hugging Face model directory, or a GGUF file")
-      ->check(not_empty())
-      ->required()
-      ->type_name("MODEL");
+  add_model_option(command, options->model, WithoutModel::kRefused);
   command.add_option("--adapter", options->adapter, "LoRA adapter: a PEFT directory")
       ->required()
       ->check(not_empty())
@@ -77,16 +70,13 @@ Action add_merge(CLI::App& command) {
   command
       .add_option("--type", options->type,
                   "Type of the weights: f32, f16 or bf16 (default: the base's; f16 where that is quantised)")
-      ->check(CLI::IsMember({"f32", "f16", "bf16"}));
+      ->check(one_of({"f32", "f16", "bf16"}));
   command
       .add_option("--tokenizer", options->tokenizer,
                   "Directory with the tokenizer to copy (default: that of a base directory)")
       ->check(not_empty())
       ->type_name("DIR");
-  command
-      .add_option("--threads", options->threads,
-                  "Threads to compute with (default: as many as there are processors)")
-      ->check(whole_number(1, 1024));
+  add_threads(command, options->threads);
   return [options] { run(*options); };
 }
 

@@ -1,6 +1,7 @@
 #include "cli/model_hashes.h"
 
 #include <fmt/core.h>
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -21,6 +22,7 @@ class HashingProgress {
     if (open_line_) fmt::print(stderr, "\n");
   }
   void show(std::int64_t done, std::int64_t total) {
+    if (!spdlog::should_log(spdlog::level::info)) return;
     const auto now = Clock::now();
     if (now < next_ || total - done < kWorthALine) return;
     next_ = now + (terminal_ ? std::chrono::milliseconds(500) : std::chrono::seconds(30));

@@ -1,17 +1,16 @@
 #include "cli/model_options.h"
 
 #include <spdlog/spdlog.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
-#include <fstream>
 #include <utility>
 #include <vector>
 
 #include "base/error.h"
 #include "cli/bundled.h"
 #include "cli/checks.h"
+#include "cli/memory_use.h"
 #include "io/checkpoint.h"
 #include "io/peft_adapter.h"
 #include "model/adapter.h"
@@ -25,15 +24,22 @@ namespace refocus::cli {
 
 namespace fs = std::filesystem;
 
-CLI::Option* add_model_option(CLI::App& command, std::string& model) {
+CLI::Option* add_model_option(CLI::App& command, std::string& model, WithoutModel without) {
+  const std::string otherwise =
+      without == WithoutModel::kBundled ? fmt::format(" (default: {})", kDefaultModel) : "";
   return command
       .add_option(
           "-m,--model", model,
-          fmt::format("Model directory in the Hugging Face layout, GGUF file, or name of a bundled model "
-                      "(default: {})",
-                      kDefaultModel))
+          "Model directory in the Hugging Face layout, GGUF file, or name of a bundled model" + otherwise)
       ->check(not_empty())
+      ->required(without == WithoutModel::kRefused)
       ->type_name("MODEL");
+}
+
+CLI::Option* add_threads(CLI::App& command, int& threads) {
+  return command
+      .add_option("--threads", threads, "Threads to compute with (default: as many as there are processors)")
+      ->check(whole_number(1, 1024));
 }
 
 namespace {
@@ -80,9 +86,7 @@ void ModelOptions::add_adapter(CLI::App& command) {
 }
 
 void ModelOptions::add_threads(CLI::App& command) {
-  command
-      .add_option("--threads", threads, "Threads to compute with (default: as many as there are processors)")
-      ->check(whole_number(1, 1024));
+  cli::add_threads(command, threads);
   command.add_flag("--pin", pin, "Keep each thread on a processor of its own");
 }
 
@@ -105,7 +109,7 @@ void ModelOptions::add_kv_type(CLI::App& command) {
                   "Type of cached keys and values: f32, f16 for half the memory, or q8_0 for 0.28 of it, on "
                   "the processor "
                   "(default: f32, or f16 beside activations of f16)")
-      ->check(CLI::IsMember(kv_names()));
+      ->check(one_of(kv_names()));
 }
 
 void ModelOptions::add_activations(CLI::App& command, const std::string& option) {
@@ -114,7 +118,7 @@ void ModelOptions::add_activations(CLI::App& command, const std::string& option)
           option, activations,
           "Activations that weights are multiplied with: int8 (for weights of block types), f32 for exact "
           "products, or f16 (of a device) (default: int8, or f16 on a device)")
-      ->check(CLI::IsMember({"int8", "f32", "f16"}));
+      ->check(one_of({"int8", "f32", "f16"}));
 }
 
 void ModelOptions::add_device(CLI::App& command) {
@@ -228,6 +232,19 @@ OpenModel open_model(const ModelOptions& options, std::string_view option) {
   return out;
 }
 
+fs::path resolve_tokenizer(const std::string& given) {
+  const fs::path path = given;
+  if (fs::is_directory(path)) return path;
+  const bool known = path.filename() == "tokenizer.model" || path.filename() == "tokenizer.json";
+  if (fs::exists(path) && known) return path.has_parent_path() ? path.parent_path() : fs::path(".");
+  if (const auto bundled = find_bundled_model(given)) return *bundled;
+  throw usage_error(
+      "--tokenizer",
+      "expected a directory with tokenizer.model or tokenizer.json, such a file, or the name of "
+      "a bundled model, got '{}'; check the path",
+      printable(given));
+}
+
 std::unique_ptr<Tokenizer> open_tokenizer(const fs::path& path) {
   if (fs::is_directory(path)) return warned_of(load_tokenizer(path));
   const Checkpoint checkpoint = open_checkpoint(path);
@@ -279,21 +296,6 @@ RunningModel::RunningModel(const ModelOptions& options, std::int64_t max_rows)
   }
   if (files.adapter) transformer.attach(files.adapter);
 }
-
-namespace {
-
-// MemAvailable of /proc/meminfo, or the physical memory where that cannot be read.
-std::int64_t available_bytes() {
-  std::ifstream in("/proc/meminfo");
-  std::string key, unit;
-  std::int64_t kib = 0;
-  while (in >> key >> kib >> unit) {
-    if (key == "MemAvailable:") return kib * 1024;
-  }
-  return static_cast<std::int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
-}
-
-}  // namespace
 
 std::int64_t kv_limit(const ModelOptions& options, const Transformer& model) {
   if (options.kv_memory_mib > 0) return options.kv_memory_mib << 20;

@@ -18,8 +18,13 @@
 
 namespace refocus::cli {
 
-// -m, which may be left out: see resolve_model in cli/bundled.h.
-CLI::Option* add_model_option(CLI::App& command, std::string& model);
+// -m, the model that a command works with (resolve_model in cli/bundled.h says what it means), and what the
+// command does without one: kNothing where it may have something else.
+enum class WithoutModel { kBundled, kRefused, kNothing };
+CLI::Option* add_model_option(CLI::App& command, std::string& model,
+                              WithoutModel without = WithoutModel::kBundled);
+
+CLI::Option* add_threads(CLI::App& command, int& threads);  // --threads; 0 where it is not given
 
 struct ModelOptions {
   std::string model;  // as given; empty for the bundled one
@@ -73,6 +78,10 @@ Adapter open_adapter(const std::filesystem::path& directory, const AdapterBase& 
 
 // `option` is the one that named the model, for messages.
 OpenModel open_model(const ModelOptions& options, std::string_view option = "--model");
+
+// The directory that --tokenizer means: a directory, that of a tokenizer file, or a bundled model's.
+// UsageError where it is none.
+std::filesystem::path resolve_tokenizer(const std::string& given);
 
 // The tokenizer of a model directory or a GGUF file alone. InputError where it has none.
 std::unique_ptr<Tokenizer> open_tokenizer(const std::filesystem::path& path);

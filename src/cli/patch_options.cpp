@@ -1,6 +1,7 @@
 #include "cli/patch_options.h"
 
 #include "base/error.h"
+#include "cli/checks.h"
 
 namespace refocus::cli {
 
@@ -11,13 +12,13 @@ void PatchOptions::add(CLI::App& command) {
                       "Of --by patch: heads of the clean run are put into the corrupted one (denoise), "
                       "or the other way round (noise)")
           ->capture_default_str()
-          ->check(CLI::IsMember({"denoise", "noise"}));
+          ->check(one_of({"denoise", "noise"}));
   positions_ =
       command
           .add_option("--positions", positions,
                       "Of --by patch: heads are patched at all tokens of the prompt, or at the last one")
           ->capture_default_str()
-          ->check(CLI::IsMember({"all", "last"}));
+          ->check(one_of({"all", "last"}));
   skip_ = command.add_flag("--skip-unaligned", skip_unaligned,
                            "Of --by patch: leave out pairs whose prompts have different numbers of tokens");
 }

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/json_reader.h"
+#include "base/record_kind.h"
 #include "base/text_file.h"
 #include "prompt/origins.h"
 
@@ -31,19 +32,16 @@ PerplexityChats read_perplexity_chats(const std::string& file, const Tokenizer& 
                                       const ChatTemplate& chat_template) {
   const std::string text = read_text_file(file);
   PerplexityChats out;
-  std::size_t number = 0;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find('\n', at), text.size());
-    const std::string_view line = std::string_view(text).substr(at, end - at);
-    at = end + 1;
-    ++number;
-    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    const std::string where = fmt::format("{}:{}", file, number);
-    const nlohmann::ordered_json json = parse_ordered_json_object(line, {where, "correct the line", true});
+  for (const JsonLine& line : json_lines(text, file, BlankLines::kSkip)) {
+    const std::string where = fmt::format("{}:{}", file, line.number);
+    const nlohmann::ordered_json json =
+        parse_ordered_json_object(line.text, {where, "correct the line", true});
     if (!is_conversation(json)) {
+      const RecordKind kind =
+          kind_of_record(json, {"another object", "correct the line, or leave --chat out for a plain text"});
       throw input_error(where,
-                        "expected a conversation ({{\"messages\": [..]}}), got another object; correct the "
-                        "line, or leave --chat out for a plain text");
+                        "expected a conversation ({{\"messages\": [..]}}), which --chat reads, got {}; {}",
+                        kind.name, kind.remedy);
     }
     EncodedConversation& read =
         out.conversations.emplace_back(read_conversation(json, tokenizer, chat_template, where));

@@ -1,6 +1,7 @@
 // refocus rescore: reads the saved responses of a run or a file again by both rule sets, and shows where they
 // disagree; writes a run's reports anew, and lets a person judge (docs/audit.md).
 #include <fmt/core.h>
+#include <spdlog/spdlog.h>
 
 #include <pwd.h>
 #include <unistd.h>
@@ -96,13 +97,13 @@ void show(const RescoreOptions& options, const Audit& audit, std::optional<Extra
 void renew_reports(const RunDirectory& run, const Journal& journal, Audit& audit) {
   if (!audit.reported) return;
   if (audit.reports_ignore_verdicts) {
-    fmt::print(stderr, "rescore: the reports ignore verdicts; --write lets them count\n");
+    spdlog::info("the reports ignore verdicts; --write lets them count");
     return;
   }
   use_verdicts(audit, journal.verdicts());
   write_reports(run, audit, *audit.reported, false);
-  fmt::print(stderr, "rescore: the run's reports are written anew, by the {} rules and the verdicts\n",
-             rules_name(*audit.reported));
+  spdlog::info("the run's reports are written anew, by the {} rules and the verdicts",
+               rules_name(*audit.reported));
 }
 
 // What is done to a run beside showing it.
@@ -111,8 +112,7 @@ void change_run(const RescoreOptions& options, std::optional<ExtractionRules> ru
   Journal journal(run);
   if (!options.import_file.empty()) {
     const ImportedVerdicts imported = import_verdicts(options.import_file, journal);
-    fmt::print(stderr, "rescore: {} verdicts taken over, {} were there already\n", imported.added,
-               imported.known);
+    spdlog::info("{} verdicts taken over, {} were there already", imported.added, imported.known);
   }
   Audit audit = audit_run(run.path(), journal, {.verdicts = !options.no_verdicts});
   if (options.write) {
@@ -180,12 +180,14 @@ void add_manual(CLI::App& command, RescoreOptions& options) {
   needs_manual(command
                    .add_option("--only", options.only,
                                "Which responses: unparsed by one of the rule sets, disagree, both, or all")
-                   ->capture_default_str());
+                   ->capture_default_str()
+                   ->check(one_of({"unparsed", "disagree", "both", "all"})));
   needs_manual(command.add_option("--arm", options.review.arm, "Of this arm alone")
                    ->check(not_empty())
                    ->type_name("ARM"));
-  needs_manual(
-      command.add_option("--subject", options.review.subject, "Of this subject alone")->check(not_empty()));
+  needs_manual(command.add_option("--subject", options.review.subject, "Of this subject alone")
+                   ->check(not_empty())
+                   ->type_name("SUBJECT"));
   needs_manual(command.add_option("--reviewer", options.review.reviewer, "Your name (default: your login)")
                    ->check(not_empty())
                    ->type_name("NAME"));
@@ -207,8 +209,8 @@ Action add_rescore(CLI::App& command) {
       ->required()
       ->check(not_empty())
       ->type_name("RUN_DIR|FILE");
-  command.add_option("--rules", options->rules, "Show the scores by these too: anchored or published")
-      ->check(not_empty());
+  command.add_option("--rules", options->rules, "Show the scores by these too")
+      ->check(one_of({"anchored", "published"}));
   command.add_option("--profile", options->profile, "The same with the rules that a prompt profile asks for")
       ->check(not_empty())
       ->type_name("FILE");

@@ -16,10 +16,12 @@
 #include "cli/model_options.h"
 #include "cli/session.h"
 #include "cli/task_arguments.h"
+#include "cli/task_options.h"
 #include "eval/run/plan.h"
 #include "eval/task/profile.h"
 #include "eval/task/task_kind.h"
 #include "eval/tasks/task_data.h"
+#include "study/study_dry_run.h"
 #include "study/study_files.h"
 #include "study/study_table.h"
 
@@ -29,9 +31,9 @@ namespace {
 
 struct StudyOptions {
   ModelOptions model;
-  std::string before, task = kDefaultTask, data, profile, rules, rows = "response", output;
+  std::string against, task = kDefaultTask, data, profile, rules, rows = "response", output;
   std::vector<std::string> subjects, interventions;
-  bool cot = false, direct = false, force = false, json = false;
+  bool cot = false, direct = false, force = false, json = false, dry_run = false;
   int limit = 0;
   std::int64_t batch = 16, max_new_tokens = 512, window = 8;
   double threshold = 0.01;
@@ -67,7 +69,7 @@ StudySettings settings_of(const StudyOptions& options, const RunningModel& runni
   out.eval.context = options.model.context_for(model.config);
   out.eval.kv_bytes = kv_budget(options.model, running.transformer, options.batch, out.eval.context);
   out.eval.session = this_session();
-  add_chat(options.chat, {"study"}, model, out.eval);
+  add_chat(options.chat, true, model, out.eval);
   out.rows = rows_of(options.rows);
   out.window = options.window;
   out.threshold = options.threshold;
@@ -94,16 +96,23 @@ void run(const StudyOptions& options) {
   RunningModel model(options.model);
   StudySettings settings = settings_of(options, model);
   std::optional<RunningModel> before;
-  if (!options.before.empty()) {
+  if (!options.against.empty()) {
     ModelOptions other = options.model;
-    other.model = options.before;
+    other.model = resolve_model(options.against, "--against").string();
     other.adapter.clear();
     before.emplace(other);
-    settings.before = hash_model_files(before->files.files, before->pool);
+    if (!options.dry_run) settings.before = hash_model_files(before->files.files, before->pool);
   }
   Transformer* earlier = before ? &before->transformer : nullptr;
-  const EvalModel asked = eval_model(model, "use a model that has one");
+  const EvalModel asked =
+      eval_model(model, "use a model that has one", options.dry_run ? HashFiles::kNo : HashFiles::kYes);
   const Plan plan = plan_study(asked, settings, earlier);
+  if (options.dry_run) {
+    const DryRun dry = dry_run_study(asked, settings, plan, earlier);
+    DryRunMemory memory = memory_of(model);
+    if (before) memory.weights += memory_of(*before).weights;
+    return fmt::print("{}", dry_run_text(dry, memory));
+  }
   if (options.force) remove_study(options.output);
   RunDirectory directory = RunDirectory::open(options.output, study_settings(asked, settings, plan));
   tell_how_to_resume();
@@ -112,7 +121,7 @@ void run(const StudyOptions& options) {
   nlohmann::ordered_json about = settings_json(options, asked, settings, study);
   expect_not_overwritten(asked.files);
   if (before) {
-    about["before"] = options.before;
+    about["before"] = options.against;
     about["before_files"] = settings.before;
     expect_not_overwritten(before->files.files);
   }
@@ -132,33 +141,21 @@ void add_asking(CLI::App& command, StudyOptions& options) {
       ->type_name("TASK");
   options.model.add_model(command);
   command
-      .add_option("--before", options.before,
-                  "The model before fine-tuning: reads the same texts, so that both can be compared")
+      .add_option("--against", options.against,
+                  "Another model, such as the one before fine-tuning: reads the same texts, so that both can "
+                  "be compared")
       ->check(not_empty())
       ->type_name("MODEL");
-  command.add_option("--data", options.data, "Directory that holds the tasks' folders, as for eval")
-      ->check(not_empty())
-      ->type_name("DIR");
+  add_data(command, options.data);
   options.chat.add(command, /*has_default=*/true);
-  command.add_flag("--cot", options.cot, "Ask for an analysis before the answer (default)");
-  command.add_flag("--direct", options.direct, "Ask for the answer at once; with --cot: both");
+  add_prompt_kinds(command, options.cot, options.direct);
   add_interventions(command, options.interventions);
-  command.add_option("--subjects", options.subjects, "Subjects of the task (default: all)")
-      ->delimiter(',')
-      ->type_name("a,b");
-  command.add_option("--limit", options.limit, "Only the first N items of each subject")
-      ->check(whole_number(1, 1 << 30));
-  command.add_option("--batch", options.batch, "Sequences computed at once; does not change answers")
-      ->capture_default_str()
-      ->check(whole_number(1, 4096));
-  command.add_option("--max-new-tokens", options.max_new_tokens, "Most tokens of an answer")
-      ->capture_default_str()
-      ->check(whole_number(1, 1 << 24));
-  command.add_option("--profile", options.profile, "JSON file of prompts (default: Refocus' own)")
-      ->check(not_empty())
-      ->type_name("FILE");
-  command.add_option("--rules", options.rules, "How letters are read: anchored (default) or published")
-      ->check(not_empty());
+  add_subjects(command, options.subjects);
+  add_limit(command, options.limit);
+  add_batch(command, options.batch);
+  add_max_new_tokens(command, options.max_new_tokens);
+  add_profile(command, options.profile);
+  add_rules(command, options.rules);
 }
 
 }  // namespace
@@ -171,7 +168,7 @@ Action add_study(CLI::App& command) {
           "--rows", options->rows,
           "Which rows of attention: those that answers were predicted from (response), prompt, or all")
       ->capture_default_str()
-      ->check(CLI::IsMember({"response", "prompt", "all"}));
+      ->check(one_of({"response", "prompt", "all"}));
   command
       .add_option("--window", options->window, "Keys within the window: the query's own and those before it")
       ->capture_default_str()
@@ -190,7 +187,8 @@ Action add_study(CLI::App& command) {
       ->check(not_empty())
       ->type_name("OUT_DIR");
   command.add_flag("--force", options->force, "Begin anew in place of the study that is there");
-  command.add_flag("--json", options->json, "Print one JSON object instead of tables");
+  CLI::Option* dry_run = add_dry_run(command, options->dry_run);
+  command.add_flag("--json", options->json, "Print one JSON object instead of tables")->excludes(dry_run);
   options->model.add_running(command);
   return [options] { run(*options); };
 }

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "base/file_kind.h"
 #include "base/text_file.h"
 #include "cli/bundled.h"
 #include "eval/task/file_names.h"
@@ -59,6 +60,27 @@ bool is_harness_file(const std::string& task) {
   if (!is_task_file(task) || !fs::is_regular_file(path)) return false;
   return harness::is_harness_config(
       parse_config(read_text_file(path), path.string(), path.extension() == ".json"));
+}
+
+// What stands in the place of a task and is a file or directory of another kind.
+void refuse_other_kind(const std::string& task) {
+  std::error_code failed;
+  if (find_task_kind(task) != nullptr || !fs::exists(task, failed)) return;
+  const auto refuse = [](std::string_view got, std::string_view remedy) {
+    throw usage_error("task", "expected a task ({}) or a task file (.yaml, .json), got {}; {}", task_names(),
+                      got, remedy);
+  };
+  if (fs::is_directory(task, failed)) {
+    if (fs::exists(fs::path(task) / "run.json", failed))
+      refuse("a run's directory", "give it to `refocus compare`, or go on with it by -o");
+    if (fs::exists(fs::path(task) / "config.json", failed)) refuse("a model", "name it with -m");
+    refuse("a directory", "name the data's directory with --data");
+  }
+  const FileKind kind = kind_of_file(task);
+  const bool data = kind.format == FileFormat::kTable || kind.format == FileFormat::kJson;
+  if (data) refuse(kind.name, "name it in a task file, as its dataset (docs/own-tasks.md)");
+  if (kind.format == FileFormat::kGguf) refuse(kind.name, "name it with -m");
+  refuse(kind.name, "check the path");
 }
 
 AskedTask harness_argument(const std::string& file, const HarnessOptions& options) {
@@ -128,6 +150,8 @@ std::vector<AskedTask> read_task_arguments(const std::vector<std::string>& tasks
                         "evaluate them in runs of their own",
                         tasks.size());
     }
+    const std::string ending = fs::path(task).extension().string();
+    if (ending != ".yaml" && ending != ".yml" && ending != ".json") refuse_other_kind(task);
     if (is_task_file(task)) {
       one.file = read_task_file(task);
       one.name = one.file->kind.name;

@@ -1,5 +1,6 @@
 // refocus train: a model from scratch or from a checkpoint, or an adapter beside one, on a JSONL file of
 // texts or prompts and responses.
+#include <fmt/core.h>
 #include <spdlog/spdlog.h>
 
 #include <chrono>
@@ -17,6 +18,7 @@
 #include "cli/interrupt.h"
 #include "cli/model_hashes.h"
 #include "cli/model_options.h"
+#include "cli/train_dry_run.h"
 #include "eval/journal/directory_lock.h"
 #include "io/checkpoint.h"
 #include "tokenizer/tokenizer_files.h"
@@ -31,32 +33,17 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 struct TrainOptions {
-  std::string data, validation, config, from, tokenizer, output, type = "f32", order = "shuffled";
+  std::string data, validation, config, model, tokenizer, output, type = "f32", order = "shuffled";
   std::string lora_targets = "all", chat_template;
   std::int64_t lora_rank = 0;  // 0: all weights are trained
   std::optional<double> lora_alpha;
   std::int64_t context = 0;
   int threads = 0;
-  bool resume = false;
+  bool resume = false, dry_run = false;
   std::optional<double> min_learning_rate;
   std::optional<std::int64_t> warmup;
   TrainerOptions trainer;
 };
-
-// A directory, or a tokenizer file in one.
-fs::path tokenizer_directory(const std::string& given) {
-  const fs::path path = given;
-  if (fs::is_directory(path)) return path;
-  const bool known = path.filename() == "tokenizer.model" || path.filename() == "tokenizer.json";
-  if (!fs::exists(path) || !known) {
-    throw usage_error(
-        "--tokenizer",
-        "expected a directory with tokenizer.model or tokenizer.json, or such a file, got '{}'; "
-        "check the path",
-        printable(given));
-  }
-  return path.has_parent_path() ? path.parent_path() : fs::path(".");
-}
 
 // config.json of the model to make: what was given, and what follows from the tokenizer and the type.
 json completed_config(json config, const Tokenizer& tokenizer, const std::string& type, bool scratch) {
@@ -87,8 +74,8 @@ std::optional<LoraOptions> lora_options(const TrainOptions& o) {
     throw usage_error(o.lora_alpha ? "--lora-alpha" : "--lora-targets",
                       "expected --lora-rank beside it, got none; add it to train an adapter");
   }
-  if (o.from.empty()) {
-    throw usage_error("--lora-rank", "expected --from beside it, got none; name the model to adapt");
+  if (o.model.empty()) {
+    throw usage_error("--lora-rank", "expected --model beside it, got none; name the model to adapt");
   }
   return LoraOptions{o.lora_rank, o.lora_alpha.value_or(2 * static_cast<double>(o.lora_rank)),
                      parse_lora_targets(o.lora_targets)};
@@ -101,39 +88,39 @@ struct Opened {
 };
 
 Opened open(const TrainOptions& o) {
-  if (o.config.empty() == o.from.empty()) {
-    throw usage_error("train", "expected one of --config (from scratch) and --from (a checkpoint), got {}",
+  if (o.config.empty() == o.model.empty()) {
+    throw usage_error("train", "expected one of --config (from scratch) and --model (a checkpoint), got {}",
                       o.config.empty() ? "neither" : "both");
   }
-  if (o.from.empty() && o.tokenizer.empty()) {
+  if (o.model.empty() && o.tokenizer.empty()) {
     throw usage_error("train", "expected --tokenizer beside --config, got none; name a directory with one");
   }
   Opened out;
   out.model.lora = lora_options(o);
-  const bool file = !o.from.empty() && fs::is_regular_file(o.from);
-  if (!o.from.empty() && !fs::is_directory(o.from) && !(file && out.model.lora)) {
-    throw usage_error("--from", "expected a model directory, got '{}'; {}", printable(o.from),
+  const bool file = !o.model.empty() && fs::is_regular_file(o.model);
+  if (!o.model.empty() && !fs::is_directory(o.model) && !(file && out.model.lora)) {
+    throw usage_error("--model", "expected a model directory, got '{}'; {}", printable(o.model),
                       file ? "only an adapter (--lora-rank) can be trained on a file" : "check the path");
   }
-  const fs::path tokenizer = o.tokenizer.empty() ? fs::path(o.from) : tokenizer_directory(o.tokenizer);
+  const fs::path tokenizer = o.tokenizer.empty() ? fs::path(o.model) : resolve_tokenizer(o.tokenizer);
   out.model.files.tokenizer_directory = tokenizer;
   out.files = tokenizer_files(tokenizer);
   const std::vector<UsedFile> tokenizer_before = out.files;
   out.tokenizer = open_tokenizer(tokenizer);
   expect_same_files(tokenizer_before, tokenizer);
   std::string text, where = o.config;
-  if (o.from.empty()) {
+  if (o.model.empty()) {
     text = read_text_file(o.config);
   } else {
-    Checkpoint checkpoint = open_checkpoint(o.from);
+    Checkpoint checkpoint = open_checkpoint(o.model);
     text = checkpoint.config_json;
     where = checkpoint.config_source;
     out.model.base = std::make_shared<const WeightMap>(std::move(checkpoint.weights));
-    out.model.base_name = o.from;
+    out.model.base_name = o.model;
     out.files.insert(out.files.end(), checkpoint.files.begin(), checkpoint.files.end());
   }
   const json config =
-      completed_config(parse_json_object(text, {where}), *out.tokenizer, o.type, o.from.empty());
+      completed_config(parse_json_object(text, {where}), *out.tokenizer, o.type, o.model.empty());
   out.model.files.config_json = json_text(config, 2) + "\n";
   out.model.config = parse_config(out.model.files.config_json, where);
   expect_trained(out.model.config, where);
@@ -241,7 +228,7 @@ void train(const TrainOptions& o, const Opened& opened, const TrainingDirectory&
 }
 
 void run(TrainOptions o) {
-  if (!o.from.empty() && !fs::exists(o.from)) o.from = find_bundled_model(o.from).value_or(o.from).string();
+  if (!o.model.empty()) o.model = resolve_model(o.model).string();
   OptimizerOptions& optimizer = o.trainer.optimizer;
   optimizer.min_learning_rate = o.min_learning_rate.value_or(optimizer.learning_rate / 10);
   optimizer.warmup = o.warmup.value_or(optimizer.steps / 20);
@@ -254,7 +241,7 @@ void run(TrainOptions o) {
   refuse_run(o, directory);
   ThreadPool pool(o.threads > 0 ? o.threads : available_threads());
   const auto chat_template =
-      chat_template_of(o.chat_template, *opened.tokenizer, o.tokenizer.empty() ? o.from : o.tokenizer);
+      chat_template_of(o.chat_template, *opened.tokenizer, o.tokenizer.empty() ? o.model : o.tokenizer);
   const TrainingSet training = load(o.data, *opened.tokenizer, chat_template.get(), context, pool);
   std::optional<TrainingSet> validation;
   if (!o.validation.empty())
@@ -267,6 +254,9 @@ void run(TrainOptions o) {
   Trainer trainer(opened.model, o.trainer, context, training, validation ? &*validation : nullptr,
                   std::move(settings), directory, pool);
   for (const std::string& warning : trainer.warnings()) spdlog::warn("{}", warning);
+  if (o.dry_run) {
+    return fmt::print("{}", training_dry_run(trainer, training, o.trainer, *opened.tokenizer));
+  }
   // Whatever is wrong with the inputs has been said by now: from here on there is a directory.
   MadeDirectories made(fs::path(o.output) / "checkpoints",
                        "check its permissions or choose another -o directory");
@@ -289,7 +279,7 @@ void run(TrainOptions o) {
 void add_lora(CLI::App& command, TrainOptions& o) {
   command
       .add_option("--lora-rank", o.lora_rank,
-                  "Train an adapter of this rank beside --from, whose weights stay as they are")
+                  "Train an adapter of this rank beside --model, whose weights stay as they are")
       ->check(whole_number<std::int64_t>(1, 1 << 20));
   command
       .add_option("--lora-alpha", o.lora_alpha,
@@ -343,7 +333,7 @@ void add_schedule(CLI::App& command, TrainOptions& o) {
       ->check(whole_number<std::uint64_t>(0, ~std::uint64_t{0}));
   command.add_option("--order", o.order, "Order of the data in each epoch: shuffled or file")
       ->capture_default_str()
-      ->check(CLI::IsMember({"shuffled", "file"}));
+      ->check(one_of({"shuffled", "file"}));
   command.add_option("--validate-every", t.validate_every, "Steps between validations (0: at the end)")
       ->capture_default_str()
       ->check(some);
@@ -372,12 +362,11 @@ Action add_train(CLI::App& command) {
   command.add_option("--config", options->config, "config.json of a model to train from scratch")
       ->check(not_empty())
       ->type_name("FILE");
+  add_model_option(command, options->model, WithoutModel::kNothing)
+      ->description("Model directory to train on, or a bundled model; for an adapter, a GGUF file will do");
   command
-      .add_option("--from", options->from, "Model directory to train on; for an adapter, a GGUF file will do")
-      ->check(not_empty())
-      ->type_name("MODEL");
-  command
-      .add_option("--tokenizer", options->tokenizer, "Directory with the tokenizer (default: that of --from)")
+      .add_option("--tokenizer", options->tokenizer,
+                  "Directory with the tokenizer (default: that of --model)")
       ->check(not_empty())
       ->type_name("DIR");
   command.add_option("-o,--output", options->output, "Directory of the run and the model")
@@ -385,15 +374,16 @@ Action add_train(CLI::App& command) {
       ->check(not_empty())
       ->type_name("DIR");
   command.add_flag("--resume", options->resume, "Go on from the directory's last checkpoint");
+  command.add_flag(
+      "--dry-run", options->dry_run,
+      "Show the first sequence, counts, memory and about how long it takes, for which some steps are made; "
+      "nothing is written");
   command.add_option("--type", options->type, "Type of the trained weights: f32, f16 or bf16")
       ->capture_default_str()
-      ->check(CLI::IsMember({"f32", "f16", "bf16"}));
+      ->check(one_of({"f32", "f16", "bf16"}));
   add_schedule(command, *options);
   add_lora(command, *options);
-  command
-      .add_option("--threads", options->threads,
-                  "Threads to compute with (default: as many as there are processors)")
-      ->check(whole_number(1, 1024));
+  add_threads(command, options->threads);
   return [options] { run(*options); };
 }
 

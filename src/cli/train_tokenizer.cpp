@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/json_reader.h"
+#include "base/record_kind.h"
 #include "base/text_file.h"
 #include "cli/checks.h"
 #include "cli/command.h"
@@ -35,7 +36,9 @@ std::string text_of(std::string_view line, const std::string& where) {
     out += object[key].get<std::string>();
   }
   if (out.empty()) {
-    throw input_error(where, "expected \"text\", or \"prompt\" and \"response\", got none; correct the line");
+    const RecordKind kind = kind_of_record(object, {"none", "correct the line"});
+    throw input_error(where, "expected \"text\", or \"prompt\" and \"response\", got {}; {}", kind.name,
+                      kind.remedy);
   }
   return out;
 }

@@ -107,11 +107,21 @@ std::string short_title(const Detector& detector) {
   return name.substr(0, name.find('_'));  // previous, duplicate, sink, ...
 }
 
+// What a search found of one head: of patching what it recovers, else the change of log P(right option).
+double effect_found(const TriedHeads& tried) {
+  return tried.recovered ? tried.recovered->difference : tried.likelihood;
+}
+
+std::string_view effect_words(const HeadSearch& search) {
+  return search.patched ? "share of the difference that patching it recovers"
+                        : "change of log P(right option)";
+}
+
 std::string searched_heads_text(const Detection& detection, const HeadSearch& search) {
   TextLines out;
   out.line("Detector scores of the search's best heads");
   constexpr int kWidth = 11;
-  std::string head = left("", 10) + right("log P", 10);
+  std::string head = left("", 10) + right(search.patched ? "recovered" : "log P", 10);
   for (const Detector& one : detection.detectors) {
     if (is_of_all_weight(one)) continue;
     head += right(short_title(one), kWidth);
@@ -120,7 +130,7 @@ std::string searched_heads_text(const Detection& detection, const HeadSearch& se
   for (std::size_t i = 0; i < std::min(kSearchHeads, search.heads_tried.size()); ++i) {
     const TriedHeads& tried = search.heads_tried[i];
     std::string line =
-        left(head_name(tried.heads.front()), 10) + right(fmt::format("{:+.4f}", tried.likelihood), 10);
+        left(head_name(tried.heads.front()), 10) + right(fmt::format("{:+.4f}", effect_found(tried)), 10);
     for (const Detector& one : detection.detectors) {
       if (is_of_all_weight(one)) continue;
       line += right(score_text(one, place_of(detection, tried.heads.front())), kWidth);
@@ -183,7 +193,7 @@ std::vector<DetectorEffect> detector_effects(const Detection& detection, const H
       const double score = detector.scores[place_of(detection, tried.heads.front())];
       if (std::isnan(score)) continue;
       scores.push_back(score);
-      changes.push_back(tried.likelihood);
+      changes.push_back(effect_found(tried));
     }
     if (const auto found = spearman(scores, changes)) out.push_back({detector.name, *found});
   }
@@ -221,9 +231,9 @@ std::string detection_table(const Detection& detection, const HeadSearch* search
   std::string text = out.take();
   if (search != nullptr) {
     text += fmt::format(
-        "rho: Spearman's, of score and change of log P(right option) over the {} heads that were "
-        "tried; Holm: its p over all detectors\n\n",
-        search->heads_tried.size());
+        "rho: Spearman's, of score and {} over the {} heads that were tried; Holm: its p over all "
+        "detectors\n\n",
+        effect_words(*search), search->heads_tried.size());
     text += searched_heads_text(detection, *search);
   }
   return text;
@@ -232,7 +242,9 @@ std::string detection_table(const Detection& detection, const HeadSearch* search
 std::string detection_csv(const Detection& detection, const HeadSearch* search) {
   std::string out = "layer,head";
   for (const Detector& detector : detection.detectors) out += "," + detector.name;
+  const bool patched = search != nullptr && search->patched;
   if (search != nullptr) out += ",accuracy_change,likelihood_change";
+  if (patched) out += ",recovered";
   out += '\n';
   for (const Head& head : all_heads(detection.layers, detection.heads)) {
     out += fmt::format("{},{}", head.first, head.second);
@@ -243,8 +255,9 @@ std::string detection_csv(const Detection& detection, const HeadSearch* search) 
     if (search != nullptr) {
       const auto tried = std::ranges::find(search->heads_tried, HeadSet{head}, &TriedHeads::heads);
       out += tried == search->heads_tried.end()
-                 ? ",,"
+                 ? (patched ? ",,," : ",,")
                  : fmt::format(",{},{}", tried->accuracy.difference, tried->likelihood);
+      if (patched && tried != search->heads_tried.end()) out += fmt::format(",{}", effect_found(*tried));
     }
     out += '\n';
   }
@@ -317,8 +330,8 @@ std::string detection_section(const Detection& detection, const HeadSearch* sear
   }
   std::string caption = "Layer.head (score)";
   if (search != nullptr) {
-    caption += fmt::format("; rho of score and change of log P(right option) over {} heads",
-                           search->heads_tried.size());
+    caption +=
+        fmt::format("; rho of score and {} over {} heads", effect_words(*search), search->heads_tried.size());
   }
   std::string out = "<h2>What heads do</h2>\n";
   for (const std::string& line : measured_lines(detection)) out += "<p>" + html_escape(line) + "</p>\n";

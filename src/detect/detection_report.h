@@ -13,7 +13,8 @@
 namespace refocus {
 
 // How a detector goes with what a search found: over the heads that were tried, its score and the change of
-// log P(right option) on the selection half.
+// log P(right option) on the selection half, or of patching the share of the difference that the head
+// recovers.
 struct DetectorEffect {
   std::string detector;
   RankCorrelation correlation;
@@ -26,7 +27,7 @@ std::vector<DetectorEffect> detector_effects(const Detection& detection, const H
 std::string detection_table(const Detection& detection, const HeadSearch* search);
 
 // Of every head: layer,head, a column a detector, nothing where there is no score; with a search
-// accuracy_change,likelihood_change of those that were tried.
+// accuracy_change,likelihood_change of those that were tried, and of patching recovered.
 std::string detection_csv(const Detection& detection, const HeadSearch* search);
 
 nlohmann::ordered_json detection_json(const Detection& detection, const HeadSearch* search);

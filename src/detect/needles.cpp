@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/json_node.h"
 #include "base/random.h"
+#include "base/record_kind.h"
 #include "base/text_file.h"
 
 namespace refocus {
@@ -48,6 +49,11 @@ std::vector<std::string> words_of(std::string_view text) {
 Needle needle_of(std::string_view line, const std::string& where) {
   const nlohmann::json value = parse_json_object(line, {where, "correct the file", true});
   const JsonNode node(value, {where});
+  if (const RecordKind kind = kind_of_record(value, {"another object", "correct the file"});
+      !value.contains("needle")) {
+    throw input_error(where, "expected {{\"needle\", \"question\", \"answer\"}}, got {}; {}", kind.name,
+                      kind.remedy);
+  }
   Needle out;
   out.needle = node.at("needle").text();
   out.question = node.at("question").text();

@@ -1,6 +1,7 @@
 #include "heads/head_search.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -62,7 +63,7 @@ class Search {
         plan_(search.pairs ? search.pairs->base() : plan),
         search_(search),
         journal_(journal),
-        change_(change_of(model)),
+        change_(head_change_of(model, settings, plan, search)),
         scorer_(model, settings_, plan_, *change_),
         unchanged_(model, settings_, plan_, {}) {
     if (search.pairs) {
@@ -72,24 +73,7 @@ class Search {
     const ModelConfig& config = model.transformer.config();
     out_.layers = config.num_hidden_layers;
     out_.heads = config.num_attention_heads;
-    for (std::size_t q = 0; q < plan_.questions.size(); ++q) {
-      const Item& item = *plan_.questions[q].item;
-      if (!item.label) {
-        throw input_error("heads",
-                          "expected items whose right option is known, got {} item {} without; "
-                          "choose a task with labels",
-                          printable(item.subject), item.index);
-      }
-      half_[static_cast<std::size_t>(half_of_item(item.subject, item.index))].push_back(q);
-    }
-    for (const auto& half : half_) {
-      if (half.empty()) {
-        throw input_error("heads",
-                          "expected at least two items, one to select on and one to test on, got {}; "
-                          "raise --limit",
-                          plan_.questions.size());
-      }
-    }
+    half_ = halves_of(plan_);
   }
 
   HeadSearch run() {
@@ -107,11 +91,6 @@ class Search {
 
  private:
   static constexpr std::size_t kSelection = 0, kHeldOut = 1;
-
-  std::unique_ptr<HeadChange> change_of(const EvalModel& model) const {
-    if (search_.pairs) return std::make_unique<Patching>(model, *search_.pairs);
-    return std::make_unique<AimedChange>(model, settings_, plan_, search_.method);
-  }
 
   HeadArm arm_of(const HeadSet& heads) const {
     HeadArm out = head_arm(search_.method, heads, out_.layers);
@@ -311,7 +290,7 @@ class Search {
   AimedChange unchanged_;
   std::optional<HeadScorer> source_;  // of patching: the other prompt of each pair
   std::unique_ptr<HeadScale> scales_[2];
-  std::vector<std::size_t> half_[2];
+  std::array<std::vector<std::size_t>, 2> half_;
   std::map<std::pair<std::size_t, std::string>, ArmAnswers> answers_;
   HeadSearch out_;
 };
@@ -324,6 +303,35 @@ const SelectedSet& HeadSearch::best(Want want) const {
   const double sign = (want == Want::kGain) != lost ? 1 : -1;
   return *std::ranges::max_element(sets, {},
                                    [&](const SelectedSet& set) { return sign * set.selection.difference; });
+}
+
+std::array<std::vector<std::size_t>, 2> halves_of(const Plan& plan) {
+  std::array<std::vector<std::size_t>, 2> out;
+  for (std::size_t q = 0; q < plan.questions.size(); ++q) {
+    const Item& item = *plan.questions[q].item;
+    if (!item.label) {
+      throw input_error("heads",
+                        "expected items whose right option is known, got {} item {} without; "
+                        "choose a task with labels",
+                        printable(item.subject), item.index);
+    }
+    out[static_cast<std::size_t>(half_of_item(item.subject, item.index))].push_back(q);
+  }
+  for (const auto& half : out) {
+    if (half.empty()) {
+      throw input_error("heads",
+                        "expected at least two items, one to select on and one to test on, got {}; "
+                        "raise --limit",
+                        plan.questions.size());
+    }
+  }
+  return out;
+}
+
+std::unique_ptr<HeadChange> head_change_of(const EvalModel& model, const EvalSettings& settings,
+                                           const Plan& plan, const HeadSearchSettings& search) {
+  if (search.pairs) return std::make_unique<Patching>(model, *search.pairs);
+  return std::make_unique<AimedChange>(model, settings, plan, search.method);
 }
 
 HeadSearch search_heads(const EvalModel& model, const EvalSettings& settings, const Plan& plan,

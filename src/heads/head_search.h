@@ -5,7 +5,9 @@
 // luck; those on the other half, which had no part in the choice, do not.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -86,6 +88,14 @@ struct HeadSearch {
   // noise is to make them worse.
   const SelectedSet& best(HeadSearchSettings::Want want) const;
 };
+
+// The places of the plan's questions that heads are selected on, and of those that they are tested on.
+// InputError where an item has no known answer, or a half has none.
+std::array<std::vector<std::size_t>, 2> halves_of(const Plan& plan);
+
+// What the search does to heads, of the questions of `plan`, or of search.pairs'.
+std::unique_ptr<HeadChange> head_change_of(const EvalModel& model, const EvalSettings& settings,
+                                           const Plan& plan, const HeadSearchSettings& search);
 
 // What of it the journal has no answer of is asked, and kept as it comes; of patching, `settings` and `plan`
 // are those of the clean prompts. InputError where an item has no known answer, or a half has none, and where

@@ -135,6 +135,12 @@ OtherKind directory_kind(const fs::path& directory) {
   const Listing list(directory);
   if (list.empty()) return {"an empty directory", "check the path, or download it"};
   if (const auto kind = other_weights(directory, list)) return *kind;
+  // What the program itself writes.
+  if (list.has("run.json"))
+    return {"a run's directory", "name the model that was asked, which its run.json says (model_path)"};
+  if (list.has("study.json")) return {"the directory of `refocus study`", "name the model that it was of"};
+  if (list.has("attention.json"))
+    return {"the directory of `refocus attention`", "name the model that it was of"};
   std::vector<fs::path> models = list.models_below();
   for (const char* folder : {"snapshots", "checkpoints"}) {  // of a download cache, of a training run
     if (models.empty() && list.has(folder)) models = list.models_below(folder);

@@ -1,156 +1,41 @@
 #include "study/study.h"
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 #include <map>
 #include <utility>
 
-#include "analyze/attention_run.h"
 #include "base/error.h"
 #include "eval/extract/short_answer.h"
 #include "eval/journal/run_directory.h"
 #include "eval/run/asking.h"
 #include "eval/text/progress.h"
+#include "study/text_measurer.h"
 
 namespace refocus {
 
 namespace {
 
-constexpr double kNothing = std::numeric_limits<double>::quiet_NaN();
-
-// A text that was asked for.
-struct Asked {
-  const Question* question = nullptr;
-  std::size_t arm = 0;
-  std::vector<std::int32_t> tokens;  // the prompt and what was generated, a stop token included
-  std::int64_t prompt_tokens = 0;
-  Response response;
-  std::shared_ptr<const InterventionTarget> target;  // of its arm, in its prompt
-};
-
 // All texts of an arm that the journal has, in the order of the items.
-std::vector<Asked> texts_of(const EvalModel& model, const EvalSettings& settings, const Plan& plan,
-                            std::size_t arm, const Journal& journal) {
+std::vector<AskedText> texts_of(const EvalModel& model, const EvalSettings& settings, const Plan& plan,
+                                std::size_t arm, const Journal& journal) {
   std::map<ItemKey, Response> responses;
   journal.for_each(plan.arms[arm].name, [&](Response response) {
     responses.emplace(ItemKey(response.subject, response.index), std::move(response));
   });
-  std::vector<Asked> out;
+  std::vector<AskedText> out;
   for (const Question& question : plan.questions) {
     if (question.kind != plan.arms[arm].arm.prompt) continue;
     const auto found = responses.find({question.item->subject, question.item->index});
     REFOCUS_CHECK(found != responses.end());
-    Asked asked{&question,
-                arm,
-                question.tokens,
-                std::ssize(question.tokens),
-                std::move(found->second),
-                target_of(model, settings, question, plan.arms[arm].intervention)};
-    asked.tokens.insert(asked.tokens.end(), asked.response.tokens.begin(), asked.response.tokens.end());
-    out.push_back(std::move(asked));
+    out.push_back(asked_text(model, settings, plan, arm, question, std::move(found->second)));
   }
   return out;
 }
-
-std::vector<std::int64_t> rows_of(TextRows rows, const Asked& asked) {
-  const auto count = std::ssize(asked.tokens);
-  const std::int64_t first = rows == TextRows::kResponse ? asked.prompt_tokens - 1 : 0;
-  const std::int64_t end = rows == TextRows::kAll      ? count
-                           : rows == TextRows::kPrompt ? asked.prompt_tokens
-                                                       : std::max(first + 1, count - 1);
-  std::vector<std::int64_t> out;
-  for (std::int64_t i = first; i < end; ++i) out.push_back(i);
-  return out;
-}
-
-// Statistics of which the classes of keys are kept apart too.
-bool is_by_class(const std::string& name) { return name == "received_ratio" || name == "outlier_keys"; }
-
-std::string name_by_class(const std::string& statistic, std::size_t class_row) {
-  return statistic + "." + std::string(class_row_name(class_row));
-}
-
-// Calls on_value(name, [layers, heads]) for everything that a study keeps.
-template <class OnValue>
-void for_each_value(const std::vector<StatisticGrid>& grids, const OnValue& on_value) {
-  for (const StatisticGrid& grid : grids) {
-    if (grid.name.starts_with("received_ratio_at_") || grid.name == kMassNegativeName) continue;
-    if (!is_by_class(grid.name)) {
-      on_value(grid.name, grid.values[kAllClasses]);
-      continue;
-    }
-    for (std::size_t c = 0; c < kClassRows; ++c) on_value(name_by_class(grid.name, c), grid.values[c]);
-  }
-}
-
-double mean_over_heads(std::span<const double> heads) {
-  double sum = 0;
-  int count = 0;
-  for (const double value : heads) {
-    if (std::isnan(value)) continue;
-    sum += value;
-    ++count;
-  }
-  return count == 0 ? kNothing : sum / count;
-}
-
-// Measures texts with one model.
-class Measurer {
- public:
-  Measurer(Transformer& model, const Tokenizer& tokenizer, const StudySettings& settings)
-      : model_(model), tokenizer_(tokenizer), rows_(settings.rows), threshold_(settings.threshold) {
-    for (std::int64_t l = 0; l < model.config().num_hidden_layers; ++l) settings_.layers.push_back(l);
-    for (std::int64_t h = 0; h < model.config().num_attention_heads; ++h) settings_.heads.push_back(h);
-    settings_.window = settings.window;
-  }
-
-  std::size_t layers() const { return settings_.layers.size(); }
-
-  // `names` becomes what the values of a layer are called, the same for every text.
-  TextValues measure(const PlannedArm& arm, const Asked& asked, std::vector<std::string>& names) const {
-    AttentionText text;
-    text.tokens = asked.tokens;
-    text.prompt_tokens = asked.prompt_tokens;
-    text.classes = classify_tokens(&tokenizer_, asked.tokens);
-    text.queries = rows_of(rows_, asked);
-    const InterventionSpec& spec = arm.intervention;
-    text.aim_at = [&](const InterventionSpec&) { return asked.target; };
-    const AttentionResult result =
-        measure_text(model_, settings_, {arm.name, spec, threshold_of(spec, threshold_)}, text);
-    std::vector<std::span<const double>> grids;
-    names.clear();
-    for_each_value(result.grids, [&](const std::string& name, const std::vector<double>& values) {
-      names.push_back(name);
-      grids.emplace_back(values);
-    });
-    // Last, and 0 where nothing is negative: then it has no grid.
-    const std::vector<double> none(result.negative_rows.size(), 0.0);
-    const auto negative = std::ranges::find(result.grids, kMassNegativeName, &StatisticGrid::name);
-    names.emplace_back(kMassNegativeName);
-    grids.emplace_back(negative == result.grids.end() ? none : negative->values[kAllClasses]);
-    const std::size_t heads = settings_.heads.size();
-    TextValues out;
-    for (std::size_t l = 0; l < settings_.layers.size(); ++l) {
-      for (const std::span<const double> grid : grids) {
-        out.values.push_back(mean_over_heads(grid.subspan(l * heads, heads)));
-      }
-    }
-    return out;
-  }
-
- private:
-  Transformer& model_;
-  const Tokenizer& tokenizer_;
-  TextRows rows_;
-  double threshold_;
-  AttentionSettings settings_;
-};
 
 // What was measured of an arm's texts in one model: kept already, or else measured, and kept at once.
 class KeptMeasures {
  public:
-  KeptMeasures(Journal& journal, const Measurer& measurer, const PlannedArm& arm, std::string model)
+  KeptMeasures(Journal& journal, const TextMeasurer& measurer, const PlannedArm& arm, std::string model)
       : journal_(journal),
         measurer_(measurer),
         arm_(arm),
@@ -166,7 +51,7 @@ class KeptMeasures {
   }
 
   // Whether it had to be measured.
-  bool take(const Asked& asked, TextValues& out) {
+  bool take(const AskedText& asked, TextValues& out) {
     const ItemKey key{asked.response.subject, asked.response.index};
     if (const auto found = kept_.find(key); found != kept_.end()) {
       out.values = std::move(found->second);
@@ -181,7 +66,7 @@ class KeptMeasures {
 
  private:
   Journal& journal_;
-  const Measurer& measurer_;
+  const TextMeasurer& measurer_;
   const PlannedArm& arm_;
   std::string model_;
   std::map<ItemKey, std::vector<double>> kept_;
@@ -209,7 +94,7 @@ std::int64_t measured_count(const Plan& plan, bool has_before, const Journal& jo
 void check_before(const ModelConfig& after, const ModelConfig& before) {
   const auto expect = [](const char* what, std::int64_t wanted, std::int64_t got) {
     if (wanted == got) return;
-    throw input_error("--before",
+    throw input_error("--against",
                       "expected a model of the same {} ({}), got {}; give the checkpoint that the model was "
                       "fine-tuned from",
                       what, wanted, got);
@@ -219,7 +104,7 @@ void check_before(const ModelConfig& after, const ModelConfig& before) {
 }
 
 // As an evaluation judges it.
-void judge_answer(const EvalSettings& settings, const Asked& asked, StudiedText& out) {
+void judge_answer(const EvalSettings& settings, const AskedText& asked, StudiedText& out) {
   const auto task = std::ranges::find_if(settings.tasks, [&](const Task& t) {
     return std::ranges::find(t.subjects, asked.response.subject) != t.subjects.end();
   });
@@ -294,22 +179,22 @@ Study run_study(const EvalModel& model, const StudySettings& settings, const Pla
   Journal journal(run);
   const std::int64_t measured = measured_count(plan, before != nullptr, journal);
   run.note(kToAsk, text_count(plan) - measured);
-  tell_resumed("study", run, journal.count());
+  tell_resumed(run, journal.count());
   ask(model, settings.eval, plan, journal, {"study: asking", true});
 
   Study study;
   study.layers = model.transformer.config().num_hidden_layers;
   study.has_before = before != nullptr;
   study.identity = run.record().identity;
-  const Measurer now(model.transformer, model.tokenizer, settings);
-  std::optional<Measurer> earlier;
+  const TextMeasurer now(model.transformer, model.tokenizer, settings);
+  std::optional<TextMeasurer> earlier;
   if (before != nullptr) earlier.emplace(*before, model.tokenizer, settings);
   Progress progress("study: looking", text_count(plan), measured);
   for (std::size_t a = 0; a < plan.arms.size(); ++a) {
     const PlannedArm& arm = plan.arms[a];
     study.arms.push_back({arm.name, std::string(prompt_kind_name(arm.arm.prompt)), arm.arm.intervention, {}});
     KeptMeasures of_now(journal, now, arm, ""), of_earlier(journal, earlier ? *earlier : now, arm, "before");
-    for (const Asked& asked : texts_of(model, settings.eval, plan, a, journal)) {
+    for (const AskedText& asked : texts_of(model, settings.eval, plan, a, journal)) {
       StudiedText text;
       text.subject = asked.response.subject;
       text.index = asked.response.index;

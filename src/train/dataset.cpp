@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/json_reader.h"
 #include "base/random.h"
+#include "base/record_kind.h"
 #include "base/text_file.h"
 #include "train/conversation.h"
 
@@ -78,9 +79,12 @@ TrainingSet::Example TrainingSet::encode(const std::string& where, std::string_v
   const ordered_json line = parse_ordered_json_object(text, {where, "correct the line", true});
   const bool is_text = line.contains("text"), is_prompt = line.contains("prompt"),
              is_chat = is_conversation(line);
-  if (is_text + is_prompt + is_chat != 1) {
-    throw input_error(where, "expected {}, got {}; correct the line", kForms,
-                      is_text + is_prompt + is_chat > 1 ? "several of them" : "none of them");
+  if (is_text + is_prompt + is_chat > 1) {
+    throw input_error(where, "expected {}, got several of them; correct the line", kForms);
+  }
+  if (is_text + is_prompt + is_chat == 0) {
+    const RecordKind kind = kind_of_record(line, {"none of them", "correct the line"});
+    throw input_error(where, "expected {}, got {}; {}", kForms, kind.name, kind.remedy);
   }
   if (is_prompt && !line.contains("response")) {
     throw input_error(where, "expected \"response\" beside \"prompt\", got none; add it, or use \"text\"");

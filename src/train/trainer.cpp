@@ -174,7 +174,7 @@ void Trainer::refuse_non_finite(std::string_view what, std::int64_t step) const 
     remedy = fmt::format("{} is the last good adapter; begin again in another directory", kept->string());
   } else if (kept) {
     remedy =
-        fmt::format("train on --from {}, the last good checkpoint, into another directory", kept->string());
+        fmt::format("train on --model {}, the last good checkpoint, into another directory", kept->string());
   }
   throw input_error(directory_.path().string(),
                     "expected a finite {}, got NaN or infinity at step {}; {} with a smaller --lr, a longer "

@@ -66,6 +66,10 @@ class Trainer {
   // last checkpoint stays as it is) or a file cannot be written.
   void run(const std::function<void(const TrainingProgress&)>& progress);
 
+  // The next step, of which nothing is written: to see what a run takes, by a trainer that is not run
+  // afterwards.
+  TrainingProgress try_step() { return one_step(); }
+
   std::int64_t step() const { return state_.step; }
   std::int64_t trained() const { return parameters_->size(); }       // parameters
   std::int64_t frozen() const { return base_ ? base_->size() : 0; }  // those of the matrices

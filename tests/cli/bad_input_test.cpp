@@ -173,7 +173,7 @@ TEST_F(BadEval, Settings) {
   expect_refused({"mmlu", "worlds", "--subjects", "anatomy"}, 2, {"[--subjects]", "got several", "own"});
   expect_refused({"mmlu", "--intervene", "rebalanse"}, 2, {"[--intervene]", "'rebalanse'"});
   expect_refused({"mmlu", "--intervene", "none", "--intervene", "none"}, 2, {"different arms"});
-  expect_refused({"mmlu", "--rules", "best"}, 2, {"'best'", "anchored, published"});
+  expect_refused({"mmlu", "--rules", "best"}, 2, {"expected anchored or published, got 'best'"});
   expect_refused({"mmlu", "--limit", "0"}, 2, {"--limit"});
   expect_refused({"mmlu", "--batch", "0"}, 2, {"--batch"});
   expect_refused({"mmlu", "--kv-memory", "1"}, 1, {"[cache]", "--kv-memory 4", "--max-new-tokens"});

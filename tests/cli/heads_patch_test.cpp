@@ -95,6 +95,26 @@ TEST_F(HeadsPatch, RecoverWhatTheCorruptedPromptTookAway) {
   EXPECT_THAT(testing::file_text(dir / "run" / "report.html"), HasSubstr("What is recovered"));
 }
 
+// Detectors read the clean prompts, and stand beside what each head recovers.
+TEST_F(HeadsPatch, MayHaveDetectorsBeside) {
+  const testing::ProcessResult result = heads("run", {"--by", "patch", "--detect", "--no-needles"});
+  ASSERT_EQ(result.status, 0) << result.err;
+  EXPECT_THAT(result.out,
+              HasSubstr("score and share of the difference that patching it recovers over the 20 heads"));
+  const Json found = Json::parse(testing::file_text(dir / "run" / "results.json"));
+  const std::string table = testing::file_text(dir / "run" / "detectors.csv");
+  const std::string header = table.substr(0, table.find('\n'));
+  EXPECT_TRUE(header.ends_with(",logit_attribution,accuracy_change,likelihood_change,recovered")) << header;
+  const std::string best = found["heads_tried"][0]["heads"];
+  const std::string line =
+      "\n" + best.substr(0, best.find('.')) + "," + best.substr(best.find('.') + 1) + ",";
+  const std::size_t begin = table.find(line);
+  ASSERT_NE(begin, std::string::npos) << line;
+  const std::string row = table.substr(begin + 1, table.find('\n', begin + 1) - begin - 1);
+  EXPECT_NEAR(std::stod(row.substr(row.rfind(',') + 1)),
+              found["heads_tried"][0]["recovered"]["difference"].get<double>(), 1e-12);
+}
+
 TEST_F(HeadsPatch, GoOnWhereTheyStopped) {
   ASSERT_EQ(heads("run", {"--by", "patch", "--batch", "1"}).status, 0);
   const std::string before = testing::file_text(dir / "run" / "results.json");

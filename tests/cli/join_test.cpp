@@ -260,7 +260,7 @@ TEST_F(Join, SeveralAnswersToOneQuestionMustAgree) {
   const ProcessResult refused = join({"whole/run", "1"}, "other");
   EXPECT_EQ(refused.status, 1);
   EXPECT_EQ(refused.out, "");
-  EXPECT_THAT(refused.err, HasSubstr("join: direct-none, jobs item "));
+  EXPECT_THAT(refused.err, HasSubstr("warning: direct-none, jobs item "));
   EXPECT_THAT(refused.err, HasSubstr("'B, said later' ("));
   EXPECT_THAT(refused.err, HasSubstr(fmt::format(
                                "wherever runs have one to the same question, got {} that differ", changed)));
@@ -350,7 +350,7 @@ TEST_F(Join, TheRecordSaysWhoAsked) {
   EXPECT_EQ(first["run"], (dir / "1").string());
   EXPECT_EQ(sessions[1]["run"], (dir / "2").string());
   EXPECT_EQ(sessions[1]["machine"]["instruction_set"], "SSSE3");
-  EXPECT_THAT(result.err, HasSubstr("join: Answers differ in how they were computed: instruction set "));
+  EXPECT_THAT(result.err, HasSubstr("warning: Answers differ in how they were computed: instruction set "));
   EXPECT_THAT(file_text(dir / "joined/report.html"), HasSubstr("Answers differ in how they were computed"));
   EXPECT_THAT(file_text(dir / "joined/report.html"), HasSubstr("The commands that answered the questions"));
 

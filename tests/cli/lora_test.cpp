@@ -256,7 +256,7 @@ TEST_F(Lora, TrainsBesideAQuantisedFile) {
   EXPECT_EQ(file_text(dir / "q4.gguf"), before);
   EXPECT_LT(validation_loss("adapter"), 0.9 * start["q4.gguf"]);
   EXPECT_GT(distance(logits("q4.gguf", "adapter"), logits("q4.gguf")), 0.05);
-  expect_failure(refocus(adapt("full", {}, "q4.gguf")), 2, {"--from", "--lora-rank"});
+  expect_failure(refocus(adapt("full", {}, "q4.gguf")), 2, {"--model", "--lora-rank"});
   expect_failure(refocus(adapt("none", {"--lora-rank", "1"}, "q4.gguf")), 1, {"tokenizer"});
 }
 
@@ -339,7 +339,7 @@ TEST_F(Lora, BadInputIsOneClearLine) {
   const Arguments scratch = {"train",           "--config", path("config.json"), "--tokenizer",
                              path("tokenizer"), "--data",   path("base.jsonl"),  "-o",
                              path("x")};
-  expect_failure(refocus(plus(scratch, {"--lora-rank", "4"})), 2, {"--lora-rank", "--from"});
+  expect_failure(refocus(plus(scratch, {"--lora-rank", "4"})), 2, {"--lora-rank", "--model"});
   expect_failure(refocus(adapt("x", {"--lora-alpha", "4"})), 2, {"--lora-alpha", "--lora-rank"});
   expect_failure(refocus(adapt("x", {"--lora-targets", "q_proj"})), 2, {"--lora-targets", "--lora-rank"});
   expect_failure(refocus(adapt("x", {"--lora-rank", "0"})), 2, {"--lora-rank", "from 1 to"});

@@ -97,8 +97,8 @@ TEST_F(NegativeWeights, StatisticsStayWithinTheirDefinitions) {
 
 // 1 + alpha (1 - 1 / 2) = 0 in layer 1: nothing is left to have shares of.
 TEST_F(NegativeWeights, ALayerOfZerosHasNoSharesRatherThanSharesOfNothing) {
-  const ProcessResult result =
-      attention({"--tokens", kTwentyTokens, "--intervene", "rebalance:alpha=-2,depth=2,mode=self", "--json"});
+  const ProcessResult result = attention(
+      {"--tokens", kTwentyTokens, "--intervene", "rebalance:alpha=-2,depth=2,mode=self", "--json", "-q"});
   const Json means = testing::one_json_line(result)["arms"][0]["layer_means"];
   EXPECT_EQ(result.err, "") << "0 is not negative, and 1 + alpha (1 - 3 / 2) = 2";
   for (const char* name : {"entropy", "mass_first", "mass_self", "mass_window", "mass_non_semantic",
@@ -178,7 +178,7 @@ TEST_F(NegativeWeights, ASweepWarnsOnceForAllItsPoints) {
 TEST_F(NegativeWeights, SeveralArmsAreOneLine) {
   const ProcessResult result = attention({"--tokens", kTwentyTokens, "--intervene", "rebalance",
                                           "--intervene", "rebalance:alpha=2,depth=1", "--intervene", "none",
-                                          "--intervene", "rebalance:alpha=-9,mode=self"});
+                                          "--intervene", "rebalance:alpha=-9,mode=self", "-q"});
   ASSERT_EQ(result.status, 0);
   EXPECT_EQ(result.err,
             "warning: rebalance:alpha=2,threshold=0.01,depth=1,mode=mask makes attention weights negative, "

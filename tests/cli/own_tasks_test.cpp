@@ -321,7 +321,7 @@ TEST_F(OwnTasks, BadInputIsOneClearLineAndWritesNothing) {
           {"questions.csv row 1", "expected a field 'topik'"});
   expect_refused(eval({(dir / "none.yaml").string()}, "bad"), 1,
                  {"none.yaml] expected a task file, got no such"});
-  expect_refused(eval({example("")}, "bad"), 1, {"expected a task file"});
+  expect_refused(eval({example("")}, "bad"), 2, {"or a task file", "got a directory"});
   expect_refused(eval({"quizz"}, "bad"), 2, {"unknown task 'quizz'", "a file that ends in .yaml"});
   const std::string quiz = example("quiz.yaml");
   expect_refused(eval({quiz, quiz}, "bad"), 2, {"expected each task once, got quiz twice"});

@@ -96,7 +96,7 @@ TEST_F(StudyResume, KilledWhileItAsksAndWhileItLooksNothingIsLost) {
   ASSERT_EQ(last.status, 0) << last.err;
   EXPECT_GE(kills, 4);
   EXPECT_GE(while_looking, 1);
-  EXPECT_THAT(last.err, HasSubstr("study: going on with the run in"));
+  EXPECT_THAT(last.err, HasSubstr("info: going on with the run in"));
   expect_same("out", "whole");
   const auto table = [](const std::string& text) { return text.substr(0, text.find("Texts, numbers")); };
   EXPECT_EQ(table(last.out), table(whole.out));
@@ -207,7 +207,7 @@ TEST_F(StudyResume, AsksByTheChatTemplateAsEvalDoes) {
     EXPECT_EQ(result.status, 0) << result.err;
     return result.err;
   };
-  EXPECT_THAT(run("study", "study", {}), HasSubstr("study: asking by the model's chat template"));
+  EXPECT_THAT(run("study", "study", {}), HasSubstr("info: asking by the model's chat template"));
   run("eval", "run", {});
   const auto answers = [&](const char* out) {
     std::vector<Response> responses;

@@ -158,7 +158,7 @@ TEST_F(Study, BadInputIsOneClearLine) {
 TEST_F(Study, AModelBeforeMustFit) {
   REFOCUS_NEEDS_SHARED(testing::kSmallModel);
   expect_failure(study("bad", {"--limit", "1", "--before", testing::small_model()}), 1,
-                 {"[--before]", "vocabulary size", "fine-tuned from"});
+                 {"[--against]", "vocabulary size", "fine-tuned from"});
 }
 
 }  // namespace

@@ -168,7 +168,7 @@ TEST_F(Train, ALossThatIsNotFiniteStopsAndKeepsTheLastCheckpoint) {
   expect_late_failure(result, {"expected a finite", "got NaN or infinity at step"});
   EXPECT_FALSE(fs::exists(dir / "run/model.safetensors"));
   ASSERT_FALSE(checkpoint("run").empty());
-  EXPECT_THAT(result.err, ::testing::HasSubstr("--from " + checkpoint("run").string()));
+  EXPECT_THAT(result.err, ::testing::HasSubstr("--model " + checkpoint("run").string()));
   EXPECT_EQ(
       testing::refocus({"logits", "-m", checkpoint("run").string(), "--tokens", "0", "-o", path("l.npy")})
           .status,
@@ -207,7 +207,7 @@ TEST_F(Train, BadInputIsOneClearLine) {
   expect_failure(testing::refocus(common("new/run", {"--data", path("empty.jsonl")})), 1, {"empty.jsonl"});
   expect_late_failure(testing::refocus(texts("run", {"--validation", path("none.jsonl")})), {"none.jsonl"});
   expect_failure(testing::refocus(texts("run", {"--from", path("tokenizer")})), 2,
-                 {"--config", "--from", "both"});
+                 {"--config", "--model", "both"});
   expect_failure(testing::refocus({"train", "--data", "x", "-o", path("run")}), 2, {"neither"});
   expect_failure(testing::refocus(texts("run", {"--context", "65"})), 2, {"--context", "at most 64"});
   expect_failure(testing::refocus({"train", "--config", path("config.json"), "--tokenizer", path("tokenizer"),

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/json_reader.h"
+#include "base/record_kind.h"
 #include "base/text_file.h"
 #include "eval/extract/extract_anchored.h"
 #include "eval/extract/extract_published.h"
@@ -28,9 +29,12 @@ Line parse_line(const std::string& text, int expected_choices, const std::string
   const auto json = parse_json_object(text, {where, "write one object a line", true});
   Line line;
   const auto response = json.find("response");
-  if (response == json.end() || !response->is_string()) {
-    throw input_error(where, "expected a text 'response', got {}; add it",
-                      response == json.end() ? "none" : response->type_name());
+  if (response == json.end()) {
+    const RecordKind kind = kind_of_record(json, {"none", "add it"});
+    throw input_error(where, "expected a text 'response', got {}; {}", kind.name, kind.remedy);
+  }
+  if (!response->is_string()) {
+    throw input_error(where, "expected a text 'response', got {}; add it", response->type_name());
   }
   line.response = response->get<std::string>();
   const auto choices = json.find("choices");

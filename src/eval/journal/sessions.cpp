@@ -1,6 +1,7 @@
 #include "eval/journal/sessions.h"
 
 #include <fmt/ranges.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <span>
@@ -90,15 +91,13 @@ std::string mixed_computation(const RunRecord& record) {
       hosts.empty() ? "" : fmt::format(" (on {})", fmt::join(hosts, ", ")));
 }
 
-void tell_resumed(const char* command, const RunDirectory& run, std::int64_t answers) {
+void tell_resumed(const RunDirectory& run, std::int64_t answers) {
   if (!run.resumed()) return;
-  fmt::print(stderr, "{}: going on with the run in {}, {} answers are there{}\n", command,
-             printable(run.path().string(), 400), answers,
-             run.growth().empty() ? "" : "; new: " + run.growth());
+  spdlog::info("going on with the run in {}, {} answers are there{}", printable(run.path().string(), 400),
+               answers, run.growth().empty() ? "" : "; new: " + run.growth());
   const auto other = other_computation(run.record());
   if (!other) return;
-  fmt::print(stderr, "{}: warning: answers so far are of {}; the last bits of numbers may differ\n", command,
-             printable(*other, 400));
+  spdlog::warn("answers so far are of {}; the last bits of numbers may differ", printable(*other, 400));
 }
 
 }  // namespace refocus

@@ -35,7 +35,7 @@ std::optional<std::string> other_computation(const RunRecord& record);
 // which, and on what machines. Empty otherwise.
 std::string mixed_computation(const RunRecord& record);
 
-// Says on standard error, after `command`, that a run goes on, with what, and on what else it does.
-void tell_resumed(const char* command, const RunDirectory& run, std::int64_t answers);
+// Says on standard error that a run goes on, with what, and on what else it does.
+void tell_resumed(const RunDirectory& run, std::int64_t answers);
 
 }  // namespace refocus

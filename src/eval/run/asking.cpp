@@ -1,6 +1,7 @@
 #include "eval/run/asking.h"
 
 #include <algorithm>
+#include <chrono>
 #include <functional>
 #include <map>
 #include <set>
@@ -114,8 +115,8 @@ class Aims {
   std::vector<std::vector<std::string>> unmatched_;  // [jobs]
 };
 
-void generate(const EvalModel& model, const EvalSettings& settings, const Plan& plan, const Jobs& jobs,
-              const OnResponse& on_response) {
+SchedulerStats generate(const EvalModel& model, const EvalSettings& settings, const Plan& plan,
+                        const Jobs& jobs, const OnResponse& on_response) {
   Scheduler scheduler(model.transformer, {settings.batch, plan.context, settings.kv_bytes});
   Aims aims(model, settings, jobs);
   std::map<const TaskKind*, AnswerEnds> ends;
@@ -153,10 +154,12 @@ void generate(const EvalModel& model, const EvalSettings& settings, const Plan& 
     response.unmatched_keys = aims.unmatched(result.id);
     on_response(job, std::move(response), result.tokens);
   });
+  return scheduler.stats();
 }
 
-void score_options(const EvalModel& model, const EvalSettings& settings, const Plan& plan, const Jobs& jobs,
-                   const OnResponse& on_response) {
+SchedulerStats score_options(const EvalModel& model, const EvalSettings& settings, const Plan& plan,
+                             const Jobs& jobs, const OnResponse& on_response) {
+  const auto begin = std::chrono::steady_clock::now();
   LikelihoodScorer scorer(model.transformer, {settings.batch, plan.context, settings.kv_bytes});
   Aims aims(model, settings, jobs);
   std::size_t next = 0;
@@ -176,6 +179,10 @@ void score_options(const EvalModel& model, const EvalSettings& settings, const P
     response.unmatched_keys = aims.unmatched(result.id);
     on_response(jobs[result.id], std::move(response), {});
   });
+  SchedulerStats stats;
+  stats.prefill_tokens = scorer.computed_rows();
+  stats.prefill_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return stats;
 }
 
 // Says whose response it is.
@@ -317,6 +324,21 @@ void ask(const EvalModel& model, const EvalSettings& settings, const Plan& plan,
       (scored ? score_options : generate)(model, settings, plan, turns[turn], keep);
     }
   }
+}
+
+AskedSample ask_sample(const EvalModel& model, const EvalSettings& settings, const Plan& plan) {
+  const std::vector<Jobs> turns = open_jobs(plan, [](const Question&, std::size_t) { return true; });
+  AskedSample out;
+  const auto begin = std::chrono::steady_clock::now();
+  out.stats = (is_scored(settings) ? score_options : generate)(
+      model, settings, plan, turns.front(),
+      [&](const Job& job, Response response, std::span<const std::int32_t> tokens) {
+        complete(job, response);
+        response.tokens.assign(tokens.begin(), tokens.end());
+        out.responses.push_back(std::move(response));
+      });
+  out.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return out;
 }
 
 }  // namespace refocus

@@ -41,4 +41,13 @@ struct AskingOptions {
 void ask(const EvalModel& model, const EvalSettings& settings, const Plan& plan, Journal& journal,
          const AskingOptions& options = {});
 
+// What is asked of a plan's questions to see how long that takes: without a journal, first turns of
+// transcripts alone.
+struct AskedSample {
+  std::vector<Response> responses;
+  double seconds = 0;
+  SchedulerStats stats;  // of log-likelihoods, all that is computed counts as prompts
+};
+AskedSample ask_sample(const EvalModel& model, const EvalSettings& settings, const Plan& plan);
+
 }  // namespace refocus

@@ -1,5 +1,7 @@
 #include "eval/run/runner.h"
 
+#include <spdlog/spdlog.h>
+
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -75,10 +77,10 @@ RunSettings with_details(const EvalModel& model, const EvalSettings& settings, c
 
 void tell_seams(const EvalSettings& settings, const Plan& plan) {
   if (plan.over_seam == 0) return;
-  fmt::print(stderr, "eval: {} of {} options share a token with the end of their question; {}\n",
-             plan.over_seam, plan.options,
-             settings.seam == Seam::kDifference ? "it is scored as the option's"
-                                                : "it is left out, as lm-evaluation-harness does");
+  spdlog::info("{} of {} options share a token with the end of their question; {}", plan.over_seam,
+               plan.options,
+               settings.seam == Seam::kDifference ? "it is scored as the option's"
+                                                  : "it is left out, as lm-evaluation-harness does");
 }
 
 // By task, the special tokens that its `until` names, each with its id; null where there are none.
@@ -209,7 +211,7 @@ void warn_of_answers(const EvalModel& model, const EvalSettings& settings,
     if (warning && ++arms == 1) first = *warning;
   }
   if (arms == 0) return;
-  fmt::print(stderr, "eval: warning: {}{}\n", first, arms > 1 ? fmt::format(" ({} arms in all)", arms) : "");
+  spdlog::warn("{}{}", first, arms > 1 ? fmt::format(" ({} arms in all)", arms) : "");
 }
 
 // In how many questions the keys= of each arm's parts chose nothing: by the arm's name and the selectors'
@@ -228,8 +230,8 @@ void warn_of_unmatched(const Plan& plan, const Journal& journal) {
   const auto& [what, count] = *unmatched.begin();
   const std::string others =
       unmatched.size() > 1 ? fmt::format(" ({} such selectors in all)", unmatched.size()) : "";
-  fmt::print(stderr, "eval: warning: keys={} chose nothing in {} of {} questions of {}{}\n",
-             printable(what.second), count, plan.questions.size(), printable(what.first, 200), others);
+  spdlog::warn("keys={} chose nothing in {} of {} questions of {}{}", printable(what.second), count,
+               plan.questions.size(), printable(what.first, 200), others);
 }
 
 EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings) {
@@ -249,7 +251,7 @@ EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings)
   Journal journal(run);
   const OpenAnswers open = count_open(settings, plan, journal);
   run.note(kToAsk, open.in_shard);
-  tell_resumed("eval", run, journal.count());
+  tell_resumed(run, journal.count());
   tell_seams(settings, plan);
   keep_questions(settings, plan, journal);
   ask(model, settings, plan, journal);

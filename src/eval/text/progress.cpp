@@ -1,6 +1,7 @@
 #include "eval/text/progress.h"
 
 #include <fmt/core.h>
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -37,6 +38,7 @@ void Progress::advance(std::int64_t tokens) {
 
 void Progress::show(Clock::time_point now) {
   shown_ = now;
+  if (!spdlog::should_log(spdlog::level::info)) return;
   const double seconds = std::max(1e-9, std::chrono::duration<double>(now - start_).count());
   const double rate = static_cast<double>(done_ - first_done_) / seconds;
   const std::string left =

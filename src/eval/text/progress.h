@@ -1,4 +1,5 @@
-// One line of progress on standard error: how much is done, how fast, how long it will take.
+// One line of progress on standard error: how much is done, how fast, how long it will take. Nothing where
+// spdlog's default logger shows no lines of level info (refocus -q).
 #pragma once
 
 #include <chrono>
