@@ -5,12 +5,14 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "base/error.h"
 #include "base/text_file.h"
 #include "cli/checks.h"
 #include "cli/command.h"
 #include "cli/figure_kinds.h"
+#include "eval/text/printed_table.h"
 #include "figure/units.h"
 #include "print/fonts.h"
 #include "print/picture_file.h"
@@ -80,8 +82,27 @@ void refuse_other_options(const FigureOptions& options) {
   }
 }
 
+// The picture with its caption, for \input where it stands beside the text.
+std::string latex_figure(const FigureOptions& options, const std::string& caption) {
+  const std::filesystem::path tex = options.caption, picture = options.output;
+  const std::filesystem::path name =
+      std::filesystem::absolute(picture).lexically_proximate(std::filesystem::absolute(tex).parent_path());
+  return fmt::format(
+      "% Needs \\usepackage{{graphicx}}.\n\\begin{{figure}}\n  \\centering\n  \\includegraphics{{{}}}\n"
+      "  \\caption{{{}}}\n  \\label{{fig:{}}}\n\\end{{figure}}\n",
+      name.string(), latex_escaped(caption), picture.stem().string());
+}
+
+bool is_latex(const std::string& file) { return std::filesystem::path(file).extension() == ".tex"; }
+
 void run(FigureOptions& options) {
   const PictureFormat format = picture_format(options.output);
+  if (is_latex(options.caption) && format == PictureFormat::kSvg) {
+    throw usage_error("--caption",
+                      "expected a .pdf or .png with '{}', got '{}', which LaTeX does not read; "
+                      "change -o",
+                      printable(options.caption), printable(options.output));
+  }
   options.request.directories.assign(options.what.begin(), options.what.end() - 1);
   options.request.kind = figure_kind(options.what.back(), options.request.directories);
   refuse_other_options(options);
@@ -98,7 +119,8 @@ void run(FigureOptions& options) {
   }
   write_file_atomically(options.output, picture_bytes(picture, format, options.dpi));
   if (!options.caption.empty()) {
-    write_file_atomically(options.caption, picture.caption + "\n");
+    write_file_atomically(options.caption, is_latex(options.caption) ? latex_figure(options, picture.caption)
+                                                                     : picture.caption + "\n");
   } else {
     fmt::print("{}\n", picture.caption);
   }
@@ -183,9 +205,10 @@ Action add_figure(CLI::App& command) {
       ->capture_default_str()
       ->check(number(10, 2400));
   command
-      .add_option(
-          "--caption", options->caption,
-          "Write the caption here: what is shown, of how many, by which test (default: standard output)")
+      .add_option("--caption", options->caption,
+                  "Write the caption here: what is shown, of how many, by which test; to a .tex file, a "
+                  "LaTeX figure with "
+                  "both (default: standard output)")
       ->check(not_empty())
       ->type_name("FILE");
   return [options] { run(*options); };

@@ -71,6 +71,19 @@ TEST_F(Figure, OptionsAreOfThePictureOnPaper) {
   EXPECT_EQ(figure({path("run"), "accuracy", "-o", path("y.svg"), "--caption", path("c.txt")}).out, "");
 }
 
+TEST_F(Figure, ACaptionInATexFileIsAFigureOfLatex) {
+  fs::create_directories(dir / "paper");
+  ASSERT_EQ(
+      figure({path("run"), "accuracy", "-o", path("acc.pdf"), "--caption", path("paper/acc.tex")}).status, 0);
+  const std::string tex = file_text(dir / "paper/acc.tex");
+  EXPECT_THAT(tex, HasSubstr("\\includegraphics{../acc.pdf}\n"));
+  EXPECT_THAT(tex, HasSubstr("95\\% "));
+  EXPECT_THAT(tex, HasSubstr("\\label{fig:acc}\n\\end{figure}\n"));
+  expect_failure(figure({path("run"), "accuracy", "-o", path("acc.svg"), "--caption", path("acc.tex")}), 2,
+                 {"expected a .pdf or .png with '" + path("acc.tex") + "', got '" + path("acc.svg") +
+                  "', which LaTeX does not read; change -o"});
+}
+
 TEST_F(Figure, KindsThatARunHas) {
   EXPECT_THAT(drawn({path("run"), "flips"}), HasSubstr("fixed"));
   EXPECT_THAT(drawn({path("run"), "lengths"}), HasSubstr("Generated tokens"));

@@ -10,6 +10,8 @@ namespace {
 using Kind = PrintedColumn::Kind;
 
 constexpr std::size_t kLongTable = 30;  // rows beyond which a table is set smaller, to fit a page
+// Characters beside each other that fit a page in the size of the text, and in \footnotesize.
+constexpr std::size_t kWideTable = 80, kWidestTable = 110;
 
 // What stands for a character of a text, or null where it may stand as it is.
 const char* latex_character(char c) {
@@ -75,8 +77,17 @@ std::string latex_cell(const PrintedColumn& column, const std::string& text) {
   return latex_escaped(text);
 }
 
+// Of "difference (points)", where the unit has a line of its own, "difference" and "(points)".
+std::pair<std::string, std::string> title_lines(const PrintedColumn& column) {
+  const std::size_t unit = column.kind == Kind::kNumber ? column.title.find(" (") : std::string::npos;
+  if (unit == std::string::npos) return {column.title, ""};
+  return {column.title.substr(0, unit), column.title.substr(unit + 1)};
+}
+
 std::string latex_title(const PrintedColumn& column) {
-  const std::string title = latex_escaped(column.title);
+  const auto [first, second] = title_lines(column);
+  std::string title = latex_escaped(first);
+  if (!second.empty()) title = fmt::format("\\shortstack{{\\strut {}\\\\{}}}", title, latex_escaped(second));
   if (column.kind == Kind::kText) return title;
   return fmt::format("\\multicolumn{{{}}}{{c}}{{{}}}", column.kind == Kind::kInterval ? 2 : 1, title);
 }
@@ -97,6 +108,28 @@ std::string latex_row(const PrintedTable& table, const PrintedRow& row) {
     out += (c == 0 ? "" : " & ") + latex_cell(table.columns[c], row.cells[c]);
   }
   return out + " \\\\\n";
+}
+
+// Characters of a row, with two between columns.
+std::size_t characters_across(const PrintedTable& table) {
+  std::size_t out = 0;
+  for (std::size_t c = 0; c < table.columns.size(); ++c) {
+    const auto [first, second] = title_lines(table.columns[c]);
+    std::size_t widest = std::max(first.size(), second.size());
+    for (const PrintedRow& row : table.rows) {
+      if (!row.heading) widest = std::max(widest, row.cells[c].size());
+    }
+    out += widest + 2;
+  }
+  return out;
+}
+
+// Commands that make a table fit a page.
+const char* latex_size(const PrintedTable& table) {
+  const std::size_t across = characters_across(table);
+  if (across > kWidestTable) return "\\scriptsize\\setlength{\\tabcolsep}{3pt}";
+  if (across > kWideTable) return "\\footnotesize\\setlength{\\tabcolsep}{3pt}";
+  return table.rows.size() > kLongTable ? "\\footnotesize" : "";
 }
 
 std::string markdown_row(const std::vector<std::string>& cells) {
@@ -140,9 +173,9 @@ std::string latex_text(const PrintedTable& table) {
   for (const PrintedColumn& column : table.columns) {
     titles += (titles.empty() ? "" : " & ") + latex_title(column);
   }
-  std::string out = "\\begin{table}\n  \\centering\n";
-  if (table.rows.size() > kLongTable) out += "  \\footnotesize\n";
+  std::string out = "\\begin{table*}\n  \\centering\n";
   out += fmt::format("  \\caption{{{}}}\n  \\label{{tab:{}}}\n", latex_escaped(table.caption), table.label);
+  if (const std::string size = latex_size(table); !size.empty()) out += fmt::format("  {}\n", size);
   out += fmt::format("  \\begin{{tabular}}{{{}}}\n    \\toprule\n    {} \\\\\n    \\midrule\n", spec, titles);
   for (const PrintedRow& row : table.rows) out += latex_row(table, row);
   out += "    \\bottomrule\n  \\end{tabular}\n";
@@ -150,7 +183,7 @@ std::string latex_text(const PrintedTable& table) {
     out += fmt::format("  \\par\\smallskip\n  \\parbox{{\\linewidth}}{{\\footnotesize {}}}\n",
                        latex_escaped(table.note));
   }
-  return out + "\\end{table}\n";
+  return out + "\\end{table*}\n";
 }
 
 std::string markdown_text(const PrintedTable& table) {

@@ -33,7 +33,8 @@ std::string latex_escaped(std::string_view text);
 // The text as Markdown (CommonMark, and tables of GitHub) shows it.
 std::string markdown_escaped(std::string_view text);
 
-// A `table` that needs \usepackage{booktabs}.
+// A `table*`, which is as wide as a page of two columns, that needs \usepackage{booktabs}. One of many
+// characters across, or of many rows, is set smaller.
 std::string latex_text(const PrintedTable& table);
 std::string markdown_text(const PrintedTable& table);
 

@@ -7,6 +7,7 @@ namespace refocus {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 using Kind = PrintedColumn::Kind;
 
 TEST(PrintedTable, LatexShowsEveryCharacterAsItIs) {
@@ -49,13 +50,13 @@ PrintedTable table() {
 }
 
 TEST(PrintedTable, LatexHasBooktabsAlignedNumbersAndANote) {
-  EXPECT_EQ(latex_text(table()), R"(\begin{table}
+  EXPECT_EQ(latex_text(table()), R"(\begin{table*}
   \centering
   \caption{worlds: 100\% right\_or\_wrong.}
   \label{tab:worlds-differences}
   \begin{tabular}{lrr@{ }rr}
     \toprule
-    Arm & \multicolumn{1}{c}{difference (points)} & \multicolumn{2}{c}{95\% interval} & \multicolumn{1}{c}{p} \\
+    Arm & \multicolumn{1}{c}{\shortstack{\strut difference\\(points)}} & \multicolumn{2}{c}{95\% interval} & \multicolumn{1}{c}{p} \\
     \midrule
     \multicolumn{5}{l}{\textit{STEM}} \\
     boost\textbar{}factor=9 & $-1.2$ & [$-3.0$, & $+0.6$] & $<.0001$ \\
@@ -65,14 +66,23 @@ TEST(PrintedTable, LatexHasBooktabsAlignedNumbersAndANote) {
   \end{tabular}
   \par\smallskip
   \parbox{\linewidth}{\footnotesize p \& Holm.}
-\end{table}
+\end{table*}
 )");
 }
 
 TEST(PrintedTable, LongTablesAreSetSmaller) {
   PrintedTable many = table();
   many.rows.resize(31, many.rows[1]);
-  EXPECT_THAT(latex_text(many), HasSubstr("\\centering\n  \\footnotesize\n"));
+  EXPECT_THAT(latex_text(many), HasSubstr("}\n  \\footnotesize\n  \\begin{tabular}"));
+}
+
+TEST(PrintedTable, WideTablesAreSetSmaller) {
+  PrintedTable wide = table();
+  EXPECT_THAT(latex_text(wide), Not(HasSubstr("tabcolsep")));
+  wide.rows[1].cells[0] = std::string(60, 'a');
+  EXPECT_THAT(latex_text(wide), HasSubstr("\\footnotesize\\setlength{\\tabcolsep}{3pt}\n"));
+  wide.rows[1].cells[0] = std::string(90, 'a');
+  EXPECT_THAT(latex_text(wide), HasSubstr("\\scriptsize\\setlength"));
 }
 
 TEST(PrintedTable, MarkdownHasTheSameCells) {
