@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/json_reader.h"
 #include "eval/journal/journal.h"
+#include "eval/journal/row_reader.h"
 
 namespace refocus {
 namespace {
@@ -21,21 +22,13 @@ constexpr const char* kMeasuresTable =
     "model TEXT NOT NULL, numbers BLOB NOT NULL, UNIQUE (arm, subject, item, model))";
 constexpr const char* kNamesTable = "CREATE TABLE IF NOT EXISTS measure_names (names TEXT NOT NULL)";
 
-[[noreturn]] void damaged(const SqliteDatabase& database, const char* expected) {
-  throw input_error(database.path().string(),
-                    "expected {} in its tables, got another; the file is damaged: restore a copy", expected);
-}
-
-ItemKey key_of(const SqliteDatabase& database, const SqliteStatement& row) {
-  const std::int64_t item = row.integer(1);
-  if (item < 0 || item > std::numeric_limits<int>::max()) damaged(database, "an item index");
-  return {row.text(0), static_cast<int>(item)};
-}
+ItemKey key_of(const RowReader& row) { return {row.text(0), row.index(1)}; }
 
 // float64, as they lie in memory.
-std::vector<double> numbers_of(const SqliteDatabase& database, const std::string& bytes) {
+std::vector<double> numbers_of(const RowReader& row, int column) {
+  const std::string bytes = row.text(column);
   std::vector<double> out(bytes.size() / sizeof(double));
-  if (bytes.size() % sizeof(double) != 0) damaged(database, "numbers of 8 bytes");
+  if (bytes.size() % sizeof(double) != 0) row.damaged("numbers of 8 bytes", bytes);
   if (!out.empty()) std::memcpy(out.data(), bytes.data(), bytes.size());
   return out;
 }
@@ -58,16 +51,15 @@ void Journal::put_tokens(const Response& response) {
 std::map<ItemKey, std::vector<std::int32_t>> Journal::tokens(const std::string& arm) const {
   std::map<ItemKey, std::vector<std::int32_t>> out;
   if (!has_table("answer_tokens")) return out;
-  SqliteStatement select(*database_, "SELECT subject, item, tokens FROM answer_tokens WHERE arm = ?1");
-  select.bind(1, arm);
-  while (select.step()) {
-    const ordered_json list = parse_ordered_json(
-        select.text(2), {database_->path().string() + ", tables", "the file is damaged: restore a copy"});
-    std::vector<std::int32_t>& tokens = out[key_of(*database_, select)];
-    if (!list.is_array()) damaged(*database_, "a list of tokens");
+  RowReader rows(*database_, "SELECT subject, item, tokens FROM answer_tokens WHERE arm = ?1");
+  rows.bind(1, arm);
+  while (rows.step()) {
+    const ordered_json list = rows.json(2);
+    std::vector<std::int32_t>& tokens = out[key_of(rows)];
+    if (!list.is_array()) rows.damaged("a list of tokens", rows.text(2));
     for (const ordered_json& token : list) {
       if (!token.is_number_unsigned() || token > std::numeric_limits<std::int32_t>::max()) {
-        damaged(*database_, "a list of tokens");
+        rows.damaged("a list of tokens", rows.text(2));
       }
       tokens.push_back(token.get<std::int32_t>());
     }
@@ -93,27 +85,18 @@ std::map<ItemKey, std::vector<double>> Journal::measures(const std::string& arm,
                                                          const std::string& model) const {
   std::map<ItemKey, std::vector<double>> out;
   if (!has_table("measures")) return out;
-  SqliteStatement select(*database_,
-                         "SELECT subject, item, numbers FROM measures WHERE arm = ?1 AND model = ?2");
-  select.bind(1, arm);
-  select.bind(2, model);
-  while (select.step()) out[key_of(*database_, select)] = numbers_of(*database_, select.text(2));
+  RowReader rows(*database_, "SELECT subject, item, numbers FROM measures WHERE arm = ?1 AND model = ?2");
+  rows.bind(1, arm);
+  rows.bind(2, model);
+  while (rows.step()) out[key_of(rows)] = numbers_of(rows, 2);
   return out;
 }
 
 std::vector<std::string> Journal::measure_names() const {
   if (!has_table("measure_names")) return {};
-  const std::string names = database_->text("SELECT names FROM measure_names");
-  if (names.empty()) return {};  // it was killed before it wrote them
-  const ordered_json list = parse_ordered_json(
-      names, {database_->path().string() + ", tables", "the file is damaged: restore a copy"});
-  std::vector<std::string> out;
-  if (!list.is_array()) damaged(*database_, "a list of names");
-  for (const ordered_json& name : list) {
-    if (!name.is_string()) damaged(*database_, "a list of names");
-    out.push_back(name.get<std::string>());
-  }
-  return out;
+  RowReader rows(*database_, "SELECT names FROM measure_names");
+  if (!rows.step()) return {};  // it was killed before it wrote them
+  return rows.json_texts(0, ordered_json::value_t::array).get<std::vector<std::string>>();
 }
 
 void Journal::keep_measure_names(const std::vector<std::string>& names) {

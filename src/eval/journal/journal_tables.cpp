@@ -1,7 +1,6 @@
 // The journal's further tables: what a run asks, and verdicts. Programs of before them pass them over, so the
 // format's version is the same; each is made when something is first kept in it.
 #include <algorithm>
-#include <limits>
 #include <nlohmann/json.hpp>
 #include <tuple>
 
@@ -9,6 +8,7 @@
 #include "base/json_reader.h"
 #include "base/utf8.h"
 #include "eval/journal/journal.h"
+#include "eval/journal/row_reader.h"
 #include "eval/task/task_kind.h"
 
 namespace refocus {
@@ -120,47 +120,6 @@ void put_item_answers(const SqliteDatabase& database, const std::vector<Task>& t
   }
 }
 
-// Reads rows that somebody else may have written.
-class RowReader {
- public:
-  RowReader(const SqliteDatabase& database, const char* sql) : database_(database), rows_(database, sql) {}
-
-  bool step() { return rows_.step(); }
-  std::string text(int column) const { return rows_.text(column); }
-  bool flag(int column) const { return rows_.integer(column) != 0; }
-
-  int index(int column) const {
-    const std::int64_t value = rows_.integer(column);
-    if (value < 0 || value > std::numeric_limits<int>::max()) damaged("an item index", std::to_string(value));
-    return static_cast<int>(value);
-  }
-  std::optional<char> letter(int column) const {
-    const std::string text = rows_.text(column);
-    if (text.empty()) return std::nullopt;
-    if (text.size() != 1 || text[0] < 'A' || text[0] > 'Z') damaged("a letter", text);
-    return text[0];
-  }
-  ordered_json json(int column, ordered_json::value_t type) const {
-    const std::string text = rows_.text(column);
-    ordered_json value = parse_ordered_json(
-        text, {database_.path().string() + ", tables", "the file is damaged: restore a copy"});
-    if (value.type() != type) damaged("JSON texts", text);
-    for (const ordered_json& member : value) {
-      if (!member.is_string()) damaged("JSON texts", text);
-    }
-    return value;
-  }
-  [[noreturn]] void damaged(const char* expected, const std::string& got) const {
-    throw input_error(database_.path().string(),
-                      "expected {} in its tables, got '{}'; the file is damaged: restore a copy", expected,
-                      printable(got));
-  }
-
- private:
-  const SqliteDatabase& database_;
-  SqliteStatement rows_;
-};
-
 std::vector<AskedArm> read_arms(const SqliteDatabase& database) {
   std::vector<AskedArm> arms;
   RowReader rows(database, "SELECT arm, prompt, intervention FROM arms ORDER BY rowid");
@@ -205,7 +164,7 @@ ItemAnswers read_item_answers(const SqliteDatabase& database) {
   RowReader rows(database, "SELECT subject, item, answers, turn FROM item_answers");
   while (rows.step()) {
     out[{rows.text(0), rows.index(1)}] = {
-        rows.json(2, ordered_json::value_t::array).get<std::vector<std::string>>(), rows.index(3)};
+        rows.json_texts(2, ordered_json::value_t::array).get<std::vector<std::string>>(), rows.index(3)};
   }
   return out;
 }
@@ -230,9 +189,9 @@ std::vector<Task> read_tasks(const SqliteDatabase& database, const ItemAnswers& 
     Item item;
     item.subject = items.text(0);
     item.index = items.index(1);
-    const ordered_json fields = items.json(2, ordered_json::value_t::object);
+    const ordered_json fields = items.json_texts(2, ordered_json::value_t::object);
     for (const auto& [name, text] : fields.items()) item.fields.emplace_back(name, text);
-    item.choices = items.json(3, ordered_json::value_t::array).get<std::vector<std::string>>();
+    item.choices = items.json_texts(3, ordered_json::value_t::array).get<std::vector<std::string>>();
     item.label = items.letter(4);
     if (const auto its = answers.find({item.subject, item.index}); its != answers.end()) {
       std::tie(item.answers, item.turn) = its->second;

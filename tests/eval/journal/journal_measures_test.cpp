@@ -65,6 +65,36 @@ TEST(JournalMeasures, NumbersComeBackToTheLastBit) {
               HasSubstr("expected the 2 statistics that it was begun with, got 1"));
 }
 
+TEST(JournalMeasures, RefusesDamagedTables) {
+  TempDir dir;
+  Response with = response("cot-none", "s", 0, "text");
+  with.tokens = {5};
+  {
+    Journal journal(RunDirectory::open(dir / "run", settings()));
+    journal.put(with);
+    journal.keep_measure_names({"entropy"});
+    journal.put(Measures{"cot-none", "s", 0, "", {1}});
+  }
+  const auto error = [&](const char* sql, const auto& read) {
+    SqliteDatabase(dir / "run" / "journal.db", SqliteDatabase::Mode::kReadWrite).run(sql);
+    return error_of([&] { read(Journal::open_read_only(dir / "run")); });
+  };
+  const auto answers = [](const Journal& journal) { kept_answers(journal, "cot-none"); };
+  EXPECT_THAT(error("UPDATE answer_tokens SET tokens = '[-1]'", answers),
+              HasSubstr("expected a list of tokens in its tables, got '[-1]'; the file is damaged"));
+  EXPECT_THAT(error("UPDATE answer_tokens SET tokens = '{}'", answers),
+              HasSubstr("expected a list of tokens"));
+  EXPECT_THAT(error("UPDATE answer_tokens SET tokens = '[1'", answers), HasSubstr("the file is damaged"));
+  const auto measures = [](const Journal& journal) { journal.measures("cot-none", ""); };
+  EXPECT_THAT(error("UPDATE measures SET numbers = x'00'", measures),
+              HasSubstr("expected numbers of 8 bytes"));
+  EXPECT_THAT(error("UPDATE measures SET numbers = x'', item = -3", measures),
+              HasSubstr("expected an item index in its tables, got '-3'"));
+  EXPECT_THAT(error("UPDATE measure_names SET names = '[7]'",
+                    [](const Journal& journal) { journal.measure_names(); }),
+              HasSubstr("expected JSON texts in its tables, got '[7]'"));
+}
+
 TEST(JournalMeasures, KindsOfOwnTasksComeBackWithTheirTasks) {
   TempDir dir;
   Questions questions;
