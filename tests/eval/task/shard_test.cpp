@@ -72,7 +72,7 @@ TEST(Shard, SharesOfASubjectDifferByOneAtMost) {
     for (const auto& [subject, items] : subjects) {
       for (const auto& part : parts) {
         const auto its = std::ranges::count_if(
-            part, [&](const std::string& item) { return item.starts_with(subject + " "); });
+            part, [prefix = subject + " "](const std::string& item) { return item.starts_with(prefix); });
         RC_ASSERT(static_cast<std::size_t>(its) >= static_cast<std::size_t>(items) / count);
         RC_ASSERT(static_cast<std::size_t>(its) <= (static_cast<std::size_t>(items) + count - 1) / count);
       }
