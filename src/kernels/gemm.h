@@ -9,9 +9,12 @@
 // Every element of C is summed over k in ascending order, in blocks of kGemmDepth whose sums are added to C
 // one after the other. Work is split along rows and columns of C only: results depend neither on threads nor
 // on how rows are grouped. B is packed into panels of kGemmPanel columns; A is read where it lies (Goto & van
-// de Geijn 2008 for the blocking).
+// de Geijn 2008 for the blocking). Where the processor has AMX with bf16, gemm (not gemm_packed) multiplies
+// numbers of three bf16 parts by it (kernels/simd/gemm_task.h), in an order of its own that is as independent
+// of threads and rows, and as exact as float32's.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "base/aligned_buffer.h"
@@ -43,6 +46,7 @@ struct GemmOutput {
 // Packed B of any product, kept between calls; grows as needed.
 struct GemmScratch {
   AlignedBuffer<float> packed;
+  AlignedBuffer<std::byte> parts;  // the same for AMX, in bf16 parts, 4 MB of them or a block of k at a time
 };
 
 void gemm(ThreadPool& pool, const GemmShape& shape, const GemmOperand& a, const GemmOperand& b,

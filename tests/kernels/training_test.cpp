@@ -55,8 +55,9 @@ struct Product {
 
 TEST_P(Training, GemmEqualsThePlainTwinInEveryForm) {
   ThreadPool pool(2);
-  const std::int64_t shapes[][3] = {{1, 1, 1},    {3, 2, 5},    {12, 32, 8},   {13, 33, 17},  {25, 70, 300},
-                                    {47, 31, 64}, {100, 9, 40}, {64, 600, 20}, {5, 40, 1000}, {200, 96, 257}};
+  const std::int64_t shapes[][3] = {{1, 1, 1},     {3, 2, 5},      {12, 32, 8},    {13, 33, 17},
+                                    {25, 70, 300}, {47, 31, 64},   {100, 9, 40},   {64, 600, 20},
+                                    {5, 40, 1000}, {200, 96, 257}, {20, 2100, 600}};
   for (const auto& [m, n, k] : shapes) {
     for (const int form : {0, 1, 2, 3}) {
       const Product p{m, n, k, form >= 2, form % 2 == 1};
@@ -271,7 +272,7 @@ TEST_P(Training, CausalAttentionWithinAWindowDoesNotSeeWhatIsBefore) {
   EXPECT_NE(tail(one.out, 507 * c.q_width), tail(two.out, 507 * c.q_width));
 }
 
-REFOCUS_EVERY_TARGET(Training);
+REFOCUS_EVERY_TARGET_AND_AMX(Training);
 
 }  // namespace
 }  // namespace refocus

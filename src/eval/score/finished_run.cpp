@@ -24,7 +24,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 using Node = JsonNode<ordered_json>;
-
 constexpr const char* kRemedy = "repeat the eval command, which writes the file anew";
 
 // Reads the lines of samples files; simdjson, since a run has hundreds of megabytes of them.
@@ -167,10 +166,19 @@ class SamplesReader {
     }
   }
 
+  // simdjson 3.6 (Ubuntu 24.04) asks whether broken characters are replaced, and has no default.
+  static std::string_view name_of(auto& field) {
+    if constexpr (requires { field.unescaped_key(); }) {
+      return field.unescaped_key();
+    } else {
+      return field.unescaped_key(false);
+    }
+  }
+
   // Fields that are no text come as their JSON.
   static void read_document(simdjson::ondemand::object fields, Item& item) {
     for (simdjson::ondemand::field field : fields) {
-      std::string name(std::string_view(field.unescaped_key()));
+      std::string name(name_of(field));
       simdjson::ondemand::value value = field.value();
       const bool text = value.type() == simdjson::ondemand::json_type::string;
       item.fields.emplace_back(

@@ -38,6 +38,20 @@ HWY_INLINE void split(Floats32 x, __m512i* parts) {
   }
 }
 
+// The same as pairs: number i in the lower half of a 32-bit lane, number i + 16 in the upper one.
+template <int kParts>
+HWY_INLINE void split_in_halves(Floats32 x, __m512i* pairs) {
+  const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7,
+                                         22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+  const __m512i upper = _mm512_set1_epi32(static_cast<int>(0xFFFF0000));
+  for (int p = 0; p < kParts; ++p) {
+    pairs[p] = _mm512_permutexvar_epi16(order, rounded(x));
+    if (p + 1 == kParts) return;
+    x = {_mm512_sub_ps(x.low, _mm512_castsi512_ps(_mm512_slli_epi32(pairs[p], 16))),
+         _mm512_sub_ps(x.high, _mm512_castsi512_ps(_mm512_and_si512(pairs[p], upper)))};
+  }
+}
+
 // m[i][j] <- m[j][i], 32-bit elements.
 HWY_INLINE void transpose(__m512i* m) {
   __m512i t[16];

@@ -9,6 +9,8 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "kernels/simd/amx.h"
+#include "kernels/simd/gemm_task.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/simd/gemm.cpp"
@@ -223,6 +225,7 @@ void gemm_packed(const GemmShape& shape, const GemmOperand& a, const PackedOpera
 void gemm(ThreadPool& pool, const GemmShape& shape, const GemmOperand& a, const GemmOperand& b,
           const GemmOutput& c, GemmScratch& scratch) {
   REFOCUS_CHECK(shape.k >= 1);
+  if (amx_bf16_in_use()) return gemm_amx(pool, shape, a, b, c, scratch);
   const auto floats = static_cast<std::size_t>(packed_b_floats(shape.n, shape.k));
   if (scratch.packed.size() < floats) scratch.packed = AlignedBuffer<float>(floats);
   const PackedOperand packed{scratch.packed.data(), shape.n, shape.k};

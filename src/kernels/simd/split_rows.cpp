@@ -12,12 +12,9 @@ namespace refocus {
 namespace split_amx {
 #include "kernels/simd/bf16_parts-inl.h"
 
-// A part's 32 numbers as pairs.
-HWY_INLINE __m512i in_pairs(__m512i part, PairOrder order) {
-  if (order == PairOrder::kNeighbours) return part;
-  const __m512i first = _mm512_cvtepu16_epi32(_mm512_castsi512_si256(part));
-  const __m512i second = _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(part, 1));
-  return _mm512_or_si512(first, _mm512_slli_epi32(second, 16));
+void split_in_order(const Floats32& x, PairOrder order, __m512i* parts) {
+  if (order == PairOrder::kNeighbours) return split<SplitRows::kParts>(x, parts);
+  split_in_halves<SplitRows::kParts>(x, parts);
 }
 
 // One step of a group: x its first row's inputs.
@@ -26,16 +23,15 @@ void split_step(const float* x, std::int64_t x_stride, std::int64_t width, std::
   constexpr std::int64_t kPairs = SplitRows::kInputs / 2;
   if (width == 1) {
     __m512i parts[SplitRows::kParts];
-    split<SplitRows::kParts>(load_floats(x, left), parts);
-    for (std::int64_t p = 0; p < SplitRows::kParts; ++p)
-      _mm512_storeu_si512(to + p * 64, in_pairs(parts[p], order));
+    split_in_order(load_floats(x, left), order, parts);
+    for (std::int64_t p = 0; p < SplitRows::kParts; ++p) _mm512_storeu_si512(to + p * 64, parts[p]);
     return;
   }
   __m512i rows[SplitRows::kParts][SplitRows::kRows];
   for (std::int64_t r = 0; r < SplitRows::kRows; ++r) {
     __m512i parts[SplitRows::kParts] = {};
-    if (r < width) split<SplitRows::kParts>(load_floats(x + r * x_stride, left), parts);
-    for (std::int64_t p = 0; p < SplitRows::kParts; ++p) rows[p][r] = in_pairs(parts[p], order);
+    if (r < width) split_in_order(load_floats(x + r * x_stride, left), order, parts);
+    for (std::int64_t p = 0; p < SplitRows::kParts; ++p) rows[p][r] = parts[p];
   }
   const __mmask16 some = first_of_16(width);
   for (auto& part : rows) {
