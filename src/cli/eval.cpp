@@ -60,9 +60,10 @@ EvalSettings settings_of(const EvalOptions& options, AskedInterventions& interve
   const std::vector<AskedTask> tasks =
       read_task_arguments(options.tasks, HarnessOptions{options.data, options.shots, options.limit});
   settings.harness = tasks.front().harness;
-  settings.prompts = prompt_kinds(tasks, options.cot, options.direct, options.loglikelihood);
+  const bool likelihoods = !options.cot && !options.direct && only_likelihoods(tasks);
+  settings.prompts = prompt_kinds(tasks, options.cot, options.direct, options.loglikelihood || likelihoods);
   check_scored_only(options, settings);
-  if (!options.loglikelihood) {
+  if (settings.prompts.front() != PromptKind::kLoglikelihood) {
     for (const AskedTask& task : tasks) {
       if (!task.file && !task.harness) settings.profile.prompts(task.name);
     }

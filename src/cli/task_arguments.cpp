@@ -117,7 +117,10 @@ void check_prompt(const AskedTask& task, PromptKind prompt, std::string_view fla
     throw usage_error(flag,
                       "expected tasks with a section '{}', got {} without; add it to the task file, or ask "
                       "with {}",
-                      prompt_kind_name(prompt), task.name, prompt == PromptKind::kCot ? "--direct" : "--cot");
+                      prompt_kind_name(prompt), task.name,
+                      kind.prompts.empty()         ? "eval --loglikelihood"
+                      : prompt == PromptKind::kCot ? "--direct"
+                                                   : "--cot");
   }
   if (kind.likelihood) return;
   if (kind.type == AnswerType::kChoice) {
@@ -165,6 +168,11 @@ std::vector<AskedTask> read_task_arguments(const std::vector<std::string>& tasks
     asked.push_back(std::move(one));
   }
   return asked;
+}
+
+bool only_likelihoods(const std::vector<AskedTask>& tasks) {
+  return std::ranges::all_of(
+      tasks, [](const AskedTask& t) { return t.file && t.kind().prompts.empty() && t.kind().likelihood; });
 }
 
 std::vector<PromptKind> prompt_kinds(const std::vector<AskedTask>& tasks, bool cot, bool direct,

@@ -34,6 +34,9 @@ struct HarnessOptions {
 std::vector<AskedTask> read_task_arguments(const std::vector<std::string>& tasks,
                                            const std::optional<HarnessOptions>& options = {});
 
+// Whether no task can be asked for texts, but all for log-likelihoods of options.
+bool only_likelihoods(const std::vector<AskedTask>& tasks);
+
 // The kinds of prompt to ask with. Without a flag it is chain of thought, or direct answers where a task file
 // has those only. UsageError where a task has no such prompt.
 std::vector<PromptKind> prompt_kinds(const std::vector<AskedTask>& tasks, bool cot, bool direct,

@@ -261,6 +261,23 @@ TEST_F(OwnTasks, ScoreOptionsByLogLikelihood) {
   expect_refused(eval({example("quiz.yaml")}, "bad", {"--loglikelihood"}), 2, {"a section 'loglikelihood'"});
 }
 
+TEST_F(OwnTasks, WithOptionsAloneAreAskedForTheirLogLikelihoods) {
+  write_file(dir / "options.yaml",
+             "dataset: examples/questions.csv\noptions: [A, B, C, D]\nanswer: answer\n"
+             "loglikelihood:\n  context: '{question}'\n");
+  const std::string options = (dir / "options.yaml").string();
+  eval_well({options}, "by_itself");
+  eval_well({options}, "asked", {"--loglikelihood"});
+  const fs::path samples = fs::path("samples_options_refocus.jsonl");
+  EXPECT_EQ(file_text(arm("by_itself", "loglikelihood-none") / samples),
+            file_text(arm("asked", "loglikelihood-none") / samples));
+  expect_refused(eval({options}, "bad", {"--direct"}), 2,
+                 {"[--direct] expected tasks with a section 'direct', got options without",
+                  "or ask with eval --loglikelihood"});
+  expect_refused(testing::refocus({"study", options, "-m", "small-worlds", "-o", (dir / "bad").string()}), 2,
+                 {"a section 'cot', got options without"});
+}
+
 TEST_F(OwnTasks, AreResumedOnlyWithTheSameFileAndData) {
   eval_well({example("sums.yaml")}, "run");
   const std::string yaml = file_text(example("sums.yaml")), data = file_text(example("sums.jsonl"));

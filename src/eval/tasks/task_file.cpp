@@ -243,8 +243,10 @@ void read_prompts(const ConfigNode& root, TaskFile& file) {
     read_parts(*section, key, file, parts);
     file.kind.prompts[kind] = std::move(parts);
   }
-  // Without a section of either kind the prompt asks as it stands.
-  if (file.kind.prompts.empty()) file.kind.prompts[PromptKind::kDirect] = common;
+  // Without a section of either kind the prompt asks as it stands; a task may have log-likelihoods alone.
+  if (file.kind.prompts.empty() && (prompt != nullptr || root.find("loglikelihood") == nullptr)) {
+    file.kind.prompts[PromptKind::kDirect] = common;
+  }
   for (const auto& [kind, parts] : file.kind.prompts) {
     if (file.kind.type == AnswerType::kTranscript || !parts.body.empty()) continue;
     throw input_error(root.where, "expected a body for the {} prompt, got none; write one under prompt",
