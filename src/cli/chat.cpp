@@ -185,7 +185,7 @@ class Conversation {
     GenerationResult result;
     scheduler_.run([&] { return std::exchange(given, true) ? std::nullopt : std::optional(request); },
                    [&](GenerationResult&& r) { result = std::move(r); },
-                   [&](std::uint64_t, std::int32_t token) { show(stream.push(token)); });
+                   [&](const GeneratedToken& t) { show(stream.push(t.token)); });
     show(stream.finish());
     if (shown) fmt::print("\n");
     if (!stream.ended()) spdlog::warn("cut off after {} tokens", result.tokens.size());

@@ -65,7 +65,8 @@ void run(const GenerateOptions& options) {
 
   std::optional<AnswerStream> stream;
   if (!options.json) stream.emplace(model.files.need_tokenizer("print token ids with --json"), ends, eos);
-  const auto on_token = [&](std::uint64_t, std::int32_t token) {
+  const auto on_token = [&](const GeneratedToken& generated) {
+    const std::int32_t token = generated.token;
     if (!stream) return;
     const std::string text = stream->push(token);
     std::fwrite(text.data(), 1, text.size(), stdout);

@@ -253,7 +253,7 @@ void generate_batch(const GenerateOptions& options) {
     progress.advance(static_cast<std::int64_t>(result.tokens.size()));
   };
   try {
-    scheduler.run(source, on_done, [](std::uint64_t, std::int32_t) {
+    scheduler.run(source, on_done, [](const GeneratedToken&) {
       if (interrupt_signal() != 0) throw Interrupted();
     });
   } catch (const Interrupted&) {

@@ -105,6 +105,36 @@ void PrefixCache::insert(const std::string& intervention, std::span<const Prefix
   }
 }
 
+std::vector<std::shared_ptr<const BlockScores>> PrefixCache::scores(const std::string& intervention,
+                                                                    std::span<const PrefixToken> tokens,
+                                                                    std::int64_t top) const {
+  std::vector<std::shared_ptr<const BlockScores>> out;
+  const auto root = roots_.find(intervention);
+  const Node* node = root != roots_.end() ? &root->second : nullptr;
+  for (std::int64_t b = 0; node != nullptr && (b + 1) * kKeyBlock <= std::ssize(tokens); ++b) {
+    const auto it = node->children.find(block_tokens(tokens, b));
+    node = it != node->children.end() ? it->second.get() : nullptr;
+    if (node == nullptr || node->scores == nullptr || node->scores->top < top) break;
+    out.push_back(node->scores);
+  }
+  return out;
+}
+
+void PrefixCache::keep_scores(const std::string& intervention, std::span<const PrefixToken> tokens,
+                              std::span<const TokenScore> scores, std::int64_t top) {
+  REFOCUS_CHECK(scores.size() >= tokens.size());
+  const auto root = roots_.find(intervention);
+  Node* node = root != roots_.end() ? &root->second : nullptr;
+  for (std::int64_t b = 0; node != nullptr && (b + 1) * kKeyBlock <= std::ssize(tokens); ++b) {
+    const auto it = node->children.find(block_tokens(tokens, b));
+    node = it != node->children.end() ? it->second.get() : nullptr;
+    if (node == nullptr) return;
+    if (node->scores != nullptr && node->scores->top >= top) continue;
+    const auto its = scores.subspan(static_cast<std::size_t>(b * kKeyBlock), kKeyBlock);
+    node->scores = std::make_shared<const BlockScores>(BlockScores{top, {its.begin(), its.end()}});
+  }
+}
+
 bool PrefixCache::has_unused(const KvBlock& block) const {
   for (std::size_t g = 0; g < pool_.layout().groups(); ++g) {
     if (block.parts[g] != kNoPart && !in_use(g, block.parts[g])) return true;

@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "generate/token_score.h"
 #include "intervene/target.h"
 #include "kernels/attention.h"
 #include "model/kv_cache.h"
@@ -31,6 +32,12 @@ using PrefixToken = std::uint64_t;
 // Of tokens at the beginning of a prompt that `target`, or null, is aimed at.
 std::vector<PrefixToken> prefix_tokens(std::span<const std::int32_t> tokens,
                                        const InterventionTarget* target);
+
+// Scores of a block's tokens. The first of a prompt, which nothing is before, has one of no meaning.
+struct BlockScores {
+  std::int64_t top = 0;  // candidates that were asked for
+  std::vector<TokenScore> tokens;
+};
 
 class PrefixCache {
  public:
@@ -48,6 +55,16 @@ class PrefixCache {
   void insert(const std::string& intervention, std::span<const PrefixToken> tokens,
               std::span<const KvBlock> blocks);
 
+  // The scores of blocks at the beginning of `tokens`, as far as they are kept with at least `top`
+  // candidates.
+  std::vector<std::shared_ptr<const BlockScores>> scores(const std::string& intervention,
+                                                         std::span<const PrefixToken> tokens,
+                                                         std::int64_t top) const;
+
+  // Keeps scores[i] of tokens[i] with those blocks that are kept, until these are given up.
+  void keep_scores(const std::string& intervention, std::span<const PrefixToken> tokens,
+                   std::span<const TokenScore> scores, std::int64_t top);
+
   // Gives up what no sequence uses of one block. False where there is nothing.
   bool evict();
 
@@ -56,8 +73,9 @@ class PrefixCache {
   // A beginning of prompts that ends with a block.
   struct Node {
     Node* parent = nullptr;
-    const BlockTokens* tokens = nullptr;  // of the block, the parent's key
-    KvBlock block;                        // may be empty, where only longer beginnings are kept
+    const BlockTokens* tokens = nullptr;        // of the block, the parent's key
+    KvBlock block;                              // may be empty, where only longer beginnings are kept
+    std::shared_ptr<const BlockScores> scores;  // or null
     std::list<Node*>::iterator place;
     std::map<BlockTokens, std::unique_ptr<Node>> children;
   };

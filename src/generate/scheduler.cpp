@@ -6,6 +6,10 @@
 #include "base/error.h"
 
 namespace refocus {
+namespace {
+// Rows of which all logits are wanted that go into one forward call: [rows, vocab] floats are held.
+constexpr std::int64_t kScoredRows = 128;
+}  // namespace
 
 // A sequence on its way. `tokens` is the prompt and what was generated; the cache holds the first of them.
 struct Scheduler::Active {
@@ -19,11 +23,17 @@ struct Scheduler::Active {
   std::int64_t shared_tokens = 0;
   bool prefix_known = false;  // its shared prefix is in the prefix cache, or it has none
   bool done = false, stopped = false;
-  bool whole = false;  // the prompt must go in one call
+  bool whole = false;                                 // the prompt must go in one call
+  std::vector<TokenScore> scores{}, prompt_scores{};  // so far; of the prompt's tokens from the second on
 
   std::int64_t prompt_size() const { return static_cast<std::int64_t>(request.prompt.size()); }
   std::int64_t size() const { return static_cast<std::int64_t>(tokens.size()); }
   std::int64_t missing() const { return size() - cache.length(); }
+  // Whether rows up to the one before `end` predict tokens of the prompt that are to be scored yet.
+  bool scores_prompt(std::int64_t end) const {
+    const auto known = std::ssize(prompt_scores);
+    return request.prompt_top_logprobs && known < prompt_size() - 1 && end > known;
+  }
   std::int64_t prefix_blocks() const {
     return std::min(request.shared_prefix, prompt_size() - 1) / kKeyBlock;
   }
@@ -72,7 +82,7 @@ void Scheduler::check(std::span<const std::int32_t> prompt, const InterventionSp
 std::unique_ptr<Scheduler::Active> Scheduler::make_active(GenerationRequest request) {
   check(request.prompt, request.intervention);
   std::string name = request.intervention.canonical(model_.config().num_hidden_layers);
-  Sampler sampler(request.sampling, request.id);
+  Sampler sampler(request.sampling, request.stream.value_or(request.id));
   std::vector<std::int32_t> tokens = request.prompt;
   auto active = std::make_unique<Active>(Active{std::move(request),
                                                 std::move(name),
@@ -118,11 +128,7 @@ bool Scheduler::admit(const Source& source) {
     waiting_.push_front(std::move(next));
     return false;
   }
-  const std::int64_t shareable = next->prefix_blocks();
-  const auto blocks = prefixes_.find(next->intervention_name, next->prefix);
-  next->cache.share(blocks);
-  next->shared_tokens = next->cache.length();
-  next->prefix_known = static_cast<std::int64_t>(blocks.size()) == shareable;
+  share_prefix(*next);
   // Room for the whole prompt, so that sequences that are let in rarely have to leave again.
   const auto reserve = [&] { return next->cache.reserve(next->size(), model_.max_rows()); };
   if (!active_.empty() && !reserve()) {
@@ -139,6 +145,29 @@ bool Scheduler::admit(const Source& source) {
         interventions_.take(next->intervention_name, next->request.intervention, next->request.target);
   active_.push_back(std::move(next));
   return true;
+}
+
+// Takes what the prefix cache has of the prompt's beginning. Where the prompt is scored, that is as much as
+// has scores, less a block: its last row is what predicts the token after it.
+void Scheduler::share_prefix(Active& active) {
+  std::span<const PrefixToken> wanted = active.prefix;
+  std::vector<std::shared_ptr<const BlockScores>> scored;
+  if (active.request.prompt_top_logprobs) {
+    scored = prefixes_.scores(active.intervention_name, wanted, *active.request.prompt_top_logprobs);
+    wanted = wanted.first(scored.empty() ? 0 : (scored.size() - 1) * kKeyBlock);
+  }
+  const auto blocks = prefixes_.find(active.intervention_name, wanted);
+  active.cache.share(blocks);
+  active.shared_tokens = active.cache.length();
+  active.prefix_known = static_cast<std::int64_t>(blocks.size()) == active.prefix_blocks();
+  if (scored.empty()) return;
+  for (std::int64_t i = std::ssize(active.prompt_scores) + 1; i <= active.shared_tokens; ++i) {
+    const auto& its = scored[static_cast<std::size_t>(i / kKeyBlock)]->tokens;
+    TokenScore score = its[static_cast<std::size_t>(i % kKeyBlock)];
+    score.top.resize(
+        std::min(score.top.size(), static_cast<std::size_t>(*active.request.prompt_top_logprobs)));
+    active.prompt_scores.push_back(std::move(score));
+  }
 }
 
 void Scheduler::preempt_last() {
@@ -185,17 +214,20 @@ std::int64_t Scheduler::next_rows(const Active& active, std::int64_t budget) con
 void Scheduler::plan() {
   inputs_.clear();
   planned_.clear();
-  std::int64_t budget = model_.max_rows();
+  std::int64_t budget = model_.max_rows(), scored = 0;
   const auto add = [&](Active& active, std::int64_t rows) {
     const std::int64_t past = active.cache.length(), end = past + rows;
-    const bool last = end == active.size();
+    const bool last = end == active.size(), all = active.scores_prompt(end);
     inputs_.push_back(
         {&active.cache,
          std::span(active.tokens).subspan(static_cast<std::size_t>(past), static_cast<std::size_t>(rows)),
          std::max(end, active.prompt_size()), active.intervention->hooks(),
-         last ? LogitRows::kLast : LogitRows::kNone});
+         all    ? LogitRows::kAll
+         : last ? LogitRows::kLast
+                : LogitRows::kNone});
     planned_.push_back(&active);
     budget -= rows;
+    if (all) scored += rows;
   };
   for (std::size_t i = 0; i < active_.size(); ++i) {  // preemption shortens active_ from the end
     Active& active = *active_[i];
@@ -204,7 +236,11 @@ void Scheduler::plan() {
   for (std::size_t i = 0; i < active_.size() && budget > 0; ++i) {
     Active& active = *active_[i];
     if (active.missing() <= 1) continue;
-    const std::int64_t rows = next_rows(active, budget);
+    std::int64_t rows = next_rows(active, budget);
+    if (active.scores_prompt(active.cache.length() + rows) && !active.whole) {
+      rows = std::min(rows, kScoredRows - scored);
+      if (rows == 0) continue;
+    }
     // It waits for room, and those behind it wait with it, so that its turn comes.
     if (active.whole && active.cache.length() + rows < active.prompt_size()) break;
     const std::int64_t end = active.cache.length() + rows;
@@ -218,9 +254,25 @@ void Scheduler::remember_prefix(Active& active) {
   active.prefix_known = true;
   prefixes_.insert(active.intervention_name, active.prefix,
                    active.cache.blocks().first(static_cast<std::size_t>(blocks)));
+  if (!active.request.prompt_top_logprobs) return;
+  std::vector<TokenScore> scores(1);  // the first has none
+  scores.insert(scores.end(), active.prompt_scores.begin(), active.prompt_scores.end());
+  prefixes_.keep_scores(active.intervention_name, active.prefix, scores, *active.request.prompt_top_logprobs);
 }
 
-void Scheduler::advance(Active& active, const float* logits, const OnToken& on_token) {
+// Of the last `rows` rows that were computed, whose logits begin at `logits`.
+void Scheduler::score_prompt(Active& active, const float* logits, std::int64_t rows) {
+  const auto vocab = static_cast<std::size_t>(model_.config().vocab_size);
+  const std::int64_t first = active.cache.length() - rows;
+  for (std::int64_t p = std::ssize(active.prompt_scores);
+       p < std::min(active.cache.length(), active.prompt_size() - 1); ++p) {
+    active.prompt_scores.push_back(
+        score_token({logits + (p - first) * static_cast<std::int64_t>(vocab), vocab},
+                    active.tokens[static_cast<std::size_t>(p + 1)], *active.request.prompt_top_logprobs));
+  }
+}
+
+void Scheduler::append_token(Active& active, const float* logits, const OnToken& on_token) {
   const auto vocab = static_cast<std::size_t>(model_.config().vocab_size);
   const std::int64_t generated = active.size() - active.prompt_size();
   const std::int32_t token = active.sampler.choose({logits, vocab}, static_cast<std::uint64_t>(generated));
@@ -229,7 +281,9 @@ void Scheduler::advance(Active& active, const float* logits, const OnToken& on_t
   active.stopped = std::find(stops.begin(), stops.end(), token) != stops.end();
   active.done = active.stopped || generated + 1 >= active.request.max_new_tokens || active.size() >= context_;
   if (!active.stopped && active.request.ends_after && active.request.ends_after(token)) active.done = true;
-  if (on_token) on_token(active.request.id, token);
+  const auto& scored = active.request.top_logprobs;
+  if (scored) active.scores.push_back(score_token({logits, vocab}, token, *scored));
+  if (on_token) on_token({active.request.id, token, scored ? &active.scores.back() : nullptr});
 }
 
 void Scheduler::step(const OnDone& on_done, const OnToken& on_token) {
@@ -243,39 +297,81 @@ void Scheduler::step(const OnDone& on_done, const OnToken& on_token) {
   }
   const float* logits = model_.forward(inputs_).data();
   for (std::size_t i = 0; i < inputs_.size(); ++i) {
-    remember_prefix(*planned_[i]);
+    Active& active = *planned_[i];
+    const std::int64_t vocab = model_.config().vocab_size;
+    if (inputs_[i].logits == LogitRows::kAll) {
+      const std::int64_t rows = std::ssize(inputs_[i].tokens);
+      score_prompt(active, logits, rows);
+      logits += (rows - 1) * vocab;
+    }
+    remember_prefix(active);
     if (inputs_[i].logits == LogitRows::kNone) continue;
-    advance(*planned_[i], logits, on_token);
-    logits += model_.config().vocab_size;
+    if (active.missing() == 0) append_token(active, logits, on_token);
+    logits += vocab;
   }
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
   stats_.peak_kv_bytes = pool_.peak_bytes();
   stats_.prefill_tokens += prefill;
   stats_.decode_tokens += decode;
   (prefill > 0 ? stats_.prefill_seconds : stats_.decode_seconds) += seconds.count();
+  end_done(on_done);
+}
+
+void Scheduler::end_done(const OnDone& on_done) {
   for (std::unique_ptr<Active>& active : active_) {
     if (!active->done) continue;
-    const std::unique_ptr<Active> ended = std::move(active);
-    interventions_.give_back(ended->intervention_name, std::move(ended->intervention));
-    ended->cache.clear();
-    on_done({ended->request.id,
-             {ended->tokens.begin() + ended->prompt_size(), ended->tokens.end()},
-             ended->stopped,
-             ended->prompt_size(),
-             ended->shared_tokens});
+    GenerationResult result{active->request.id,
+                            {active->tokens.begin() + active->prompt_size(), active->tokens.end()},
+                            active->stopped,
+                            active->prompt_size(),
+                            active->shared_tokens,
+                            std::move(active->scores),
+                            std::move(active->prompt_scores)};
+    forget(std::move(active));
+    on_done(std::move(result));
   }
   std::erase(active_, nullptr);
 }
 
+void Scheduler::forget(std::unique_ptr<Active> active) {
+  if (active->intervention)
+    interventions_.give_back(active->intervention_name, std::move(active->intervention));
+  active->cache.clear();
+}
+
+bool Scheduler::cancel(std::uint64_t id) {
+  const auto from = [&](auto& list) {
+    const auto it = std::ranges::find_if(list, [&](const auto& active) { return active->request.id == id; });
+    if (it == list.end()) return false;
+    forget(std::move(*it));
+    list.erase(it);
+    return true;
+  };
+  return from(active_) || from(waiting_);
+}
+
+std::vector<std::uint64_t> Scheduler::abandon() {
+  std::vector<std::uint64_t> ids;
+  for (auto& active : active_) ids.push_back(active->request.id), forget(std::move(active));
+  for (auto& active : waiting_) ids.push_back(active->request.id), forget(std::move(active));
+  active_.clear();
+  waiting_.clear();
+  return ids;
+}
+
+bool Scheduler::advance(const Source& source, const OnDone& on_done, const OnToken& on_token) {
+  while (admit(source)) {
+  }
+  if (active_.empty()) {
+    REFOCUS_CHECK(waiting_.empty());
+    return false;
+  }
+  step(on_done, on_token);
+  return true;
+}
+
 void Scheduler::run(const Source& source, const OnDone& on_done, const OnToken& on_token) {
-  for (;;) {
-    while (admit(source)) {
-    }
-    if (active_.empty()) {
-      REFOCUS_CHECK(waiting_.empty());
-      return;
-    }
-    step(on_done, on_token);
+  while (advance(source, on_done, on_token)) {
   }
 }
 

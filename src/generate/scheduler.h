@@ -25,8 +25,9 @@
 namespace refocus {
 
 struct GenerationRequest {
-  std::uint64_t id = 0;              // the caller's; also the sampling stream
-  std::vector<std::int32_t> prompt;  // at least one token, all within the vocabulary
+  std::uint64_t id = 0;                 // the caller's
+  std::optional<std::uint64_t> stream;  // of random numbers (Sampler); the id where it is not given
+  std::vector<std::int32_t> prompt;     // at least one token, all within the vocabulary
   std::int64_t max_new_tokens = 128;
   std::int64_t shared_prefix = 0;  // tokens at the beginning that other requests are expected to have too
   InterventionSpec intervention;
@@ -35,6 +36,17 @@ struct GenerationRequest {
   std::vector<std::int32_t> stop_tokens;  // usually the end-of-sequence token
   // Called once for each generated token, in order; true ends the generation after it. May be empty.
   std::function<bool(std::int32_t)> ends_after;
+  // Scores each generated token, with so many candidates.
+  std::optional<std::int64_t> top_logprobs;
+  // The same of each token of the prompt but the first.
+  std::optional<std::int64_t> prompt_top_logprobs;
+};
+
+// A token as it is generated.
+struct GeneratedToken {
+  std::uint64_t id;  // of the request
+  std::int32_t token;
+  const TokenScore* score;  // null unless top_logprobs was given; valid during the call
 };
 
 struct GenerationResult {
@@ -43,7 +55,8 @@ struct GenerationResult {
   bool stopped = false;              // by a stop token; otherwise by ends_after, max_new_tokens or the
                                      // context's end
   std::int64_t prompt_tokens = 0;
-  std::int64_t shared_tokens = 0;  // of the prompt, taken from the prefix cache
+  std::int64_t shared_tokens = 0;                 // of the prompt, taken from the prefix cache
+  std::vector<TokenScore> scores, prompt_scores;  // of the tokens; of the prompt's from the second on
 };
 
 struct SchedulerOptions {
@@ -67,13 +80,31 @@ class Scheduler {
   Scheduler(Transformer& model, const SchedulerOptions& options);
   ~Scheduler();
 
-  using Source = std::function<std::optional<GenerationRequest>()>;     // the next request, or none for good
-  using OnDone = std::function<void(GenerationResult&&)>;               // in the order they end
-  using OnToken = std::function<void(std::uint64_t id, std::int32_t)>;  // as they are generated
+  using Source = std::function<std::optional<GenerationRequest>()>;  // the next request, or none for good
+  using OnDone = std::function<void(GenerationResult&&)>;            // in the order they end
+  using OnToken = std::function<void(const GeneratedToken&)>;        // as they are generated
 
   // Takes requests from `source` as there is room, until it has none and all are done. InputError for a
   // request that check() refuses, or where the cache cannot hold even one sequence.
   void run(const Source& source, const OnDone& on_done, const OnToken& on_token = nullptr);
+
+  // One step of run: takes what requests there are room for, and computes once. False where there was nothing
+  // to do: then `source`, which may have none now and some later, has none. Errors as run's, after which
+  // only abandon() may be called.
+  bool advance(const Source& source, const OnDone& on_done, const OnToken& on_token = nullptr);
+
+  // Forgets a request that was taken, wherever it is; nothing is told of it. False where it is not there.
+  bool cancel(std::uint64_t id);
+
+  // Forgets all requests that were taken. Their ids.
+  std::vector<std::uint64_t> abandon();
+
+  // Most tokens, of prompt and answer together, that the memory of the cache has room for.
+  std::int64_t most_tokens() const { return pool_.most_tokens(model_.max_rows()); }
+
+  // Sequences that are being computed, and taken requests that wait for room or for a prefix.
+  std::size_t running() const { return active_.size(); }
+  std::size_t waiting() const { return waiting_.size(); }
 
   // InputError where a prompt is empty, has a token outside the vocabulary, leaves no room in the context, or
   // is longer than a call under an intervention that needs it whole.
@@ -93,7 +124,11 @@ class Scheduler {
   void plan();
   std::int64_t next_rows(const Active& active, std::int64_t budget) const;
   void step(const OnDone& on_done, const OnToken& on_token);
-  void advance(Active& active, const float* logits, const OnToken& on_token);
+  void end_done(const OnDone& on_done);
+  void forget(std::unique_ptr<Active> active);
+  void append_token(Active& active, const float* logits, const OnToken& on_token);
+  void share_prefix(Active& active);
+  void score_prompt(Active& active, const float* logits, std::int64_t rows);
   void remember_prefix(Active& active);
 
   Transformer& model_;

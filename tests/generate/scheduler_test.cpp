@@ -54,7 +54,7 @@ Results run_all(Engine& engine, const SchedulerOptions& options,
                   EXPECT_TRUE(results.emplace(id, std::move(result)).second)
                       << "request " << id << " ended twice";
                 },
-                [&](std::uint64_t id, std::int32_t token) { heard[id].push_back(token); });
+                [&](const GeneratedToken& t) { heard[t.id].push_back(t.token); });
   EXPECT_EQ(results.size(), requests.size());
   for (const auto& [id, result] : results) EXPECT_EQ(heard[id], result.tokens) << "each token is told once";
   if (stats != nullptr) *stats = scheduler.stats();
