@@ -39,7 +39,8 @@ void add_counted(std::string_view text, std::string& out) {
 }
 
 // Everything that came out, `cut` bytes at a time, so that two runs can be compared.
-std::string http_requests(std::string_view bytes, std::size_t cut, const refocus::http::Limits& limits) {
+std::string http_requests(std::string_view input, std::size_t cut, const refocus::http::Limits& limits) {
+  std::string_view bytes = input;
   HttpParser parser(limits);
   std::string out;
   while (true) {
@@ -51,7 +52,7 @@ std::string http_requests(std::string_view bytes, std::size_t cut, const refocus
       case HttpParser::State::kFailed:
         refocus::fuzz::require(parser.failure().status >= 400 && parser.failure().status < 600,
                                "a refusal has a status of errors");
-        refocus::fuzz::check_message("[http] " + parser.failure().message, bytes);
+        refocus::fuzz::check_message("[http] " + parser.failure().message, input);
         return out + std::to_string(parser.failure().status) + parser.failure().message;
       case HttpParser::State::kDone: {
         const refocus::http::Request request = parser.take();
