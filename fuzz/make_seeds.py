@@ -272,6 +272,21 @@ def write_templates():
     seed("jinja_template", "regex", "{{ s | regex_replace('(?P<a>[a-z])|x*', '<\\\\g<a>\\\\1>', 2) }}{{ nope | d('x') }}\n---\n" + '{"s": "Ab c"} ')
 
 
+def write_requests():
+    chunked = "POST /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    for name, content in {
+            "get": "GET /v1/models/a%2Fb?x=1&y=%20+ HTTP/1.1\r\nHost: a:80\r\nAccept: */*\r\n\r\n",
+            "two": "POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\nhello\r\n"
+                   "HEAD / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+            "chunked": chunked + "5;e=\"v\"\r\nhello\r\n00A\r\n0123456789\r\n0\r\nTrailer: t\r\n\r\n",
+            "chunk_signed": chunked + "-2\r\nab\r\n0\r\n\r\n",
+            "absolute": "GET http://[::1]:80/p HTTP/1.1\r\nHost: x\r\nConnection: close, x\r\n\r\n",
+            "options": "\r\nOPTIONS * HTTP/1.1\r\nhost: x\r\n\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+            "both": "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+            "folded": "GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n c\r\n\r\n", "tls": b"\x16\x03\x01\x02\x00\x01"}.items():
+        seed("http_request", name, content)
+
+
 def write_findings():
     """What fuzzing found, made small."""
     seed("task_file", "found_comma.yaml", ",NULL")
@@ -287,4 +302,5 @@ if SEEDS.exists():
 write_models()
 write_texts()
 write_templates()
+write_requests()
 write_findings()

@@ -1,0 +1,353 @@
+#include "server/http/request_parser.h"
+
+#include <gtest/gtest.h>
+
+#include "server/http/transcript.h"
+#include "support.h"
+
+namespace refocus::http {
+namespace {
+
+using testing::transcript;
+
+// The transcript of the bytes in one piece, after looking that every other cut gives the same.
+std::string parsed(std::string_view bytes, const Limits& limits = {}) {
+  const std::string whole = transcript(limits, bytes, bytes.size());
+  for (const std::size_t cut : {1, 2, 3, 7, 64})
+    EXPECT_EQ(transcript(limits, bytes, cut), whole) << "cut " << cut;
+  return whole;
+}
+
+std::string get(std::string_view target) {
+  return parsed("GET " + std::string(target) + " HTTP/1.1\r\nHost: x\r\n\r\n");
+}
+
+std::string with_headers(std::string_view lines, std::string_view body = "") {
+  return parsed("POST / HTTP/1.1\r\nHost: x\r\n" + std::string(lines) + "\r\n" + std::string(body));
+}
+
+std::string chunks(std::string_view body) { return with_headers("Transfer-Encoding: chunked\r\n", body); }
+
+// What with_headers gives for a body.
+std::string posted(std::string_view headers, std::string_view body) {
+  return "POST / HTTP/1.1 [host=x," + std::string(headers) + "] " + std::to_string(body.size()) + ":" +
+         std::string(body) + "; ";
+}
+
+TEST(RequestParser, ReadsRequestsOneAfterTheOther) {
+  EXPECT_EQ(parsed("GET /v1/models HTTP/1.1\r\nHost: localhost:8080\r\nAccept:  */* \t\r\nX-Empty:\r\n\r\n"
+                   "POST /b HTTP/1.0\r\nContent-Length: 5\r\n\r\nhello\r\n"
+                   "HEAD / HTTP/1.1\r\nHOST: [::1]:80\r\n\r\n"),
+            "GET /v1/models HTTP/1.1 [host=localhost:8080,accept=*/*,x-empty=,] 0:; "
+            "POST /b HTTP/1.0 [content-length=5,] 5:hello; HEAD / HTTP/1.1 [host=[::1]:80,] 0:; ");
+  EXPECT_EQ(parsed("GET / HTTP/1.1\r\nHost: x\r\n"), "more");
+  EXPECT_EQ(parsed(""), "");
+  EXPECT_EQ(parsed("\r\n"), "");  // the empty line that some clients send after a body
+}
+
+TEST(RequestParser, DecodesTargets) {
+  EXPECT_EQ(get("/v1/models/a%2Fb%40reb:alpha=0.2"),
+            "GET /v1/models/a/b@reb:alpha=0.2 HTTP/1.1 [host=x,] 0:; ");
+  EXPECT_EQ(get("/%C3%A4+b?rows=1:2&q=a%20b+c&&flag&e=&%3D=%26"),
+            "GET /\xC3\xA4+b?rows=1:2?q=a b c?flag=?e=?==& HTTP/1.1 [host=x,] 0:; ");
+  EXPECT_EQ(get("/?"), "GET / HTTP/1.1 [host=x,] 0:; ");
+  EXPECT_EQ(get("/a|b[c]"), "GET /a|b[c] HTTP/1.1 [host=x,] 0:; ");
+  EXPECT_EQ(parsed("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n"), "OPTIONS * HTTP/1.1 [host=x,] 0:; ");
+}
+
+TEST(RequestParser, LetsTheAuthorityOfAnAbsoluteTargetStandForHost) {
+  EXPECT_EQ(get("http://real:80/p?q=1"), "GET /p?q=1 HTTP/1.1 [host=real:80,] 0:; ");
+  EXPECT_EQ(get("HTTP://real"), "GET / HTTP/1.1 [host=real,] 0:; ");
+  EXPECT_EQ(parsed("GET http://real/ HTTP/1.0\r\n\r\n"), "GET / HTTP/1.0 [host=real,] 0:; ");
+}
+
+struct Refused {
+  const char* name;
+  std::string bytes;
+  const char* expected;
+};
+
+std::string after_host(const std::string& lines) { return "GET / HTTP/1.1\r\nHost: x\r\n" + lines + "\r\n"; }
+std::string for_target(const std::string& target) { return "GET " + target + " HTTP/1.1\r\nHost: x\r\n\r\n"; }
+
+const std::vector<Refused>& refused() {
+  static const std::vector<Refused> kCases = {
+      // The first line.
+      {"tls", std::string("\x16\x03\x01\x02\x00\x01", 6), "400"},
+      {"http2_preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "505"},
+      {"http2", "GET / HTTP/2.0\r\nHost: x\r\n\r\n", "505"},
+      {"http12", "GET / HTTP/1.2\r\nHost: x\r\n\r\n", "505"},
+      {"http09", "GET /\r\n", "400"},
+      {"version_in_lower_case", "GET / http/1.1\r\n\r\n", "400"},
+      {"version_of_two_digits", "GET / HTTP/1.10\r\n\r\n", "400"},
+      {"no_version", "GET / \r\n\r\n", "400"},
+      {"two_spaces", "GET  / HTTP/1.1\r\nHost: x\r\n\r\n", "400"},
+      {"space_at_the_end", "GET / HTTP/1.1 \r\nHost: x\r\n\r\n", "400"},
+      {"tab_between", "GET\t/\tHTTP/1.1\r\nHost: x\r\n\r\n", "400"},
+      {"space_in_front", " GET / HTTP/1.1\r\nHost: x\r\n\r\n", "400"},
+      {"no_method", "/ HTTP/1.1\r\nHost: x\r\n\r\n", "400"},
+      {"method_no_token", "G(T / HTTP/1.1\r\nHost: x\r\n\r\n", "400"},
+      {"nul_in_method", std::string("G\0T / HTTP/1.1\r\n\r\n", 18), "400"},
+      {"two_empty_lines", "\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n", "400"},
+      {"lf_in_front", "\nGET / HTTP/1.1\r\nHost: x\r\n\r\n", "400"},
+      {"line_of_lf", "GET / HTTP/1.1\nHost: x\n\n", "400"},
+      {"cr_in_line", "GET / HTTP/1.1\rHost: x\r\n\r\n", "400"},
+      {"connect", "CONNECT example.com:443 HTTP/1.1\r\nHost: x\r\n\r\n", "501"},
+      // The target.
+      {"relative", for_target("v1/models"), "400"},
+      {"star_of_get", for_target("*"), "400"},
+      {"https", for_target("https://x/"), "400"},
+      {"authority_form", for_target("example.com:80"), "400"},
+      {"user_in_authority", for_target("http://u@x/"), "400"},
+      {"no_authority", for_target("http:///x"), "400"},
+      {"fragment", for_target("/a#b"), "400"},
+      {"raw_utf8", for_target("/\xC3\xA4"), "400"},
+      {"percent_alone", for_target("/%"), "400"},
+      {"percent_cut", for_target("/%4"), "400"},
+      {"percent_no_hex", for_target("/%g0"), "400"},
+      {"percent_signed", for_target("/%+1"), "400"},
+      {"nul", for_target("/%00"), "400"},
+      {"line_end", for_target("/a%0d%0aX:%20y"), "400"},
+      {"overlong", for_target("/%c0%af"), "400"},
+      {"surrogate", for_target("/%ed%a0%80"), "400"},
+      {"nul_in_query", for_target("/?a=%00"), "400"},
+      {"bad_utf8_in_query", for_target("/?%ff=1"), "400"},
+      {"percent_in_query", for_target("/?a=%zz"), "400"},
+      // Headers.
+      {"no_host", "GET / HTTP/1.1\r\n\r\n", "400"},
+      {"two_hosts", after_host("Host: x\r\n"), "400"},
+      {"empty_host", "GET / HTTP/1.1\r\nHost:\r\n\r\n", "400"},
+      {"host_with_user", "GET / HTTP/1.1\r\nHost: a@b\r\n\r\n", "400"},
+      {"host_with_path", "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", "400"},
+      {"host_with_space", "GET / HTTP/1.1\r\nHost: a b\r\n\r\n", "400"},
+      {"host_list", "GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", "400"},
+      {"host_port_no_number", "GET / HTTP/1.1\r\nHost: a:b\r\n\r\n", "400"},
+      {"host_bracket", "GET / HTTP/1.1\r\nHost: [::1\r\n\r\n", "400"},
+      {"continued", after_host("A: b\r\n c\r\n"), "400"},
+      {"continued_by_tab", after_host("A: b\r\n\tc\r\n"), "400"},
+      {"space_before_first", "GET / HTTP/1.1\r\n Host: x\r\n\r\n", "400"},
+      {"space_before_colon", after_host("A : b\r\n"), "400"},
+      {"space_in_name", after_host("A b: c\r\n"), "400"},
+      {"no_name", after_host(": b\r\n"), "400"},
+      {"no_colon", after_host("abc\r\n"), "400"},
+      {"name_no_ascii", after_host("\xC3\xA4: b\r\n"), "400"},
+      {"nul_in_value", "GET / HTTP/1.1\r\nHost: x\r\nA: b" + std::string(1, '\0') + "\r\n\r\n", "400"},
+      {"escape_in_value", after_host("A: \x1b[2J\r\n"), "400"},
+      {"delete_in_value", after_host("A: \x7f\r\n"), "400"},
+      {"header_of_lf", after_host("A: b\nC: d\r\n"), "400"},
+      {"cr_in_value", after_host("A: b\rC: d\r\n"), "400"},
+      {"end_of_lf", "GET / HTTP/1.1\r\nHost: x\r\n\n", "400"},
+      {"expectation", after_host("Expect: 200-ok\r\n"), "417"},
+      // The length of the body.
+      {"length_and_coding", after_host("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"), "400"},
+      {"coding_and_length", after_host("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"), "400"},
+      {"two_lengths", after_host("Content-Length: 5\r\nContent-Length: 6\r\n"), "400"},
+      {"same_length_twice", after_host("Content-Length: 5\r\ncontent-length: 5\r\n"), "400"},
+      {"list_of_lengths", after_host("Content-Length: 5, 5\r\n"), "400"},
+      {"plus", after_host("Content-Length: +5\r\n"), "400"},
+      {"minus", after_host("Content-Length: -5\r\n"), "400"},
+      {"blank_length", after_host("Content-Length: \r\n"), "400"},
+      {"space_in_length", after_host("Content-Length: 1 0\r\n"), "400"},
+      {"hex_length", after_host("Content-Length: 0x5\r\n"), "400"},
+      {"length_beyond_64_bits", after_host("Content-Length: 18446744073709551621\r\n"), "413"},
+      {"length_of_digits", after_host("Content-Length: " + std::string(300, '9') + "\r\n"), "413"},
+      {"length_over_limit", after_host("Content-Length: 8388609\r\n"), "413"},
+      {"gzip", after_host("Transfer-Encoding: gzip\r\n"), "400"},
+      {"gzip_chunked", after_host("Transfer-Encoding: gzip, chunked\r\n"), "501"},
+      {"chunked_twice", after_host("Transfer-Encoding: chunked, chunked\r\n"), "400"},
+      {"chunked_in_two_lines", after_host("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n"),
+       "400"},
+      {"chunked_identity", after_host("Transfer-Encoding: chunked, identity\r\n"), "400"},
+      {"xchunked", after_host("Transfer-Encoding: xchunked\r\n"), "400"},
+      {"quoted_chunked", after_host("Transfer-Encoding: \"chunked\"\r\n"), "400"},
+      {"vertical_tab_chunked",
+       after_host("Transfer-Encoding: \x0b"
+                  "chunked\r\n"),
+       "400"},
+      {"blank_coding", after_host("Transfer-Encoding:\r\n"), "400"},
+      {"chunked_in_http10", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", "400"},
+      {"post_without_length_in_http10", "POST / HTTP/1.0\r\n\r\n", "411"},
+  };
+  return kCases;
+}
+
+class RefusedHead : public ::testing::TestWithParam<Refused> {};
+
+TEST_P(RefusedHead, IsRefused) { EXPECT_EQ(parsed(GetParam().bytes), GetParam().expected); }
+
+INSTANTIATE_TEST_SUITE_P(RequestParser, RefusedHead, ::testing::ValuesIn(refused()),
+                         [](const auto& tested) { return tested.param.name; });
+
+TEST(RequestParser, ReadsChunks) {
+  const auto body = [](std::string_view text) { return posted("transfer-encoding=chunked,", text); };
+  EXPECT_EQ(chunks("5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n"), body("hello world"));
+  EXPECT_EQ(chunks("00A;name=\"v\"\r\n0123456789\r\n000\r\nTrailer: dropped\r\n\r\n"), body("0123456789"));
+  EXPECT_EQ(chunks("0\r\n\r\n"), body(""));
+  EXPECT_EQ(chunks("2\r\n\r\n\r\n0\r\n\r\n"), body("\r\n"));
+  EXPECT_EQ(chunks("3\r\nabc\r\n"), "more");
+  EXPECT_EQ(with_headers("Transfer-Encoding: CHUNKED\r\n", "0\r\n\r\n"),
+            posted("transfer-encoding=CHUNKED,", ""));
+}
+
+TEST(RequestParser, RefusesWrongChunks) {
+  for (const char* wrong : {"-2\r\nab\r\n0\r\n\r\n",
+                            "+2\r\nab\r\n0\r\n\r\n",
+                            " 2\r\nab\r\n0\r\n\r\n",
+                            "2 \r\nab\r\n0\r\n\r\n",
+                            "0x2\r\nab\r\n0\r\n\r\n",
+                            "\r\nab\r\n",
+                            "g\r\n",
+                            "2 ;a\r\nab\r\n0\r\n\r\n",
+                            ";a\r\n",
+                            "2\nab\r\n0\r\n\r\n",
+                            "2\r\nabc\r\n0\r\n\r\n",
+                            "2\r\nab0\r\n\r\n",
+                            "2\r\nab\n0\r\n\r\n",
+                            "2\r\nab\r0\r\n\r\n",
+                            "2;a\x01\r\nab\r\n0\r\n\r\n",
+                            "0\r\n a\r\n\r\n",
+                            "0\r\nA : b\r\n\r\n",
+                            "0\r\nno colon\r\n\r\n",
+                            "0\r\nA: b\n\r\n",
+                            "0\r\n\n",
+                            "2;a\rb\r\nab\r\n"}) {
+    EXPECT_EQ(chunks(wrong), "400") << printable(wrong);
+  }
+  for (const char* large :
+       {"800001\r\n", "FFFFFFFFFFFFFFFF\r\n", "FFFFFFFFFFFFFFFFF\r\n", "10000000000000002\r\nab\r\n"}) {
+    EXPECT_EQ(chunks(large), "413") << large;
+  }
+}
+
+TEST(RequestParser, CountsChunksTogetherAgainstTheLimitOfTheBody) {
+  Limits limits;
+  limits.body = 10;
+  const std::string head = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+  EXPECT_EQ(parsed(head + "6\r\n123456\r\n4\r\n7890\r\n0\r\n\r\n", limits),
+            posted("transfer-encoding=chunked,", "1234567890"));
+  EXPECT_EQ(parsed(head + "6\r\n123456\r\n5\r\n78901\r\n0\r\n\r\n", limits), "413");
+}
+
+TEST(RequestParser, BoundsLinesAndTheirNumber) {
+  Limits limits;
+  limits.start_line = 40;
+  limits.header_line = 20;
+  limits.headers = 60;
+  limits.header_count = 5;
+  const auto request = [](std::size_t target, const std::string& lines) {
+    return "GET /" + std::string(target, 'a') + " HTTP/1.1\r\nHost: x\r\n" + lines + "\r\n";
+  };
+  const auto field = [](std::size_t bytes) { return "A: " + std::string(bytes - 3, 'b') + "\r\n"; };
+  EXPECT_THAT(parsed(request(26, field(20)), limits), ::testing::EndsWith("0:; "));  // both lines just fit
+  EXPECT_EQ(parsed(request(27, ""), limits), "414");
+  EXPECT_EQ(parsed(request(0, field(21)), limits), "431");
+  EXPECT_THAT(parsed(request(0, field(20) + field(20) + field(13)), limits), ::testing::EndsWith("0:; "));
+  EXPECT_EQ(parsed(request(0, field(20) + field(20) + field(14)), limits), "431");
+  EXPECT_THAT(parsed(request(0, field(4) + field(4) + field(4) + field(4)), limits),
+              ::testing::EndsWith("0:; "));
+  EXPECT_EQ(parsed(request(0, field(4) + field(4) + field(4) + field(4) + field(4)), limits), "431");
+  // Refused before the line ends.
+  EXPECT_EQ(parsed(std::string(41, 'G'), limits), "414");
+  EXPECT_EQ(parsed("GET / HTTP/1.1\r\n" + std::string(21, 'h'), limits), "431");
+}
+
+TEST(RequestParser, CountsTrailersWithTheHeaders) {
+  Limits limits;
+  limits.header_count = 4;
+  const std::string head = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n";
+  EXPECT_EQ(parsed(head + "A: 1\r\nB: 2\r\n\r\n", limits), posted("transfer-encoding=chunked,", ""));
+  EXPECT_EQ(parsed(head + "A: 1\r\nB: 2\r\nC: 3\r\n\r\n", limits), "431");
+  limits.header_line = 30;
+  EXPECT_EQ(parsed(head + "A: " + std::string(28, 'a') + "\r\n\r\n", limits), "431");
+}
+
+TEST(RequestParser, BoundsChunkExtensions) {
+  Limits limits;
+  limits.headers = 100;
+  const std::string head = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+  EXPECT_EQ(parsed(head + "1;" + std::string(99, 'e') + "\r\na\r\n0\r\n\r\n", limits),
+            posted("transfer-encoding=chunked,", "a"));
+  EXPECT_EQ(
+      parsed(head + "1;" + std::string(50, 'e') + "\r\na\r\n1;" + std::string(49, 'e') + "\r\nb\r\n", limits),
+      "400");
+  EXPECT_EQ(parsed(head + "1;" + std::string(300, 'e')), "400");
+  EXPECT_EQ(parsed(head + std::string(300, '0')), "400");
+}
+
+TEST(RequestParser, StopsBetweenHeadAndBody) {
+  const Limits limits;
+  RequestParser parser(limits);
+  const std::string_view head =
+      "POST /p HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-Continue\r\n\r\n";
+  EXPECT_EQ(parser.feed(std::string(head) + "abcGET"), head.size());
+  EXPECT_EQ(parser.state(), RequestParser::State::kHeadDone);
+  EXPECT_EQ(parser.head().path, "/p");
+  EXPECT_TRUE(parser.framing().has_body());
+  EXPECT_TRUE(parser.framing().expects_continue);
+  EXPECT_EQ(parser.feed("abcGET"), 0U);
+  parser.read_body();
+  EXPECT_EQ(parser.feed("abcGET"), 3U);
+  EXPECT_EQ(parser.state(), RequestParser::State::kDone);
+  EXPECT_EQ(parser.take().body, "abc");
+  EXPECT_EQ(parser.state(), RequestParser::State::kHead);
+  EXPECT_FALSE(parser.started());
+}
+
+TEST(RequestParser, KnowsWhetherTheConnectionStays) {
+  const Limits limits;
+  const auto stays = [&](const std::string& bytes) {
+    RequestParser parser(limits);
+    parser.feed(bytes);
+    EXPECT_EQ(parser.state(), RequestParser::State::kHeadDone);
+    return parser.framing().keep_alive;
+  };
+  EXPECT_TRUE(stays("GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
+  EXPECT_FALSE(stays("GET / HTTP/1.1\r\nHost: x\r\nConnection: x, Close\r\n\r\n"));
+  EXPECT_FALSE(stays("GET / HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\nConnection: close\r\n\r\n"));
+  EXPECT_FALSE(stays("GET / HTTP/1.0\r\n\r\n"));
+  EXPECT_TRUE(stays("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n"));
+}
+
+TEST(RequestParser, ExpectsNothingOfHttp10OrWithoutABody) {
+  const Limits limits;
+  for (const char* bytes : {"POST / HTTP/1.0\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n",
+                            "GET / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n\r\n"}) {
+    RequestParser parser(limits);
+    parser.feed(bytes);
+    ASSERT_EQ(parser.state(), RequestParser::State::kHeadDone);
+    EXPECT_FALSE(parser.framing().expects_continue);
+  }
+}
+
+TEST(RequestParser, TakesMemoryForWhatCameAndNotForWhatWasAnnounced) {
+  const Limits limits;
+  Framing framing;
+  framing.length = limits.body;
+  BodyReader body(framing, {}, limits);
+  const std::string some(1000, 'a');
+  std::size_t left = 0;
+  for (std::size_t came = 1000; !body.done(); came += 1000) {
+    std::string_view bytes = some;
+    EXPECT_FALSE(body.feed(bytes));
+    ASSERT_LE(body.body().capacity(), 2 * came);
+    left = bytes.size();
+  }
+  EXPECT_EQ(body.body().size(), limits.body);
+  EXPECT_EQ(left, 1000 - limits.body % 1000);
+}
+
+TEST(RequestParser, SaysWhatIsWrongInOneLine) {
+  const Limits limits;
+  for (const Refused& refusal : refused()) {
+    RequestParser parser(limits);
+    parser.feed(refusal.bytes);
+    if (parser.state() != RequestParser::State::kFailed) continue;
+    const std::string& message = parser.failure().message;
+    EXPECT_TRUE(message.starts_with("expected ")) << message;
+    EXPECT_EQ(message, printable(message, 1000)) << refusal.name;
+    EXPECT_LT(message.size(), 300U) << refusal.name;
+  }
+}
+
+}  // namespace
+}  // namespace refocus::http
