@@ -12,6 +12,7 @@ using Action = std::function<void()>;
 
 Action add_generate(CLI::App& command);
 Action add_chat(CLI::App& command);
+Action add_serve(CLI::App& command);
 Action add_logits(CLI::App& command);
 Action add_tokenize(CLI::App& command);
 Action add_info(CLI::App& command);

@@ -6,6 +6,7 @@
 // it.
 #pragma once
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -58,6 +59,8 @@ class Engine {
   void check(std::span<const std::int32_t> prompt, const InterventionSpec& intervention,
              std::int64_t max_new_tokens) const;
   std::int64_t context() const { return scheduler_.context(); }
+  // Most tokens of prompt and answer together: the context, or what there is memory for.
+  std::int64_t most_tokens() const { return std::min(context(), scheduler_.most_tokens()); }
 
   // Any thread. All of them or none: nothing where they do not fit into the queue. Each has passed check().
   std::optional<std::vector<std::uint64_t>> submit(std::vector<Job> jobs);

@@ -1,0 +1,245 @@
+// refocus serve: one model for many clients, through the API of OpenAI (server/api/service.h).
+#include <fmt/core.h>
+#include <spdlog/spdlog.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <ctime>
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/text_file.h"
+#include "cli/asking_options.h"
+#include "cli/chat_options.h"
+#include "cli/checks.h"
+#include "cli/command.h"
+#include "cli/commit.h"
+#include "cli/model_hashes.h"
+#include "cli/model_options.h"
+#include "kernels/instruction_set.h"
+#include "server/api/answering.h"
+#include "server/api/service.h"
+#include "server/openai/api_error.h"
+
+#include <unistd.h>
+
+namespace refocus::cli {
+namespace {
+
+struct ServeOptions {
+  ModelOptions model;
+  ChatOptions chat;
+  std::string host = "127.0.0.1", name, key_file;
+  int port = 8080;
+  std::vector<std::string> arms, keys, hosts, origins;
+  bool no_free_specs = false;
+  std::int64_t sequences = 64, queue = 1024;
+  http::Limits limits;
+  double request_seconds = 600;
+};
+
+// "reb=rebalance:alpha=0.2".
+openai::ModelAlias alias_of(const std::string& arm) {
+  const std::size_t equals = arm.find('=');
+  if (equals == std::string::npos || equals == 0 || arm.find_first_of(":,+") < equals) {
+    throw usage_error("--arm", "expected NAME=SPEC, such as reb=rebalance:alpha=0.2, got '{}'",
+                      printable(arm, 80));
+  }
+  return {arm.substr(0, equals), arm.substr(equals + 1)};
+}
+
+std::vector<openai::ModelAlias> aliases_of(const std::vector<std::string>& arms) {
+  std::vector<openai::ModelAlias> out;
+  for (const std::string& arm : arms) out.push_back(alias_of(arm));
+  return out;
+}
+
+// What clients call the model: --name, or the file or directory it is in.
+std::string served_name(const ServeOptions& options, const OpenModel& model) {
+  if (!options.name.empty()) return options.name;
+  std::filesystem::path path = model.directory;
+  if (path.filename().empty()) path = path.parent_path();
+  return path.extension() == ".gguf" ? path.stem().string() : path.filename().string();
+}
+
+std::vector<std::string> keys_of(const ServeOptions& options) {
+  std::vector<std::string> out = options.keys;
+  if (const char* key = std::getenv("REFOCUS_API_KEY"); key != nullptr && *key != '\0') out.emplace_back(key);
+  if (!options.key_file.empty()) {
+    std::string text = read_text_file(options.key_file), line;
+    for (const char c : text + "\n") {
+      if (c != '\n' && c != '\r') {
+        line += c;
+      } else if (!std::exchange(line, "").empty()) {
+        out.push_back(line);
+      }
+    }
+  }
+  return out;
+}
+
+server::AccessRules access_of(const ServeOptions& options) {
+  server::AccessRules out{keys_of(options), options.hosts, options.origins};
+  if (!server::is_loopback(options.host)) {
+    if (out.keys.empty()) {
+      throw usage_error(
+          "--host",
+          "expected an API key for an address that others can reach, got none for {}; give --api-key-file "
+          "FILE, or listen on 127.0.0.1",
+          printable(options.host, 80));
+    }
+    out.hosts.push_back(options.host);
+  }
+  return out;
+}
+
+// All that decides an answer beside the request.
+std::string identity_of(const ServeOptions& options, RunningModel& model) {
+  std::string out = std::string("refocus " REFOCUS_VERSION " ") + REFOCUS_COMMIT + " " + instruction_set();
+  out += fmt::format(" {} {} {}", name_of(options.model.activation_type()), options.model.kv_name(),
+                     options.model.context_for(model.files.config));
+  for (const auto& [kind, files] : hash_model_files(model.files.files, model.pool)) {
+    for (const auto& [name, hash] : files) out += " " + hash;
+  }
+  return out;
+}
+
+int stop_descriptor = -1;
+
+extern "C" void stop_by_signal(int) {
+  const char byte = 0;
+  // Nothing can be done about a failure here, and none can happen while the pipe has room.
+  if (write(stop_descriptor, &byte, 1) < 0) return;
+}
+
+void stop_on_signals(const http::Server& server) {
+  stop_descriptor = server.stop_descriptor();
+  struct sigaction action {};
+  action.sa_handler = stop_by_signal;
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaction(signal, &action, nullptr);
+}
+
+void run(const ServeOptions& options) {
+  const server::AccessRules access = access_of(options);
+  std::vector<openai::ModelAlias> aliases = aliases_of(options.arms);
+  RunningModel model(options.model);
+  const Tokenizer& tokenizer = model.files.need_tokenizer("serve a model that has one");
+  const std::int64_t context = options.model.context_for(model.files.config);
+  const server::ServedModel served{
+      tokenizer,
+      model.files.config,
+      model.files.eos_ids,
+      options.chat.find(model.files),
+      openai::ModelNames(served_name(options, model.files), aliases, !options.no_free_specs),
+      identity_of(options, model),
+      std::time(nullptr)};
+  for (const openai::ModelAlias& alias : aliases)
+    served.canonical(alias.spec);  // refused now, not when asked for
+  server::Engine engine(
+      model.transformer,
+      {options.sequences, context, kv_budget(options.model, model.transformer, options.sequences, context),
+       static_cast<std::size_t>(options.queue)});
+  server::Service service(served, engine, {access, 15, options.request_seconds});
+  const auto error = [](int status, std::string_view message) {
+    const openai::ApiFault fault{.status = status, .code = "http_error"};
+    return http::Response{status,
+                          {{"Content-Type", "application/json"}},
+                          openai::error_text(fault, "[request] " + std::string(message))};
+  };
+  http::Server http(
+      options.limits, [&](const http::Head& head) { return service.gate(head); },
+      [&](http::Request&& request, std::shared_ptr<http::Reply> reply) {
+        service.handle(std::move(request), std::move(reply));
+      },
+      error);
+  service.set_counters([&] { return http.counters(); });
+  const std::uint16_t port = http.listen(options.host, static_cast<std::uint16_t>(options.port));
+  http.every(1, [&] { service.on_time(); });
+  stop_on_signals(http);
+  const bool six = options.host.find(':') != std::string::npos;
+  for (const openai::ServedModel& name : served.names.listed()) spdlog::info("serves {}", name.id);
+  fmt::print("http://{}{}{}:{}/v1\n", six ? "[" : "", options.host, six ? "]" : "", port);
+  std::fflush(stdout);
+  http.run();
+  engine.stop();
+  spdlog::info("stopped");
+}
+
+void add_access(CLI::App& command, ServeOptions& options) {
+  command.add_option("--host", options.host, "Address to listen on; one that others can reach needs a key")
+      ->capture_default_str()
+      ->check(not_empty())
+      ->type_name("ADDRESS");
+  command.add_option("--port", options.port, "Port; 0: any that is free")
+      ->capture_default_str()
+      ->check(whole_number(0, 65535))
+      ->type_name("N");
+  command
+      .add_option("--api-key-file", options.key_file,
+                  "Keys that clients must give, a line each; also the variable REFOCUS_API_KEY")
+      ->check(not_empty())
+      ->type_name("FILE");
+  command
+      .add_option("--allow-host", options.hosts,
+                  "A name that clients may call the server by, beside this machine's own; *: any")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->type_name("NAME");
+  command
+      .add_option("--cors-origin", options.origins,
+                  "An origin whose pages may ask, such as https://example.org; *: any")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->type_name("ORIGIN");
+}
+
+void add_limits(CLI::App& command, ServeOptions& options) {
+  command.add_option("--sequences", options.sequences, "Sequences computed at once; does not change answers")
+      ->capture_default_str()
+      ->check(whole_number(1, 4096))
+      ->type_name("N");
+  command.add_option("--queue", options.queue, "Sequences that may wait; one more is answered 429")
+      ->capture_default_str()
+      ->check(whole_number(1, 1 << 20))
+      ->type_name("N");
+  command
+      .add_option("--connections", options.limits.connections,
+                  "Connections at once; one more is answered 503")
+      ->capture_default_str()
+      ->check(whole_number(1, 60000))
+      ->type_name("N");
+  command.add_option("--body-bytes", options.limits.body, "Longest body of a request")
+      ->capture_default_str()
+      ->check(whole_number<std::size_t>(1024, std::size_t{1} << 30))
+      ->type_name("N");
+  command.add_option("--request-seconds", options.request_seconds, "Longest time for one answer")
+      ->capture_default_str()
+      ->check(number(1, 1e6))
+      ->type_name("X");
+}
+
+}  // namespace
+
+Action add_serve(CLI::App& command) {
+  auto options = std::make_shared<ServeOptions>();
+  options->model.add_model(command);
+  command
+      .add_option("--name", options->name,
+                  "What clients call the model (default: its file's or directory's name)")
+      ->check(not_empty())
+      ->type_name("NAME");
+  command
+      .add_option("--arm", options->arms, "Serve an intervention as the model MODEL@NAME too; several times")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->type_name("NAME=SPEC");
+  command.add_flag("--no-free-specs", options->no_free_specs,
+                   "Serve no model MODEL@SPEC beside the arms that are named");
+  options->chat.add_template(command);
+  add_access(command, *options);
+  add_limits(command, *options);
+  options->model.add_running(command);
+  return [options] { run(*options); };
+}
+
+}  // namespace refocus::cli

@@ -1,0 +1,228 @@
+#include "server/api/service.h"
+
+#include <algorithm>
+#include <ctime>
+#include <random>
+
+#include "base/error.h"
+#include "server/openai/api_error.h"
+#include "server/openai/model_answers.h"
+
+namespace refocus::server {
+namespace {
+
+constexpr std::string_view kModelPath = "/v1/models/";
+
+struct Route {
+  std::string_view path, method;
+};
+constexpr Route kRoutes[] = {{"/v1/completions", "POST"}, {"/v1/chat/completions", "POST"},
+                             {"/tokenize", "POST"},       {"/detokenize", "POST"},
+                             {"/v1/models", "GET"},       {"/tokenizer_info", "GET"},
+                             {"/health", "GET"},          {"/metrics", "GET"}};
+
+std::optional<std::string_view> method_of(std::string_view path) {
+  for (const Route& route : kRoutes) {
+    if (route.path == path) return route.method;
+  }
+  if (path.starts_with(kModelPath)) return "GET";
+  return std::nullopt;
+}
+
+http::Response json_response(std::string body, int status = 200) {
+  return {status, {{"Content-Type", "application/json"}}, std::move(body)};
+}
+
+http::Response no_route(const http::Head& head) {
+  return error_response(openai::ApiError(
+      {.status = 404, .code = "not_found"},
+      fmt::format(
+          "expected an endpoint, got '{}'; known ones: /v1/models, /v1/completions, /v1/chat/completions, "
+          "/tokenize, /detokenize, /tokenizer_info, /health, /metrics",
+          printable(head.path, 80))));
+}
+
+http::Response wrong_method(const http::Head& head, std::string_view method) {
+  http::Response out =
+      error_response(openai::ApiError({.status = 405, .code = "method_not_allowed"},
+                                      fmt::format("expected {} for {}, got {}; use that", method,
+                                                  printable(head.path, 80), printable(head.method, 20))));
+  out.headers.emplace_back("Allow", std::string(method));
+  return out;
+}
+
+// What every answer has.
+http::Fields common_headers(const http::Head& head, const AccessRules& rules) {
+  http::Fields out = cors_headers(head, rules);
+  out.emplace_back("X-Content-Type-Options", "nosniff");
+  return out;
+}
+void add_common(http::Response& response, const http::Head& head, const AccessRules& rules) {
+  for (auto& field : common_headers(head, rules)) response.headers.push_back(std::move(field));
+}
+
+AnswerForm form_of(const openai::CompletionRequest& request) {
+  AnswerForm out;
+  out.echo = request.echo;
+  return out;
+}
+AnswerForm form_of(const openai::ChatRequest&) {
+  AnswerForm out;
+  out.kind = openai::ChunkWriter::Kind::kChat;
+  return out;
+}
+
+}  // namespace
+
+Service::Service(const ServedModel& model, Engine& engine, const ServiceOptions& options)
+    : model_(model),
+      engine_(engine),
+      options_(options),
+      start_(std::uint64_t{std::random_device()()} << 32 | std::random_device()()),
+      worker_([this] { work(); }) {}
+
+Service::~Service() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  ready_.notify_one();
+  worker_.join();
+}
+
+std::optional<http::Response> Service::gate(const http::Head& head) const {
+  if (head.method == "OPTIONS") return std::nullopt;
+  auto refusal = refusal_of(head, options_.access, head.path == "/health");
+  if (!refusal) {
+    const auto method = method_of(head.path);
+    const bool fits = method && (head.method == *method || (head.method == "HEAD" && *method == "GET"));
+    if (!method) refusal = no_route(head);
+    if (method && !fits) refusal = wrong_method(head, *method);
+  }
+  if (refusal) add_common(*refusal, head, options_.access);
+  return refusal;
+}
+
+void Service::handle(http::Request&& request, std::shared_ptr<http::Reply> reply) {
+  if (request.head.method == "OPTIONS") return reply->send(preflight(request.head, options_.access));
+  {
+    const std::lock_guard lock(mutex_);
+    waiting_.push_back([this, request = std::move(request), reply = std::move(reply)] {
+      if (reply->gone()) return;
+      const auto send = [&](http::Response response) {
+        add_common(response, request.head, options_.access);
+        reply->send(std::move(response));
+      };
+      try {
+        if (request.head.method == "POST") return answer_post(request, reply);
+        send(answer_get(request.head.path));
+      } catch (const openai::ApiError& e) {
+        send(error_response(e));
+      } catch (const InputError& e) {
+        send(error_response(openai::api_error(e)));
+      }
+    });
+  }
+  ready_.notify_one();
+}
+
+void Service::work() {
+  for (;;) {
+    Work next;
+    {
+      std::unique_lock lock(mutex_);
+      ready_.wait(lock, [&] { return stopping_ || !waiting_.empty(); });
+      if (stopping_) return;
+      next = std::move(waiting_.front());
+      waiting_.pop_front();
+    }
+    next();
+  }
+}
+
+void Service::on_time() {
+  std::vector<std::weak_ptr<Answering>> alive;
+  {
+    const std::lock_guard lock(mutex_);
+    alive.swap(answering_);
+  }
+  std::erase_if(alive, [&](const auto& weak) {
+    const auto answering = weak.lock();
+    return !answering || !answering->on_time(options_.ping_seconds, options_.request_seconds);
+  });
+  const std::lock_guard lock(mutex_);
+  answering_.insert(answering_.end(), alive.begin(), alive.end());
+}
+
+std::string Service::next_id(const char* prefix) {
+  const std::lock_guard lock(mutex_);
+  return fmt::format("{}-{:016x}{:08x}", prefix, start_, ++count_);
+}
+
+http::Response Service::answer_get(const std::string& path) const {
+  const openai::ModelFacts facts{model_.created, engine_.context()};
+  if (path == "/health") return json_response(openai::health_answer(true));
+  if (path == "/metrics") {
+    return {200,
+            {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}},
+            metrics_.text(engine_.stats(), counters_ ? counters_() : http::Counters{})};
+  }
+  if (path == "/tokenizer_info") {
+    return json_response(openai::tokenizer_info_answer(model_.tokenizer, engine_.context()));
+  }
+  if (path == "/v1/models") return json_response(openai::models_answer(model_.names, facts));
+  return json_response(
+      openai::model_answer(model_.names, model_.names.find(path.substr(kModelPath.size())), facts));
+}
+
+template <class Request>
+void Service::generate(const Request& request, const http::Request& sent,
+                       const std::shared_ptr<http::Reply>& reply) {
+  metrics_.count_ignored(request.ignored.size());
+  std::string name(openai::kInterveneHeader);
+  std::ranges::transform(name, name.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::optional<std::string> header;
+  if (const auto given = sent.head.find(name)) header = std::string(*given);
+  Prepared prepared = prepare(request, model_, engine_, header);
+  AnswerForm form = form_of(request);
+  const bool chat = form.kind == openai::ChunkWriter::Kind::kChat;
+  form.head = {next_id(chat ? "chatcmpl" : "cmpl"), std::time(nullptr),
+               request.model.empty() ? model_.names.served() : request.model,
+               model_.fingerprint(prepared.canonical)};
+  form.headers = common_headers(sent.head, options_.access);
+  form.ignored = request.ignored;
+  form.stream = request.stream;
+  form.include_usage = request.include_usage;
+  form.prompt_logprobs = request.prompt_logprobs.has_value();
+  form.prompt_candidates = request.prompt_logprobs;
+  const auto answering =
+      std::make_shared<Answering>(std::move(prepared), std::move(form), model_.tokenizer, engine_, reply,
+                                  [this](const AnswerTimes& times) { metrics_.add(times); });
+  {
+    const std::lock_guard lock(mutex_);
+    answering_.push_back(answering);
+  }
+  answering->begin();
+}
+
+void Service::answer_post(const http::Request& request, const std::shared_ptr<http::Reply>& reply) {
+  const std::string& path = request.head.path;
+  if (path == "/v1/completions")
+    return generate(openai::read_completion_request(request.body), request, reply);
+  if (path == "/v1/chat/completions")
+    return generate(openai::read_chat_request(request.body), request, reply);
+  std::string body;
+  if (path == "/tokenize") {
+    const openai::TokenizeRequest asked = openai::read_tokenize_request(request.body);
+    body = openai::tokenize_answer(asked, model_.tokenizer, tokens_of(asked, model_), engine_.context());
+  } else {
+    const openai::DetokenizeRequest asked = openai::read_detokenize_request(request.body);
+    body = openai::detokenize_answer(model_.tokenizer.decode(asked.tokens));
+  }
+  http::Response response = json_response(std::move(body));
+  add_common(response, request.head, options_.access);
+  reply->send(std::move(response));
+}
+
+}  // namespace refocus::server

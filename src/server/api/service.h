@@ -1,0 +1,72 @@
+// The endpoints: what a request of HTTP asks for, and who answers it.
+//
+// POST /v1/completions, /v1/chat/completions, /tokenize, /detokenize; GET /v1/models, /v1/models/ID,
+// /tokenizer_info, /health, /metrics. Reading a request, its template and its tokens is one thread's work
+// beside the sockets' and the model's, so that a long prompt keeps neither waiting.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "server/api/access.h"
+#include "server/api/metrics.h"
+#include "server/api/served_model.h"
+#include "server/engine/engine.h"
+#include "server/http/server.h"
+
+namespace refocus::server {
+
+struct ServiceOptions {
+  AccessRules access;
+  double ping_seconds = 15;      // of silence in a stream
+  double request_seconds = 600;  // most for one answer
+};
+
+class Service {
+ public:
+  // `model` and `engine` outlive it; it outlives the server whose requests it is given.
+  Service(const ServedModel& model, Engine& engine, const ServiceOptions& options);
+  ~Service();
+  Service(const Service&) = delete;
+  Service& operator=(const Service&) = delete;
+
+  // For http::Server, whose counters stand among the metrics.
+  std::optional<http::Response> gate(const http::Head& head) const;
+  void handle(http::Request&& request, std::shared_ptr<http::Reply> reply);
+  void set_counters(std::function<http::Counters()> counters) { counters_ = std::move(counters); }
+  // To be called about once a second.
+  void on_time();
+
+ private:
+  using Work = std::function<void()>;
+
+  http::Response answer_get(const std::string& path) const;
+  void answer_post(const http::Request& request, const std::shared_ptr<http::Reply>& reply);
+  template <class Request>
+  void generate(const Request& request, const http::Request& sent, const std::shared_ptr<http::Reply>& reply);
+  std::string next_id(const char* prefix);
+  void work();
+
+  const ServedModel& model_;
+  Engine& engine_;
+  const ServiceOptions options_;
+  std::function<http::Counters()> counters_;
+  Metrics metrics_;
+
+  std::mutex mutex_;
+  std::condition_variable ready_;
+  std::deque<Work> waiting_;
+  std::vector<std::weak_ptr<Answering>> answering_;
+  std::uint64_t count_ = 0;
+  bool stopping_ = false;
+  const std::uint64_t start_;
+  std::thread worker_;
+};
+
+}  // namespace refocus::server
