@@ -42,15 +42,19 @@ class Client {
  public:
   // A small `receive_buffer` (bytes; 0 is the system's choice) lets the server feel at once that nobody
   // reads.
-  explicit Client(std::uint16_t port, int receive_buffer = 0)
-      : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  explicit Client(std::uint16_t port, int receive_buffer = 0) : Client() {
     if (receive_buffer > 0) ::setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
+    connect(port);
+  }
+  // One that is not connected yet.
+  Client() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {}
+  void connect(std::uint16_t port) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (::connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-      ::close(fd_);
+      close();
       throw std::runtime_error("connect failed");
     }
     const int on = 1;
@@ -82,6 +86,12 @@ class Client {
       bytes.remove_prefix(static_cast<std::size_t>(sent));
     }
     return true;
+  }
+
+  // What the next read gives.
+  std::string some() {
+    receive();
+    return std::exchange(received_, "");
   }
 
   // Everything up to the end of the connection ("<reset>" behind it where it was reset, "<timeout>" where it
@@ -119,6 +129,8 @@ class Client {
     return info.tcpi_data_segs_in;
   }
 
+  // Whether something came, or the connection ended, within so long.
+  bool readable(double seconds) { return !received_.empty() || wait(POLLIN, seconds); }
   // Whether nothing came, and the connection stays, for so long.
   bool silent(double seconds) { return received_.empty() && !wait(POLLIN, seconds); }
 
