@@ -272,6 +272,19 @@ def write_templates():
     seed("jinja_template", "regex", "{{ s | regex_replace('(?P<a>[a-z])|x*', '<\\\\g<a>\\\\1>', 2) }}{{ nope | d('x') }}\n---\n" + '{"s": "Ab c"} ')
 
 
+def write_requests():
+    """What clients of the server send, and some faults."""
+    for path in sorted((ROOT / "tests" / "server" / "openai" / "bodies").glob("*.json")):
+        seed("openai_request", path.name, json.dumps(json.loads(path.read_text())["body"]))
+    for name, body in {"parts": {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "http://x"}}]}]},
+                       "refocus": {"prompt": "x", "refocus": {"attention": {"topk": 3}}}, "seed": {"prompt": "x", "seed": 2**63},
+                       "mixed": {"prompt": [1, "x", None], "stop": [""]}, "model": {"model": "small@rebalance:alpha=1", "prompt": "x"},
+                       "neutral": {"messages": [], "tools": [{}], "response_format": {"type": "json_object"}}}.items():
+        seed("openai_request", name, json.dumps(body))
+    seed("openai_request", "twice", '{"prompt":"x","n":1,"n":2}')
+    seed("openai_request", "no_utf8", b'{"prompt":"\xe2\x82"}')
+
+
 def write_findings():
     """What fuzzing found, made small."""
     seed("task_file", "found_comma.yaml", ",NULL")
@@ -287,4 +300,5 @@ if SEEDS.exists():
 write_models()
 write_texts()
 write_templates()
+write_requests()
 write_findings()
