@@ -272,7 +272,7 @@ def write_templates():
     seed("jinja_template", "regex", "{{ s | regex_replace('(?P<a>[a-z])|x*', '<\\\\g<a>\\\\1>', 2) }}{{ nope | d('x') }}\n---\n" + '{"s": "Ab c"} ')
 
 
-def write_requests():
+def write_http_requests():
     chunked = "POST /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
     for name, content in {
             "get": "GET /v1/models/a%2Fb?x=1&y=%20+ HTTP/1.1\r\nHost: a:80\r\nAccept: */*\r\n\r\n",
@@ -285,6 +285,19 @@ def write_requests():
             "both": "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
             "folded": "GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n c\r\n\r\n", "tls": b"\x16\x03\x01\x02\x00\x01"}.items():
         seed("http_request", name, content)
+
+
+def write_requests():
+    """What clients of the server send, and some faults."""
+    for path in sorted((ROOT / "tests" / "server" / "openai" / "bodies").glob("*.json")):
+        seed("openai_request", path.name, json.dumps(json.loads(path.read_text())["body"]))
+    for name, body in {"parts": {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "http://x"}}]}]},
+                       "refocus": {"prompt": "x", "refocus": {"attention": {"topk": 3}}}, "seed": {"prompt": "x", "seed": 2**63},
+                       "mixed": {"prompt": [1, "x", None], "stop": [""]}, "model": {"model": "small@rebalance:alpha=1", "prompt": "x"},
+                       "neutral": {"messages": [], "tools": [{}], "response_format": {"type": "json_object"}}}.items():
+        seed("openai_request", name, json.dumps(body))
+    seed("openai_request", "twice", '{"prompt":"x","n":1,"n":2}')
+    seed("openai_request", "no_utf8", b'{"prompt":"\xe2\x82"}')
 
 
 def write_findings():
@@ -302,5 +315,6 @@ if SEEDS.exists():
 write_models()
 write_texts()
 write_templates()
+write_http_requests()
 write_requests()
 write_findings()

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "server/openai/api_error.h"
 #include "server/openai/model_answers.h"
+#include "server/openai/openapi.h"
 
 namespace refocus::server {
 namespace {
@@ -19,7 +20,8 @@ struct Route {
 constexpr Route kRoutes[] = {{"/v1/completions", "POST"}, {"/v1/chat/completions", "POST"},
                              {"/tokenize", "POST"},       {"/detokenize", "POST"},
                              {"/v1/models", "GET"},       {"/tokenizer_info", "GET"},
-                             {"/health", "GET"},          {"/metrics", "GET"}};
+                             {"/health", "GET"},          {"/metrics", "GET"},
+                             {"/openapi.json", "GET"}};
 
 std::optional<std::string_view> method_of(std::string_view path) {
   for (const Route& route : kRoutes) {
@@ -38,7 +40,7 @@ http::Response no_route(const http::Head& head) {
       {.status = 404, .code = "not_found"},
       fmt::format(
           "expected an endpoint, got '{}'; known ones: /v1/models, /v1/completions, /v1/chat/completions, "
-          "/tokenize, /detokenize, /tokenizer_info, /health, /metrics",
+          "/tokenize, /detokenize, /tokenizer_info, /health, /metrics, /openapi.json",
           printable(head.path, 80))));
 }
 
@@ -162,6 +164,7 @@ std::string Service::next_id(const char* prefix) {
 http::Response Service::answer_get(const std::string& path) const {
   const openai::ModelFacts facts{model_.created, engine_.context()};
   if (path == "/health") return json_response(openai::health_answer(true));
+  if (path == "/openapi.json") return json_response(std::string(openai::openapi_text()));
   if (path == "/metrics") {
     return {200,
             {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}},

@@ -1,8 +1,8 @@
 // The endpoints: what a request of HTTP asks for, and who answers it.
 //
 // POST /v1/completions, /v1/chat/completions, /tokenize, /detokenize; GET /v1/models, /v1/models/ID,
-// /tokenizer_info, /health, /metrics. Reading a request, its template and its tokens is one thread's work
-// beside the sockets' and the model's, so that a long prompt keeps neither waiting.
+// /tokenizer_info, /health, /metrics, /openapi.json. Reading a request, its template and its tokens is one
+// thread's work beside the sockets' and the model's, so that a long prompt keeps neither waiting.
 #pragma once
 
 #include <condition_variable>
