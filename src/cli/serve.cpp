@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <ctime>
 #include <filesystem>
+#include <sstream>
 
 #include "base/error.h"
 #include "base/text_file.h"
@@ -50,7 +51,10 @@ openai::ModelAlias alias_of(const std::string& arm) {
 
 std::vector<openai::ModelAlias> aliases_of(const std::vector<std::string>& arms) {
   std::vector<openai::ModelAlias> out;
-  for (const std::string& arm : arms) out.push_back(alias_of(arm));
+  for (const std::string& arm : arms) {
+    out.push_back(alias_of(arm));
+    parse_intervention(out.back().spec, "--arm");
+  }
   return out;
 }
 
@@ -66,13 +70,13 @@ std::vector<std::string> keys_of(const ServeOptions& options) {
   std::vector<std::string> out = options.keys;
   if (const char* key = std::getenv("REFOCUS_API_KEY"); key != nullptr && *key != '\0') out.emplace_back(key);
   if (!options.key_file.empty()) {
-    std::string text = read_text_file(options.key_file), line;
-    for (const char c : text + "\n") {
-      if (c != '\n' && c != '\r') {
-        line += c;
-      } else if (!std::exchange(line, "").empty()) {
-        out.push_back(line);
-      }
+    std::istringstream lines(read_text_file(options.key_file));
+    for (std::string line; std::getline(lines, line);) {
+      if (line.ends_with('\r')) line.pop_back();
+      if (!line.empty()) out.push_back(line);
+    }
+    if (out.empty()) {
+      throw input_error(options.key_file, "expected a key on each line, got none; write one");
     }
   }
   return out;

@@ -58,9 +58,9 @@ std::string_view key_of(const http::Head& head) {
 
 bool has_key(const http::Head& head, const AccessRules& rules) {
   const std::string_view given = key_of(head);
-  bool found = false;  // every key is looked at
+  bool found = false;  // every key is looked at, and nobody has the empty one
   for (const std::string& key : rules.keys) found = equal_keys(key, given) || found;
-  return found || rules.keys.empty();
+  return rules.keys.empty() || (found && !given.empty());
 }
 
 }  // namespace
