@@ -52,6 +52,10 @@ void ChatOptions::add(CLI::App& command, bool has_default) {
 
 void ChatOptions::add_template(CLI::App& command) {
   command.add_option("--system", system, "System message of the conversation")->type_name("TEXT");
+  add_settings(command);
+}
+
+void ChatOptions::add_settings(CLI::App& command) {
   command
       .add_option("--chat-template", template_file,
                   "Jinja file to use instead of the model's chat template, or the name of one of its own")

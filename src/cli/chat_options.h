@@ -29,6 +29,7 @@ struct ChatOptions {
   // --chat and --no-chat where `has_default`, else --chat alone; and the others.
   void add(CLI::App& command, bool has_default);
   void add_template(CLI::App& command);  // the others alone
+  void add_settings(CLI::App& command);  // of these, those that are no part of a conversation
 
   // Whether something on the command line makes a conversation.
   bool asked() const { return chat || !system.empty() || !template_file.empty() || !arguments.empty(); }

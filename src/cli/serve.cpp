@@ -128,12 +128,15 @@ void run(const ServeOptions& options) {
   std::vector<openai::ModelAlias> aliases = aliases_of(options.arms);
   RunningModel model(options.model);
   const Tokenizer& tokenizer = model.files.need_tokenizer("serve a model that has one");
+  ChatSettings chat = options.chat.settings(today());
+  if (options.chat.date.empty()) chat.date.reset();  // the day of each request
   const std::int64_t context = options.model.context_for(model.files.config);
   const server::ServedModel served{
       tokenizer,
       model.files.config,
       model.files.eos_ids,
       options.chat.find(model.files),
+      chat,
       openai::ModelNames(served_name(options, model.files), aliases, !options.no_free_specs),
       identity_of(options, model),
       std::time(nullptr)};
@@ -239,7 +242,7 @@ Action add_serve(CLI::App& command) {
       ->type_name("NAME=SPEC");
   command.add_flag("--no-free-specs", options->no_free_specs,
                    "Serve no model MODEL@SPEC beside the arms that are named");
-  options->chat.add_template(command);
+  options->chat.add_settings(command);
   add_access(command, *options);
   add_limits(command, *options);
   options->model.add_running(command);

@@ -32,10 +32,11 @@ struct Conversation {
   nlohmann::ordered_json arguments = nullptr;
 };
 Prompt prompt_of(const Conversation& conversation, const ServedModel& model) {
-  ChatSettings settings;
+  ChatSettings settings = model.chat;
   settings.generation_prompt = conversation.generation_prompt;
-  settings.arguments = conversation.arguments;
-  settings.date = local_today();
+  if (settings.arguments.is_null()) settings.arguments = nlohmann::ordered_json::object();
+  if (conversation.arguments.is_object()) settings.arguments.update(conversation.arguments);
+  if (!settings.date) settings.date = local_today();
   return template_of(model).apply(conversation.messages, settings).prompt;
 }
 

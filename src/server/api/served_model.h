@@ -19,6 +19,7 @@ struct ServedModel {
   const ModelConfig& config;
   std::vector<std::int32_t> eos;                      // that end an answer
   std::shared_ptr<const ChatTemplate> chat_template;  // null: none
+  ChatSettings chat;  // arguments that requests may add to; without a date it is that of each request
   openai::ModelNames names;
   // Of model files, program and instruction set: what decides an answer beside the request.
   std::string identity;

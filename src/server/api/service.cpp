@@ -122,6 +122,10 @@ void Service::handle(http::Request&& request, std::shared_ptr<http::Reply> reply
         send(error_response(e));
       } catch (const InputError& e) {
         send(error_response(openai::api_error(e)));
+      } catch (const std::exception& e) {
+        // No request ends the program: what nothing expected is this one's failure.
+        send(error_response(
+            openai::ApiError({.status = 500, .type = "server_error"}, "server", printable(e.what(), 200))));
       }
     });
   }

@@ -161,8 +161,8 @@ void Engine::run() {
     apply_cancels();
     try {
       scheduler_.advance([&] { return next(); }, on_done, on_token);
-    } catch (const InputError& e) {
-      // Of a weight that is not finite, mostly: which of the sequences met it is not known.
+    } catch (const std::exception& e) {
+      // Of a weight that is not finite, or for want of memory: which of the sequences met it is not known.
       fail_taken(e.what());
     }
     const std::lock_guard lock(mutex_);
