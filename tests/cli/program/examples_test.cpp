@@ -64,6 +64,7 @@ class Examples : public ::testing::Test {
     std::string text;
     for (int i = 0; i < 40; ++i) text += "Nina Fox reports to Hugo West. Oscar East reports to Fiona Reed. ";
     write_file(work / "text.txt", text);
+    write_file(work / "keys.txt", "a key\n");
   }
 
   ProcessResult shell(const std::string& command) {
@@ -89,6 +90,14 @@ std::vector<std::string> examples_of(const std::string& help) {
     if (line.empty() && !out.empty()) break;
   }
   return out;
+}
+
+// A server until it listens, and then to its polite end.
+std::string served(const std::string& example) {
+  return example +
+         " --port 0 >out.txt & server=$!\n"
+         "for i in $(seq 600); do grep -q /v1 out.txt && break; sleep 0.1; done\n"
+         "kill -TERM $server; grep -q /v1 out.txt && wait $server";
 }
 
 std::vector<std::string> commands() {
@@ -118,7 +127,7 @@ TEST_F(Examples, OfEveryHelpWork) {
     if (command == "attention") fs::remove_all(work / "seen");  // which its example makes
     for (const std::string& example : examples) {
       SCOPED_TRACE(example);
-      expect_works(example);
+      expect_works(command == "serve" ? served(example) : example);
       ++count;
     }
   }
