@@ -8,8 +8,7 @@
 namespace refocus::server {
 
 Engine::Engine(Transformer& model, const EngineOptions& options)
-    : model_(model),
-      scheduler_(model, {options.sequences, options.context, options.kv_bytes}),
+    : scheduler_(model, {options.sequences, options.context, options.kv_bytes}),
       queue_limit_(options.queue),
       thread_([this] { run(); }) {}
 

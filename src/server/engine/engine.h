@@ -82,7 +82,6 @@ class Engine {
   Job take(std::uint64_t id);
   void fail_taken(const std::string& message);
 
-  Transformer& model_;
   Scheduler scheduler_;
   const std::size_t queue_limit_;
 
