@@ -292,7 +292,7 @@ void Connection::flush() {
 void Connection::end_answer() {
   if (const std::shared_ptr<Answer> answer = std::exchange(answer_, nullptr)) answer->finish();
   ended_ = false;
-  if (close_after_ || hall_->stopping) return linger();
+  if (close_after_) return linger();
   state_ = State::kReading;
   timing_head_ = false;
   since_ = Clock::now();

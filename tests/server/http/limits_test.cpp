@@ -60,6 +60,20 @@ TEST(SlowSender, OfABodyIsAnswered408) {
   }
 }
 
+TEST(SlowSender, HasATimeOfItsOwnForTheBody) {
+  Limits limits;
+  limits.body_read = 2;
+  limits.header_read = kAges;
+  TestServer server(limits);
+  Client client = server.client();
+  client.send("POST / HTTP/1.1\r\n");
+  EXPECT_TRUE(client.silent(limits.body_read + 0.2));
+  client.send("Host: x\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n");
+  EXPECT_EQ(client.until("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
+  client.send("a");
+  EXPECT_EQ(body_of(client.response()), "POST / a");
+}
+
 TEST(SlowSender, MayTakeItsTimeBetweenRequests) {
   Limits limits;
   limits.header_read = limits.body_read = 0.05;
