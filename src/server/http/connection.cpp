@@ -301,7 +301,6 @@ void Connection::end_answer() {
 void Connection::linger() {
   std::string().swap(in_);
   in_at_ = 0;
-  if (half_closed_) return close();
   ::shutdown(fd(), SHUT_WR);
   state_ = State::kLingering;
   since_ = Clock::now();

@@ -106,6 +106,13 @@ TEST(Server, ClosesWhereTheHandlerAsks) {
   EXPECT_THAT(client.rest(), AllOf(HasSubstr("\r\nConnection: close\r\n"), EndsWith("bye")));
 }
 
+TEST(Server, ClosesWhereTheGateAsks) {
+  TestServer server;
+  Client client = server.client();
+  client.send(get("/bye") + get("/never"));
+  EXPECT_THAT(client.rest(), AllOf(HasSubstr("\r\nConnection: close\r\n"), EndsWith("\r\n\r\nbye")));
+}
+
 TEST(Server, GivesHeadWithoutABody) {
   TestServer server;
   Client client = server.client();
