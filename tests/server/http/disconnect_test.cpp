@@ -117,8 +117,10 @@ TEST_P(Disconnect, IsNoticedWhileTheClientDoesNotRead) {
   gone.watch(*reply);
   reply->begin(200, {});
   reply->write(std::string(std::size_t{16} << 20, 'x'));
+  EXPECT_GT(reply->unsent(), 0U);
   leave(client);
   EXPECT_TRUE(eventually([&] { return gone.calls == 1; }));
+  EXPECT_EQ(reply->unsent(), 0U);
 }
 
 TEST_P(Disconnect, EndsARequestThatIsNotWhole) {

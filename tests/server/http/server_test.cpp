@@ -118,7 +118,7 @@ TEST(Server, GivesHeadWithoutABody) {
   Client client = server.client();
   client.send("HEAD /h HTTP/1.1\r\nHost: x\r\n\r\n" + get("/next"));
   EXPECT_THAT(client.until("\r\n\r\n"), HasSubstr("Content-Length: 8\r\n"));
-  EXPECT_EQ(body_of(client.response()), "GET /next ");
+  EXPECT_THAT(client.response(), AllOf(StartsWith("HTTP/1.1 200 "), EndsWith("\r\n\r\nGET /next ")));
 }
 
 TEST(Server, GivesStatusesWithoutBodiesNone) {
