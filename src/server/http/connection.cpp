@@ -292,7 +292,7 @@ void Connection::flush() {
 void Connection::end_answer() {
   if (const std::shared_ptr<Answer> answer = std::exchange(answer_, nullptr)) answer->finish();
   ended_ = false;
-  if (close_after_ || hall_->stopping) return linger();
+  if (close_after_) return linger();
   state_ = State::kReading;
   timing_head_ = false;
   since_ = Clock::now();
@@ -301,7 +301,6 @@ void Connection::end_answer() {
 void Connection::linger() {
   std::string().swap(in_);
   in_at_ = 0;
-  if (half_closed_) return close();
   ::shutdown(fd(), SHUT_WR);
   state_ = State::kLingering;
   since_ = Clock::now();

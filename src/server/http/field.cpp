@@ -12,7 +12,7 @@ char lower_byte(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A
 bool is_token_byte(char c) {
   const char low = lower_byte(c);
   if ((low >= 'a' && low <= 'z') || (c >= '0' && c <= '9')) return true;
-  return c != '\0' && std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
+  return std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
 }
 
 bool is_token(std::string_view text) { return !text.empty() && std::ranges::all_of(text, is_token_byte); }

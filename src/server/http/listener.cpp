@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 
 #include <array>
 #include <cerrno>
@@ -72,19 +73,34 @@ Listener listen_on(const std::string& address, std::uint16_t port) {
   }
   const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(list, &::freeaddrinfo);
   int error = EADDRNOTAVAIL;
-  for (const addrinfo* at = list; at != nullptr; at = at->ai_next) {
-    Descriptor socket = try_listen(*at);
-    if (socket.get() < 0) {
-      error = errno;
-      continue;
+  // Clients that are told 127.0.0.1 would not find who took localhost for ::1.
+  for (const bool six : {false, true}) {
+    for (const addrinfo* at = list; at != nullptr; at = at->ai_next) {
+      if ((at->ai_family == AF_INET6) != six) continue;
+      Descriptor socket = try_listen(*at);
+      if (socket.get() < 0) {
+        error = errno;
+        continue;
+      }
+      sockaddr_storage bound{};
+      socklen_t size = sizeof bound;
+      ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&bound), &size);
+      return {std::move(socket), port_of(bound)};
     }
-    sockaddr_storage bound{};
-    socklen_t size = sizeof bound;
-    ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&bound), &size);
-    return {std::move(socket), port_of(bound)};
   }
   throw input_error(where, "expected an address and port that are free, got '{}'; {}", std::strerror(error),
                     remedy(error));
+}
+
+void set_up_connection(int socket) {
+  const auto set = [&](int level, int option, int value) {
+    ::setsockopt(socket, level, option, &value, sizeof value);
+  };
+  set(IPPROTO_TCP, TCP_NODELAY, 1);
+  set(SOL_SOCKET, SO_KEEPALIVE, 1);
+  set(IPPROTO_TCP, TCP_KEEPIDLE, 30);  // seconds
+  set(IPPROTO_TCP, TCP_KEEPINTVL, 10);
+  set(IPPROTO_TCP, TCP_KEEPCNT, 3);
 }
 
 std::string peer_name(const sockaddr_storage& address) {

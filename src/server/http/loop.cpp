@@ -1,8 +1,6 @@
 #include "server/http/loop.h"
 
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -185,8 +183,7 @@ void Server::Loop::admit(Descriptor socket, const sockaddr_storage& address) {
   const bool refused = guests_.size() - refused_ >= hall_.limits.connections;
   ++(refused ? hall_.mailbox->tally.connections_refused : hall_.mailbox->tally.connections_accepted);
   if (refused && refused_ >= kRefusedAtOnce) return;
-  const int on = 1;
-  ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  set_up_connection(socket.get());
   const std::uint64_t id = next_id_++;
   auto connection = std::make_unique<Connection>(hall_, id, std::move(socket), peer_name(address));
   if (refused) {

@@ -52,8 +52,9 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // Before run(), as often as there are addresses. Port 0 is any that is free; returns the port. InputError
-  // that names address, port and what to do. :: is IPv6 alone, 0.0.0.0 IPv4.
+  // Before run(), as often as there are addresses: IPv4, IPv6, or a name (listener.h). Port 0 is any that is
+  // free; returns the port. InputError that names address, port and what to do. :: is IPv6 alone, 0.0.0.0
+  // IPv4.
   std::uint16_t listen(const std::string& address, std::uint16_t port);
 
   // Serves on this thread until stop() and the end of what was in flight; once.

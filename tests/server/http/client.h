@@ -204,6 +204,7 @@ class TestServer {
  private:
   static std::optional<http::Response> gate(const http::Head& head) {
     if (head.path == "/gate-throws") throw std::runtime_error("gate");
+    if (head.path == "/bye") return http::Response{200, {{"Connection", "close"}}, "bye"};
     if (head.path != "/refused") return std::nullopt;
     return http::Response{403, {{"X-Refused", "yes"}}, "no"};
   }

@@ -117,8 +117,10 @@ TEST_P(Disconnect, IsNoticedWhileTheClientDoesNotRead) {
   gone.watch(*reply);
   reply->begin(200, {});
   reply->write(std::string(std::size_t{16} << 20, 'x'));
+  EXPECT_GT(reply->unsent(), 0U);
   leave(client);
   EXPECT_TRUE(eventually([&] { return gone.calls == 1; }));
+  EXPECT_EQ(reply->unsent(), 0U);
 }
 
 TEST_P(Disconnect, EndsARequestThatIsNotWhole) {
@@ -144,6 +146,24 @@ TEST(HalfClose, GetsWhatIsAnsweredAtOnce) {
   EXPECT_THAT(all, EndsWith("xend"));
   EXPECT_NE(all.find("/b"), std::string::npos);
   EXPECT_TRUE(eventually([&] { return server.server.counters().connections_open == 0; }));
+}
+
+TEST(HalfClose, IsNoEndlessExcuse) {
+  std::atomic<int> gone{0};
+  Limits limits;
+  limits.write_stall = 3600;
+  TestServer server(limits, [&](Request&&, const std::shared_ptr<Reply>& reply) {
+    reply->on_gone([&] { ++gone; });
+    reply->send({200, {}, std::string(std::size_t{16} << 20, 'x')});
+  });
+  Client client(server.port, 4096);
+  client.send(get("/"));
+  client.half_close();
+  EXPECT_NE(client.some(), "");
+  EXPECT_FALSE(gone);
+  client.reset();
+  EXPECT_TRUE(eventually([&] { return gone == 1; }));
+  EXPECT_EQ(server.server.counters().connections_open, 0U);
 }
 
 TEST(OnGone, IsCalledAtOnceWhereTheClientWentBefore) {

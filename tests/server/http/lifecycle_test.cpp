@@ -64,6 +64,7 @@ TEST(Stop, BreaksOffAfterItsTime) {
   std::atomic<int> gone{0};
   reply->on_gone([&] { ++gone; });
   server.server.stop(0.05);
+  server.server.stop(kLong);  // which comes too late
   EXPECT_TRUE(eventually([&] { return server.ended(); }));
   EXPECT_EQ(gone, 1);
   EXPECT_TRUE(reply->gone());

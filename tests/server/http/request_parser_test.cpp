@@ -197,6 +197,7 @@ TEST(RequestParser, KnowsWhetherTheConnectionStays) {
   EXPECT_TRUE(stays("GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
   EXPECT_FALSE(stays("GET / HTTP/1.1\r\nHost: x\r\nConnection: x, Close\r\n\r\n"));
   EXPECT_FALSE(stays("GET / HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\nConnection: close\r\n\r\n"));
+  EXPECT_FALSE(stays("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nConnection: keep-alive\r\n\r\n"));
   EXPECT_FALSE(stays("GET / HTTP/1.0\r\n\r\n"));
   EXPECT_TRUE(stays("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n"));
 }
@@ -231,6 +232,12 @@ TEST(RequestParser, TakesMemoryForWhatCameAndNotForWhatWasAnnounced) {
 
 TEST(RequestParser, SaysWhatIsWrongInOneLine) {
   const Limits limits;
+  for (const char* folded : {" c", "\tc"}) {
+    RequestParser parser(limits);
+    parser.feed("GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n" + std::string(folded) + "\r\n");
+    EXPECT_EQ(parser.failure().message,
+              "expected each header on a line of its own, got one that is continued");
+  }
   for (const Refused& refusal : refused()) {
     RequestParser parser(limits);
     parser.feed(refusal.bytes);

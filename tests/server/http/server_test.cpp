@@ -4,8 +4,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <csignal>
-
 #include "server/http/client.h"
 #include "support.h"
 
@@ -108,12 +106,19 @@ TEST(Server, ClosesWhereTheHandlerAsks) {
   EXPECT_THAT(client.rest(), AllOf(HasSubstr("\r\nConnection: close\r\n"), EndsWith("bye")));
 }
 
+TEST(Server, ClosesWhereTheGateAsks) {
+  TestServer server;
+  Client client = server.client();
+  client.send(get("/bye") + get("/never"));
+  EXPECT_THAT(client.rest(), AllOf(HasSubstr("\r\nConnection: close\r\n"), EndsWith("\r\n\r\nbye")));
+}
+
 TEST(Server, GivesHeadWithoutABody) {
   TestServer server;
   Client client = server.client();
   client.send("HEAD /h HTTP/1.1\r\nHost: x\r\n\r\n" + get("/next"));
   EXPECT_THAT(client.until("\r\n\r\n"), HasSubstr("Content-Length: 8\r\n"));
-  EXPECT_EQ(body_of(client.response()), "GET /next ");
+  EXPECT_THAT(client.response(), AllOf(StartsWith("HTTP/1.1 200 "), EndsWith("\r\n\r\nGET /next ")));
 }
 
 TEST(Server, GivesStatusesWithoutBodiesNone) {
@@ -274,7 +279,9 @@ TEST(Server, ListensOnIpv6AndSeveralAddresses) {
   });
   const std::uint16_t four = server.listen("127.0.0.1", 0);
   EXPECT_GT(four, 0);
-  EXPECT_NE(server.listen("localhost", 0), four);
+  const std::uint16_t name = server.listen("localhost", 0);
+  EXPECT_NE(name, four);
+  Client by_name(name);  // to 127.0.0.1
   const int probe = ::socket(AF_INET6, SOCK_STREAM, 0);
   sockaddr_in6 at{};
   at.sin6_family = AF_INET6;
@@ -294,6 +301,8 @@ TEST(Server, ListensOnIpv6AndSeveralAddresses) {
     response.append(bytes, static_cast<std::size_t>(got));
   ::close(fd);
   EXPECT_THAT(body_of(response), StartsWith("[::1]:"));
+  by_name.send(get("/"));
+  EXPECT_THAT(body_of(by_name.response()), StartsWith("127.0.0.1:"));
   server.stop(0);
   thread.join();
 }
