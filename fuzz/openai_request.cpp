@@ -41,10 +41,10 @@ void check_event(std::string_view event) {
   check_json(event, {"event"});
 }
 
-// The input as the bytes of tokens.
+// The beginning of the input as the bytes of tokens.
 void write_as_tokens(std::string_view input) {
   std::vector<ScoredToken> tokens;
-  for (std::size_t at = 0; at < input.size() && at < 256; at += 3) {
+  for (std::size_t at = 0; at < input.size() && at < 36; at += 3) {
     const std::string bytes(input.substr(at, 3));
     const double logprob = -1.0 / static_cast<double>(at + 1);
     const TokenScore score{static_cast<std::int32_t>(at), bytes, logprob, 0};

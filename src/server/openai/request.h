@@ -26,6 +26,7 @@ namespace refocus::openai {
 inline constexpr std::int64_t kCompletionTokens = 16;  // max_tokens of a completion without it
 inline constexpr std::size_t kMostPrompts = 256;
 inline constexpr std::size_t kMostMessages = 4096;  // of a request
+inline constexpr std::size_t kMostMembers = 64;     // of a message
 inline constexpr std::size_t kMostStops = 16, kLongestStop = 256;
 inline constexpr std::int64_t kMostChoices = 16;                            // n
 inline constexpr std::int64_t kMostAlternatives = 20;                       // logprobs, top_logprobs

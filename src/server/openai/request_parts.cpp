@@ -65,20 +65,23 @@ ChatMessage read_message(const ordered_json& value, int place, const std::string
   if (!value.is_object() || !value.contains("role") || !value["role"].is_string()) {
     refuse_value(path, R"(a message {"role": TEXT, "content": TEXT})", value);
   }
-  const auto content = value.find("content");
+  if (value.size() > kMostMembers) {
+    throw bad_request(path, "expected a message of at most {} members as '{}', got {}; leave some out",
+                      kMostMembers, path, value.size());
+  }
+  // Templates ask whether a member is there, and clients write those they do not use as null.
+  ordered_json whole = ordered_json::object();
+  for (const auto& [name, member] : value.items()) {
+    if (!member.is_null() || name == "content") whole[name] = member;
+  }
   const std::string own = path + ".content";
-  if (content != value.end() && content->is_array()) {
-    ordered_json whole = value;
-    whole["content"] = joined_parts(*content, own);
-    return chat_message(whole, place, "request");
+  ordered_json& content = whole["content"];
+  if (content.is_array()) content = joined_parts(ordered_json(content), own);
+  // An assistant's message that calls tools may say nothing itself.
+  if (!content.is_string() && !(content.is_null() && whole.contains("tool_calls"))) {
+    refuse_value(own, "a text or a list of parts", content);
   }
-  const bool calls = value.contains("tool_calls");  // an assistant's message that says nothing itself
-  if (content == value.end() || content->is_null()) {
-    if (!calls) refuse_value(own, "a text or a list of parts", ordered_json(nullptr));
-  } else if (!content->is_string()) {
-    refuse_value(own, "a text or a list of parts", *content);
-  }
-  return chat_message(value, place, "request");
+  return chat_message(whole, place, "request");
 }
 
 std::vector<std::int32_t> layers_or_heads(const Fields& fields, std::string_view name) {

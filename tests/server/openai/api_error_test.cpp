@@ -21,6 +21,8 @@ TEST(OpenAiError, AnInputErrorKeepsItsWords) {
   EXPECT_STREQ(made.what(), spec.what());
   EXPECT_EQ(made.status(), 400);
   EXPECT_EQ(made.fault().param, "refocus.intervene");
+  const InputError bracket("file 'a]b'", "expected c");
+  EXPECT_STREQ(api_error(bracket).what(), "[file 'a]b'] expected c");
   const ApiError again = api_error(unsupported("suffix", "m"), "other");
   EXPECT_EQ(again.fault().param, "suffix");
   EXPECT_EQ(again.fault().code, "unsupported_parameter");

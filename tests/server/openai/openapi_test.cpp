@@ -77,6 +77,15 @@ TEST_F(OpenApi, HasEveryEndpoint) {
                                           "get /metrics", "get /openapi.json"}));
 }
 
+TEST_F(OpenApi, DescribesTheHeaderOfInterventions) {
+  for (const char* path : {"/v1/completions", "/v1/chat/completions"}) {
+    const ordered_json& parameter = document["paths"][path]["post"]["parameters"][0];
+    EXPECT_EQ(parameter["name"], kInterveneHeader);
+    EXPECT_EQ(parameter["in"], "header");
+    EXPECT_EQ(parameter["schema"]["maxLength"], kLongestSpec);
+  }
+}
+
 // The names behind "$ref" anywhere in the value.
 void collect_references(const ordered_json& value, std::set<std::string>& out) {
   if (value.is_object() && value.contains("$ref")) out.insert(value["$ref"].get<std::string>());

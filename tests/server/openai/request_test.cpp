@@ -215,6 +215,31 @@ TEST(OpenAiRequest, MessagesHaveTextAlone) {
               StartsWith("400 - prompt[1] "));
 }
 
+// openai-python writes what an assistant's message does not have as null, and templates ask what is there.
+TEST(OpenAiRequest, MembersOfMessagesThatAreNullAreLeftOut) {
+  const auto message = [](const std::string& members) {
+    const auto request = R"({"messages":[{"role":"assistant",)" + members + "}]}";
+    return json_text(testing::described("/v1/chat/completions", request)["messages"][0]);
+  };
+  EXPECT_EQ(message(R"("content":"a","tool_calls":null,"name":null,"refusal":null)"),
+            R"({"role":"assistant","content":"a"})");
+  EXPECT_EQ(message(R"("tool_calls":[1],"content":null)"),
+            R"({"role":"assistant","tool_calls":[1],"content":null})");
+  EXPECT_EQ(message(R"("tool_calls":[1])"), R"({"role":"assistant","tool_calls":[1],"content":null})");
+  EXPECT_THAT(chat_refusal(R"({"messages":[{"role":"assistant","content":null,"tool_calls":null}]})"),
+              StartsWith("400 - messages[0].content "));
+}
+
+TEST(OpenAiRequest, AMessageHasFewMembers) {
+  std::string members = R"("role":"user","content":"a")";
+  for (int i = 2; i < 64; ++i) members += fmt::format(",\"m{}\":1", i);
+  EXPECT_EQ(chat_refusal("{\"messages\":[{" + members + "}]}"), "no error");
+  for (int i = 64; i < 200'000; ++i) members += fmt::format(",\"m{}\":1", i);
+  EXPECT_THAT(
+      chat_refusal("{\"messages\":[{" + members + "}]}"),
+      AllOf(StartsWith("400 - messages[0] "), HasSubstr("at most 64 members as 'messages[0]', got 200000")));
+}
+
 TEST(OpenAiRequest, ChatsHaveOneLimitUnderTwoNames) {
   EXPECT_EQ(read_chat_request(chat(R"("max_tokens":5)")).max_tokens, 5);
   EXPECT_EQ(read_chat_request(chat(R"("max_tokens":5,"max_completion_tokens":5)")).max_tokens, 5);

@@ -1,5 +1,6 @@
 #include "server/openai/stream.h"
 
+#include "../../tokenizer/tokenizer_support.h"
 #include "answer_support.h"
 #include "base/json_reader.h"
 #include "prompt/answer_end.h"
@@ -73,6 +74,33 @@ TEST(OpenAiStream, AChatWithLogprobs) {
   ASSERT_EQ(events.size(), 1u);
   const auto json = parse_ordered_json(events[0], {"chunk"});
   EXPECT_EQ(json["choices"][0]["logprobs"]["content"][0]["bytes"], nlohmann::ordered_json({97}));
+}
+
+// Tokens of half characters and the beginning of a stop text on their way through the stream of answers.
+TEST(OpenAiStream, WhatIsStreamedIsTheWholeAnswer) {
+  const auto tokenizer = refocus::testing::load_json(refocus::testing::synthetic_tokenizer("llama-2"));
+  const AnswerEnds ends(*tokenizer, {"END"});
+  const std::vector<std::int32_t> eos = {2};
+  for (const char* text : {"Hello \xE2\x82\xAC\xF0\x9F\x98\x80 EN E", "a END b", "\xE6\xBC\xA2 EN\xC3\xA9"}) {
+    const auto ids = tokenizer->encode(text);
+    for (const auto kind : {ChunkWriter::Kind::kChat, ChunkWriter::Kind::kCompletion}) {
+      const ChunkWriter writer(kind, testing::head(), false);
+      AnswerStream answer(*tokenizer, ends, eos);
+      std::string stream = writer.begin(0);
+      for (const std::int32_t id : ids) {
+        if (const std::string more = answer.push(id); !more.empty()) stream += writer.more(0, more, nullptr);
+      }
+      stream += writer.more(0, answer.finish(), nullptr);
+      std::string joined;
+      for (const std::string& event : events_of(stream)) {
+        const auto choice = parse_ordered_json(event, {"chunk"})["choices"][0];
+        joined += kind == ChunkWriter::Kind::kChat ? choice["delta"]["content"].get<std::string>()
+                                                   : choice["text"].get<std::string>();
+      }
+      EXPECT_EQ(joined, finished_answer(*tokenizer, ends, ids, eos).text);
+      EXPECT_EQ(joined.find("\xEF\xBF\xBD"), std::string::npos);
+    }
+  }
 }
 
 TEST(OpenAiStream, AnErrorIsDataToo) {
