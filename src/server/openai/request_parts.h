@@ -14,8 +14,8 @@ void read_generation_fields(const Fields& fields, GenerationRequest& out);
 
 RefocusRequest read_refocus(const nlohmann::ordered_json& value);
 
-// A conversation: `path` for messages of errors. Parts of a content are joined by newlines, as vLLM and
-// llama.cpp do; a part that is no text is an ApiError, and nothing is ever fetched. A member that is null is
+// A conversation: `path` for messages of errors. Parts of a content are joined by newlines;
+// a part that is no text is an ApiError, and nothing is ever fetched. A member that is null is
 // left out, but for the content of a message that calls tools. `room` is what is left of kMostMessages, and
 // is made smaller.
 std::vector<ChatMessage> read_messages(const nlohmann::ordered_json& value, const std::string& path,
