@@ -18,9 +18,8 @@
 #include "cli/model_hashes.h"
 #include "cli/model_options.h"
 #include "kernels/instruction_set.h"
-#include "server/api/answering.h"
+#include "server/api/responses.h"
 #include "server/api/service.h"
-#include "server/openai/api_error.h"
 
 #include <unistd.h>
 
@@ -32,7 +31,7 @@ struct ServeOptions {
   ChatOptions chat;
   std::string host = "127.0.0.1", name, key_file;
   int port = 8080;
-  std::vector<std::string> arms, keys, hosts, origins;
+  std::vector<std::string> arms, hosts, origins;
   bool no_free_specs = false;
   std::int64_t sequences = 64, queue = 1024;
   http::Limits limits;
@@ -67,7 +66,7 @@ std::string served_name(const ServeOptions& options, const OpenModel& model) {
 }
 
 std::vector<std::string> keys_of(const ServeOptions& options) {
-  std::vector<std::string> out = options.keys;
+  std::vector<std::string> out;
   if (const char* key = std::getenv("REFOCUS_API_KEY"); key != nullptr && *key != '\0') out.emplace_back(key);
   if (!options.key_file.empty()) {
     std::istringstream lines(read_text_file(options.key_file));
@@ -149,9 +148,7 @@ void run(const ServeOptions& options) {
   server::Service service(served, engine, {access, 15, options.request_seconds});
   const auto error = [](int status, std::string_view message) {
     const openai::ApiFault fault{.status = status, .code = "http_error"};
-    return http::Response{status,
-                          {{"Content-Type", "application/json"}},
-                          openai::error_text(fault, "[request] " + std::string(message))};
+    return server::error_response(fault, "[request] " + std::string(message));
   };
   http::Server http(
       options.limits, [&](const http::Head& head) { return service.gate(head); },

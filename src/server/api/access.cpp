@@ -3,23 +3,17 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "server/api/answering.h"
+#include "server/api/responses.h"
+#include "server/http/field.h"
 #include "server/openai/api_error.h"
 
 namespace refocus::server {
 namespace {
 
-std::string lower_case(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(),
-                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return out;
-}
-
 // Of "name:80", "[::1]:80".
 std::string host_name(std::string_view host) {
-  if (host.starts_with('[')) return lower_case(host.substr(1, host.find(']') - 1));
-  return lower_case(host.substr(0, host.find(':')));
+  if (host.starts_with('[')) return http::lower_case(host.substr(1, host.find(']') - 1));
+  return http::lower_case(host.substr(0, host.find(':')));
 }
 
 http::Response refused(int status, std::string_view code, const std::string& message) {
@@ -29,7 +23,7 @@ http::Response refused(int status, std::string_view code, const std::string& mes
 bool host_allowed(std::string_view host, const AccessRules& rules) {
   const std::string name = host_name(host);
   return is_loopback(name) || std::ranges::any_of(rules.hosts, [&](const std::string& allowed) {
-           return allowed == "*" || lower_case(allowed) == name;
+           return allowed == "*" || http::lower_case(allowed) == name;
          });
 }
 
@@ -41,14 +35,15 @@ bool origin_allowed(std::string_view origin, const AccessRules& rules) {
 // The page's own requests carry an Origin too: that of the host they are sent to.
 bool is_own_origin(std::string_view origin, std::string_view host) {
   const std::size_t scheme = origin.find("://");
-  return scheme != std::string_view::npos && lower_case(origin.substr(scheme + 3)) == lower_case(host);
+  return scheme != std::string_view::npos &&
+         http::lower_case(origin.substr(scheme + 3)) == http::lower_case(host);
 }
 
 // The key of "Authorization: Bearer KEY", or of "X-Api-Key: KEY".
 std::string_view key_of(const http::Head& head) {
   if (const auto given = head.find("authorization")) {
     const std::size_t space = given->find(' ');
-    if (space != std::string_view::npos && lower_case(given->substr(0, space)) == "bearer") {
+    if (space != std::string_view::npos && http::lower_case(given->substr(0, space)) == "bearer") {
       const std::size_t begin = given->find_first_not_of(' ', space);
       return begin == std::string_view::npos ? std::string_view() : given->substr(begin);
     }
@@ -104,7 +99,7 @@ std::optional<http::Response> refusal_of(const http::Head& head, const AccessRul
     out.headers.emplace_back("WWW-Authenticate", "Bearer");
     return out;
   }
-  const std::string type = lower_case(head.find("content-type").value_or(""));
+  const std::string type = http::lower_case(head.find("content-type").value_or(""));
   const std::string media = type.substr(0, type.find_first_of("; \t"));
   if (head.method == "POST" && media != "application/json") {
     return refused(415, "unsupported_media_type",

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "server/openai/api_error.h"
+#include "server/api/responses.h"
 
 namespace refocus::server {
 namespace {
@@ -15,12 +15,6 @@ const openai::ApiFault kTooLong{.status = 400, .type = "invalid_request_error", 
 constexpr std::size_t kMostUnsent = std::size_t{8} << 20;  // bytes that a client may leave untaken
 
 }  // namespace
-
-http::Response error_response(const openai::ApiError& error) {
-  http::Response out{error.status(), {{"Content-Type", "application/json"}}, openai::error_text(error)};
-  if (error.status() == 429) out.headers.emplace_back("Retry-After", "1");
-  return out;
-}
 
 Answering::Answering(Prepared prepared, AnswerForm form, const Tokenizer& tokenizer, Engine& engine,
                      std::shared_ptr<http::Reply> reply, OnEnd on_end)
@@ -105,27 +99,24 @@ void Answering::fail(const openai::ApiFault& fault, const std::string& message) 
     const std::lock_guard lock(mutex_);
     if (over_) return;
     over_ = true;
-    const openai::ApiError error(fault, message);
     if (streaming_) {
-      reply_->write(openai::sse_error(error));
+      reply_->write(openai::sse_error(openai::ApiError(fault, message)));
       reply_->end();
     } else {
-      http::Response out{fault.status, headers("application/json"), openai::error_text(fault, message)};
-      if (fault.status == 429) out.headers.emplace_back("Retry-After", "1");
-      reply_->send(std::move(out));
+      send(error_response(fault, message));
     }
   }
   cancel();
 }
 
-http::Fields Answering::headers(std::string type) const {
-  http::Fields out = form_.headers;
-  out.emplace_back("Content-Type", std::move(type));
-  return out;
+void Answering::send(http::Response response) {
+  response.headers.insert(response.headers.end(), form_.headers.begin(), form_.headers.end());
+  reply_->send(std::move(response));
 }
 
 void Answering::begin_stream() {
-  http::Fields fields = headers("text/event-stream; charset=utf-8");
+  http::Fields fields = form_.headers;
+  fields.emplace_back("Content-Type", "text/event-stream; charset=utf-8");
   fields.emplace_back("Cache-Control", "no-cache");
   reply_->begin(200, fields);
   streaming_ = true;
@@ -192,21 +183,21 @@ void Answering::send_whole() {
   openai::Answer answer{form_.head, {}, usage(), facts()};
   for (std::size_t i = 0; i < choices_.size(); ++i) answer.choices.push_back(choice_of(i));
   const bool chat = form_.kind == openai::ChunkWriter::Kind::kChat;
-  reply_->send({200, headers("application/json"),
-                chat ? openai::chat_answer(answer) : openai::completion_answer(answer)});
+  send(json_response(chat ? openai::chat_answer(answer) : openai::completion_answer(answer)));
 }
 
 void Answering::stream_end(std::size_t choice) {
   stream_begin(choice);
-  const openai::Choice whole = choice_of(choice);
+  const auto index = static_cast<std::int64_t>(choice);
   if (form_.echo || prepared_.max_tokens == 0) {
-    write(writer_.more(whole.index, whole.text, whole.tokens ? &*whole.tokens : nullptr));
+    const openai::Choice whole = choice_of(choice);
+    write(writer_.more(index, whole.text, whole.tokens ? &*whole.tokens : nullptr));
   } else {
     const std::string rest = choices_[choice].stream->finish();
-    if (!rest.empty()) write(writer_.more(whole.index, rest, nullptr));
+    if (!rest.empty()) write(writer_.more(index, rest, nullptr));
   }
   const openai::RefocusFacts what = facts();
-  write(writer_.end(whole.index, whole.finish_reason, left_ == 0 ? &what : nullptr));
+  write(writer_.end(index, finished(choice).finish_reason, left_ == 0 ? &what : nullptr));
   if (left_ > 0) return;
   write(writer_.usage(usage()));
   write(std::string(openai::kSseDone));
@@ -243,25 +234,25 @@ std::vector<openai::ScoredToken> Answering::prompt_tokens(std::size_t choice,
   return out;
 }
 
+FinishedAnswer Answering::finished(std::size_t choice) const {
+  if (prepared_.max_tokens == 0) return {};  // what was generated all the same is nobody's
+  return finished_answer(tokenizer_, prepared_.ends, choices_[choice].result->tokens, prepared_.eos);
+}
+
 openai::Choice Answering::choice_of(std::size_t choice) const {
   const GenerationResult& result = *choices_[choice].result;
   openai::Choice out;
   out.index = static_cast<std::int64_t>(choice);
-  const bool none = prepared_.max_tokens == 0;
-  if (none) {
-    out.finish_reason = kFinishLength;
-  } else {
-    FinishedAnswer answer = finished_answer(tokenizer_, prepared_.ends, result.tokens, prepared_.eos);
-    out.text = std::move(answer.text);
-    out.finish_reason = answer.finish_reason;
-  }
+  FinishedAnswer answer = finished(choice);
+  out.text = std::move(answer.text);
+  out.finish_reason = answer.finish_reason;
   openai::TextOffsets offsets(tokenizer_);
   if (prepared_.logprobs) out.tokens.emplace();
   if (form_.echo) {
     out.text = prompt_of(choice).text + out.text;
     if (out.tokens) out.tokens = prompt_tokens(choice, prepared_.logprobs, offsets);
   }
-  if (out.tokens && !none) {
+  if (out.tokens && prepared_.max_tokens > 0) {
     for (const TokenScore& score : result.scores)
       out.tokens->push_back(scored(score, prepared_.logprobs, offsets));
   }

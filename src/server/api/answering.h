@@ -66,10 +66,11 @@ class Answering : public std::enable_shared_from_this<Answering> {
   void send_whole();
   void stream_end(std::size_t choice);
   void stream_begin(std::size_t choice);
-  http::Fields headers(std::string type) const;
+  void send(http::Response response);
   void begin_stream();
   void write(const std::string& bytes);
   void finish();
+  FinishedAnswer finished(std::size_t choice) const;
   openai::Choice choice_of(std::size_t choice) const;
   openai::ScoredToken scored(const TokenScore& score, std::optional<std::int64_t> most,
                              openai::TextOffsets& offsets) const;
@@ -98,8 +99,5 @@ class Answering : public std::enable_shared_from_this<Answering> {
   Clock::time_point last_sent_ = begin_;
   AnswerTimes times_;
 };
-
-// An answer that is an error of the API.
-http::Response error_response(const openai::ApiError& error);
 
 }  // namespace refocus::server

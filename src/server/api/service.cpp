@@ -5,7 +5,8 @@
 #include <random>
 
 #include "base/error.h"
-#include "server/openai/api_error.h"
+#include "server/api/responses.h"
+#include "server/http/field.h"
 #include "server/openai/model_answers.h"
 #include "server/openai/openapi.h"
 
@@ -29,10 +30,6 @@ std::optional<std::string_view> method_of(std::string_view path) {
   }
   if (path.starts_with(kModelPath)) return "GET";
   return std::nullopt;
-}
-
-http::Response json_response(std::string body, int status = 200) {
-  return {status, {{"Content-Type", "application/json"}}, std::move(body)};
 }
 
 http::Response no_route(const http::Head& head) {
@@ -186,11 +183,9 @@ template <class Request>
 void Service::generate(const Request& request, const http::Request& sent,
                        const std::shared_ptr<http::Reply>& reply) {
   metrics_.count_ignored(request.ignored.size());
-  std::string name(openai::kInterveneHeader);
-  std::ranges::transform(name, name.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   std::optional<std::string> header;
-  if (const auto given = sent.head.find(name)) header = std::string(*given);
+  if (const auto given = sent.head.find(http::lower_case(openai::kInterveneHeader)))
+    header = std::string(*given);
   Prepared prepared = prepare(request, model_, engine_, header);
   AnswerForm form = form_of(request);
   const bool chat = form.kind == openai::ChunkWriter::Kind::kChat;

@@ -23,8 +23,8 @@
 
 namespace refocus::server {
 
-// One sequence to be generated. Callbacks are called on the engine's thread, must return soon, and are not
-// called after cancel() has returned true, but for one that is just running.
+// One sequence to be generated. Callbacks are called on the engine's thread, and must return soon. One that
+// is running when cancel() is called may still be followed by those of the same step.
 struct Job {
   GenerationRequest request;  // its id is the engine's to choose; `stream` is the caller's
   std::function<void(const GeneratedToken&)> on_token;  // may be empty

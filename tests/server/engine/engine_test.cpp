@@ -7,6 +7,7 @@
 #include <chrono>
 #include <future>
 
+#include "eventually.h"
 #include "model/engine.h"
 
 namespace refocus::server {
@@ -68,13 +69,6 @@ struct Answers {
   }
 };
 
-// Until the condition holds; a minute at most.
-template <class Condition>
-void wait_for(const Condition& condition) {
-  for (int i = 0; i < 6000 && !condition(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  ASSERT_TRUE(condition());
-}
-
 std::map<unsigned, std::string> answers_alone(unsigned count) {
   std::map<unsigned, std::string> out;
   for (unsigned i = 0; i < count; ++i) {
@@ -104,7 +98,7 @@ TEST(Engine, AnswersAreThoseOfEachRequestAlone) {
     });
   }
   for (std::thread& client : clients) client.join();
-  wait_for([&] { return answers.ended() == kCount; });
+  ASSERT_TRUE(testing::eventually([&] { return answers.ended() == kCount; }));
   EXPECT_EQ(answers.done, alone);
   // Again, with all that is now in the prefix cache.
   for (unsigned i = 0; i < kCount; ++i) {
@@ -112,7 +106,7 @@ TEST(Engine, AnswersAreThoseOfEachRequestAlone) {
     jobs.push_back(again.job(i));
     engine.submit(std::move(jobs));
   }
-  wait_for([&] { return again.ended() == kCount; });
+  ASSERT_TRUE(testing::eventually([&] { return again.ended() == kCount; }));
   EXPECT_EQ(again.done, alone);
   const EngineStats stats = engine.stats();
   EXPECT_EQ(stats.done, 2 * kCount);
@@ -143,7 +137,7 @@ TEST(Engine, WhatIsCancelledIsNeverToldAndDisturbsNobody) {
   engine.cancel(ids[0]);
   engine.cancel(987654);
   go_on.set_value();
-  wait_for([&] { return engine.stats().queued + engine.stats().running == 0; });
+  ASSERT_TRUE(testing::eventually([&] { return engine.stats().queued + engine.stats().running == 0; }));
   const std::lock_guard lock(answers.mutex);
   EXPECT_TRUE(answers.failed.empty());
   EXPECT_EQ(answers.done.size(), 8u);
@@ -164,7 +158,7 @@ TEST(Engine, AFullQueueTakesAllOfARequestOrNothing) {
   jobs.clear();
   for (unsigned i = 0; i < 3; ++i) jobs.push_back(answers.job(i));
   EXPECT_TRUE(engine.submit(std::move(jobs)));
-  wait_for([&] { return answers.ended() == 3; });
+  ASSERT_TRUE(testing::eventually([&] { return answers.ended() == 3; }));
 }
 
 TEST(Engine, StoppingFailsWhatIsLeftOnce) {
