@@ -31,13 +31,6 @@ std::tm parse_date(const std::string& text) {
   return normal;
 }
 
-std::tm today() {
-  const std::time_t now = std::time(nullptr);
-  std::tm out{};
-  localtime_r(&now, &out);
-  return out;
-}
-
 void ChatOptions::add(CLI::App& command, bool has_default) {
   CLI::Option* on = command.add_flag(
       "--chat", chat,

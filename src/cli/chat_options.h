@@ -14,7 +14,6 @@ namespace refocus::cli {
 
 // A date as a template's strftime_now tells it. UsageError where `text` is no YYYY-MM-DD.
 std::tm parse_date(const std::string& text);
-std::tm today();
 
 // A file's template, or the one of a model's own that is called so (the usual one where it is empty); null
 // where there is none. InputError as read_chat_template and find_chat_template.

@@ -125,9 +125,8 @@ AnswerEnds answer_ends(const OpenModel& model, const std::vector<std::string>& s
 
 void add_ends(GenerationRequest& request, const OpenModel& model, const AnswerEnds& ends,
               const std::vector<std::int32_t>& eos) {
-  request.stop_tokens = eos;
-  request.stop_tokens.insert(request.stop_tokens.end(), ends.tokens().begin(), ends.tokens().end());
-  if (model.tokenizer) request.ends_after = ends_after(*model.tokenizer, ends);
+  request.stop_tokens = eos;  // without a tokenizer there are no others
+  if (model.tokenizer) refocus::add_ends(request, *model.tokenizer, ends, eos);
 }
 
 Action add_generate(CLI::App& command) {

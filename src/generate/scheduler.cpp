@@ -6,11 +6,6 @@
 #include "base/error.h"
 
 namespace refocus {
-namespace {
-// Rows of which all logits are wanted that go into one forward call: [rows, vocab] floats are held.
-constexpr std::int64_t kScoredRows = 128;
-}  // namespace
-
 // A sequence on its way. `tokens` is the prompt and what was generated; the cache holds the first of them.
 struct Scheduler::Active {
   GenerationRequest request;
@@ -38,6 +33,13 @@ struct Scheduler::Active {
     return std::min(request.shared_prefix, prompt_size() - 1) / kKeyBlock;
   }
 };
+
+void add_ends(GenerationRequest& request, const Tokenizer& tokenizer, const AnswerEnds& ends,
+              std::span<const std::int32_t> eos) {
+  request.stop_tokens.assign(eos.begin(), eos.end());
+  request.stop_tokens.insert(request.stop_tokens.end(), ends.tokens().begin(), ends.tokens().end());
+  request.ends_after = ends_after(tokenizer, ends);
+}
 
 std::int64_t cache_bytes(const Transformer& model, const SchedulerOptions& options) {
   if (options.kv_bytes > 0) return options.kv_bytes;
@@ -238,7 +240,7 @@ void Scheduler::plan() {
     if (active.missing() <= 1) continue;
     std::int64_t rows = next_rows(active, budget);
     if (active.scores_prompt(active.cache.length() + rows) && !active.whole) {
-      rows = std::min(rows, kScoredRows - scored);
+      rows = std::min(rows, kLogitRows - scored);
       if (rows == 0) continue;
     }
     // It waits for room, and those behind it wait with it, so that its turn comes.

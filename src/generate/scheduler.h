@@ -21,8 +21,12 @@
 #include "generate/sampler.h"
 #include "intervene/intervention_pool.h"
 #include "model/transformer.h"
+#include "prompt/answer_end.h"
 
 namespace refocus {
+
+// Rows of which all logits are wanted that go into one forward call: [kLogitRows, vocab] floats are held.
+inline constexpr std::int64_t kLogitRows = 128;
 
 struct GenerationRequest {
   std::uint64_t id = 0;                 // the caller's
@@ -41,6 +45,10 @@ struct GenerationRequest {
   // The same of each token of the prompt but the first.
   std::optional<std::int64_t> prompt_top_logprobs;
 };
+
+// Gives a request what ends its answer: the model's own end tokens, and the texts and tokens of `ends`.
+void add_ends(GenerationRequest& request, const Tokenizer& tokenizer, const AnswerEnds& ends,
+              std::span<const std::int32_t> eos);
 
 // A token as it is generated.
 struct GeneratedToken {

@@ -86,6 +86,13 @@ ChatMessage chat_message(const ordered_json& json, int place, const std::string&
   return out;
 }
 
+std::tm today() {
+  const std::time_t now = std::time(nullptr);
+  std::tm out{};
+  localtime_r(&now, &out);
+  return out;
+}
+
 std::tm fixed_date() {
   std::tm out{};
   out.tm_year = 2024 - 1900;

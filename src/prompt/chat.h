@@ -31,6 +31,8 @@ ChatMessage chat_message(const nlohmann::ordered_json& json, int place, const st
 // The day that templates are told where the same input must make the same prompt tomorrow: 2024-07-26, which
 // Llama 3's own template takes where it is told none.
 std::tm fixed_date();
+// This day, where the machine is.
+std::tm today();
 
 struct ChatSettings {
   bool generation_prompt = true;               // ends where the assistant's answer begins

@@ -141,9 +141,7 @@ SchedulerStats generate(const EvalModel& model, const EvalSettings& settings, co
     request.intervention = jobs[next].arm->intervention;
     request.target = aims.aim(next);
     const AnswerEnds& own = ends.at(question.task);
-    request.stop_tokens = model.eos_ids;
-    request.stop_tokens.insert(request.stop_tokens.end(), own.tokens().begin(), own.tokens().end());
-    request.ends_after = ends_after(model.tokenizer, own);
+    add_ends(request, model.tokenizer, own, model.eos_ids);
     request.id = next++;
     return request;
   };

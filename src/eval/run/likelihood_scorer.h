@@ -51,9 +51,6 @@ struct LikelihoodResult {
 
 class LikelihoodScorer {
  public:
-  // Rows of which all logits are wanted that go into one forward call: [kLogitRows, vocab] floats are held.
-  static constexpr std::int64_t kLogitRows = 128;
-
   // `options`: at most so many items at once, in so much memory. Of `layers` alone where given: with those
   // that end before the last layer, results have no likelihoods, and are there for what is recorded.
   LikelihoodScorer(Transformer& model, const SchedulerOptions& options, LayerRange layers = {});

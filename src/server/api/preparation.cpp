@@ -1,7 +1,6 @@
 #include "server/api/preparation.h"
 
 #include <algorithm>
-#include <ctime>
 #include <variant>
 
 #include "base/error.h"
@@ -10,13 +9,6 @@
 
 namespace refocus::server {
 namespace {
-
-std::tm local_today() {
-  const std::time_t now = std::time(nullptr);
-  std::tm out{};
-  localtime_r(&now, &out);
-  return out;
-}
 
 const ChatTemplate& template_of(const ServedModel& model) {
   if (model.chat_template) return *model.chat_template;
@@ -36,7 +28,7 @@ Prompt prompt_of(const Conversation& conversation, const ServedModel& model) {
   settings.generation_prompt = conversation.generation_prompt;
   if (settings.arguments.is_null()) settings.arguments = nlohmann::ordered_json::object();
   if (conversation.arguments.is_object()) settings.arguments.update(conversation.arguments);
-  if (!settings.date) settings.date = local_today();
+  if (!settings.date) settings.date = today();
   return template_of(model).apply(conversation.messages, settings).prompt;
 }
 
@@ -172,10 +164,7 @@ std::vector<Job> jobs_of(const Prepared& prepared, const Tokenizer& tokenizer) {
       request.intervention = prepared.intervention;
       request.target = prompt.target;
       request.sampling = prepared.sampling;
-      request.stop_tokens = prepared.eos;
-      const auto& named = prepared.ends.tokens();
-      request.stop_tokens.insert(request.stop_tokens.end(), named.begin(), named.end());
-      request.ends_after = ends_after(tokenizer, prepared.ends);
+      add_ends(request, tokenizer, prepared.ends, prepared.eos);
       request.top_logprobs = prepared.logprobs;
       request.prompt_top_logprobs = prepared.prompt_logprobs;
       out.push_back({std::move(request), nullptr, nullptr, nullptr});
