@@ -261,6 +261,10 @@ TEST(Serve, StopsAtTextsWholeAndStreamed) {
   EXPECT_EQ(cut["choices"][0]["text"], text.substr(0, text.find(text.substr(4, 3))));
   EXPECT_EQ(cut["choices"][0]["finish_reason"], "stop");
   EXPECT_EQ(streamed(served, "/v1/completions", body).text, cut["choices"][0]["text"]);
+  body["stop"] = text.substr(text.size() - 2) + "zzz";  // begun at the end, and held back until then
+  EXPECT_EQ(answer(served, "/v1/completions", body)["choices"][0]["text"], text);
+  EXPECT_EQ(streamed(served, "/v1/completions", body).text, text);
+  body["stop"] = text.substr(4, 3);
   body["echo"] = true;
   EXPECT_EQ(streamed(served, "/v1/completions", body).text,
             kQuestion + cut["choices"][0]["text"].get<std::string>());
