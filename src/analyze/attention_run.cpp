@@ -67,14 +67,12 @@ void run_calls(Transformer& model, const AttentionText& text, std::int64_t max_r
   }
 }
 
-// The kept queries among positions first .. first + rows - 1: the place of the first one, and their rows.
-std::pair<std::int64_t, std::vector<std::int64_t>> kept_rows(const std::vector<std::int64_t>& queries,
-                                                             std::int64_t first, std::int64_t rows) {
+// The kept queries among positions first .. first + rows - 1: the place of the first one, and how many.
+std::pair<std::int64_t, std::int64_t> kept_rows(const std::vector<std::int64_t>& queries, std::int64_t first,
+                                                std::int64_t rows) {
   const auto begin = std::lower_bound(queries.begin(), queries.end(), first);
   const auto end = std::lower_bound(begin, queries.end(), first + rows);
-  std::vector<std::int64_t> kept;
-  for (auto it = begin; it != end; ++it) kept.push_back(*it - first);
-  return {begin - queries.begin(), std::move(kept)};
+  return {begin - queries.begin(), end - begin};
 }
 
 void take_statistics(const AttentionStatistics& statistics, AttentionResult& result) {
@@ -98,9 +96,8 @@ CaptureSize size_of(Transformer& model, std::int64_t max_rows, std::int64_t keys
 
 RowSettings row_settings(const Transformer& model, const AttentionSettings& settings,
                          const AttentionArm& arm) {
-  const std::optional<RebalanceSpec> rebalance = arm.intervention.rebalance();
   return {settings.window, static_cast<float>(arm.threshold),
-          rebalance ? rebalance->largest_factor(model.config().num_hidden_layers) : 1};
+          largest_factor_of(arm.intervention, model.config().num_hidden_layers)};
 }
 
 std::shared_ptr<const InterventionTarget> target_of(const InterventionSpec& spec, const AimAt& aim_at) {

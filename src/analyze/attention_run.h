@@ -34,6 +34,12 @@ inline double threshold_of(const InterventionSpec& spec, double otherwise) {
   return rebalance ? rebalance->threshold : otherwise;
 }
 
+// The most that it multiplies a weight by, at least 1.
+inline double largest_factor_of(const InterventionSpec& spec, std::int64_t layers) {
+  const std::optional<RebalanceSpec> rebalance = spec.rebalance();
+  return rebalance ? rebalance->largest_factor(layers) : 1;
+}
+
 struct AttentionArm {
   std::string name;  // fit for a folder
   InterventionSpec intervention;

@@ -19,13 +19,6 @@ std::size_t cells_of(std::int64_t layers, std::int64_t heads, std::int64_t each)
   return static_cast<std::size_t>(layers * heads * each);
 }
 
-// A unit in which sums of `keys` weights of up to `factor` in size are exact (add_exactly).
-double unit_for(double factor, std::int64_t keys) {
-  double unit = 1;
-  while (factor > 0x1p15 * unit || factor * static_cast<double>(keys) > 0x1p17 * unit) unit *= 2;
-  return unit;
-}
-
 // Held for a microsecond or two; rows of one head rarely meet.
 class SpinLock {
  public:
@@ -52,7 +45,7 @@ AttentionStatistics::AttentionStatistics(std::int64_t layers, std::int64_t heads
       max_rows_(max_rows),
       stride_(padded(max_keys)),
       settings_(settings),
-      unit_(unit_for(settings.largest_factor, max_keys)),
+      unit_(exact_unit(settings.largest_factor, max_keys)),
       cells_(cells_of(layers, heads, 1)),
       rows_(cells_of(layers, heads, max_rows)),
       layer0_(cells_of(1, heads, max_rows)),

@@ -1,9 +1,9 @@
 #include "analyze/map_files.h"
 
 #include <algorithm>
-#include <numeric>
 #include <optional>
 
+#include "analyze/kept/top_row.h"
 #include "kernels/weight_row.h"
 
 namespace refocus {
@@ -45,17 +45,11 @@ class MapFiles::Map {
       return;
     }
     const std::int64_t at = map * size_.max_rows + slot;
-    std::int32_t* const indices = top_indices_.data() + at * k_;
-    float* const top = top_weights_.data() + at * k_;
     std::uint64_t* const scratch =
         scratch_.data() + static_cast<std::size_t>(row.thread) * largest_scratch(k_);
-    const std::int64_t count = largest_weights(weights, keys, k_, scratch, indices, top);
-    std::fill(indices + count, indices + k_, -1);
-    std::fill(top + count, top + k_, 0.0f);
-    double rest = 0;
-    if (keys > k_) rest = sum_of_weights(weights, keys) - std::accumulate(top, top + count, 0.0);
-    if (!row.negative || weights != row.after) rest = std::max(0.0, rest);
-    row_rests_[static_cast<std::size_t>(at)] = static_cast<float>(rest);
+    row_rests_[static_cast<std::size_t>(at)] =
+        keep_largest(weights, keys, k_, row.negative && weights == row.after,
+                     {top_indices_.data() + at * k_, top_weights_.data() + at * k_, scratch});
   }
 
   // Each task is of another file than the one before, since writes into one file wait for each other.
@@ -117,14 +111,14 @@ void MapFiles::take(const CapturedRow& row) {
   if (before_) before_->take(row, row.before, row.query_place - first_place_);
 }
 
-void MapFiles::end_call(ThreadPool& pool, const Capture& capture, std::span<const std::int64_t> rows) {
-  after_->end_call(pool, first_place_, std::ssize(rows));
-  if (before_) before_->end_call(pool, first_place_, std::ssize(rows));
+void MapFiles::end_call(ThreadPool& pool, const Capture& capture, std::int64_t count) {
+  after_->end_call(pool, first_place_, count);
+  if (before_) before_->end_call(pool, first_place_, count);
   const std::int64_t first = mask_offsets_.back();
   call_masks_.clear();
-  for (const std::int64_t row : rows) {
+  for (std::int64_t place = first_place_; place < first_place_ + count; ++place) {
     for (std::int64_t head = 0; head < size_.heads; ++head) {
-      const std::span<const std::int32_t> mask = capture.mask(row, head);
+      const std::span<const std::int32_t> mask = capture.mask(place, head);
       call_masks_.insert(call_masks_.end(), mask.begin(), mask.end());
       mask_offsets_.push_back(mask_offsets_.back() + std::ssize(mask));
     }

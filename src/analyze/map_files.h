@@ -36,8 +36,8 @@ class MapFiles : public CaptureSink {
   // A call follows whose first kept query has this place.
   void begin_call(std::int64_t first_place);
   void take(const CapturedRow& row) override;
-  // Writes what the call's rows left. `rows`: numbers among the call's rows of the kept ones, ascending.
-  void end_call(ThreadPool& pool, const Capture& capture, std::span<const std::int64_t> rows);
+  // Writes what the call's kept rows left; `count`: how many they are.
+  void end_call(ThreadPool& pool, const Capture& capture, std::int64_t count);
   // `received`: [layers, heads, keys].
   void finish(std::span<const float> received);
 

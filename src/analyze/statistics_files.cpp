@@ -79,6 +79,15 @@ std::string csv_field(const std::string& text) {
   return out + '"';
 }
 
+ordered_json model_json(const std::string& path, const ModelConfig& config) {
+  return {{"path", path},
+          {"layers", config.num_hidden_layers},
+          {"heads", config.num_attention_heads},
+          {"kv_heads", config.num_key_value_heads},
+          {"hidden_size", config.hidden_size},
+          {"vocab_size", config.vocab_size}};
+}
+
 ordered_json classes_json() {
   ordered_json out = ordered_json::array();
   for (std::size_t c = 0; c < kTokenClasses; ++c) out.push_back(token_class_name(static_cast<TokenClass>(c)));

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "analyze/attention_run.h"
+#include "architecture/model_config.h"
 #include "tokenizer/tokenizer.h"
 
 namespace refocus {
@@ -28,6 +29,8 @@ nlohmann::ordered_json lens_json(const Tokenizer* tokenizer, std::span<const Nam
 // The `tokens` of attention.json. `origins`: where each is from, or none.
 nlohmann::ordered_json tokens_json(const Tokenizer* tokenizer, std::span<const std::int32_t> ids,
                                    std::span<const TokenClass> classes, std::span<const std::string> origins);
+// The `model` of attention.json; `path`: what it is called.
+nlohmann::ordered_json model_json(const std::string& path, const ModelConfig& config);
 // The names of all classes.
 nlohmann::ordered_json classes_json();
 

@@ -17,13 +17,6 @@ namespace {
 
 using nlohmann::ordered_json;
 
-ordered_json model_json(const OpenModel& model) {
-  const ModelConfig& c = model.config;
-  return {{"path", model.name()},           {"layers", c.num_hidden_layers},
-          {"heads", c.num_attention_heads}, {"kv_heads", c.num_key_value_heads},
-          {"hidden_size", c.hidden_size},   {"vocab_size", c.vocab_size}};
-}
-
 // The first `count` tokens of a text.
 ordered_json text_tokens(const AttentionReport& report, const AttentionText& text, std::size_t count) {
   const std::span<const std::string> origins(text.origins.texts);
@@ -86,7 +79,7 @@ ordered_json attention_json(const AttentionReport& report) {
   ordered_json out = {{"format", "refocus-attention"},
                       {"version", 1},
                       {"refocus", REFOCUS_VERSION},
-                      {"model", model_json(*report.model)}};
+                      {"model", model_json(report.model->name(), report.model->config)}};
   if (report.is_task()) {
     out["dataset"] = dataset_json(report);
     out["classes"] = classes_json();

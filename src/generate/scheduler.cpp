@@ -29,6 +29,12 @@ struct Scheduler::Active {
     const auto known = std::ssize(prompt_scores);
     return request.prompt_top_logprobs && known < prompt_size() - 1 && end > known;
   }
+  // Of the next call, over rows from `first` on.
+  const AttentionHooks* hooks_of(std::int64_t first, std::int64_t rows) const {
+    const AttentionHooks* own = intervention->hooks();
+    const auto& watch = request.watch;
+    return watch && first + rows > watch->first_row() ? watch->begin_call(own, first, rows) : own;
+  }
   std::int64_t prefix_blocks() const {
     return std::min(request.shared_prefix, prompt_size() - 1) / kKeyBlock;
   }
@@ -53,7 +59,7 @@ Scheduler::Scheduler(Transformer& model, const SchedulerOptions& options)
       context_(options.context > 0 ? options.context : model.config().context_length()),
       pool_(kv_pool_of(model, cache_bytes(model, options))),
       prefixes_(pool_),
-      interventions_(model) {
+      interventions_(model, static_cast<std::size_t>(max_sequences_)) {
   REFOCUS_CHECK(options.max_sequences >= 1);
 }
 
@@ -158,6 +164,10 @@ void Scheduler::share_prefix(Active& active) {
     scored = prefixes_.scores(active.intervention_name, wanted, *active.request.prompt_top_logprobs);
     wanted = wanted.first(scored.empty() ? 0 : (scored.size() - 1) * kKeyBlock);
   }
+  if (const auto& watch = active.request.watch) {  // its rows are computed here
+    const auto unseen = static_cast<std::size_t>(watch->first_row() / kKeyBlock * kKeyBlock);
+    wanted = wanted.first(std::min(wanted.size(), unseen));
+  }
   const auto blocks = prefixes_.find(active.intervention_name, wanted);
   active.cache.share(blocks);
   active.shared_tokens = active.cache.length();
@@ -201,6 +211,9 @@ bool Scheduler::ensure_room(Active& active, std::int64_t length) {
 std::int64_t Scheduler::next_rows(const Active& active, std::int64_t budget) const {
   const std::int64_t past = active.cache.length();
   std::int64_t rows = std::min(active.missing(), budget);
+  if (const auto& watch = active.request.watch; watch && !active.whole) {
+    rows = std::min(rows, past < watch->first_row() ? watch->first_row() - past : watch->max_rows());
+  }
   // Tokens that were generated before a preemption were each a call of their own.
   if (past < active.prompt_size()) {
     if (active.whole || model_.keys_depend_on_length(active.size())) {
@@ -223,7 +236,7 @@ void Scheduler::plan() {
     inputs_.push_back(
         {&active.cache,
          std::span(active.tokens).subspan(static_cast<std::size_t>(past), static_cast<std::size_t>(rows)),
-         std::max(end, active.prompt_size()), active.intervention->hooks(),
+         std::max(end, active.prompt_size()), active.hooks_of(past, rows),
          all    ? LogitRows::kAll
          : last ? LogitRows::kLast
                 : LogitRows::kNone});

@@ -19,6 +19,7 @@
 
 #include "generate/prefix_cache.h"
 #include "generate/sampler.h"
+#include "generate/sequence_watch.h"
 #include "intervene/intervention_pool.h"
 #include "model/transformer.h"
 #include "prompt/answer_end.h"
@@ -44,6 +45,7 @@ struct GenerationRequest {
   std::optional<std::int64_t> top_logprobs;
   // The same of each token of the prompt but the first.
   std::optional<std::int64_t> prompt_top_logprobs;
+  std::shared_ptr<SequenceWatch> watch;  // or null
 };
 
 // Gives a request what ends its answer: the model's own end tokens, and the texts and tokens of `ends`.

@@ -83,8 +83,8 @@ void Capture::capture(const Layer& layer, const SoftmaxRow& row, const SoftmaxRo
   out.row = row.at.row;
   out.thread = row.at.thread;
   out.rewritten = &edited != &row;
-  const auto slot = static_cast<std::size_t>(out.row * heads_ + out.head_place);
-  float* const layer0 = layer0_.data() + static_cast<std::int64_t>(slot) * stride_;
+  const std::size_t at = slot(out.query_place, out.head_place);
+  float* const layer0 = layer0_.data() + static_cast<std::int64_t>(at) * stride_;
   float* const scratch = scratch_.data() + out.thread * 2 * stride_;
   float* const before = layer.layer == 0 && !out.rewritten ? layer0 : scratch;
   float* const after = !out.rewritten ? before : layer.layer == 0 ? layer0 : scratch + stride_;
@@ -93,11 +93,11 @@ void Capture::capture(const Layer& layer, const SoftmaxRow& row, const SoftmaxRo
     normalise_weights(edited.weights.data(), edited.sum, keys, after);
     out.negative = any_negative(after, keys);
   }
-  if (layer.layer == 0) find_mask(before, out.position, masks_[slot]);
+  if (layer.layer == 0) find_mask(before, out.position, masks_[at]);
   out.before = before;
   out.after = after;
   out.layer0 = layer0;
-  out.mask = masks_[slot];
+  out.mask = masks_[at];
   for (CaptureSink* sink : sinks_) sink->take(out);
 }
 

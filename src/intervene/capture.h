@@ -2,8 +2,8 @@
 // before and after the intervention changed it, to sinks.
 //
 // It sees what the attention kernel computes anyway, in prefill and in decode alike, and changes no bit of
-// it. Memory is a row of weights for each thread, and layer 0's rows of the current call. Layer 0 is looked
-// at whether it was chosen or not: the mask M and the comparison with layer 0 come from it.
+// it. Memory is a row of weights for each thread, and layer 0's chosen rows of the current call. Layer 0 is
+// looked at whether it was chosen or not: the mask M and the comparison with layer 0 come from it.
 #pragma once
 
 #include <cstdint>
@@ -46,8 +46,9 @@ class CaptureSink {
 };
 
 struct CaptureSize {
-  std::int64_t layers = 0, heads = 0;       // of the model
-  std::int64_t max_rows = 0, max_keys = 0;  // of a call, of the sequence
+  std::int64_t layers = 0, heads = 0;  // of the model
+  // Chosen rows of a call, at most; keys of the sequence. A call may have more rows that are not chosen.
+  std::int64_t max_rows = 0, max_keys = 0;
   int threads = 1;
 };
 
@@ -63,12 +64,12 @@ class Capture {
   // Takes the hooks of an intervention that was aimed anew.
   void watch(const AttentionHooks* intervention);
 
-  // [layers], for SequenceInput::hooks, of calls of at most max_rows rows.
+  // [layers], for SequenceInput::hooks.
   const AttentionHooks* hooks() const { return hooks_.data(); }
 
-  // M of a row of the last call, by places in the selection of heads.
-  std::span<const std::int32_t> mask(std::int64_t row, std::int64_t head_place) const {
-    return masks_[static_cast<std::size_t>(row * heads_ + head_place)];
+  // M of a row of the last call, by places in the selection.
+  std::span<const std::int32_t> mask(std::int64_t query_place, std::int64_t head_place) const {
+    return masks_[slot(query_place, head_place)];
   }
 
  private:
@@ -77,6 +78,10 @@ class Capture {
     std::int64_t layer, place;
   };
 
+  // Chosen rows of one call have places one after the other.
+  std::size_t slot(std::int64_t query_place, std::int64_t head_place) const {
+    return static_cast<std::size_t>(query_place % max_rows_ * heads_ + head_place);
+  }
   static void observe(void* observer, const SoftmaxRow& before, const SoftmaxRow& after);
   void capture(const Layer& layer, const SoftmaxRow& row, const SoftmaxRow& edited);
   void find_mask(const float* weights, std::int64_t position, std::vector<std::int32_t>& mask) const;
@@ -88,8 +93,8 @@ class Capture {
   std::vector<CaptureSink*> sinks_;
   std::vector<Layer> layers_;
   std::vector<AttentionHooks> hooks_;
-  std::vector<std::vector<std::int32_t>> masks_;  // [max_rows, heads]
-  AlignedBuffer<float> layer0_;                   // [max_rows, heads, stride]
+  std::vector<std::vector<std::int32_t>> masks_;  // [max_rows, heads], by slot()
+  AlignedBuffer<float> layer0_;                   // [max_rows, heads, stride], by slot()
   AlignedBuffer<float> scratch_;                  // [threads, 2, stride]: before, after
 };
 

@@ -1,5 +1,7 @@
 #include "intervene/intervention_pool.h"
 
+#include <algorithm>
+
 namespace refocus {
 
 InterventionShape shape_of(const Transformer& model) {
@@ -10,20 +12,22 @@ InterventionShape shape_of(const Transformer& model) {
 
 std::unique_ptr<Intervention> InterventionPool::take(const std::string& name, const InterventionSpec& spec,
                                                      std::shared_ptr<const InterventionTarget> target) {
-  auto& idle = idle_[name];
   std::unique_ptr<Intervention> out;
-  if (idle.empty()) {
+  const auto found =
+      std::ranges::find(idle_, name, &std::pair<std::string, std::unique_ptr<Intervention>>::first);
+  if (found == idle_.end()) {
     out = std::make_unique<Intervention>(spec, shape_of(model_));
   } else {
-    out = std::move(idle.back());
-    idle.pop_back();
+    out = std::move(found->second);
+    idle_.erase(found);
   }
   out->aim(std::move(target));
   return out;
 }
 
 void InterventionPool::give_back(const std::string& name, std::unique_ptr<Intervention> intervention) {
-  idle_[name].push_back(std::move(intervention));
+  idle_.emplace_back(name, std::move(intervention));
+  if (idle_.size() > kept_) idle_.pop_front();
 }
 
 }  // namespace refocus

@@ -47,6 +47,13 @@ double sum_of_mixture(const float* w, float a, const float* v, float b, std::int
 // are added.
 void add_exactly(const float* w, std::int64_t n, double* sums, double unit = 1);
 
+// A unit in which sums of `keys` weights of up to `factor` in size are exact (add_exactly).
+constexpr double exact_unit(double factor, std::int64_t keys) {
+  double unit = 1;
+  while (factor > 0x1p15 * unit || factor * static_cast<double>(keys) > 0x1p17 * unit) unit *= 2;
+  return unit;
+}
+
 // Whether any w is below 0.
 bool any_negative(const float* w, std::int64_t n);
 

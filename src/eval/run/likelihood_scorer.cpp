@@ -94,7 +94,7 @@ LikelihoodScorer::LikelihoodScorer(Transformer& model, const SchedulerOptions& o
       max_sequences_(std::min(options.max_sequences, model.max_rows())),
       pool_(kv_pool_of(model, cache_bytes(model, options))),
       prefixes_(pool_),
-      interventions_(model) {
+      interventions_(model, 2 * static_cast<std::size_t>(max_sequences_)) {
   REFOCUS_CHECK(options.max_sequences >= 1);
 }
 
