@@ -237,7 +237,7 @@ void ExplorerWriter::write_blocks(AtomicFile& file, std::vector<PageBlock>& bloc
 // The maps' own signs need not be looked at: a statistic counts them.
 void ExplorerWriter::find_negative(const json& statistics) {
   for (const json& arm : statistics.at("arms")) {
-    negative_.push_back(arm.at("statistics").contains("mass_negative"));
+    negative_.push_back(arm.contains("negative_rows"));
   }
   negative_.resize(std::max(negative_.size(), maps_.size()));
 }

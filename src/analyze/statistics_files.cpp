@@ -34,16 +34,6 @@ bool is_known(const std::vector<double>& values) {
   return std::any_of(values.begin(), values.end(), [](double v) { return !std::isnan(v); });
 }
 
-// Numbers of rows by layer and head.
-ordered_json rows_json(const std::vector<std::int64_t>& rows, std::size_t heads) {
-  ordered_json layers = ordered_json::array();
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (i % heads == 0) layers.push_back(ordered_json::array());
-    layers.back().push_back(rows[i]);
-  }
-  return layers;
-}
-
 ordered_json outliers_json(const AttentionSettings& settings, const std::vector<LayerHeadOutlier>& outliers) {
   ordered_json out = ordered_json::array();
   for (const LayerHeadOutlier& o : outliers) {
@@ -77,6 +67,15 @@ std::string csv_field(const std::string& text) {
   std::string out = "\"";
   for (const char c : text) out += c == '"' ? "\"\"" : std::string(1, c);
   return out + '"';
+}
+
+ordered_json rows_json(const std::vector<std::int64_t>& rows, std::size_t heads) {
+  ordered_json layers = ordered_json::array();
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (i % heads == 0) layers.push_back(ordered_json::array());
+    layers.back().push_back(rows[i]);
+  }
+  return layers;
 }
 
 ordered_json model_json(const std::string& path, const ModelConfig& config) {

@@ -34,7 +34,9 @@ nlohmann::ordered_json model_json(const std::string& path, const ModelConfig& co
 // The names of all classes.
 nlohmann::ordered_json classes_json();
 
-// [layers, heads] as a list of lists; null for NaN.
+// [layers, heads] counts of rows as a list of lists.
+nlohmann::ordered_json rows_json(const std::vector<std::int64_t>& rows, std::size_t heads);
+// The same of numbers; null for NaN.
 nlohmann::ordered_json grid_json(std::span<const double> values, std::size_t heads);
 // In quotation marks where a field of a CSV file needs them.
 std::string csv_field(const std::string& text);

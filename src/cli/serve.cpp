@@ -36,6 +36,7 @@ struct ServeOptions {
   std::int64_t sequences = 64, queue = 1024;
   http::Limits limits;
   double request_seconds = 600;
+  server::AttentionLimits attention;
 };
 
 // "reb=rebalance:alpha=0.2".
@@ -138,14 +139,15 @@ void run(const ServeOptions& options) {
       chat,
       openai::ModelNames(served_name(options, model.files), aliases, !options.no_free_specs),
       identity_of(options, model),
-      std::time(nullptr)};
+      std::time(nullptr),
+      REFOCUS_VERSION};
   for (const openai::ModelAlias& alias : aliases)
     served.canonical(alias.spec);  // refused now, not when asked for
   server::Engine engine(
       model.transformer,
       {options.sequences, context, kv_budget(options.model, model.transformer, options.sequences, context),
        static_cast<std::size_t>(options.queue)});
-  server::Service service(served, engine, {access, 15, options.request_seconds});
+  server::Service service(served, engine, {access, 15, options.request_seconds, options.attention});
   const auto error = [](int status, std::string_view message) {
     const openai::ApiFault fault{.status = status, .code = "http_error"};
     return server::error_response(fault, "[request] " + std::string(message));
@@ -222,6 +224,24 @@ void add_limits(CLI::App& command, ServeOptions& options) {
       ->type_name("X");
 }
 
+void add_attention_limits(CLI::App& command, server::AttentionLimits& limits) {
+  constexpr std::int64_t kMost = std::int64_t{1} << 40;
+  command.add_option("--attention-bytes", limits.bytes, "Most attention that a request may have kept")
+      ->capture_default_str()
+      ->check(whole_number<std::int64_t>(1024, kMost))
+      ->type_name("N");
+  command.add_option("--attention-store", limits.store, "Bytes of attention that are kept at a time")
+      ->capture_default_str()
+      ->check(whole_number<std::int64_t>(1024, kMost))
+      ->type_name("N");
+  command
+      .add_option("--attention-seconds", limits.seconds,
+                  "Time that attention is kept after it was last asked for")
+      ->capture_default_str()
+      ->check(number(1, 1e6))
+      ->type_name("X");
+}
+
 }  // namespace
 
 Action add_serve(CLI::App& command) {
@@ -242,6 +262,7 @@ Action add_serve(CLI::App& command) {
   options->chat.add_settings(command);
   add_access(command, *options);
   add_limits(command, *options);
+  add_attention_limits(command, options->attention);
   options->model.add_running(command);
   return [options] { run(*options); };
 }

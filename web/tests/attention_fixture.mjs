@@ -191,6 +191,7 @@ function addStatistics(sums, { query, after, before, mask, layer, classOf, negat
     if (mass in sums) sums[mass] += p;
     if (after[key] < 0) sums.mass_negative += p;
   }
+  if (after.slice(0, query + 1).some((weight) => weight < 0)) sums.negative_rows = (sums.negative_rows ?? 0) + 1;
   sums.mass_first += share(0);
   sums.mass_self += share(query);
   if (query > 0) sums.mass_previous += share(query - 1);
@@ -240,21 +241,25 @@ function writeArm(dir, arm, size, options) {
   const masks = Array.from({ length: n }, () => Array.from({ length: heads }, () => []));
   const grids = Object.fromEntries(statisticNames.map((name) => [name, []]));
   const shares = Array.from({ length: layers }, () => []);
+  const negativeRows = Array.from({ length: layers }, () => []);
   for (let layer = 0; layer < layers; layer++) {
     for (const name of statisticNames) grids[name].push([]);
     for (let head = 0; head < heads; head++) {
       const { sums, shares: own } = writeHead(open, { layer, head, masks, scale: arm.scale }, size, options);
       for (const name of statisticNames) grids[name][layer].push(sums[name] / n);
+      negativeRows[layer].push(sums.negative_rows ?? 0);
       shares[layer].push(own);
     }
   }
   writeMasks(add, masks, heads);
   for (const name in open) open[name].close();
-  if (!grids.mass_negative.flat().some((value) => value > 0)) delete grids.mass_negative;
+  const negative = negativeRows.flat().some((rows) => rows > 0);
+  if (!negative) delete grids.mass_negative;
   arm.files = Object.fromEntries(Object.keys(open).map((name) => [name, `${arm.directory}/${name}.npy`]));
   return {
     arm: arm.name, intervention: arm.intervention, threshold: 0.01, queries: { all: n }, keys: { all: n },
     statistics: Object.fromEntries(Object.entries(grids).map(([name, grid]) => [name, statistic(grid)])),
+    ...(negative && { negative_rows: negativeRows }),
     ...(size.origins && { origins: size.origins.json(shares) }),
     outliers: [{ layer: layers - 1, head: 0, key: 0, received: 0.61, ratio: 9.2, z: 5.1 }],
   };

@@ -123,12 +123,17 @@ ordered_json attention_json(const KeptRows& rows, const KeptText& text, const Ar
   return out;
 }
 
-ordered_json no_statistics(const KeptRows& rows, const KeptText& text) {
+// What the explorer asks of statistics.json: which maps have weights below 0.
+ordered_json kept_statistics_json(const KeptRows& rows, const KeptText& text) {
   ordered_json arm = {{"arm", kArm},
                       {"intervention", text.intervention},
                       {"threshold", rows.settings().threshold},
                       {"statistics", ordered_json::object()},
                       {"outliers", ordered_json::array()}};
+  if (any_rows(rows.negative_rows())) {
+    arm["negative_rows"] =
+        rows_json(rows.negative_rows(), static_cast<std::size_t>(rows.settings().head_places()));
+  }
   return {{"format", "refocus-attention-statistics"},
           {"version", 1},
           {"layers", rows.settings().layers},
@@ -148,7 +153,7 @@ std::string attention_archive(const KeptRows& rows, const KeptText& text, const 
   write_masks(rows, arrays);
   write_received(rows, arrays);
   zip.add("attention.json", json_text(attention_json(rows, text, model, arrays.names())) + "\n");
-  zip.add("statistics.json", json_text(no_statistics(rows, text)) + "\n");
+  zip.add("statistics.json", json_text(kept_statistics_json(rows, text)) + "\n");
   return zip.finish();
 }
 

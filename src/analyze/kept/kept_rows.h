@@ -53,6 +53,8 @@ class KeptRows {
   std::span<const std::int32_t> mask(std::int64_t query, std::int64_t head) const;
   // Mean over the rows that see a key of the weight that it receives, [keys]; 0 where none does.
   std::span<const float> received(std::int64_t layer, std::int64_t head) const;
+  // Rows with a weight below 0, [layers, heads].
+  const std::vector<std::int64_t>& negative_rows() const { return negative_rows_; }
 
  private:
   friend class RowKeeper;
@@ -74,6 +76,7 @@ class KeptRows {
   std::vector<std::unique_ptr<Row>> kept_;  // [queries]
   std::int64_t rows_ = 0;
   std::vector<float> received_;  // [layers, heads, keys]
+  std::vector<std::int64_t> negative_rows_;
 };
 
 }  // namespace refocus

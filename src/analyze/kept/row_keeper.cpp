@@ -57,6 +57,7 @@ RowKeeper::RowKeeper(KeepSettings settings, const KeeperModel& model, std::int64
       locks_(std::make_unique<std::mutex[]>(static_cast<std::size_t>(rows_->settings_.head_places()))) {
   const KeepSettings& what = rows_->settings_;
   REFOCUS_CHECK(!what.queries.empty() && !what.layers.empty() && !what.heads.empty());
+  rows_->negative_rows_.resize(static_cast<std::size_t>(what.maps()));
   if (!what.mean_heads) return;
   of_heads_ =
       AlignedBuffer<float>(size_of_all(slots_ * (what.before ? 2 : 1), std::ssize(what.heads), stride_));
@@ -103,6 +104,7 @@ void RowKeeper::add_received(const CapturedRow& row, std::int64_t head, const fl
   const auto map = static_cast<std::int64_t>(rows_->map_of(false, row.layer_place, head));
   const std::lock_guard lock(locks_[static_cast<std::size_t>(head)]);
   add_exactly(weights, row.position + 1, sums_.data() + map * stride_, unit_);
+  if (row.negative) ++rows_->negative_rows_[static_cast<std::size_t>(map)];
 }
 
 void RowKeeper::take(const CapturedRow& row) {

@@ -24,7 +24,7 @@ KeeperModel keeper_model(const Transformer& model);
 
 // Memory beside the rows themselves, for each call, that a keeper may take; more rows than fit go in several
 // calls.
-inline constexpr std::int64_t kKeeperBytes = std::int64_t{32} << 20;
+inline constexpr std::int64_t kKeeperBytes = std::int64_t{8} << 20;
 
 // What a keeper takes beside the rows that it keeps. `whole_prompt`: tokens of a prompt that must go in one
 // call, else 0.

@@ -16,14 +16,14 @@ constexpr std::size_t kMostUnsent = std::size_t{8} << 20;  // bytes that a clien
 
 }  // namespace
 
-Answering::Answering(Prepared prepared, AnswerForm form, const Tokenizer& tokenizer, Engine& engine,
-                     std::shared_ptr<http::Reply> reply, OnEnd on_end)
+Answering::Answering(Prepared prepared, AnswerForm form, std::unique_ptr<AttentionKeeping> keeping,
+                     const Tokenizer& tokenizer, Engine& engine, std::shared_ptr<http::Reply> reply)
     : prepared_(std::move(prepared)),
       form_(std::move(form)),
+      keeping_(std::move(keeping)),
       tokenizer_(tokenizer),
       engine_(engine),
       reply_(std::move(reply)),
-      on_end_(std::move(on_end)),
       writer_(form_.kind, form_.head, form_.include_usage),
       choices_(prepared_.prompts.size() * static_cast<std::size_t>(prepared_.n)),
       left_(choices_.size()) {
@@ -37,6 +37,7 @@ void Answering::begin() {
   std::vector<Job> jobs = jobs_of(prepared_, tokenizer_);
   const auto self = shared_from_this();
   for (std::size_t i = 0; i < jobs.size(); ++i) {
+    if (keeping_) jobs[i].request.watch = keeping_->watch(i);
     jobs[i].on_token = [self, i](const GeneratedToken& token) { self->on_token(i, token); };
     jobs[i].on_done = [self, i](GenerationResult&& result) { self->on_done(i, std::move(result)); };
     jobs[i].on_failure = [self](const std::string& message) { self->fail(kServerFault, message); };
@@ -166,11 +167,19 @@ void Answering::on_done(std::size_t choice, GenerationResult&& result) {
   const std::lock_guard lock(mutex_);
   if (over_) return;
   choices_[choice].result = std::move(result);
+  if (keeping_) keep_attention(choice);
   --left_;
   if (form_.stream) stream_end(choice);
   if (left_ > 0) return;
   if (!form_.stream) send_whole();
   finish();
+}
+
+void Answering::keep_attention(std::size_t choice) {
+  KeptText text{prepared_.canonical, prompt_of(choice).tokens, std::ssize(prompt_of(choice).tokens)};
+  const auto& generated = choices_[choice].result->tokens;
+  text.tokens.insert(text.tokens.end(), generated.begin(), generated.end());
+  choices_[choice].attention = keeping_->finish(choice, std::move(text));
 }
 
 void Answering::finish() {
@@ -272,6 +281,12 @@ openai::Usage Answering::usage() const {
   return out;  // how much was in the cache depends on others, and answers do not
 }
 
-openai::RefocusFacts Answering::facts() const { return {prepared_.canonical, form_.ignored, {}}; }
+openai::RefocusFacts Answering::facts() const {
+  openai::RefocusFacts out{prepared_.canonical, form_.ignored, {}};
+  for (const ChoiceState& choice : choices_) {
+    if (choice.attention) out.attention.push_back(*choice.attention);
+  }
+  return out;
+}
 
 }  // namespace refocus::server

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "server/api/attention_keeping.h"
 #include "server/api/preparation.h"
 #include "server/http/reply.h"
 #include "server/openai/answer.h"
@@ -40,8 +41,10 @@ struct AnswerTimes {
 class Answering : public std::enable_shared_from_this<Answering> {
  public:
   using OnEnd = std::function<void(const AnswerTimes&)>;
-  Answering(Prepared prepared, AnswerForm form, const Tokenizer& tokenizer, Engine& engine,
-            std::shared_ptr<http::Reply> reply, OnEnd on_end);
+  // `keeping`: null where no attention was asked for.
+  Answering(Prepared prepared, AnswerForm form, std::unique_ptr<AttentionKeeping> keeping,
+            const Tokenizer& tokenizer, Engine& engine, std::shared_ptr<http::Reply> reply);
+  void on_end(OnEnd on_end) { on_end_ = std::move(on_end); }  // before begin()
 
   // Hands the sequences to the engine. Answers 429 where its queue is full.
   void begin();
@@ -56,11 +59,13 @@ class Answering : public std::enable_shared_from_this<Answering> {
     std::optional<AnswerStream> stream;
     std::optional<openai::TextOffsets> offsets;
     std::optional<GenerationResult> result;
+    std::optional<openai::AttentionReceipt> attention;
     bool begun = false;
   };
 
   void on_token(std::size_t choice, const GeneratedToken& token);
   void on_done(std::size_t choice, GenerationResult&& result);
+  void keep_attention(std::size_t choice);
   void fail(const openai::ApiFault& fault, const std::string& message);
   void cancel();
   void send_whole();
@@ -84,10 +89,11 @@ class Answering : public std::enable_shared_from_this<Answering> {
 
   const Prepared prepared_;
   const AnswerForm form_;
+  const std::unique_ptr<AttentionKeeping> keeping_;
   const Tokenizer& tokenizer_;
   Engine& engine_;
   const std::shared_ptr<http::Reply> reply_;
-  const OnEnd on_end_;
+  OnEnd on_end_;
   const openai::ChunkWriter writer_;
   const Clock::time_point begin_ = Clock::now();
 

@@ -44,7 +44,8 @@ void Metrics::count_ignored(std::size_t fields) {
   ignored_ += fields;
 }
 
-std::string Metrics::text(const EngineStats& engine, const http::Counters& http) const {
+std::string Metrics::text(const EngineStats& engine, const http::Counters& http,
+                          const AttentionStore& attention) const {
   const std::lock_guard lock(mutex_);
   std::string out;
   out += one("counter", "refocus_answers_total", "Requests whose answer was computed whole.", answers_);
@@ -64,6 +65,8 @@ std::string Metrics::text(const EngineStats& engine, const http::Counters& http)
   out += one("gauge", "refocus_sequences_running", "Sequences that are being computed.", engine.running);
   out += one("gauge", "refocus_kv_peak_bytes", "Most memory of keys and values so far.",
              engine.scheduler.peak_kv_bytes);
+  out += one("gauge", "refocus_attention_kept", "Choices whose attention is kept.", attention.count());
+  out += one("gauge", "refocus_attention_bytes", "Bytes of attention that is kept.", attention.bytes());
   out += one("gauge", "refocus_connections_open", "Connections.", http.connections_open);
   out +=
       one("counter", "refocus_connections_accepted_total", "Connections so far.", http.connections_accepted);

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "server/api/answering.h"
+#include "server/api/attention_store.h"
 #include "server/engine/engine.h"
 #include "server/http/server.h"
 
@@ -30,7 +31,8 @@ class Metrics {
  public:
   void add(const AnswerTimes& times);
   void count_ignored(std::size_t fields);
-  std::string text(const EngineStats& engine, const http::Counters& connections) const;
+  std::string text(const EngineStats& engine, const http::Counters& connections,
+                   const AttentionStore& attention) const;
 
  private:
   mutable std::mutex mutex_;

@@ -75,12 +75,6 @@ Prepared common(const openai::GenerationRequest& request, const ServedModel& mod
   const openai::ServedModel served = model.names.find(request.model);
   const auto canonical = [&](const std::string& spec) { return model.canonical(spec); };
   const auto spec = openai::intervention_of({served.spec, request.refocus.intervene, header}, canonical);
-  if (request.refocus.attention) {
-    throw openai::unsupported(
-        "refocus.attention",
-        "expected no 'refocus.attention', which this server does not keep yet; leave it out, "
-        "and use refocus attention");
-  }
   out.intervention = model.intervention(spec.value_or("none"));
   out.canonical = out.intervention.canonical(model.config.num_hidden_layers);
   out.sampling = {request.sampling.temperature, request.sampling.top_k, request.sampling.top_p,

@@ -24,6 +24,7 @@ struct ServedModel {
   // Of model files, program and instruction set: what decides an answer beside the request.
   std::string identity;
   std::int64_t created = 0;  // seconds since 1970
+  std::string version;       // of the program
 
   // A SPEC of a request. UsageError or InputError where it is none, or does not fit the model. It may name no
   // file, which only who starts the server may, in an alias.

@@ -5,6 +5,7 @@
 #include <random>
 
 #include "base/error.h"
+#include "server/api/attention_response.h"
 #include "server/api/responses.h"
 #include "server/http/field.h"
 #include "server/openai/model_answers.h"
@@ -14,6 +15,8 @@ namespace refocus::server {
 namespace {
 
 constexpr std::string_view kModelPath = "/v1/models/";
+constexpr std::size_t kMostSending = std::size_t{256}
+                                     << 20;  // bytes of attention that clients have not taken
 
 struct Route {
   std::string_view path, method;
@@ -28,7 +31,7 @@ std::optional<std::string_view> method_of(std::string_view path) {
   for (const Route& route : kRoutes) {
     if (route.path == path) return route.method;
   }
-  if (path.starts_with(kModelPath)) return "GET";
+  if (path.starts_with(kModelPath) || path.starts_with(kAttentionPath)) return "GET";
   return std::nullopt;
 }
 
@@ -37,7 +40,7 @@ http::Response no_route(const http::Head& head) {
       {.status = 404, .code = "not_found"},
       fmt::format(
           "expected an endpoint, got '{}'; known ones: /v1/models, /v1/completions, /v1/chat/completions, "
-          "/tokenize, /detokenize, /tokenizer_info, /health, /metrics, /openapi.json",
+          "/tokenize, /detokenize, /tokenizer_info, /v1/attention/ID, /health, /metrics, /openapi.json",
           printable(head.path, 80))));
 }
 
@@ -77,6 +80,7 @@ Service::Service(const ServedModel& model, Engine& engine, const ServiceOptions&
     : model_(model),
       engine_(engine),
       options_(options),
+      attention_(options.attention.store, options.attention.seconds),
       start_(std::uint64_t{std::random_device()()} << 32 | std::random_device()()),
       worker_([this] { work(); }) {}
 
@@ -114,7 +118,8 @@ void Service::handle(http::Request&& request, std::shared_ptr<http::Reply> reply
       };
       try {
         if (request.head.method == "POST") return answer_post(request, reply);
-        send(answer_get(request.head.path));
+        if (request.head.path.starts_with(kAttentionPath)) return send_attention(request.head, reply);
+        send(answer_get(request.head));
       } catch (const openai::ApiError& e) {
         send(error_response(e));
       } catch (const InputError& e) {
@@ -144,6 +149,7 @@ void Service::work() {
 }
 
 void Service::on_time() {
+  attention_.on_time();
   std::vector<std::weak_ptr<Answering>> alive;
   {
     const std::lock_guard lock(mutex_);
@@ -162,14 +168,31 @@ std::string Service::next_id(const char* prefix) {
   return fmt::format("{}-{:016x}{:08x}", prefix, start_, ++count_);
 }
 
-http::Response Service::answer_get(const std::string& path) const {
+// What clients have not taken yet is held beside the store, so that is bounded too.
+void Service::send_attention(const http::Head& head, const std::shared_ptr<http::Reply>& reply) {
+  std::erase_if(sending_, [](const auto& other) { return other->unsent() == 0; });
+  std::size_t unsent = 0;
+  for (const auto& other : sending_) unsent += other->unsent();
+  if (unsent > kMostSending) {
+    throw openai::ApiError({.status = 429, .type = "rate_limit_error", .code = "attention_full"}, "server",
+                           "expected room for attention on its way, got as much as may be; try again later");
+  }
+  http::Response response = attention_response(
+      head, attention_, {model_.version, model_.names.served(), &model_.config, &model_.tokenizer});
+  add_common(response, head, options_.access);
+  reply->send(std::move(response));
+  sending_.push_back(reply);
+}
+
+http::Response Service::answer_get(const http::Head& head) {
+  const std::string& path = head.path;
   const openai::ModelFacts facts{model_.created, engine_.context()};
   if (path == "/health") return json_response(openai::health_answer(true));
   if (path == "/openapi.json") return json_response(std::string(openai::openapi_text()));
   if (path == "/metrics") {
     return {200,
             {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}},
-            metrics_.text(engine_.stats(), counters_ ? counters_() : http::Counters{})};
+            metrics_.text(engine_.stats(), counters_ ? counters_() : http::Counters{}, attention_)};
   }
   if (path == "/tokenizer_info") {
     return json_response(openai::tokenizer_info_answer(model_.tokenizer, engine_.context()));
@@ -177,6 +200,16 @@ http::Response Service::answer_get(const std::string& path) const {
   if (path == "/v1/models") return json_response(openai::models_answer(model_.names, facts));
   return json_response(
       openai::model_answer(model_.names, model_.names.find(path.substr(kModelPath.size())), facts));
+}
+
+std::unique_ptr<AttentionKeeping> Service::keep_attention(
+    const std::optional<openai::AttentionRequest>& request, const Prepared& prepared) {
+  if (!request) return nullptr;
+  const KeeperModel shape = keeper_model(engine_.model());
+  AttentionSubject subject{{}, prepared.max_tokens, prepared.n, prepared.intervention};
+  for (const PreparedPrompt& prompt : prepared.prompts) subject.prompts.push_back(std::ssize(prompt.tokens));
+  return std::make_unique<AttentionKeeping>(plan_attention(*request, subject, shape, options_.attention),
+                                            prepared.n, shape, attention_);
 }
 
 template <class Request>
@@ -198,9 +231,10 @@ void Service::generate(const Request& request, const http::Request& sent,
   form.include_usage = request.include_usage;
   form.prompt_logprobs = request.prompt_logprobs.has_value();
   form.prompt_candidates = request.prompt_logprobs;
-  const auto answering =
-      std::make_shared<Answering>(std::move(prepared), std::move(form), model_.tokenizer, engine_, reply,
-                                  [this](const AnswerTimes& times) { metrics_.add(times); });
+  auto keeping = keep_attention(request.refocus.attention, prepared);
+  const auto answering = std::make_shared<Answering>(std::move(prepared), std::move(form), std::move(keeping),
+                                                     model_.tokenizer, engine_, reply);
+  answering->on_end([this](const AnswerTimes& times) { metrics_.add(times); });
   {
     const std::lock_guard lock(mutex_);
     answering_.push_back(answering);

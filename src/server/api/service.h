@@ -1,8 +1,9 @@
 // The endpoints: what a request of HTTP asks for, and who answers it.
 //
 // POST /v1/completions, /v1/chat/completions, /tokenize, /detokenize; GET /v1/models, /v1/models/ID,
-// /tokenizer_info, /health, /metrics, /openapi.json. Reading a request, its template and its tokens is one
-// thread's work beside the sockets' and the model's, so that a long prompt keeps neither waiting.
+// /v1/attention/ID, /tokenizer_info, /health, /metrics, /openapi.json. Reading a request, its template and
+// its tokens is one thread's work beside the sockets' and the model's, so that a long prompt keeps neither
+// waiting.
 #pragma once
 
 #include <condition_variable>
@@ -15,7 +16,9 @@
 #include <vector>
 
 #include "server/api/access.h"
+#include "server/api/attention_keeping.h"
 #include "server/api/metrics.h"
+#include "server/api/preparation.h"
 #include "server/api/served_model.h"
 #include "server/engine/engine.h"
 #include "server/http/server.h"
@@ -26,6 +29,7 @@ struct ServiceOptions {
   AccessRules access;
   double ping_seconds = 15;      // of silence in a stream
   double request_seconds = 600;  // most for one answer
+  AttentionLimits attention;
 };
 
 class Service {
@@ -46,10 +50,13 @@ class Service {
  private:
   using Work = std::function<void()>;
 
-  http::Response answer_get(const std::string& path) const;
+  http::Response answer_get(const http::Head& head);
+  void send_attention(const http::Head& head, const std::shared_ptr<http::Reply>& reply);
   void answer_post(const http::Request& request, const std::shared_ptr<http::Reply>& reply);
   template <class Request>
   void generate(const Request& request, const http::Request& sent, const std::shared_ptr<http::Reply>& reply);
+  std::unique_ptr<AttentionKeeping> keep_attention(const std::optional<openai::AttentionRequest>& request,
+                                                   const Prepared& prepared);
   std::string next_id(const char* prefix);
   void work();
 
@@ -58,6 +65,8 @@ class Service {
   const ServiceOptions options_;
   std::function<http::Counters()> counters_;
   Metrics metrics_;
+  AttentionStore attention_;
+  std::vector<std::shared_ptr<http::Reply>> sending_;  // attention, on the worker's thread
 
   std::mutex mutex_;
   std::condition_variable ready_;

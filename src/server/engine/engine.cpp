@@ -8,7 +8,8 @@
 namespace refocus::server {
 
 Engine::Engine(Transformer& model, const EngineOptions& options)
-    : scheduler_(model, {options.sequences, options.context, options.kv_bytes}),
+    : model_(model),
+      scheduler_(model, {options.sequences, options.context, options.kv_bytes}),
       queue_limit_(options.queue),
       thread_([this] { run(); }) {}
 

@@ -59,6 +59,8 @@ class Engine {
   void check(std::span<const std::int32_t> prompt, const InterventionSpec& intervention,
              std::int64_t max_new_tokens) const;
   std::int64_t context() const { return scheduler_.context(); }
+  // Its settings; computing with it is the engine's.
+  const Transformer& model() const { return model_; }
   // Most tokens of prompt and answer together: the context, or what there is memory for.
   std::int64_t most_tokens() const { return std::min(context(), scheduler_.most_tokens()); }
 
@@ -82,6 +84,7 @@ class Engine {
   Job take(std::uint64_t id);
   void fail_taken(const std::string& message);
 
+  const Transformer& model_;
   Scheduler scheduler_;
   const std::size_t queue_limit_;
 

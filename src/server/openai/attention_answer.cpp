@@ -37,7 +37,7 @@ ordered_json sparse_rows(const AttentionValues& values, const std::vector<Sparse
         REFOCUS_CHECK(sparse.keys.size() == sparse.weights.size());
         ordered_json w = ordered_json::array();
         for (const float weight : sparse.weights) w.push_back(short_double(weight));
-        of_head.push_back({{"i", sparse.keys}, {"w", std::move(w)}});
+        of_head.push_back({{"i", sparse.keys}, {"w", std::move(w)}, {"rest", short_double(sparse.rest)}});
       }
       of_layer.push_back(std::move(of_head));
     }
@@ -67,8 +67,13 @@ ordered_json receipt_json(const AttentionReceipt& receipt) {
   return out;
 }
 
-std::string attention_answer(const std::string& id, const AttentionValues& values) {
-  ordered_json out = {{"id", id}, {"object", "refocus.attention"}};
+std::string attention_answer(const std::string& id, const AttentionText& text,
+                             const AttentionValues& values) {
+  ordered_json out = {{"id", id},
+                      {"object", "refocus.attention"},
+                      {"intervention", text.intervention},
+                      {"prompt_tokens", text.prompt_tokens},
+                      {"tokens", text.tokens}};
   out.update(values_json(values));
   return json_text(out);
 }

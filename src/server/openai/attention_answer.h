@@ -13,6 +13,7 @@ namespace refocus::openai {
 struct SparseRow {
   std::vector<std::int32_t> keys;  // positions, from 0
   std::vector<float> weights;      // as many
+  float rest = 0;                  // the sum of the row's other weights
 };
 
 struct AttentionValues {
@@ -35,11 +36,19 @@ struct AttentionReceipt {
 // {index, id, bytes, rows, url, inline?}
 nlohmann::ordered_json receipt_json(const AttentionReceipt& receipt);
 
-// {layers, heads, rows, weights: [layer][head][row]{i, w}, before?}; heads is null for a mean over heads.
-// Each weight has the fewest digits that read back as the same float. Sizes must fit each other.
+// {layers, heads, rows, weights: [layer][head][row]{i, w, rest}, before?}; heads is null for a mean over
+// heads. Each weight has the fewest digits that read back as the same float. Sizes must fit each other.
 nlohmann::ordered_json values_json(const AttentionValues& values);
 
-// GET /v1/attention/ID.json: {id, object: "refocus.attention", ...} and what values_json has.
-std::string attention_answer(const std::string& id, const AttentionValues& values);
+// The sequence that the rows are of.
+struct AttentionText {
+  std::string intervention;  // canonical
+  std::int64_t prompt_tokens = 0;
+  nlohmann::ordered_json tokens;  // of prompt and answer: [{id, text, piece, class}] (docs/attention.md)
+};
+
+// GET /v1/attention/ID.json: {id, object: "refocus.attention", intervention, prompt_tokens, tokens, ...} and
+// what values_json has.
+std::string attention_answer(const std::string& id, const AttentionText& text, const AttentionValues& values);
 
 }  // namespace refocus::openai

@@ -46,6 +46,8 @@ struct Sampling {
 struct AttentionRequest {
   enum class Queries { kGenerated, kAll, kListed };
   std::vector<std::int32_t> layers, heads;  // as given; empty: all
+  // kGenerated: the rows that the answer's tokens were chosen from, the prompt's last and those of the
+  // answer's tokens but its last.
   Queries queries = Queries::kGenerated;
   std::vector<std::int32_t> rows;  // positions, where listed
   std::int32_t top_k = 32;         // keys kept of a row, 1 to 4096

@@ -1,90 +1,27 @@
 // refocus serve from outside: what clients get is what the other commands print, bit for bit, whatever else
 // is asked at the moment; and what is wrong is refused in one line.
 #include <algorithm>
-#include <csignal>
 #include <filesystem>
-#include <fstream>
-#include <regex>
 #include <thread>
 
-#include "cli/cli_support.h"
-#include "server/http/client.h"
+#include "cli/serve/served.h"
 
 namespace refocus {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::Arguments;
+using testing::answer;
+using testing::asked;
 using testing::Client;
+using testing::completion;
 using ::testing::HasSubstr;
 using testing::Json;
-using testing::plus;
+using testing::Served;
 using testing::TempDir;
+using testing::told;
 
-constexpr const char* kTemplate =
-    "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{% if add_generation_prompt "
-    "%}assistant: {% endif %}";
-constexpr const char* kSpec = "rebalance:alpha=1";
+constexpr const char* kSpec = testing::kServedSpec;
 const std::string kQuestion = "Analysis: the blue crate lies in the";
-
-// A running server of the bundled model under the name "worlds", with the arm "reb".
-class Served {
- public:
-  explicit Served(const Arguments& more = {}) {
-    testing::copy_bundled_model(dir_ / "worlds", kTemplate);
-    process_.emplace(plus({"serve", "-m", (dir_ / "worlds").string(), "--port", "0", "--arm",
-                           std::string("reb=") + kSpec, "--threads", "2"},
-                          more),
-                     testing::ProcessOptions{.output_path = (dir_ / "out").string()});
-    std::smatch found;
-    const auto listens = [&] {
-      const std::string out = testing::file_text(dir_ / "out");
-      if (!std::regex_search(out, found, std::regex(R"(:(\d+)/v1)"))) return false;
-      port_ = static_cast<std::uint16_t>(std::stoi(found[1]));
-      return true;
-    };
-    std::ofstream(dir_ / "out", std::ios::app).close();
-    if (!testing::eventually([&] { return listens() || !process_->running(); }) || port_ == 0) {
-      throw std::runtime_error("the server did not start: " + process_->wait().err);
-    }
-  }
-
-  Client client() const { return Client(port_); }
-  std::string model() const { return (dir_ / "worlds").string(); }
-  testing::Process& process() { return *process_; }
-
- private:
-  TempDir dir_;
-  std::optional<testing::Process> process_;
-  std::uint16_t port_ = 0;
-};
-
-std::string request(const std::string& method, const std::string& path, const std::string& body,
-                    const std::string& headers = "Content-Type: application/json\r\n") {
-  return method + " " + path + " HTTP/1.1\r\nHost: localhost\r\n" + headers +
-         "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
-}
-
-std::string asked(Client&& client, const std::string& path, const Json& body) {
-  client.send(request("POST", path, body.dump()));
-  return client.response();
-}
-Json answer(const Served& served, const std::string& path, const Json& body) {
-  const std::string response = asked(served.client(), path, body);
-  EXPECT_EQ(testing::status_of(response), 200) << response;
-  return Json::parse(testing::body_of(response), nullptr, false);
-}
-
-// Two answers to one request differ in these alone.
-std::string told(Json answer) {
-  answer.erase("id");
-  answer.erase("created");
-  return answer.dump();
-}
-
-Json completion(const std::string& prompt, int tokens) {
-  return {{"model", "worlds"}, {"prompt", prompt}, {"max_tokens", tokens}, {"temperature", 0}};
-}
 
 TEST(Serve, CompletesAsGenerateDoes) {
   const Served served;
@@ -114,9 +51,9 @@ TEST(Serve, NamesOfModelsBodiesAndHeadersMeanTheSameIntervention) {
   EXPECT_NE(by_body["system_fingerprint"], plain["system_fingerprint"]);
   body.erase("refocus");
   Client client = served.client();
-  client.send(
-      request("POST", "/v1/completions", body.dump(),
-              std::string("Content-Type: application/json\r\nX-Refocus-Intervene: ") + kSpec + "\r\n"));
+  client.send(testing::http_request(
+      "POST", "/v1/completions", body.dump(),
+      std::string("Content-Type: application/json\r\nX-Refocus-Intervene: ") + kSpec + "\r\n"));
   EXPECT_EQ(told(Json::parse(testing::body_of(client.response()))), told(by_body));
   for (const std::string& name : {std::string("worlds@reb"), std::string("worlds@") + kSpec}) {
     body["model"] = name;
@@ -190,7 +127,8 @@ struct Streamed {
 Streamed streamed(const Served& served, const std::string& path, Json body) {
   body["stream"] = true;
   Client client = served.client();
-  client.send(request("POST", path, body.dump(), "Content-Type: application/json\r\nConnection: close\r\n"));
+  client.send(testing::http_request("POST", path, body.dump(),
+                                    "Content-Type: application/json\r\nConnection: close\r\n"));
   const std::string all = client.rest();
   Streamed out;
   EXPECT_THAT(all, HasSubstr("text/event-stream"));
@@ -301,7 +239,7 @@ TEST(Serve, RefusesInOneLineAndGoesOn) {
   };
   for (const Case& c : cases) {
     Client client = served.client();
-    client.send(request(c.method, c.path, c.body, c.headers));
+    client.send(testing::http_request(c.method, c.path, c.body, c.headers));
     const std::string response = client.response();
     EXPECT_EQ(testing::status_of(response), c.status) << c.path << c.body << response;
     const Json error = Json::parse(testing::body_of(response), nullptr, false);
@@ -319,7 +257,7 @@ TEST(Serve, ForgetsClientsThatGoAndStopsPolitely) {
   Served served({"--sequences", "2", "--context", "4096"});
   const auto metric = [&](const std::string& name) {
     Client client = served.client();
-    client.send(request("GET", "/metrics", "", ""));
+    client.send(testing::http_request("GET", "/metrics", "", ""));
     const std::string text = client.response();
     const std::size_t at = text.find("\n" + name + " ");
     return at == std::string::npos ? -1.0 : std::stod(text.substr(at + name.size() + 2));
@@ -332,7 +270,7 @@ TEST(Serve, ForgetsClientsThatGoAndStopsPolitely) {
       clients.push_back(served.client());
       slow["seed"] = i;
       slow["temperature"] = 1;
-      clients.back().send(request("POST", "/v1/completions", slow.dump()));
+      clients.back().send(testing::http_request("POST", "/v1/completions", slow.dump()));
     }
     ASSERT_TRUE(testing::eventually(
         [&] { return metric("refocus_sequences_running") + metric("refocus_sequences_queued") == 4; }));
@@ -357,7 +295,7 @@ TEST(Serve, KeysAreAskedForWhereOthersCanReachIt) {
   const Served served({"--api-key-file", (dir / "keys").string()});
   const auto status = [&](const std::string& header) {
     Client client = served.client();
-    client.send(request("GET", "/v1/models", "", header));
+    client.send(testing::http_request("GET", "/v1/models", "", header));
     return testing::status_of(client.response());
   };
   EXPECT_EQ(status(""), 401);
@@ -366,7 +304,7 @@ TEST(Serve, KeysAreAskedForWhereOthersCanReachIt) {
   EXPECT_EQ(status("Authorization: Bearer secret-two\r\n"), 200);
   EXPECT_EQ(status("X-Api-Key: secret-one\r\n"), 200);
   Client health = served.client();
-  health.send(request("GET", "/health", "", ""));
+  health.send(testing::http_request("GET", "/health", "", ""));
   EXPECT_EQ(testing::status_of(health.response()), 200);
 }
 

@@ -110,15 +110,17 @@ TEST(OpenAiAnswer, AttentionIsAReceiptForEachChoice) {
 
 TEST(OpenAiAnswer, AttentionValuesAreSparseByLayerHeadAndRow) {
   AttentionValues values{.layers = {0, 3}, .heads = {1}, .rows = {4, 9}, .weights = {}, .before = {}};
-  values.weights = {{{0, 2}, {0.1F, 0.9F}}, {{1}, {1}}, {{}, {}}, {{5}, {1e-30F}}};
+  values.weights = {{{0, 2}, {0.1F, 0.9F}, 0.25F}, {{1}, {1}, 0}, {{}, {}, 0}, {{5}, {1e-30F}, 0}};
   EXPECT_EQ(
       json_text(values_json(values)),
-      R"({"layers":[0,3],"heads":[1],"rows":[4,9],"weights":[[[{"i":[0,2],"w":[0.1,0.9]},{"i":[1],"w":[1.0]}]],)"
-      R"([[{"i":[],"w":[]},{"i":[5],"w":[1e-30]}]]]})");
+      R"({"layers":[0,3],"heads":[1],"rows":[4,9],"weights":[[[{"i":[0,2],"w":[0.1,0.9],"rest":0.25},{"i":[1],"w":[1.0],"rest":0.0}]],)"
+      R"([[{"i":[],"w":[],"rest":0.0},{"i":[5],"w":[1e-30],"rest":0.0}]]]})");
   values.heads.clear();
   values.before = values.weights;
-  const auto json = parse_ordered_json(attention_answer("id1", values), {"answer"});
+  const auto json = parse_ordered_json(
+      attention_answer("id1", {"none", 2, nlohmann::ordered_json::array()}, values), {"answer"});
   EXPECT_EQ(json["id"], "id1");
+  EXPECT_EQ(json["prompt_tokens"], 2);
   EXPECT_TRUE(json["heads"].is_null());
   EXPECT_EQ(json["before"], json["weights"]);
   const AttentionReceipt receipt{.index = 0, .id = "id1", .bytes = 1, .rows = 2, .values = values};
@@ -127,7 +129,7 @@ TEST(OpenAiAnswer, AttentionValuesAreSparseByLayerHeadAndRow) {
 
 // Half as many digits as a double has, and the same float.
 TEST(OpenAiAnswer, AttentionWeightsReadBackAsTheSameFloat) {
-  AttentionValues values{.layers = {0}, .heads = {0}, .rows = {0}, .weights = {{{}, {}}}, .before = {}};
+  AttentionValues values{.layers = {0}, .heads = {0}, .rows = {0}, .weights = {{{}, {}, 0}}, .before = {}};
   std::uint32_t state = 1;
   for (int i = 0; i < 5000; ++i) {
     state = state * 1664525U + 1013904223U;

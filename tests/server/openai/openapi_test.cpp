@@ -210,7 +210,7 @@ TEST_F(OpenApi, BodiesOfClientsAreValid) {
 
 TEST_F(OpenApi, AnswersAreValid) {
   const AttentionValues values{
-      .layers = {0}, .heads = {}, .rows = {3}, .weights = {{{0, 1}, {0.5F, 0.25F}}}, .before = {}};
+      .layers = {0}, .heads = {}, .rows = {3}, .weights = {{{0, 1}, {0.5F, 0.25F}, 0.25F}}, .before = {}};
   Answer answer{.head = testing::head(), .choices = {}, .usage = {3, 2, 1}, .refocus = {}};
   expect_valid("Completion", completion_answer(answer));
   answer.refocus = {"none", {"user"}, {{.index = 0, .id = "a", .bytes = 1, .rows = 1, .values = values}}};
@@ -226,7 +226,10 @@ TEST_F(OpenApi, AnswersAreValid) {
   answer.choices[0].prompt_tokens.reset();
   expect_valid("Completion", completion_answer(answer));
   expect_valid("ChatCompletion", chat_answer(answer));
-  expect_valid("Attention", attention_answer("a", values));
+  expect_valid(
+      "Attention",
+      attention_answer("a", {"none", 1, {{{"id", 1}, {"text", ""}, {"piece", "<s>"}, {"class", "special"}}}},
+                       values));
   expect_valid("Error", error_text(bad_request("n", "expected {}", 3)));
   expect_valid("Error", error_text(ApiFault{}, "x"));
   expect_valid("Health", health_answer(true));

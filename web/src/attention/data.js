@@ -155,6 +155,7 @@ export class Explorer {
     data.hasMaps = Boolean(data.capture.kind);
     data.layers = data.capture.layers;
     data.heads = data.capture.heads;
+    data.hasMasks = data.heads[0] !== "mean"; // M is a head's own
     const names = shortNames(data.capture.arms);
     data.arms = data.capture.arms.map((arm, place) => ({
       name: arm.name,
@@ -188,7 +189,7 @@ export class Explorer {
 
   /** By places. */
   map(arm, layer, head, before = false) {
-    const negative = !before && this.negativeShare(arm, layer, head) > 0;
+    const negative = !before && this.negativeRows(arm, layer, head) > 0;
     return this.cached(`${before ? "before" : "map"}-${arm}-${layer}-${head}`, (bytes) => new HeadMap(bytes, this.arms[arm].queries, this.format, negative));
   }
 
@@ -227,9 +228,9 @@ export class Explorer {
     return this.lensData;
   }
 
-  /** How much of a map's weights, by size, is negative; 0 for an arm without negative weights. */
-  negativeShare(arm, layer, head) {
-    return this.statistics.arms[arm]?.statistics.mass_negative?.all?.[layer]?.[head] ?? 0;
+  /** How many of a map's rows have negative weights. */
+  negativeRows(arm, layer, head) {
+    return this.statistics.arms[arm]?.negative_rows?.[layer]?.[head] ?? 0;
   }
 
   hasOrigins() {

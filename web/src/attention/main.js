@@ -162,7 +162,7 @@ async function start() {
     add("text", "Text", buildText(data, state));
   }
   if (data.hasOrigins()) add("origins", "Origins", buildOrigins(data, state));
-  add("statistics", "Statistics", buildCharts(data, state));
+  if (data.statisticNames().length) add("statistics", "Statistics", buildCharts(data, state));
   if (data.hasLens()) add("lens", "Logit lens", buildLens(data, state));
   for (const waiting of document.querySelectorAll(".loading")) waiting.remove();
   document.body.prepend(el("button", { type: "button", class: "skip", onclick: () => document.getElementById("heads-title").focus() }, "Skip to the maps"), head, contents(sections), el("main", { id: "main" }, workbench.element, ...parts));

@@ -24,7 +24,7 @@ export function fieldsOf({ data, arm, other, row, key, maps }) {
     ["query", "Query", `${query} ${visible(arm.tokens[query])}`],
     ["key", "Key", `${key} ${visible(arm.tokens[key])}`],
     ["weight", "Weight", weightText(after, digits)],
-    ["mask", "In M", maps.mask.has(row, key) ? "yes" : "no"],
+    ...(maps.mask ? [["mask", "In M", maps.mask.has(row, key) ? "yes" : "no"]] : []),
   ];
   const { origin } = arm.tokens[key];
   if (origin !== undefined) fields.push(["query-origin", "Query from", plain(arm.tokens[query].origin)], ["key-origin", "Key from", plain(origin)]);

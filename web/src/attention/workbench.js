@@ -18,7 +18,7 @@ import { comparable } from "./state.js";
  * "signed" (all weights of an arm that has negative ones, so that its maps can be compared) or "difference". */
 export async function mapsOf(data, { arm, other, layer, head, view }) {
   const [after, mask, before, second] = await Promise.all([
-    data.map(arm, layer, head), data.mask(arm, head), data.capture.before ? data.map(arm, layer, head, true) : null,
+    data.map(arm, layer, head), data.hasMasks ? data.mask(arm, head) : null, data.capture.before ? data.map(arm, layer, head, true) : null,
     comparable(data, arm, other) && other !== arm ? data.map(other, layer, head) : null,
   ]);
   const shown = { weights: () => after, before: () => before, change: () => subtract(after, before), difference: () => subtract(after, second) }[view]();
@@ -80,7 +80,7 @@ export class Workbench {
       el("div", { class: "controls" },
         bound(state, "Layer", "layer", data.layers.map((_, i) => number(data.layers, i)), Number),
         bound(state, "Head", "head", data.heads.map((_, i) => number(data.heads, i)), Number),
-        bound(state, "Scale", "scale", [["log", "Logarithmic"], ["linear", "Linear"]]), el("span", { class: "with-help" }, toggle(state, "Show M", "mask"), help("mask"))),
+        bound(state, "Scale", "scale", [["log", "Logarithmic"], ["linear", "Linear"]]), data.hasMasks ? el("span", { class: "with-help" }, toggle(state, "Show M", "mask"), help("mask")) : ""),
       this.fields, this.spoken, this.box,
       el("div", { class: "below-map" }, this.legend, el("div", { class: "exports" },
         button("−", "Zoom out", () => this.map.zoom(1 / 1.5)), button("+", "Zoom in", () => this.map.zoom(1.5)),
