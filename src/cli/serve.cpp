@@ -17,6 +17,7 @@
 #include "cli/commit.h"
 #include "cli/model_hashes.h"
 #include "cli/model_options.h"
+#include "intervene/named.h"
 #include "kernels/instruction_set.h"
 #include "server/api/responses.h"
 #include "server/api/service.h"
@@ -39,21 +40,17 @@ struct ServeOptions {
   server::AttentionLimits attention;
 };
 
-// "reb=rebalance:alpha=0.2".
-openai::ModelAlias alias_of(const std::string& arm) {
-  const std::size_t equals = arm.find('=');
-  if (equals == std::string::npos || equals == 0 || arm.find_first_of(":,+") < equals) {
+// Of arms such as "reb=rebalance:alpha=0.2".
+std::vector<openai::ModelAlias> aliases_of(const std::vector<std::string>& arms) {
+  for (const std::string& arm : arms) {
+    if (end_of_arm_name(arm) != std::string::npos) continue;
     throw usage_error("--arm", "expected NAME=SPEC, such as reb=rebalance:alpha=0.2, got '{}'",
                       printable(arm, 80));
   }
-  return {arm.substr(0, equals), arm.substr(equals + 1)};
-}
-
-std::vector<openai::ModelAlias> aliases_of(const std::vector<std::string>& arms) {
   std::vector<openai::ModelAlias> out;
-  for (const std::string& arm : arms) {
-    out.push_back(alias_of(arm));
-    parse_intervention(out.back().spec, "--arm");
+  for (const WrittenIntervention& arm : parse_named_interventions(arms, "--arm")) {
+    const std::string& text = arms[out.size()];
+    out.push_back({arm.name.empty() ? "none" : arm.name, text.substr(end_of_arm_name(text) + 1)});
   }
   return out;
 }

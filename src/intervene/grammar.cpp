@@ -75,6 +75,12 @@ std::string parse_value(const MethodKey& key, std::string_view text, const SpecP
 void set_file(InterventionPart& part, std::string_view key, std::string_view value, const SpecPlace& place) {
   std::string text = unquoted_text(value, "a file", place);
   if (text.empty()) throw spec_error(place, "expected {}=FILE, got nothing", key);
+  if (place.files == SpecFiles::kRefused) {
+    throw spec_error(place,
+                     "expected no {}=, since a request may name no file, got one; who starts the server can "
+                     "name it in an arm",
+                     key);
+  }
   if (!is_tensor_identity(text)) {
     part.file = std::make_shared<const TensorFile>(text);
     text = part.file->identity();
@@ -140,7 +146,7 @@ void parse_pair(InterventionPart& part, std::string_view text, const SpecPlace& 
     throw spec_error(place, "expected {}=VALUE, got '{}'", key, printable(text));
   }
   if (!seen.emplace(key).second) throw spec_error(place, "expected {} once, got it twice", key);
-  set_key(part, key, text.substr(equals + 1), {place.option, place.column + equals + 1});
+  set_key(part, key, text.substr(equals + 1), place.after(equals + 1));
 }
 
 bool is_supplied(std::span<const SuppliedKey> supplied, std::string_view method, std::string_view key) {
@@ -180,7 +186,7 @@ InterventionPart parse_part(std::string_view text, const SpecPlace& place,
   InterventionPart part = default_part(need_method(name, place));
   if (colon != std::string_view::npos) {
     const std::string_view parameters = text.substr(colon + 1);
-    const SpecPlace after{place.option, place.column + colon + 1};
+    const SpecPlace after = place.after(colon + 1);
     if (parameters.empty()) throw spec_error(after, "expected key=value after '{}:', got nothing", name);
     for_parts(parameters, ',', after,
               [&](std::string_view pair, const SpecPlace& at) { parse_pair(part, pair, at, given); });
@@ -203,12 +209,11 @@ void parse_parts(std::string_view text, const SpecPlace& at, std::span<const Sup
                  WrittenIntervention& out) {
   if (text == "none") return;
   if (text.starts_with("none:")) {
-    throw spec_error({at.option, at.column + 5}, "expected no parameters for none, got '{}'",
-                     printable(text.substr(5)));
+    throw spec_error(at.after(5), "expected no parameters for none, got '{}'", printable(text.substr(5)));
   }
   for (std::size_t begin = 0; begin <= text.size();) {
     const std::size_t end = end_of_part(text, begin);
-    const SpecPlace place{at.option, at.column + begin};
+    const SpecPlace place = at.after(begin);
     if (out.spec.parts.size() == kMostParts) {
       throw spec_error(place, "expected at most {} parts", kMostParts);
     }
@@ -236,7 +241,7 @@ void check_arm_name(std::string_view name, std::string_view spec, const SpecPlac
   }
   const std::size_t bad = name.find_first_not_of(kNameCharacters);
   if (bad != std::string_view::npos) {
-    throw spec_error({place.option, place.column + bad},
+    throw spec_error(place.after(bad),
                      "expected an arm's name of letters, digits, '_', '-' and '.', got '{}'",
                      printable(name));
   }
@@ -253,9 +258,9 @@ void check_arm_name(std::string_view name, std::string_view spec, const SpecPlac
 
 }  // namespace
 
-InterventionSpec parse_intervention(std::string_view text, std::string_view where) {
+InterventionSpec parse_intervention(std::string_view text, std::string_view where, SpecFiles files) {
   WrittenIntervention out;
-  parse_parts(text, {where, 1}, {}, out);
+  parse_parts(text, {where, 1, files}, {}, out);
   return std::move(out.spec);
 }
 

@@ -95,7 +95,7 @@ KeyTerm parse_term(std::string_view text, SpecPlace place) {
     throw spec_error(place, "expected {}:SOMETHING, got '{}'", word, printable(text));
   }
   const std::size_t skip = has_value ? colon + 1 : text.size();
-  set_value(term, word, text.substr(skip), {place.option, place.column + skip});
+  set_value(term, word, text.substr(skip), place.after(skip));
   return term;
 }
 

@@ -78,7 +78,7 @@ LayerSelector parse_layers(std::string_view text, const SpecPlace& place) {
     return out;
   }
   const std::string_view word = text.substr(0, colon), rest = text.substr(colon + 1);
-  const SpecPlace after{place.option, place.column + colon + 1};
+  const SpecPlace after = place.after(colon + 1);
   if (word == "last" || word == "every") {
     out.kind = word == "last" ? LayerSelector::Kind::kLast : LayerSelector::Kind::kEvery;
     out.count = need_spec_number(rest, "layers", after);
@@ -200,7 +200,7 @@ HeadSelector parse_heads(std::string_view text, const SpecPlace& place) {
       throw spec_error(at, "expected heads as LAYER.HEAD, such as 12.3;14.0-3, or @FILE, got '{}'",
                        printable(part));
     }
-    const NumberRanges heads = parse_ranges(part.substr(dot + 1), "heads", {at.option, at.column + dot + 1});
+    const NumberRanges heads = parse_ranges(part.substr(dot + 1), "heads", at.after(dot + 1));
     auto& of_layer = all[*layer];
     of_layer.insert(of_layer.end(), heads.ranges.begin(), heads.ranges.end());
   });
@@ -233,7 +233,7 @@ RowSelector parse_rows(std::string_view text, const SpecPlace& place) {
   RowSelector out;
   if (text.starts_with("positions:")) {
     out.kind = RowSelector::Kind::kPositions;
-    out.positions = parse_ranges(text.substr(10), "positions", {place.option, place.column + 10});
+    out.positions = parse_ranges(text.substr(10), "positions", place.after(10));
     return out;
   }
   for (const auto kind : {RowSelector::Kind::kAll, RowSelector::Kind::kPrompt, RowSelector::Kind::kGenerated,

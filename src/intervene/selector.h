@@ -19,10 +19,16 @@
 
 namespace refocus {
 
+// Whether a SPEC may name a file, which is opened then. Texts from elsewhere (a request) may not.
+enum class SpecFiles { kOpened, kRefused };
+
 // Where a text stands in what a user wrote, for messages: "--intervene", and the column of its first byte.
 struct SpecPlace {
   std::string_view option;
   std::size_t column = 1;
+  SpecFiles files = SpecFiles::kOpened;
+
+  SpecPlace after(std::size_t bytes) const { return {option, column + bytes, files}; }
 };
 
 // Inclusive ranges of numbers, ascending and apart.

@@ -95,7 +95,8 @@ struct InterventionSpec {
 inline constexpr std::size_t kMostParts = 12;
 
 // UsageError, in the name of the option `where`, for a text that is not of the grammar.
-InterventionSpec parse_intervention(std::string_view text, std::string_view where = "--intervene");
+InterventionSpec parse_intervention(std::string_view text, std::string_view where = "--intervene",
+                                    SpecFiles files = SpecFiles::kOpened);
 
 // UsageError where the model lacks a layer or head that a part names, or where only the content of a file is
 // named; InputError for a file that does not fit the model.

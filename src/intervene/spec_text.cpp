@@ -41,7 +41,7 @@ void for_parts(std::string_view text, char separator, const SpecPlace& place,
                const std::function<void(std::string_view, const SpecPlace&)>& body) {
   for (std::size_t begin = 0; begin <= text.size();) {
     const std::size_t end = find_unquoted(text, {&separator, 1}, begin);
-    body(text.substr(begin, end - begin), {place.option, place.column + begin});
+    body(text.substr(begin, end - begin), place.after(begin));
     begin = end + 1;
   }
 }

@@ -193,5 +193,23 @@ TEST(InterventionSpec, HeadsAreReadFromPastasFiles) {
               HasSubstr("expected lists of heads by layer"));
 }
 
+// A request's text must not open files, wherever in it they are named.
+TEST(ParseIntervention, RefusesFilesWhereTheyMayNotBeNamed) {
+  for (const char* spec :
+       {"mean:from=/etc/passwd", "rebalance+mean:from=/etc/passwd", "mean:heads=0.1,from=\"x,y\"",
+        "rebalance:alpha=1+seka:gain=1,from=x,keys=first:1"}) {
+    try {
+      parse_intervention(spec, "intervene", SpecFiles::kRefused);
+      ADD_FAILURE() << spec;
+    } catch (const UsageError& e) {
+      const std::string said = e.what();
+      EXPECT_NE(said.find("a request may name no file"), std::string::npos) << said;
+    }
+  }
+  EXPECT_EQ(parse_intervention("boost:factor=2,keys=text:\"x,from=y\"", "intervene", SpecFiles::kRefused)
+                .parts.size(),
+            1u);
+}
+
 }  // namespace
 }  // namespace refocus

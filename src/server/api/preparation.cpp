@@ -80,6 +80,7 @@ Prepared common(const openai::GenerationRequest& request, const ServedModel& mod
   out.sampling = {request.sampling.temperature, request.sampling.top_k, request.sampling.top_p,
                   request.sampling.min_p, static_cast<std::uint64_t>(request.sampling.seed.value_or(0))};
   out.n = request.n;
+  out.priority = request.priority;
   if (!request.stop.empty()) out.ends = AnswerEnds(model.tokenizer, request.stop);
   out.eos = model.eos;
   out.prompt_logprobs = request.prompt_logprobs;
@@ -161,7 +162,7 @@ std::vector<Job> jobs_of(const Prepared& prepared, const Tokenizer& tokenizer) {
       add_ends(request, tokenizer, prepared.ends, prepared.eos);
       request.top_logprobs = prepared.logprobs;
       request.prompt_top_logprobs = prepared.prompt_logprobs;
-      out.push_back({std::move(request), nullptr, nullptr, nullptr});
+      out.push_back({std::move(request), nullptr, nullptr, nullptr, prepared.priority});
     }
   }
   return out;

@@ -28,7 +28,7 @@ struct Prepared {
   AnswerEnds ends;
   std::vector<std::int32_t> eos;
   SamplingOptions sampling;
-  std::int64_t n = 1;
+  std::int64_t n = 1, priority = 0;
   std::optional<std::int64_t> logprobs;         // of generated tokens
   std::optional<std::int64_t> prompt_logprobs;  // of the prompts' tokens
 };

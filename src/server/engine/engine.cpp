@@ -40,7 +40,11 @@ std::optional<std::vector<std::uint64_t>> Engine::submit(std::vector<Job> jobs) 
       job.request.id = next_id_++;
       ids.push_back(job.request.id);
     }
-    if (!stopping_) std::ranges::move(jobs, std::back_inserter(queue_));
+    for (Job& job : jobs) {
+      if (stopping_) break;
+      const auto behind = std::ranges::upper_bound(queue_, job.priority, {}, &Job::priority);
+      queue_.insert(behind, std::move(job));
+    }
     if (stopping_) message = stop_message_;
   }
   work_.notify_one();

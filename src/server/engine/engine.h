@@ -2,8 +2,8 @@
 // and a queue before it.
 //
 // Requests come from any thread at any time and are computed together, whatever their interventions; those
-// that wait are taken in the order they came. What a request's answer is does not depend on what is beside
-// it.
+// that wait are taken by priority, the lowest number first, and in the order they came. What a request's
+// answer is does not depend on what is beside it.
 #pragma once
 
 #include <algorithm>
@@ -30,6 +30,7 @@ struct Job {
   std::function<void(const GeneratedToken&)> on_token;  // may be empty
   std::function<void(GenerationResult&&)> on_done;
   std::function<void(const std::string& message)> on_failure;  // instead of on_done; the message is a line
+  std::int64_t priority = 0;
 };
 
 struct EngineOptions {
@@ -90,7 +91,7 @@ class Engine {
 
   mutable std::mutex mutex_;
   std::condition_variable work_;
-  std::deque<Job> queue_;
+  std::deque<Job> queue_;            // in the order to be taken
   std::set<std::uint64_t> cancels_;  // of taken ones
   std::set<std::uint64_t> taken_;
   std::uint64_t next_id_ = 1;

@@ -19,6 +19,7 @@ constexpr std::array kReadByBoth = std::to_array<FieldRule>({
     {"stream"},
     {"stream_options"},
     {"prompt_logprobs"},
+    {"priority"},
     {"refocus"},
 });
 

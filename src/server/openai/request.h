@@ -31,6 +31,7 @@ inline constexpr std::size_t kMostStops = 16, kLongestStop = 256;
 inline constexpr std::int64_t kMostChoices = 16;                            // n
 inline constexpr std::int64_t kMostAlternatives = 20;                       // logprobs, top_logprobs
 inline constexpr std::size_t kMostArguments = 64, kArgumentBytes = 65'536;  // chat_template_kwargs
+inline constexpr std::int64_t kMostPriority = 1'000'000;                    // and the least, below 0
 inline constexpr std::size_t kLongestSpec = 8192;                           // bytes; of a model's name too
 
 struct Sampling {
@@ -71,6 +72,7 @@ struct GenerationRequest {
   bool stream = false;
   bool include_usage = false;                   // in a last chunk of the stream
   std::optional<std::int64_t> prompt_logprobs;  // alternatives to each token of the prompt
+  std::int64_t priority = 0;                    // vLLM's: lower ones are begun first
   RefocusRequest refocus;
   std::vector<std::string> ignored;  // names of fields that are not known: at most 32
 };

@@ -171,6 +171,7 @@ void read_generation_fields(const Fields& fields, GenerationRequest& out) {
     throw bad_request("prompt_logprobs",
                       "expected 'prompt_logprobs' without 'stream', got both; leave one of them out");
   }
+  out.priority = fields.whole("priority", -kMostPriority, kMostPriority).value_or(0);
   if (const ordered_json* refocus = fields.find("refocus")) out.refocus = read_refocus(*refocus);
 }
 

@@ -226,7 +226,7 @@ TEST(Serve, RefusesInOneLineAndGoesOn) {
       {"POST", "/v1/completions", json, R"({"prompt":"a","refocus":{"intervene":"bosst:factor=2"}})", 400,
        "bosst"},
       {"POST", "/v1/completions", json, R"({"prompt":"a","refocus":{"intervene":"mean:from=/etc/passwd"}})",
-       400, "--arm"},
+       400, "in an arm"},
       {"POST", "/v1/completions", json, R"({"prompt":"a","refocus":{"intervene":"rebalance:layers=99"}})",
        400, "99"},
       {"POST", "/v1/completions", json, R"({"prompt":"a","presence_penalty":1})", 400,

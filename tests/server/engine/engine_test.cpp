@@ -161,6 +161,40 @@ TEST(Engine, AFullQueueTakesAllOfARequestOrNothing) {
   ASSERT_TRUE(testing::eventually([&] { return answers.ended() == 3; }));
 }
 
+TEST(Engine, TakesTheLowestPriorityFirstAndThenWhoCameFirst) {
+  testing::Engine model = golden_model();
+  Engine engine(*model.model, {.sequences = 1, .context = 400});
+  std::mutex mutex;
+  std::vector<unsigned> order;
+  std::promise<void> gate;
+  const std::shared_future<void> opened = gate.get_future().share();
+  const auto job = [&](unsigned i, std::int64_t priority) {
+    Job out{asked(i), nullptr,
+            [&, i](GenerationResult&&) {
+              if (i == 0) opened.wait();  // until all others wait
+              const std::lock_guard lock(mutex);
+              order.push_back(i);
+            },
+            [](const std::string& message) { ADD_FAILURE() << message; }, priority};
+    return out;
+  };
+  const std::int64_t priorities[] = {0, 5, 0, -3, 5, 0, -3};
+  for (unsigned i = 0; i < 7; ++i) {
+    std::vector<Job> jobs;
+    jobs.push_back(job(i, priorities[i]));
+    engine.submit(std::move(jobs));
+    // The first one is taken before the others come.
+    ASSERT_TRUE(i > 0 || testing::eventually([&] { return engine.stats().queued == 0; }));
+  }
+  gate.set_value();
+  ASSERT_TRUE(testing::eventually([&] { return engine.stats().done == 7; }));
+  ASSERT_TRUE(testing::eventually([&] {
+    const std::lock_guard lock(mutex);
+    return order.size() == 7;
+  }));
+  EXPECT_EQ(order, (std::vector<unsigned>{0, 3, 6, 2, 5, 1, 4}));
+}
+
 TEST(Engine, StoppingFailsWhatIsLeftOnce) {
   testing::Engine model = golden_model();
   Answers answers;

@@ -49,6 +49,7 @@ ordered_json of_generation(const GenerationRequest& request) {
       {"top_p", request.sampling.top_p},
       {"top_k", request.sampling.top_k},
       {"min_p", request.sampling.min_p},
+      {"priority", request.priority},
       {"seed", value_or_null(request.sampling.seed)},
       {"n", request.n},
       {"stop", request.stop},

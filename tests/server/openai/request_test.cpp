@@ -32,6 +32,7 @@ TEST(OpenAiRequest, WhatIsAbsentHasOpenAisDefault) {
   EXPECT_EQ(completion.sampling.top_p, 1);
   EXPECT_EQ(completion.sampling.top_k, 0);
   EXPECT_EQ(completion.sampling.min_p, 0);
+  EXPECT_EQ(completion.priority, 0);
   EXPECT_EQ(completion.sampling.seed, std::nullopt);
   EXPECT_EQ(completion.n, 1);
   EXPECT_EQ(completion.max_tokens, 16);
@@ -126,6 +127,7 @@ TEST(OpenAiRequest, NumbersAreWithinTheirRanges) {
   EXPECT_THAT(error(R"("temperature":NaN)"), HasSubstr("expected JSON with a value"));
   EXPECT_THAT(error(R"("top_p":1.01)"), StartsWith("400 - top_p "));
   EXPECT_THAT(error(R"("min_p":-1)"), StartsWith("400 - min_p "));
+  EXPECT_THAT(error(R"("priority":1.5)"), StartsWith("400 - priority "));
   EXPECT_THAT(error(R"("top_k":-2)"), StartsWith("400 - top_k "));
   EXPECT_THAT(error(R"("n":0)"), HasSubstr("a whole number from 1 to 16 as 'n', got 0"));
   EXPECT_THAT(error(R"("n":1000000)"), StartsWith("400 - n "));
