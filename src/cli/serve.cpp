@@ -36,7 +36,7 @@ struct ServeOptions {
   bool no_free_specs = false;
   std::int64_t sequences = 64, queue = 1024;
   http::Limits limits;
-  double request_seconds = 600;
+  double request_seconds = 600, ping_seconds = 15;
   server::AttentionLimits attention;
 };
 
@@ -144,7 +144,7 @@ void run(const ServeOptions& options) {
       model.transformer,
       {options.sequences, context, kv_budget(options.model, model.transformer, options.sequences, context),
        static_cast<std::size_t>(options.queue)});
-  server::Service service(served, engine, {access, 15, options.request_seconds, options.attention});
+  server::Service service(served, engine, {access, options.ping_seconds, options.request_seconds, options.attention});
   const auto error = [](int status, std::string_view message) {
     const openai::ApiFault fault{.status = status, .code = "http_error"};
     return server::error_response(fault, "[request] " + std::string(message));
@@ -216,6 +216,12 @@ void add_limits(CLI::App& command, ServeOptions& options) {
       ->check(whole_number<std::size_t>(1024, std::size_t{1} << 30))
       ->type_name("N");
   command.add_option("--request-seconds", options.request_seconds, "Longest time for one answer")
+      ->capture_default_str()
+      ->check(number(1, 1e6))
+      ->type_name("X");
+  command
+      .add_option("--ping-seconds", options.ping_seconds,
+                  "Silence of a stream after which a comment says that the server is there")
       ->capture_default_str()
       ->check(number(1, 1e6))
       ->type_name("X");

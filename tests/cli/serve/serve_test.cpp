@@ -284,6 +284,44 @@ TEST(Serve, ForgetsClientsThatGoAndStopsPolitely) {
   EXPECT_THAT(result.err, HasSubstr("stopped"));
 }
 
+// What takes long enough for any machine: all that the context has room for, sixteen times.
+Json endless(int seed) {
+  Json out = completion("a", 4000);
+  out["temperature"] = 1;
+  out["seed"] = seed;
+  out["n"] = 16;
+  return out;
+}
+
+TEST(Serve, AnAnswerThatTakesTooLongIsAnErrorThatNobodyTriesAgain) {
+  const Served served({"--context", "4096", "--request-seconds", "1"});
+  const std::string whole = asked(served.client(), "/v1/completions", endless(0));
+  EXPECT_EQ(testing::status_of(whole), 400) << whole.substr(0, 300);
+  EXPECT_THAT(whole, HasSubstr("request_timeout"));
+  Json body = endless(1);
+  body["stream"] = true;
+  Client client = served.client();
+  client.send(testing::http_request("POST", "/v1/completions", body.dump(),
+                                    "Content-Type: application/json\r\nConnection: close\r\n"));
+  const std::string events = client.rest();
+  EXPECT_THAT(events, HasSubstr("HTTP/1.1 200"));
+  EXPECT_THAT(events, HasSubstr("data: {\"error\":{"));
+  EXPECT_THAT(events, HasSubstr("request_timeout"));
+  EXPECT_EQ(events.find("[DONE]"), std::string::npos);
+  EXPECT_EQ(answer(served, "/v1/completions", completion(kQuestion, 2))["object"], "text_completion");
+}
+
+TEST(Serve, AStreamThatWaitsSaysThatTheServerIsThere) {
+  const Served served({"--context", "4096", "--sequences", "1", "--ping-seconds", "1"});
+  Client first = served.client();
+  first.send(testing::http_request("POST", "/v1/completions", endless(0).dump()));
+  Json body = completion(kQuestion, 2);
+  body["stream"] = true;
+  Client second = served.client();
+  second.send(testing::http_request("POST", "/v1/completions", body.dump()));
+  EXPECT_THAT(second.until(": ping\n\n"), HasSubstr("text/event-stream"));
+}
+
 TEST(Serve, KeysAreAskedForWhereOthersCanReachIt) {
   TempDir dir;
   testing::expect_failure(testing::refocus({"serve", "--host", "0.0.0.0", "--port", "0"}), 2,
