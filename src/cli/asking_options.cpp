@@ -10,12 +10,12 @@
 
 #include "base/error.h"
 #include "base/json_reader.h"
-#include "cli/bundled.h"
+#include "base/memory_use.h"
 #include "cli/checks.h"
 #include "cli/intervention_file.h"
-#include "cli/memory_use.h"
 #include "cli/model_hashes.h"
 #include "eval/task/task_kind.h"
+#include "opened/bundled.h"
 
 namespace refocus::cli {
 

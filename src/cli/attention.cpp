@@ -13,7 +13,6 @@
 #include "cli/asking_options.h"
 #include "cli/attention_options.h"
 #include "cli/attention_output.h"
-#include "cli/bundled.h"
 #include "cli/command.h"
 #include "cli/number_list.h"
 #include "cli/prompt_options.h"
@@ -25,6 +24,7 @@
 #include "eval/text/progress.h"
 #include "generate/scheduler.h"
 #include "io/atomic_directory.h"
+#include "opened/bundled.h"
 
 namespace refocus::cli {
 

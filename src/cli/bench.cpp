@@ -8,15 +8,15 @@
 
 #include "base/error.h"
 #include "base/json_reader.h"
+#include "base/memory_use.h"
 #include "cli/asking_options.h"
 #include "cli/checks.h"
 #include "cli/command.h"
-#include "cli/memory_use.h"
 #include "cli/model_options.h"
 #include "generate/benchmark.h"
 #include "kernels/instruction_set.h"
 #include "kernels/machine_limits.h"
-#include "train/parameters.h"
+#include "model/weights.h"
 
 namespace refocus::cli {
 

@@ -14,7 +14,6 @@
 #include "base/record_kind.h"
 #include "base/text_file.h"
 #include "cli/asking_options.h"
-#include "cli/bundled.h"
 #include "cli/checks.h"
 #include "cli/command.h"
 #include "cli/model_hashes.h"
@@ -27,6 +26,7 @@
 #include "eval/text/progress.h"
 #include "intervene/tensor_file.h"
 #include "io/safetensors.h"
+#include "opened/bundled.h"
 
 namespace refocus::cli {
 

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 
-#include "cli/bundled.h"
 #include "cli/figure_kinds.h"
 #include "cli/option_text.h"
 #include "eval/task/task_kind.h"
 #include "intervene/named.h"
 #include "intervene/spec_keys.h"
+#include "opened/bundled.h"
 
 namespace refocus::cli {
 

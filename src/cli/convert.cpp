@@ -5,12 +5,12 @@
 #include <cstdio>
 
 #include "base/error.h"
-#include "cli/bundled.h"
 #include "cli/checks.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
 #include "convert/convert.h"
 #include "io/checkpoint.h"
+#include "opened/bundled.h"
 
 namespace refocus::cli {
 

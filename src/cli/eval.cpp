@@ -4,7 +4,6 @@
 
 #include "base/error.h"
 #include "cli/asking_options.h"
-#include "cli/bundled.h"
 #include "cli/chat_options.h"
 #include "cli/checks.h"
 #include "cli/command.h"
@@ -19,6 +18,7 @@
 #include "eval/run/runner.h"
 #include "eval/task/profile.h"
 #include "eval/tasks/task_data.h"
+#include "opened/bundled.h"
 
 namespace refocus::cli {
 

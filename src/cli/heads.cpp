@@ -8,7 +8,6 @@
 #include "base/json_reader.h"
 #include "base/text_file.h"
 #include "cli/asking_options.h"
-#include "cli/bundled.h"
 #include "cli/checks.h"
 #include "cli/command.h"
 #include "cli/detect_options.h"
@@ -31,6 +30,7 @@
 #include "heads/patch_report.h"
 #include "heads/search_figure.h"
 #include "heads/shuffled_labels.h"
+#include "opened/bundled.h"
 
 namespace refocus::cli {
 

@@ -9,7 +9,7 @@
 #include "cli/command.h"
 #include "cli/model_options.h"
 #include "model/adapter.h"
-#include "train/parameters.h"
+#include "model/weights.h"
 
 namespace refocus::cli {
 

@@ -15,9 +15,9 @@
 
 #include "base/error.h"
 #include "base/file_kind.h"
+#include "base/memory_use.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
-#include "cli/memory_use.h"
 #include "cli/usage_errors.h"
 #include "eval/text/progress.h"
 #include "kernels/instruction_set.h"
@@ -50,7 +50,7 @@ std::string first_line(const std::string& text) { return text.substr(0, text.fin
 void say_what_it_took(std::chrono::steady_clock::time_point begin) {
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
   spdlog::info("took {} and at most {} of memory", refocus::duration_text(seconds.count()),
-               refocus::cli::memory_text(refocus::cli::peak_resident_bytes()));
+               refocus::memory_text(refocus::peak_resident_bytes()));
 }
 
 int run(std::vector<std::string> arguments) {

@@ -3,13 +3,13 @@
 
 #include "architecture/gguf_names.h"
 #include "base/error.h"
-#include "cli/bundled.h"
 #include "cli/checks.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
 #include "convert/merge.h"
 #include "io/gguf_model.h"
 #include "model/adapter.h"
+#include "opened/bundled.h"
 
 namespace refocus::cli {
 

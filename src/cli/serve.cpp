@@ -144,7 +144,8 @@ void run(const ServeOptions& options) {
       model.transformer,
       {options.sequences, context, kv_budget(options.model, model.transformer, options.sequences, context),
        static_cast<std::size_t>(options.queue)});
-  server::Service service(served, engine, {access, options.ping_seconds, options.request_seconds, options.attention});
+  server::Service service(served, engine,
+                          {access, options.ping_seconds, options.request_seconds, options.attention});
   const auto error = [](int status, std::string_view message) {
     const openai::ApiFault fault{.status = status, .code = "http_error"};
     return server::error_response(fault, "[request] " + std::string(message));

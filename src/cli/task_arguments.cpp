@@ -6,9 +6,9 @@
 #include "base/error.h"
 #include "base/file_kind.h"
 #include "base/text_file.h"
-#include "cli/bundled.h"
 #include "eval/task/file_names.h"
 #include "eval/tasks/task_data.h"
+#include "opened/bundled.h"
 
 namespace refocus::cli {
 

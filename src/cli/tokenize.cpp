@@ -5,12 +5,12 @@
 
 #include "base/error.h"
 #include "base/json_reader.h"
-#include "cli/bundled.h"
 #include "cli/command.h"
 #include "cli/intervention_file.h"
 #include "cli/model_options.h"
 #include "cli/prompt_options.h"
 #include "intervene/named.h"
+#include "opened/bundled.h"
 #include "tokenizer/tokenizer.h"
 
 namespace refocus::cli {

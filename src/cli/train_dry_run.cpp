@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <chrono>
 
-#include "cli/memory_use.h"
+#include "base/memory_use.h"
 #include "eval/text/progress.h"
 #include "eval/text/table_text.h"
 

@@ -226,6 +226,10 @@ std::vector<Linear*> linears_of(ModelWeights& weights) {
   return out;
 }
 
+bool has_tied_embeddings(const ModelConfig& config, const WeightMap& map) {
+  return config.tie_word_embeddings && map.find(std::string(config.names.head) + ".weight") == nullptr;
+}
+
 ModelWeights bind_weights(const ModelConfig& config, const WeightMap& map, const std::string& where) {
   ModelWeights w;
   WeightBinder bind(config, map, where, w);
@@ -238,7 +242,7 @@ ModelWeights bind_weights(const ModelConfig& config, const WeightMap& map, const
   for (std::int64_t l = 0; l < config.num_hidden_layers; ++l) w.layers.push_back(bind_layer(bind, config, l));
   w.norm = bind.norm(std::string(n.final_norm), {config.hidden_size});
   const std::string head(n.head);
-  const bool tied = config.tie_word_embeddings && !bind.has(head + ".weight");
+  const bool tied = has_tied_embeddings(config, map);
   w.lm_head =
       tied ? w.embed_tokens : bind.linear(head, config.vocab_size, config.hidden_size, config.bias.head);
   w.rope_factors = bind_rope_factors(bind, config, where);

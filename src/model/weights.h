@@ -65,6 +65,9 @@ struct ModelWeights {
 // Every matrix that products are taken with.
 std::vector<Linear*> linears_of(ModelWeights& weights);
 
+// Whether a checkpoint of this config has no output matrix of its own.
+bool has_tied_embeddings(const ModelConfig& config, const WeightMap& map);
+
 // Finds every tensor by its Hugging Face name. InputError for one that is missing, has another shape than the
 // config says, has a bias where the config says none (or the other way round), or is no part of such a model
 // (rotary buffers are passed over). The map must outlive the result.

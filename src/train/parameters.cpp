@@ -69,10 +69,6 @@ LayerOffsets ParameterLayout::add_layer(const ModelConfig& c, std::int64_t layer
   return at;
 }
 
-bool has_tied_embeddings(const ModelConfig& config, const WeightMap& map) {
-  return config.tie_word_embeddings && map.find(std::string(config.names.head) + ".weight") == nullptr;
-}
-
 void initialise_weights(const ParameterLayout& layout, const InitialWeights& initial, float* weights) {
   SplitMix64 random(initial.seed);
   for (const Parameter& p : layout.parameters()) {

@@ -78,9 +78,6 @@ class ParameterLayout : public ParameterList {
   std::int64_t embed_tokens_ = 0, norm_ = 0, lm_head_ = 0;
 };
 
-// Whether a checkpoint of this config has no output matrix of its own.
-bool has_tied_embeddings(const ModelConfig& config, const WeightMap& map);
-
 // Norms 1, biases 0, matrices normal with this standard deviation: a function of the seed, the same on every
 // machine up to rounding of its logarithm and cosine.
 //

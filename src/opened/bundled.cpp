@@ -1,4 +1,4 @@
-#include "cli/bundled.h"
+#include "opened/bundled.h"
 
 #include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
@@ -10,7 +10,7 @@
 
 #include "base/error.h"
 
-namespace refocus::cli {
+namespace refocus {
 
 namespace fs = std::filesystem;
 
@@ -123,4 +123,4 @@ std::string name_of_model(const fs::path& path) {
   return fs::is_directory(path) ? full.filename().string() : full.stem().string();
 }
 
-}  // namespace refocus::cli
+}  // namespace refocus

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-namespace refocus::cli {
+namespace refocus {
 
 inline constexpr const char* kDefaultModel = "small-worlds";
 inline constexpr const char* kDefaultTask = "worlds";
@@ -35,4 +35,4 @@ std::filesystem::path default_data(std::string_view task);
 // The model's own name: its folder's, or its file's without the ending.
 std::string name_of_model(const std::filesystem::path& path);
 
-}  // namespace refocus::cli
+}  // namespace refocus

@@ -1,4 +1,4 @@
-#include "cli/memory_use.h"
+#include "base/memory_use.h"
 
 #include <fmt/core.h>
 #include <sys/resource.h>
@@ -8,7 +8,7 @@
 #include <fstream>
 #include <string_view>
 
-namespace refocus::cli {
+namespace refocus {
 
 namespace {
 
@@ -42,4 +42,4 @@ std::string memory_text(std::int64_t bytes) {
   return value >= 1e7 ? fmt::format("{:.0f} MB", value / 1e6) : fmt::format("{:.1f} MB", value / 1e6);
 }
 
-}  // namespace refocus::cli
+}  // namespace refocus

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-namespace refocus::cli {
+namespace refocus {
 
 // Now, mapped weights and cache included; 0 where the system does not say.
 std::int64_t resident_bytes();
@@ -16,4 +16,4 @@ std::int64_t available_bytes();
 // "812 MB", "1.24 GB": as people say it, in powers of 1000.
 std::string memory_text(std::int64_t bytes);
 
-}  // namespace refocus::cli
+}  // namespace refocus

@@ -1,0 +1,71 @@
+#include "opened/open_settings.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "base/error.h"
+
+namespace refocus {
+namespace {
+
+constexpr std::pair<const char*, DType> kKvTypes[] = {
+    {"f32", DType::kF32}, {"f16", DType::kF16}, {"q8_0", DType::kQ8_0}};
+
+}  // namespace
+
+std::vector<std::string> kv_names() {
+  std::vector<std::string> out;
+  for (const auto& [name, type] : kKvTypes) out.emplace_back(name);
+  return out;
+}
+
+std::optional<int> device_number(std::string_view text) {
+  if (text == "cuda") return 0;
+  if (!text.starts_with("cuda:") || text.size() > 7) return std::nullopt;
+  text.remove_prefix(5);
+  int number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size() || number < 0) return std::nullopt;
+  return number;
+}
+
+std::shared_ptr<Device> open_device(const OpenSettings& settings) {
+  const bool half = settings.activation_type() == Activations::kF16;
+  if (settings.on_cpu()) {
+    if (half) {
+      throw usage_error(
+          "--activations",
+          "expected int8 or f32 on the processor, got f16; choose one of them, or --device cuda");
+    }
+    return nullptr;
+  }
+  if (settings.activation_type() == Activations::kInt8) {
+    throw usage_error("--activations", "expected f16 or f32 on a device, got int8; choose one of them");
+  }
+  if (settings.kv() == DType::kQ8_0) {
+    throw usage_error("--kv-type", "expected f32 or f16 on a device, got q8_0; choose one of them");
+  }
+  return make_cuda_device(*device_number(settings.device));
+}
+
+DType OpenSettings::kv() const {
+  if (kv_type.empty()) return activation_type() == Activations::kF16 ? DType::kF16 : DType::kF32;
+  for (const auto& [name, type] : kKvTypes) {
+    if (kv_type == name) return type;
+  }
+  return DType::kF32;
+}
+
+std::string OpenSettings::kv_name() const {
+  const auto* entry = std::ranges::find(kKvTypes, kv(), [](const auto& pair) { return pair.second; });
+  return entry->first;
+}
+
+Activations OpenSettings::activation_type() const {
+  if (activations.empty()) return on_cpu() ? Activations::kInt8 : Activations::kF16;
+  if (activations == "f32") return Activations::kF32;
+  return activations == "f16" ? Activations::kF16 : Activations::kInt8;
+}
+
+}  // namespace refocus

@@ -1,0 +1,44 @@
+#include "opened/running_model.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/memory_use.h"
+
+namespace refocus {
+
+RunningModel::RunningModel(const OpenSettings& settings, std::int64_t max_rows)
+    : files(open_model(settings)),
+      pool(settings.threads > 0 ? settings.threads : available_threads(),
+           settings.pin ? ThreadPool::Placement::kPinned : ThreadPool::Placement::kFree),
+      device(open_device(settings)),
+      transformer(files.config, files.weights, files.directory.string(), pool,
+                  settings.on_cpu() || max_rows < kRunningRows ? max_rows : std::max(max_rows, kDeviceRows),
+                  settings.kv(), settings.activation_type(), device) {
+  const auto note = settings.on_cpu() ? memory_note(files) : std::nullopt;
+  if (note) spdlog::info("{}", *note);
+  // A model that lacks one bias lacks that of every layer: one line says it.
+  if (const auto& warnings = transformer.warnings(); !warnings.empty()) {
+    spdlog::warn("{}{}", warnings.front(),
+                 warnings.size() > 1 ? fmt::format("; {} more tensors too", warnings.size() - 1) : "");
+  }
+  if (files.adapter) transformer.attach(files.adapter);
+}
+
+std::int64_t kv_limit(const OpenSettings& settings, const Transformer& model) {
+  if (settings.kv_memory_mib > 0) return settings.kv_memory_mib << 20;
+  return (model.device() != nullptr ? model.device()->facts().free_bytes : available_bytes()) / 2;
+}
+
+std::int64_t kv_budget(const OpenSettings& settings, const Transformer& model, std::int64_t sequences,
+                       std::int64_t context) {
+  const std::int64_t limit = kv_limit(settings, model);
+  if (settings.kv_memory_mib > 0) return limit;
+  const std::int64_t wanted =
+      kv_bytes_of_many(model.config(), sequences, context, model.kv_type(), model.max_rows());
+  return std::max(kv_bytes(model.config(), kKeyBlock, model.kv_type()), std::min(wanted, limit));
+}
+
+}  // namespace refocus

@@ -1,0 +1,34 @@
+// A model that was opened, ready to compute, and the memory for its cache.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "base/thread_pool.h"
+#include "model/transformer.h"
+#include "opened/open_model.h"
+
+namespace refocus {
+
+// Rows that a model computes at once at most, where its logits are not wanted; on a device more.
+inline constexpr std::int64_t kRunningRows = 512, kDeviceRows = 2048;
+
+// A model ready to compute.
+struct RunningModel {
+  explicit RunningModel(const OpenSettings& settings, std::int64_t max_rows = kRunningRows);
+
+  OpenModel files;
+  ThreadPool pool;
+  std::shared_ptr<Device> device;  // null: the processor
+  Transformer transformer;
+};
+
+// The most memory for keys and values: --kv-memory, or half of the free memory where the model computes.
+std::int64_t kv_limit(const OpenSettings& settings, const Transformer& model);
+
+// Memory for the cache of so many sequences of `context` tokens: --kv-memory, or whole contexts as long as
+// they fit into a good half of the free memory.
+std::int64_t kv_budget(const OpenSettings& settings, const Transformer& model, std::int64_t sequences,
+                       std::int64_t context);
+
+}  // namespace refocus
