@@ -211,7 +211,8 @@ bool Scheduler::ensure_room(Active& active, std::int64_t length) {
 std::int64_t Scheduler::next_rows(const Active& active, std::int64_t budget) const {
   const std::int64_t past = active.cache.length();
   std::int64_t rows = std::min(active.missing(), budget);
-  if (const auto& watch = active.request.watch; watch && !active.whole) {
+  const bool whole_prompt = active.whole && past < active.prompt_size();
+  if (const auto& watch = active.request.watch; watch && !whole_prompt) {
     rows = std::min(rows, past < watch->first_row() ? watch->first_row() - past : watch->max_rows());
   }
   // Tokens that were generated before a preemption were each a call of their own.

@@ -54,6 +54,7 @@ class KeptWhileGenerated : public ::testing::Test {
     out.prompt = std::move(prompt);
     out.max_new_tokens = 12;
     out.intervention = parse_intervention(wanted.intervention);
+    out.target = testing::aim_at_question(out.intervention, out.prompt, 0, 10);
     return out;
   }
 
@@ -84,6 +85,7 @@ class KeptWhileGenerated : public ::testing::Test {
       if (query < std::ssize(text.tokens) - 1) text.queries.push_back(query);
     }
     text.lens = {0};
+    text.aim_at = [&](const InterventionSpec&) { return request.target; };
     ASSERT_EQ(kept.settings().queries, text.queries);
     ASSERT_EQ(kept.rows(), std::ssize(text.queries));
     ASSERT_EQ(kept.settings().keys, std::ssize(text.tokens));
@@ -153,23 +155,35 @@ class KeptWhileGenerated : public ::testing::Test {
     }
   }
 
-  // Rows are kept of half of the sequences; all answers are those without.
-  void expect_kept(std::int64_t kv_bytes) {
-    std::vector<std::int64_t> every(110), generated;
-    std::iota(every.begin(), every.end(), 0);
-    for (std::int64_t i = kPrompt - 1; i < kPrompt + 11; ++i) generated.push_back(i);
-    const std::vector<Wanted> wanted = {{"rebalance:alpha=0.8", every},
-                                        {"none", generated},
-                                        {"rebalance:alpha=0.8", {3, 39, 40, 95, 108}, true},
-                                        {"none", every},
-                                        {"rebalance:alpha=-9", generated},
-                                        {"rebalance:alpha=0.8", generated}};
+  static std::vector<std::int64_t> every() {
+    std::vector<std::int64_t> out(110);
+    std::iota(out.begin(), out.end(), 0);
+    return out;
+  }
+  static std::vector<std::int64_t> generated() {
+    std::vector<std::int64_t> out;
+    for (std::int64_t i = kPrompt - 1; i < kPrompt + 11; ++i) out.push_back(i);
+    return out;
+  }
+  static std::vector<Wanted> many() {
+    return {{"rebalance:alpha=0.8", every()},
+            {"none", generated()},
+            {"rebalance:alpha=0.8", {3, 39, 40, 95, 108}, true},
+            {"none", every()},
+            {"rebalance:alpha=-9", generated()},
+            {"rebalance:alpha=0.8", generated()}};
+  }
+
+  // Rows are kept of all sequences, the last of which begins as the first; all answers are those without.
+  void expect_kept(const std::vector<Wanted>& wanted, std::int64_t kv_bytes) {
     std::vector<GenerationRequest> plain, watched;
     std::vector<std::shared_ptr<RowKeeper>> keepers;
     for (std::size_t i = 0; i < wanted.size(); ++i) {
-      plain.push_back(request(i, prompt_of(kPrompt, i == 5 ? 0 : static_cast<int>(i)), wanted[i]));
+      const int seed = i + 1 == wanted.size() ? 0 : static_cast<int>(i);
+      plain.push_back(request(i, prompt_of(kPrompt, seed), wanted[i]));
       watched.push_back(plain.back());
-      keepers.push_back(std::make_shared<RowKeeper>(settings(wanted[i], 110), shape(), 0));
+      keepers.push_back(std::make_shared<RowKeeper>(
+          settings(wanted[i], 110), shape(), plain[i].intervention.needs_whole_prompt() ? kPrompt : 0));
       watched.back().watch = keepers.back();
     }
     const auto without = run(plain), with = run(watched, kv_bytes);
@@ -180,22 +194,35 @@ class KeptWhileGenerated : public ::testing::Test {
       expect_captured(*kept, plain[i], with.at(i), wanted[i]);
       EXPECT_LE(kept->bytes(), most_bytes(settings(wanted[i], 110)));
     }
-    EXPECT_EQ(with.at(3).shared_tokens, 0) << "rows that are wanted are computed";
-    shared_ = with.at(5).shared_tokens;
+    for (const auto& [id, result] : with) shared_[id] = result.shared_tokens;
   }
 
   Engine engine_;
-  std::int64_t preemptions_ = 0, shared_ = 0;
+  std::int64_t preemptions_ = 0;
+  std::map<std::uint64_t, std::int64_t> shared_;
 };
 
 TEST_F(KeptWhileGenerated, AreThoseOfACaptureOfTheText) {
-  expect_kept(0);
-  EXPECT_GT(shared_, 0) << "what was computed before came from the cache";
+  expect_kept(many(), 0);
+  EXPECT_GT(shared_[5], 0) << "what was computed before came from the cache";
+  EXPECT_EQ(shared_[3], 0) << "rows that are wanted are computed";
 }
 
 TEST_F(KeptWhileGenerated, AreTheSameWhereMemoryRunsShort) {
   // Room for two prompts, of three blocks each, and one block more: two answers need two.
-  expect_kept(kv_bytes(engine_.model->config(), 7 * kKeyBlock));
+  expect_kept(many(), kv_bytes(engine_.model->config(), 7 * kKeyBlock));
+  EXPECT_GT(preemptions_, 0);
+}
+
+// Prompts that go in one call, and come again with what was generated where memory runs short.
+class KeptOfWholePrompts : public KeptWhileGenerated {
+ protected:
+  KeptOfWholePrompts() : KeptWhileGenerated(96) {}
+};
+
+TEST_F(KeptOfWholePrompts, AreThoseOfACaptureOfTheText) {
+  expect_kept({{"act", every()}, {"act", generated()}, {"none", every()}, {"act", {3, 95, 100, 101}, true}},
+              kv_bytes(engine_.model->config(), 7 * kKeyBlock));
   EXPECT_GT(preemptions_, 0);
 }
 
