@@ -1,0 +1,50 @@
+// What the clients in JavaScript share, as served.py for those in Python.
+import assert from "node:assert/strict";
+
+export const url = process.env.REFOCUS_URL;
+export const base = url + "/v1";
+export const model = process.env.REFOCUS_MODEL;
+export const arm = model + "@reb";
+export const spec = process.env.REFOCUS_SPEC;
+export const context = Number(process.env.REFOCUS_CONTEXT);
+export const messages = [{ role: "user", content: "where is the blue crate?" }];
+export const completion = { model, prompt: "Analysis: the blue crate lies in the", max_tokens: 12, temperature: 0 };
+export const chat = { model, messages, max_tokens: 24, temperature: 0 };
+
+let checks = 0;
+export function expect(what, got, expected) {
+  checks += 1;
+  assert.deepEqual(got, expected, `${what}: expected ${JSON.stringify(expected)}, got ${JSON.stringify(got)}`.slice(0, 2000));
+}
+
+// The answer to a plain request.
+export async function ask(path, body, headers = {}) {
+  const response = await fetch(base + path, {
+    method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json", ...headers },
+  });
+  const answer = await response.json();
+  assert.equal(response.status, 200, JSON.stringify(answer));
+  return answer;
+}
+
+// An answer without what differs between two answers to one request, and without what a client has added.
+export function told({ id, created, _request_id, ...rest }) {
+  return rest;
+}
+
+export async function metric(name) {
+  const text = await (await fetch(url + "/metrics")).text();
+  return Number(text.split("\n").find((line) => line.startsWith(name + " ")).split(" ")[1]);
+}
+
+// Runs a client's test; the last line of standard output says how it went.
+export async function run(test) {
+  try {
+    await test();
+    console.log(`${checks} checks`);
+  } catch (e) {
+    console.error(e);
+    console.log(String(e.message).split("\n").join(" "));
+    process.exitCode = 1;
+  }
+}
