@@ -1,7 +1,7 @@
 // The package ai (Vercel's AI SDK) with @ai-sdk/openai-compatible.
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { generateText, streamText } from "ai";
-import { arm, ask, base, chat, completion, expect, messages, model, run, spec } from "./served.mjs";
+import { arm, ask, base, chat, completion, expect, messages, model, run, runShown, spec } from "./served.mjs";
 
 let requests = 0;
 const counted = (address, options) => {
@@ -60,4 +60,5 @@ async function errors() {
 
 await run(async () => {
   for (const part of [texts, interventions, errors]) await part();
+  await runShown("import { createOpenAICompatible }");
 });

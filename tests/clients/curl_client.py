@@ -88,6 +88,11 @@ def interventions():
     expect_true("the answer is another", text_of(arm) != text_of(ask("/v1/completions", COMPLETION)))
 
 
+def shown():
+    done = subprocess.run(["bash", "-c", served.guide("curl ", "sh elsewhere")], capture_output=True, text=True, timeout=300, check=True)
+    expect("the guide's way", json.loads(done.stdout)["refocus"]["intervention"].split(":")[0], "rebalance")
+
+
 def gone():
     """A client that goes in the middle of its stream leaves nothing behind."""
     body = json.dumps(COMPLETION | {"stream": True, "max_tokens": served.CONTEXT - 50, "temperature": 1, "n": 16})
@@ -104,7 +109,7 @@ def gone():
 def test():
     if not shutil.which("curl"):
         raise served.Skip("curl is not installed")
-    for part in (bodies, expects_100, streams, paths, interventions, gone):
+    for part in (bodies, expects_100, streams, paths, interventions, shown, gone):
         part()
 
 

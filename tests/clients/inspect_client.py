@@ -89,8 +89,14 @@ def evaluation():
         expect(f"answers of {name}", got, expected)
 
 
+def shown():
+    names = {}
+    exec(served.guide("from inspect_ai.model"), names)
+    expect("the guide's way", asyncio.run(names["model"].generate(QUESTION, config=GenerateConfig(**CONFIG))).completion, generate(QUESTION, CONFIG, ARM).completion)
+
+
 def test():
-    for part in (chats, scores_of_prompts, interventions, errors, evaluation):
+    for part in (chats, scores_of_prompts, interventions, errors, evaluation, shown):
         part()
 
 

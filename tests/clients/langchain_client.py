@@ -53,8 +53,12 @@ def errors():
         expect(f"requests with {more}", served.answered() - before, 1)
 
 
+def shown():
+    exec(served.guide("from langchain_openai"), {})
+
+
 def test():
-    for part in (answers, interventions, errors):
+    for part in (answers, interventions, errors, shown):
         part()
 
 

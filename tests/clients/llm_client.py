@@ -42,7 +42,7 @@ def prompt(model, text=QUESTION, *more, tokens=CHAT["max_tokens"]):
 
 
 def test():
-    (HOME / "extra-openai-models.yaml").write_text(MODELS)
+    (HOME / "extra-openai-models.yaml").write_text(MODELS + served.guide("- model_id: reb", "yaml"))
     plain = ask("/v1/chat/completions", CHAT)
     expect("streamed text", prompt("plain"), text_of(plain))
     expect("text", prompt("plain", QUESTION, "--no-stream"), text_of(plain))
@@ -55,6 +55,8 @@ def test():
     system = [{"role": "system", "content": "be short"}, *MESSAGES]
     expect("with a system message", prompt("plain", QUESTION, "--system", "be short"), text_of(ask("/v1/chat/completions", CHAT | {"messages": system})))
     expect("completion", prompt("words", PROMPT, tokens=12), text_of(ask("/v1/completions", COMPLETION)))
+    half = ask("/v1/chat/completions", CHAT | {"refocus": {"intervene": "rebalance:alpha=0.5"}})
+    expect("the guide's way", prompt("reb"), text_of(half))
     expect_true("an error tells what was expected", "expected one of" in llm("-m", "missing", "a", status=1)[1])
 
 

@@ -99,6 +99,7 @@ def test_scores(bare):
     for at_once in (1, 8, 64):
         expect(f"scores at {at_once}", harness(f"remote-{at_once}", "worlds_choice", MODEL, at_once), plain)
     expect("scores of the arm", harness("remote-arm", "worlds_choice", ARM, 64), arm)
+    shown(arm)
     plain, arm = evaluated("scores-bos", "worlds_choice", PATH, *arguments)
     own = own_tokenizer()
     expect("scores with its own tokenizer", harness("own", "worlds_choice", MODEL, 8, **own), plain)
@@ -113,6 +114,15 @@ def test_texts(bare):
     chat = {"kind": "local-chat-completions", "path": "/chat/completions", "options": ["--apply_chat_template"]}
     expect("texts of chats", harness("chats-served", "worlds_text", MODEL, 8, **chat), plain)
     expect("texts of the arm's chats", harness("chats-arm", "worlds_text", ARM, 64, **chat), arm)
+
+
+def shown(arm):
+    """The guide's command line, with a task that is here."""
+    out = SCRATCH / "shown"
+    line = served.guide("lm_eval run", "sh elsewhere").strip().replace("--tasks piqa", "--tasks worlds_choice")
+    logged(["bash", "-c", f"'{sys.executable.rsplit('/', 1)[0]}'/{line} --include_path '{TASKS}' --log_samples --output_path '{out}'"],
+           cwd=TASKS, env=os.environ | {"HF_HOME": str(SCRATCH / "hub"), "HF_DATASETS_OFFLINE": "1"})
+    expect("scores of the guide's command", responses_of(out, "worlds_choice"), arm)
 
 
 def test():

@@ -1,6 +1,6 @@
 // The package openai for Node.
 import OpenAI from "openai";
-import { arm, ask, base, chat, completion, context, expect, messages, metric, model, run, spec, told } from "./served.mjs";
+import { arm, ask, base, chat, completion, context, expect, messages, metric, model, run, runShown, spec, told } from "./served.mjs";
 
 let requests = 0;
 const counted = (address, options) => {
@@ -86,4 +86,5 @@ async function errors() {
 
 await run(async () => {
   for (const part of [wholeAnswers, streams, interventions, errors]) await part();
+  await runShown('import OpenAI from "openai"');
 });

@@ -1,4 +1,6 @@
 """The package openai for Python."""
+import json
+
 import openai
 import served
 from served import ARM, BASE, CHAT, COMPLETION, CONTEXT, MESSAGES, MODEL, PROMPT, SPEC, ask, expect, expect_true, text_of, told
@@ -142,8 +144,22 @@ def rest():
     expect("the newer name of max_tokens", as_plain(old), told(ask("/v1/chat/completions", CHAT)))
 
 
+def attention():
+    got = client.chat.completions.create(**CHAT | {"model": ARM}, extra_body={"refocus": {"attention": {"layers": [0, 1], "top_k": 4}}})
+    expect("text beside attention", got.choices[0].message.content, text_of(ask("/v1/chat/completions", CHAT | {"model": ARM})))
+    status, text, _ = served.request("GET", got.refocus["attention"]["url"])
+    expect("status of attention", status, 200)
+    rows = json.loads(text)["weights"]
+    expect("layers of attention", len(rows), 2)
+    expect("rows of attention", len(rows[0][0]), got.usage.completion_tokens)
+
+
+def shown():
+    exec(served.guide("from openai import OpenAI"), {})
+
+
 def test():
-    for part in (models, whole_answers, ends, streams, interventions, errors, rest):
+    for part in (models, whole_answers, ends, streams, interventions, errors, rest, attention, shown):
         part()
 
 

@@ -7,7 +7,7 @@ from served import CHAT, COMPLETION, CONTEXT, URL, ask, expect, expect_true, tol
 
 KIND = os.environ["REFOCUS_CLIENT"]
 SCRATCH = pathlib.Path(os.environ["REFOCUS_SCRATCH"])
-GUIDE = pathlib.Path(__file__).resolve().parent.parent.parent / "docs" / "serve.md"
+GUIDE = pathlib.Path(os.environ["REFOCUS_GUIDE"])
 NGINX = """
 daemon off;
 {user}

@@ -1,5 +1,6 @@
 // What the clients in JavaScript share, as served.py for those in Python.
 import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
 
 export const url = process.env.REFOCUS_URL;
 export const base = url + "/v1";
@@ -35,6 +36,15 @@ export function told({ id, created, _request_id, ...rest }) {
 export async function metric(name) {
   const text = await (await fetch(url + "/metrics")).text();
   return Number(text.split("\n").find((line) => line.startsWith(name + " ")).split(" ")[1]);
+}
+
+// The block of docs/serve.md that begins so, for this server, as a module that runs.
+export async function runShown(start) {
+  const text = readFileSync(process.env.REFOCUS_GUIDE, "utf8");
+  const found = [...text.matchAll(/^```js\n(.*?)^```/gms)].map((m) => m[1]).filter((block) => block.startsWith(start));
+  expect(`blocks of the guide that begin with ${start}`, found.length, 1);
+  writeFileSync("shown.mjs", found[0].replaceAll("http://127.0.0.1:8080", url).replaceAll('"small"', JSON.stringify(model)));
+  await import("./shown.mjs");
 }
 
 // Runs a client's test; the last line of standard output says how it went.

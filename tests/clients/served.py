@@ -3,7 +3,7 @@
 scripts/test_clients sets REFOCUS_URL (http://127.0.0.1:PORT), REFOCUS_MODEL, REFOCUS_SPEC (the intervention that the server has as
 the arm "reb") and REFOCUS_CONTEXT (tokens).
 """
-import http.client, json, os, re, sys, traceback
+import http.client, json, os, pathlib, re, sys, traceback
 from urllib.parse import urlsplit
 
 URL = os.environ["REFOCUS_URL"]
@@ -78,6 +78,14 @@ def answered():
 
 
 answered.own = 0
+
+
+def guide(start, kind="python"):
+    """The block of docs/serve.md that begins so, for this server: what readers copy is what is tested."""
+    text = pathlib.Path(os.environ["REFOCUS_GUIDE"]).read_text()
+    found = [b for b in re.findall(rf"^```{kind}\n(.*?)^```", text, re.M | re.S) if b.startswith(start)]
+    expect(f"blocks of the guide that begin with {start!r}", len(found), 1)
+    return re.sub(r"\bsmall\b", MODEL, found[0].replace("http://127.0.0.1:8080", URL))
 
 
 def run(test):
