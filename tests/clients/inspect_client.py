@@ -6,9 +6,8 @@ from inspect_ai import Task, eval
 from inspect_ai.dataset import Sample
 from inspect_ai.model import ChatMessageUser, GenerateConfig, get_model
 from inspect_ai.scorer import includes
-from served import ARM, BASE, CHAT, COMPLETION, CONTEXT, MESSAGES, MODEL, PROMPT, SPEC, ask, expect, expect_true, text_of
+from served import ARM, BASE, CHAT, COMPLETION, CONTEXT, MODEL, PROMPT, QUESTION, SPEC, ask, expect, expect_true, text_of
 
-QUESTION = MESSAGES[0]["content"]
 
 
 def model(name=MODEL, kind="openai-api"):

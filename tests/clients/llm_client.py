@@ -2,10 +2,9 @@
 import json, os, pathlib, subprocess, sys
 
 import served
-from served import ARM, BASE, CHAT, COMPLETION, MESSAGES, MODEL, PROMPT, SPEC, ask, expect, expect_true, text_of
+from served import ARM, BASE, CHAT, COMPLETION, MESSAGES, MODEL, PROMPT, QUESTION, SPEC, ask, expect, expect_true, text_of
 
 HOME = pathlib.Path(os.environ["REFOCUS_SCRATCH"])
-QUESTION = MESSAGES[0]["content"]
 MODELS = f"""
 - model_id: plain
   model_name: {MODEL}

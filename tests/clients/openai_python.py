@@ -48,6 +48,10 @@ def ends():
     cut = client.completions.create(**COMPLETION, stop=stop)
     expect("text before stop", cut.choices[0].text, text[:text.find(stop)])
     expect("finish at stop", cut.choices[0].finish_reason, "stop")
+    text = client.chat.completions.create(**CHAT).choices[0].message.content
+    expect_true("a text to cut", len(text) > 10)
+    cut = client.chat.completions.create(**CHAT, stop=[text[5:8], "@@"]).choices[0]
+    expect("chat's text before stop", (cut.message.content, cut.finish_reason), (text[:text.find(text[5:8])], "stop"))
     echoed = client.completions.create(**COMPLETION | {"max_tokens": 1}, echo=True, logprobs=0)
     expect("echoed tokens", len(echoed.choices[0].logprobs.tokens), echoed.usage.prompt_tokens + 1)
     expect("echoed text", echoed.choices[0].text.startswith(PROMPT), True)

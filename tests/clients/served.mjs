@@ -8,7 +8,11 @@ export const model = process.env.REFOCUS_MODEL;
 export const arm = model + "@reb";
 export const spec = process.env.REFOCUS_SPEC;
 export const context = Number(process.env.REFOCUS_CONTEXT);
-export const messages = [{ role: "user", content: "where is the blue crate?" }];
+export const messages = [{
+  role: "user",
+  content: "the blue crate lies in the red box. the red box lies in the hall. which room must one search for the blue crate?\n" +
+    "A. hall\nB. attic\nAnalysis:",
+}];
 export const completion = { model, prompt: "Analysis: the blue crate lies in the", max_tokens: 12, temperature: 0 };
 export const chat = { model, messages, max_tokens: 24, temperature: 0 };
 

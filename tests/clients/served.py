@@ -14,7 +14,9 @@ ARM = MODEL + "@reb"
 BASE = URL + "/v1"
 
 PROMPT = "Analysis: the blue crate lies in the"
-MESSAGES = [{"role": "user", "content": "where is the blue crate?"}]
+QUESTION = ("the blue crate lies in the red box. the red box lies in the hall. which room must one search for the blue crate?\n"
+            "A. hall\nB. attic\nAnalysis:")
+MESSAGES = [{"role": "user", "content": QUESTION}]
 COMPLETION = {"model": MODEL, "prompt": PROMPT, "max_tokens": 12, "temperature": 0}
 CHAT = {"model": MODEL, "messages": MESSAGES, "max_tokens": 24, "temperature": 0}
 
