@@ -210,9 +210,11 @@ TEST_F(ServeHostile, ModelsAndInterventionsThatAreNone) {
   all.push_back({R"({"model":"other","tokens":[1]})", 404, "model_not_found", "/detokenize"});
   for (const char* spec :
        {"mean:from=/etc/passwd", "mean : from = /etc/passwd", "none+mean:layers=1,from=/etc/passwd"}) {
-    all.push_back({spec_of(spec), 400, "--arm"});
-    all.push_back({text_with("\"model\":\"worlds@" + std::string(spec) + "\""), 400, "--arm"});
-    all.push_back({text_with("\"max_tokens\":2"), 400, "--arm", kCompletions, header(spec)});
+    all.push_back({spec_of(spec), 400, "[intervene] expected no"});
+    all.push_back(
+        {text_with("\"model\":\"worlds@" + std::string(spec) + "\""), 400, "[intervene] expected no"});
+    all.push_back(
+        {text_with("\"max_tokens\":2"), 400, "[intervene] expected no", kCompletions, header(spec)});
   }
   for (const char* spec :
        {"@/etc/passwd", "@", "rebalance:alpha=nan", "rebalance:alpha=1e999", "rebalance:layers=3-1",
