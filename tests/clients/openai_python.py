@@ -52,9 +52,11 @@ def ends():
     expect_true("a text to cut", len(text) > 10)
     cut = client.chat.completions.create(**CHAT, stop=[text[5:8], "@@"]).choices[0]
     expect("chat's text before stop", (cut.message.content, cut.finish_reason), (text[:text.find(text[5:8])], "stop"))
-    echoed = client.completions.create(**COMPLETION | {"max_tokens": 1}, echo=True, logprobs=0)
-    expect("echoed tokens", len(echoed.choices[0].logprobs.tokens), echoed.usage.prompt_tokens + 1)
+    echoed = client.completions.create(**COMPLETION | {"max_tokens": 4}, echo=True, logprobs=0)
+    expect("echoed tokens", len(echoed.choices[0].logprobs.tokens), echoed.usage.prompt_tokens + 4)
     expect("echoed text", echoed.choices[0].text.startswith(PROMPT), True)
+    tokens = echoed.choices[0].logprobs.tokens[echoed.usage.prompt_tokens:]
+    expect("text behind the prompt", echoed.choices[0].text, PROMPT + "".join(tokens))
     expect("first token's score", echoed.choices[0].logprobs.token_logprobs[0], None)
 
 
