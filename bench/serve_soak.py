@@ -23,7 +23,8 @@ def requests_of(count, seed):
     out = []
     for i in range(count):
         text = f"{random.choice(PEOPLE)} has the red {random.choice(THINGS)} {i}. the blue {random.choice(THINGS)} lies in the"
-        more = {"model": random.choice(["soak", "soak@reb"]), "temperature": random.choice([0, 0.7, 1]), "seed": i, "n": random.choice([1, 1, 1, 3])}
+        more = {"model": random.choice(["soak", "soak@reb"]), "temperature": random.choice([0, 0.7, 1]), "seed": i,
+                "n": random.choice([1, 1, 1, 3])}
         completion = {"prompt": text * random.choice([1, 1, 4]), "max_tokens": random.randint(1, 60)}
         chat = {"messages": [{"role": "user", "content": text + " .. where?"}], "max_tokens": random.randint(1, 60)}
         kind = ("completion", "chat", "stream", "chat stream", "scores", "wrong")[i % 6]
@@ -36,9 +37,11 @@ def requests_of(count, seed):
         elif kind == "chat stream":
             out.append((kind, "/v1/chat/completions", chat | more | {"stream": True, "stream_options": {"include_usage": True}}))
         elif kind == "scores":
-            out.append((kind, "/v1/completions", completion | {"model": more["model"], "max_tokens": 1, "echo": True, "logprobs": 1, "temperature": 0}))
+            scoring = {"model": more["model"], "max_tokens": 1, "echo": True, "logprobs": 1, "temperature": 0}
+            out.append((kind, "/v1/completions", completion | scoring))
         else:
-            out.append((kind, "/v1/completions", completion | random.choice([{"n": -1}, {"model": "other"}, {"max_tokens": 10**6}, {"tools": 1, "suffix": "a"}])))
+            wrong = random.choice([{"n": -1}, {"model": "other"}, {"max_tokens": 10**6}, {"suffix": "a"}])
+            out.append((kind, "/v1/completions", completion | wrong))
     return out
 
 

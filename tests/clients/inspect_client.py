@@ -79,19 +79,21 @@ def errors():
 
 def evaluation():
     samples = [Sample(input=f"where is the blue crate {i}?", target="D", id=i) for i in range(1, 25)]
-    logs = eval(Task(dataset=samples, scorer=includes()), model=[model(), model(ARM)], max_connections=16, display="none", log_dir=os.environ["REFOCUS_SCRATCH"],
-                temperature=0.0, max_tokens=CHAT["max_tokens"])
+    logs = eval(Task(dataset=samples, scorer=includes()), model=[model(), model(ARM)], max_connections=16, display="none",
+                log_dir=os.environ["REFOCUS_SCRATCH"], temperature=0.0, max_tokens=CHAT["max_tokens"])
     for log, name in zip(logs, (MODEL, ARM)):
         expect(f"evaluation of {name}", log.status, "success")
         got = {s.id: s.output.completion for s in log.samples}
-        expected = {s.id: text_of(ask("/v1/chat/completions", CHAT | {"model": name, "messages": [{"role": "user", "content": s.input}]})) for s in samples}
+        bodies = {s.id: CHAT | {"model": name, "messages": [{"role": "user", "content": s.input}]} for s in samples}
+        expected = {i: text_of(ask("/v1/chat/completions", body)) for i, body in bodies.items()}
         expect(f"answers of {name}", got, expected)
 
 
 def shown():
     names = {}
     exec(served.guide("from inspect_ai.model"), names)
-    expect("the guide's way", asyncio.run(names["model"].generate(QUESTION, config=GenerateConfig(**CONFIG))).completion, generate(QUESTION, CONFIG, ARM).completion)
+    got = asyncio.run(names["model"].generate(QUESTION, config=GenerateConfig(**CONFIG)))
+    expect("the guide's way", got.completion, generate(QUESTION, CONFIG, ARM).completion)
 
 
 def test():

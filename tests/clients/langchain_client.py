@@ -19,7 +19,8 @@ def answers():
     counted = list(chat(stream_usage=True).stream(MESSAGES))
     expect("streamed usage", sum(c.usage_metadata["total_tokens"] for c in counted if c.usage_metadata), plain["usage"]["total_tokens"])
     scored = chat(logprobs=True, top_logprobs=2).invoke(MESSAGES).response_metadata["logprobs"]
-    expect("log-probabilities", scored["content"], ask("/v1/chat/completions", CHAT | {"logprobs": True, "top_logprobs": 2})["choices"][0]["logprobs"]["content"])
+    same = ask("/v1/chat/completions", CHAT | {"logprobs": True, "top_logprobs": 2})
+    expect("log-probabilities", scored["content"], same["choices"][0]["logprobs"]["content"])
     expect("history", chat().invoke([("system", "be short"), ("human", "hello"), ("ai", "yes"), ("human", "why?")]).content,
            text_of(ask("/v1/chat/completions", CHAT | {"messages": [
                {"role": "system", "content": "be short"}, {"role": "user", "content": "hello"}, {"role": "assistant", "content": "yes"},
@@ -41,7 +42,8 @@ def interventions():
 
 
 def errors():
-    for more, kind, code in (({"model": "gpt-4o"}, openai.NotFoundError, "model_not_found"), ({"presence_penalty": 1}, openai.BadRequestError, "unsupported_parameter"),
+    for more, kind, code in (({"model": "gpt-4o"}, openai.NotFoundError, "model_not_found"),
+                             ({"presence_penalty": 1}, openai.BadRequestError, "unsupported_parameter"),
                              ({"max_tokens": CONTEXT}, openai.BadRequestError, "context_length_exceeded")):
         before = served.answered()
         try:
