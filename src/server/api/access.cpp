@@ -99,14 +99,16 @@ std::optional<http::Response> refusal_of(const http::Head& head, const AccessRul
     out.headers.emplace_back("WWW-Authenticate", "Bearer");
     return out;
   }
+  return std::nullopt;
+}
+
+std::optional<http::Response> refusal_of_type(const http::Head& head) {
   const std::string type = http::lower_case(head.find("content-type").value_or(""));
   const std::string media = type.substr(0, type.find_first_of("; \t"));
-  if (head.method == "POST" && media != "application/json") {
-    return refused(415, "unsupported_media_type",
-                   fmt::format("expected 'Content-Type: application/json', got {}; add the header",
-                               media.empty() ? "none" : "'" + printable(media, 80) + "'"));
-  }
-  return std::nullopt;
+  if (head.method != "POST" || media == "application/json") return std::nullopt;
+  return refused(415, "unsupported_media_type",
+                 fmt::format("expected 'Content-Type: application/json', got {}; add the header",
+                             media.empty() ? "none" : "'" + printable(media, 80) + "'"));
 }
 
 http::Response preflight(const http::Head& head, const AccessRules& rules) {

@@ -23,8 +23,10 @@ struct AccessRules {
 // Whether an address is this machine's alone: 127.x.x.x, ::1, localhost.
 bool is_loopback(std::string_view host);
 
-// A refusal, or nothing. `is_public`: neither key nor JSON is asked for (/health, the page).
+// A refusal, or nothing. `is_public`: no key is asked for (/health, the page).
 std::optional<http::Response> refusal_of(const http::Head& head, const AccessRules& rules, bool is_public);
+// The same for a body that is not said to be JSON; for endpoints that read one.
+std::optional<http::Response> refusal_of_type(const http::Head& head);
 
 // What a browser wants to know before it asks (Fetch, "CORS-preflight"): the answer to OPTIONS.
 http::Response preflight(const http::Head& head, const AccessRules& rules);

@@ -12,6 +12,15 @@ const openai::ApiFault kQueueFull{.status = 429, .type = "rate_limit_error", .co
 // No status that clients try again: what took too long once does so again.
 const openai::ApiFault kTooLong{.status = 400, .type = "invalid_request_error", .code = "request_timeout"};
 
+// What stands between a prompt and its answer where both are one text: SentencePiece writes no space before
+// the first word of a text, and an answer behind its prompt is none.
+std::string joint_of(const Tokenizer& tokenizer, std::vector<std::int32_t> prompt, std::int32_t first) {
+  const std::size_t before = tokenizer.decode(prompt).size();
+  prompt.push_back(first);
+  const std::string both = tokenizer.decode(prompt), alone = tokenizer.decode({&first, 1});
+  return both.size() > before && both.substr(before) == " " + alone ? " " : "";
+}
+
 constexpr std::size_t kMostUnsent = std::size_t{8} << 20;  // bytes that a client may leave untaken
 
 }  // namespace
@@ -258,7 +267,9 @@ openai::Choice Answering::choice_of(std::size_t choice) const {
   openai::TextOffsets offsets(tokenizer_);
   if (prepared_.logprobs) out.tokens.emplace();
   if (form_.echo) {
-    out.text = prompt_of(choice).text + out.text;
+    const PreparedPrompt& prompt = prompt_of(choice);
+    if (!out.text.empty()) out.text.insert(0, joint_of(tokenizer_, prompt.tokens, result.tokens.front()));
+    out.text.insert(0, prompt.text);
     if (out.tokens) out.tokens = prompt_tokens(choice, prepared_.logprobs, offsets);
   }
   if (out.tokens && prepared_.max_tokens > 0) {

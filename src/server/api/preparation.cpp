@@ -89,6 +89,12 @@ Prepared common(const openai::GenerationRequest& request, const ServedModel& mod
 
 // Refuses before anything is computed what would fail on its way.
 void check(const Prepared& prepared, const Engine& engine) {
+  const std::size_t sequences = prepared.prompts.size() * static_cast<std::size_t>(prepared.n);
+  if (sequences > engine.queue_limit()) {  // a later try would find no more room
+    throw openai::bad_request(
+        "n", "expected at most {} sequences a request (prompts times 'n'), got {}; send several requests",
+        engine.queue_limit(), sequences);
+  }
   for (const PreparedPrompt& prompt : prepared.prompts) {
     const std::int64_t count = std::ssize(prompt.tokens);
     if (count + prepared.max_tokens > engine.context())

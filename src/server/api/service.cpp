@@ -63,6 +63,31 @@ void add_common(http::Response& response, const http::Head& head, const AccessRu
   for (auto& field : common_headers(head, rules)) response.headers.push_back(std::move(field));
 }
 
+void check_tokens(const std::vector<std::int32_t>& tokens, const ServedModel& model) {
+  const auto beyond =
+      std::ranges::find_if(tokens, [&](std::int32_t id) { return id >= model.config.vocab_size; });
+  if (beyond == tokens.end()) return;
+  throw openai::bad_request(fmt::format("tokens[{}]", beyond - tokens.begin()),
+                            "expected token ids from 0 to {} (the vocabulary), got {}; correct the id",
+                            model.config.vocab_size - 1, *beyond);
+}
+
+// What X-Refocus-Intervene says. A header may come twice, and then the first would silently win.
+std::optional<std::string> intervene_header(const http::Head& head) {
+  std::optional<std::string> out;
+  for (const auto& [name, value] : head.headers) {
+    if (name != http::lower_case(openai::kInterveneHeader)) continue;
+    if (out && *out != value) {
+      throw openai::bad_request(
+          openai::kInterveneHeader,
+          "expected one intervention, got '{}' and '{}' from two headers {}; leave one of them out",
+          printable(*out, 200), printable(value, 200), openai::kInterveneHeader);
+    }
+    out = value;
+  }
+  return out;
+}
+
 AnswerForm form_of(const openai::CompletionRequest& request) {
   AnswerForm out;
   out.echo = request.echo;
@@ -102,6 +127,7 @@ std::optional<http::Response> Service::gate(const http::Head& head) const {
     if (!method) refusal = no_route(head);
     if (method && !fits) refusal = wrong_method(head, *method);
   }
+  if (!refusal) refusal = refusal_of_type(head);
   if (refusal) add_common(*refusal, head, options_.access);
   return refusal;
 }
@@ -216,9 +242,7 @@ template <class Request>
 void Service::generate(const Request& request, const http::Request& sent,
                        const std::shared_ptr<http::Reply>& reply) {
   metrics_.count_ignored(request.ignored.size());
-  std::optional<std::string> header;
-  if (const auto given = sent.head.find(http::lower_case(openai::kInterveneHeader)))
-    header = std::string(*given);
+  const std::optional<std::string> header = intervene_header(sent.head);
   Prepared prepared = prepare(request, model_, engine_, header);
   AnswerForm form = form_of(request);
   const bool chat = form.kind == openai::ChunkWriter::Kind::kChat;
@@ -251,9 +275,12 @@ void Service::answer_post(const http::Request& request, const std::shared_ptr<ht
   std::string body;
   if (path == "/tokenize") {
     const openai::TokenizeRequest asked = openai::read_tokenize_request(request.body);
+    model_.names.find(asked.model);
     body = openai::tokenize_answer(asked, model_.tokenizer, tokens_of(asked, model_), engine_.context());
   } else {
     const openai::DetokenizeRequest asked = openai::read_detokenize_request(request.body);
+    model_.names.find(asked.model);
+    check_tokens(asked.tokens, model_);
     body = openai::detokenize_answer(model_.tokenizer.decode(asked.tokens));
   }
   http::Response response = json_response(std::move(body));

@@ -65,6 +65,9 @@ class Engine {
   // Most tokens of prompt and answer together: the context, or what there is memory for.
   std::int64_t most_tokens() const { return std::min(context(), scheduler_.most_tokens()); }
 
+  // Most sequences that are taken at once.
+  std::size_t queue_limit() const { return queue_limit_; }
+
   // Any thread. All of them or none: nothing where they do not fit into the queue. Each has passed check().
   std::optional<std::vector<std::uint64_t>> submit(std::vector<Job> jobs);
 

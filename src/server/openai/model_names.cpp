@@ -84,7 +84,6 @@ std::optional<std::string> intervention_of(const SpecChannels& channels,
   add("refocus.intervene", "refocus.intervene", channels.body);
   add("the header X-Refocus-Intervene", kInterveneHeader, channels.header);
   if (spoken.empty()) return std::nullopt;
-  if (spoken.size() == 1) return *spoken[0].spec;
   std::string first;
   for (const Spoken& one : spoken) {
     std::string form;

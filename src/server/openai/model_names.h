@@ -51,8 +51,8 @@ struct SpecChannels {
 };
 
 // The SPEC of a request; nothing where none of the three names one. `canonical` gives the one form of a SPEC
-// that all texts of the same meaning have, or throws an InputError. It is asked where several speak alone.
-// ApiError with status 400 where two differ, naming both, and for what `canonical` throws.
+// that all texts of the same meaning have, or throws an InputError.
+// ApiError with status 400 where two differ, naming both, and for what `canonical` throws, naming the place.
 std::optional<std::string> intervention_of(const SpecChannels& channels,
                                            const std::function<std::string(const std::string&)>& canonical);
 

@@ -205,7 +205,27 @@ TEST(Serve, StopsAtTextsWholeAndStreamed) {
   body["stop"] = text.substr(4, 3);
   body["echo"] = true;
   EXPECT_EQ(streamed(served, "/v1/completions", body).text,
-            kQuestion + cut["choices"][0]["text"].get<std::string>());
+            kQuestion + " " + cut["choices"][0]["text"].get<std::string>());
+}
+
+// A tokenizer that writes no space before a text leaves none out between a prompt and its answer, so that
+// text_offset says where each token is.
+TEST(Serve, EchoesPromptAndAnswerAsOneText) {
+  const Served served;
+  Json body = completion(kQuestion, 6);
+  body["echo"] = true;
+  body["logprobs"] = 0;
+  const Json choice = answer(served, "/v1/completions", body)["choices"][0];
+  const std::string text = choice["text"];
+  const Json& logprobs = choice["logprobs"];
+  EXPECT_EQ(text, kQuestion + " in the in the in the");
+  for (std::size_t i = 3; i < logprobs["tokens"].size(); ++i) {  // behind <s> and the space before a text
+    const std::string token = logprobs["tokens"][i];
+    EXPECT_EQ(text.substr(logprobs["text_offset"][i], token.size()), token) << i;
+  }
+  body["prompt"] = "";  // nothing to be behind
+  EXPECT_NE(answer(served, "/v1/completions", body)["choices"][0]["text"].get<std::string>().substr(0, 1),
+            " ");
 }
 
 TEST(Serve, RefusesInOneLineAndGoesOn) {
