@@ -4,8 +4,8 @@
 usage: serve_soak.py MINUTES [--refocus PROGRAM] [--model MODEL] [--sequences 16] [--queue 32] [--seed 1]
 
 The server computes SEQUENCES at once and lets QUEUE wait; twice as many clients as both ask without a pause, so that it refuses
-some (429), who try again. They ask for completions, chats, streams, scores of prompts, arms, several choices and things that are
-wrong, and some go in the middle. Memory is the server's VmRSS, sampled each second. The exit status is 1 where an answer was lost
+some (429), who try again. They ask for completions, chats, streams, scores of prompts, attention, arms, several choices and
+things that are wrong, and some go in the middle. Memory is the server's VmRSS, sampled each second. The exit status is 1 where an answer was lost
 or wrong, or where memory grew: its highest in the second half of the time above 1.05 times that of the first half.
 """
 import argparse, asyncio, collections, json, pathlib, random, re, signal, subprocess, sys, tempfile, time
@@ -27,7 +27,7 @@ def requests_of(count, seed):
                 "n": random.choice([1, 1, 1, 3])}
         completion = {"prompt": text * random.choice([1, 1, 4]), "max_tokens": random.randint(1, 60)}
         chat = {"messages": [{"role": "user", "content": text + " .. where?"}], "max_tokens": random.randint(1, 60)}
-        kind = ("completion", "chat", "stream", "chat stream", "scores", "wrong")[i % 6]
+        kind = ("completion", "chat", "stream", "chat stream", "scores", "wrong", "attention")[i % 7]
         if kind == "completion":
             out.append((kind, "/v1/completions", completion | more | {"logprobs": 2}))
         elif kind == "chat":
@@ -39,6 +39,9 @@ def requests_of(count, seed):
         elif kind == "scores":
             scoring = {"model": more["model"], "max_tokens": 1, "echo": True, "logprobs": 1, "temperature": 0}
             out.append((kind, "/v1/completions", completion | scoring))
+        elif kind == "attention":
+            kept = {"refocus": {"attention": {"queries": random.choice(["all", "generated"]), "top_k": 8}}}
+            out.append((kind, "/v1/completions", completion | more | kept))
         else:
             wrong = random.choice([{"n": -1}, {"model": "other"}, {"max_tokens": 10**6}, {"suffix": "a"}])
             out.append((kind, "/v1/completions", completion | wrong))
@@ -48,7 +51,11 @@ def requests_of(count, seed):
 def meaning_of(status, body):
     """What has to be equal: an answer without id and time, or the texts and ends of a stream's choices."""
     if not body.startswith(b"data: "):
-        return status, {k: v for k, v in json.loads(body).items() if k not in ("id", "created")}
+        answer = {k: v for k, v in json.loads(body).items() if k not in ("id", "created")}
+        receipts = answer.get("refocus", {}).get("attention", [])
+        for receipt in receipts if isinstance(receipts, list) else [receipts]:
+            del receipt["id"], receipt["url"]
+        return status, answer
     events = body.decode().split("\n\n")
     if events[-2:] != ["data: [DONE]", ""]:
         return status, "no end"
@@ -103,7 +110,7 @@ async def asked(connection, path, body):
         got = await connection.body(head)
         if status != 429:
             return status, got, full
-        if "\r\nretry-after: " not in head or json.loads(got)["error"]["code"] != "queue_full":
+        if "\r\nretry-after: " not in head or json.loads(got)["error"]["code"] not in ("queue_full", "attention_full"):
             return status, got, full
         full += 1
         await asyncio.sleep(random.uniform(0.02, 0.3))
@@ -207,7 +214,8 @@ def main():
         template = pathlib.Path(folder) / "chat.jinja"
         template.write_text(TEMPLATE)
         command = [o.refocus, "serve", "-m", o.model, "--name", "soak", "--arm", "reb=rebalance:alpha=1", "--chat-template", template, "--port", "0",
-                   "--sequences", str(o.sequences), "--queue", str(o.queue), "--connections", str(4 * (o.sequences + o.queue))]
+                   "--sequences", str(o.sequences), "--queue", str(o.queue), "--connections", str(4 * (o.sequences + o.queue)),
+                   "--attention-store", "100000000", "--attention-seconds", "20"]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         address = re.search(r":(\d+)/v1", process.stdout.readline())
         if not address:
