@@ -78,6 +78,20 @@ function notices(packages) {
   return parts.length ? `<!-- This page contains\n\n${parts.join("\n\n").replaceAll("--", "- -")}\n-->` : "";
 }
 
+// Of the scripts that pages allow, by page.
+const hashes = {};
+
+// What a page may do. The one of `refocus serve` asks its own server, and opens reports as documents of its own, which
+// have its policy beside theirs.
+function policyOf(name) {
+  const served = name === "chat";
+  const scripts = [hashes[name], served && hashes.report].filter(Boolean).map((hash) => `'sha256-${hash}'`);
+  return (
+    `default-src 'none'; script-src ${scripts.join(" ")}; style-src 'unsafe-inline'; img-src data:; ` +
+    `${served ? "connect-src 'self'; " : ""}base-uri 'none'; form-action 'none'`
+  );
+}
+
 function makePage(name) {
   const source = join(here, "src", name);
   const [script, packages] = bundle(join(source, "main.js"), ["--format=iife", "--target=es2020"]);
@@ -85,10 +99,8 @@ function makePage(name) {
   // A script element ends at the first "</script", wherever that stands; the same goes for a style.
   const safeScript = script.replaceAll(/<(\/script|!--)/gi, "\\x3c$1");
   if (/<\/style/i.test(style)) throw new Error(`${name}/style.css must not contain </style`);
-  const hash = createHash("sha256").update(safeScript).digest("base64");
-  const policy =
-    `default-src 'none'; script-src 'sha256-${hash}'; style-src 'unsafe-inline'; img-src data:; ` +
-    "base-uri 'none'; form-action 'none'";
+  hashes[name] = createHash("sha256").update(safeScript).digest("base64");
+  const policy = policyOf(name);
   return readFileSync(join(source, "page.html"), "utf8")
     .replace("<!--refocus:policy-->", () => `<meta http-equiv="Content-Security-Policy" content="${policy}">`)
     .replace("<!--refocus:style-->", () => `<style>${style}</style>`)

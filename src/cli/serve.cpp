@@ -30,7 +30,7 @@ namespace {
 struct ServeOptions {
   ModelOptions model;
   ChatOptions chat;
-  std::string host = "127.0.0.1", name, key_file;
+  std::string host = "127.0.0.1", name, key_file, runs;
   int port = 8080;
   std::vector<std::string> arms, hosts, origins;
   bool no_free_specs = false;
@@ -123,6 +123,8 @@ void stop_on_signals(const http::Server& server) {
 void run(const ServeOptions& options) {
   const server::AccessRules access = access_of(options);
   std::vector<openai::ModelAlias> aliases = aliases_of(options.arms);
+  std::unique_ptr<server::RunShelf> runs;
+  if (!options.runs.empty()) runs = std::make_unique<server::RunShelf>(options.runs);
   RunningModel model(options.model);
   const Tokenizer& tokenizer = model.files.need_tokenizer("serve a model that has one");
   ChatSettings chat = options.chat.settings(today());
@@ -145,7 +147,8 @@ void run(const ServeOptions& options) {
       {options.sequences, context, kv_budget(options.model, model.transformer, options.sequences, context),
        static_cast<std::size_t>(options.queue)});
   server::Service service(served, engine,
-                          {access, options.ping_seconds, options.request_seconds, options.attention});
+                          {access, options.ping_seconds, options.request_seconds, options.attention},
+                          std::move(runs));
   const auto error = [](int status, std::string_view message) {
     const openai::ApiFault fault{.status = status, .code = "http_error"};
     return server::error_response(fault, "[request] " + std::string(message));
@@ -261,6 +264,11 @@ Action add_serve(CLI::App& command) {
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->type_name("NAME=SPEC");
+  command
+      .add_option("--runs", options->runs,
+                  "A directory with runs of refocus eval, which the page lists, with their reports")
+      ->check(not_empty())
+      ->type_name("DIR");
   command.add_flag("--no-free-specs", options->no_free_specs,
                    "Serve no model MODEL@SPEC beside the arms that are named");
   options->chat.add_settings(command);

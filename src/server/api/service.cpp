@@ -10,28 +10,40 @@
 #include "server/http/field.h"
 #include "server/openai/model_answers.h"
 #include "server/openai/openapi.h"
+#include "server/page/chat_page.h"
 
 namespace refocus::server {
 namespace {
 
-constexpr std::string_view kModelPath = "/v1/models/";
+constexpr std::string_view kModelPath = "/v1/models/", kRunPath = "/v1/runs/", kReport = "/report";
 constexpr std::size_t kMostSending = std::size_t{256}
                                      << 20;  // bytes of attention that clients have not taken
 
 struct Route {
   std::string_view path, method;
 };
-constexpr Route kRoutes[] = {{"/v1/completions", "POST"}, {"/v1/chat/completions", "POST"},
-                             {"/tokenize", "POST"},       {"/detokenize", "POST"},
-                             {"/v1/models", "GET"},       {"/tokenizer_info", "GET"},
-                             {"/health", "GET"},          {"/metrics", "GET"},
-                             {"/openapi.json", "GET"}};
+constexpr Route kRoutes[] = {{"/v1/completions", "POST"},
+                             {"/v1/chat/completions", "POST"},
+                             {"/tokenize", "POST"},
+                             {"/detokenize", "POST"},
+                             {"/v1/models", "GET"},
+                             {"/tokenizer_info", "GET"},
+                             {"/health", "GET"},
+                             {"/metrics", "GET"},
+                             {"/openapi.json", "GET"},
+                             {"/v1/runs", "GET"},
+                             {"/", "GET"}};
+
+bool is_report(std::string_view path) {
+  return path.starts_with(kRunPath) && path.ends_with(kReport) &&
+         path.size() > kRunPath.size() + kReport.size();
+}
 
 std::optional<std::string_view> method_of(std::string_view path) {
   for (const Route& route : kRoutes) {
     if (route.path == path) return route.method;
   }
-  if (path.starts_with(kModelPath) || path.starts_with(kAttentionPath)) return "GET";
+  if (path.starts_with(kModelPath) || path.starts_with(kAttentionPath) || is_report(path)) return "GET";
   return std::nullopt;
 }
 
@@ -40,7 +52,8 @@ http::Response no_route(const http::Head& head) {
       {.status = 404, .code = "not_found"},
       fmt::format(
           "expected an endpoint, got '{}'; known ones: /v1/models, /v1/completions, /v1/chat/completions, "
-          "/tokenize, /detokenize, /tokenizer_info, /v1/attention/ID, /health, /metrics, /openapi.json",
+          "/tokenize, /detokenize, /tokenizer_info, /v1/attention/ID, /v1/runs, /health, /metrics, "
+          "/openapi.json",
           printable(head.path, 80))));
 }
 
@@ -51,6 +64,11 @@ http::Response wrong_method(const http::Head& head, std::string_view method) {
                                                   printable(head.path, 80), printable(head.method, 20))));
   out.headers.emplace_back("Allow", std::string(method));
   return out;
+}
+
+openai::ApiError no_run() {
+  return openai::ApiError({.status = 404, .code = "not_found"},
+                          "expected a run of GET /v1/runs, got another; runs are those of --runs DIR");
 }
 
 // What every answer has.
@@ -101,12 +119,14 @@ AnswerForm form_of(const openai::ChatRequest&) {
 
 }  // namespace
 
-Service::Service(const ServedModel& model, Engine& engine, const ServiceOptions& options)
+Service::Service(const ServedModel& model, Engine& engine, const ServiceOptions& options,
+                 std::unique_ptr<RunShelf> runs)
     : model_(model),
       engine_(engine),
       options_(options),
       attention_(options.attention.store, options.attention.seconds),
       start_(std::uint64_t{std::random_device()()} << 32 | std::random_device()()),
+      runs_(std::move(runs)),
       worker_([this] { work(); }) {}
 
 Service::~Service() {
@@ -120,7 +140,7 @@ Service::~Service() {
 
 std::optional<http::Response> Service::gate(const http::Head& head) const {
   if (head.method == "OPTIONS") return std::nullopt;
-  auto refusal = refusal_of(head, options_.access, head.path == "/health");
+  auto refusal = refusal_of(head, options_.access, head.path == "/health" || head.path == "/");
   if (!refusal) {
     const auto method = method_of(head.path);
     const bool fits = method && (head.method == *method || (head.method == "HEAD" && *method == "GET"));
@@ -134,30 +154,54 @@ std::optional<http::Response> Service::gate(const http::Head& head) const {
 
 void Service::handle(http::Request&& request, std::shared_ptr<http::Reply> reply) {
   if (request.head.method == "OPTIONS") return reply->send(preflight(request.head, options_.access));
+  if (is_report(request.head.path) && runs_) return answer_report(std::move(request), std::move(reply));
   {
     const std::lock_guard lock(mutex_);
     waiting_.push_back([this, request = std::move(request), reply = std::move(reply)] {
-      if (reply->gone()) return;
-      const auto send = [&](http::Response response) {
-        add_common(response, request.head, options_.access);
-        reply->send(std::move(response));
-      };
-      try {
-        if (request.head.method == "POST") return answer_post(request, reply);
-        if (request.head.path.starts_with(kAttentionPath)) return send_attention(request.head, reply);
-        send(answer_get(request.head));
-      } catch (const openai::ApiError& e) {
-        send(error_response(e));
-      } catch (const InputError& e) {
-        send(error_response(openai::api_error(e)));
-      } catch (const std::exception& e) {
-        // No request ends the program: what nothing expected is this one's failure.
-        send(error_response(
-            openai::ApiError({.status = 500, .type = "server_error"}, "server", printable(e.what(), 200))));
-      }
+      send(request.head, reply, [&]() -> std::optional<http::Response> {
+        if (request.head.method == "POST") {
+          answer_post(request, reply);
+        } else if (request.head.path.starts_with(kAttentionPath)) {
+          send_attention(request.head, reply);
+        } else {
+          return answer_get(request.head);
+        }
+        return std::nullopt;
+      });
     });
   }
   ready_.notify_one();
+}
+
+void Service::send(const http::Head& head, const Reply& reply,
+                   const std::function<std::optional<http::Response>()>& answer) const {
+  if (reply->gone()) return;
+  std::optional<http::Response> response;
+  try {
+    response = answer();
+  } catch (const openai::ApiError& e) {
+    response = error_response(e);
+  } catch (const InputError& e) {
+    response = error_response(openai::api_error(e));
+  } catch (const std::exception& e) {
+    // No request ends the program: what nothing expected is this one's failure.
+    response = error_response(
+        openai::ApiError({.status = 500, .type = "server_error"}, "server", printable(e.what(), 200)));
+  }
+  if (!response) return;
+  add_common(*response, head, options_.access);
+  reply->send(std::move(*response));
+}
+
+void Service::answer_report(http::Request&& request, Reply reply) {
+  runs_->post([this, head = std::move(request.head), reply = std::move(reply)] {
+    send(head, reply, [&] {
+      const std::string_view id = std::string_view(head.path).substr(kRunPath.size());
+      const ListedRun* run = runs_->find(id.substr(0, id.size() - kReport.size()));
+      if (run == nullptr) throw no_run();
+      return page_response(report_of(*run));
+    });
+  });
 }
 
 void Service::work() {
@@ -195,7 +239,7 @@ std::string Service::next_id(const char* prefix) {
 }
 
 // What clients have not taken yet is held beside the store, so that is bounded too.
-void Service::send_attention(const http::Head& head, const std::shared_ptr<http::Reply>& reply) {
+void Service::send_attention(const http::Head& head, const Reply& reply) {
   std::erase_if(sending_, [](const auto& other) { return other->unsent() == 0; });
   std::size_t unsent = 0;
   for (const auto& other : sending_) unsent += other->unsent();
@@ -212,7 +256,11 @@ void Service::send_attention(const http::Head& head, const std::shared_ptr<http:
 
 http::Response Service::answer_get(const http::Head& head) {
   const std::string& path = head.path;
-  const openai::ModelFacts facts{model_.created, engine_.context()};
+  const openai::ModelFacts facts{model_.created, engine_.context(), model_.config.num_hidden_layers,
+                                 model_.config.num_attention_heads, model_.chat_template != nullptr};
+  if (path == "/") return chat_page();
+  if (path == "/v1/runs") return json_response(runs_ ? runs_->list_text() : R"({"object":"list","data":[]})");
+  if (is_report(path)) throw no_run();
   if (path == "/health") return json_response(openai::health_answer(true));
   if (path == "/openapi.json") return json_response(std::string(openai::openapi_text()));
   if (path == "/metrics") {

@@ -1,9 +1,9 @@
 // The endpoints: what a request of HTTP asks for, and who answers it.
 //
 // POST /v1/completions, /v1/chat/completions, /tokenize, /detokenize; GET /v1/models, /v1/models/ID,
-// /v1/attention/ID, /tokenizer_info, /health, /metrics, /openapi.json. Reading a request, its template and
-// its tokens is one thread's work beside the sockets' and the model's, so that a long prompt keeps neither
-// waiting.
+// /v1/attention/ID, /tokenizer_info, /v1/runs, /v1/runs/ID/report, /health, /metrics, /openapi.json, and /
+// for people. Reading a request, its template and its tokens is one thread's work beside the sockets' and the
+// model's, so that a long prompt keeps neither waiting.
 #pragma once
 
 #include <condition_variable>
@@ -22,6 +22,7 @@
 #include "server/api/served_model.h"
 #include "server/engine/engine.h"
 #include "server/http/server.h"
+#include "server/page/run_shelf.h"
 
 namespace refocus::server {
 
@@ -35,7 +36,9 @@ struct ServiceOptions {
 class Service {
  public:
   // `model` and `engine` outlive it; it outlives the server whose requests it is given.
-  Service(const ServedModel& model, Engine& engine, const ServiceOptions& options);
+  // `runs` may be null: none to show.
+  Service(const ServedModel& model, Engine& engine, const ServiceOptions& options,
+          std::unique_ptr<RunShelf> runs = nullptr);
   ~Service();
   Service(const Service&) = delete;
   Service& operator=(const Service&) = delete;
@@ -50,8 +53,14 @@ class Service {
  private:
   using Work = std::function<void()>;
 
+  using Reply = std::shared_ptr<http::Reply>;
+
+  // Sends what `answer` gives, if it gives anything, or what it throws as an error of the API.
+  void send(const http::Head& head, const Reply& reply,
+            const std::function<std::optional<http::Response>()>& answer) const;
   http::Response answer_get(const http::Head& head);
-  void send_attention(const http::Head& head, const std::shared_ptr<http::Reply>& reply);
+  void send_attention(const http::Head& head, const Reply& reply);
+  void answer_report(http::Request&& request, Reply reply);
   void answer_post(const http::Request& request, const std::shared_ptr<http::Reply>& reply);
   template <class Request>
   void generate(const Request& request, const http::Request& sent, const std::shared_ptr<http::Reply>& reply);
@@ -75,6 +84,7 @@ class Service {
   std::uint64_t count_ = 0;
   bool stopping_ = false;
   const std::uint64_t start_;
+  std::unique_ptr<RunShelf> runs_;
   std::thread worker_;
 };
 

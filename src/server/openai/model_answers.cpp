@@ -17,7 +17,11 @@ ordered_json model_json(const ModelNames& names, const ServedModel& model, const
           {"root", names.served()},
           {"parent", model.id == names.served() ? ordered_json() : ordered_json(names.served())},
           {"max_model_len", facts.context},
-          {"refocus", {{"intervention", model.spec ? ordered_json(*model.spec) : ordered_json()}}}};
+          {"refocus",
+           {{"intervention", model.spec ? ordered_json(*model.spec) : ordered_json()},
+            {"layers", facts.layers},
+            {"heads", facts.heads},
+            {"chat", facts.chat}}}};
 }
 
 ordered_json special_text(const Tokenizer& tokenizer, const std::string& name) {

@@ -15,6 +15,9 @@ namespace refocus::openai {
 struct ModelFacts {
   std::int64_t created = 0;  // seconds since 1970
   std::int64_t context = 0;  // most tokens of a sequence: max_model_len
+  std::int64_t layers = 0;   // of attention, and query heads of each
+  std::int64_t heads = 0;
+  bool chat = false;  // whether it has a chat template
 };
 
 std::string models_answer(const ModelNames& names, const ModelFacts& facts);

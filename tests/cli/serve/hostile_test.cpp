@@ -255,9 +255,9 @@ TEST_F(ServeHostile, PathsMethodsAndTypes) {
     all.push_back({"", 405, "method_not_allowed", kCompletions, "", method});
   }
   for (const char* path :
-       {"/", "/v1", "/v1/", "/v1/completions/", "/v1//completions", "/V1/completions", "/v1/chat",
+       {"//", "/v1", "/v1/", "/v1/completions/", "/v1//completions", "/V1/completions", "/v1/chat",
         "/v1/%63ompletions/x", "/../etc/passwd", "/v1/models/%2e%2e%2fetc%2fpasswd",
-        "/v1/attention/../models", "/v1/attention/0"}) {
+        "/v1/attention/../models", "/v1/attention/0", "/v1/runs/../one/report"}) {
     all.push_back({"", 404, "", path, "", "GET"});
   }
   all.push_back({"", 404, "model_not_found", "/v1/models/" + std::string(4000, 'a'), "", "GET"});

@@ -14,13 +14,14 @@ using refocus::testing::Ids;
 
 TEST(OpenAiModels, AreListedWithWhatTheyChange) {
   const ModelNames names("small", {{"reb", "rebalance:alpha=0.2"}}, true);
-  const ModelFacts facts{.created = 1700000000, .context = 2048};
+  const ModelFacts facts{.created = 1700000000, .context = 2048, .layers = 30, .heads = 9, .chat = true};
   const std::string small =
       R"({"id":"small","object":"model","created":1700000000,"owned_by":"refocus","root":"small","parent":null,)"
-      R"("max_model_len":2048,"refocus":{"intervention":null}})";
+      R"("max_model_len":2048,"refocus":{"intervention":null,"layers":30,"heads":9,"chat":true}})";
   const std::string arm =
       R"({"id":"small@reb","object":"model","created":1700000000,"owned_by":"refocus","root":"small",)"
-      R"("parent":"small","max_model_len":2048,"refocus":{"intervention":"rebalance:alpha=0.2"}})";
+      R"("parent":"small","max_model_len":2048,"refocus":{"intervention":"rebalance:alpha=0.2",)"
+      R"("layers":30,"heads":9,"chat":true}})";
   EXPECT_EQ(models_answer(names, facts), R"({"object":"list","data":[)" + small + "," + arm + "]}");
   EXPECT_EQ(model_answer(names, names.find("small@reb"), facts), arm);
   EXPECT_EQ(

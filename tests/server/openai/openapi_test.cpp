@@ -73,8 +73,9 @@ TEST_F(OpenApi, HasEveryEndpoint) {
   }
   EXPECT_EQ(paths, (std::set<std::string>{"get /v1/models", "get /v1/models/{id}", "post /v1/completions",
                                           "post /v1/chat/completions", "post /tokenize", "post /detokenize",
-                                          "get /tokenizer_info", "get /v1/attention/{id}", "get /health",
-                                          "get /metrics", "get /openapi.json"}));
+                                          "get /tokenizer_info", "get /v1/attention/{id}", "get /v1/runs",
+                                          "get /v1/runs/{id}/report", "get /", "get /health", "get /metrics",
+                                          "get /openapi.json"}));
 }
 
 TEST_F(OpenApi, DescribesTheHeaderOfInterventions) {
