@@ -279,6 +279,9 @@ test("a token shows what every layer and head looked at", { skip }, async (t) =>
   // A marked word is what the grid then counts.
   await page.getByRole("listbox").locator(".word").nth(darkest).click();
   assert.equal(await page.getByLabel("Each cell shows").inputValue(), "marked");
+  const file = await saved(page, page.getByRole("button", { name: "Save all rows (.npz)" }));
+  assert.equal(file.name, "attention-plain.npz");
+  assert.deepEqual([...file.bytes.subarray(0, 4)], [80, 75, 3, 4]);
   await page.getByRole("button", { name: "Close" }).click();
   assert.equal(await page.locator(".look").isVisible(), false);
   assert.equal(await page.evaluate(() => document.activeElement.className), "text");

@@ -47,7 +47,8 @@ async function used(t, options) {
 
 const openLook = async (page) => {
   await page.locator(".answer .tok").nth(4).click();
-  await page.getByRole("grid").waitFor();
+  await page.waitForSelector(".look[data-shown='4']");
+  await assertOnScreen(page, page.locator(".look h3"));
   await page.getByRole("listbox").locator(".word").nth(3).click();
 };
 

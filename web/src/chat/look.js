@@ -1,6 +1,7 @@
 // What the model looked at when it chose a token: a grid of layers and heads, the sequence shaded by their weights; and
 // words of the prompt marked, to ask again with more weight on them, or without them.
 import { el, labelledSelect } from "../shared/dom.js";
+import { fileName, save } from "../shared/export.js";
 import { alternatives } from "./answer.js";
 import { askForAttention } from "./asking.js";
 import { HeadGrid } from "./head_grid.js";
@@ -33,9 +34,10 @@ export class Look {
     });
     this.select = choice.select;
     this.select.value = this.measure;
+    this.save = el("button", { type: "button", class: "quiet", onclick: () => this.saveArchive() }, "Save all rows (.npz)");
     this.reading = el("p", { class: "note", "aria-live": "polite" });
     this.top = el("p", { class: "top-keys" });
-    this.attention = el("div", { class: "attention", hidden: true }, el("div", { class: "grid-side" }, el("div", { class: "controls" }, choice.label), el("div", { class: "grid-scroll" }, this.grid.element), this.reading));
+    this.attention = el("div", { class: "attention", hidden: true }, el("div", { class: "grid-side" }, el("div", { class: "controls" }, choice.label), el("div", { class: "grid-scroll" }, this.grid.element), this.reading, this.save));
     this.again = el("button", { type: "button", class: "quiet", hidden: true, onclick: () => this.keepAgain() }, "Compute what it looked at");
     this.actions = el("div", { class: "actions", role: "group", "aria-label": "Ask again with the marked words" },
       el("span", { class: "marked-text" }), kActions.map(([label, name, spec]) => el("button", { type: "button", class: "quiet", disabled: true, onclick: () => this.ask(name, spec) }, label)));
@@ -64,7 +66,6 @@ export class Look {
     this.status.textContent = "";
     this.again.hidden = true;
     this.title.focus({ preventScroll: true });
-    this.element.scrollIntoView({ block: "nearest" });
     const opened = (this.opened = Symbol("opened"));
     const row = token ? await this.fetchRow() : null;
     if (this.opened !== opened) return;
@@ -77,11 +78,16 @@ export class Look {
     if (row) this.showGrid();
     this.shade();
     if (row) this.strip.scrollTo(row.query);
+    this.element.scrollIntoView({ block: "nearest" });
     this.element.dataset.shown = String(index);
   }
 
   async fetchRow() {
     const { answer, index } = this;
+    if (!answer.attention && answer.finish === null && !answer.error) {
+      this.status.textContent = "What it looks at can be seen when the answer has ended.";
+      return null;
+    }
     if (!answer.attention) {
       this.status.textContent = answer.note ?? "What it looked at was not kept with this answer.";
       this.again.hidden = false;
@@ -111,6 +117,15 @@ export class Look {
       this.status.textContent = `It could not be had: ${error.message}`;
     }
     this.again.disabled = false;
+  }
+
+  async saveArchive() {
+    try {
+      const response = await this.api.request(`${this.answer.attention.url}.npz`);
+      save(await response.blob(), fileName(["attention", this.answer.arm.name], "npz"));
+    } catch (error) {
+      this.status.textContent = error.message;
+    }
   }
 
   async showSequence() {
