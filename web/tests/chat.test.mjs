@@ -279,6 +279,11 @@ test("a token shows what every layer and head looked at", { skip }, async (t) =>
   // A marked word is what the grid then counts.
   await page.getByRole("listbox").locator(".word").nth(darkest).click();
   assert.equal(await page.getByLabel("Each cell shows").inputValue(), "marked");
+  await page.getByRole("button", { name: "The next token" }).click();
+  await page.waitForSelector(".look[data-shown='2']");
+  assert.match(await page.textContent(".look h3"), /^Token 3 of plain/);
+  assert.equal(await text.locator(".current").first().getAttribute("data-token"), "2");
+  assert.deepEqual(fetched, ["?rows=1:2", "?rows=2:3"]);
   const file = await saved(page, page.getByRole("button", { name: "Save all rows (.npz)" }));
   assert.equal(file.name, "attention-plain.npz");
   assert.deepEqual([...file.bytes.subarray(0, 4)], [80, 75, 3, 4]);
@@ -331,9 +336,51 @@ test("conversations are kept, exported, imported and deleted", { skip }, async (
   await page.setInputFiles("input[type=file]", path);
   await page.waitForSelector(".turn");
   assert.equal(await page.textContent(".answer .text"), answer);
+  // What leads elsewhere, or has other types, is no export.
+  for (const change of [(each) => (each.turns[0].answers[0].request.path = "//evil.example/"), (each) => (each.turns[0].answers[0].tokens[0].top = [{}]), (each) => (each.arms = []), (each) => (each.settings = { seed: {} })]) {
+    const changed = structuredClone(content);
+    change(changed.conversations[0]);
+    writeFileSync(path, JSON.stringify(changed));
+    await page.setInputFiles("input[type=file]", path);
+    await page.getByText("The file is no export of this page").waitFor();
+    writeFileSync(path, file.bytes);
+    await page.setInputFiles("input[type=file]", path);
+    await page.getByText("1 conversation imported.").waitFor();
+  }
   writeFileSync(path, "{}");
   await page.setInputFiles("input[type=file]", path);
   await page.getByText("The file is no export of this page").waitFor();
+});
+
+test("a conversation that is deleted while it is answered stays deleted", { skip }, async (t) => {
+  const page = await open(t);
+  await page.click(".setup > summary");
+  await page.getByLabel("Most tokens").fill("300");
+  await page.click(".setup > summary");
+  await askPage(page, kQuestion);
+  await page.evaluate(() => {
+    const real = window.fetch;
+    window.fetch = (path, options) => (/completions/.test(path) ? new Promise((_, reject) => options.signal.addEventListener("abort", () => reject(options.signal.reason))) : real(path, options));
+  });
+  await page.fill("#prompt", "More?");
+  await page.click("button.send");
+  await page.getByRole("button", { name: /^Delete/ }).click();
+  await answered(page);
+  await page.reload();
+  await page.waitForSelector("html[data-ready]");
+  assert.equal(await page.locator(".conversation-list .name").count(), 0);
+});
+
+test("where attention would take too much, the answer comes without, and says so", { skip }, async (t) => {
+  const small = await serve(program, ["--attention-bytes", "65536", "--chat-template", writeTemplate(folder)]);
+  t.after(() => small.stop());
+  const page = await open(t, {}, small.url);
+  page.expected.push(/400 \(Bad Request\)/);
+  await askPage(page, kQuestion);
+  assert.ok((await page.textContent(".answer .text")).length > 0);
+  assert.match(await page.locator(".answer .note:visible").first().textContent(), /^Attention was not kept: .*expected/);
+  await page.locator(".answer .tok").nth(2).click();
+  await page.getByRole("button", { name: "Compute what it looked at" }).waitFor();
 });
 
 test("a link may write a prompt, but not send it", { skip }, async (t) => {

@@ -41,9 +41,11 @@ export class Look {
     this.again = el("button", { type: "button", class: "quiet", hidden: true, onclick: () => this.keepAgain() }, "Compute what it looked at");
     this.actions = el("div", { class: "actions", role: "group", "aria-label": "Ask again with the marked words" },
       el("span", { class: "marked-text" }), kActions.map(([label, name, spec]) => el("button", { type: "button", class: "quiet", disabled: true, onclick: () => this.ask(name, spec) }, label)));
+    this.before = el("button", { type: "button", class: "quiet", "aria-label": "The token before", onclick: () => this.step(-1) }, "←");
+    this.next = el("button", { type: "button", class: "quiet", "aria-label": "The next token", onclick: () => this.step(1) }, "→");
     this.close = el("button", { type: "button", class: "quiet", onclick: () => this.hide() }, "Close");
     this.element = el("section", { class: "look", hidden: true, "aria-label": "What the model looked at" },
-      el("header", {}, this.title, this.close), this.status, this.again,
+      el("header", {}, this.title, el("span", { class: "buttons" }, this.before, this.next, this.close)), this.status, this.again,
       el("div", { class: "look-parts" }, this.chosen = el("div", {}, this.places, this.attention), el("div", {}, this.top, this.strip.element, this.actions)));
     this.element.addEventListener("keydown", (event) => {
       if (event.key === "Escape" && !event.defaultPrevented && !event.target.closest("[role=grid]")) this.hide();
@@ -56,12 +58,23 @@ export class Look {
     this.opener?.focus();
   }
 
+  // Goes on to a neighbour, and stays where it is pressed.
+  async step(way) {
+    const button = way < 0 ? this.before : this.next;
+    this.onstep?.(this.index + way);
+    await this.open(this.answer, this.index + way, this.opener);
+    if (!button.disabled) button.focus({ preventScroll: true });
+  }
+
   /** Opens on a token of an answer, or with `index` null on its prompt. */
   async open(answer, index, opener) {
     Object.assign(this, { answer, index, opener, row: null });
     const token = index === null ? null : answer.tokens[index];
     this.element.hidden = false;
     this.title.replaceChildren(...(token ? [`Token ${index + 1} of ${answer.arm.name}: `, el("code", {}, visible(token.text)), ` ${percent(token.logprob)}`] : ["Mark words of the prompt"]));
+    for (const button of [this.before, this.next]) button.hidden = !token;
+    this.before.disabled = index === 0;
+    this.next.disabled = token && index + 1 === answer.tokens.length;
     this.places.replaceChildren(...(token ? [alternatives(token)] : []));
     this.status.textContent = "";
     this.again.hidden = true;

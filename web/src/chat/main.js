@@ -15,11 +15,11 @@ const kExamples = ["Name the capital of France in one word.", "Nina Fox reports 
 
 class Page {
   constructor(api, models, store) {
-    Object.assign(this, { api, models, store, stop: null });
+    Object.assign(this, { api, models, store, stop: null, removed: new Set() });
     this.base = models.find(({ parent }) => parent === null) ?? models[0];
     this.facts = { id: this.base.id, layers: this.base.refocus?.layers ?? 1, heads: this.base.refocus?.heads ?? 1 };
     this.setup = new Setup({ models, onchange: () => this.setupChanged() });
-    this.conversations = new Conversations({ store, onopen: (each) => this.open(each), onnew: () => this.open(this.blank(), true), onremoved: (id) => id === this.conversation.id && this.open(this.blank()) });
+    this.conversations = new Conversations({ store, onopen: (each) => this.open(each), onnew: () => this.open(this.blank(), true), onremoved: (id) => this.forget(id) });
     this.build();
   }
 
@@ -99,6 +99,7 @@ class Page {
 
   open(conversation, focus = false) {
     this.stop?.abort();
+    clearTimeout(this.timer);
     this.conversation = conversation;
     if (conversation.mode === "chat" && !this.base.refocus?.chat) conversation.mode = "completion";
     this.views = conversation.turns.map((turn, i) => this.view(turn, i + 1, true));
@@ -113,9 +114,19 @@ class Page {
     return new TurnView(turn, { number, chat: this.chat, api: this.api, model: this.facts, done, onask: (view, arm) => this.askAgain(view, arm), specOfArm: (arm) => arm.spec || this.models.find(({ id }) => id === arm.model)?.refocus?.intervention || "" });
   }
 
+  // What was being answered must not come back when it ends.
+  forget(id) {
+    this.removed.add(id);
+    if (id === this.conversation.id) this.open(this.blank());
+  }
+
+  async keep(conversation) {
+    if (!this.removed.has(conversation.id)) await this.store.put(conversation);
+  }
+
   async save() {
     this.conversation.changed = Date.now();
-    await this.store.put(this.conversation);
+    await this.keep(this.conversation);
     await this.conversations.refresh(this.conversation.id);
   }
 
@@ -166,7 +177,7 @@ class Page {
         view.update();
       });
     };
-    const saving = setInterval(() => this.store.put(conversation), kSaveEvery);
+    const saving = setInterval(() => this.keep(conversation), kSaveEvery);
     await Promise.all(arms.map(async (arm) => {
       const answer = emptyAnswer(arm, requestOf(conversation, before, view.turn.prompt, arm, this.facts));
       view.turn.answers.push(answer);
@@ -182,7 +193,7 @@ class Page {
       this.status.textContent = view.turn.answers.some(({ error }) => error) ? "There was an error." : "The answers are there.";
     }
     conversation.changed = Date.now();
-    await this.store.put(conversation);
+    await this.keep(conversation);
     await this.conversations.refresh(this.conversation.id);
   }
 }

@@ -63,10 +63,18 @@ export function exported(conversations) {
   return `${JSON.stringify({ format: kFormat, version: 1, conversations }, null, 1)}\n`;
 }
 
+// A file may come from anyone: what the page goes on with has the types that it counts on, and leads nowhere else.
 const isText = (value) => typeof value === "string";
-const isAnswer = (answer) => answer && isText(answer.text) && isText(answer.arm?.name) && Array.isArray(answer.tokens) && answer.tokens.every((token) => isText(token?.text) && Array.isArray(token.top));
-const isTurn = (turn) => turn && isText(turn.prompt) && Array.isArray(turn.answers) && turn.answers.every(isAnswer);
-const isConversation = (each) => each && isText(each.title) && Array.isArray(each.turns) && each.turns.every(isTurn) && Array.isArray(each.arms) && each.settings && typeof each.settings === "object";
+const isToken = (token) => isText(token?.text) && typeof token.logprob === "number";
+const isRequest = (request) => ["/v1/completions", "/v1/chat/completions"].includes(request?.path) && request.body && typeof request.body === "object";
+const isArm = (arm) => isText(arm?.id) && isText(arm.name) && isText(arm.model) && isText(arm.spec);
+const isAnswer = (answer) => isText(answer?.text) && isArm(answer.arm) && isRequest(answer.request) && Array.isArray(answer.tokens) && answer.tokens.every((token) => isToken(token) && Array.isArray(token.top) && token.top.every(isToken));
+const isTurn = (turn) => isText(turn?.prompt) && Array.isArray(turn.answers) && turn.answers.every(isAnswer);
+const isSettings = (settings) => settings && Object.values(settings).every((value) => isText(value) || typeof value === "boolean");
+const isConversation = (each) => isText(each?.title) && isText(each.system) && ["chat", "completion"].includes(each.mode) && Array.isArray(each.turns) && each.turns.every(isTurn) && Array.isArray(each.arms) && each.arms.length > 0 && each.arms.every(isArm) && isSettings(each.settings);
+
+// Attention is the server's, which has forgotten it, or is another one; what was being written is no more.
+const cleaned = (answer) => ({ ...answer, attention: null, finish: answer.finish ?? "stopped" });
 
 /** The conversations of such a text, as new ones; throws where it is another file. */
 export function imported(text) {
@@ -79,7 +87,7 @@ export function imported(text) {
   if (file?.format !== kFormat || file.version !== 1 || !Array.isArray(file.conversations) || !file.conversations.every(isConversation)) {
     throw new Error(`The file is no export of this page (JSON with format "${kFormat}", version 1).`);
   }
-  return file.conversations.map((each) => ({ ...each, id: newId() }));
+  return file.conversations.map((each) => ({ ...each, id: newId(), changed: Number(each.changed) || 0, turns: each.turns.map((turn) => ({ ...turn, answers: turn.answers.map(cleaned) })) }));
 }
 
 export function newId() {

@@ -19,7 +19,10 @@ export class TurnView {
   }
 
   add(answer, done) {
-    const view = new AnswerView(answer, { done, onlook: (index) => this.look.open(answer, index, view.text) });
+    const view = new AnswerView(answer, { done, onlook: (index) => {
+      this.look.onstep = (next) => view.go(next, false);
+      this.look.open(answer, index, view.text);
+    } });
     this.views.push(view);
     this.columns.append(view.element);
     this.columns.dataset.count = this.views.length;
