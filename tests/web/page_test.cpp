@@ -58,8 +58,12 @@ TEST_F(BuiltPages, HoldWhatWasPutIn) {
 
 TEST_F(BuiltPages, AreWholeWithoutTheNetwork) {
   for (const BuiltPage& page : built_pages()) {
+    std::string html(page.html);
+    // An icon of no bytes, so that no browser asks a server for one.
+    const std::string icon = "<link rel=\"icon\" href=\"data:,\">";
+    if (const std::size_t at = html.find(icon); at != std::string::npos) html.erase(at, icon.size());
     for (const char* reference : {"<link", "src=\"http", "@import", "url(http"}) {
-      EXPECT_THAT(std::string(page.html), Not(HasSubstr(reference))) << page.name;
+      EXPECT_THAT(html, Not(HasSubstr(reference))) << page.name;
     }
   }
 }

@@ -43,6 +43,10 @@ export class TurnView {
     const given = found.filter((index) => index >= 0);
     first.differ(given.length ? Math.min(...given) : -1);
     others.forEach((view, i) => view.differ(found[i]));
+    // While answers are written a button that is focused stays.
+    const said = others.map((view, i) => `${view.answer.arm.name} ${found[i]} ${first.done && view.done} ${view.answer.error}`).join();
+    if (said === this.said) return;
+    this.said = said;
     this.differences.replaceChildren(...others.map((view, i) => this.difference(first, view, found[i])).filter(Boolean));
   }
 
