@@ -33,7 +33,7 @@ chat -m model.gguf --system "Answer briefly." --intervene boost:factor=5,keys=ro
     {"serve", kRun,
      "Serve a model to programs that speak the API of OpenAI, each request with its intervention",
      R"(serve -m model.gguf
-serve -m model.gguf --arm reb=rebalance:alpha=0.2 --arm boost=boost:factor=5,keys=role:system
+serve -m model.gguf --arm reb=rebalance:alpha=0.2 --arm system=boost:factor=5,keys=role:system
 serve -m model.gguf --host 0.0.0.0 --api-key-file keys.txt --allow-host models.example.org)",
      add_serve},
     {"tokenize", kRun, "Show the token ids of a text",

@@ -120,6 +120,15 @@ void stop_on_signals(const http::Server& server) {
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaction(signal, &action, nullptr);
 }
 
+// Where clients ask, for programs on standard output; the page is for people.
+void say_address(const std::string& host, std::uint16_t port) {
+  const bool six = host.find(':') != std::string::npos;
+  const std::string address = fmt::format("http://{}{}{}:{}", six ? "[" : "", host, six ? "]" : "", port);
+  spdlog::info("page: {}/", address);
+  fmt::print("{}/v1\n", address);
+  std::fflush(stdout);
+}
+
 void run(const ServeOptions& options) {
   const server::AccessRules access = access_of(options);
   std::vector<openai::ModelAlias> aliases = aliases_of(options.arms);
@@ -163,10 +172,8 @@ void run(const ServeOptions& options) {
   const std::uint16_t port = http.listen(options.host, static_cast<std::uint16_t>(options.port));
   http.every(1, [&] { service.on_time(); });
   stop_on_signals(http);
-  const bool six = options.host.find(':') != std::string::npos;
   for (const openai::ServedModel& name : served.names.listed()) spdlog::info("serves {}", name.id);
-  fmt::print("http://{}{}{}:{}/v1\n", six ? "[" : "", options.host, six ? "]" : "", port);
-  std::fflush(stdout);
+  say_address(options.host, port);
   http.run();
   engine.stop();
   spdlog::info("stopped");

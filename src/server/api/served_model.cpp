@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "base/text_hash.h"
 
 namespace refocus::server {
 
@@ -22,12 +23,7 @@ std::string ServedModel::canonical(const std::string& spec) const {
 }
 
 std::string ServedModel::fingerprint(const std::string& canonical_intervention) const {
-  // FNV-1a, 64 bits: it names, and protects nothing.
-  std::uint64_t hash = 0xcbf29ce484222325;
-  for (const char c : identity + '\n' + canonical_intervention) {
-    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-  }
-  return fmt::format("fp_{:016x}", hash);
+  return fmt::format("fp_{:016x}", text_hash(identity + '\n' + canonical_intervention));
 }
 
 }  // namespace refocus::server

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/json_reader.h"
+#include "base/text_hash.h"
 #include "base/utf8.h"
 #include "eval/journal/run_directory.h"
 #include "eval/report/html_report.h"
@@ -24,19 +25,12 @@ std::vector<std::string> texts_of(const ordered_json& object, const char* name) 
   return out;
 }
 
-// FNV-1a (Fowler, Noll, Vo), 64 bits: a name that stays, not a secret.
-std::string identifier(std::string_view name) {
-  std::uint64_t hash = 0xcbf29ce484222325;
-  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-  return fmt::format("{:016x}", hash);
-}
-
 ListedRun listed(const fs::path& path) {
   const RunRecord record = read_run_record(path);
   ListedRun out;
   out.path = path;
   out.name = replace_invalid_utf8(path.filename().string());
-  out.id = identifier(path.filename().string());
+  out.id = fmt::format("{:016x}", text_hash(path.filename().string()));
   out.tasks = texts_of(record.identity, "tasks");
   out.arms = texts_of(record.identity, "arms");
   if (const auto items = record.identity.find("items");
