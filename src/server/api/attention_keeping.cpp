@@ -14,6 +14,11 @@ namespace {
 
 constexpr const char* kField = "refocus.attention";
 
+void sort_unique(std::vector<std::int64_t>& numbers) {
+  std::ranges::sort(numbers);
+  numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
+}
+
 // All numbers below `count` where none are given; otherwise those, ascending, each once.
 std::vector<std::int64_t> chosen(const std::vector<std::int32_t>& given, std::int64_t count,
                                  const char* what) {
@@ -22,9 +27,7 @@ std::vector<std::int64_t> chosen(const std::vector<std::int32_t>& given, std::in
     out.resize(static_cast<std::size_t>(count));
     std::iota(out.begin(), out.end(), 0);
   }
-  std::ranges::sort(out);
-  const auto [first, last] = std::ranges::unique(out);
-  out.erase(first, last);
+  sort_unique(out);
   if (out.back() >= count) {
     throw openai::bad_request(fmt::format("{}.{}", kField, what),
                               "expected {} below {}, which the model has, as '{}.{}', got {}; correct the "
@@ -44,9 +47,7 @@ std::vector<std::int64_t> queries_of(const openai::AttentionRequest& request, st
     for (const std::int64_t row : request.rows) {
       if (row < computed) out.push_back(row);
     }
-    std::ranges::sort(out);
-    const auto [first, last] = std::ranges::unique(out);
-    out.erase(first, last);
+    sort_unique(out);
   } else if (request.queries == Queries::kAll || max_tokens > 0) {
     for (std::int64_t i = request.queries == Queries::kAll ? 0 : prompt - 1; i < computed; ++i)
       out.push_back(i);
