@@ -11,6 +11,7 @@ constexpr std::uint16_t kVersion = 20;  // 2.0: the least for stored files
 constexpr std::uint16_t kFirstDay = 0x21;
 constexpr std::size_t kLocalBytes = 30;  // of a local header without the name
 
+// Little-endian, in at most 8 bytes.
 void put(std::string& out, std::uint64_t value, int bytes) {
   for (int i = 0; i < bytes; ++i) out.push_back(static_cast<char>(value >> (8 * i) & 0xff));
 }
@@ -50,7 +51,7 @@ void ZipWriter::end() {
   directory_ += "PK\x01\x02";
   put(directory_, kVersion, 2);
   directory_ += facts;
-  put(directory_, 0, 10);  // no comment, the first disk, no attributes
+  directory_.append(10, '\0');  // no comment, the first disk, no attributes
   put(directory_, local_, 4);
   directory_ += name_;
   ++entries_;
