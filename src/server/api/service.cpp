@@ -126,17 +126,7 @@ Service::Service(const ServedModel& model, Engine& engine, const ServiceOptions&
       options_(options),
       attention_(options.attention.store, options.attention.seconds),
       start_(std::uint64_t{std::random_device()()} << 32 | std::random_device()()),
-      runs_(std::move(runs)),
-      worker_([this] { work(); }) {}
-
-Service::~Service() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  ready_.notify_one();
-  worker_.join();
-}
+      runs_(std::move(runs)) {}
 
 std::optional<http::Response> Service::gate(const http::Head& head) const {
   if (head.method == "OPTIONS") return std::nullopt;
@@ -154,23 +144,20 @@ std::optional<http::Response> Service::gate(const http::Head& head) const {
 
 void Service::handle(http::Request&& request, std::shared_ptr<http::Reply> reply) {
   if (request.head.method == "OPTIONS") return reply->send(preflight(request.head, options_.access));
-  if (is_report(request.head.path) && runs_) return answer_report(std::move(request), std::move(reply));
-  {
-    const std::lock_guard lock(mutex_);
-    waiting_.push_back([this, request = std::move(request), reply = std::move(reply)] {
-      send(request.head, reply, [&]() -> std::optional<http::Response> {
-        if (request.head.method == "POST") {
-          answer_post(request, reply);
-        } else if (request.head.path.starts_with(kAttentionPath)) {
-          send_attention(request.head, reply);
-        } else {
-          return answer_get(request.head);
-        }
-        return std::nullopt;
-      });
+  const std::string& path = request.head.path;
+  Worker& worker = is_report(path) || path.starts_with(kAttentionPath) ? slow_ : reading_;
+  worker.post([this, request = std::move(request), reply = std::move(reply)] {
+    send(request.head, reply, [&]() -> std::optional<http::Response> {
+      if (request.head.method == "POST") {
+        answer_post(request, reply);
+      } else if (request.head.path.starts_with(kAttentionPath)) {
+        send_attention(request.head, reply);
+      } else {
+        return answer_get(request.head);
+      }
+      return std::nullopt;
     });
-  }
-  ready_.notify_one();
+  });
 }
 
 void Service::send(const http::Head& head, const Reply& reply,
@@ -193,29 +180,11 @@ void Service::send(const http::Head& head, const Reply& reply,
   reply->send(std::move(*response));
 }
 
-void Service::answer_report(http::Request&& request, Reply reply) {
-  runs_->post([this, head = std::move(request.head), reply = std::move(reply)] {
-    send(head, reply, [&] {
-      const std::string_view id = std::string_view(head.path).substr(kRunPath.size());
-      const ListedRun* run = runs_->find(id.substr(0, id.size() - kReport.size()));
-      if (run == nullptr) throw no_run();
-      return page_response(report_of(*run));
-    });
-  });
-}
-
-void Service::work() {
-  for (;;) {
-    Work next;
-    {
-      std::unique_lock lock(mutex_);
-      ready_.wait(lock, [&] { return stopping_ || !waiting_.empty(); });
-      if (stopping_) return;
-      next = std::move(waiting_.front());
-      waiting_.pop_front();
-    }
-    next();
-  }
+http::Response Service::report(const std::string& path) const {
+  const std::string_view id = std::string_view(path).substr(kRunPath.size());
+  const ListedRun* run = runs_ ? runs_->find(id.substr(0, id.size() - kReport.size())) : nullptr;
+  if (run == nullptr) throw no_run();
+  return page_response(report_of(*run));
 }
 
 void Service::on_time() {
@@ -260,7 +229,7 @@ http::Response Service::answer_get(const http::Head& head) {
                                  model_.config.num_attention_heads, model_.chat_template != nullptr};
   if (path == "/") return chat_page();
   if (path == "/v1/runs") return json_response(runs_ ? runs_->list_text() : R"({"object":"list","data":[]})");
-  if (is_report(path)) throw no_run();
+  if (is_report(path)) return report(path);
   if (path == "/health") return json_response(openai::health_answer(true));
   if (path == "/openapi.json") return json_response(std::string(openai::openapi_text()));
   if (path == "/metrics") {

@@ -3,18 +3,16 @@
 // POST /v1/completions, /v1/chat/completions, /tokenize, /detokenize; GET /v1/models, /v1/models/ID,
 // /v1/attention/ID, /tokenizer_info, /v1/runs, /v1/runs/ID/report, /health, /metrics, /openapi.json, and /
 // for people. Reading a request, its template and its tokens is one thread's work beside the sockets' and the
-// model's, so that a long prompt keeps neither waiting.
+// model's, so that a long prompt keeps neither waiting; reports and attention are made by another.
 #pragma once
 
-#include <condition_variable>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <vector>
 
+#include "base/worker.h"
 #include "server/api/access.h"
 #include "server/api/attention_keeping.h"
 #include "server/api/metrics.h"
@@ -39,7 +37,6 @@ class Service {
   // `runs` may be null: none to show.
   Service(const ServedModel& model, Engine& engine, const ServiceOptions& options,
           std::unique_ptr<RunShelf> runs = nullptr);
-  ~Service();
   Service(const Service&) = delete;
   Service& operator=(const Service&) = delete;
 
@@ -51,8 +48,6 @@ class Service {
   void on_time();
 
  private:
-  using Work = std::function<void()>;
-
   using Reply = std::shared_ptr<http::Reply>;
 
   // Sends what `answer` gives, if it gives anything, or what it throws as an error of the API.
@@ -60,14 +55,13 @@ class Service {
             const std::function<std::optional<http::Response>()>& answer) const;
   http::Response answer_get(const http::Head& head);
   void send_attention(const http::Head& head, const Reply& reply);
-  void answer_report(http::Request&& request, Reply reply);
+  http::Response report(const std::string& path) const;
   void answer_post(const http::Request& request, const std::shared_ptr<http::Reply>& reply);
   template <class Request>
   void generate(const Request& request, const http::Request& sent, const std::shared_ptr<http::Reply>& reply);
   std::unique_ptr<AttentionKeeping> keep_attention(const std::optional<openai::AttentionRequest>& request,
                                                    const Prepared& prepared);
   std::string next_id(const char* prefix);
-  void work();
 
   const ServedModel& model_;
   Engine& engine_;
@@ -75,17 +69,15 @@ class Service {
   std::function<http::Counters()> counters_;
   Metrics metrics_;
   AttentionStore attention_;
-  std::vector<std::shared_ptr<http::Reply>> sending_;  // attention, on the worker's thread
+  std::vector<std::shared_ptr<http::Reply>> sending_;  // attention, on the thread of slow_
 
   std::mutex mutex_;
-  std::condition_variable ready_;
-  std::deque<Work> waiting_;
   std::vector<std::weak_ptr<Answering>> answering_;
   std::uint64_t count_ = 0;
-  bool stopping_ = false;
   const std::uint64_t start_;
   std::unique_ptr<RunShelf> runs_;
-  std::thread worker_;
+  Worker slow_;     // what takes long and waits for nobody: reports, attention
+  Worker reading_;  // all else; the last members, since their work uses the others
 };
 
 }  // namespace refocus::server

@@ -71,16 +71,7 @@ std::vector<ListedRun> listed_runs(const fs::path& directory) {
 
 }  // namespace
 
-RunShelf::RunShelf(const fs::path& directory) : runs_(listed_runs(directory)), worker_([this] { work(); }) {}
-
-RunShelf::~RunShelf() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  ready_.notify_one();
-  worker_.join();
-}
+RunShelf::RunShelf(const fs::path& directory) : runs_(listed_runs(directory)) {}
 
 const ListedRun* RunShelf::find(std::string_view id) const {
   const auto found = std::ranges::find(runs_, id, &ListedRun::id);
@@ -100,28 +91,6 @@ std::string RunShelf::list_text() const {
                     {"report", fmt::format("/v1/runs/{}/report", run.id)}});
   }
   return json_text(ordered_json{{"object", "list"}, {"data", std::move(data)}});
-}
-
-void RunShelf::post(std::function<void()> work) {
-  {
-    const std::lock_guard lock(mutex_);
-    waiting_.push_back(std::move(work));
-  }
-  ready_.notify_one();
-}
-
-void RunShelf::work() {
-  for (;;) {
-    std::function<void()> next;
-    {
-      std::unique_lock lock(mutex_);
-      ready_.wait(lock, [&] { return stopping_ || !waiting_.empty(); });
-      if (stopping_) return;
-      next = std::move(waiting_.front());
-      waiting_.pop_front();
-    }
-    next();
-  }
 }
 
 std::string report_of(const ListedRun& run) { return html_report({run.path}); }

@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <future>
 
 #include "base/error.h"
 #include "base/json_reader.h"
@@ -93,17 +92,6 @@ TEST_F(RunShelfTest, WantsADirectory) {
   } catch (const InputError& e) {
     EXPECT_THAT(e.what(), HasSubstr("expected a directory of runs for --runs"));
   }
-}
-
-TEST_F(RunShelfTest, WorkIsDoneInOrderOnAnotherThread) {
-  std::vector<int> done;
-  std::promise<std::thread::id> last;
-  auto ended = last.get_future();
-  RunShelf shelf(dir_.path());
-  for (int i = 0; i < 3; ++i) shelf.post([&, i] { done.push_back(i); });
-  shelf.post([&] { last.set_value(std::this_thread::get_id()); });
-  EXPECT_NE(ended.get(), std::this_thread::get_id());
-  EXPECT_THAT(done, ElementsAre(0, 1, 2));
 }
 
 }  // namespace
