@@ -12,7 +12,8 @@ find_package(spdlog REQUIRED)
 add_library(refocus_options INTERFACE)
 target_include_directories(refocus_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
 option(REFOCUS_WERROR "Let a warning end the build; off for compilers that know more of them than Debian 12's" ON)
-target_compile_options(refocus_options INTERFACE -Wall -Wextra $<$<BOOL:${REFOCUS_WERROR}>:-Werror> -ffp-contract=off)
+# Libraries go into the Python extension too: code that may lie anywhere, whose names nobody else sees.
+target_compile_options(refocus_options INTERFACE -Wall -Wextra $<$<BOOL:${REFOCUS_WERROR}>:-Werror> -ffp-contract=off -fPIC -fvisibility=hidden)
 # From GCC 13 on this takes a reference that a function gives for one to its arguments; scripts/check_lifetimes looks for real ones.
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_GREATER_EQUAL 13)
   target_compile_options(refocus_options INTERFACE -Wno-dangling-reference)

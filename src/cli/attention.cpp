@@ -239,7 +239,8 @@ void run(const AttentionOptions& options) {
   AtomicDirectory directory(
       options.output, options.force ? "attention.json" : "",
       options.force ? "choose another with -o" : "choose another with -o, or replace it with --force");
-  RunningModel model(options.model);
+  const auto opened = open_running(options.model);
+  RunningModel& model = *opened;
   const AttentionSettings settings = options.settings(model.files.config);
   AttentionReport report;
   report.model = &model.files;

@@ -92,8 +92,9 @@ nlohmann::ordered_json measure(const BenchOptions& options) {
   BenchmarkOptions bench;
   bench.repeats = options.repeats;
   const AskedInterventions asked = parse_interventions({options.intervene});
-  RunningModel model(options.model,
-                     asked.needs_whole_prompt() ? options.prompt.value_or(bench.prefill) : kRunningRows);
+  const auto opened = open_running(
+      options.model, asked.needs_whole_prompt() ? options.prompt.value_or(bench.prefill) : kRunningRows);
+  RunningModel& model = *opened;
   bench.prefill = prompt_tokens(options, model.files.config, bench);
   const InterventionSpec intervention = asked.one_for_model(model.files);
   std::vector<double> reads, fmas;  // what the machine can do, in the same minutes

@@ -114,7 +114,8 @@ void run_mean(const MeanOptions& options) {
                       options.text.empty() ? "neither" : "both");
   }
   check_replaceable(options.output);
-  RunningModel model(options.model);
+  const auto opened = open_running(options.model);
+  RunningModel& model = *opened;
   const Tokenizer& tokenizer = model.files.need_tokenizer("use a model that has one");
   const std::int64_t context = options.model.context_for(model.files.config);
   const std::vector<std::vector<std::int32_t>> texts =
@@ -208,7 +209,8 @@ void run_seka(const SekaOptions& options) {
     lines.resize(std::min<std::size_t>(lines.size(), static_cast<std::size_t>(options.limit)));
   if (lines.empty())
     throw input_error(options.pairs, "expected at least one line, got none; write pairs as JSON lines");
-  RunningModel model(options.model);
+  const auto opened = open_running(options.model);
+  RunningModel& model = *opened;
   const ModelConfig& config = model.files.config;
   const Tokenizer& tokenizer = model.files.need_tokenizer("use a model that has one");
   std::vector<AnswerPair> pairs;

@@ -1,6 +1,7 @@
 #include "cli/command_line.h"
 
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace refocus::cli {
@@ -30,10 +31,13 @@ std::string quoted(std::string_view word) {
 
 }  // namespace
 
-void keep_command_line(int argc, const char* const* argv) {
-  for (int i = 1; i < argc; ++i) kept().append(" ").append(quoted(argv[i]));
+void keep_command_line(const std::vector<std::string>& arguments) {
+  for (const std::string_view argument : arguments) kept().append(" ").append(quoted(argument));
 }
 
 std::string command_line() { return kept(); }
+
+KeptCommandLine::KeptCommandLine(std::string line) : before_(std::exchange(kept(), std::move(line))) {}
+KeptCommandLine::~KeptCommandLine() { kept() = std::move(before_); }
 
 }  // namespace refocus::cli

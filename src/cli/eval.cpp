@@ -91,7 +91,8 @@ void show_dry_run(const RunningModel& model, const EvalModel& asked, const EvalS
 void run(const EvalOptions& options) {
   AskedInterventions interventions;
   EvalSettings settings = settings_of(options, interventions);
-  RunningModel model(options.model);
+  const auto opened = open_running(options.model);
+  RunningModel& model = *opened;
   const ModelConfig& config = model.files.config;
   settings.interventions = interventions.for_model(model.files);
   settings.context = options.model.context_for(config);

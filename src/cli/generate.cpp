@@ -45,7 +45,8 @@ void print_json(const OpenModel& model, const GenerateOptions& options, const An
 
 void run(const GenerateOptions& options) {
   const AskedInterventions asked = parse_interventions({options.intervene});
-  RunningModel model(options.model);
+  const auto opened = open_running(options.model);
+  RunningModel& model = *opened;
   const AnswerEnds ends = answer_ends(model.files, options.stop);
   const std::vector<std::int32_t> eos = options.eos_of(model.files);
   GenerationRequest request;

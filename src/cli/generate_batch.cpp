@@ -216,7 +216,8 @@ struct Interrupted {};
 
 void generate_batch(const GenerateOptions& options) {
   const AskedInterventions asked = parse_interventions({options.intervene});
-  RunningModel model(options.model);
+  const auto opened = open_running(options.model);
+  RunningModel& model = *opened;
   const OpenModel& files = model.files;
   const InterventionSpec intervention = asked.one_for_model(files);
   const std::int64_t context = options.model.context_for(files.config);

@@ -156,7 +156,8 @@ void run_search(const HeadsOptions& options) {
   HeadsPlan planned;
   EvalSettings& settings = planned.settings;
   settings = settings_of(options);
-  RunningModel model(options.model);
+  const auto opened = open_running(options.model);
+  RunningModel& model = *opened;
   const ModelConfig& config = model.files.config;
   const InterventionSpec method =
       options.search.patches() ? by
@@ -226,7 +227,8 @@ RunSettings detectors_of(const EvalModel& model, const EvalSettings& settings,
 // No head is changed.
 void run_detectors(const HeadsOptions& options) {
   EvalSettings settings = settings_of(options);
-  RunningModel model(options.model);
+  const auto opened = open_running(options.model);
+  RunningModel& model = *opened;
   const ModelConfig& config = model.files.config;
   settings.context = options.model.context_for(config);
   add_chat(options.chat, true, model.files, settings);

@@ -14,6 +14,7 @@ namespace {
 
 const char* hint_text = "";  // set before the handler is
 volatile std::sig_atomic_t remembered = 0;
+bool leaves_alone = false;
 
 // Only calls that are safe in a signal handler. The action was reset on entry, so the raised signal ends the
 // process as soon as this returns, and the caller's shell sees the signal.
@@ -27,6 +28,7 @@ void say_and_end(int signal) {
 void remember(int signal) { remembered = signal; }
 
 void handle_interrupts(void (*handler)(int)) {
+  if (leaves_alone) return;
   struct sigaction action = {};
   action.sa_handler = handler;
   action.sa_flags = static_cast<int>(SA_RESETHAND);
@@ -38,6 +40,9 @@ void handle_interrupts(void (*handler)(int)) {
 }
 
 }  // namespace
+
+SignalsLeftAlone::SignalsLeftAlone() { leaves_alone = true; }
+SignalsLeftAlone::~SignalsLeftAlone() { leaves_alone = false; }
 
 void tell_how_to_resume(const char* hint) {
   hint_text = hint;

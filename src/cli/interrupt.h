@@ -18,4 +18,13 @@ int interrupt_signal();
 // Prints `what` on one line and ends the process by the signal that was remembered.
 [[noreturn]] void end_by_interrupt(const std::string& what);
 
+// Within its life the functions above leave signals alone: they are another program's.
+class SignalsLeftAlone {
+ public:
+  SignalsLeftAlone();
+  ~SignalsLeftAlone();
+  SignalsLeftAlone(const SignalsLeftAlone&) = delete;
+  SignalsLeftAlone& operator=(const SignalsLeftAlone&) = delete;
+};
+
 }  // namespace refocus::cli

@@ -7,6 +7,24 @@
 
 namespace refocus::cli {
 
+namespace {
+
+thread_local RunningModel* open_already = nullptr;
+
+}  // namespace
+
+ComputeWith::ComputeWith(RunningModel& model) { open_already = &model; }
+ComputeWith::~ComputeWith() { open_already = nullptr; }
+
+std::shared_ptr<RunningModel> open_running(const OpenSettings& settings, std::int64_t max_rows) {
+  if (open_already != nullptr) return {std::shared_ptr<RunningModel>(), open_already};
+  return std::make_shared<RunningModel>(settings, max_rows);
+}
+
+ModelOptions::ModelOptions() {
+  if (open_already != nullptr) static_cast<OpenSettings&>(*this) = open_already->settings;
+}
+
 CLI::Option* add_model_option(CLI::App& command, std::string& model, WithoutModel without) {
   const std::string otherwise =
       without == WithoutModel::kBundled ? fmt::format(" (default: {})", kDefaultModel) : "";
@@ -53,7 +71,7 @@ void ModelOptions::add_activations(CLI::App& command, const std::string& option)
           option, activations,
           "Activations that weights are multiplied with: int8 (for weights of block types), f32 for exact "
           "products, or f16 (of a device) (default: int8, or f16 on a device)")
-      ->check(one_of({"int8", "f32", "f16"}));
+      ->check(one_of(activation_names()));
 }
 
 void ModelOptions::add_device(CLI::App& command) {

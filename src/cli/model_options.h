@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <memory>
 #include <string>
 
 #include "opened/running_model.h"
@@ -16,7 +17,22 @@ CLI::Option* add_model_option(CLI::App& command, std::string& model,
 
 CLI::Option* add_threads(CLI::App& command, int& threads);  // --threads; 0 where it is not given
 
+// Within its life, commands of this thread compute with a model that is open already (cli/program.h).
+class ComputeWith {
+ public:
+  explicit ComputeWith(RunningModel& model);
+  ~ComputeWith();
+  ComputeWith(const ComputeWith&) = delete;
+  ComputeWith& operator=(const ComputeWith&) = delete;
+};
+
+// The model that a command computes with: opened as the settings say, or that of ComputeWith.
+std::shared_ptr<RunningModel> open_running(const OpenSettings& settings,
+                                           std::int64_t max_rows = kRunningRows);
+
 struct ModelOptions : OpenSettings {
+  ModelOptions();  // as a model of ComputeWith was opened
+
   void add_model(CLI::App& command);
   void add_adapter(CLI::App& command);  // --adapter
   void add_threads(CLI::App& command);  // --threads, --pin

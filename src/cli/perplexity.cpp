@@ -159,7 +159,8 @@ PerplexityReport measure(const PerplexityOptions& options) {
   report.file = options.file;
   PerplexitySource source;
   if (!options.chat) source.text = read_perplexity_text(options.file);
-  RunningModel model(options.model, kPerplexityRows);
+  const auto opened = open_running(options.model, kPerplexityRows);
+  RunningModel& model = *opened;
   std::unique_ptr<OtherModel> other;
   if (!options.against.empty())
     other = std::make_unique<OtherModel>(options.against, model, options.against_activations());

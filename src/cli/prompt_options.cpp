@@ -8,6 +8,7 @@
 #include <spdlog/spdlog.h>
 
 #include "base/error.h"
+#include "base/json_reader.h"
 #include "base/text_file.h"
 
 namespace refocus::cli {
@@ -21,6 +22,12 @@ CLI::Option_group* PromptOptions::add_text(CLI::App& command) {
           ->type_name("TEXT");
   file_option = group->add_option("-f,--file", file, "The same from a file, or - for standard input")
                     ->type_name("FILE");
+  messages_option =
+      group
+          ->add_option("--messages", messages,
+                       "A conversation by the model's chat template: a JSON file with a list of "
+                       "messages, {\"role\": .., \"content\": ..}, or - for standard input")
+          ->type_name("FILE");
   group->require_option(1);
   command.add_flag("--no-special", plain, "Special tokens in the text are text");
   chat.add(command, /*has_default=*/false);
@@ -34,12 +41,33 @@ CLI::Option_group* PromptOptions::add(CLI::App& command) {
   return group;
 }
 
+namespace {
+
+std::string text_of_file(const std::string& file) {
+  return file == "-" ? std::string(std::istreambuf_iterator<char>(std::cin), {}) : read_text_file(file);
+}
+
+}  // namespace
+
 Prompt PromptOptions::prompt(const OpenModel& model) const {
-  std::string all = text;
-  if (file_option->count() > 0) {
-    all = file == "-" ? std::string(std::istreambuf_iterator<char>(std::cin), {}) : read_text_file(file);
+  if (messages_option->count() > 0) return conversation(model);
+  return prompt_of(model, file_option->count() > 0 ? text_of_file(file) : text);
+}
+
+Prompt PromptOptions::conversation(const OpenModel& model) const {
+  const nlohmann::ordered_json list = parse_ordered_json(text_of_file(messages), {messages});
+  if (!list.is_array() || list.empty()) {
+    throw input_error(messages, "expected a list of messages, got {}; correct the file",
+                      list.is_array() ? "an empty one" : json_kind(list));
   }
-  return prompt_of(model, std::move(all));
+  std::vector<ChatMessage> said;
+  if (!chat.system.empty()) said.push_back(chat.messages("").front());
+  for (const auto& message : list) {
+    said.push_back(chat_message(message, static_cast<int>(said.size()), messages));
+  }
+  ChatOptions how = chat;
+  how.chat = true;  // without a template there is no prompt
+  return how.find(model)->apply(said, chat.settings(today())).prompt;
 }
 
 Prompt PromptOptions::prompt_of(const OpenModel& model, std::string all) const {
@@ -50,19 +78,7 @@ Prompt PromptOptions::prompt_of(const OpenModel& model, std::string all) const {
 }
 
 EncodedPrompt PromptOptions::encoded(const OpenModel& model, const Prompt& prompt) const {
-  return encode_prompt(*model.tokenizer, prompt, is_chat() ? PromptEnds::kBegin : PromptEnds::kModel);
-}
-
-std::shared_ptr<const InterventionTarget> ReadPrompt::aim(const InterventionSpec& spec,
-                                                          std::int64_t count) const {
-  const bool text = !pieces.empty();
-  return refocus::aim(spec, {std::span(tokens).first(static_cast<std::size_t>(count)),
-                             text ? &pieces : nullptr, text ? &encoded : nullptr, tokenizer});
-}
-
-TokenOrigins ReadPrompt::origins(std::int64_t generated) const {
-  if (encoded.tokens.empty()) return {};
-  return token_origins(pieces, encoded, std::ssize(tokens) + generated);
+  return encode_prompt(*model.tokenizer, prompt, ends());
 }
 
 namespace {
@@ -80,21 +96,14 @@ void warn_of_unmatched(const ReadPrompt& prompt, std::span<const InterventionSpe
 }  // namespace
 
 ReadPrompt PromptOptions::read(const OpenModel& model, std::span<const InterventionSpec> specs) const {
-  ReadPrompt read;
-  read.tokenizer = model.tokenizer.get();
   if (is_text()) {
     model.need_tokenizer("give token ids with --tokens");
-    read.pieces = prompt(model);
-    const bool marks =
-        std::ranges::any_of(specs, [](const auto& spec) { return spec.has_keys(KeyTerm::Kind::kMarked); });
-    if (marks) read.pieces = read_marks(read.pieces);
-    read.encoded = encoded(model, read.pieces);
-    read.tokens = read.encoded.tokens;
+    ReadPrompt read = read_prompt(*model.tokenizer, prompt(model), ends(), specs);
     warn_of_unmatched(read, specs);
     return read;
   }
   if (is_chat()) throw usage_error("--tokens", "expected a prompt as text with --chat, got token ids");
-  std::vector<std::int32_t>& out = read.tokens;
+  std::vector<std::int32_t> out;
   const char* at = ids.data();
   const char* end = at + ids.size();
   while (true) {
@@ -108,6 +117,7 @@ ReadPrompt PromptOptions::read(const OpenModel& model, std::span<const Intervent
     if (next == end) break;
     at = next + 1;
   }
+  ReadPrompt read = read_prompt(std::move(out), model.tokenizer.get());
   warn_of_unmatched(read, specs);
   return read;
 }

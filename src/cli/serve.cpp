@@ -134,7 +134,8 @@ void run(const ServeOptions& options) {
   std::vector<openai::ModelAlias> aliases = aliases_of(options.arms);
   std::unique_ptr<server::RunShelf> runs;
   if (!options.runs.empty()) runs = std::make_unique<server::RunShelf>(options.runs);
-  RunningModel model(options.model);
+  const auto opened = open_running(options.model);
+  RunningModel& model = *opened;
   const Tokenizer& tokenizer = model.files.need_tokenizer("serve a model that has one");
   ChatSettings chat = options.chat.settings(today());
   if (options.chat.date.empty()) chat.date.reset();  // the day of each request

@@ -93,7 +93,8 @@ nlohmann::ordered_json settings_json(const StudyOptions& options, const EvalMode
 }
 
 void run(const StudyOptions& options) {
-  RunningModel model(options.model);
+  const auto opened = open_running(options.model);
+  RunningModel& model = *opened;
   StudySettings settings = settings_of(options, model);
   std::optional<RunningModel> before;
   if (!options.against.empty()) {

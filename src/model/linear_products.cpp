@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/checkpoint.h"
 #include "base/error.h"
 #include "base/mapped_file.h"
 #include "kernels/matmul.h"
@@ -135,6 +136,7 @@ void pack_weights(ThreadPool& pool, ModelWeights& weights, const std::string& wh
   }
   PackedStorage storage(bytes);
   for (Linear* linear : packable) {
+    pass_checkpoint();
     const std::int64_t head_dim = linear->paired_head_dim, rotary = linear->paired_rotary;
     linear->packed = std::make_shared<PackedMatrix>(
         pack(pool, linear->dtype, linear->data, linear->outputs, linear->inputs, storage,

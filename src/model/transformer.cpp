@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "base/checkpoint.h"
 #include "base/error.h"
 #include "kernels/argmax.h"
 #include "kernels/matmul.h"
@@ -193,6 +194,7 @@ void Transformer::tell_taps_before(std::span<const SequenceInput> sequences) con
 }
 
 std::span<const float> Transformer::forward(std::span<const SequenceInput> sequences, LayerRange layers) {
+  pass_checkpoint();
   const std::int64_t end = std::min(layers.end, config_.num_hidden_layers);
   REFOCUS_CHECK(layers.first >= 0 && layers.first < end);
   if (device_) return forward_on_device(sequences, layers);

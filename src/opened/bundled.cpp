@@ -28,6 +28,12 @@ fs::path path_of_program() {
   return started == nullptr ? fs::path() : fs::canonical(started, error);
 }
 
+// Of add_bundle_place.
+std::vector<fs::path>& further_places() {
+  static std::vector<fs::path> places;
+  return places;
+}
+
 // Places that may hold models/ and data/, best first.
 std::vector<fs::path> bundle_places() {
   std::vector<fs::path> places;
@@ -40,6 +46,7 @@ std::vector<fs::path> bundle_places() {
     }
     places.emplace_back(home);
   }
+  places.insert(places.end(), further_places().begin(), further_places().end());
   const fs::path program = path_of_program().parent_path();
   if (program.empty()) return places;
   places.push_back((program / "../..").lexically_normal());
@@ -60,6 +67,8 @@ bool is_model(const fs::path& path) {
 }
 
 }  // namespace
+
+void add_bundle_place(const std::string& path) { further_places().emplace_back(path); }
 
 std::vector<std::string> bundled_models() {
   std::vector<std::string> names;

@@ -1,6 +1,7 @@
 // The models and data that come with Refocus, found wherever the program is called from: in $REFOCUS_HOME if
 // it is set, in the checkout that the program was built in (it lies in build/PRESET there), or in
-// share/refocus of the prefix that it was installed to. Each of these has models/NAME and data/TASK.
+// share/refocus of the prefix that it was installed to; or where a library says (add_bundle_place). Each of
+// these has models/NAME and data/TASK.
 #pragma once
 
 #include <filesystem>
@@ -16,6 +17,9 @@ inline constexpr const char* kDefaultTask = "worlds";
 
 // All paths below are relative to the working directory where they lie in it. InputError where REFOCUS_HOME
 // names no directory.
+
+// A further place that has them, looked in after $REFOCUS_HOME: where a library brings them along.
+void add_bundle_place(const std::string& path);
 
 // The names of all bundled models, in order.
 std::vector<std::string> bundled_models();

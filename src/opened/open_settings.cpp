@@ -20,6 +20,8 @@ std::vector<std::string> kv_names() {
   return out;
 }
 
+std::vector<std::string> activation_names() { return {"int8", "f32", "f16"}; }
+
 std::optional<int> device_number(std::string_view text) {
   if (text == "cuda") return 0;
   if (!text.starts_with("cuda:") || text.size() > 7) return std::nullopt;

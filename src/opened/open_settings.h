@@ -38,6 +38,8 @@ struct OpenSettings {
 
 // "f32", "f16", "q8_0".
 std::vector<std::string> kv_names();
+// "int8", "f32", "f16".
+std::vector<std::string> activation_names();
 
 // Of "cuda" or "cuda:N"; nothing for another text.
 std::optional<int> device_number(std::string_view text);

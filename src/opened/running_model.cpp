@@ -9,8 +9,9 @@
 
 namespace refocus {
 
-RunningModel::RunningModel(const OpenSettings& settings, std::int64_t max_rows)
-    : files(open_model(settings)),
+RunningModel::RunningModel(const OpenSettings& how, std::int64_t max_rows)
+    : settings(how),
+      files(open_model(settings)),
       pool(settings.threads > 0 ? settings.threads : available_threads(),
            settings.pin ? ThreadPool::Placement::kPinned : ThreadPool::Placement::kFree),
       device(open_device(settings)),

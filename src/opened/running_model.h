@@ -17,6 +17,7 @@ inline constexpr std::int64_t kRunningRows = 512, kDeviceRows = 2048;
 struct RunningModel {
   explicit RunningModel(const OpenSettings& settings, std::int64_t max_rows = kRunningRows);
 
+  OpenSettings settings;  // it was opened with
   OpenModel files;
   ThreadPool pool;
   std::shared_ptr<Device> device;  // null: the processor

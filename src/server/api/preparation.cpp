@@ -4,7 +4,7 @@
 #include <variant>
 
 #include "base/error.h"
-#include "intervene/target.h"
+#include "intervene/read_prompt.h"
 #include "server/openai/api_error.h"
 
 namespace refocus::server {
@@ -38,28 +38,18 @@ struct Read {
   PromptEnds ends = PromptEnds::kModel;
 };
 
-PreparedPrompt prepared(Read read, const ServedModel& model, const InterventionSpec& spec) {
-  if (spec.has_keys(KeyTerm::Kind::kMarked)) read.pieces = read_marks(read.pieces);
-  EncodedPrompt encoded = encode_prompt(model.tokenizer, read.pieces, read.ends);
-  PreparedPrompt out;
-  out.target = aim(spec, model.tokenizer, read.pieces, encoded);
-  out.tokens = std::move(encoded.tokens);
-  out.text = std::move(encoded.text);
-  return out;
+PreparedPrompt prepared(const ReadPrompt& read, const InterventionSpec& spec) {
+  return {read.tokens, read.encoded.text, read.aim(spec)};
 }
 
-PreparedPrompt prepared(std::vector<std::int32_t> tokens, const ServedModel& model,
-                        const InterventionSpec& spec) {
-  PreparedPrompt out;
-  out.target = aim(spec, {tokens, nullptr, nullptr, &model.tokenizer});
-  out.tokens = std::move(tokens);
-  return out;
+PreparedPrompt prepared(Read read, const ServedModel& model, const InterventionSpec& spec) {
+  return prepared(read_prompt(model.tokenizer, std::move(read.pieces), read.ends, {&spec, 1}), spec);
 }
 
 PreparedPrompt prepared(const openai::PromptInput& input, bool special, const ServedModel& model,
                         const InterventionSpec& spec) {
   if (const auto* tokens = std::get_if<std::vector<std::int32_t>>(&input))
-    return prepared(*tokens, model, spec);
+    return prepared(read_prompt(*tokens, &model.tokenizer), spec);
   if (const auto* text = std::get_if<std::string>(&input)) {
     return prepared(Read{{template_piece(*text)}, special ? PromptEnds::kModel : PromptEnds::kNone}, model,
                     spec);

@@ -1,0 +1,37 @@
+// The program without its process: a command line is parsed and its subcommand run, in main() or in another
+// program.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "cli/model_options.h"
+
+namespace refocus::cli {
+
+// The command line is none: the message is what is said, without [where].
+class CommandLineError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// Runs the arguments behind the program's name. The exit status: 0, or what asking for help ends with.
+// CommandLineError for what cannot be parsed; other errors as the subcommand throws them.
+int run_program(std::vector<std::string> arguments);
+
+// The same within another program, computing with an open model where one is given: messages go to spdlog's
+// default logger as it is, signals stay that program's, and what the command prints is returned. One at a
+// time in the whole process. `recorded`: what a run's record says instead of the command line; the call that
+// was made.
+std::string run_embedded(std::vector<std::string> arguments, RunningModel* model,
+                         const std::string& recorded);
+
+// What an error is to a user: a line, and the status that the program ends with.
+struct Failure {
+  std::string message;
+  int status = 1;
+};
+Failure failure_of(const std::exception& error);
+
+}  // namespace refocus::cli
