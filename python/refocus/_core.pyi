@@ -1,0 +1,316 @@
+from collections.abc import Sequence
+
+import numpy
+from numpy.typing import NDArray
+
+
+version: str = '0.1.0'
+
+class InputError(ValueError):
+    """
+    Input that cannot be used: a file, a model, a setting. The message says what to do.
+    """
+
+class UsageError(InputError):
+    """A wrong argument."""
+
+def show_info(on: bool) -> None:
+    """
+    Whether messages of level INFO are made, and lines of progress on standard error.
+    """
+
+def run(arguments: Sequence[str], model: Model | None, recorded: str) -> str:
+    """Runs a command, with an open model where one is given. What it prints."""
+
+def run_as_program(arguments: Sequence[str]) -> int:
+    """Runs the arguments as the program `refocus` does. The exit status."""
+
+def version_text() -> str:
+    """What `refocus --version` prints."""
+
+def instruction_set() -> str:
+    """The instruction set in use, such as 'AVX2'."""
+
+def instruction_sets() -> list[str]:
+    """Names that this processor can run, the best first."""
+
+def limit_instruction_set(name: str) -> None:
+    """From now on uses this one or what is below it; while nothing computes."""
+
+def add_bundle_place(path: str) -> None:
+    """A directory with models/ and data/ that come with the package."""
+
+def default_data(task: str) -> str: ...
+
+class Prompt:
+    """A prompt as it is computed with: tokens, and where they are from."""
+
+    @property
+    def tokens(self) -> list[int]: ...
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def origins(self) -> list[str]: ...
+
+class ChatCall:
+    def __init__(self, messages: str, chat_template: str, arguments: str, tools: str, generation_prompt: bool) -> None: ...
+
+class Model:
+    """A model that is open."""
+
+    def __init__(self, model: str, threads: int, pin: bool, context: int, kv_memory: int, device: str, kv_type: str, activations: str, adapter: str) -> None: ...
+
+    def close(self) -> None: ...
+
+    @property
+    def is_closed(self) -> bool: ...
+
+    def canonical(self, spec: str) -> str: ...
+
+    def read_text(self, text: str, special: bool, spec: str) -> Prompt: ...
+
+    def read_chat(self, chat: ChatCall, spec: str) -> Prompt: ...
+
+    def read_tokens(self, tokens: Sequence[int]) -> Prompt: ...
+
+    def render_chat(self, chat: ChatCall) -> str: ...
+
+    @property
+    def has_tokenizer(self) -> bool: ...
+
+    def encode(self, text: str, special: bool, ends: bool) -> list[int]: ...
+
+    def decode(self, ids: Sequence[int], skip_special: bool) -> str: ...
+
+    def piece(self, id: int) -> str: ...
+
+    def token_bytes(self, id: int) -> bytes: ...
+
+    def is_special(self, id: int) -> bool: ...
+
+    def find_piece(self, piece: str) -> int | None: ...
+
+    @property
+    def tokenizer_size(self) -> int: ...
+
+    @property
+    def bos_id(self) -> int | None: ...
+
+    @property
+    def eos_ids(self) -> list[int]: ...
+
+    @property
+    def prompt_prefix(self) -> list[int]: ...
+
+    @property
+    def chat_templates(self) -> dict[str, str]: ...
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def config_json(self) -> str: ...
+
+    @property
+    def layers(self) -> int: ...
+
+    @property
+    def heads(self) -> int: ...
+
+    @property
+    def kv_heads(self) -> int: ...
+
+    @property
+    def head_dim(self) -> int: ...
+
+    @property
+    def hidden_size(self) -> int: ...
+
+    @property
+    def vocab_size(self) -> int: ...
+
+    @property
+    def context(self) -> int: ...
+
+    @property
+    def threads(self) -> int: ...
+
+    @property
+    def device(self) -> str: ...
+
+    @property
+    def kv_type(self) -> str: ...
+
+    @property
+    def activations(self) -> str: ...
+
+class Sampling:
+    def __init__(self) -> None: ...
+
+    @property
+    def temperature(self) -> float: ...
+
+    @temperature.setter
+    def temperature(self, arg: float, /) -> None: ...
+
+    @property
+    def top_k(self) -> int: ...
+
+    @top_k.setter
+    def top_k(self, arg: int, /) -> None: ...
+
+    @property
+    def top_p(self) -> float: ...
+
+    @top_p.setter
+    def top_p(self, arg: float, /) -> None: ...
+
+    @property
+    def min_p(self) -> float: ...
+
+    @min_p.setter
+    def min_p(self, arg: float, /) -> None: ...
+
+    @property
+    def seed(self) -> int: ...
+
+    @seed.setter
+    def seed(self, arg: int, /) -> None: ...
+
+class GenerationCall:
+    def __init__(self) -> None: ...
+
+    @property
+    def spec(self) -> str: ...
+
+    @spec.setter
+    def spec(self, arg: str, /) -> None: ...
+
+    @property
+    def max_tokens(self) -> int: ...
+
+    @max_tokens.setter
+    def max_tokens(self, arg: int, /) -> None: ...
+
+    @property
+    def sampling(self) -> Sampling: ...
+
+    @sampling.setter
+    def sampling(self, arg: Sampling, /) -> None: ...
+
+    @property
+    def stop(self) -> list[str]: ...
+
+    @stop.setter
+    def stop(self, arg: Sequence[str], /) -> None: ...
+
+    @property
+    def ignore_eos(self) -> bool: ...
+
+    @ignore_eos.setter
+    def ignore_eos(self, arg: bool, /) -> None: ...
+
+    @property
+    def batch_size(self) -> int: ...
+
+    @batch_size.setter
+    def batch_size(self, arg: int, /) -> None: ...
+
+    @property
+    def top_logprobs(self) -> int | None: ...
+
+    @top_logprobs.setter
+    def top_logprobs(self, arg: int | None, /) -> None: ...
+
+    @property
+    def longest(self) -> int: ...
+
+    @longest.setter
+    def longest(self, arg: int, /) -> None: ...
+
+    @property
+    def streams(self) -> bool: ...
+
+    @streams.setter
+    def streams(self, arg: bool, /) -> None: ...
+
+class Candidate:
+    @property
+    def token(self) -> int: ...
+
+    @property
+    def logprob(self) -> float: ...
+
+class TokenScore:
+    @property
+    def token(self) -> int: ...
+
+    @property
+    def logprob(self) -> float: ...
+
+    @property
+    def top(self) -> list[Candidate]: ...
+
+class DoneAnswer:
+    @property
+    def id(self) -> int: ...
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def finish_reason(self) -> str: ...
+
+    @property
+    def prompt(self) -> list[int]: ...
+
+    @property
+    def tokens(self) -> list[int]: ...
+
+    @property
+    def scores(self) -> list[TokenScore]: ...
+
+class TextPiece:
+    @property
+    def id(self) -> int: ...
+
+    @property
+    def text(self) -> str: ...
+
+class Generation:
+    """Answers under way."""
+
+    def __init__(self, model: Model, call: GenerationCall) -> None: ...
+
+    def add(self, prompt: Prompt, stream: int | None) -> int: ...
+
+    def advance(self) -> bool: ...
+
+    def take_done(self) -> list[DoneAnswer]: ...
+
+    def take_pieces(self) -> list[TextPiece]: ...
+
+    @property
+    def open(self) -> int: ...
+
+def logits(model: Model, prompt: Prompt, spec: str, prompt_tokens: int | None) -> NDArray[numpy.float32]: ...
+
+def hidden(model: Model, prompt: Prompt, spec: str, places: Sequence[int]) -> NDArray[numpy.float32]: ...
+
+class ScoredContext:
+    def __init__(self, context: Prompt, options: Sequence[Sequence[int]]) -> None: ...
+
+    @property
+    def context(self) -> list[int]: ...
+
+    @property
+    def options(self) -> list[list[int]]: ...
+
+def read_options(model: Model, context: str, options: Sequence[str], seam: str, spec: str) -> ScoredContext: ...
+
+def loglikelihoods(model: Model, contexts: Sequence[ScoredContext], spec: str, batch: int) -> list[list[tuple[float, bool]]]: ...
