@@ -28,6 +28,7 @@ std::uint64_t Generation::add(const ReadPrompt& prompt, std::optional<std::uint6
   request.id = next_++;
   request.stream = stream;
   request.prompt = prompt.tokens;
+  request.shared_prefix = std::ssize(request.prompt);  // what later prompts begin with is computed once
   request.max_new_tokens = call_.max_tokens;
   request.intervention = spec_;
   request.target = prompt.aim(spec_);

@@ -42,6 +42,19 @@ void check_contexts(RunningModel& running, const std::vector<ScoredContext>& con
   }
 }
 
+std::int64_t common_beginning(std::span<const std::int32_t> a, std::span<const std::int32_t> b) {
+  return std::ranges::mismatch(a, b).in1 - a.begin();
+}
+
+// Tokens at the beginning of context i that a neighbour has too: they are computed once.
+std::int64_t shared_beginning(const std::vector<ScoredContext>& contexts, std::size_t i) {
+  std::int64_t out = 0;
+  const std::vector<std::int32_t>& own = contexts[i].context.tokens;
+  if (i > 0) out = common_beginning(own, contexts[i - 1].context.tokens);
+  if (i + 1 < contexts.size()) out = std::max(out, common_beginning(own, contexts[i + 1].context.tokens));
+  return out;
+}
+
 // Keeps what a tap sees of the places that are asked for, [places, tokens, hidden_size].
 class ResidualKeeper {
  public:
@@ -154,6 +167,7 @@ std::vector<std::vector<OptionLikelihood>> loglikelihoods(Model& model,
     if (next == contexts.size()) return std::nullopt;
     const ScoredContext& asked = contexts[next];
     LikelihoodRequest request;
+    request.shared_prefix = shared_beginning(contexts, next);
     request.id = next++;
     request.context = asked.context.tokens;
     request.options = asked.options;

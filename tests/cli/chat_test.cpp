@@ -68,6 +68,36 @@ TEST_F(Chat, PromptsComeFromFilesAndStandardInput) {
   EXPECT_EQ(testing::refocus({"tokenize", "-m", model.string(), "-f", "-"}, piped).out, plain);
 }
 
+TEST_F(Chat, AConversationComesFromAFile) {
+  const std::filesystem::path file = dir / "messages.json";
+  std::ofstream(file)
+      << R"([{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hi</s>"}])";
+  const Json whole = tokenized({"--messages", file.string()});
+  EXPECT_EQ(whole, tokenized({"--system", "Be kind.", "-p", "Hi</s>"}));
+  std::ofstream(file) << R"([{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes?"},
+                             {"role": "user", "content": "Where?"}])";
+  const Json longer = tokenized({"--messages", file.string(), "--system", "Be kind."});
+  EXPECT_THAT(longer["origins"].dump(),
+              AllOf(HasSubstr("message 0 (system)"), HasSubstr("message 3 (user)")));
+  testing::ProcessOptions piped;
+  piped.input = R"([{"role": "user", "content": "Hi</s>"}])";
+  EXPECT_EQ(
+      one_json_line(testing::refocus({"tokenize", "-m", model.string(), "--json", "--messages", "-"}, piped)),
+      tokenized({"--chat", "-p", "Hi</s>"}));
+  const auto error = [&](const std::string& text, const std::filesystem::path& with) {
+    std::ofstream(file) << text;
+    const testing::ProcessResult result =
+        testing::refocus({"tokenize", "-m", with.string(), "--messages", file.string()});
+    EXPECT_EQ(result.status, 1);
+    return result.err;
+  };
+  EXPECT_THAT(error("[]", model), HasSubstr("expected a list of messages, got an empty one"));
+  EXPECT_THAT(error("{}", model), HasSubstr("expected a list of messages, got an object"));
+  EXPECT_THAT(error(R"([{"content": "Hi"}])", model), HasSubstr("role"));
+  EXPECT_THAT(error(R"([{"role": "user", "content": "Hi"}])", testing::bundled_model()),
+              HasSubstr("expected a model with a chat template"));
+}
+
 TEST_F(Chat, WhatIsWrongIsSaid) {
   const auto error = [&](const Arguments& arguments) {
     const testing::ProcessResult result = testing::refocus(arguments);
