@@ -72,8 +72,8 @@ class OwnChange {
 
   // May change the rows, or only look at them. Called from several threads at once, for rows of the layers,
   // heads and positions that the part chooses: every row once a layer and forward pass, in no order but
-  // that a layer is complete before the next begins. Beside a part that looks at all rows first (act,
-  // spotlight:scope=layer) and stands after it, rows come once more before, with the same values.
+  // that a layer is complete before the next begins. Where a part that looks at all rows first stands after
+  // it (act, spotlight:scope=layer), rows come once more for that one, with the same values.
   //
   // An exception reaches the caller of the forward pass, which leaves the pass undone.
   virtual void change(const OwnRows& rows) const = 0;

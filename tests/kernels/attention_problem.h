@@ -91,7 +91,7 @@ struct Meddler {
       for (std::size_t t = 0; t < count; ++t) {
         row.weights[static_cast<std::size_t>(self->keys[t])] *= 1 + self->coefficients[t];
       }
-      row.sum /= 0.75f;
+      row.sum = row.sum / 0.75f + 0.5f * row.sink;
       return true;
     };
     h.output = [](void*, const AttentionRow& at, std::span<float> out) {

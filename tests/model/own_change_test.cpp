@@ -303,17 +303,21 @@ TEST(OwnChange, AnExceptionReachesTheCallerAndLeavesTheModelWhole) {
     const Registered scores{"scores", When::kScores, body}, weights{"weights", When::kWeights, body};
     for (const char* own :
          {"own:function=scores+boost:keys=positions:4", "boost:keys=positions:4+own:function=weights"}) {
-      const std::vector<float> expected = own_logits(engine, own, 512, 1);
+      const std::vector<float> expected = own_logits(engine, own, 512, 512);
       for (const std::int64_t layer : {0, 3}) {
+        OwnRun run(engine, own, own_tokens(1));
+        const SequenceInput input = run.next(kTokens);
         fails_at = layer;
         try {
-          own_logits(engine, own, 512, 1);
+          engine.model->forward({&input, 1});
           ADD_FAILURE() << own;
         } catch (const std::runtime_error& e) {
           EXPECT_STREQ(e.what(), "of the function");
         }
         fails_at = -1;
-        EXPECT_EQ(own_logits(engine, own, 512, 1), expected) << own;
+        EXPECT_EQ(run.cache.length(), 0);
+        const std::span<const float> again = engine.model->forward({&input, 1});
+        EXPECT_TRUE(std::ranges::equal(again, expected)) << own;
       }
     }
   }
