@@ -1,5 +1,6 @@
 // The grammar of --intervene: see intervene/spec.h.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
@@ -88,6 +89,45 @@ void set_file(InterventionPart& part, std::string_view key, std::string_view val
   part.values.insert_or_assign(std::string(key), text);
 }
 
+// "a@0123456789abcdef, b@..", or that there are none.
+std::string registered_text(std::span<const std::shared_ptr<const OwnChange>> all) {
+  constexpr std::size_t kShown = 8;
+  std::vector<std::string> names;
+  for (const auto& change : all.first(std::min(all.size(), kShown))) names.push_back(change->identity());
+  if (names.empty()) return "there is none";
+  return fmt::format("{}{}", fmt::join(names, ", "),
+                     all.size() > kShown ? fmt::format(" and {} more", all.size() - kShown) : "");
+}
+
+// A function by its identity, or by its name where that says which.
+void set_function(InterventionPart& part, std::string_view key, std::string_view value,
+                  const SpecPlace& place) {
+  if (place.files == SpecFiles::kRefused) {
+    throw spec_error(place,
+                     "expected no {}=, since a request may name no function of the program, got one; who "
+                     "starts the server can name it in an arm",
+                     key);
+  }
+  const std::vector<std::shared_ptr<const OwnChange>> all = own_changes();
+  std::vector<std::shared_ptr<const OwnChange>> found;
+  for (const auto& change : all) {
+    const std::string_view identity = change->identity();
+    if (identity == value || identity.substr(0, identity.find('@')) == value) found.push_back(change);
+  }
+  if (found.empty()) {
+    throw spec_error(place,
+                     "expected a function that the program has registered ({}), got '{}'; own: is for "
+                     "programs that embed Refocus (docs/python.md)",
+                     registered_text(all), printable(value));
+  }
+  if (found.size() > 1) {
+    throw spec_error(place, "expected one of the functions of that name ({}), got '{}'; write which",
+                     registered_text(found), printable(value));
+  }
+  part.own = found.front();
+  part.values.insert_or_assign(std::string(key), part.own->identity());
+}
+
 }  // namespace
 
 std::vector<std::string_view> keys_of(const Method& method) {
@@ -111,6 +151,8 @@ void set_key(InterventionPart& part, std::string_view key, std::string_view valu
     part.keys = parse_keys(value, place);
   } else if (std::ranges::find(part.method->keys, key, &MethodKey::name)->kind == MethodKey::Kind::kFile) {
     set_file(part, key, value, place);
+  } else if (part.method->id == MethodId::kOwn) {
+    set_function(part, key, value, place);
   } else {
     const auto own = std::ranges::find(part.method->keys, key, &MethodKey::name);
     part.values.insert_or_assign(std::string(key), parse_value(*own, value, place));
@@ -161,15 +203,20 @@ void expect_needed(const InterventionPart& part, std::string_view text, const Sp
     if (part.values.contains(key.name) || is_supplied(supplied, method.name, key.name)) continue;
     throw spec_error(place, "expected {}:{}=VALUE, got '{}'", method.name, key.name, printable(text));
   }
-  if (method.chooses_keys && part.keys.terms.empty() && !is_supplied(supplied, method.name, "keys")) {
+  if (part.lacks_keys() && !is_supplied(supplied, method.name, "keys")) {
     throw spec_error(place,
                      "expected {}:keys=KEYS, such as field:question, text:\"...\" or positions:4-7, got '{}'",
                      method.name, printable(text));
   }
 }
 
+// Of all that a text may name.
+const Method* method_of_text(std::string_view name) {
+  return name == own_method().name ? &own_method() : find_method(name);
+}
+
 const Method& need_method(std::string_view name, const SpecPlace& place) {
-  const Method* method = find_method(name);
+  const Method* method = method_of_text(name);
   if (method != nullptr) return *method;
   std::vector<std::string_view> names = {"none"};
   for (const Method& known : all_methods()) names.push_back(known.name);
@@ -205,6 +252,35 @@ std::size_t end_of_part(std::string_view text, std::size_t from) {
   }
 }
 
+// Whether it changes weights after softmax, wherever it stands.
+bool acts_on_weights(const InterventionPart& part) {
+  switch (part.method->id) {
+    case MethodId::kOwn:
+      return part.own->when() == OwnChange::When::kWeights;
+    case MethodId::kRebalance:
+    case MethodId::kScale:
+    case MethodId::kBoost:
+    case MethodId::kSpotlight:
+    case MethodId::kAct:
+    case MethodId::kZero:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// A function of scores cannot act on weights instead, as methods of ours do after one that changes weights.
+void expect_scores(const InterventionPart& part, std::span<const InterventionPart> before,
+                   const SpecPlace& place) {
+  if (part.own == nullptr || part.own->when() != OwnChange::When::kScores) return;
+  const auto found = std::ranges::find_if(before, acts_on_weights);
+  if (found == before.end()) return;
+  throw spec_error(place,
+                   "expected {}, which changes scores before softmax, before {}, which changes weights after "
+                   "it, got it behind; put it first",
+                   part.own->identity(), found->method->name);
+}
+
 void parse_parts(std::string_view text, const SpecPlace& at, std::span<const SuppliedKey> supplied,
                  WrittenIntervention& out) {
   if (text == "none") return;
@@ -221,7 +297,9 @@ void parse_parts(std::string_view text, const SpecPlace& at, std::span<const Sup
     if (part.empty() && !out.spec.parts.empty())
       throw spec_error(place, "expected a part after '+', got nothing");
     out.given.emplace_back();
-    out.spec.parts.push_back(parse_part(part, place, supplied, out.given.back()));
+    InterventionPart parsed = parse_part(part, place, supplied, out.given.back());
+    expect_scores(parsed, out.spec.parts, place);
+    out.spec.parts.push_back(std::move(parsed));
     if (end == text.size()) break;
     begin = end + 1;
   }
@@ -231,7 +309,7 @@ constexpr std::string_view kNameCharacters =
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
 
 void check_arm_name(std::string_view name, std::string_view spec, const SpecPlace& place) {
-  if (find_method(name) != nullptr) {
+  if (method_of_text(name) != nullptr) {
     throw spec_error(place, "expected an arm's name before '=', got the method {}; write {}:{}", name, name,
                      printable(spec));
   }

@@ -26,15 +26,19 @@ class Intervention::Program {
         }
       }
       parts_.push_back(std::move(made));
+      if (part.own != nullptr && std::ranges::find(own_, part.own) == own_.end()) own_.push_back(part.own);
     }
     layers_.resize(static_cast<std::size_t>(shape.layers));
     hooks_.resize(static_cast<std::size_t>(shape.layers));
-    if (!needs_target_) compile();
+    if (needs_target_) return;
+    begin_sequence();
+    compile();
   }
 
   void aim(std::shared_ptr<const InterventionTarget> target) {
+    if (needs_target_ && target == nullptr) refuse();
+    begin_sequence();
     if (!needs_target_) return;
-    if (target == nullptr) refuse();
     REFOCUS_CHECK(target->keys.size() == parts_.size());
     target_ = std::move(target);
     for (const Part& part : parts_) part.step->aim(target_.get());
@@ -99,6 +103,18 @@ class Intervention::Program {
            part.rows.contains(position, target_ ? target_->prompt : 0);
   }
 
+  // Of functions of the program; that of the sequence before ends first.
+  void begin_sequence() {
+    if (own_.empty()) return;
+    sequence_.reset();
+    sequence_ = std::make_unique<OwnSequence>(own_);
+    for (const Part& part : parts_) part.step->begin_sequence(sequence_->number());
+  }
+
+  static bool has_function(const std::vector<const Part*>& parts) {
+    return std::ranges::any_of(parts, [](const Part* part) { return part->step->takes_blocks(); });
+  }
+
   void compile() {
     any_ = false;
     for (std::int64_t l = 0; l < shape_.layers; ++l) {
@@ -119,13 +135,22 @@ class Intervention::Program {
         }
         if (part.step->surveys()) layer.surveys.push_back(&part);
         const bool early = layer.on_weights.empty() && part.step->acts_on_scores();
+        REFOCUS_CHECK(early || !part.step->takes_blocks() || !part.step->acts_on_scores());
         (early ? layer.on_scores : layer.on_weights).push_back(&part);
       }
       AttentionHooks& hooks = hooks_[static_cast<std::size_t>(l)];
       hooks = {};
       hooks.context = &layer;
-      if (!layer.on_scores.empty()) hooks.bias = change_scores;
-      if (!layer.on_weights.empty()) hooks.edit = change_weights;
+      if (has_function(layer.on_scores)) {
+        hooks.bias_rows = change_score_rows;
+      } else if (!layer.on_scores.empty()) {
+        hooks.bias = change_scores;
+      }
+      if (has_function(layer.on_weights)) {
+        hooks.edit_rows = change_weight_rows;
+      } else if (!layer.on_weights.empty()) {
+        hooks.edit = change_weights;
+      }
       if (!layer.on_output.empty()) hooks.output = change_output;
       if (!layer.on_keys.empty()) hooks.keys = change_keys;
       hooks.surveys = static_cast<int>(layer.surveys.size());
@@ -191,24 +216,82 @@ class Intervention::Program {
     }
   }
 
+  // The part of a layer that looks at rows in this pass, before any is changed by it; null in the last.
+  static const Part* looking_part(const Layer& layer) {
+    return layer.pass < std::ssize(layer.surveys) ? layer.surveys[static_cast<std::size_t>(layer.pass)]
+                                                  : nullptr;
+  }
+
+  // What a part does to one row. False where it looks, and those after it do not act in this pass.
+  static bool change_row(const Layer& layer, const Part& part, EditedRow& edited) {
+    EditableRow& row = edited.row;
+    if (&part == looking_part(layer)) {
+      if (layer.owner->has_head(part, layer.layer, row.at.head)) {
+        part.step->survey(layer.layer, row, layer.owner->acts(part, layer.layer, row.at));
+      }
+      return false;
+    }
+    if (part.step->observes(layer.layer)) part.step->observe(row);
+    if (!part.layers[static_cast<std::size_t>(layer.layer)] || !part.step->changes(layer.layer)) return true;
+    if (layer.owner->acts(part, layer.layer, row.at)) part.step->change_weights(layer.layer, edited);
+    return true;
+  }
+
   static bool change_weights(void* context, EditableRow& row) {
     const Layer& layer = *static_cast<const Layer*>(context);
     EditedRow edited{row};
-    const Part* looks = layer.pass < std::ssize(layer.surveys)
-                            ? layer.surveys[static_cast<std::size_t>(layer.pass)]
-                            : nullptr;
     for (const Part* part : layer.on_weights) {
-      if (part == looks) {
-        if (layer.owner->has_head(*part, layer.layer, row.at.head)) {
-          part->step->survey(layer.layer, row, layer.owner->acts(*part, layer.layer, row.at));
-        }
-        break;
-      }
-      if (part->step->observes(layer.layer)) part->step->observe(row);
-      if (!part->layers[static_cast<std::size_t>(layer.layer)] || !part->step->changes(layer.layer)) continue;
-      if (layer.owner->acts(*part, layer.layer, row.at)) part->step->change_weights(layer.layer, edited);
+      if (!change_row(layer, *part, edited)) break;
     }
     return edited.changed;
+  }
+
+  // Calls body(rows) for the rows of a block that a part acts on, as many together as follow each other.
+  template <class Body>
+  static void for_rows(const Layer& layer, const Part& part, const RowBlock& block, const Body& body) {
+    if (!layer.owner->has_head(part, layer.layer, block.first.head)) return;
+    for (std::int64_t begin = 0, end = 0; begin < block.rows; begin = end + 1) {
+      for (end = begin; end < block.rows && layer.owner->has_row(part, block.first.position + end);) ++end;
+      if (end > begin) body(block.part(begin, end - begin));
+    }
+  }
+
+  static void change_score_rows(void* context, const RowBlock& block) {
+    const Layer& layer = *static_cast<const Layer*>(context);
+    for (const Part* part : layer.on_scores) {
+      for_rows(layer, *part, block, [&](const RowBlock& rows) {
+        if (part->step->takes_blocks()) return part->step->change_block(layer.layer, rows);
+        for (std::int64_t r = 0; r < rows.rows; ++r) {
+          const std::int64_t position = rows.first.position + r, first = rows.shape->first_key(position);
+          part->step->change_scores(
+              first, {rows.values + r * rows.stride + first, static_cast<std::size_t>(position + 1 - first)});
+        }
+      });
+    }
+  }
+
+  static bool change_weight_rows(void* context, const RowBlock& block) {
+    const Layer& layer = *static_cast<const Layer*>(context);
+    bool changed = false;
+    for (const Part* part : layer.on_weights) {
+      if (part->step->takes_blocks()) {
+        for_rows(layer, *part, block, [&](const RowBlock& rows) {
+          part->step->change_block(layer.layer, rows);
+          changed = true;
+        });
+        continue;
+      }
+      bool goes_on = true;
+      for (std::int64_t r = 0; r < block.rows; ++r) {
+        EditableRow row = block.row(r);
+        EditedRow edited{row};
+        goes_on = change_row(layer, *part, edited);
+        block.sums[r] = row.sum;
+        changed |= edited.changed;
+      }
+      if (!goes_on) break;
+    }
+    return changed;
   }
 
   static void change_output(void* context, const AttentionRow& at, std::span<float> out) {
@@ -224,6 +307,8 @@ class Intervention::Program {
   std::vector<Part> parts_;
   std::vector<Layer> layers_;
   std::vector<AttentionHooks> hooks_;
+  std::vector<std::shared_ptr<const OwnChange>> own_;  // each once
+  std::unique_ptr<OwnSequence> sequence_;              // of these
 };
 
 Intervention::Intervention(const InterventionSpec& spec, const InterventionShape& shape) {

@@ -121,6 +121,16 @@ const Method* find_method(std::string_view name) {
   return found == methods().end() ? nullptr : &*found;
 }
 
+const Method& own_method() {
+  static const Method kOwn = {.id = MethodId::kOwn,
+                              .name = "own",
+                              .keys = {{.name = "function", .kind = MethodKey::Kind::kFunction, .words = {}}},
+                              .chooses_keys = true,
+                              .needs_keys = false,
+                              .meaning = "a function of the program"};
+  return kOwn;
+}
+
 const Method& patch_method() {
   static const Method kPatch = internal(MethodId::kPatch, "patch", {word("direction", {"denoise", "noise"})});
   return kPatch;

@@ -27,10 +27,12 @@ enum class MethodId {
   kSeka,         // spectral editing of keys, arXiv 2603.01281
   kPatch,        // activation patching: Vig et al. 2020, arXiv 2004.12265
   kTake,         // what heads put out is kept, for kPatch
+  kOwn,          // a function of the program that embeds this one (intervene/own_change.h)
 };
 
 struct MethodKey {
-  enum class Kind { kNumber, kLayer, kWord, kFile };  // kFile: see intervene/tensor_file.h
+  // kFile: see intervene/tensor_file.h. kFunction: see intervene/own_change.h.
+  enum class Kind { kNumber, kLayer, kWord, kFile, kFunction };
   std::string_view name;
   Kind kind = Kind::kNumber;
   std::string_view initial = {};        // the default; empty: must be given
@@ -46,6 +48,7 @@ struct Method {
   std::vector<MethodKey> keys;
   bool chooses_keys = false;           // takes keys=
   std::string_view initial_keys = {};  // the default of keys=; empty: must be given
+  bool needs_keys = true;              // where it takes keys=; otherwise it may have none
   std::string_view initial_rows = "all";
   std::string_view initial_layers = {};  // all where empty
   bool takes_heads = true, takes_rows = true;
@@ -56,6 +59,10 @@ struct Method {
 std::span<const Method> all_methods();
 // Null for another name.
 const Method* find_method(std::string_view name);
+
+// The method that is no method of ours: texts name it, but lists and tables leave it out, since it does
+// nothing without a program's function.
+const Method& own_method();
 
 // Methods that no text names, since a run of another prompt goes with them: the heads put out what they put
 // out there (intervene/head_outputs.h), and the other side of it.

@@ -55,6 +55,15 @@ class RowStep {
   virtual void change_weights(std::int64_t layer, EditedRow& row) {
     static_cast<void>(layer), static_cast<void>(row);
   }
+  // Whether it takes several rows of a head at once, in change_block(), instead of what is above. Scores or
+  // weights, as acts_on_scores() says, and no others: it must not come after a part that acts on weights
+  // where it acts on scores.
+  virtual bool takes_blocks() const { return false; }
+  virtual void change_block(std::int64_t layer, const RowBlock& block) const {
+    static_cast<void>(layer), static_cast<void>(block);
+  }
+  // A number that tells the next sequence from others, in this program.
+  virtual void begin_sequence(std::uint64_t number) { static_cast<void>(number); }
   // Whether it changes the head's output, [head_dim], and not the weights. Such parts come after all that
   // change weights, in their own order.
   virtual bool changes_output() const { return false; }

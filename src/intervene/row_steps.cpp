@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "intervene/file_steps.h"
+#include "intervene/own_step.h"
 #include "intervene/patch_steps.h"
 #include "intervene/rebalance.h"
 #include "intervene/row_step.h"
@@ -226,6 +227,8 @@ std::unique_ptr<RowStep> make_step(const InterventionPart& part, std::size_t ind
       return std::make_unique<AttentionCalibration>(part.number("beta"), part.number("theta"), shape);
     case MethodId::kSeka:
       return std::make_unique<Seka>(part, index, shape);
+    case MethodId::kOwn:
+      return std::make_unique<OwnStep>(part, index);
     case MethodId::kPatch:
       return std::make_unique<GiveOutputs>();
     case MethodId::kTake:

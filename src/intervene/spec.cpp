@@ -91,7 +91,7 @@ std::optional<RebalanceSpec> InterventionSpec::rebalance() const {
 bool InterventionSpec::needs_target() const {
   return std::ranges::any_of(parts, [](const InterventionPart& part) {
     const auto kind = part.rows.kind;
-    return part.method->chooses_keys || part.method->needs_prompt ||
+    return part.chooses_keys() || part.method->needs_prompt ||
            (kind != RowSelector::Kind::kAll && kind != RowSelector::Kind::kPositions);
   });
 }

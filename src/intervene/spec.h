@@ -20,6 +20,7 @@
 
 #include "architecture/model_config.h"
 #include "intervene/methods.h"
+#include "intervene/own_change.h"
 #include "intervene/selector.h"
 #include "intervene/tensor_file.h"
 
@@ -64,7 +65,11 @@ struct InterventionPart {
   KeySelector keys;  // of methods that change chosen keys
   // Of methods with from=, whose value is the file's identity; null where the text named no more than that.
   std::shared_ptr<const TensorFile> file;
+  std::shared_ptr<const OwnChange> own;  // of a part called "own"
 
+  // Whether it acts on chosen keys, and whether it is not said yet which.
+  bool chooses_keys() const { return method->chooses_keys && (method->needs_keys || !keys.terms.empty()); }
+  bool lacks_keys() const { return method->chooses_keys && method->needs_keys && keys.terms.empty(); }
   double number(std::string_view key) const;
   const std::string& word(std::string_view key) const;
   // Of a part called "rebalance".

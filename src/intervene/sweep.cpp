@@ -43,7 +43,7 @@ void expect_complete(const Base& base, const std::string& text, const SweepFamil
   for (std::size_t p = 0; p < base.written.spec.parts.size(); ++p) {
     const InterventionPart& part = base.written.spec.parts[p];
     if (p == base.part) continue;
-    std::string missing = part.method->chooses_keys && part.keys.terms.empty() ? "keys" : "";
+    std::string missing = part.lacks_keys() ? "keys" : "";
     for (const MethodKey& key : part.method->keys) {
       if (!part.values.contains(key.name)) missing = key.name;
     }
@@ -96,9 +96,7 @@ Base default_base(const SweepFamily& family) {
     if (part.values.contains(key.name) || swept(key.name)) continue;
     need(key.name, key.kind == MethodKey::Kind::kFile ? "FILE" : "VALUE");
   }
-  if (family.method->chooses_keys && part.keys.terms.empty() && !swept("keys")) {
-    need("keys", "field:question");
-  }
+  if (part.lacks_keys() && !swept("keys")) need("keys", "field:question");
   out.written.spec.parts.push_back(std::move(part));
   return out;
 }

@@ -169,7 +169,7 @@ std::shared_ptr<const InterventionTarget> aim(const InterventionSpec& spec, cons
       all.insert(all.end(), chosen.ranges.begin(), chosen.ranges.end());
     }
     out->keys.push_back(union_of(std::move(all)));
-    if (part.method->chooses_keys && out->keys.back().empty()) out->unmatched.push_back(part.keys.text());
+    if (part.chooses_keys() && out->keys.back().empty()) out->unmatched.push_back(part.keys.text());
   }
   std::vector<std::uint32_t> marks(prompt.tokens.size(), 0);
   for (std::size_t p = 0; p < spec.parts.size(); ++p) {

@@ -10,6 +10,7 @@
 // summed along, so that all threads work on them.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -18,6 +19,19 @@
 #include "kernels/kv_block.h"
 
 namespace refocus {
+
+struct AttentionShape {
+  std::int64_t heads = 0, kv_heads = 0, head_dim = 0;
+  float scale = 1;               // on q . k, usually 1 / sqrt(head_dim)
+  float softcap = 0;             // scores s become cap tanh(s / cap), before hooks see them; 0: as they are
+  std::int64_t window = 0;       // a query sees this many keys, its own the last of them; 0: all before it
+  const float* sinks = nullptr;  // [heads]: exp(sink) is in the sum of softmax, for no key; null: none
+
+  // The first key that a query at a position sees.
+  std::int64_t first_key(std::int64_t position) const {
+    return window > 0 && position >= window ? position - window + 1 : 0;
+  }
+};
 
 // One row of attention weights of one head.
 struct AttentionRow {
@@ -33,6 +47,10 @@ struct SoftmaxRow {
   AttentionRow at;
   std::span<const float> weights;  // [position + 1], 0 before the window
   float sum = 0;
+
+  bool operator==(const SoftmaxRow& other) const {
+    return sum == other.sum && std::ranges::equal(weights, other.weights);
+  }
 };
 
 // A row that a hook may change as it likes: the weights in place, and what their sum with the values is
@@ -44,6 +62,40 @@ struct EditableRow {
   float sum = 0;               // of the weights and the sink; the output is sum_j weights[j] v_j / sum
   float sink = 0;              // the sink's part of the sum, 0 without one
   std::int64_t first_key = 0;  // that the query sees
+};
+
+// Rows of one head at consecutive positions, before softmax (scores) or after it (weights). Row r is values +
+// r * stride, its columns are keys [0, keys()). What row r does not see, keys beyond its position or before
+// shape->first_key() of it, is -infinity before softmax and 0 after it, and a hook leaves it so.
+struct RowBlock {
+  AttentionRow first;  // the first of the rows
+  std::int64_t rows = 0;
+  float* values = nullptr;  // weights of row r have zeros from its end to padded(its end), too
+  std::int64_t stride = 0;
+  const AttentionShape* shape = nullptr;
+  float* sums = nullptr;         // [rows], after softmax: EditableRow::sum, which may be changed
+  const float* sinks = nullptr;  // [rows], after softmax: EditableRow::sink
+
+  std::int64_t keys() const { return first.position + rows; }
+  AttentionRow at(std::int64_t r) const {
+    return {first.row + r, first.position + r, first.head, first.thread};
+  }
+  // Row r, after softmax; what becomes of its sum is to be taken back.
+  EditableRow row(std::int64_t r) const {
+    const std::int64_t position = first.position + r;
+    return {at(r), std::span(values + r * stride, static_cast<std::size_t>(position + 1)), sums[r], sinks[r],
+            shape->first_key(position)};
+  }
+  // Rows [begin, begin + count) of it.
+  RowBlock part(std::int64_t begin, std::int64_t count) const {
+    return {at(begin),
+            count,
+            values + begin * stride,
+            stride,
+            shape,
+            sums != nullptr ? sums + begin : nullptr,
+            sinks != nullptr ? sinks + begin : nullptr};
+  }
 };
 
 // What hooks do in a layer, as data, where that is re-balancing and nothing else (intervene/rebalance.h): for
@@ -68,6 +120,10 @@ struct AttentionHooks {
                std::span<float> scores) = nullptr;
   // After softmax: may change the row. True where it did; otherwise the row must be as it was.
   bool (*edit)(void* context, EditableRow& row) = nullptr;
+  // Instead of `bias` and of `edit`: the same of several rows of a head at once. Which rows come together
+  // means nothing, and they come one at a time where somebody observes.
+  void (*bias_rows)(void* context, const RowBlock& block) = nullptr;
+  bool (*edit_rows)(void* context, const RowBlock& block) = nullptr;
   // After that: sees the row as softmax left it, and what became of it, the same object where nothing did.
   void (*observe)(void* observer, const SoftmaxRow& before, const SoftmaxRow& after) = nullptr;
   void* observer = nullptr;
@@ -86,21 +142,13 @@ struct AttentionHooks {
   // The same as data, or null; the kernel does not look at it.
   const RebalanceData* rebalance = nullptr;
 
-  bool changes_anything() const {
-    return bias != nullptr || edit != nullptr || output != nullptr || keys != nullptr;
+  bool changes_weights() const {
+    return bias != nullptr || edit != nullptr || bias_rows != nullptr || edit_rows != nullptr;
   }
-};
-
-struct AttentionShape {
-  std::int64_t heads = 0, kv_heads = 0, head_dim = 0;
-  float scale = 1;               // on q . k, usually 1 / sqrt(head_dim)
-  float softcap = 0;             // scores s become cap tanh(s / cap), before hooks see them; 0: as they are
-  std::int64_t window = 0;       // a query sees this many keys, its own the last of them; 0: all before it
-  const float* sinks = nullptr;  // [heads]: exp(sink) is in the sum of softmax, for no key; null: none
-
-  // The first key that a query at a position sees.
-  std::int64_t first_key(std::int64_t position) const {
-    return window > 0 && position >= window ? position - window + 1 : 0;
+  bool changes_anything() const { return changes_weights() || output != nullptr || keys != nullptr; }
+  // Whether all rows must be computed, also those that nothing else is wanted of.
+  bool sees_all_rows() const {
+    return observe != nullptr || output != nullptr || bias_rows != nullptr || edit_rows != nullptr;
   }
 };
 

@@ -113,7 +113,7 @@ namespace {
 
 // Whether all that the hooks do to weights is said as data.
 bool is_data(const AttentionHooks& hooks) {
-  return hooks.bias == nullptr && (hooks.edit == nullptr || hooks.rebalance != nullptr);
+  return !hooks.changes_weights() || (hooks.rebalance != nullptr && hooks.bias == nullptr);
 }
 
 }  // namespace
@@ -134,7 +134,7 @@ void DeviceCall::list_rebalance(std::span<const SequenceInput> sequences, std::i
     last_layer_needs_all_[s] = in.tap != nullptr;
     if (in.hooks == nullptr) continue;
     const AttentionHooks& last = in.hooks[layers - 1];
-    if (last.observe != nullptr || last.output != nullptr) last_layer_needs_all_[s] = true;
+    if (last.sees_all_rows()) last_layer_needs_all_[s] = true;
     // A mask comes from layer 0 of the same call.
     watched_[s] = std::any_of(in.hooks, in.hooks + layers,
                               [](const AttentionHooks& hooks) { return hooks.observe != nullptr; });

@@ -78,7 +78,7 @@ class DeviceCall {
   // Whether weights of sequence s must go through its hooks in a layer: the device cannot do what they do.
   bool edits_here(const SequenceInput& in, std::size_t s, std::int64_t layer) const {
     if (in.hooks == nullptr || on_device_[s]) return false;
-    return in.hooks[layer].bias != nullptr || in.hooks[layer].edit != nullptr;
+    return in.hooks[layer].changes_weights();
   }
   // Whether somebody looks at weights of the layer, or, where hooks know in one layer what they saw in
   // another (M), of any layer.

@@ -90,6 +90,8 @@ void DeviceHooks::go_through(const DeviceAttention& attention, const DeviceRows:
     sinks_.resize(static_cast<std::size_t>(heads));
     device_.download(sinks_.data(), attention.sinks, sinks_.size() * sizeof(float));
   }
+  AttentionShape shape;
+  shape.window = attention.window;
   for (std::int64_t done = 0; done < rows.rows; done += round) {
     const std::int64_t count = std::min(round, rows.rows - done);
     device_.scores(attention, rows.first_row + done, count, scores_.as<float>(), stride);
@@ -101,17 +103,25 @@ void DeviceHooks::go_through(const DeviceAttention& attention, const DeviceRows:
       std::fill(all + position + 1, all + stride, 0.0f);
       Row row{{rows.left_out + done + task / heads, position, head, thread},
               {all, static_cast<std::size_t>(position + 1)},
-              attention.window > 0 && position >= attention.window ? position - attention.window + 1 : 0,
+              shape.first_key(position),
               attention.sinks != nullptr ? &sinks_[static_cast<std::size_t>(head)] : nullptr};
       if (hooks.bias != nullptr) hooks.bias(hooks.context, row.at, 0, row.weights);
+      if (hooks.bias_rows != nullptr) {
+        std::fill_n(all, row.first_key, -std::numeric_limits<float>::infinity());
+        hooks.bias_rows(hooks.context, {row.at, 1, all, stride, &shape});
+      }
       const Normaliser normaliser = softmax(row);
       EditableRow editable{row.at, row.weights, normaliser.sum, normaliser.sink, row.first_key};
       float* before = before_.data() + thread * stride;
       if (hooks.observe != nullptr) std::copy_n(all, stride, before);
-      const bool changed = hooks.edit != nullptr && hooks.edit(hooks.context, editable);
+      bool changed = hooks.edit != nullptr && hooks.edit(hooks.context, editable);
+      if (hooks.edit_rows != nullptr) {
+        hooks.edit_rows(hooks.context, {row.at, 1, all, stride, &shape, &editable.sum, &editable.sink});
+      }
       if (hooks.observe != nullptr) {
         const SoftmaxRow was{row.at, {before, row.weights.size()}, normaliser.sum};
         const SoftmaxRow now{row.at, editable.weights, editable.sum};
+        if (hooks.edit_rows != nullptr) changed = !(now == was);
         hooks.observe(hooks.observer, was, changed ? now : was);
       }
       inverses_[static_cast<std::size_t>(task)] = editable.sum == 0 ? 0 : 1 / editable.sum;

@@ -178,8 +178,7 @@ void Transformer::leave_unwanted_rows(std::span<const SequenceInput> sequences) 
   std::int64_t kept = 0;
   for (std::size_t s = 0; s < sequences.size(); ++s) {
     AttentionSequence& its = attention_[s];
-    const bool seen =
-        sequences[s].tap != nullptr || its.hooks.observe != nullptr || its.hooks.output != nullptr;
+    const bool seen = sequences[s].tap != nullptr || its.hooks.sees_all_rows();
     std::int64_t wanted = its.rows;
     if (!seen && sequences[s].logits != LogitRows::kAll)
       wanted = sequences[s].logits == LogitRows::kLast ? 1 : 0;

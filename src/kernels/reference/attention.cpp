@@ -57,6 +57,9 @@ void one_row(const AttentionShape& shape, const AttentionHooks& hooks, const KvH
   for (std::int64_t j = 0; j < shape.first_key(at.position); ++j) {
     scores[static_cast<std::size_t>(j)] = -std::numeric_limits<float>::infinity();
   }
+  if (hooks.bias_rows != nullptr) {
+    hooks.bias_rows(hooks.context, {at, 1, scores.data(), padded(at.position + 1), &shape});
+  }
   float max = *std::max_element(scores.begin(), scores.end());
   if (shape.sinks != nullptr) max = std::max(max, shape.sinks[at.head]);
   std::vector<double> weights(keys);
@@ -77,6 +80,13 @@ void one_row(const AttentionShape& shape, const AttentionHooks& hooks, const KvH
     changed = true;
     for (std::size_t j = 0; j < keys; ++j) weights[j] = edited[j];
     sum = editable.sum;
+  }
+  if (hooks.edit_rows != nullptr) {
+    hooks.edit_rows(hooks.context,
+                    {at, 1, edited.data(), padded(at.position + 1), &shape, &editable.sum, &editable.sink});
+    changed = editable.sum != row.sum || !std::equal(unscaled.begin(), unscaled.end(), edited.begin());
+    for (std::size_t j = 0; changed && j < keys; ++j) weights[j] = edited[j];
+    if (changed) sum = editable.sum;
   }
   const SoftmaxRow after{at, editable.weights, editable.sum};
   if (hooks.observe != nullptr) hooks.observe(hooks.observer, row, changed ? after : row);

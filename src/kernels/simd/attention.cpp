@@ -33,6 +33,9 @@ namespace hn = hwy::HWY_NAMESPACE;
 #include "kernels/simd/kv_lanes-inl.h"
 
 // After it:
+#include "kernels/simd/attention_softmax-inl.h"
+
+// After both:
 #include "kernels/simd/attention_tile-inl.h"
 
 template <class Kv>

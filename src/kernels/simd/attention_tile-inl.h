@@ -1,5 +1,5 @@
 // Tiles of query vectors and their attention. Included in the namespace of an instruction set, after
-// kv_lanes-inl.h.
+// kv_lanes-inl.h and attention_softmax-inl.h.
 
 // kPass * kVectors sums, kVectors keys or values and a broadcast query or weight fit into the registers.
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
@@ -7,16 +7,6 @@ constexpr int kPass = 8, kVectors = 2;
 #else
 constexpr int kPass = 6, kVectors = 2;
 #endif
-
-// One query vector of a tile.
-struct Query {
-  AttentionRow at;
-  const float* q;
-  float* out;
-  float* weights;  // [keys padded to blocks]: scores, then exp(score - max)
-  float* sums;     // [padded(head_dim)]: sum of exp(score - max) v
-  float sum;       // of exp(score - max)
-};
 
 // weights[r][first_key + j] = scale * q[r] . k[j] for kRows queries and the keys j of one block. q: of all of
 // them, [head_dim, kRows]. Kv: see kv_lanes-inl.h.
@@ -48,80 +38,6 @@ HWY_INLINE void block_scores(const Query* queries, const float* HWY_RESTRICT q, 
     pass(j, std::integral_constant<int, kVectors>());
   }
   for (; j < kKeyBlock; j += REFOCUS_LANES) pass(j, std::integral_constant<int, 1>());
-}
-
-// Calls the hooks after softmax. `spare` has room for a row: as softmax left it, for an observer.
-void show_row(Query& query, const AttentionShape& shape, const AttentionHooks& hooks, float sink,
-              float* spare) {
-  const auto keys = static_cast<std::size_t>(query.at.position + 1);
-  const bool observed = hooks.observe != nullptr;
-  bool changed = false;
-  SoftmaxRow before{query.at, {query.weights, keys}, query.sum};
-  if (hooks.edit != nullptr) {
-    if (observed) {
-      std::memcpy(spare, query.weights, keys * sizeof(float));
-      before.weights = {spare, keys};
-    }
-    EditableRow row{query.at, {query.weights, keys}, query.sum, sink, shape.first_key(query.at.position)};
-    changed = hooks.edit(hooks.context, row);
-    query.sum = row.sum;
-  }
-  if (!observed) return;
-  const SoftmaxRow after{query.at, {query.weights, keys}, query.sum};
-  hooks.observe(hooks.observer, before, changed ? after : before);
-}
-
-void cap_scores(float* scores, std::int64_t begin, std::int64_t end, float cap) {
-  const D d;
-  const V c = hn::Set(d, cap);
-  for (std::int64_t j = begin; j < end; j += REFOCUS_LANES) {
-    hn::StoreU(hn::Mul(c, tanh(d, hn::Div(hn::LoadU(d, scores + j), c))), d, scores + j);
-  }
-}
-
-// Turns a row of scores into exp(score - max), with its sum, and lets the hooks change both. The tile's
-// scores begin at key `tile_begin`, a block's first; what the query does not see becomes 0, from key 0 on
-// where hooks look.
-void softmax_row(Query& query, const AttentionShape& shape, std::int64_t tile_begin,
-                 const AttentionHooks& hooks, float* spare_row) {
-  const D d;
-  const std::int64_t keys = query.at.position + 1, size = (keys + kKeyBlock - 1) / kKeyBlock * kKeyBlock;
-  const std::int64_t first_key = shape.first_key(query.at.position),
-                     begin = first_key / kKeyBlock * kKeyBlock;
-  float* weights = query.weights;
-  if (shape.softcap > 0) cap_scores(weights, begin, size, shape.softcap);
-  if (hooks.bias != nullptr) {
-    for (std::int64_t first = begin; first < keys; first += kKeyBlock) {
-      const std::int64_t count = std::min(kKeyBlock, keys - first);
-      hooks.bias(hooks.context, query.at, first, {weights + first, static_cast<std::size_t>(count)});
-    }
-  }
-  constexpr float kInfinity = std::numeric_limits<float>::infinity();
-  std::fill(weights + keys, weights + size, -kInfinity);
-  if (first_key > 0) {
-    const bool watched = hooks.edit != nullptr || hooks.observe != nullptr;
-    std::fill(weights + (watched ? 0 : tile_begin), weights + begin, 0.0f);
-    std::fill(weights + begin, weights + first_key, -kInfinity);
-  }
-  V max = hn::Set(d, -kInfinity);
-  for (std::int64_t j = begin; j < size; j += REFOCUS_LANES) max = hn::Max(max, hn::LoadU(d, weights + j));
-  float largest = hn::GetLane(hn::MaxOfLanes(d, max)), sink = 0;
-  if (shape.sinks != nullptr) largest = std::max(largest, shape.sinks[query.at.head]);
-  if (largest == -kInfinity) {  // every key is biased away, or no score is a number
-    const bool numbers = std::none_of(weights + first_key, weights + keys, [](float s) { return s != s; });
-    std::fill(weights + begin, weights + size, 0.0f);
-    query.sum = numbers ? 0 : std::numeric_limits<float>::quiet_NaN();
-  } else {
-    V sum = hn::Zero(d);
-    for (std::int64_t j = begin; j < size; j += REFOCUS_LANES) {
-      const V w = exp_of_nonpositive(d, hn::Sub(hn::LoadU(d, weights + j), hn::Set(d, largest)));
-      hn::StoreU(w, d, weights + j);
-      sum = hn::Add(sum, w);
-    }
-    query.sum = hn::GetLane(hn::SumOfLanes(d, sum));
-    if (shape.sinks != nullptr) query.sum += sink = std::exp(shape.sinks[query.at.head] - largest);
-  }
-  if (hooks.edit != nullptr || hooks.observe != nullptr) show_row(query, shape, hooks, sink, spare_row);
 }
 
 // The values of kSpan blocks of keys from `first` on, [kKeyBlock, stride] each, and which columns of them
@@ -238,7 +154,7 @@ class Tile {
 
   void run() {
     scores(begin_, keys_);
-    for (std::int64_t i = 0; i < count_; ++i) softmax(i);
+    softmax(0, count_);
     values(0, stride_);
     const AttentionHooks& hooks = sequence_.hooks;
     for (std::int64_t i = 0; hooks.output != nullptr && i < count_; ++i) {
@@ -257,7 +173,7 @@ class Tile {
       }
       case AttentionStep::kSoftmax:
         if (task_.part >= count_) return;
-        softmax(task_.part);
+        softmax(task_.part, task_.part + 1);
         memory_.totals[task_.part] = queries_[task_.part].sum;
         return;
       default:
@@ -289,9 +205,12 @@ class Tile {
     }
   }
 
-  void softmax(std::int64_t i) {
-    softmax_row(queries_[i], shape_, begin_, sequence_.hooks, memory_.spare_row);
-    std::fill_n(queries_[i].sums, stride_, 0.0f);
+  // Of queries [first, end).
+  void softmax(std::int64_t first, std::int64_t end) {
+    softmax_rows(
+        {queries_, group_, weights_stride(keys_), shape_, sequence_.hooks, begin_, memory_.spare_row}, first,
+        end);
+    for (std::int64_t i = first; i < end; ++i) std::fill_n(queries_[i].sums, stride_, 0.0f);
   }
 
   // Of columns [column, end_column), whole vectors.
