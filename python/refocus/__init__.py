@@ -16,6 +16,7 @@ from . import _core
 from ._attention import Attention, AttentionArm
 from ._core import InputError, UsageError
 from ._evaluation import Comparison, HeadSearch, Run, compare, evaluate, figure, heads, read_run
+from ._interventions import Intervention, Rows, Spec, intervention
 from ._model import Answer, Chat, Model, Prompt, Tokenizer, TokenLogprob, load
 
 __version__: str = _core.version
@@ -50,9 +51,12 @@ __all__ = [
     "Comparison",
     "HeadSearch",
     "InputError",
+    "Intervention",
     "Model",
     "Prompt",
+    "Rows",
     "Run",
+    "Spec",
     "TokenLogprob",
     "Tokenizer",
     "UsageError",
@@ -61,6 +65,7 @@ __all__ = [
     "evaluate",
     "figure",
     "heads",
+    "intervention",
     "instruction_set",
     "instruction_sets",
     "limit_instruction_set",

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from typing import Annotated, Any
 
 import numpy
 from numpy.typing import NDArray
@@ -314,3 +315,51 @@ class ScoredContext:
 def read_options(model: Model, context: str, options: Sequence[str], seam: str, spec: str) -> ScoredContext: ...
 
 def loglikelihoods(model: Model, contexts: Sequence[ScoredContext], spec: str, batch: int) -> list[list[tuple[float, bool]]]: ...
+
+class Rows:
+    """Rows of one head of one layer, for a function of refocus.intervention."""
+
+    @property
+    def layer(self) -> int: ...
+
+    @property
+    def head(self) -> int: ...
+
+    @property
+    def positions(self) -> Annotated[NDArray[numpy.int64], dict(shape=(None,))]: ...
+
+    @property
+    def keys(self) -> int: ...
+
+    @property
+    def weights(self) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None))]: ...
+
+    @property
+    def scores(self) -> Annotated[NDArray[numpy.float32], dict(shape=(None, None))]: ...
+
+    @property
+    def sums(self) -> Annotated[NDArray[numpy.float32], dict(shape=(None,))]: ...
+
+    @property
+    def chosen(self) -> Annotated[NDArray[numpy.bool_], dict(shape=(None,))]: ...
+
+    @property
+    def sequence(self) -> int: ...
+
+    @property
+    def state(self) -> dict[Any, Any]: ...
+
+    @property
+    def tokens(self) -> list[int]: ...
+
+    @property
+    def pieces(self) -> list[str]: ...
+
+    def total(self) -> Annotated[NDArray[numpy.float64], dict(shape=(None,))]: ...
+
+    def keep_mass(self, before: Annotated[NDArray[numpy.float64], dict(shape=(None,), device='cpu', writable=False)]) -> None: ...
+
+def register_function(identity: str, on_scores: bool, function: object) -> None:
+    """Makes a function known to SPECs, as own:function=IDENTITY."""
+
+def forget_function(identity: str) -> None: ...

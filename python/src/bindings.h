@@ -12,5 +12,6 @@ void bind_program(nanobind::module_& m);
 void bind_model(nanobind::module_& m);
 void bind_generation(nanobind::module_& m);
 void bind_measures(nanobind::module_& m);
+void bind_own(nanobind::module_& m);
 
 }  // namespace refocus::python

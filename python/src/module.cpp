@@ -2,6 +2,9 @@
 // may change at any time; refocus/__init__.py has those for users.
 #include <nanobind/nanobind.h>
 
+#include <cstdlib>
+#include <filesystem>
+
 #include "base/error.h"
 #include "bindings.h"
 #include "cli/program.h"
@@ -32,10 +35,13 @@ void bind_errors(nb::module_& m) {
 
 NB_MODULE(_core, m) {
   using namespace refocus::python;
+  // What is still there when the interpreter ends is no fault of the program that it ends.
+  nanobind::set_leak_warnings(std::getenv("REFOCUS_WARN_OF_LEAKS") != nullptr);
   m.attr("version") = REFOCUS_VERSION;
   bind_errors(m);
   bind_program(m);
   bind_model(m);
   bind_generation(m);
   bind_measures(m);
+  bind_own(m);
 }

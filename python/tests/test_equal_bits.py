@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import refocus
 from conftest import MODEL, PROMPTS
+
+import refocus
 
 SPECS = ["none", "rebalance:alpha=0.7", "boost:factor=4,keys=positions:3-5,rows=generated"]
 Program = Callable[..., str]

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import refocus
 from conftest import MODEL
+
+import refocus
 
 
 @pytest.fixture(scope="module")

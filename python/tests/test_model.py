@@ -16,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import refocus
 from conftest import MODEL, PROMPTS
+
+import refocus
 
 CHATML = (
     "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}\n{% endfor %}"

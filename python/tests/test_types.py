@@ -6,8 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import refocus
 from conftest import ROOT
+
+import refocus
 
 
 def test_mypy_is_content() -> None:

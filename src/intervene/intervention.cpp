@@ -38,8 +38,8 @@ class Intervention::Program {
   void aim(std::shared_ptr<const InterventionTarget> target) {
     if (needs_target_ && target == nullptr) refuse();
     begin_sequence();
-    if (!needs_target_) return;
-    REFOCUS_CHECK(target->keys.size() == parts_.size());
+    if (!needs_target_ && own_.empty()) return;
+    REFOCUS_CHECK(target == nullptr || target->keys.size() == parts_.size());
     target_ = std::move(target);
     for (const Part& part : parts_) part.step->aim(target_.get());
     compile();

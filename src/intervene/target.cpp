@@ -158,7 +158,9 @@ KeyRanges union_of(std::vector<std::pair<std::int64_t, std::int64_t>> all) {
 }  // namespace
 
 std::shared_ptr<const InterventionTarget> aim(const InterventionSpec& spec, const TargetPrompt& prompt) {
-  if (!spec.needs_target()) return nullptr;
+  const auto is_own = [](const InterventionPart& part) { return part.own != nullptr; };
+  const bool has_own = std::ranges::any_of(spec.parts, is_own);  // a function may look at the prompt's tokens
+  if (!spec.needs_target() && !has_own) return nullptr;
   auto out = std::make_shared<InterventionTarget>();
   out->prompt = std::ssize(prompt.tokens);
   TermReader reader(prompt);
@@ -185,6 +187,13 @@ std::shared_ptr<const InterventionTarget> aim(const InterventionSpec& spec, cons
     }
   }
   out->marks = std::move(marks);
+  if (has_own) {
+    out->tokens.assign(prompt.tokens.begin(), prompt.tokens.end());
+    for (const std::int32_t token : prompt.tokens) {
+      if (prompt.tokenizer == nullptr) break;
+      out->pieces.push_back(prompt.tokenizer->contains(token) ? prompt.tokenizer->piece(token) : "");
+    }
+  }
   return out;
 }
 

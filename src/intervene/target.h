@@ -23,6 +23,10 @@ struct InterventionTarget {
   std::vector<std::uint32_t> marks;
   // The parts whose keys= chose nothing of this prompt, as canonical texts of the selectors.
   std::vector<std::string> unmatched;
+  // Of functions of the program's own (intervene/own_change.h): the prompt's tokens and how the vocabulary
+  // spells them, where there is a tokenizer. Where no part is such a function, none.
+  std::vector<std::int32_t> tokens;
+  std::vector<std::string> pieces;
   // Of activation patching: what its heads put out instead, and what is to be filled with what they put out.
   std::shared_ptr<const HeadOutputs> given = nullptr;
   std::shared_ptr<HeadOutputs> taken = nullptr;
@@ -36,7 +40,7 @@ struct TargetPrompt {
   const Tokenizer* tokenizer = nullptr;    // or null, without one
 };
 
-// Null where the intervention acts on every prompt alike. UsageError where a selector needs what the prompt
+// Null where the intervention acts on every prompt alike, and no function of the program's own is in it. UsageError where a selector needs what the prompt
 // has not: pieces, or a tokenizer.
 std::shared_ptr<const InterventionTarget> aim(const InterventionSpec& spec, const TargetPrompt& prompt);
 
