@@ -261,8 +261,8 @@ def test_requests_of_the_harness_are_answered_as_hf_answers(max_length: int | No
                 assert got == row["text"]
             elif kind == "loglikelihood":
                 assert got == (pytest.approx(row["value"], abs=1e-3), row["greedy"])
-            else:
-                assert got == pytest.approx(row["value"], abs=1e-3)
+            else:  # hf adds up thousands of tokens in float32
+                assert got == pytest.approx(row["value"], rel=2e-7, abs=1e-3)
 
 
 @pytest.mark.slow

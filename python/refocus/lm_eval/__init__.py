@@ -43,7 +43,7 @@ def _check_names(given: Mapping[str, Any]) -> None:
             continue
         near = difflib.get_close_matches(name, _OF_THE_MODEL, 1)
         advice = f"did you mean {near[0]}?" if near else f"known are {', '.join(_OF_THE_MODEL)}"
-        if "intervene" in given and not near:
+        if given.get("intervene") is not None:
             advice += "; a SPEC with commas stands in quotes or in JSON (docs/python-lm-eval.md)"
         raise _core.UsageError(f"[model_args] unknown argument {name}; {advice}")
 
