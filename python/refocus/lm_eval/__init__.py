@@ -20,7 +20,7 @@ try:
     from tqdm import tqdm
 except ImportError as error:
     raise ImportError(
-        f"[refocus.lm_eval] expected the package lm-eval and what it needs, got an error ({error}); pip install 'refocus[lm-eval]'"
+        f"[refocus.lm_eval] expected the package lm-eval and all it needs, got: {error}; pip install 'refocus[lm-eval]'"
     ) from error
 
 from .. import _core, instruction_set
