@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import _core
-from ._model import Model, load
+from ._model import Model, SpecLike, load
 from ._prompts import Message
 
 _log = logging.getLogger("refocus")
@@ -116,7 +116,7 @@ class HarnessModel:
         model: Model,
         *,
         reopen: Mapping[str, Any] | None = None,
-        intervene: str | None = None,
+        intervene: SpecLike | None = None,
         batch_size: int = 16,
         max_length: int | None = None,
         add_bos_token: bool | None = None,
@@ -127,8 +127,8 @@ class HarnessModel:
         self.model = model
         self.max_length = min(max_length or model.context, model.context)
         self.batch_size = batch_size
-        self.intervene = "none" if intervene is None else str(intervene)
-        self.intervention = model.intervention(self.intervene)
+        self.intervene = intervene  # as it is: the object keeps the functions that it names
+        self.intervention = model.intervention(intervene)
         self.add_bos_token = add_bos_token
         self.template = chat_template
         self.template_args = dict(template_args or {})

@@ -5,6 +5,7 @@ tests/golden/lm_eval/hf.json: what `hf` says of the bundled model in float32. Te
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -16,8 +17,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import refocus
 from conftest import MODEL, PROMPTS, ROOT
+
+import refocus
 from refocus._harness import HarnessModel, read_batch_size, read_generation
 
 GOLDEN: dict[str, list[dict[str, Any]]] = json.loads(
@@ -97,6 +99,18 @@ def test_order_and_what_is_beside_change_no_bit(model: refocus.Model) -> None:
     assert found == [model.loglikelihood([pair], intervene=SPEC)[0] for pair in pairs]
     assert found != scored(HarnessModel(model), pairs)
     assert asked.intervention.startswith("rebalance:alpha=2,threshold=0.02,")
+
+
+def test_a_function_is_kept_as_long_as_it_is_asked(model: refocus.Model) -> None:
+    def louder(rows: Any) -> None:
+        rows.weights[:] *= 1.5
+
+    asked = HarnessModel(model, intervene=refocus.intervention(louder, layers="1-3"))
+    gc.collect()
+    pairs: Pairs = [([1, 273, 367], [980, 361])]
+    assert asked.intervention.startswith("own:function=louder@")
+    assert scored(asked, pairs) == model.loglikelihood(pairs, intervene=asked.intervene)
+    assert scored(asked, pairs) != scored(HarnessModel(model), pairs)
 
 
 def test_contexts_of_one_call_are_neighbours(monkeypatch: pytest.MonkeyPatch, asked: HarnessModel) -> None:

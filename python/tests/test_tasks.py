@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 import refocus
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
