@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import importlib.resources as _resources
 
-from . import _core
+from . import _core, tasks
 from ._attention import Attention, AttentionArm
 from ._core import InputError, UsageError
 from ._evaluation import Comparison, HeadSearch, Run, compare, evaluate, figure, heads, read_run
@@ -71,4 +71,5 @@ __all__ = [
     "limit_instruction_set",
     "load",
     "read_run",
+    "tasks",
 ]
