@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import _core
-from ._model import Model, SpecLike, load
+from ._model import Model, SpecLike
 from ._prompts import Message
 
 _log = logging.getLogger("refocus")
@@ -115,7 +115,6 @@ class HarnessModel:
         self,
         model: Model,
         *,
-        reopen: Mapping[str, Any] | None = None,
         intervene: SpecLike | None = None,
         batch_size: int = 16,
         max_length: int | None = None,
@@ -132,7 +131,6 @@ class HarnessModel:
         self.add_bos_token = add_bos_token
         self.template = chat_template
         self.template_args = dict(template_args or {})
-        self._reopen = reopen
         self._prefix = prefix_token_id
         self._prefix_text: str | None = None
 
@@ -185,7 +183,6 @@ class HarnessModel:
             )  # fmt: skip
         for places in _together(cut):
             chosen = [cut[i] for i in places]
-            self._make_room(max(len(context) + len(continuation) for context, continuation in chosen))
             found = self.model.loglikelihood(chosen, intervene=self.intervene, batch_size=self.batch_size)
             yield from zip(places, found)
 
@@ -201,17 +198,8 @@ class HarnessModel:
                 f"[loglikelihood] expected at most {self.max_length} tokens in a continuation, got "
                 f"{len(continuation)}; shorten it, or give a longer max_length="
             )
-        most = self.max_length + 1
-        if self._reopen is None:
-            most = min(most, self.model.context)
-        tokens = [*context, *continuation][-most:]
+        tokens = [*context, *continuation][-(self.max_length + 1) :]
         return tokens[: -len(continuation)], tokens[-len(continuation) :]
-
-    def _make_room(self, tokens: int) -> None:
-        # The engine counts the last token, which it never computes.
-        if tokens > self.model.context and self._reopen is not None:
-            self.model.close()
-            self.model = load(**{**self._reopen, "context": tokens})
 
     # --- texts ---
 

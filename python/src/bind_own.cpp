@@ -78,9 +78,10 @@ nb::capsule owner_of(std::vector<T>* values) {
 Floats2 values_of(const Rows& self, bool of_softmax) {
   const OwnRows& rows = self.rows;
   if ((rows.sums != nullptr) != of_softmax) {
-    throw usage_error(of_softmax ? "weights" : "scores",
-                      "expected {}, which this function gets; say when=\"{}\" in @refocus.intervention for these",
-                      of_softmax ? "scores" : "weights", of_softmax ? "weights" : "scores");
+    throw usage_error(
+        of_softmax ? "weights" : "scores",
+        "expected {}, which this function gets; say when=\"{}\" in @refocus.intervention for these",
+        of_softmax ? "scores" : "weights", of_softmax ? "weights" : "scores");
   }
   return Floats2(rows.values, {static_cast<std::size_t>(rows.rows), static_cast<std::size_t>(rows.keys)},
                  nb::handle(), {rows.stride, 1});
@@ -119,7 +120,8 @@ nb::ndarray<nb::numpy, double, nb::ndim<1>> totals_of(const Rows& self) {
 void keep_mass(const Rows& self, const nb::ndarray<const double, nb::ndim<1>, nb::device::cpu>& before) {
   if (static_cast<std::int64_t>(before.shape(0)) != self.rows.rows)
     throw usage_error("keep_mass", "expected the totals of {} rows, got {}", self.rows.rows, before.shape(0));
-  for (std::int64_t r = 0; r < self.rows.rows; ++r) self.rows.keep_mass(r, before(static_cast<std::size_t>(r)));
+  for (std::int64_t r = 0; r < self.rows.rows; ++r)
+    self.rows.keep_mass(r, before(static_cast<std::size_t>(r)));
 }
 
 // Of the prompt, those that are keys of these rows: what comes later must not change what becomes of them.
@@ -145,10 +147,10 @@ void bind_rows(nb::module_& m) {
       .def_prop_ro("head", [](const Rows& self) { return self.rows.head; })
       .def_prop_ro("positions", &positions_of, nb::rv_policy::automatic)
       .def_prop_ro("keys", [](const Rows& self) { return self.rows.keys; })
-      .def_prop_ro("weights", [](const Rows& self) { return values_of(self, true); },
-                   nb::rv_policy::reference)
-      .def_prop_ro("scores", [](const Rows& self) { return values_of(self, false); },
-                   nb::rv_policy::reference)
+      .def_prop_ro(
+          "weights", [](const Rows& self) { return values_of(self, true); }, nb::rv_policy::reference)
+      .def_prop_ro(
+          "scores", [](const Rows& self) { return values_of(self, false); }, nb::rv_policy::reference)
       .def_prop_ro("sums", &sums_of, nb::rv_policy::reference)
       .def_prop_ro("chosen", &chosen_of, nb::rv_policy::automatic)
       .def_prop_ro("sequence", [](const Rows& self) { return self.rows.sequence; })
@@ -163,13 +165,16 @@ void bind_rows(nb::module_& m) {
 
 void bind_own(nb::module_& m) {
   bind_rows(m);
-  m.def("register_function",
-        [](std::string identity, bool on_scores, nb::object function) {
-          register_own_change(std::make_shared<OwnFunction>(std::move(identity), on_scores, std::move(function)));
-        },
-        "identity"_a, "on_scores"_a, "function"_a,
-        "Makes a function known to SPECs, as own:function=IDENTITY.");
-  m.def("forget_function", [](const std::string& identity) { forget_own_change(identity); }, "identity"_a);
+  m.def(
+      "register_function",
+      [](std::string identity, bool on_scores, nb::object function) {
+        register_own_change(
+            std::make_shared<OwnFunction>(std::move(identity), on_scores, std::move(function)));
+      },
+      "identity"_a, "on_scores"_a, "function"_a,
+      "Makes a function known to SPECs, as own:function=IDENTITY.");
+  m.def(
+      "forget_function", [](const std::string& identity) { forget_own_change(identity); }, "identity"_a);
 }
 
 }  // namespace refocus::python

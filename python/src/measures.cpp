@@ -24,10 +24,10 @@ PromptLogits asked_of(Model& model, const ReadPrompt& prompt, const std::string&
 
 // InputError for tokens that the model has not, and for more of them than the context has.
 void check_contexts(RunningModel& running, const std::vector<ScoredContext>& contexts, std::int64_t context) {
-  // A context of one more than the tokens: nothing is generated.
+  // A context of two more: nothing is generated, and the last token of what is scored is never computed.
   const Scheduler scheduler(
       running.transformer,
-      {1, context + 1, kv_bytes(running.files.config, 1, running.transformer.kv_type())});
+      {1, context + 2, kv_bytes(running.files.config, 1, running.transformer.kv_type())});
   std::vector<std::int32_t> all;
   for (const ScoredContext& one : contexts) {
     for (const auto& option : one.options) {

@@ -132,7 +132,7 @@ def test_contexts_of_one_call_are_neighbours(monkeypatch: pytest.MonkeyPatch, as
 
 def test_what_is_too_long_is_cut_from_the_left(model: refocus.Model, caplog: pytest.LogCaptureFixture) -> None:
     tokens = [1, *(300 + i % 700 for i in range(40))]
-    asked = HarnessModel(model, max_length=20, reopen={})
+    asked = HarnessModel(model, max_length=20)
     with caplog.at_level(logging.WARNING, logger="refocus"):
         found = scored(asked, [(tokens[:38], tokens[38:]), (tokens[:18], tokens[18:21]), (tokens[:20], tokens[20:21])])
     # Of 20 tokens that are seen the last one of 21 is only asked for.
@@ -148,18 +148,14 @@ def test_what_is_too_long_is_cut_from_the_left(model: refocus.Model, caplog: pyt
 
 def test_all_that_the_model_can_see_is_used() -> None:
     """hf asks for one token more than the model sees, the one after the last."""
-    opened = refocus.load(MODEL, threads=2)
-    asked = HarnessModel(opened, reopen={"model": MODEL, "threads": 2})
+    asked = HarnessModel(refocus.load(MODEL, threads=2))
     tokens = [1, *(300 + i % 700 for i in range(512))]
     [(value, _)] = scored(asked, [(tokens[:510], tokens[510:])])
-    assert asked.max_length == 512
-    asked.model.close()
+    assert asked.max_length == asked.model.context == 512
     longer = refocus.load(MODEL, threads=2, context=513)
     assert value == longer.loglikelihood([(tokens[:510], tokens[510:])])[0][0]
-    # A model that was open already keeps its context.
-    short = HarnessModel(refocus.load(MODEL, threads=2))
-    [(value, _)] = scored(short, [(tokens[:510], tokens[510:])])
-    assert value == longer.loglikelihood([(tokens[1:510], tokens[510:])])[0][0]
+    with pytest.raises(refocus.InputError, match="context"):
+        asked.model.loglikelihood([(tokens[:511], [*tokens[511:], 5])])
 
 
 def test_prompts_leave_room_for_answers(model: refocus.Model, asked: HarnessModel) -> None:

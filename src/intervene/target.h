@@ -40,8 +40,8 @@ struct TargetPrompt {
   const Tokenizer* tokenizer = nullptr;    // or null, without one
 };
 
-// Null where the intervention acts on every prompt alike, and no function of the program's own is in it. UsageError where a selector needs what the prompt
-// has not: pieces, or a tokenizer.
+// Null where the intervention acts on every prompt alike, and no function of the program's own is in it.
+// UsageError where a selector needs what the prompt has not: pieces, or a tokenizer.
 std::shared_ptr<const InterventionTarget> aim(const InterventionSpec& spec, const TargetPrompt& prompt);
 
 // The same of a prompt that was encoded whole.

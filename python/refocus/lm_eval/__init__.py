@@ -66,8 +66,7 @@ def _activations(given: Mapping[str, Any]) -> str | None:
     return "f32" if asked is None and dtype == "float32" else asked
 
 
-def _open(given: Mapping[str, Any], max_length: int | None) -> tuple[Model, dict[str, Any] | None]:
-    """The model, and what opens it again with a longer context."""
+def _open(given: Mapping[str, Any], max_length: int | None) -> Model:
     path = _either(given, "pretrained", "model")
     if path is None:
         raise _core.UsageError("[model_args] expected pretrained=MODEL (a directory, a GGUF file, a name), got none")
@@ -75,12 +74,12 @@ def _open(given: Mapping[str, Any], max_length: int | None) -> tuple[Model, dict
         for name in (*_OF_THE_ENGINE, "adapter", "peft", "gguf_file", "dtype"):
             if given.get(name) is not None:
                 raise _core.UsageError(f"[model_args] expected no {name} with a model that is open; give it to load()")
-        return path, None
+        return path
     if given.get("gguf_file") is not None:
         path = os.path.join(path, given["gguf_file"])
     settings = {name: given[name] for name in _OF_THE_ENGINE if given.get(name) is not None}
     settings.update(model=str(path), adapter=_either(given, "adapter", "peft"), activations=_activations(given))
-    return load(**settings, context=None if max_length is None else max_length + 1), settings
+    return load(**settings, context=max_length)
 
 
 class RefocusLM(TemplateLM):  # type: ignore[misc]  # the harness has no types
@@ -115,10 +114,8 @@ class RefocusLM(TemplateLM):  # type: ignore[misc]  # the harness has no types
         if self.enable_thinking and end is None:
             raise _core.UsageError("[model_args] expected think_end_token= with enable_thinking=True, got none")
         thinking = {} if self.enable_thinking is None else {"enable_thinking": self.enable_thinking}
-        model, reopen = _open(given, max_length)
         self._asked = HarnessModel(
-            model,
-            reopen=reopen,
+            _open(given, max_length),
             intervene=given.get("intervene"),
             batch_size=read_batch_size(given.get("batch_size")),
             max_length=max_length,
