@@ -7,6 +7,7 @@
 
 #include "base/aligned_buffer.h"
 #include "kernels/attention.h"
+#include "kernels/bf16_matmul.h"
 #include "kernels/causal_attention.h"
 #include "kernels/gemm.h"
 #include "kernels/instruction_set.h"
@@ -182,6 +183,40 @@ BENCHMARK_CAPTURE(unpacked_bench, q4_0, DType::kQ4_0)->Apply(matmul_shapes);
 BENCHMARK_CAPTURE(unpacked_bench, q4_k, DType::kQ4_K)->Apply(matmul_shapes);
 BENCHMARK_CAPTURE(unpacked_bench, q2_k, DType::kQ2_K)->Apply(matmul_shapes);
 BENCHMARK_CAPTURE(unpacked_bench, iq3_s, DType::kIQ3_S)->Apply(matmul_shapes);
+
+// Both operands in bf16: block types and float ones.
+void bf16_bench(benchmark::State& state, DType type) {
+  const std::int64_t rows = state.range(0), inputs = state.range(1), outputs = state.range(2);
+  ThreadPool pool(1);
+  const std::vector<std::byte> blocks(bytes_of(type, inputs) * static_cast<std::size_t>(outputs),
+                                      std::byte{17});
+  PackedMatrix packed;
+  if (is_block_type(type)) packed = pack(pool, type, blocks.data(), outputs, inputs);
+  const AlignedBuffer<float> x = random_buffer(rows * padded(inputs));
+  AlignedBuffer<float> y(static_cast<std::size_t>(rows * outputs));
+  const Bf16Job job{{blocks.data(), type, outputs, nullptr, false, y.data(), outputs},
+                    is_block_type(type) ? &packed : nullptr};
+  Bf16Rows rounded;
+  for (auto _ : state) {
+    resize(rounded, rows, inputs);
+    for (std::int64_t r = 0; r < rows; ++r) round_row(x.data() + r * padded(inputs), r, rounded);
+    bf16_matmul(pool, rounded, {&job, 1});
+    benchmark::ClobberMemory();
+  }
+  const double work = 2.0 * static_cast<double>(rows * inputs * outputs);
+  state.counters["op"] = benchmark::Counter(work, benchmark::Counter::kIsIterationInvariantRate);
+  state.counters["weight_bytes"] =
+      benchmark::Counter(static_cast<double>(is_block_type(type) ? packed.bytes() : blocks.size()),
+                         benchmark::Counter::kIsIterationInvariantRate);
+}
+BENCHMARK_CAPTURE(bf16_bench, bf16, DType::kBF16)->Apply(matmul_shapes);
+BENCHMARK_CAPTURE(bf16_bench, f16, DType::kF16)->Apply(matmul_shapes);
+BENCHMARK_CAPTURE(bf16_bench, f32, DType::kF32)->Apply(matmul_shapes);
+BENCHMARK_CAPTURE(bf16_bench, q8_0, DType::kQ8_0)->Apply(matmul_shapes);
+BENCHMARK_CAPTURE(bf16_bench, q4_0, DType::kQ4_0)->Apply(matmul_shapes);
+BENCHMARK_CAPTURE(bf16_bench, q4_1, DType::kQ4_1)->Apply(matmul_shapes);
+BENCHMARK_CAPTURE(bf16_bench, q4_k, DType::kQ4_K)->Apply(matmul_shapes);
+BENCHMARK_CAPTURE(bf16_bench, q6_k, DType::kQ6_K)->Apply(matmul_shapes);
 
 // One row against matrices of 600 MB in all, on every thread: what decoding reads from memory.
 void packed_stream_bench(benchmark::State& state, DType type) {

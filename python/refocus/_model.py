@@ -528,7 +528,8 @@ def load(
     model: the bundled model (small-worlds) unless given.
     threads: to compute with; as many as the process may use unless given.
     kv_type: of cached keys and values: "f32", "f16" or "q8_0".
-    activations: that weights of block types are multiplied with: "int8" (default) or "f32" for exact products.
+    activations: that weights are multiplied with: "int8" (default, for weights of block types), "f32" for exact
+        products, or "bf16" for the fastest prompts where the processor has AMX.
     context: most tokens of a sequence; the model's own unless given.
     adapter: a LoRA adapter to apply beside the weights, a PEFT directory.
     kv_memory: memory for keys and values in MiB; what is needed, up to half of the free memory, unless given.

@@ -3,6 +3,10 @@
 //   out(i, h) = sum_j softmax_j(scale * q(i, h) . k(j, g)) v(j, g),   j <= position(i),   g = h / (heads /
 //   kv_heads)
 //
+// Where a shape asks for bf16, q, k, v and the weights exp(score - max) are rounded to it as they meet;
+// scores, softmax, its sum and what hooks see stay float32. With AMX steps of 32 elements of head_dim, or
+// blocks of 32 keys, are added as in kernels/bf16_matmul.h.
+//
 // with, where a shape has them, a window (keys before it have the weight 0), a cap on scores and sinks.
 // Each row is summed in the order of its own keys, so its result depends neither on the rows computed beside
 // it nor on how a prompt is cut into calls. Memory beyond q, out and the cache is one row of weights for each
@@ -26,6 +30,7 @@ struct AttentionShape {
   float softcap = 0;             // scores s become cap tanh(s / cap), before hooks see them; 0: as they are
   std::int64_t window = 0;       // a query sees this many keys, its own the last of them; 0: all before it
   const float* sinks = nullptr;  // [heads]: exp(sink) is in the sum of softmax, for no key; null: none
+  bool bf16 = false;             // operands of both products are rounded to bf16, see above
 
   // The first key that a query at a position sees.
   std::int64_t first_key(std::int64_t position) const {

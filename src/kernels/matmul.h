@@ -41,6 +41,7 @@ struct MatMulInput {
   const float* x = nullptr;  // [rows, padded(inputs)], zero beyond `inputs`
   std::int64_t rows = 0;
   std::int64_t inputs = 0;
+  bool round_weights = false;  // to bf16, as they are read: for bf16_matmul.h without AMX
 };
 
 // Runs several products with the same x as one parallel loop (query, key and value; gate and up).

@@ -20,6 +20,36 @@ void LinearProducts::run(const float* x, std::int64_t rows, std::int64_t inputs,
                          std::span<const Product> products,
                          const std::function<void(std::int64_t r)>& make_row) {
   REFOCUS_CHECK(products.size() <= kMost);
+  if (activations_ == Activations::kBf16) {
+    run_rounded(x, rows, inputs, products, make_row);
+  } else {
+    run_exact_or_int8(x, rows, inputs, products, make_row);
+  }
+  const bool adapted = std::ranges::any_of(products, [](const Product& p) { return p.linear->adapter; });
+  if (adapted) add_adapters(x, rows, inputs, products);
+}
+
+void LinearProducts::run_rounded(const float* x, std::int64_t rows, std::int64_t inputs,
+                                 std::span<const Product> products,
+                                 const std::function<void(std::int64_t r)>& make_row) {
+  Bf16Job jobs[kMost];
+  std::size_t count = 0;
+  for (const Product& p : products) {
+    const Linear& w = *p.linear;
+    const float* bias = w.bias.empty() ? nullptr : w.bias.data();
+    jobs[count++] = {{w.data, w.dtype, w.outputs, bias, p.accumulate, p.y, p.y_stride}, w.packed.get()};
+  }
+  resize(rounded_, rows, inputs);
+  pool_.parallel_for(rows, [&](std::int64_t r, int) {
+    if (make_row) make_row(r);
+    round_row(x + r * padded(inputs), r, rounded_);
+  });
+  bf16_matmul(pool_, rounded_, {jobs, count});
+}
+
+void LinearProducts::run_exact_or_int8(const float* x, std::int64_t rows, std::int64_t inputs,
+                                       std::span<const Product> products,
+                                       const std::function<void(std::int64_t r)>& make_row) {
   MatMulJob plain[kMost];
   PackedJob packed[kMost];
   std::size_t plain_count = 0, packed_count = 0;
@@ -45,8 +75,6 @@ void LinearProducts::run(const float* x, std::int64_t rows, std::int64_t inputs,
   if (quantize) packed_matmul(pool_, quantized_, {packed, packed_count});
   if (packed_count > 0 && !quantize) unpacked_matmul(pool_, {x, rows, inputs}, {packed, packed_count});
   if (plain_count > 0) matmul(pool_, {x, rows, inputs}, {plain, plain_count});
-  const bool adapted = std::ranges::any_of(products, [](const Product& p) { return p.linear->adapter; });
-  if (adapted) add_adapters(x, rows, inputs, products);
 }
 
 void LinearProducts::add_adapters(const float* x, std::int64_t rows, std::int64_t inputs,

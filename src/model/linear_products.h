@@ -3,7 +3,8 @@
 //
 // Weights of block types meet activations in int8 (fast; 8 bits in blocks of 32, or twice 8 bits for products
 // that ask for it), or as they are, in float32: then products are those of the weights' float32 values. Float
-// weights always meet float32 activations.
+// weights meet float32 activations in both. With activations in bf16 weights of every type are rounded to it
+// too (kernels/bf16_matmul.h), those of the last matrix as all others.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +14,7 @@
 #include <string_view>
 
 #include "base/thread_pool.h"
+#include "kernels/bf16_matmul.h"
 #include "kernels/packed_matmul.h"
 #include "model/weights.h"
 
@@ -27,14 +29,16 @@ struct Product {
   Int8Parts parts = Int8Parts::kOne;  // of activations, where they are int8
 };
 
-// kF16: of a device (model/device_transformer.h) alone, which has no int8.
-enum class Activations { kInt8, kF32, kF16 };
+// kF16: of a device (model/device_transformer.h) alone, which has neither int8 nor bf16.
+enum class Activations { kInt8, kF32, kBf16, kF16 };
 constexpr std::string_view name_of(Activations activations) {
   switch (activations) {
     case Activations::kInt8:
       return "int8";
     case Activations::kF32:
       return "f32";
+    case Activations::kBf16:
+      return "bf16";
     case Activations::kF16:
       return "f16";
   }
@@ -49,17 +53,23 @@ class LinearProducts {
 
   // Several products with the same x: [rows, padded(inputs)], zero beyond `inputs`. At most 4. `make_row`,
   // where given, writes row r of x first: it is called once for every row, by any thread, and the row is
-  // quantised while it is still in the cache.
+  // quantised or rounded while it is still in the cache.
   void run(const float* x, std::int64_t rows, std::int64_t inputs, std::span<const Product> products,
            const std::function<void(std::int64_t r)>& make_row = nullptr);
 
  private:
+  void run_rounded(const float* x, std::int64_t rows, std::int64_t inputs, std::span<const Product> products,
+                   const std::function<void(std::int64_t r)>& make_row);
+  void run_exact_or_int8(const float* x, std::int64_t rows, std::int64_t inputs,
+                         std::span<const Product> products,
+                         const std::function<void(std::int64_t r)>& make_row);
   void add_adapters(const float* x, std::int64_t rows, std::int64_t inputs,
                     std::span<const Product> products);
 
   ThreadPool& pool_;
   Activations activations_;
   QuantizedRows quantized_;      // reused
+  Bf16Rows rounded_;             // reused
   AlignedBuffer<float> narrow_;  // x A^T of each adapter, [rows, padded(rank)]; reused
 };
 

@@ -56,7 +56,7 @@ Transformer::Transformer(ModelConfig config, std::shared_ptr<const WeightMap> we
     pack_weights(pool_, weights_, name_);
     return;
   }
-  REFOCUS_CHECK(activations != Activations::kInt8);
+  REFOCUS_CHECK(activations == Activations::kF32 || activations == Activations::kF16);
   const DevicePrecision precision =
       activations == Activations::kF16 ? DevicePrecision::kHalf : DevicePrecision::kF32;
   device_ = std::make_unique<DeviceTransformer>(config_, weights_, name_, pool_, std::move(device), kv_type,

@@ -211,6 +211,7 @@ void Transformer::attend(std::span<const SequenceInput> sequences, std::int64_t 
   shape.softcap = config_.attention_softcap;
   shape.window = config_.layer(layer).window;
   shape.sinks = w.sinks.empty() ? nullptr : w.sinks.data();
+  shape.bf16 = activations() == Activations::kBf16;
   for (std::size_t s = 0; s < sequences.size(); ++s) {
     const KvSequence& cache = *sequences[s].cache;
     const KvLayout::Place& place = cache.layout().place(layer);

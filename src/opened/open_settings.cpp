@@ -20,7 +20,7 @@ std::vector<std::string> kv_names() {
   return out;
 }
 
-std::vector<std::string> activation_names() { return {"int8", "f32", "f16"}; }
+std::vector<std::string> activation_names() { return {"int8", "bf16", "f32", "f16"}; }
 
 std::optional<int> device_number(std::string_view text) {
   if (text == "cuda") return 0;
@@ -38,12 +38,14 @@ std::shared_ptr<Device> open_device(const OpenSettings& settings) {
     if (half) {
       throw usage_error(
           "--activations",
-          "expected int8 or f32 on the processor, got f16; choose one of them, or --device cuda");
+          "expected int8, bf16 or f32 on the processor, got f16; choose one of them, or --device cuda");
     }
     return nullptr;
   }
-  if (settings.activation_type() == Activations::kInt8) {
-    throw usage_error("--activations", "expected f16 or f32 on a device, got int8; choose one of them");
+  if (const Activations type = settings.activation_type();
+      type == Activations::kInt8 || type == Activations::kBf16) {
+    throw usage_error("--activations", "expected f16 or f32 on a device, got {}; choose one of them",
+                      name_of(type));
   }
   if (settings.kv() == DType::kQ8_0) {
     throw usage_error("--kv-type", "expected f32 or f16 on a device, got q8_0; choose one of them");
@@ -67,6 +69,7 @@ std::string OpenSettings::kv_name() const {
 Activations OpenSettings::activation_type() const {
   if (activations.empty()) return on_cpu() ? Activations::kInt8 : Activations::kF16;
   if (activations == "f32") return Activations::kF32;
+  if (activations == "bf16") return Activations::kBf16;
   return activations == "f16" ? Activations::kF16 : Activations::kInt8;
 }
 

@@ -24,7 +24,7 @@ struct OpenSettings {
   std::string device = "cpu";      // or "cuda", "cuda:N"
   std::string kv_type =
       {};  // one of kv_names(); empty: f16 on a device that computes in half precision, or f32
-  std::string activations = {};  // int8, f32 or f16; empty: f16 on a device, int8 elsewhere
+  std::string activations = {};  // int8, bf16, f32 or f16; empty: f16 on a device, else int8
   std::string adapter = {};      // a PEFT adapter's directory, or empty
 
   bool on_cpu() const { return device == "cpu"; }
@@ -38,7 +38,7 @@ struct OpenSettings {
 
 // "f32", "f16", "q8_0".
 std::vector<std::string> kv_names();
-// "int8", "f32", "f16".
+// "int8", "bf16", "f32", "f16".
 std::vector<std::string> activation_names();
 
 // Of "cuda" or "cuda:N"; nothing for another text.

@@ -86,9 +86,11 @@ TEST(BadUsage, OfDevices) {
                    {"--device", "expected cpu, cuda or cuda:N, got", device});
   }
   expect_failure(testing::refocus(plus(prompted, {"--activations", "f16"})), 2,
-                 {"[--activations] expected int8 or f32 on the processor, got f16", "--device cuda"});
-  expect_failure(testing::refocus(plus(prompted, {"--device", "cuda", "--activations", "int8"})), 2,
-                 {"[--activations] expected f16 or f32 on a device, got int8"});
+                 {"[--activations] expected int8, bf16 or f32 on the processor, got f16", "--device cuda"});
+  for (const std::string type : {"int8", "bf16"}) {
+    expect_failure(testing::refocus(plus(prompted, {"--device", "cuda", "--activations", type})), 2,
+                   {"[--activations] expected f16 or f32 on a device, got " + type});
+  }
   ::setenv("REFOCUS_CUDA_LIBRARY", "/nowhere/librefocus_cuda.so", 1);
   const ProcessResult without = testing::refocus(plus(prompted, {"--device", "cuda"}));
   ::unsetenv("REFOCUS_CUDA_LIBRARY");

@@ -122,13 +122,14 @@ TEST(Generate, KeysAndValuesMayBeKeptInFewerBits) {
   EXPECT_NE(bad.err.find("--kv-type"), std::string::npos) << bad.err;
 }
 
-TEST(Generate, WeightsOfBlockTypesMeetInt8OrFloat32Activations) {
+TEST(Generate, WeightsMeetActivationsOfTheTypeThatIsAsked) {
   const std::string model = (testing::golden("gguf") / "Q4_0.gguf").string();
   const Arguments prompt = {"-m", model, "--tokens", "1,17,4,30", "-n", "20", "--ignore-eos"};
   EXPECT_EQ(generate(prompt)["activations"], "int8");
   const Json exact = generate(plus(prompt, {"--activations", "f32", "--threads", "1"}));
   EXPECT_EQ(exact["activations"], "f32");
   EXPECT_EQ(exact["tokens"].get<Ids>(), tokens_of(plus(prompt, {"--activations", "f32", "--threads", "2"})));
+  EXPECT_EQ(generate(plus(prompt, {"--activations", "bf16"}))["activations"], "bf16");
   const testing::ProcessResult bad =
       testing::refocus(plus(plus({"generate"}, prompt), {"--activations", "f16"}));
   EXPECT_EQ(bad.status, 2);

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 
+#include "base/aligned_buffer.h"
 #include "kernels/attention_problem.h"
 #include "kernels/matmul.h"
 #include "kernels/targets.h"

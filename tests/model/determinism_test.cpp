@@ -49,6 +49,21 @@ TEST(Determinism, ThreadsAndChunksChangeNothing) {
   }
 }
 
+TEST(Determinism, ThreadsAndChunksChangeNothingWithOperandsInBf16) {
+  if (testing::test_device()) GTEST_SKIP() << "devices have no bf16";
+  for (const char* model : kModels) {
+    Engine one(model, config_of(model), 1, 512, DType::kF32, Activations::kBf16),
+        two(model, config_of(model), 2, 512, DType::kF32, Activations::kBf16);
+    for (const char* spec : kInterventions) {
+      const std::vector<std::int32_t> tokens = tokens_of(130, 3);
+      const std::vector<float> whole = alone(one, tokens, spec, 512);
+      for (const std::int64_t chunk : {1, 2, 15, 16, 17, 33, 64, 129, 512}) {
+        EXPECT_EQ(alone(two, tokens, spec, chunk), whole) << model << " " << spec << " chunks of " << chunk;
+      }
+    }
+  }
+}
+
 // F16 rounds to 1 in 2048; Q8_0 to 1 in 254 of the largest of 32.
 class RoundedCache : public ::testing::TestWithParam<std::pair<DType, float>> {};
 

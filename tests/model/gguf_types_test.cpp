@@ -109,5 +109,17 @@ TEST(GgufTypes, LogitsWithInt8ActivationsAreClose) {
   }
 }
 
+// Both operands of every product have 8 bits, whatever type the weights are of.
+TEST(GgufTypes, LogitsWithBf16ActivationsAreClose) {
+  if (testing::test_device()) GTEST_SKIP() << "devices have no bf16";
+  const json golden = goldens();
+  for (const json& model : golden["models"]) {
+    const std::vector<float> together = logits_of(golden, model, Activations::kBf16, 16);
+    EXPECT_LT(error_of_logits(model, together), 0.03) << model["type"];
+    EXPECT_EQ(logits_of(golden, model, Activations::kBf16, 1), together) << model["type"];
+    EXPECT_NE(logits_of(golden, model, Activations::kF32, 16), together) << model["type"];
+  }
+}
+
 }  // namespace
 }  // namespace refocus

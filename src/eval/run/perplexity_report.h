@@ -17,7 +17,7 @@ struct PerplexityReport {
     std::string model, intervention;
     PerplexitySummary perplexity;
     std::optional<DivergenceSummary> divergence;  // absent for the first arm, the reference
-    std::string activations = "int8";             // or "f32"
+    std::string activations = "int8";             // as name_of says
     std::string name = {};                        // the arm's own; may be empty
   };
   // Scored tokens of a common origin (prompt/origins.h), or "answers".

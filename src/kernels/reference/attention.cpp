@@ -9,6 +9,7 @@
 
 #include "kernels/matmul.h"
 #include "tensor/block_formats.h"
+#include "tensor/half.h"
 
 namespace refocus::reference {
 
@@ -41,13 +42,20 @@ struct KvHead {
   }
 };
 
+// As a product takes it.
+double operand(const AttentionShape& shape, double value) {
+  return shape.bf16 ? static_cast<double>(bf16_to_f32(f32_to_bf16(static_cast<float>(value)))) : value;
+}
+
 void one_row(const AttentionShape& shape, const AttentionHooks& hooks, const KvHead& kv,
              const AttentionRow& at, const float* q, float* out) {
   const auto keys = static_cast<std::size_t>(at.position + 1);
   std::vector<float> scores(keys);
   for (std::size_t j = 0; j < keys; ++j) {
     double dot = 0;
-    for (std::int64_t d = 0; d < shape.head_dim; ++d) dot += q[d] * kv.key(static_cast<std::int64_t>(j), d);
+    for (std::int64_t d = 0; d < shape.head_dim; ++d) {
+      dot += operand(shape, q[d]) * operand(shape, kv.key(static_cast<std::int64_t>(j), d));
+    }
     scores[j] = static_cast<float>(dot * shape.scale);
   }
   if (shape.softcap > 0) {
@@ -90,10 +98,12 @@ void one_row(const AttentionShape& shape, const AttentionHooks& hooks, const KvH
   }
   const SoftmaxRow after{at, editable.weights, editable.sum};
   if (hooks.observe != nullptr) hooks.observe(hooks.observer, row, changed ? after : row);
-  for (double& w : weights) w = sum == 0 ? 0 : w / sum;
+  for (double& w : weights) w = sum == 0 ? 0 : operand(shape, w) / sum;
   for (std::int64_t d = 0; d < shape.head_dim; ++d) {
     double total = 0;
-    for (std::size_t j = 0; j < keys; ++j) total += weights[j] * kv.value(static_cast<std::int64_t>(j), d);
+    for (std::size_t j = 0; j < keys; ++j) {
+      total += weights[j] * operand(shape, kv.value(static_cast<std::int64_t>(j), d));
+    }
     out[d] = static_cast<float>(total);
   }
   if (hooks.output != nullptr) {

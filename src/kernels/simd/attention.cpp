@@ -15,6 +15,7 @@
 #include "base/aligned_buffer.h"
 #include "base/error.h"
 #include "kernels/matmul.h"
+#include "kernels/simd/amx.h"
 #include "kernels/simd/attention_task.h"
 #include "tensor/half.h"
 
@@ -30,6 +31,7 @@ namespace refocus {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
+#include "kernels/simd/bf16_lanes-inl.h"
 #include "kernels/simd/kv_lanes-inl.h"
 
 // After it:
@@ -39,10 +41,16 @@ namespace hn = hwy::HWY_NAMESPACE;
 #include "kernels/simd/attention_tile-inl.h"
 
 template <class Kv>
-void run_typed(const AttentionTask& task) {
+void run_steps(const AttentionTask& task) {
   Tile<Kv> tile(task);
   if (task.step == AttentionStep::kAll) return tile.run();
   tile.run_part();
+}
+
+template <class Kv>
+void run_typed(const AttentionTask& task) {
+  if (task.shape->bf16 && !task.by_amx) return run_steps<RoundedKv<Kv>>(task);
+  run_steps<Kv>(task);
 }
 
 void run_tile(const AttentionTask& task) {
@@ -82,6 +90,7 @@ class Tiles {
       has_output_ = has_output_ || s.hooks.output != nullptr;
     }
     shared_ = TileMemory::shared_floats(longest_, padded(shape.head_dim));
+    by_amx_ = shape.bf16 && amx_bf16_in_use();
   }
 
   std::int64_t count() const { return count_; }
@@ -95,11 +104,19 @@ class Tiles {
     // The last rows have the most keys: they go first, so that the threads end together.
     const std::int64_t tile = tiles(*s) - 1 - number / shape_.kv_heads, kv_head = number % shape_.kv_heads;
     float* scratch = buffers_.scratch + thread * buffers_.scratch_stride;
-    return {&shape_,          s,
-            &buffers_,        kv_head,
-            tile * kTile,     std::min((tile + 1) * kTile, s->rows * group_),
-            thread,           scratch,
-            scratch + shared_};
+    return {&shape_,
+            s,
+            &buffers_,
+            kv_head,
+            tile * kTile,
+            std::min((tile + 1) * kTile, s->rows * group_),
+            thread,
+            scratch,
+            scratch + shared_,
+            AttentionStep::kAll,
+            0,
+            1,
+            by_amx_};
   }
 
  private:
@@ -110,6 +127,7 @@ class Tiles {
   const AttentionBuffers& buffers_;
   std::int64_t group_, count_ = 0, longest_ = 0, shared_ = 0;
   bool has_output_ = false;
+  bool by_amx_ = false;
 };
 
 // Fewer tiles than keep all threads busy, of many keys: each step is cut by what its sums do not run along,

@@ -26,6 +26,7 @@ struct AttentionTask {
   float *shared, *own;  // memory of the tile and of the thread; see TileMemory
   AttentionStep step = AttentionStep::kAll;
   std::int64_t part = 0, parts = 1;
+  bool by_amx = false;  // both products, of operands in bf16
 };
 
 // Whole blocks, and a cache line more, so that the rows of a tile do not meet in the same sets of the cache.
@@ -53,5 +54,28 @@ struct TileMemory {
     return padded(kTile * stride + weights_stride(keys));
   }
 };
+
+// What attention_amx.cpp reads and writes of a tile: up to kTile rows.
+struct AmxAttention {
+  DType type;                      // of the cache
+  const std::byte* const* blocks;  // of the sequence
+  std::int64_t head_offset;        // of the head in a block, in bytes
+  std::int64_t head_dim, rows;
+  float scale;
+  float* weights;  // [rows, weights_stride]
+  std::int64_t weights_stride;
+  float* sums;  // [rows, sums_stride]
+  std::int64_t sums_stride;
+  const float* queries[kTile];  // [head_dim] each
+  std::int64_t positions[kTile];
+};
+
+// weights[r][j] = scale * q[r] . k[j] for the whole blocks that keys [begin, end) lie in; q and k rounded to
+// bf16. Only where amx_bf16_in_use().
+void scores_by_amx(const AmxAttention& a, std::int64_t begin, std::int64_t end);
+// sums[r] = the sum of weights[r][j] v[j] over keys [begin, end), of columns [column, end_column), multiples
+// of 16; weights and v rounded to bf16.
+void values_by_amx(const AmxAttention& a, std::int64_t begin, std::int64_t end, std::int64_t column,
+                   std::int64_t end_column);
 
 }  // namespace refocus

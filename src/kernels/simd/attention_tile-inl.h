@@ -188,12 +188,37 @@ class Tile {
     return Kv::at(sequence_.blocks[key / kKeyBlock] + head_offset_, shape_.head_dim);
   }
 
+  float operand(float q) const { return shape_.bf16 ? bf16_to_f32(f32_to_bf16(q)) : q; }
+
+  // After hooks have seen them.
+  void round_weights(const Query& query) const {
+    const D d;
+    for (std::int64_t j = begin_; j <= query.at.position; j += REFOCUS_LANES) {
+      hn::StoreU(round_to_bf16(d, hn::LoadU(d, query.weights + j)), d, query.weights + j);
+    }
+  }
+
+  AmxAttention for_amx() const {
+    AmxAttention out{
+        sequence_.type,  sequence_.blocks,      head_offset_, shape_.head_dim, count_, shape_.scale,
+        memory_.weights, weights_stride(keys_), memory_.sums, stride_,         {},     {}};
+    for (std::int64_t i = 0; i < count_; ++i) {
+      out.queries[i] = queries_[i].q;
+      out.positions[i] = queries_[i].at.position;
+    }
+    return out;
+  }
+
   // Of keys [begin, end), which begin with a block.
   void scores(std::int64_t begin, std::int64_t end) {
+    if (task_.by_amx) {
+      if (begin < end) scores_by_amx(for_amx(), begin, end);
+      return;
+    }
     for_groups(count_, [&](std::int64_t i, auto rows) HWY_ATTR {
       float* q = memory_.transposed + i * shape_.head_dim;
       for (int r = 0; r < rows; ++r) {
-        for (std::int64_t d = 0; d < shape_.head_dim; ++d) q[d * rows + r] = queries_[i + r].q[d];
+        for (std::int64_t d = 0; d < shape_.head_dim; ++d) q[d * rows + r] = operand(queries_[i + r].q[d]);
       }
     });
     for (std::int64_t key = begin; key < end; key += kKeyBlock) {
@@ -210,11 +235,25 @@ class Tile {
     softmax_rows(
         {queries_, group_, weights_stride(keys_), shape_, sequence_.hooks, begin_, memory_.spare_row}, first,
         end);
-    for (std::int64_t i = first; i < end; ++i) std::fill_n(queries_[i].sums, stride_, 0.0f);
+    for (std::int64_t i = first; i < end; ++i) {
+      std::fill_n(queries_[i].sums, stride_, 0.0f);
+      if (shape_.bf16 && !task_.by_amx) round_weights(queries_[i]);
+    }
   }
 
   // Of columns [column, end_column), whole vectors.
   void values(std::int64_t column, std::int64_t end_column) {
+    if (task_.by_amx) {
+      values_by_amx(for_amx(), begin_, keys_, column, end_column);
+    } else {
+      add_all_values(column, end_column);
+    }
+    for (std::int64_t i = 0; i < count_; ++i) {
+      divide(queries_[i], std::min(column, shape_.head_dim), std::min(end_column, shape_.head_dim));
+    }
+  }
+
+  void add_all_values(std::int64_t column, std::int64_t end_column) {
     for (std::int64_t key = begin_; key < keys_; key += kSpan * kKeyBlock) {
       const std::int64_t end = std::min(keys_, key + kSpan * kKeyBlock);
       Values<Kv> values{{}, key, stride_, column, end_column};
@@ -224,9 +263,6 @@ class Tile {
       for_groups(count_, [&](std::int64_t i, auto rows) HWY_ATTR {
         if (queries_[i + rows - 1].at.position >= key) span_values<rows>(queries_ + i, values, end);
       });
-    }
-    for (std::int64_t i = 0; i < count_; ++i) {
-      divide(queries_[i], std::min(column, shape_.head_dim), std::min(end_column, shape_.head_dim));
     }
   }
 

@@ -43,6 +43,18 @@ struct PlainKv {
   }
 };
 
+// Rounded to bf16 as they are read.
+template <class Kv>
+struct RoundedKv {
+  Kv kv;
+
+  static RoundedKv at(const std::byte* head, std::int64_t head_dim) { return {Kv::at(head, head_dim)}; }
+  HWY_INLINE V key(D d, std::int64_t i, std::int64_t j) const { return round_to_bf16(d, kv.key(d, i, j)); }
+  HWY_INLINE V value(D d, std::int64_t j, std::int64_t column, std::int64_t stride) const {
+    return round_to_bf16(d, kv.value(d, j, column, stride));
+  }
+};
+
 // Of Q8_0: the numbers that a cache of F32 would hold had they been rounded before.
 struct QuantizedKv {
   const std::int8_t *keys, *values;

@@ -28,6 +28,8 @@ namespace refocus {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
+#include "kernels/simd/bf16_lanes-inl.h"
+
 using D = hn::CappedTag<float, 16>;
 using V = hn::Vec<D>;
 constexpr std::int64_t kPanel = 4;  // weight rows in a tile
@@ -171,8 +173,9 @@ void panel(const float* x, std::int64_t x_stride, std::int64_t rows, WeightRows 
 
 // Widens one chunk of 4 weight rows into `wide` [4, kPanelChunk], zero-padded to whole vectors.
 template <DType type>
-void widen(const WeightRows& w, std::int64_t count, float* wide) {
+void widen(const WeightRows& w, std::int64_t count, bool round, float* wide) {
   const D d;
+  const auto ready = [=](V weights) HWY_ATTR { return round ? round_to_bf16(d, weights) : weights; };
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   constexpr std::int64_t size = size_of(type);
   for (std::int64_t n = 0; n < kPanel; ++n) {
@@ -181,9 +184,9 @@ void widen(const WeightRows& w, std::int64_t count, float* wide) {
     for (; k + lanes <= count; k += lanes) {
       const std::byte* at = w.rows[n] + k * size;
       if (w.ahead != 0) hwy::Prefetch(at + w.ahead);
-      hn::Store(load_weights<type>(d, at), d, to + k);
+      hn::Store(ready(load_weights<type>(d, at)), d, to + k);
     }
-    if (k < count) hn::Store(load_weights_tail<type>(d, w.rows[n] + k * size, count - k), d, to + k);
+    if (k < count) hn::Store(ready(load_weights_tail<type>(d, w.rows[n] + k * size, count - k)), d, to + k);
   }
 }
 
@@ -216,11 +219,12 @@ void chunk(const MatMulTask& task, std::int64_t first, std::int64_t rows, std::i
   if (prefetch && n + kPanel < task.end) w.ahead = kPanel * static_cast<std::int64_t>(row_bytes);
   const float* x = in.x + first * x_stride + k;
   float* y = job.y + first * job.y_stride + n;
-  if (type == DType::kF32 || in.rows <= 2 * kTileRows) {
+  const bool round = in.round_weights && type != DType::kBF16;
+  if (!round && (type == DType::kF32 || in.rows <= 2 * kTileRows)) {
     return panel<type>(x, x_stride, rows, w, count, y, job.y_stride, valid);
   }
   alignas(64) float wide[kPanel * kPanelChunk];
-  widen<type>(w, count, wide);
+  widen<type>(w, count, round, wide);
   WeightRows widened;
   for (std::int64_t i = 0; i < kPanel; ++i) {
     widened.rows[i] = reinterpret_cast<const std::byte*>(wide + i * kPanelChunk);
@@ -336,7 +340,7 @@ void matmul_by_amx(ThreadPool& pool, const MatMulInput& input, std::span<const M
 
 void matmul(ThreadPool& pool, const MatMulInput& input, std::span<const MatMulJob> jobs) {
   REFOCUS_CHECK(jobs.size() <= kMaxJobs);
-  if (amx_bf16_in_use() && input.rows > 0) return matmul_by_amx(pool, input, jobs);
+  if (amx_bf16_in_use() && input.rows > 0 && !input.round_weights) return matmul_by_amx(pool, input, jobs);
   OutputRange ranges[kMaxJobs];
   for (std::size_t j = 0; j < jobs.size(); ++j) {
     const std::int64_t row_bytes = input.inputs * static_cast<std::int64_t>(size_of(jobs[j].dtype));
