@@ -209,6 +209,13 @@ TEST_P(AttentionRows, ARowThatIsOnlyLookedAtIsNotShownAsChanged) {
     EXPECT_EQ(p.run(0, 40, witness.beside(looks), pool), p.run(0, 40, plain.beside({}), pool));
     EXPECT_TRUE(witness.seen == plain.seen);
     EXPECT_TRUE(std::ranges::none_of(witness.seen, &RowsWitness::Seen::changed));
+    AttentionHooks divides;
+    divides.edit_rows = [](void*, const RowBlock& block) {
+      for (std::int64_t r = 0; r < block.rows; ++r) block.sums[r] *= 2;
+      return true;
+    };
+    p.run(0, 40, witness.beside(divides), pool);
+    EXPECT_TRUE(std::ranges::all_of(witness.seen, &RowsWitness::Seen::changed));
   }
 }
 

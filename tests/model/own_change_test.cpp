@@ -230,6 +230,27 @@ TEST(OwnChange, SeesEachChosenRowOnceALayer) {
   }
 }
 
+// A part that looks at all rows first makes what stands before it come once more, and nothing else.
+TEST(OwnChange, SeesRowsOnceMoreBeforeAPartThatLooksAtAllRowsFirst) {
+  Engine engine = own_engine("gqa-f32", 2);
+  const std::string act = "act:beta=0.1,theta=0.02,layers=every:1";
+  for (const auto& [text, expected] :
+       {std::pair{act + "+own:function=looks", 1}, {"own:function=looks+" + act, 2}}) {
+    SeenRows seen;
+    const Registered looks{"looks", When::kWeights, [&](const OwnRows& rows) {
+                             const std::scoped_lock lock(seen.mutex);
+                             for (std::int64_t r = 0; r < rows.rows; ++r) {
+                               ++seen.calls[{rows.layer, rows.head, rows.first_position + r}];
+                             }
+                           }};
+    OwnRun run(engine, text, own_tokens(2));
+    const SequenceInput input = run.next(kTokens);
+    engine.model->forward({&input, 1});
+    EXPECT_EQ(seen.calls.size(), 4 * 6 * kTokens);
+    for (const auto& [row, calls] : seen.calls) EXPECT_EQ(calls, expected) << text << " row " << row[2];
+  }
+}
+
 TEST(OwnChange, ThatOnlyLooksChangesNoBit) {
   if (testing::test_device()) GTEST_SKIP() << "devices' softmax hooks have another rounding";
   for (const char* model : kOwnModels) {
@@ -355,8 +376,10 @@ TEST(OwnChange, IsToldWhenSequencesBeginAndEnd) {
     InterventionPool pool(*engine.model, 1);
     auto a = pool.take("own", spec, aim(spec, {tokens})), b = pool.take("own", spec, aim(spec, {tokens}));
     EXPECT_EQ(change->sequences(), 2u) << text;
+    const std::size_t begun = change->begun();
     pool.give_back("own", std::move(a));
     a = pool.take("own", spec, aim(spec, {tokens}));
+    EXPECT_EQ(change->begun(), begun + 1) << text;
     EXPECT_EQ(change->sequences(), 2u) << text;
     Intervention moved = std::move(*b);
     b.reset();

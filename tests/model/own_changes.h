@@ -83,6 +83,7 @@ class OwnRebalance : public OwnChange {
   void begin(std::uint64_t sequence) const override {
     const std::scoped_lock lock(mutex_);
     masks_[sequence];
+    ++begun_;
   }
   void end(std::uint64_t sequence) const noexcept override {
     const std::scoped_lock lock(mutex_);
@@ -104,6 +105,7 @@ class OwnRebalance : public OwnChange {
       for (const std::int64_t j : mask) weights[j] *= 1 + static_cast<float>(excess);
     }
   }
+  std::size_t begun() const { return begun_; }
   std::size_t sequences() const {
     const std::scoped_lock lock(mutex_);
     return masks_.size();
@@ -122,6 +124,7 @@ class OwnRebalance : public OwnChange {
   std::int64_t layers_;
   mutable std::mutex mutex_;
   mutable std::map<std::uint64_t, Masks> masks_;
+  mutable std::size_t begun_ = 0;
 };
 
 inline constexpr std::size_t kPrompt = 60, kTokens = 75;
