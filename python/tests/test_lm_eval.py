@@ -86,6 +86,13 @@ def test_answers_are_those_of_hf(asked: HarnessModel) -> None:
     assert [found[i] for i in range(len(rows))] == [row["text"] for row in rows]
 
 
+def test_repeats_of_a_sampled_answer_differ(asked: HarnessModel) -> None:
+    settings = read_generation({"temperature": 1.5, "max_gen_toks": 12}, 256)
+    first = list(asked.answers([(PROMPTS[2], settings)] * 3))
+    assert len({text for _, text, _ in first}) == 3
+    assert first == list(asked.answers([(PROMPTS[2], settings)] * 3))
+
+
 # --- order, lengths, interventions ---
 
 
