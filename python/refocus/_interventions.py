@@ -10,7 +10,7 @@ import types
 import uuid
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -67,6 +67,31 @@ class Intervention(Spec):
         return f"<refocus.Intervention {self}>"
 
 
+@overload
+def intervention(function: Edit) -> Intervention: ...
+@overload
+def intervention(
+    *,
+    when: str = "weights",
+    layers: str | int | Sequence[int] | None = None,
+    heads: str | None = None,
+    rows: str | None = None,
+    keys: str | None = None,
+    version: object = None,
+) -> Callable[[Edit], Intervention]: ...
+@overload
+def intervention(
+    function: Edit,
+    *,
+    when: str = "weights",
+    layers: str | int | Sequence[int] | None = None,
+    heads: str | None = None,
+    rows: str | None = None,
+    keys: str | None = None,
+    version: object = None,
+) -> Intervention: ...
+
+
 def intervention(
     function: Edit | None = None,
     *,
@@ -76,11 +101,11 @@ def intervention(
     rows: str | None = None,
     keys: str | None = None,
     version: object = None,
-) -> Any:
+) -> Intervention | Callable[[Edit], Intervention]:
     """Makes a function an intervention, to be given as intervene= or arms=, alone or joined to others by +.
 
         @refocus.intervention(layers="8-31", keys="role:system")
-        def boost(rows):
+        def boost(rows: refocus.Rows) -> None:
             before = rows.total()
             rows.weights[:, rows.chosen] *= 3
             rows.keep_mass(before)

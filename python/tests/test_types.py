@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +19,32 @@ def test_mypy_is_content() -> None:
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
+
+
+def code_of_examples() -> dict[str, str]:
+    """The Python of notebooks and documents, by a name for a file."""
+    out = {}
+    for path in sorted((ROOT / "examples" / "notebooks").glob("*.ipynb")):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        out[path.stem] = "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    for path in (ROOT / "README.md", ROOT / "python" / "README.md", ROOT / "docs" / "python.md"):
+        blocks = re.findall(r"^```python\n(.*?)^```", path.read_text(encoding="utf-8"), re.M | re.S)
+        out["-".join(path.relative_to(ROOT).with_suffix("").parts)] = "\n\n".join(blocks)
+    return out
+
+
+def test_mypy_is_content_with_the_examples(tmp_path: Path) -> None:
+    files = []
+    for name, code in code_of_examples().items():
+        files.append(tmp_path / f"{name.replace('-', '_')}.py")
+        files[-1].write_text(code, encoding="utf-8")
+    mypy = [sys.executable, "-m", "mypy", "--cache-dir", "build/mypy", "--config-file", "pyproject.toml"]
+    done = subprocess.run(
+        [*mypy, *map(str, files)],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert len(files) == 7
 
 
 def test_ruff_is_content() -> None:
