@@ -43,7 +43,7 @@ struct OwnRows {
   std::int64_t window = 0;  // a row sees that many keys, its own the last of them; 0: all before it
   // Which rows belong together: another number for each sequence, and each time one is aimed. 0 is none's.
   std::uint64_t sequence = 0;
-  const InterventionTarget* target = nullptr;  // null where the intervention needs none
+  const InterventionTarget* target = nullptr;  // the prompt's; null where it was not aimed at one
   const KeyRanges* chosen = nullptr;           // of keys=; null where the part has none
 
   float* row(std::int64_t r) const { return values + r * stride; }

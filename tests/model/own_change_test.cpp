@@ -211,7 +211,8 @@ TEST(OwnChange, SeesEachChosenRowOnceALayer) {
       EXPECT_TRUE(std::ranges::all_of(seen.calls, [](const auto& calls) { return calls.second == 1; }));
       EXPECT_EQ(seen.wrong, 0);
       EXPECT_EQ(seen.sequences.size(), 1u);
-      EXPECT_EQ(seen.target, nullptr);
+      ASSERT_NE(seen.target, nullptr);
+      EXPECT_EQ(seen.target->tokens, own_tokens(2)) << "which a function may look at";
       EXPECT_EQ(seen.chosen, nullptr);
 
       SeenRows chosen;

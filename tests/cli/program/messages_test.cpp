@@ -107,7 +107,7 @@ TEST(Merge, TakesABundledModelByName) {
 TEST(Usage, IsToldInTheProgramsOwnWords) {
   const std::vector<std::pair<Arguments, std::vector<std::string>>> cases = {
       {{"generate"},
-       {"expected exactly one of -p,--prompt, -f,--file, --tokens, --batch, got none",
+       {"expected exactly one of -p,--prompt, -f,--file, --messages, --tokens, --batch, got none",
         "`refocus generate --help`"}},
       {{"generate", "-p", "x", "--tokens", "1"}, {"expected exactly one of", "got several"}},
       {{"calibrate"}, {"expected one of mean, seka, got none; see `refocus calibrate --help`"}},
