@@ -307,6 +307,8 @@ class Model:
         call = self._call(
             intervene, max_tokens, temperature, top_k, top_p, min_p, seed, stop, ignore_eos, logprobs, batch_size
         )
+        if is_one(prompts):
+            raise UsageError("[prompts] expected several prompts, got one; put it in a list")
         if isinstance(prompts, Sequence):
             ready = [self.prompt(p, intervene=intervene, **prompt_options) for p in prompts]
             call.longest = max((len(p.tokens) for p in ready), default=0)
@@ -357,9 +359,10 @@ class Model:
         logprobs: int | None,
         batch_size: int,
     ) -> _core.GenerationCall:
-        for name, value, least in (("max_tokens", max_tokens, 1), ("batch_size", batch_size, 1), ("top_k", top_k, 0)):
-            if value < least:
-                raise UsageError(f"[{name}] expected at least {least}, got {value}")
+        least = {"max_tokens": (max_tokens, 1), "batch_size": (batch_size, 1), "top_k": (top_k, 0), "seed": (seed, 0)}
+        for name, (value, bound) in least.items():
+            if value < bound:
+                raise UsageError(f"[{name}] expected at least {bound}, got {value}")
         if temperature < 0:
             raise UsageError(f"[temperature] expected 0 or more, got {temperature}")
         for name, share in (("top_p", top_p), ("min_p", min_p)):

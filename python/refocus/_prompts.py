@@ -21,7 +21,7 @@ PromptLike = Union[str, Sequence[int], npt.NDArray[np.integer[Any]], Sequence[Me
 
 def is_integer(value: object) -> bool:
     """Whether it is a number that counts, NumPy's included, and no truth value."""
-    return hasattr(value, "__index__") and not isinstance(value, bool)
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 def is_chat(prompt: object) -> TypeGuard[Sequence[Message]]:

@@ -65,7 +65,12 @@ void bind_generation(nb::module_& m) {
   bind_answers(m);
   nb::class_<Generation>(m, "Generation", "Answers under way.")
       .def(nb::new_(&begin), "model"_a, "call"_a)
-      .def("add", &Generation::add, "prompt"_a, "stream"_a.none(), nb::call_guard<nb::gil_scoped_release>())
+      .def(
+          "add",
+          [](Generation& self, const KeptPrompt& prompt, std::optional<std::uint64_t> stream) {
+            return self.add(prompt, stream);
+          },
+          "prompt"_a, "stream"_a.none(), nb::call_guard<nb::gil_scoped_release>())
       .def("advance", &Generation::advance, nb::call_guard<nb::gil_scoped_release>())
       .def("take_done", &Generation::take_done)
       .def("take_pieces", &Generation::take_pieces)

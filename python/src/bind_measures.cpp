@@ -39,14 +39,14 @@ Array computed(const Compute& compute) {
 void bind_measures(nb::module_& m) {
   m.def(
       "logits",
-      [](Model& model, const ReadPrompt& prompt, const std::string& spec,
+      [](Model& model, const KeptPrompt& prompt, const std::string& spec,
          std::optional<std::int64_t> prompt_tokens) {
         return computed([&] { return logits(model, prompt, spec, prompt_tokens); });
       },
       "model"_a, "prompt"_a, "spec"_a, "prompt_tokens"_a.none());
   m.def(
       "hidden",
-      [](Model& model, const ReadPrompt& prompt, const std::string& spec,
+      [](Model& model, const KeptPrompt& prompt, const std::string& spec,
          const std::vector<std::int64_t>& places) {
         return computed([&] { return hidden(model, prompt, spec, places); });
       },
@@ -54,7 +54,7 @@ void bind_measures(nb::module_& m) {
   nb::class_<ScoredContext>(m, "ScoredContext")
       .def(
           "__init__",
-          [](ScoredContext* self, const ReadPrompt& context, std::vector<std::vector<std::int32_t>> options) {
+          [](ScoredContext* self, const KeptPrompt& context, std::vector<std::vector<std::int32_t>> options) {
             new (self) ScoredContext{context, std::move(options), {}};
           },
           "context"_a, "options"_a)

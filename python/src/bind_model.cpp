@@ -39,11 +39,11 @@ ChatCall chat_call(std::string messages, std::string chat_template, std::string 
           generation_prompt};
 }
 
-ReadPrompt read_chat(const Model& model, const ChatCall& chat, const std::string& spec) {
+KeptPrompt read_chat(const Model& model, const ChatCall& chat, const std::string& spec) {
   return model.read_chat(chat, model.intervention(spec));
 }
 
-ReadPrompt read_text(const Model& model, const std::string& text, bool special, const std::string& spec) {
+KeptPrompt read_text(const Model& model, const std::string& text, bool special, const std::string& spec) {
   return model.read_text(text, special, model.intervention(spec));
 }
 
@@ -104,10 +104,10 @@ void bind_facts(nb::class_<Model>& model) {
 }  // namespace
 
 void bind_model(nb::module_& m) {
-  nb::class_<ReadPrompt>(m, "Prompt", "A prompt as it is computed with: tokens, and where they are from.")
-      .def_ro("tokens", &ReadPrompt::tokens)
-      .def_prop_ro("text", [](const ReadPrompt& p) { return text_of(p.pieces); })
-      .def_prop_ro("origins", [](const ReadPrompt& p) { return p.origins().texts; });
+  nb::class_<KeptPrompt>(m, "Prompt", "A prompt as it is computed with: tokens, and where they are from.")
+      .def_ro("tokens", &KeptPrompt::tokens)
+      .def_prop_ro("text", [](const KeptPrompt& p) { return text_of(p.pieces); })
+      .def_prop_ro("origins", [](const KeptPrompt& p) { return p.origins().texts; });
   nb::class_<ChatCall>(m, "ChatCall")
       .def(
           "__init__",

@@ -9,7 +9,8 @@ namespace refocus::python {
 Generation::Generation(std::shared_ptr<Model> model, GenerationCall call)
     : model_(std::move(model)), call_(std::move(call)) {
   const auto lock = model_->computing();
-  RunningModel& running = model_->running();
+  running_model_ = model_->shared();
+  RunningModel& running = *running_model_;
   spec_ = model_->intervention(call_.spec);
   if (!call_.ignore_eos) eos_ = running.files.eos_ids;
   if (!call_.stop.empty()) ends_ = AnswerEnds(model_->tokenizer(), call_.stop);

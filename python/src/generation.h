@@ -57,6 +57,7 @@ class Generation {
   void finish(GenerationResult&& result);
 
   std::shared_ptr<Model> model_;
+  std::shared_ptr<RunningModel> running_model_;  // which is there as long as this is
   GenerationCall call_;
   InterventionSpec spec_;
   AnswerEnds ends_;

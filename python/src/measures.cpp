@@ -140,7 +140,7 @@ ScoredContext read_options(const Model& model, const std::string& context,
                            const std::vector<std::string>& options, const std::string& seam,
                            const InterventionSpec& spec) {
   ScoredContext out;
-  out.context = read_prompt(model.tokenizer(), {template_piece(context)}, PromptEnds::kModel, {&spec, 1});
+  out.context = model.read_text(context, /*special=*/true, spec);
   std::vector<Prompt> continuations;
   for (const std::string& option : options) continuations.push_back({data_piece(option)});
   EncodedOptions encoded = encode_options(model.tokenizer(), out.context.pieces, continuations,

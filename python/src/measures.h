@@ -30,7 +30,7 @@ FloatArray hidden(Model& model, const ReadPrompt& prompt, const std::string& spe
 
 // A context with what may follow it.
 struct ScoredContext {
-  ReadPrompt context;
+  KeptPrompt context;
   std::vector<std::vector<std::int32_t>> options;  // none of them empty
   std::vector<std::int64_t> leads;                 // of each, tokens that are not scored; or none
 };

@@ -1,5 +1,7 @@
 #include "model.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "base/error.h"
@@ -29,11 +31,18 @@ const OpenSettings& checked(const OpenSettings& settings) {
 
 }  // namespace
 
-Model::Model(const OpenSettings& settings) : running_(std::make_unique<RunningModel>(checked(settings))) {}
+Model::Model(const OpenSettings& settings)
+    : running_(std::make_shared<RunningModel>(checked(settings))), process_(::getpid()) {}
 
-RunningModel& Model::running() const {
-  if (running_) return *running_;
-  throw input_error("model", "expected an open model, got one that was closed; load it again");
+std::shared_ptr<RunningModel> Model::shared() const {
+  if (!running_) throw input_error("model", "expected an open model, got one that was closed; load it again");
+  if (::getpid() != process_) {
+    throw input_error(
+        "model",
+        "expected the process that loaded the model, got one that was forked from it and has none "
+        "of its threads; load the model in each process");
+  }
+  return running_;
 }
 
 void Model::close() {
@@ -53,17 +62,20 @@ std::string Model::canonical(const std::string& spec) const {
   return intervention(spec).canonical(running().files.config.num_hidden_layers);
 }
 
-ReadPrompt Model::read_text(const std::string& text, bool special, const InterventionSpec& spec) const {
+KeptPrompt Model::read_text(const std::string& text, bool special, const InterventionSpec& spec) const {
   Prompt pieces = {special ? template_piece(text) : data_piece(text)};
-  return read_prompt(tokenizer(), std::move(pieces), PromptEnds::kModel, {&spec, 1});
+  return {read_prompt(tokenizer(), std::move(pieces), PromptEnds::kModel, {&spec, 1}),
+          running().files.tokenizer};
 }
 
-ReadPrompt Model::read_chat(const ChatCall& chat, const InterventionSpec& spec) const {
-  return read_prompt(tokenizer(), chat_pieces(chat), PromptEnds::kBegin, {&spec, 1});
+KeptPrompt Model::read_chat(const ChatCall& chat, const InterventionSpec& spec) const {
+  return {read_prompt(tokenizer(), chat_pieces(chat), PromptEnds::kBegin, {&spec, 1}),
+          running().files.tokenizer};
 }
 
-ReadPrompt Model::read_tokens(std::vector<std::int32_t> tokens) const {
-  return read_prompt(std::move(tokens), running().files.tokenizer.get());
+KeptPrompt Model::read_tokens(std::vector<std::int32_t> tokens) const {
+  const auto& tokenizer = running().files.tokenizer;
+  return {read_prompt(std::move(tokens), tokenizer.get()), tokenizer};
 }
 
 Prompt Model::chat_pieces(const ChatCall& chat) const {

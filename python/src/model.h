@@ -1,6 +1,8 @@
 // A model as Python has it: open, and computing one call at a time.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -23,15 +25,23 @@ struct ChatCall {
   bool generation_prompt = true;
 };
 
+// A prompt that keeps the tokenizer that it was read with, which may outlive the model.
+struct KeptPrompt : ReadPrompt {
+  std::shared_ptr<const Tokenizer> kept;
+};
+
 // Functions that compute wait for each other, so that any thread may call them; none needs the interpreter.
 class Model {
  public:
   explicit Model(const OpenSettings& settings);
 
-  // InputError where it was closed.
-  RunningModel& running() const;
+  // InputError where it was closed, and in a process that was forked from the one that opened it, where its
+  // threads are not.
+  RunningModel& running() const { return *shared(); }
+  // The same, to be kept by what is under way.
+  std::shared_ptr<RunningModel> shared() const;
   const Tokenizer& tokenizer() const;
-  // Gives its memory back; what is under way ends first.
+  // Gives its memory back as soon as nothing is under way.
   void close();
   bool is_closed() const { return running_ == nullptr; }
   // To be held while it computes.
@@ -42,13 +52,14 @@ class Model {
   std::string canonical(const std::string& spec) const;
 
   // `special`: whether special tokens are read in the text.
-  ReadPrompt read_text(const std::string& text, bool special, const InterventionSpec& spec) const;
-  ReadPrompt read_chat(const ChatCall& chat, const InterventionSpec& spec) const;
-  ReadPrompt read_tokens(std::vector<std::int32_t> tokens) const;
+  KeptPrompt read_text(const std::string& text, bool special, const InterventionSpec& spec) const;
+  KeptPrompt read_chat(const ChatCall& chat, const InterventionSpec& spec) const;
+  KeptPrompt read_tokens(std::vector<std::int32_t> tokens) const;
   Prompt chat_pieces(const ChatCall& chat) const;
 
  private:
-  std::unique_ptr<RunningModel> running_;
+  std::shared_ptr<RunningModel> running_;
+  pid_t process_;
   mutable std::mutex mutex_;
 };
 

@@ -99,9 +99,13 @@ def test_errors_are_exceptions_with_the_commands_words(model: refocus.Model, tmp
         refocus.load(MODEL, kv_type="f8")
     with pytest.raises(refocus.InputError, match="chat template"):
         model.generate([{"role": "user", "content": "Where?"}])
-    for bad in ({"max_tokens": 0}, {"temperature": -1}, {"top_p": 2}, {"batch_size": 0}):
+    for bad in ({"max_tokens": 0}, {"temperature": -1}, {"top_p": 2}, {"batch_size": 0}, {"seed": -1}):
         with pytest.raises(refocus.UsageError):
             model.generate("x", **bad)
+    with pytest.raises(refocus.UsageError, match="put it in a list"):
+        model.generate_iter("one prompt")
+    nothing: list[str] = []
+    assert model.generate(nothing) == []
     # Nothing is left behind by what was refused.
     assert model.generate(PROMPTS[2], max_tokens=2).tokens
 
@@ -121,6 +125,39 @@ def test_a_closed_model_says_so_and_gives_memory_back() -> None:
         del opened
         gc.collect()
     assert resident_mb() < before + 6
+
+
+def test_what_is_under_way_outlives_its_model() -> None:
+    opened = refocus.load(MODEL, threads=1)
+    prompt = opened.prompt("the <<blue>> crate", intervene="boost:factor=3,keys=marked")
+    answers = opened.generate_iter([PROMPTS[0]] * 3, max_tokens=5, batch_size=1)
+    first = next(answers)
+    opened.close()
+    with pytest.raises(refocus.InputError, match="closed"):
+        next(answers)
+    del answers
+    other = refocus.load(MODEL, threads=1)
+    spec = "boost:factor=3,keys=marked"
+    np.testing.assert_array_equal(
+        other.logits(prompt, intervene=spec), other.logits("the <<blue>> crate", intervene=spec)
+    )
+    assert other.generate(PROMPTS[0], max_tokens=5).tokens == first.tokens
+
+
+def test_a_forked_process_is_told_what_it_lacks(model: refocus.Model) -> None:
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            model.generate(PROMPTS[0], max_tokens=1)
+        except refocus.InputError as error:
+            os.write(write, str(error).encode())
+        finally:
+            os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        assert "forked" in pipe.read()
+    os.waitpid(child, 0)
 
 
 def test_many_calls_leak_nothing(model: refocus.Model) -> None:

@@ -23,7 +23,7 @@ struct OpenModel {
   std::string config_json;
   ModelConfig config;
   std::shared_ptr<const WeightMap> weights;
-  std::unique_ptr<Tokenizer> tokenizer;  // null where the model has none
+  std::shared_ptr<const Tokenizer> tokenizer;  // null where the model has none
   std::vector<std::int32_t> eos_ids;
   std::shared_ptr<const Adapter> adapter;  // null where none was given
   std::vector<UsedFile> files;             // all that was read: of the model, its tokenizer, and the adapter
