@@ -195,6 +195,12 @@ struct SeenRows {
   }
 };
 
+std::vector<std::int32_t> own_prompt(unsigned seed) {
+  std::vector<std::int32_t> out = own_tokens(seed);
+  out.resize(kPrompt);
+  return out;
+}
+
 TEST(OwnChange, SeesEachChosenRowOnceALayer) {
   for (const char* model : {"gqa-f32", "mistral"}) {
     Engine engine = own_engine(model, 2);
@@ -212,7 +218,7 @@ TEST(OwnChange, SeesEachChosenRowOnceALayer) {
       EXPECT_EQ(seen.wrong, 0);
       EXPECT_EQ(seen.sequences.size(), 1u);
       ASSERT_NE(seen.target, nullptr);
-      EXPECT_EQ(seen.target->tokens, own_tokens(2)) << "which a function may look at";
+      EXPECT_EQ(seen.target->tokens, own_prompt(2)) << "which a function may look at";
       EXPECT_EQ(seen.chosen, nullptr);
 
       SeenRows chosen;
