@@ -68,8 +68,6 @@ class Intervention(Spec):
 
 
 @overload
-def intervention(function: Edit) -> Intervention: ...
-@overload
 def intervention(
     *,
     when: str = "weights",
