@@ -15,9 +15,7 @@
 #include <cstdlib>
 
 #include "base/checkpoint.h"
-#include "base/error.h"
 #include "bindings.h"
-#include "cli/command_line.h"
 #include "cli/commands.h"
 #include "kernels/instruction_set.h"
 #include "opened/bundled.h"
@@ -86,16 +84,7 @@ std::string run(std::vector<std::string> arguments, Model* model, const std::str
 int run_as_program(std::vector<std::string> arguments) {
   set_checkpoint(nullptr);
   const nb::gil_scoped_release release;
-  cli::keep_command_line(arguments);
-  int status = 0;
-  try {
-    status = cli::run_program(std::move(arguments));
-  } catch (const std::exception& error) {
-    const cli::Failure failure = cli::failure_of(error);
-    std::fflush(stdout);
-    std::fprintf(stderr, "refocus: %s\n", printable(failure.message, 8000).c_str());
-    status = failure.status;
-  }
+  const int status = cli::run_program(std::move(arguments));
   std::fflush(nullptr);
   send_messages_to_stderr();
   return status;

@@ -1,24 +1,12 @@
-// `refocus`: runs one subcommand, and turns errors into one line and an exit status: 0 done, 1 failed, 2
-// wrong usage.
+// `refocus`: runs one subcommand (cli/program.h). Exit status: 0 done, 1 failed, 2 wrong usage.
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <csignal>
-#include <cstdio>
 
-#include "base/error.h"
-#include "cli/command_line.h"
 #include "cli/program.h"
 
 namespace {
-
-// One line, whatever the names of files and the texts in it hold.
-int fail(const refocus::cli::Failure& failure) {
-  constexpr std::size_t kMostShown = 8000;
-  std::fflush(stdout);
-  std::fprintf(stderr, "refocus: %s\n", refocus::printable(failure.message, kMostShown).c_str());
-  return failure.status;
-}
 
 // A file that is opened must not become one of the three standard streams because the caller had closed that:
 // results would be printed into it. Such a stream is replaced by one on which every use fails.
@@ -35,11 +23,6 @@ void keep_standard_streams() {
 
 int main(int argc, char** argv) {
   keep_standard_streams();
-  refocus::cli::keep_command_line({argv + 1, argv + argc});
   std::signal(SIGXFSZ, SIG_IGN);  // a file-size limit is then a failed write with a message
-  try {
-    return refocus::cli::run_program({argv + 1, argv + argc});
-  } catch (const std::exception& error) {
-    return fail(refocus::cli::failure_of(error));
-  }
+  return refocus::cli::run_program({argv + 1, argv + argc});
 }

@@ -86,9 +86,7 @@ class PrintedText {
   std::FILE *stream_, *before_;
 };
 
-}  // namespace
-
-int run_program(std::vector<std::string> arguments) {
+int run(std::vector<std::string> arguments) {
   arguments = with_current_names(std::move(arguments));
   Parsed parsed;
   try {
@@ -107,6 +105,25 @@ int run_program(std::vector<std::string> arguments) {
   }
   if (find_command(*first_word(arguments))->takes_long) say_what_it_took(begin);
   return 0;
+}
+
+// One line, whatever the names of files and the texts in it hold.
+int fail(const Failure& failure) {
+  constexpr std::size_t kMostShown = 8000;
+  std::fflush(stdout);
+  std::fprintf(stderr, "refocus: %s\n", printable(failure.message, kMostShown).c_str());
+  return failure.status;
+}
+
+}  // namespace
+
+int run_program(std::vector<std::string> arguments) {
+  keep_command_line(arguments);
+  try {
+    return run(std::move(arguments));
+  } catch (const std::exception& error) {
+    return fail(failure_of(error));
+  }
 }
 
 std::string run_embedded(std::vector<std::string> arguments, RunningModel* model,

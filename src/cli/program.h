@@ -16,14 +16,14 @@ class CommandLineError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// Runs the arguments behind the program's name. The exit status: 0, or what asking for help ends with.
-// CommandLineError for what cannot be parsed; other errors as the subcommand throws them.
+// Runs the arguments behind the program's name, which become the command line of records. An error is one
+// line on standard error. The exit status: 0, what asking for help ends with, or that of failure_of.
 int run_program(std::vector<std::string> arguments);
 
-// The same within another program, computing with an open model where one is given: messages go to spdlog's
+// Runs them within another program, computing with an open model where one is given: messages go to spdlog's
 // default logger as it is, signals stay that program's, and what the command prints is returned. One at a
-// time in the whole process. `recorded`: what a run's record says instead of the command line; the call that
-// was made.
+// time in the whole process. CommandLineError for what cannot be parsed; other errors as the command throws
+// them. `recorded`: what a run's record says instead of the command line; the call that was made.
 std::string run_embedded(std::vector<std::string> arguments, RunningModel* model,
                          const std::string& recorded);
 
