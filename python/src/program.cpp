@@ -93,6 +93,7 @@ int run_as_program(std::vector<std::string> arguments) {
 }  // namespace
 
 void bind_program(nb::module_& m) {
+  cli::use_instruction_set_of_environment();
   send_messages_to_python();
   set_checkpoint(look_for_interrupts);
   nb::module_::import_("atexit").attr("register")(nb::cpp_function([] {

@@ -262,6 +262,14 @@ def test_an_evaluation_says_which_call_it_was(model: refocus.Model, tmp_path: Pa
     assert json.dumps(run.record)
 
 
+def test_the_environment_names_the_instruction_set() -> None:
+    code = "import refocus; print(refocus.instruction_set())"
+    lowest = refocus.instruction_sets()[-1]
+    environment = {**os.environ, "REFOCUS_SIMD": lowest}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.strip().lower() == lowest
+
+
 def test_import_is_light() -> None:
     heavy = ("pandas", "matplotlib", "lm_eval", "datasets", "torch")
     code = f"import sys, refocus; print([m for m in {heavy} if m in sys.modules])"

@@ -95,9 +95,7 @@ int run(std::vector<std::string> arguments) {
     return parsed.app.exit(e);  // --help, --version
   }
   parsed.common.apply();
-  if (const char* simd = std::getenv("REFOCUS_SIMD"); simd != nullptr && *simd != '\0') {
-    limit_instruction_set(simd, "REFOCUS_SIMD");
-  }
+  use_instruction_set_of_environment();
   const auto begin = std::chrono::steady_clock::now();
   parsed.action()();
   if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
@@ -116,6 +114,11 @@ int fail(const Failure& failure) {
 }
 
 }  // namespace
+
+void use_instruction_set_of_environment() {
+  const char* simd = std::getenv("REFOCUS_SIMD");
+  if (simd != nullptr && *simd != '\0') limit_instruction_set(simd, "REFOCUS_SIMD");
+}
 
 int run_program(std::vector<std::string> arguments) {
   keep_command_line(arguments);

@@ -16,6 +16,10 @@ class CommandLineError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// Computes with the instruction set that REFOCUS_SIMD names, where it names one. InputError as
+// limit_instruction_set.
+void use_instruction_set_of_environment();
+
 // Runs the arguments behind the program's name, which become the command line of records. An error is one
 // line on standard error. The exit status: 0, what asking for help ends with, or that of failure_of.
 int run_program(std::vector<std::string> arguments);
