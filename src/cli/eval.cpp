@@ -11,6 +11,7 @@
 #include "cli/intervention_file.h"
 #include "cli/model_options.h"
 #include "cli/outcome.h"
+#include "cli/ranks.h"
 #include "cli/session.h"
 #include "cli/task_arguments.h"
 #include "cli/task_options.h"
@@ -89,6 +90,9 @@ void show_dry_run(const RunningModel& model, const EvalModel& asked, const EvalS
 }
 
 void run(const EvalOptions& options) {
+  if (options.dry_run && options.model.is_shared()) {
+    throw usage_error("--dry-run", "expected one process, got --pipeline or --tensor; leave them out");
+  }
   AskedInterventions interventions;
   EvalSettings settings = settings_of(options, interventions);
   const auto opened = open_running(options.model);
@@ -112,6 +116,7 @@ void run(const EvalOptions& options) {
   }
   if (options.dry_run) return show_dry_run(model, asked, settings);
   tell_how_to_resume();
+  if (!is_first_rank()) return follow_evaluation(asked, settings);
   const EvalOutcome outcome = run_evaluation(asked, settings);
   print_tables(outcome);
   if (const std::string note = left_out_text(settings.left_out); !note.empty()) fmt::print("{}\n", note);
@@ -216,6 +221,7 @@ Action add_eval(CLI::App& command) {
       ->type_name("RUN_DIR");
   add_dry_run(command, options->dry_run);
   options->model.add_running(command);
+  options->model.add_shared(command);
 
   CLI::App* perplexity = command.add_subcommand(
       "perplexity", "Measure how well a model predicts a text, and how far arms are from a reference");

@@ -44,8 +44,8 @@ struct OtherModel {
   OtherModel(const std::string& path, RunningModel& beside, Activations activations)
       : files(open_model({.model = path}, "--against")),
         transformer(files.config, files.weights, files.directory.string(), beside.pool,
-                    beside.transformer.max_rows(), beside.transformer.kv_type(), activations, beside.device) {
-  }
+                    beside.transformer.max_rows(), beside.transformer.kv_type(), activations, beside.device,
+                    beside.partition) {}
 
   OpenModel files;
   Transformer transformer;
@@ -264,6 +264,7 @@ Action add_perplexity(CLI::App& command) {
       ->description("Activations of the model of --against (the same model exactly: f32)");
   add_interventions(command, options->interventions);
   options->model.add_running(command);
+  options->model.add_shared(command);
   command.get_option("--context")
       ->description("Tokens of a window (default: the model's context, at most 2048)");
   command

@@ -16,6 +16,7 @@
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
+#include "cli/ranks.h"
 #include "cli/usage_errors.h"
 #include "eval/text/progress.h"
 #include "kernels/instruction_set.h"
@@ -86,6 +87,13 @@ class PrintedText {
   std::FILE *stream_, *before_;
 };
 
+// One line, whatever the names of files and the texts in it hold.
+int fail(const Failure& failure) {
+  std::fflush(stdout);
+  std::fprintf(stderr, "refocus: %s\n", printable(failure.message, kMostShownOfError).c_str());
+  return failure.status;
+}
+
 int run(std::vector<std::string> arguments) {
   arguments = with_current_names(std::move(arguments));
   Parsed parsed;
@@ -97,20 +105,18 @@ int run(std::vector<std::string> arguments) {
   parsed.common.apply();
   use_instruction_set_of_environment();
   const auto begin = std::chrono::steady_clock::now();
-  parsed.action()();
+  const Ranks ranks(parsed.app);
+  try {
+    parsed.action()();
+  } catch (const std::exception& error) {
+    ranks.fail(failure_of(error));
+    throw;
+  }
   if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
     throw input_error("standard output", "cannot be written; it is closed, or the disk is full");
   }
   if (find_command(*first_word(arguments))->takes_long) say_what_it_took(begin);
   return 0;
-}
-
-// One line, whatever the names of files and the texts in it hold.
-int fail(const Failure& failure) {
-  constexpr std::size_t kMostShown = 8000;
-  std::fflush(stdout);
-  std::fprintf(stderr, "refocus: %s\n", printable(failure.message, kMostShown).c_str());
-  return failure.status;
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 // program.
 #pragma once
 
+#include <cstddef>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -37,5 +38,6 @@ struct Failure {
   int status = 1;
 };
 Failure failure_of(const std::exception& error);
+inline constexpr std::size_t kMostShownOfError = 8000;  // bytes of its line
 
 }  // namespace refocus::cli

@@ -8,12 +8,13 @@
 
 #include "architecture/tensor_names.h"
 #include "base/error.h"
+#include "kernels/instruction_set.h"
 
 namespace refocus {
 
 namespace {
 
-constexpr int kRowsTag = 1;
+constexpr int kRowsTag = 1, kNoTag = 2;  // nothing is sent with the second one
 // A part of a call has that many rows at least, so that weights are read for some rows each time, and a call
 // at most so many parts a stage.
 constexpr std::int64_t kLeastRows = 16, kPartsAStage = 2;
@@ -65,6 +66,15 @@ ModelPartition::ModelPartition(std::unique_ptr<Communicator> group, std::int64_t
                       "expected as many processes as stages times ranks, {} x {} = {}, got {}; start with "
                       "mpirun -n {}",
                       pipeline, tensor, pipeline * tensor, group_->size(), pipeline * tensor);
+  }
+  const std::vector<std::string> sets = gather_texts(*group_, instruction_set());
+  for (std::size_t rank = 1; rank < sets.size(); ++rank) {
+    if (sets[rank] == sets.front()) continue;
+    throw input_error(
+        "ranks",
+        "expected one instruction set on all machines, for the same bits, got {} (rank 0) and {} "
+        "(rank {}); set REFOCUS_SIMD to the lesser one on all",
+        sets.front(), sets[rank], rank);
   }
   const std::vector<std::string> machines = gather_texts(*group_, machine_name());
   ranks_here_ = std::ranges::count(machines, machine_name());
@@ -165,6 +175,11 @@ void ModelPartition::send_on(std::span<const std::byte> bytes) {
 
 std::vector<std::byte> ModelPartition::receive() {
   return group_->receive(static_cast<int>(group_->rank() - tensor_), kRowsTag).bytes;
+}
+
+void ModelPartition::keep_sending() {
+  if (pipeline_ == 1 || is_last()) return;
+  REFOCUS_CHECK(!group_->try_receive(Communicator::kAnyRank, kNoTag));
 }
 
 void ModelPartition::refuse_other_calls() {

@@ -26,7 +26,8 @@ namespace refocus {
 class ModelPartition {
  public:
   // `group`: the ranks of one model, stage by stage: rank = stage * tensor + place. Collective. UsageError,
-  // by the names of the options, where the group is not of pipeline * tensor ranks.
+  // by the names of the options, where the group is not of pipeline * tensor ranks; InputError where their
+  // processors compute with different instruction sets, whose sums may differ in the last bits.
   ModelPartition(std::unique_ptr<Communicator> group, std::int64_t pipeline, std::int64_t tensor);
 
   std::int64_t stage() const { return group_->rank() / tensor_; }
@@ -45,14 +46,19 @@ class ModelPartition {
   // The least of what the ranks have. Collective.
   std::int64_t least(std::int64_t own) const;
 
+  // What the first rank of the group has. Collective.
+  std::string text_of_first(const std::string& text) const { return broadcast_text(*group_, 0, text); }
+
   // Of `rows` rows of x, `stride` bytes apart, the place-th rank of the stage has bytes [parts[place].first,
   // + count); afterwards all have all. Collective in the stage.
   void gather_columns(std::byte* x, std::int64_t rows, std::int64_t stride,
                       std::span<const ShareRange> parts);
 
-  // The rows of a call on their way from stage to stage.
+  // The rows of a call on their way from stage to stage. What is sent arrives while others compute; MPI sees
+  // to that within its calls alone, so that it wants one now and then.
   void send_on(std::span<const std::byte> bytes);
   std::vector<std::byte> receive();
+  void keep_sending();
 
   // What a rank says at the end of a call: that it computed the same as the others, and what went wrong there
   // (empty: nothing). The same error on all ranks: InputError for what went wrong on the first of them, or

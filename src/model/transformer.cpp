@@ -228,6 +228,7 @@ void Transformer::run_layers(std::span<const SequenceInput> sequences, std::int6
     if (rows_.empty()) break;  // nobody asks what the last layer makes of them
     feed_forward(weights_.layers[static_cast<std::size_t>(layer)], config_.layer(layer).experts);
     tell_taps(sequences, layer);
+    if (partition_) partition_->keep_sending();
   }
 }
 

@@ -5,16 +5,15 @@
 #include <functional>
 #include <map>
 #include <set>
-#include <tuple>
 
 #include "base/error.h"
-#include "base/utf8.h"
 #include "eval/journal/likelihood_answer.h"
 #include "eval/run/likelihood_scorer.h"
+#include "eval/run/transcript_answers.h"
 #include "eval/task/ending.h"
-#include "eval/task/transcript.h"
 #include "eval/text/code_points.h"
 #include "eval/text/progress.h"
+#include "model/partition.h"
 #include "prompt/answer_end.h"
 
 namespace refocus {
@@ -194,54 +193,6 @@ void complete(const Job& job, Response& response) {
   response.prompt_tokens = static_cast<std::int64_t>(question.tokens.size());
 }
 
-// The answers to the turns of transcripts, for the prompts of the turns after them.
-class Conversation {
- public:
-  Conversation(const Plan& plan, const Journal& journal) {
-    std::set<std::string> subjects;
-    for (const Question& question : plan.questions) {
-      if (question.task->type == AnswerType::kTranscript) subjects.insert(question.item->subject);
-    }
-    if (subjects.empty()) return;
-    for (const PlannedArm& arm : plan.arms) {
-      journal.for_each(arm.name, [&](const Response& response) {
-        if (subjects.contains(response.subject)) keep(response);
-      });
-    }
-  }
-
-  void keep(const Response& response) {
-    texts_[{response.arm, response.subject, response.index}] = replace_invalid_utf8(response.text);
-  }
-
-  // Gives a later turn its prompt.
-  void prepare(const EvalModel& model, const EvalSettings& settings, Job& job) const {
-    const Item& item = *job.question->item;
-    const auto turns = static_cast<std::size_t>(item.turn);
-    std::vector<const Item*> items;
-    std::vector<std::string> answers;
-    for (std::size_t t = 0; t <= turns; ++t) {
-      const Item* one = &item - (turns - t);  // a question's turns stand together
-      items.push_back(one);
-      if (t < turns) answers.push_back(texts_.at({job.arm->name, one->subject, one->index}));
-    }
-    Question later = *job.question;
-    if (settings.chat) {
-      ask_as_chat(model.tokenizer, *settings.chat, transcript_messages(items, answers, later.instruction),
-                  later);
-    } else {
-      later.pieces = transcript_prompt(*later.task, later.instruction, items, answers);
-      later.tokens = encode_prompt(model.tokenizer, later.pieces).tokens;
-      later.shared_prefix = common_prefix(
-          encode_prompt(model.tokenizer, {template_piece(later.instruction)}).tokens, later.tokens);
-    }
-    job.later = std::move(later);
-  }
-
- private:
-  std::map<std::tuple<std::string, std::string, int>, std::string> texts_;
-};
-
 }  // namespace
 
 std::shared_ptr<const InterventionTarget> target_of(const EvalModel& model, const EvalSettings& settings,
@@ -293,35 +244,92 @@ OpenAnswers count_open(const EvalSettings& settings, const Plan& plan, const Jou
   return {count_of(plan, within_shard(settings, is_open)), count_of(plan, is_open)};
 }
 
-void ask(const EvalModel& model, const EvalSettings& settings, const Plan& plan, Journal& journal,
-         const AskingOptions& options) {
+namespace {
+
+// What a process has to know to ask what is open.
+struct Open {
+  IsOpen is_open;
+  TranscriptAnswers answers;
+};
+
+// Asks all of it, and hands each answer, complete, to `keep`.
+void ask_open(const EvalModel& model, const EvalSettings& settings, const Plan& plan, Open open,
+              const std::function<void(Response&, std::span<const std::int32_t> tokens)>& keep_response) {
   const bool scored = is_scored(settings);
-  const IsOpen is_open = within_shard(settings, open_in(plan, journal));
-  const std::int64_t open = count_of(plan, is_open);
-  if (open == 0) return;
   check_memory(model, settings, plan);
-  const auto all = [](const Question&, std::size_t) { return true; };
-  const std::int64_t total = count_of(plan, within_shard(settings, all));
-  Progress progress(options.label, total, total - open);
-  std::vector<Jobs> turns = open_jobs(plan, is_open);
-  Conversation conversation(plan, journal);
+  std::vector<Jobs> turns = open_jobs(plan, open.is_open);
+  TranscriptAnswers& answers = open.answers;
   const auto keep = [&](const Job& job, Response response, std::span<const std::int32_t> tokens) {
     const Question& question = job.asked();
     complete(job, response);
-    if (options.keep_tokens) response.tokens.assign(tokens.begin(), tokens.end());
-    journal.put(response);
-    if (question.task->type == AnswerType::kTranscript) conversation.keep(response);
-    progress.advance(scored ? response.prompt_tokens : response.generated_tokens);
+    keep_response(response, tokens);
+    if (question.task->type == AnswerType::kTranscript) answers.keep(response);
   };
   for (std::size_t turn = 0; turn < turns.size(); ++turn) {
     if (turn > 0) {
-      for (Job& job : turns[turn]) conversation.prepare(model, settings, job);
+      for (Job& job : turns[turn])
+        job.later = answers.later_question(model, settings, *job.question, job.arm->name);
     }
     if (!scored) put_longest_first(turns[turn]);
     if (!turns[turn].empty()) {
       (scored ? score_options : generate)(model, settings, plan, turns[turn], keep);
     }
   }
+}
+
+void ask_open_in(const EvalModel& model, const EvalSettings& settings, const Plan& plan, Open open,
+                 Journal& journal, const AskingOptions& options) {
+  const std::int64_t count = count_of(plan, open.is_open);
+  if (count == 0) return;
+  const auto all = [](const Question&, std::size_t) { return true; };
+  const std::int64_t total = count_of(plan, within_shard(settings, all));
+  Progress progress(options.label, total, total - count);
+  const bool scored = is_scored(settings);
+  ask_open(model, settings, plan, std::move(open),
+           [&](Response& response, std::span<const std::int32_t> tokens) {
+             if (options.keep_tokens) response.tokens.assign(tokens.begin(), tokens.end());
+             journal.put(response);
+             progress.advance(scored ? response.prompt_tokens : response.generated_tokens);
+           });
+}
+
+Open open_by(const EvalSettings& settings, const Plan& plan, const Journal& journal) {
+  return {within_shard(settings, open_in(plan, journal)), TranscriptAnswers(plan, journal)};
+}
+
+}  // namespace
+
+void ask(const EvalModel& model, const EvalSettings& settings, const Plan& plan, Journal& journal,
+         const AskingOptions& options) {
+  ask_open_in(model, settings, plan, open_by(settings, plan, journal), journal, options);
+}
+
+void ask_with_others(const EvalModel& model, const EvalSettings& settings, const Plan& plan,
+                     Journal& journal) {
+  Open open = open_by(settings, plan, journal);
+  if (const ModelPartition* others = model.transformer.partition()) {
+    std::string flags;
+    for (const Question& question : plan.questions) {
+      for (std::size_t a = 0; a < plan.arms.size(); ++a) flags += open.is_open(question, a) ? '1' : '0';
+    }
+    others->text_of_first(flags);
+    others->text_of_first(open.answers.text());
+  }
+  ask_open_in(model, settings, plan, std::move(open), journal, {});
+}
+
+void follow_asking(const EvalModel& model, const EvalSettings& settings, const Plan& plan) {
+  const ModelPartition& others = *model.transformer.partition();
+  const std::string flags = others.text_of_first("");
+  TranscriptAnswers answers = TranscriptAnswers::of_text(others.text_of_first(""));
+  if (flags.size() != plan.questions.size() * plan.arms.size()) ModelPartition::refuse_other_calls();
+  if (flags.find('1') == std::string::npos) return;
+  const IsOpen is_open = [&](const Question& question, std::size_t arm) {
+    const auto place = static_cast<std::size_t>(&question - plan.questions.data());
+    return flags[place * plan.arms.size() + arm] == '1';
+  };
+  ask_open(model, settings, plan, {is_open, std::move(answers)},
+           [](const Response&, std::span<const std::int32_t>) {});
 }
 
 AskedSample ask_sample(const EvalModel& model, const EvalSettings& settings, const Plan& plan) {

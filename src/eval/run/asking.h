@@ -41,6 +41,12 @@ struct AskingOptions {
 void ask(const EvalModel& model, const EvalSettings& settings, const Plan& plan, Journal& journal,
          const AskingOptions& options = {});
 
+// The same on the processes that compute the model together with the one that has the journal: it tells them
+// what is open, and of transcripts what was answered, and they keep nothing. Both are collective.
+void ask_with_others(const EvalModel& model, const EvalSettings& settings, const Plan& plan,
+                     Journal& journal);
+void follow_asking(const EvalModel& model, const EvalSettings& settings, const Plan& plan);
+
 // What is asked of a plan's questions to see how long that takes: without a journal, first turns of
 // transcripts alone.
 struct AskedSample {

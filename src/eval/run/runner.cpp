@@ -14,6 +14,7 @@
 #include "eval/run/plan.h"
 #include "eval/task/file_names.h"
 #include "eval/text/sha256.h"
+#include "model/partition.h"
 #include "prompt/answer_end.h"
 
 namespace refocus {
@@ -72,6 +73,10 @@ RunSettings with_details(const EvalModel& model, const EvalSettings& settings, c
   if (!settings.shard.is_whole()) out.details["shard"] = settings.shard.text();
   out.details["threads"] = model.transformer.pool().size();
   out.details["batch"] = settings.batch;
+  if (const ModelPartition* partition = model.transformer.partition()) {
+    out.details["pipeline"] = partition->stages();
+    out.details["tensor"] = partition->places();
+  }
   return out;
 }
 
@@ -234,6 +239,19 @@ void warn_of_unmatched(const Plan& plan, const Journal& journal) {
                plan.questions.size(), printable(what.first, 200), others);
 }
 
+namespace {
+
+// Before a run begins.
+void check_first(const EvalModel& model, const EvalSettings& settings, const Plan& plan) {
+  check_weights(model, plan.questions.front());
+  check_memory(model, settings, plan);
+}
+
+// What the first process tells the others of the run's directory.
+constexpr const char *kNewRun = "new", *kRunThatGoesOn = "goes on";
+
+}  // namespace
+
 EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings) {
   const Plan plan = make_plan(model, settings);
   const RunSettings recorded = with_details(model, settings, plan);
@@ -243,10 +261,11 @@ EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings)
     for (const Task& task : settings.tasks) tasks.push_back(task.name);
     directory = default_run_directory(tasks, model.name, recorded, settings.shard);
   }
-  if (!std::filesystem::exists(directory / "run.json")) {
-    check_weights(model, plan.questions.front());
-    check_memory(model, settings, plan);
+  const bool is_new = !std::filesystem::exists(directory / "run.json");
+  if (const ModelPartition* others = model.transformer.partition()) {
+    others->text_of_first(is_new ? kNewRun : kRunThatGoesOn);
   }
+  if (is_new) check_first(model, settings, plan);
   RunDirectory run = RunDirectory::open(directory, recorded);
   Journal journal(run);
   const OpenAnswers open = count_open(settings, plan, journal);
@@ -254,12 +273,18 @@ EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings)
   tell_resumed(run, journal.count());
   tell_seams(settings, plan);
   keep_questions(settings, plan, journal);
-  ask(model, settings, plan, journal);
+  ask_with_others(model, settings, plan, journal);
   warn_of_unmatched(plan, journal);
   expect_not_overwritten(model.files);
   EvalOutcome outcome = write_reports(run, journal, report_plan(model, settings, plan));
   warn_of_answers(model, settings, outcome.scores);
   return outcome;
+}
+
+void follow_evaluation(const EvalModel& model, const EvalSettings& settings) {
+  const Plan plan = make_plan(model, settings);
+  if (model.transformer.partition()->text_of_first("") == kNewRun) check_first(model, settings, plan);
+  follow_asking(model, settings, plan);
 }
 
 }  // namespace refocus

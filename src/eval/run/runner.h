@@ -95,4 +95,8 @@ std::filesystem::path default_run_directory(const std::vector<std::string>& task
 // same, or the run directory holds another run.
 EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings);
 
+// What run_evaluation() computes, on the processes that compute the model together with the one that calls
+// that (model/partition.h). Writes nothing.
+void follow_evaluation(const EvalModel& model, const EvalSettings& settings);
+
 }  // namespace refocus
