@@ -64,7 +64,8 @@ Ranks::Ranks(const CLI::App& app) {
                                              : fmt::format("--pipeline {} --tensor {}", pipeline, tensor);
   if (launch && launch->rank > 0) be_silent();
   if (size != wanted) {
-    if (launch && launch->rank > 0) std::_Exit(2);  // the first one says it
+    // The first one says it; a launcher that sees another one fail would end it before it has.
+    if (launch && launch->rank > 0) std::_Exit(0);
     throw usage_error(option, "expected {} processes, got {}; start with mpirun -n {} or srun -n {}", wanted,
                       size, wanted, wanted);
   }

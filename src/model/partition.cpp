@@ -144,6 +144,18 @@ std::int64_t ModelPartition::least(std::int64_t own) const {
   return *std::ranges::min_element(all);
 }
 
+void ModelPartition::expect_same(std::uint64_t number, const char* what) const {
+  std::vector<std::uint64_t> all(static_cast<std::size_t>(group_->size()));
+  const std::vector<std::size_t> sizes(all.size(), sizeof number);
+  group_->gather_all(reinterpret_cast<const std::byte*>(&number), sizes,
+                     reinterpret_cast<std::byte*>(all.data()));
+  const auto other = std::ranges::find_if(all, [&](std::uint64_t one) { return one != all.front(); });
+  if (other == all.end()) return;
+  throw input_error("ranks",
+                    "expected the same {} on all ranks, got another one on rank {}; give all the same files",
+                    what, other - all.begin());
+}
+
 void ModelPartition::gather_columns(std::byte* x, std::int64_t rows, std::int64_t stride,
                                     std::span<const ShareRange> parts) {
   if (tensor_ == 1) return;

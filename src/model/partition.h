@@ -46,6 +46,9 @@ class ModelPartition {
   // The least of what the ranks have. Collective.
   std::int64_t least(std::int64_t own) const;
 
+  // InputError, on all ranks, where they do not have the same number, which stands for `what`. Collective.
+  void expect_same(std::uint64_t number, const char* what) const;
+
   // What the first rank of the group has. Collective.
   std::string text_of_first(const std::string& text) const { return broadcast_text(*group_, 0, text); }
 

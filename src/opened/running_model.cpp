@@ -6,8 +6,25 @@
 
 #include "base/error.h"
 #include "base/memory_use.h"
+#include "base/text_hash.h"
 
 namespace refocus {
+
+namespace {
+
+// What tells a model from others without reading it all: its settings, its tensors, and the numbers of the
+// last norm.
+std::uint64_t number_of(const OpenModel& model) {
+  std::string text = model.config_json;
+  for (const auto& [name, entry] : model.weights->entries()) {
+    text += fmt::format("\n{} {} {}", name, name_of(entry.view.dtype), shape_text(entry.view.shape));
+  }
+  const auto* norm = model.weights->find(std::string(model.config.names.final_norm) + ".weight");
+  if (norm != nullptr) text.append(reinterpret_cast<const char*>(norm->view.data), norm->view.bytes());
+  return text_hash(text);
+}
+
+}  // namespace
 
 RunningModel::RunningModel(const OpenSettings& how, std::int64_t max_rows,
                            std::shared_ptr<ModelPartition> shared)
@@ -20,6 +37,7 @@ RunningModel::RunningModel(const OpenSettings& how, std::int64_t max_rows,
       transformer(files.config, files.weights, files.directory.string(), pool,
                   settings.on_cpu() || max_rows < kRunningRows ? max_rows : std::max(max_rows, kDeviceRows),
                   settings.kv(), settings.activation_type(), device, partition) {
+  if (partition) partition->expect_same(number_of(files), "model");
   const auto note = settings.on_cpu() ? memory_note(files) : std::nullopt;
   if (note) spdlog::info("{}", *note);
   // A model that lacks one bias lacks that of every layer: one line says it.

@@ -176,6 +176,19 @@ TEST(PartitionRefusals, SayWhatWouldDo) {
               HasSubstr("2 x 2 = 4, got 3; start with mpirun -n 4"));
 }
 
+TEST(PartitionRefusals, AnotherModelOnARank) {
+  const auto on_two = [](std::uint64_t first, std::uint64_t second) {
+    run_local_group(2, [&](Communicator& comm) {
+      const ModelPartition partition(comm.split(0), 2, 1);
+      partition.expect_same(comm.rank() == 0 ? first : second, "model");
+    });
+  };
+  on_two(7, 7);
+  EXPECT_EQ(
+      testing::error_of([&] { on_two(7, 8); }),
+      "[ranks] expected the same model on all ranks, got another one on rank 1; give all the same files");
+}
+
 TEST(PartitionRefusals, AFunctionOfTheProgramThatSeesAllLayers) {
   struct Nothing : OwnChange {
     std::string name = "nothing@0123456789abcdef";
@@ -228,10 +241,13 @@ TEST(PartitionFailures, RanksOutOfStepEndWithAnError) {
       const SequenceInput input{&cache, ids, 3, nullptr, wanted ? LogitRows::kLast : LogitRows::kNone};
       part.forward({&input, 1});
     };
-    EXPECT_THAT(testing::error_of([&] {
-                  testing::on_ranks(four_layers(), {2, 1}, run);
-                }),
-                HasSubstr("[ranks] expected all processes of the model to compute the same"));
+    // Found by the next stage, or at the end of a call by all ranks.
+    std::vector<testing::PartitionSizes> all = {{2, 1}};
+    if (wanted) all.push_back({1, 2});
+    for (const testing::PartitionSizes& sizes : all) {
+      const std::string error = testing::error_of([&] { testing::on_ranks(four_layers(), sizes, run); });
+      EXPECT_THAT(error, HasSubstr("[ranks] expected all processes of the model to compute the same"));
+    }
   }
 }
 
