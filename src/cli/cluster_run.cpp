@@ -2,12 +2,14 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
 
 #include "base/error.h"
 #include "base/machine.h"
+#include "base/stopped.h"
 #include "cli/cluster_session.h"
 #include "cli/interrupt.h"
 #include "cli/program.h"
@@ -58,15 +60,19 @@ int run_in_cluster(const Launch& launch, const std::function<int()>& body) {
   try {
     const int status = body();
     return session.leads() ? status : 0;
-  } catch (const WorkStopped&) {
+  } catch (const Stopped&) {
+    if (!session.is_shared()) session.comm().abort(128 + std::max(interrupt_signal(), 1));
     return session.leads() ? say_stopped() : 0;
   } catch (const RollRefused&) {
     return 0;
   } catch (const std::exception& error) {
     const Failure failure = failure_of(error);
-    session.tell_failure(failure.message);
+    session.tell_failure(failure.message, failure.status);
+    if (!session.leads()) return 0;
     // Now: the others may be in the middle of a long step, and MPI ends when all have come.
-    return session.leads() ? say_failure(failure) : 0;
+    say_failure(failure);
+    if (!session.is_shared()) session.comm().abort(failure.status);
+    return failure.status;
   }
 }
 

@@ -1,12 +1,17 @@
 #include "cli/cluster_session.h"
 
+#include <fcntl.h>
 #include <sched.h>
+#include <spdlog/sinks/null_sink.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <iostream>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -16,6 +21,7 @@
 #include "base/machine.h"
 #include "base/thread_pool.h"
 #include "cli/interrupt.h"
+#include "cli/program.h"
 #include "cli/session.h"
 #include "eval/journal/fingerprint.h"
 #include "eval/text/sha256.h"
@@ -25,7 +31,7 @@ namespace refocus::cli {
 namespace {
 
 ClusterSession* the_session = nullptr;
-WorkShare* the_share = nullptr;
+const WorkShare* the_share = nullptr;  // of this process, where it takes units
 
 // A process in the middle of a long step would be killed with the rest of its job: what is finished is kept
 // by then.
@@ -45,8 +51,19 @@ bool asked_to_stop() {
   return true;
 }
 
+// A team's others tell the first one so, in step: see ModelPartition::agree.
 void look_for_stop() {
-  if (the_share != nullptr) the_share->check_stopped();
+  if (the_share != nullptr) {
+    the_share->check_stopped();
+  } else if (interrupt_signal() != 0) {
+    throw Stopped();
+  }
+}
+
+void print_nothing() {
+  const int nowhere = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+  if (nowhere >= 0) ::dup2(nowhere, STDOUT_FILENO);
+  if (nowhere > STDERR_FILENO) ::close(nowhere);
 }
 
 // The processors that this process may use, as a text.
@@ -59,12 +76,19 @@ std::string processors() {
   return out;
 }
 
+// As they were given.
+std::string partition_options(const OpenSettings& settings) {
+  if (settings.tensor == 1) return fmt::format("--pipeline {}", settings.pipeline);
+  if (settings.pipeline == 1) return fmt::format("--tensor {}", settings.tensor);
+  return fmt::format("--pipeline {} --tensor {}", settings.pipeline, settings.tensor);
+}
+
 }  // namespace
 
 ClusterSession* ClusterSession::current() { return the_session; }
 
 ClusterSession::ClusterSession(const Launch& launch, std::unique_ptr<Communicator> comm)
-    : comm_(std::move(comm)), host_(host_name()) {
+    : comm_(std::move(comm)), host_(host_name()), name_(fmt::format("rank {} ({})", launch.rank, host_)) {
   if (comm_->size() != launch.size) {
     throw input_error(
         launch.by,
@@ -74,11 +98,7 @@ ClusterSession::ClusterSession(const Launch& launch, std::unique_ptr<Communicato
   }
   const std::string own = host_ + '\n' + processors();
   share_processors(static_cast<int>(std::ranges::count(gather_texts(*comm_, own), own)));
-  if (!leads()) {
-    spdlog::set_level(spdlog::level::off);
-    if (std::freopen("/dev/null", "w", stdout) == nullptr)
-      throw input_error("cluster", "/dev/null cannot be opened");
-  }
+  if (!leads()) print_nothing();
   remember_stops();
   the_session = this;
 }
@@ -89,7 +109,30 @@ ClusterSession::~ClusterSession() {
   the_session = nullptr;
 }
 
-WorkShare& ClusterSession::begin(const std::vector<RollFact>& facts, std::int64_t ahead) {
+void ClusterSession::log_leader_only() const {
+  if (leads()) return;
+  spdlog::set_default_logger(
+      std::make_shared<spdlog::logger>("refocus", std::make_shared<spdlog::sinks::null_sink_mt>()));
+}
+
+std::shared_ptr<ModelPartition> ClusterSession::partition(const OpenSettings& settings) {
+  const std::int64_t pipeline = settings.pipeline, tensor = settings.tensor, team = pipeline * tensor;
+  const bool fits = is_shared_ ? size() % team == 0 : size() == team;
+  if (!fits) {
+    throw usage_error(partition_options(settings),
+                      "expected {}{} processes, got {}; start with mpirun -n {} or srun -n {}",
+                      is_shared_ ? "a multiple of " : "", team, size(), team, team);
+  }
+  if (team == 1) return nullptr;
+  REFOCUS_CHECK(!partitioned_);
+  partitioned_ = true;
+  const int number = comm_->rank() / static_cast<int>(team);
+  team_ = std::make_unique<Team>(comm_->split(number));
+  if (!is_shared_) set_checkpoint(look_for_stop);  // there is no roll to call, and nothing to keep
+  return std::make_shared<ModelPartition>(comm_->split(number), pipeline, tensor);
+}
+
+WorkShare* ClusterSession::begin(const std::vector<RollFact>& facts, std::int64_t ahead) {
   const SessionFacts session = this_session();
   std::vector<RollFact> all = {
       {"program", session.version + ", commit " + session.commit + ", " + session.build,
@@ -100,20 +143,35 @@ WorkShare& ClusterSession::begin(const std::vector<RollFact>& facts, std::int64_
   all.insert(all.end(), facts.begin(), facts.end());
   called_ = true;
   call_roll(*comm_, {host_, all});
+  const bool takes = team_ == nullptr || team_->leads();
+  takers_ = comm_->split(takes ? 0 : 1);
+  set_checkpoint(look_for_stop);
+  if (!takes) return nullptr;
   WorkShare::Options options;
   options.ahead = ahead;
   options.asked_to_stop = asked_to_stop;
   options.tell = [](const std::string& line) { spdlog::info("by {}", line); };
-  share_ = std::make_unique<WorkShare>(*comm_, host_, options);
+  share_ = std::make_unique<WorkShare>(*takers_, name_, options, team_.get());
   the_share = share_.get();
-  set_checkpoint(look_for_stop);
-  return *share_;
+  return leads() ? share_.get() : nullptr;
 }
 
-void ClusterSession::tell_failure(const std::string& message) {
-  if (called_) return;
-  called_ = true;
-  call_roll(*comm_, {host_, {}, message});
+void ClusterSession::serve(const WorkOf& work_of) {
+  if (share_ != nullptr) return share_->serve(work_of);
+  team_->follow(work_of);
+}
+
+void ClusterSession::tell_failure(const std::string& message, int status) {
+  if (!called_ && is_shared_) {
+    called_ = true;
+    return call_roll(*comm_, {host_, {}, message});
+  }
+  // Of a team most errors come to all; then the first one says it.
+  constexpr std::chrono::seconds kOthersFailToo{5};
+  if (leads() || is_shared_) return;
+  std::this_thread::sleep_for(kOthersFailToo);
+  say_failure({name_ + ": " + message, status});
+  comm_->abort(status);
 }
 
 std::vector<RollFact> facts_of(const nlohmann::ordered_json& identity) {
@@ -134,6 +192,22 @@ std::vector<RollFact> facts_of(const nlohmann::ordered_json& identity) {
     }
   }
   return out;
+}
+
+bool is_first_rank() { return the_session == nullptr || the_session->leads(); }
+
+std::string standard_input() {
+  const auto read = [] { return std::string(std::istreambuf_iterator<char>(std::cin), {}); };
+  if (the_session == nullptr) return read();
+  return broadcast_text(the_session->comm(), 0, is_first_rank() ? read() : std::string());
+}
+
+std::shared_ptr<ModelPartition> partition_of(const OpenSettings& settings) {
+  if (the_session != nullptr) return the_session->partition(settings);
+  const std::int64_t wanted = settings.pipeline * settings.tensor;
+  if (wanted == 1) return nullptr;
+  throw usage_error(partition_options(settings),
+                    "expected {0} processes, got 1; start with mpirun -n {0} or srun -n {0}", wanted);
 }
 
 }  // namespace refocus::cli

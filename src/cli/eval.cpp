@@ -93,6 +93,9 @@ void show_dry_run(const RunningModel& model, const EvalModel& asked, const EvalS
 }
 
 void run(const EvalOptions& options) {
+  if (options.dry_run && options.model.is_shared()) {
+    throw usage_error("--dry-run", "expected one process, got --pipeline or --tensor; leave them out");
+  }
   AskedInterventions interventions;
   EvalSettings settings = settings_of(options, interventions);
   const auto opened = open_running(options.model);
@@ -116,10 +119,11 @@ void run(const EvalOptions& options) {
   }
   if (options.dry_run) return show_dry_run(model, asked, settings);
   const Plan plan = make_plan(asked, settings);
+  if (model.partition) check_weights(asked, plan);
   if (ClusterSession* cluster = ClusterSession::current()) {
-    settings.share = &cluster->begin(facts_of(run_settings(asked, settings, plan).identity), options.batch);
+    settings.share = cluster->begin(facts_of(run_settings(asked, settings, plan).identity), options.batch);
     if (!cluster->leads()) {
-      return settings.share->serve([&](const std::string&) { return answering_work(asked, settings, plan); });
+      return cluster->serve([&](const std::string&) { return answering_work(asked, settings, plan); });
     }
   }
   tell_how_to_resume();
@@ -227,6 +231,7 @@ Action add_eval(CLI::App& command) {
       ->type_name("RUN_DIR");
   add_dry_run(command, options->dry_run);
   options->model.add_running(command);
+  options->model.add_shared(command);
 
   CLI::App* perplexity = command.add_subcommand(
       "perplexity", "Measure how well a model predicts a text, and how far arms are from a reference");

@@ -145,6 +145,7 @@ Action add_generate(CLI::App& command) {
   command.add_flag("--json", options->json, "Print one JSON object with tokens, text and timing")
       ->excludes(prompt->get_option("--batch"));
   options->model.add_running(command);
+  options->model.add_shared(command);
   return [options, &command] {
     warn_of_unused_sampling(command, options->sampling);
     options->batch.empty() ? run(*options) : generate_batch(*options);

@@ -15,6 +15,7 @@
 #include "base/record_kind.h"
 #include "base/text_file.h"
 #include "cli/asking_options.h"
+#include "cli/cluster_session.h"
 #include "cli/generate_options.h"
 #include "cli/interrupt.h"
 #include "eval/text/progress.h"
@@ -228,7 +229,7 @@ void generate_batch(const GenerateOptions& options) {
                       {options.batch_size, context,
                        kv_budget(options.model, model.transformer, options.batch_size, context)});
   const std::vector<BatchPrompt> prompts = read_prompts(options, files, intervention, scheduler);
-  OrderedLines lines(options.output, prompts.size());
+  OrderedLines lines(is_first_rank() ? options.output : "", prompts.size());
   Progress progress("generate", static_cast<std::int64_t>(prompts.size()), 0);
   watch_interrupts();
   std::size_t next = 0;

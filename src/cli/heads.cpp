@@ -154,10 +154,10 @@ void make_heads_plan(const HeadSearchOptions& options, const EvalModel& asked, H
 }
 
 // As one of several processes, which does not lead.
-void serve_search(const EvalModel& asked, const EvalSettings& settings, const Plan& plan,
-                  const HeadSearchSettings& search) {
+void serve_search(ClusterSession& cluster, const EvalModel& asked, const EvalSettings& settings,
+                  const Plan& plan, const HeadSearchSettings& search) {
   HeadScorers scorers(asked, settings, plan, search);
-  settings.share->serve([&](const std::string& phase) { return head_work(scorers, phase); });
+  cluster.serve([&](const std::string& phase) { return head_work(scorers, phase); });
 }
 
 void run_search(const HeadsOptions& options) {
@@ -193,8 +193,8 @@ void run_search(const HeadsOptions& options) {
   }
   const RunSettings recorded = run_of(asked, settings, plan, search, config.num_hidden_layers);
   if (ClusterSession* cluster = ClusterSession::current()) {
-    settings.share = &cluster->begin(facts_of(recorded.identity), 1);
-    if (!cluster->leads()) return serve_search(asked, settings, plan, search);
+    settings.share = cluster->begin(facts_of(recorded.identity), 1);
+    if (!cluster->leads()) return serve_search(*cluster, asked, settings, plan, search);
   }
   const fs::path directory = directory_of(options, asked, settings, recorded);
   const RunDirectory kept = RunDirectory::open(directory, recorded);

@@ -1,4 +1,5 @@
 #include "cli/model_options.h"
+#include "cli/cluster_session.h"
 
 #include <vector>
 
@@ -18,7 +19,7 @@ ComputeWith::~ComputeWith() { open_already = nullptr; }
 
 std::shared_ptr<RunningModel> open_running(const OpenSettings& settings, std::int64_t max_rows) {
   if (open_already != nullptr) return {std::shared_ptr<RunningModel>(), open_already};
-  return std::make_shared<RunningModel>(settings, max_rows);
+  return std::make_shared<RunningModel>(settings, max_rows, partition_of(settings));
 }
 
 ModelOptions::ModelOptions() {
@@ -99,6 +100,22 @@ void ModelOptions::add_running(CLI::App& command) {
           "--kv-memory", kv_memory_mib,
           "Memory for keys and values, in MiB (default: what is needed, up to half of the free memory)")
       ->check(whole_number(1, 1 << 24));
+}
+
+void ModelOptions::add_shared(CLI::App& command) {
+  command
+      .add_option("--pipeline", pipeline,
+                  "Processes that have a part of the layers each, started with mpirun or srun "
+                  "(docs/cluster.md); does not change results")
+      ->capture_default_str()
+      ->check(whole_number(1, 1024));
+  command
+      .add_option(
+          "--tensor", tensor,
+          "Processes that have a part of each layer's matrices and heads each; times --pipeline where "
+          "both are given; does not change results")
+      ->capture_default_str()
+      ->check(whole_number(1, 1024));
 }
 
 }  // namespace refocus::cli

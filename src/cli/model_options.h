@@ -40,6 +40,7 @@ struct ModelOptions : OpenSettings {
   void add_activations(CLI::App& command, const std::string& option = "--activations");
   void add_device(CLI::App& command);   // --device
   void add_running(CLI::App& command);  // those, --adapter, --context, --kv-memory
+  void add_shared(CLI::App& command);   // --pipeline, --tensor
 };
 
 }  // namespace refocus::cli

@@ -48,8 +48,8 @@ struct OtherModel {
   OtherModel(const std::string& path, RunningModel& beside, Activations activations)
       : files(open_model({.model = path}, "--against")),
         transformer(files.config, files.weights, files.directory.string(), beside.pool,
-                    beside.transformer.max_rows(), beside.transformer.kv_type(), activations, beside.device) {
-  }
+                    beside.transformer.max_rows(), beside.transformer.kv_type(), activations, beside.device,
+                    beside.partition) {}
 
   OpenModel files;
   Transformer transformer;
@@ -171,9 +171,9 @@ std::optional<std::vector<TokenScores>> score_windows(const PerplexityReport& re
     if (other != nullptr) identity["reference"] = hash_model_files(other->files, pool);
     for (const PerplexityReport::Arm& arm : report.arms)
       identity["arms"].push_back({arm.intervention, arm.activations});
-    share = &cluster->begin(facts_of(identity), 1);
+    share = cluster->begin(facts_of(identity), 1);
     if (!cluster->leads()) {
-      share->serve(
+      cluster->serve(
           [&](const std::string&) { return window_work(arms, source.tokens, windows, source.pieces()); });
       return std::nullopt;
     }
@@ -301,6 +301,7 @@ Action add_perplexity(CLI::App& command) {
       ->description("Activations of the model of --against (the same model exactly: f32)");
   add_interventions(command, options->interventions);
   options->model.add_running(command);
+  options->model.add_shared(command);
   command.get_option("--context")
       ->description("Tokens of a window (default: the model's context, at most 2048)");
   command

@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -14,6 +15,7 @@
 #include "base/file_kind.h"
 #include "base/memory_use.h"
 #include "cli/cluster_run.h"
+#include "cli/cluster_session.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
@@ -44,6 +46,16 @@ struct Parsed {
 
   const Action& action() const { return actions.at(app.get_subcommands().front()); }
 };
+
+// Whether a command that was asked for is to compute one model in several processes.
+bool asks_for_partition(const CLI::App& app) {
+  return std::ranges::any_of(app.get_subcommands(), [](const CLI::App* command) {
+    return std::ranges::any_of(std::array{"--pipeline", "--tensor"}, [&](const char* name) {
+      const CLI::Option* option = command->get_option_no_throw(name);
+      return option != nullptr && option->count() > 0;
+    });
+  });
+}
 
 // Help and version are left to the caller, as CLI::Success.
 void parse(std::vector<std::string> arguments, Parsed& out) {
@@ -90,6 +102,10 @@ class PrintedText {
 
 int run(std::vector<std::string> arguments, const std::optional<Launch>& launch) {
   arguments = with_current_names(std::move(arguments));
+  ClusterSession* cluster = ClusterSession::current();
+  const auto word = first_word(arguments);
+  const CommandEntry* named = word == arguments.end() ? nullptr : find_command(*word);
+  if (cluster != nullptr && named != nullptr && named->is_shared) cluster->share_command();
   Parsed parsed;
   try {
     parse(arguments, parsed);
@@ -97,8 +113,10 @@ int run(std::vector<std::string> arguments, const std::optional<Launch>& launch)
     return parsed.app.exit(e);  // --help, --version
   }
   const CommandEntry& command = *find_command(*first_word(arguments));
-  if (launch && !command.is_shared) refuse_in_cluster(*launch, command);
+  if (cluster != nullptr && !command.is_shared && !asks_for_partition(parsed.app))
+    refuse_in_cluster(*launch, command);
   parsed.common.apply();
+  if (cluster != nullptr) cluster->log_leader_only();
   use_instruction_set_of_environment();
   const auto begin = std::chrono::steady_clock::now();
   parsed.action()();

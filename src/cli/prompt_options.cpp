@@ -44,7 +44,7 @@ CLI::Option_group* PromptOptions::add(CLI::App& command) {
 namespace {
 
 std::string text_of_file(const std::string& file) {
-  return file == "-" ? std::string(std::istreambuf_iterator<char>(std::cin), {}) : read_text_file(file);
+  return file == "-" ? standard_input() : read_text_file(file);
 }
 
 }  // namespace

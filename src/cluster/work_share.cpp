@@ -57,7 +57,7 @@ class UnitStore {
     }
     Patience patience;
     while (units_.empty() && asked_) {
-      if (stopped_) throw WorkStopped();
+      if (stopped_) throw Stopped();
       if (!look()) patience.wait();
     }
     if (units_.empty()) return std::nullopt;
@@ -72,7 +72,7 @@ class UnitStore {
     if (!message) return false;
     Unpacker in(text_of(*message));
     const std::int64_t kind = in.number();
-    if (kind == kEnd) throw WorkStopped();
+    if (kind == kEnd) throw Stopped();
     REFOCUS_CHECK(kind == kUnits);
     asked_ = false;
     if (in.at_end()) ended_ = true;
@@ -99,7 +99,7 @@ std::string tallies_text(const std::vector<WorkerTally>& tallies, double seconds
   constexpr std::size_t kMostShown = 8;
   const auto text = [&](std::size_t rank) {
     const WorkerTally& tally = tallies[rank];
-    return fmt::format("rank {} ({}) {} ({:.1f} a second)", rank, tally.host, tally.units,
+    return fmt::format("{} {} ({:.1f} a second)", tally.name, tally.units,
                        static_cast<double>(tally.units) / std::max(seconds, 1e-9));
   };
   std::string out;
@@ -108,22 +108,23 @@ std::string tallies_text(const std::vector<WorkerTally>& tallies, double seconds
     return out;
   }
   const auto [least, most] = std::ranges::minmax_element(tallies, {}, &WorkerTally::units);
-  return fmt::format("{} ranks, from {} to {}", tallies.size(),
+  return fmt::format("{} processes, from {} to {}", tallies.size(),
                      text(static_cast<std::size_t>(least - tallies.begin())),
                      text(static_cast<std::size_t>(most - tallies.begin())));
 }
 
-WorkShare::WorkShare(Communicator& comm, const std::string& host, Options options)
+WorkShare::WorkShare(Communicator& comm, const std::string& name, Options options, Team* team)
     : comm_(comm),
+      team_(team),
       work_(comm.split(0)),
       pulse_(comm.split(0)),
       options_(std::move(options)),
       rank_(comm.rank()),
       size_(comm.size()),
-      hosts_(gather_texts(comm, host)),
+      names_(gather_texts(comm, name)),
       heard_(static_cast<std::size_t>(size_), Clock::now()) {
   REFOCUS_CHECK(options_.ahead >= 1);
-  for (const std::string& name : hosts_) tallies_.push_back({name, 0});
+  for (const std::string& its : names_) tallies_.push_back({its, 0});
   tallies_then_ = tallies_;
   thread_ = std::thread([this] { leads() ? lead() : beat(); });
 }
@@ -155,18 +156,29 @@ void WorkShare::run(const std::string& phase, std::vector<WorkUnit> units, const
     ++tallies_[0].units;
     return std::move(taken.front());
   };
-  const GiveResult give = [&](std::string result) {
+  const GiveResult give = [&](const std::string& result) {
     const std::lock_guard lock(mutex_);
-    take(result);
+    try {
+      take(result);
+    } catch (...) {  // the work ends at the next unit or checkpoint
+      if (!failure_) failure_ = std::current_exception();
+      stopped_ = true;
+    }
   };
   try {
-    work(next, give);
-  } catch (const WorkStopped&) {
+    do_phase(phase, work, next, give);
+  } catch (const Stopped&) {
     stop();
   } catch (...) {
     fail(std::current_exception());
   }
   wait_for_all();
+}
+
+void WorkShare::do_phase(const std::string& phase, const DoWork& work, const NextUnit& next,
+                         const GiveResult& give) {
+  if (team_ != nullptr) return team_->lead(phase, work, next, give);
+  work(next, give);
 }
 
 // Of this phase. Those that break off say so too, unless they are in the middle of a long step.
@@ -181,10 +193,10 @@ void WorkShare::wait_for_all() {
   }
   const std::lock_guard lock(mutex_);
   if (failure_) std::rethrow_exception(failure_);
-  if (stopped_) throw WorkStopped();
+  if (stopped_) throw Stopped();
 }
 
-void WorkShare::serve(const std::function<DoWork(const std::string& phase)>& work_of) {
+void WorkShare::serve(const WorkOf& work_of) {
   REFOCUS_CHECK(!leads());
   try {
     for (;;) {
@@ -198,9 +210,10 @@ void WorkShare::serve(const std::function<DoWork(const std::string& phase)>& wor
       const std::int64_t kind = in.number();
       if (kind == kEnd) return;
       REFOCUS_CHECK(kind == kPhase);
-      const DoWork work = work_of(in.text());
+      const std::string phase = in.text();
       UnitStore units(*work_, options_.ahead, stopped_);
-      work(
+      do_phase(
+          phase, work_of(phase),
           [&] {
             check_stopped();
             return units.next();
@@ -210,7 +223,7 @@ void WorkShare::serve(const std::function<DoWork(const std::string& phase)>& wor
           });
       send_text(*work_, 0, kToLeader, Packer().add(kDone).take());
     }
-  } catch (const WorkStopped&) {
+  } catch (const Stopped&) {
     throw;
   } catch (...) {
     send_text(*work_, 0, kToLeader, Packer().add(kError).add(message_of(std::current_exception())).take());
@@ -221,12 +234,12 @@ void WorkShare::serve(const std::function<DoWork(const std::string& phase)>& wor
       if (message && Unpacker(text_of(*message)).number() == kEnd) break;
       patience.wait();
     }
-    throw WorkStopped();
+    throw Stopped();
   }
 }
 
 void WorkShare::check_stopped() const {
-  if (stopped_) throw WorkStopped();
+  if (stopped_) throw Stopped();
 }
 
 std::vector<WorkerTally> WorkShare::tallies() const {
@@ -254,11 +267,12 @@ void WorkShare::tell_tallies(Clock::time_point now) {
 
 // A rank that is lost is not to be computed without: its answers are missing, and MPI may hang in any call.
 void WorkShare::lose(int rank) {
-  fmt::print(stderr,
-             "refocus: [cluster] expected a word of rank {} ({}) within {} s, got none; what is finished is "
-             "kept: start the same command again\n",
-             rank, hosts_[static_cast<std::size_t>(rank)],
-             std::chrono::duration_cast<std::chrono::seconds>(options_.patience).count());
+  fmt::print(
+      stderr,
+      "refocus: [cluster] expected a word of {} within {} s, got none; what is finished is kept: start "
+      "the same command again\n",
+      names_[static_cast<std::size_t>(rank)],
+      std::chrono::duration_cast<std::chrono::seconds>(options_.patience).count());
   comm_.abort(1);
 }
 
@@ -303,8 +317,7 @@ void WorkShare::handle(const Message& message) {
   if (kind == kError) {
     stopped_ = true;
     if (!failure_) {
-      failure_ = std::make_exception_ptr(
-          InputError(fmt::format("rank {} ({})", message.from, hosts_[from]), in.text()));
+      failure_ = std::make_exception_ptr(InputError(names_[from], in.text()));
     }
     return;
   }

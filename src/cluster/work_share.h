@@ -18,34 +18,25 @@
 #include <thread>
 #include <vector>
 
+#include "base/stopped.h"
+#include "cluster/team.h"
 #include "cluster/work_queue.h"
 #include "comm/communicator.h"
 
 namespace refocus {
-
-// What a process does in a phase: takes units' payloads until there are none for good, and gives results, in
-// any order; a result need not be of one unit alone. Both are called on the thread that computes.
-using NextUnit = std::function<std::optional<std::string>()>;
-using GiveResult = std::function<void(std::string result)>;
-using DoWork = std::function<void(const NextUnit& next, const GiveResult& give)>;
 
 // Called with each result, by one thread at a time, but not always the same one.
 using TakeResult = std::function<void(const std::string& result)>;
 
 // What a process did, for progress and the record.
 struct WorkerTally {
-  std::string host;
+  std::string name;        // "rank 3 (node7)"
   std::int64_t units = 0;  // taken
 };
 
 // A line of what each did in so many seconds, by rank: "rank 0 (node1) 30 (1.5 a second), rank 1 (node2) 28
 // (1.4 a second)"; of many ranks the slowest and the fastest.
 std::string tallies_text(const std::vector<WorkerTally>& tallies, double seconds);
-
-// The work was broken off because a process was told to stop (a signal): what was finished is kept.
-struct WorkStopped : std::exception {
-  const char* what() const noexcept override { return "stopped"; }
-};
 
 class WorkShare {
  public:
@@ -58,8 +49,9 @@ class WorkShare {
     std::function<bool()> asked_to_stop;           // a signal has come; asked from another thread
   };
 
-  // Collective. `comm` must outlive it.
-  WorkShare(Communicator& comm, const std::string& host, Options options);
+  // Collective. `name`: what messages call this process, "rank 3 (node7)". Where it leads a `team`, that does
+  // each unit in step with it. `comm` and `team` must outlive it.
+  WorkShare(Communicator& comm, const std::string& name, Options options, Team* team = nullptr);
   // The leader tells the others that there is no more work.
   ~WorkShare();
   WorkShare(const WorkShare&) = delete;
@@ -69,15 +61,15 @@ class WorkShare {
   int size() const { return size_; }
 
   // The leader's. Returns when all results are there. InputError with a worker's error, which says which rank
-  // it was on; what `take` throws; WorkStopped.
+  // it was on; what `take` throws; Stopped.
   void run(const std::string& phase, std::vector<WorkUnit> units, const DoWork& work, const TakeResult& take);
 
   // The others'. Calls work_of(phase) for each phase and does that, until the leader has no more. An error
-  // goes to the leader, and is thrown here as WorkStopped, as it is when the leader has failed or was told to
+  // goes to the leader, and is thrown here as Stopped, as it is when the leader has failed or was told to
   // stop.
-  void serve(const std::function<DoWork(const std::string& phase)>& work_of);
+  void serve(const WorkOf& work_of);
 
-  // Throws WorkStopped where the work is to be broken off: to be called at every step of long work.
+  // Throws Stopped where the work is to be broken off: to be called at every step of long work.
   void check_stopped() const;
 
   // The leader's: of every rank, since the beginning.
@@ -87,6 +79,7 @@ class WorkShare {
   struct Phase;
   using Clock = std::chrono::steady_clock;
 
+  void do_phase(const std::string& phase, const DoWork& work, const NextUnit& next, const GiveResult& give);
   void lead();  // the leader's other thread: answers the others
   void beat();  // the others' other thread: says that they are there
   bool answer_once();
@@ -99,11 +92,12 @@ class WorkShare {
   void lose(int rank);
 
   Communicator& comm_;
+  Team* team_;
   // Of the leader, each is used under mutex_; of the others, by the thread that computes, and the other one.
   std::unique_ptr<Communicator> work_, pulse_;
   Options options_;
   int rank_, size_;
-  std::vector<std::string> hosts_;  // [ranks]
+  std::vector<std::string> names_;  // [ranks]
   std::atomic<bool> ends_ = false, stopped_ = false;
 
   mutable std::mutex mutex_;  // of what follows

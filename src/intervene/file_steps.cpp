@@ -26,6 +26,7 @@ Seka::Seka(const InterventionPart& part, std::size_t index, const InterventionSh
       gain_(static_cast<float>(part.number("gain"))),
       negative_(static_cast<float>(part.number("negative"))),
       kv_heads_(shape.kv_heads),
+      first_kv_head_(shape.first_kv_head),
       head_dim_(shape.head_dim) {
   REFOCUS_CHECK(file_ != nullptr);  // check_intervention has refused it
   const std::array all{shape.layers, shape.kv_heads, shape.head_dim, shape.head_dim};
@@ -40,10 +41,10 @@ void Seka::change_keys(std::int64_t layer, std::int64_t position, std::span<floa
   if (gain == 0 || all.empty() || (!chosen && position >= target_->prompt)) return;
   const auto dim = static_cast<std::size_t>(head_dim_);
   std::vector<float> key(dim);
-  for (std::int64_t head = 0; head < kv_heads_; ++head) {
+  for (std::int64_t head = 0; head < std::ssize(keys) / head_dim_; ++head) {
     float* k = keys.data() + head * head_dim_;
     std::copy_n(k, dim, key.begin());
-    const float* row = all.data() + (layer * kv_heads_ + head) * head_dim_ * head_dim_;
+    const float* row = all.data() + (layer * kv_heads_ + first_kv_head_ + head) * head_dim_ * head_dim_;
     for (std::size_t i = 0; i < dim; ++i, row += dim) {
       float sum = 0;
       for (std::size_t j = 0; j < dim; ++j) sum += row[j] * key[j];

@@ -38,7 +38,7 @@ class Seka : public RowStep {
   std::shared_ptr<const TensorFile> file_;
   std::size_t part_;
   float gain_, negative_;
-  std::int64_t kv_heads_, head_dim_;
+  std::int64_t kv_heads_, first_kv_head_, head_dim_;
   std::span<const float> positives_, negatives_;
   const InterventionTarget* target_ = nullptr;
 };

@@ -15,6 +15,12 @@ class Intervention::Program {
     for (std::size_t p = 0; p < spec.parts.size(); ++p) {
       const InterventionPart& part = spec.parts[p];
       Part made{make_step(part, p, shape), part.rows, {}, {}};
+      if (shape.is_shared && !made.step->works_shared()) {
+        throw usage_error("--intervene",
+                          "expected an intervention that works with --pipeline and --tensor, got {}, which "
+                          "looks at all layers in one place; leave it out, or use one process",
+                          part.method->name);
+      }
       made.layers.assign(static_cast<std::size_t>(shape.layers), true);
       if (part.layers) made.layers = chosen_layers(*part.layers, shape.layers);
       if (part.heads) {
@@ -154,9 +160,14 @@ class Intervention::Program {
       if (!layer.on_output.empty()) hooks.output = change_output;
       if (!layer.on_keys.empty()) hooks.keys = change_keys;
       hooks.surveys = static_cast<int>(layer.surveys.size());
-      if (hooks.surveys > 0) hooks.begin_pass = begin_pass;
+      if (hooks.surveys > 0) {
+        hooks.begin_pass = begin_pass;
+        hooks.survey_sums = survey_sums;
+      }
       any_ = any_ || hooks.changes_anything();
     }
+    hooks_.front().save_rows = save_rows;
+    hooks_.front().load_rows = load_rows;
     describe_rebalance();
   }
 
@@ -201,6 +212,23 @@ class Intervention::Program {
         pass < std::ssize(layer.surveys) &&
         layer.surveys[static_cast<std::size_t>(pass)]->step->begin_survey(layer.layer, first_position, rows);
     return layer.surveyed;
+  }
+
+  static HeadSums survey_sums(void* context) {
+    const Layer& layer = *static_cast<const Layer*>(context);
+    return layer.surveyed ? layer.surveys[static_cast<std::size_t>(layer.pass)]->step->survey_sums()
+                          : HeadSums();
+  }
+
+  static void save_rows(void* context, std::int64_t rows, std::vector<std::byte>& out) {
+    const Layer& layer = *static_cast<const Layer*>(context);
+    for (const Part& part : layer.owner->parts_) part.step->save_rows(rows, out);
+  }
+
+  static void load_rows(void* context, std::int64_t rows, std::span<const std::byte> saved) {
+    const Layer& layer = *static_cast<const Layer*>(context);
+    for (const Part& part : layer.owner->parts_) saved = saved.subspan(part.step->load_rows(rows, saved));
+    REFOCUS_CHECK(saved.empty());
   }
 
   static void change_keys(void* context, std::int64_t position, std::span<float> keys) {

@@ -6,8 +6,14 @@ namespace refocus {
 
 InterventionShape shape_of(const Transformer& model) {
   const ModelConfig& config = model.config();
-  return {config.num_hidden_layers, config.num_attention_heads, model.max_rows(), config.num_key_value_heads,
-          config.head_dim,          model.pool().size()};
+  return {config.num_hidden_layers,
+          config.num_attention_heads,
+          model.max_rows(),
+          config.num_key_value_heads,
+          config.head_dim,
+          model.pool().size(),
+          model.own_heads().first_kv,
+          model.partition() != nullptr};
 }
 
 std::unique_ptr<Intervention> InterventionPool::take(const std::string& name, const InterventionSpec& spec,

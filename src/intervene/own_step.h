@@ -16,6 +16,7 @@ class OwnStep : public RowStep {
   void aim(const InterventionTarget* target) override { target_ = target; }
   bool acts_on_scores() const override { return change_->when() == OwnChange::When::kScores; }
   bool takes_blocks() const override { return true; }
+  bool works_shared() const override { return false; }  // a function may keep what it saw of earlier layers
   void begin_sequence(std::uint64_t number) override { sequence_ = number; }
   void change_block(std::int64_t layer, const RowBlock& block) const override;
 

@@ -9,6 +9,7 @@ namespace refocus {
 // Keeps what the head puts out, and changes nothing.
 class TakeOutputs : public RowStep {
  public:
+  bool works_shared() const override { return false; }  // outputs of all layers are wanted in one place
   void aim(const InterventionTarget* target) override { target_ = target; }
   bool changes_output() const override { return true; }
   void change_output(std::int64_t layer, const AttentionRow& at, std::span<float> out) const override;

@@ -1,6 +1,9 @@
 #include "intervene/rebalance.h"
 
 #include <algorithm>
+#include <cstring>
+
+#include "base/error.h"
 
 namespace refocus {
 
@@ -32,6 +35,37 @@ void Rebalance::observe(const EditableRow& row) {
       if (weights[j] / row.sum > threshold_) mask.push_back(static_cast<std::int32_t>(j));
     }
   }
+}
+
+// Of each row and head: how many keys, and the keys.
+void Rebalance::save_rows(std::int64_t rows, std::vector<std::byte>& out) const {
+  if (all_ || idle_) return;
+  std::vector<std::int32_t> numbers;
+  for (std::int64_t i = 0; i < rows * heads_; ++i) {
+    const std::vector<std::int32_t>& mask = masks_[static_cast<std::size_t>(i)];
+    numbers.push_back(static_cast<std::int32_t>(mask.size()));
+    numbers.insert(numbers.end(), mask.begin(), mask.end());
+  }
+  const auto bytes = std::as_bytes(std::span(numbers));
+  out.insert(out.end(), bytes.begin(), bytes.end());
+}
+
+std::size_t Rebalance::load_rows(std::int64_t rows, std::span<const std::byte> saved) {
+  if (all_ || idle_) return 0;
+  std::size_t at = 0;
+  const auto take = [&](void* to, std::size_t bytes) {
+    REFOCUS_CHECK(bytes <= saved.size() - at);
+    if (bytes > 0) std::memcpy(to, saved.data() + at, bytes);
+    at += bytes;
+  };
+  for (std::int64_t i = 0; i < rows * heads_; ++i) {
+    std::vector<std::int32_t>& mask = masks_[static_cast<std::size_t>(i)];
+    std::int32_t size = 0;
+    take(&size, sizeof size);
+    mask.resize(static_cast<std::size_t>(size));
+    take(mask.data(), mask.size() * sizeof size);
+  }
+  return at;
 }
 
 void Rebalance::change_weights(std::int64_t layer, EditedRow& row) {

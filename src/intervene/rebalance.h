@@ -32,6 +32,9 @@ class Rebalance : public RowStep {
   bool observes(std::int64_t layer) const override { return layer == 0 && !all_; }
   void observe(const EditableRow& row) override;
   void change_weights(std::int64_t layer, EditedRow& row) override;
+  // The masks.
+  void save_rows(std::int64_t rows, std::vector<std::byte>& out) const override;
+  std::size_t load_rows(std::int64_t rows, std::span<const std::byte> saved) override;
 
  private:
   bool idle_, all_;  // all_: mode=self

@@ -2,6 +2,7 @@
 // a head makes of a row.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -17,6 +18,10 @@ struct InterventionShape {
   std::int64_t max_rows = 0;           // of a call
   std::int64_t kv_heads = 0, head_dim = 0;
   int threads = 1;  // that may call hooks
+  // Where ranks share the model (model/partition.h): the first of the key/value heads of this one, and
+  // whether other ranks have other layers or heads.
+  std::int64_t first_kv_head = 0;
+  bool is_shared = false;
 };
 
 // A row on its way through the parts. The weight of key j is weights[j] / sum.
@@ -96,6 +101,20 @@ class RowStep {
     return false;
   }
   virtual void observe(const EditableRow& row) { static_cast<void>(row); }
+  // Whether it works where ranks have each a part of the layers or heads.
+  virtual bool works_shared() const { return true; }
+  // What later layers need of the call's first `rows` rows: written where layer 0 is, read where the later
+  // layers are.
+  virtual void save_rows(std::int64_t rows, std::vector<std::byte>& out) const {
+    static_cast<void>(rows), static_cast<void>(out);
+  }
+  // Returns how many bytes were its own, from the beginning of `saved` on.
+  virtual std::size_t load_rows(std::int64_t rows, std::span<const std::byte> saved) {
+    static_cast<void>(rows), static_cast<void>(saved);
+    return 0;
+  }
+  // Of a survey whose sums are over all heads: those of the rows so far.
+  virtual HeadSums survey_sums() { return {}; }
 };
 
 // `index`: of the part in the specification.

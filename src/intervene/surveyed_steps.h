@@ -21,6 +21,7 @@ class SpotlightLayer : public RowStep {
   void survey(std::int64_t layer, const EditableRow& row, bool acts) override;
   void end_survey(std::int64_t layer) override;
   void change_weights(std::int64_t layer, EditedRow& row) override;
+  HeadSums survey_sums() override { return {&sums_.front().chosen, rows_, heads_, 2}; }
 
  private:
   struct Sums {

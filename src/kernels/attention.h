@@ -15,6 +15,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -29,8 +30,10 @@ struct AttentionShape {
   float scale = 1;               // on q . k, usually 1 / sqrt(head_dim)
   float softcap = 0;             // scores s become cap tanh(s / cap), before hooks see them; 0: as they are
   std::int64_t window = 0;       // a query sees this many keys, its own the last of them; 0: all before it
-  const float* sinks = nullptr;  // [heads]: exp(sink) is in the sum of softmax, for no key; null: none
+  const float* sinks = nullptr;  // [all heads]: exp(sink) is in the sum of softmax, for no key; null: none
   bool bf16 = false;             // operands of both products are rounded to bf16, see above
+  std::int64_t first_head = 0;   // the heads are [first_head, first_head + heads) of a layer: hooks and sinks
+                                 // count so
 
   // The first key that a query at a position sees.
   std::int64_t first_key(std::int64_t position) const {
@@ -114,6 +117,12 @@ struct RebalanceData {
   std::vector<std::uint32_t> heads = {};  // bit h % 32 of word h / 32: query head h
 };
 
+// Of a call's rows and all heads of the model: [rows, heads, each].
+struct HeadSums {
+  double* values = nullptr;
+  std::int64_t rows = 0, heads = 0, each = 0;
+};
+
 // One layer's intervention for one sequence, and an observer beside it, which can be had without one and
 // changes nothing. Null hooks cost nothing. Hooks are called from several threads, never twice for the same
 // (row, head).
@@ -144,6 +153,13 @@ struct AttentionHooks {
   // returns false, but for the last.
   int surveys = 0;
   bool (*begin_pass)(void* context, int pass, std::int64_t first_position, std::int64_t rows) = nullptr;
+  // Where ranks share the heads (model/partition.h): what the survey that is going on sums of each row and
+  // head, to be put together before it ends. Empty where its sums are a head's own.
+  HeadSums (*survey_sums)(void* context) = nullptr;
+  // Of layer 0's hooks, where later layers are on other ranks: what those need to know of a call's rows
+  // beside the residual stream is written, and read there. Null: nothing.
+  void (*save_rows)(void* context, std::int64_t rows, std::vector<std::byte>& out) = nullptr;
+  void (*load_rows)(void* context, std::int64_t rows, std::span<const std::byte> saved) = nullptr;
   // The same as data, or null; the kernel does not look at it.
   const RebalanceData* rebalance = nullptr;
 

@@ -129,9 +129,12 @@ void KvSequence::clear() {
 }
 
 KvPool::KvPool(const ModelConfig& config, std::int64_t max_bytes, DType type, Device* device)
+    : KvPool(KvLayout(config, type), max_bytes, type, device) {}
+
+KvPool::KvPool(KvLayout layout, std::int64_t max_bytes, DType type, Device* device)
     : type_(type),
       device_(device),
-      layout_(config, type),
+      layout_(std::move(layout)),
       max_bytes_(std::max(max_bytes, layout_.block_bytes())),
       stores_(layout_.groups()) {}
 
@@ -170,7 +173,8 @@ KvPool::Part KvPool::make_part(std::int64_t bytes) {
 }
 
 void KvPool::copy_part(std::size_t group, std::byte* to, const std::byte* from) {
-  const auto bytes = static_cast<std::size_t>(layout_.part_bytes(group));
+  const auto bytes = static_cast<std::size_t>(layout_.own_part_bytes(group));
+  if (bytes == 0) return;
   device_ == nullptr ? static_cast<void>(std::memcpy(to, from, bytes)) : device_->copy(to, from, bytes);
 }
 
@@ -186,7 +190,7 @@ std::int32_t KvPool::allocate(std::size_t group) {
       store.references.push_back(0);
     }
     const std::int32_t part = store.bare.back();
-    store.parts[static_cast<std::size_t>(part)] = make_part(bytes);
+    store.parts[static_cast<std::size_t>(part)] = make_part(layout_.own_part_bytes(group));
     store.bare.pop_back();
     store.free.push_back(part);
     held_bytes_ += bytes;

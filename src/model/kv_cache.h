@@ -88,6 +88,8 @@ class KvPool {
   // of their own: memory that one has no use for is another's.
   KvPool(const ModelConfig& config, std::int64_t max_bytes, DType type = DType::kF32,
          Device* device = nullptr);
+  // Of a share, with the bytes of the whole: what is counted here is that, too.
+  KvPool(KvLayout layout, std::int64_t max_bytes, DType type, Device* device);
   KvPool(const KvPool&) = delete;
   KvPool& operator=(const KvPool&) = delete;
 

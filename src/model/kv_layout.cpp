@@ -1,6 +1,7 @@
 #include "model/kv_layout.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "base/error.h"
 #include "kernels/attention.h"
@@ -25,20 +26,34 @@ std::int64_t kv_bytes_of_many(const ModelConfig& config, std::int64_t sequences,
   return sequences * layout.bytes_between(0, tokens, rows + kept);
 }
 
-KvLayout::KvLayout(const ModelConfig& config, DType type) {
+KvLayout::KvLayout(const ModelConfig& config, DType type)
+    : KvLayout(config, type, {0, config.num_hidden_layers, config.num_key_value_heads}) {}
+
+KvLayout::KvLayout(const ModelConfig& config, DType type, const KvShare& share) {
   REFOCUS_CHECK(is_kv_type(type) && config.num_hidden_layers > 0);
   std::int64_t longest = 0, windowed = 0;
   for (std::int64_t l = 0; l < config.num_hidden_layers; ++l) {
     longest = std::max(longest, config.layer(l).window);
     windowed += config.layer(l).window > 0 ? 1 : 0;
   }
-  if (windowed < config.num_hidden_layers) groups_.push_back({0, 0});
-  if (windowed > 0) groups_.push_back({longest, 0});
+  if (windowed < config.num_hidden_layers) groups_.push_back({0, 0, 0});
+  if (windowed > 0) groups_.push_back({longest, 0, 0});
   for (std::int64_t l = 0; l < config.num_hidden_layers; ++l) {
     const std::size_t group = config.layer(l).window > 0 ? groups_.size() - 1 : 0;
-    places_.push_back({group, groups_[group].part_bytes});
+    places_.push_back({group, groups_[group].own_bytes});
     groups_[group].part_bytes += kv_layer_bytes(config, type);
+    if (l < share.first_layer || l >= share.end_layer) continue;
+    groups_[group].own_bytes += share.kv_heads * kv_block_bytes(type, config.head_dim);
   }
+}
+
+std::int64_t KvLayout::whole_bytes(std::int64_t own) const {
+  double least = std::numeric_limits<double>::infinity();  // of the whole for a byte here
+  for (const Group& group : groups_) {
+    if (group.own_bytes == 0) continue;
+    least = std::min(least, static_cast<double>(group.part_bytes) / static_cast<double>(group.own_bytes));
+  }
+  return static_cast<std::int64_t>(static_cast<double>(own) * least);
 }
 
 std::int64_t KvLayout::block_bytes() const {

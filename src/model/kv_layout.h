@@ -15,6 +15,12 @@
 
 namespace refocus {
 
+// What of a model's keys and values a process keeps: of layers [first_layer, end_layer), and of so many
+// key/value heads. All, or what a rank of several has (model/partition.h).
+struct KvShare {
+  std::int64_t first_layer = 0, end_layer = 0, kv_heads = 0;
+};
+
 class KvLayout {
  public:
   static constexpr std::size_t kMostGroups = 2;
@@ -27,11 +33,18 @@ class KvLayout {
 
   // `type`: F32 or F16.
   KvLayout(const ModelConfig& config, DType type);
+  KvLayout(const ModelConfig& config, DType type, const KvShare& share);
 
   std::size_t groups() const { return groups_.size(); }
   // Positions that a row of the group's layers sees at most, its own included; 0: all.
   std::int64_t window(std::size_t group) const { return groups_[group].window; }
+  // Of the whole model, so that ranks that have shares of it decide alike what there is room for; and of the
+  // share, which is what a part takes here.
   std::int64_t part_bytes(std::size_t group) const { return groups_[group].part_bytes; }
+  std::int64_t own_part_bytes(std::size_t group) const { return groups_[group].own_bytes; }
+  // Bytes of whole parts for which `own` bytes are enough here.
+  std::int64_t whole_bytes(std::int64_t own) const;
+  // Of a layer of the share.
   const Place& place(std::int64_t layer) const { return places_[static_cast<std::size_t>(layer)]; }
 
   bool has_window() const { return groups_.back().window > 0; }
@@ -55,11 +68,11 @@ class KvLayout {
 
  private:
   struct Group {
-    std::int64_t window, part_bytes;
+    std::int64_t window, part_bytes, own_bytes;
   };
 
   std::vector<Group> groups_;
-  std::vector<Place> places_;  // [layers]
+  std::vector<Place> places_;  // [layers]; those of the share count
 };
 
 // A block's number in each group of a pool; kNoPart where it has been given up or never was.

@@ -152,7 +152,8 @@ void pack_weights(ThreadPool& pool, ModelWeights& weights, const std::string& wh
   for (Linear* linear : packable) {
     if (linear->dtype == DType::kF64) narrow_doubles(*linear);
   }
-  std::erase_if(packable, [](const Linear* linear) { return !is_block_type(linear->dtype); });
+  std::erase_if(packable,
+                [](const Linear* linear) { return !is_block_type(linear->dtype) || linear->outputs == 0; });
   std::size_t bytes = 0;
   for (const Linear* linear : packable) {
     if (!can_pack(linear->dtype, linear->inputs)) {

@@ -5,15 +5,23 @@
 
 #include "base/checkpoint.h"
 #include "base/error.h"
+#include "base/stopped.h"
 #include "kernels/argmax.h"
 #include "kernels/matmul.h"
 #include "model/adapter.h"
 #include "model/device_transformer.h"
 #include "model/embedding.h"
+#include "model/partition.h"
 
 namespace refocus {
 
 namespace {
+
+OwnHeads heads_of(const ModelConfig& config, const WeightShare& share) {
+  const ShareRange kv = share.part_of(config.num_key_value_heads, 1);
+  const std::int64_t group = config.num_attention_heads / config.num_key_value_heads;
+  return {kv.first * group, kv.count * group, kv.first, kv.count};
+}
 
 std::size_t floats(std::int64_t rows, std::int64_t stride) { return static_cast<std::size_t>(rows * stride); }
 
@@ -38,10 +46,14 @@ Elementwise elementwise_of(const ModelConfig& config) {
 
 Transformer::Transformer(ModelConfig config, std::shared_ptr<const WeightMap> weights, std::string name,
                          ThreadPool& pool, std::int64_t max_rows, DType kv_type, Activations activations,
-                         std::shared_ptr<Device> device)
+                         std::shared_ptr<Device> device, std::shared_ptr<ModelPartition> partition)
     : config_(std::move(config)),
       map_(std::move(weights)),
-      weights_(bind_weights(config_, *map_, name)),
+      partition_(std::move(partition)),
+      share_(partition_ ? partition_->share_of(config_, *map_)
+                        : WeightShare{.end_layer = config_.num_hidden_layers}),
+      own_(heads_of(config_, share_)),
+      weights_(bind_weights(config_, *map_, name, share_)),
       name_(std::move(name)),
       pool_(pool),
       products_(pool, activations),
@@ -49,7 +61,7 @@ Transformer::Transformer(ModelConfig config, std::shared_ptr<const WeightMap> we
       activation_(elementwise_of(config_)),
       max_rows_(max_rows),
       kv_type_(kv_type) {
-  REFOCUS_CHECK(max_rows >= 1);
+  REFOCUS_CHECK(max_rows >= 1 && (device == nullptr || partition_ == nullptr));
   if (config_.local_rope) local_rope_.emplace(config_, *config_.local_rope, std::span<const float>());
   if (device == nullptr) {
     REFOCUS_CHECK(activations != Activations::kF16);
@@ -65,10 +77,13 @@ Transformer::Transformer(ModelConfig config, std::shared_ptr<const WeightMap> we
 
 Transformer::~Transformer() = default;
 
+KvShare Transformer::kv_share() const { return {share_.first_layer, share_.end_layer, own_.kv_count}; }
+
 Device* Transformer::device() const { return device_ ? &device_->device() : nullptr; }
 
 KvPool kv_pool_of(const Transformer& model, std::int64_t max_bytes) {
-  return KvPool(model.config(), max_bytes, model.kv_type(), model.device());
+  return {KvLayout(model.config(), model.kv_type(), model.kv_share()), max_bytes, model.kv_type(),
+          model.device()};
 }
 
 void Transformer::attach(std::shared_ptr<const Adapter> adapter) {
@@ -87,16 +102,15 @@ void Transformer::grow(std::int64_t rows, std::int64_t keys) {
   if (rows <= capacity_) return;
   capacity_ = std::min(max_rows_, std::max(rows, 2 * capacity_));
   const std::int64_t q_size = config_.num_attention_heads * config_.head_dim;
-  const std::int64_t kv_size = config_.num_key_value_heads * config_.head_dim;
   const auto hidden_rows = [&] {
     return AlignedBuffer<float>(floats(capacity_, padded(config_.hidden_size)));
   };
   x_ = hidden_rows();
   if (!adds_directly() || config_.experts.count > 0) branch_ = hidden_rows();
   normed_ = AlignedBuffer<float>(floats(capacity_, padded(config_.hidden_size)));
-  q_ = AlignedBuffer<float>(floats(capacity_, q_size));
-  k_ = AlignedBuffer<float>(floats(capacity_, kv_size));
-  v_ = AlignedBuffer<float>(floats(capacity_, kv_size));
+  q_ = AlignedBuffer<float>(floats(capacity_, own_.count * config_.head_dim));
+  k_ = AlignedBuffer<float>(floats(capacity_, own_.kv_count * config_.head_dim));
+  v_ = AlignedBuffer<float>(floats(capacity_, own_.kv_count * config_.head_dim));
   attended_ = AlignedBuffer<float>(floats(capacity_, padded(q_size)));
   const ExpertConfig& experts = config_.experts;
   const auto grow_inner = [&](InnerRows& inner, std::int64_t size) {
@@ -194,22 +208,40 @@ void Transformer::tell_taps_before(std::span<const SequenceInput> sequences) con
 }
 
 std::span<const float> Transformer::forward(std::span<const SequenceInput> sequences, LayerRange layers) {
-  pass_checkpoint();
+  try {
+    pass_checkpoint();
+  } catch (const Stopped&) {
+    if (!partition_) throw;
+    told_to_stop_ = true;  // all ranks end together
+  }
   const std::int64_t end = std::min(layers.end, config_.num_hidden_layers);
   REFOCUS_CHECK(layers.first >= 0 && layers.first < end);
   if (device_) return forward_on_device(sequences, layers);
+  if (partition_) {
+    REFOCUS_CHECK(layers.first == 0 && end == config_.num_hidden_layers);
+    return forward_in_parts(sequences);
+  }
   start(sequences, layers.first);
+  run_layers(sequences, layers.first, end);
+  extend_caches(sequences);
+  return end == config_.num_hidden_layers ? output(sequences) : std::span<const float>();
+}
+
+void Transformer::run_layers(std::span<const SequenceInput> sequences, std::int64_t first, std::int64_t end) {
   tell_taps_before(sequences);
-  for (std::int64_t layer = layers.first; layer < end; ++layer) {
+  for (std::int64_t layer = first; layer < end; ++layer) {
     attend(sequences, layer);
     if (rows_.empty()) break;  // nobody asks what the last layer makes of them
     feed_forward(weights_.layers[static_cast<std::size_t>(layer)], config_.layer(layer).experts);
     tell_taps(sequences, layer);
+    if (partition_) partition_->keep_sending();
   }
+}
+
+void Transformer::extend_caches(std::span<const SequenceInput> sequences) const {
   for (const SequenceInput& in : sequences) {
     in.cache->set_length(in.cache->length() + static_cast<std::int64_t>(in.tokens.size()));
   }
-  return end == config_.num_hidden_layers ? output(sequences) : std::span<const float>();
 }
 
 std::span<const float> Transformer::forward_on_device(std::span<const SequenceInput> sequences,
@@ -247,7 +279,8 @@ bool Transformer::are_finite(std::span<const float> logits) const {
   return finite;
 }
 
-std::span<const float> Transformer::output(std::span<const SequenceInput> sequences) {
+// The rows whose logits are wanted, normed, one after the other. Their number.
+std::int64_t Transformer::norm_wanted_rows(std::span<const SequenceInput> sequences, float* to) const {
   const std::int64_t stride = padded(config_.hidden_size);
   std::int64_t wanted = 0;
   for (std::size_t s = 0; s < sequences.size(); ++s) {
@@ -255,15 +288,19 @@ std::span<const float> Transformer::output(std::span<const SequenceInput> sequen
     const std::int64_t end = attention_[s].first_row + attention_[s].rows;
     for (std::int64_t r = sequences[s].logits == LogitRows::kAll ? attention_[s].first_row : end - 1; r < end;
          ++r) {
-      apply_norm(weights_.norm, x_.data() + r * stride, config_.hidden_size,
-                 normed_.data() + wanted++ * stride);
+      apply_norm(weights_.norm, x_.data() + r * stride, config_.hidden_size, to + wanted++ * stride);
     }
   }
-  return wanted == 0 ? std::span<const float>() : project(wanted, sequences);
+  return wanted;
+}
+
+std::span<const float> Transformer::output(std::span<const SequenceInput> sequences) {
+  const std::int64_t wanted = norm_wanted_rows(sequences, normed_.data());
+  return wanted == 0 ? std::span<const float>() : project(normed_.data(), wanted, sequences);
 }
 
 std::span<const float> Transformer::logits_of(const float* x, std::int64_t rows) {
-  REFOCUS_CHECK(rows >= 1 && rows <= max_rows_);
+  REFOCUS_CHECK(rows >= 1 && rows <= max_rows_ && partition_ == nullptr);
   if (device_) {
     const std::span<const float> logits = device_->logits_of(x, rows);
     if (!are_finite(logits)) refuse_non_finite({});
@@ -274,17 +311,18 @@ std::span<const float> Transformer::logits_of(const float* x, std::int64_t rows)
     apply_norm(weights_.norm, x + r * config_.hidden_size, config_.hidden_size,
                normed_.data() + r * padded(config_.hidden_size));
   }
-  return project(rows, {});
+  return project(normed_.data(), rows, {});
 }
 
-// The output matrix on the first rows of normed_.
-std::span<const float> Transformer::project(std::int64_t wanted, std::span<const SequenceInput> sequences) {
+// The output matrix on normed rows.
+std::span<const float> Transformer::project(const float* x, std::int64_t wanted,
+                                            std::span<const SequenceInput> sequences) {
   const std::int64_t vocab = config_.vocab_size;
   if (logits_.size() < floats(wanted, vocab)) logits_ = AlignedBuffer<float>(floats(wanted, vocab));
   // What rounds logits decides between tokens that are nearly as likely; for the last rows alone, and with
   // the weights read once, twice 8 bits cost little.
   const Product head{&weights_.lm_head, logits_.data(), vocab, false, Int8Parts::kTwo};
-  products_.run(normed_.data(), wanted, config_.hidden_size, {&head, 1});
+  run_outputs(x, wanted, config_.hidden_size, head);
   if (config_.logit_multiplier != 1 || config_.final_softcap > 0) {
     pool_.parallel_for(wanted, [&](std::int64_t r, int) {
       float* row = logits_.data() + r * vocab;

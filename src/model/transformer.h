@@ -15,6 +15,7 @@
 
 #include "architecture/model_config.h"
 #include "base/aligned_buffer.h"
+#include "base/error.h"
 #include "base/thread_pool.h"
 #include "kernels/activation.h"
 #include "kernels/attention.h"
@@ -57,14 +58,23 @@ struct SequenceInput {
 };
 
 class DeviceTransformer;
+class ModelPartition;
+
+// The heads of each layer that a process computes: all, or those of a rank of several.
+struct OwnHeads {
+  std::int64_t first = 0, count = 0;        // query heads
+  std::int64_t first_kv = 0, kv_count = 0;  // key/value heads
+};
 
 class Transformer {
  public:
   // `weights` must outlive the transformer. At most `max_rows` rows may go into one forward call. With a
-  // `device` it computes there: with activations of F32 or F16, and pools of that device (kv_pool_of).
+  // `device` it computes there: with activations of F32 or F16, and pools of that device (kv_pool_of). With a
+  // `partition` it computes its rank's share, in step with the other ranks (model/partition.h).
   Transformer(ModelConfig config, std::shared_ptr<const WeightMap> weights, std::string name,
               ThreadPool& pool, std::int64_t max_rows, DType kv_type = DType::kF32,
-              Activations activations = Activations::kInt8, std::shared_ptr<Device> device = nullptr);
+              Activations activations = Activations::kInt8, std::shared_ptr<Device> device = nullptr,
+              std::shared_ptr<ModelPartition> partition = nullptr);
   ~Transformer();
 
   // Adds a low-rank change to the weights, beside them: they stay as they are stored. Once, before the first
@@ -80,6 +90,10 @@ class Transformer {
   // Of `layers` alone where given: from saved residuals on, with the bits of a call of all layers; logits
   // only where they end with the last one. A cache holds no keys of layers that were not computed, so its
   // later calls must begin with the same layer.
+  //
+  // With a partition: all ranks call it with the same, of all layers and without taps and observers, and all
+  // have the logits. Errors are the same on all ranks; those of a call without wanted logits are thrown by a
+  // later one, since stages do not wait for each other until then.
   std::span<const float> forward(std::span<const SequenceInput> sequences, LayerRange layers = {});
 
   // The logits, [rows, vocab_size], that rows of the residual stream would have after the last layer: `x` is
@@ -101,6 +115,9 @@ class Transformer {
   bool keys_depend_on_length(std::int64_t length) const;
   // That it computes on, or null: the processor.
   Device* device() const;
+  ModelPartition* partition() const { return partition_.get(); }
+  const OwnHeads& own_heads() const { return own_; }
+  KvShare kv_share() const;
 
  private:
   struct Row {
@@ -114,11 +131,27 @@ class Transformer {
   void place(std::int64_t r, const Row& row);
   void tell_taps(std::span<const SequenceInput> sequences, std::int64_t layer) const;
   void tell_taps_before(std::span<const SequenceInput> sequences) const;
-  std::span<const float> project(std::int64_t wanted, std::span<const SequenceInput> sequences);
+  void run_layers(std::span<const SequenceInput> sequences, std::int64_t first, std::int64_t end);
+  void extend_caches(std::span<const SequenceInput> sequences) const;
+  std::int64_t norm_wanted_rows(std::span<const SequenceInput> sequences, float* to) const;
+  std::span<const float> project(const float* x, std::int64_t wanted,
+                                 std::span<const SequenceInput> sequences);
   std::span<const float> output(std::span<const SequenceInput> sequences);
   std::span<const float> forward_on_device(std::span<const SequenceInput> sequences, LayerRange layers);
   bool are_finite(std::span<const float> logits) const;
   [[noreturn]] void refuse_non_finite(std::span<const SequenceInput> sequences) const;
+
+  // With a partition; see transformer_parts.cpp.
+  std::span<const float> forward_in_parts(std::span<const SequenceInput> sequences);
+  void run_part(std::vector<SequenceInput>& part, std::int64_t& wanted);
+  std::vector<std::byte> saved_part(std::span<const SequenceInput> part) const;
+  void load_part(std::span<const std::byte> saved, std::vector<SequenceInput>& part);
+  void remember_failure(const InputError& error);
+  void gather_columns(float* x, std::int64_t rows, std::int64_t stride, std::int64_t columns,
+                      std::int64_t unit);
+  void gather_survey_sums(const AttentionSequence& sequence);
+  void run_outputs(const float* x, std::int64_t rows, std::int64_t inputs, Product product,
+                   const std::function<void(std::int64_t r)>& make_row = nullptr);
 
   // A layer; see transformer_layer.cpp.
   void attend(std::span<const SequenceInput> sequences, std::int64_t layer);
@@ -156,6 +189,9 @@ class Transformer {
 
   ModelConfig config_;
   std::shared_ptr<const WeightMap> map_;
+  std::shared_ptr<ModelPartition> partition_;
+  WeightShare share_;
+  OwnHeads own_;
   ModelWeights weights_;
   std::shared_ptr<const Adapter> adapter_;
   std::string name_;
@@ -167,12 +203,20 @@ class Transformer {
   std::int64_t max_rows_;
   DType kv_type_;
 
+  // Of calls of a partition since all ranks agreed last.
+  std::uint64_t fingerprint_ = 0;
+  std::int64_t sent_rows_ = 0;
+  std::string failure_;
+  bool told_to_stop_ = false;
+  std::vector<std::byte> received_;   // that residuals of the part point into
+  AlignedBuffer<float> wanted_rows_;  // [wanted, padded(hidden_size)]
+
   std::vector<Row> rows_;
   std::vector<AttentionSequence> attention_;
   std::int64_t capacity_ = 0, scratch_stride_ = 0;
   AlignedBuffer<float> x_, normed_;  // [rows, padded(hidden_size)]
   AlignedBuffer<float> branch_;      // as x_: what a branch adds, where it is not added directly
-  AlignedBuffer<float> q_, k_, v_;   // [rows, heads * head_dim], [rows, kv_heads * head_dim]
+  AlignedBuffer<float> q_, k_, v_;   // [rows, own heads * head_dim], [rows, own kv_heads * head_dim]
   AlignedBuffer<float> attended_;    // [rows, padded(heads * head_dim)]
   InnerRows mlp_, expert_, shared_;
   AlignedBuffer<float> router_;                       // [rows, experts]: logits, then weights

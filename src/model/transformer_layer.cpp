@@ -77,22 +77,22 @@ void Transformer::add_branch(const Norm& norm) {
 void Transformer::turn_row(std::int64_t r, const LayerWeights& w, LayerConfig::Rope rope_of,
                            const AttentionHooks* hooks) {
   const std::int64_t dim = config_.head_dim, half = config_.rotary() / 2;
-  const std::int64_t heads = config_.num_attention_heads, kv_heads = config_.num_key_value_heads;
+  const std::int64_t heads = own_.count, kv_heads = own_.kv_count;
   float* q = q_.data() + r * heads * dim;
   float* k = k_.data() + r * kv_heads * dim;
   if (config_.qk_norm == QkNorm::kFull) {
     apply_norm(w.q_norm, q, heads * dim, q);
     apply_norm(w.k_norm, k, kv_heads * dim, k);
   }
-  const auto norm_heads = [&](const Norm& norm, float* x, std::int64_t count) {
+  const auto norm_heads = [&](const Norm& norm, float* x, std::int64_t first, std::int64_t count) {
     const bool each = config_.qk_norm == QkNorm::kEachHead;
-    for (std::int64_t head = 0; head < count; ++head, x += dim)
+    for (std::int64_t head = first; head < first + count; ++head, x += dim)
       apply_norm(norm, x, dim, x, each ? head * dim : 0);
   };
   const bool by_head = config_.qk_norm == QkNorm::kHead || config_.qk_norm == QkNorm::kEachHead;
   const auto norm_both = [&] {
-    norm_heads(w.q_norm, q, heads);
-    norm_heads(w.k_norm, k, kv_heads);
+    norm_heads(w.q_norm, q, own_.first, heads);
+    norm_heads(w.k_norm, k, own_.first_kv, kv_heads);
   };
   if (by_head && !config_.qk_norm_after_rope) norm_both();
   if (config_.clip_qkv > 0) {
@@ -117,7 +117,7 @@ void Transformer::turn_row(std::int64_t r, const LayerWeights& w, LayerConfig::R
 void Transformer::store_keys_and_values(std::span<const SequenceInput> sequences, std::int64_t layer) {
   const LayerWeights& w = weights_.layers[static_cast<std::size_t>(layer)];
   const LayerConfig::Rope rope_of = config_.layer(layer).rope;
-  const std::int64_t dim = config_.head_dim, kv_heads = config_.num_key_value_heads;
+  const std::int64_t dim = config_.head_dim, kv_heads = own_.kv_count;
   std::atomic<bool> fit = true;
   pool_.parallel_for(static_cast<std::int64_t>(rows_.size()), [&](std::int64_t r, int) {
     const Row& row = rows_[static_cast<std::size_t>(r)];
@@ -137,12 +137,23 @@ void Transformer::store_keys_and_values(std::span<const SequenceInput> sequences
     }
   });
   const auto stored = static_cast<std::size_t>(static_cast<std::int64_t>(rows_.size()) * kv_heads * dim);
-  if (!fit) refuse_half_overflow(name_, layer, {k_.data(), stored}, {v_.data(), stored});
+  if (fit) return;
+  try {
+    refuse_half_overflow(name_, layer, {k_.data(), stored}, {v_.data(), stored});
+  } catch (const InputError& error) {
+    if (!partition_) throw;
+    remember_failure(error);  // the other ranks of the stage must not wait for this one
+  }
 }
 
 AttentionBuffers Transformer::attention_buffers() {
-  const std::int64_t q_size = config_.num_attention_heads * config_.head_dim;
-  return {q_.data(), q_size, attended_.data(), padded(q_size), scratch_.data(), scratch_stride_};
+  const std::int64_t dim = config_.head_dim;
+  return {q_.data(),
+          own_.count * dim,
+          attended_.data() + own_.first * dim,
+          padded(config_.num_attention_heads * dim),
+          scratch_.data(),
+          scratch_stride_};
 }
 
 // The passes before the one that counts, where an intervention looks at all rows before it changes any; see
@@ -164,6 +175,7 @@ void Transformer::survey(const AttentionShape& shape) {
       now.back().hooks.output = nullptr;
     }
     if (!now.empty()) attention(pool_, shape, now, attention_buffers());
+    for (const AttentionSequence& s : now) gather_survey_sums(s);
   }
   for (const AttentionSequence& s : attention_) {
     if (s.hooks.surveys > 0) begins(s, s.hooks.surveys);
@@ -173,7 +185,7 @@ void Transformer::survey(const AttentionShape& shape) {
 // Of the last layer, whose keys and values are stored: goes on with those rows alone whose logits are wanted,
 // which are the last ones of each sequence, and with all rows of those that somebody looks at.
 void Transformer::leave_unwanted_rows(std::span<const SequenceInput> sequences) {
-  const std::int64_t q_size = config_.num_attention_heads * config_.head_dim;
+  const std::int64_t q_size = own_.count * config_.head_dim;
   const std::int64_t hidden = config_.hidden_size, stride = padded(hidden);
   std::int64_t kept = 0;
   for (std::size_t s = 0; s < sequences.size(); ++s) {
@@ -200,12 +212,14 @@ void Transformer::leave_unwanted_rows(std::span<const SequenceInput> sequences) 
 void Transformer::attend(std::span<const SequenceInput> sequences, std::int64_t layer) {
   const LayerWeights& w = weights_.layers[static_cast<std::size_t>(layer)];
   const std::int64_t dim = config_.head_dim, q_size = config_.num_attention_heads * dim,
-                     kv_size = config_.num_key_value_heads * dim;
-  const Product projections[] = {
-      {&w.q_proj, q_.data(), q_size}, {&w.k_proj, k_.data(), kv_size}, {&w.v_proj, v_.data(), kv_size}};
+                     own_q_size = own_.count * dim, own_kv_size = own_.kv_count * dim;
+  const Product projections[] = {{&w.q_proj, q_.data(), own_q_size},
+                                 {&w.k_proj, k_.data(), own_kv_size},
+                                 {&w.v_proj, v_.data(), own_kv_size}};
   normed_products(w.attention_norm, projections);
   store_keys_and_values(sequences, layer);
-  AttentionShape shape{config_.num_attention_heads, config_.num_key_value_heads, dim};
+  AttentionShape shape{own_.count, own_.kv_count, dim};
+  shape.first_head = own_.first;
   shape.scale =
       config_.attention_scale > 0 ? config_.attention_scale : 1 / std::sqrt(static_cast<float>(dim));
   shape.softcap = config_.attention_softcap;
@@ -225,9 +239,11 @@ void Transformer::attend(std::span<const SequenceInput> sequences, std::int64_t 
   if (layer == config_.num_hidden_layers - 1) leave_unwanted_rows(sequences);
   if (rows_.empty()) return;
   attention(pool_, shape, attention_, attention_buffers());
+  const auto rows = static_cast<std::int64_t>(rows_.size());
+  gather_columns(attended_.data(), rows, padded(q_size), q_size, q_size / config_.num_key_value_heads);
   const bool directly = adds_directly();
   const Product out{&w.o_proj, (directly ? x_ : branch_).data(), padded(config_.hidden_size), directly};
-  products_.run(attended_.data(), static_cast<std::int64_t>(rows_.size()), q_size, {&out, 1});
+  run_outputs(attended_.data(), rows, q_size, out);
   if (!directly && !is_parallel()) add_branch(w.attention_output_norm);
 }
 
@@ -256,13 +272,21 @@ void Transformer::run_mlp(const float* x, std::int64_t rows, const Linear& gate,
                           const std::function<void(std::int64_t r)>& make_row) {
   const std::int64_t stride = padded(inner.size);
   const bool gated = config_.mlp != MlpKind::kPlain;
-  const Product products[] = {{&gate, inner.gate.data(), stride}, {&up, inner.up.data(), stride}};
-  const Product plain{&up, inner.gate.data(), stride};
-  products_.run(x, rows, config_.hidden_size,
-                gated ? std::span<const Product>(products) : std::span(&plain, 1), make_row);
-  products_.run(inner.gate.data(), rows, inner.size, {&down, 1}, [&](std::int64_t r) {
-    activation_(inner.gate.data() + r * stride, gated ? inner.up.data() + r * stride : nullptr, inner.size);
-  });
+  const ShareRange own = share_.part_of(inner.size, kPanelOutputs);
+  float *gates = inner.gate.data() + own.first, *ups = inner.up.data() + own.first;
+  const auto activate = [&](std::int64_t r) {
+    activation_(gates + r * stride, gated ? ups + r * stride : nullptr, own.count);
+  };
+  const Product products[] = {{&gate, gates, stride}, {&up, ups, stride}};
+  const Product plain{&up, gates, stride};
+  if (own.count > 0) {
+    products_.run(x, rows, config_.hidden_size,
+                  gated ? std::span<const Product>(products) : std::span(&plain, 1), make_row);
+  }
+  if (share_.places == 1) return products_.run(inner.gate.data(), rows, inner.size, {&down, 1}, activate);
+  pool_.parallel_for(rows, [&](std::int64_t r, int) { activate(r); });
+  gather_columns(inner.gate.data(), rows, stride, inner.size, kPanelOutputs);
+  run_outputs(inner.gate.data(), rows, inner.size, down);
 }
 
 // branch_ = sum over the experts of a row, in rising order, of weight * expert(norm(x)). Each expert's rows

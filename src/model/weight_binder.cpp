@@ -64,6 +64,11 @@ const TensorView& WeightBinder::take(const std::string& name, const std::vector<
 
 Norm WeightBinder::norm(const std::string& name, const std::vector<std::int64_t>& shape) {
   Norm out;
+  if (!own_) {
+    if (config_.norm_weights) take(name + ".weight", shape);
+    if (config_.norm == NormKind::kLayer && has(name + ".bias")) take(name + ".bias", shape);
+    return out;
+  }
   std::int64_t size = 1;
   for (const std::int64_t n : shape) size *= n;
   if (!config_.norm_weights) {
@@ -113,11 +118,21 @@ Linear WeightBinder::rows(const std::string& name, std::int64_t all, std::int64_
 }
 
 Linear WeightBinder::rows_of(const TensorView& view, const std::vector<float>& bias, std::int64_t first,
-                             std::int64_t outputs, std::int64_t inputs, const RowOrder& order) {
+                             std::int64_t all_outputs, std::int64_t inputs, const RowOrder& order) {
+  const ShareRange own =
+      order.shared_by > 0 ? share_.part_of(all_outputs, order.shared_by) : ShareRange{0, all_outputs};
+  const std::int64_t outputs = own.count;
+  first += own.first;
   Linear out{view.data, view.dtype, outputs, inputs, {}, nullptr, view.paired_head_dim, view.paired_rotary};
+  out.all_outputs = all_outputs;
+  if (!own_) {
+    out.data = nullptr;
+    return out;
+  }
   const auto stored = [&](std::int64_t row) {
-    const std::int64_t in_order = stored_row(row, order.paired_head_dim, order.paired_rotary);
-    return order.stored ? order.stored(in_order) : first + in_order;
+    const std::int64_t in_order =
+        stored_row(own.first + row, order.paired_head_dim, order.paired_rotary) - own.first;
+    return order.stored ? order.stored(own.first + in_order) : first + in_order;
   };
   if (!bias.empty()) {
     for (std::int64_t r = 0; r < outputs; ++r) out.bias.push_back(bias[static_cast<std::size_t>(stored(r))]);

@@ -12,6 +12,15 @@ namespace refocus {
 
 namespace {
 
+// Ranks share the outputs of a matrix in whole panels of the packed types.
+constexpr std::int64_t kSharedRows = kPanelOutputs;
+
+RowOrder shared_rows() {
+  RowOrder order;
+  order.shared_by = kSharedRows;
+  return order;
+}
+
 std::string joined(const std::string& prefix, std::string_view name) {
   return std::string(prefix).append(name);
 }
@@ -21,13 +30,18 @@ void bind_qkv(WeightBinder& bind, const ModelConfig& c, const std::string& p, La
   const TensorNames& n = c.names;
   const std::int64_t q_size = c.num_attention_heads * c.head_dim,
                      kv_size = c.num_key_value_heads * c.head_dim;
+  // A rank has the query heads of its key/value heads.
+  const std::int64_t group = q_size / c.num_key_value_heads;
   RowOrder plain, turned;
+  plain.shared_by = turned.shared_by = c.head_dim;
   if (c.interleaved_rope && !bind.gguf()) {
     turned.paired_head_dim = c.head_dim;
     turned.paired_rotary = c.rotary_dim;
   }
   if (n.qkv.empty()) {
-    w.q_proj = bind.linear(joined(p, n.q), q_size, c.hidden_size, c.bias.qkv, turned);
+    RowOrder queries = turned;
+    queries.shared_by = group;
+    w.q_proj = bind.linear(joined(p, n.q), q_size, c.hidden_size, c.bias.qkv, queries);
     w.k_proj = bind.linear(joined(p, n.k), kv_size, c.hidden_size, c.bias.qkv, turned);
     w.v_proj = bind.linear(joined(p, n.v), kv_size, c.hidden_size, c.bias.qkv, plain);
     return;
@@ -37,6 +51,7 @@ void bind_qkv(WeightBinder& bind, const ModelConfig& c, const std::string& p, La
   const bool by_head = n.qkv_rows == TensorNames::QkvRows::kByHead && !bind.gguf();
   const auto part = [&](std::int64_t which, std::int64_t first, std::int64_t size) {
     RowOrder order;
+    order.shared_by = which == 0 ? group : dim;
     order.transposed = n.transposed && !bind.gguf();
     if (by_head) {
       order.stored = [=](std::int64_t row) { return row / dim * 3 * dim + which * dim + row % dim; };
@@ -73,16 +88,18 @@ void bind_qk_norms(WeightBinder& bind, const ModelConfig& c, const std::string& 
 
 void bind_mlp(WeightBinder& bind, const ModelConfig& c, const std::string& p, LayerWeights& w) {
   const TensorNames& n = c.names;
-  RowOrder order;
+  RowOrder order = shared_rows();
   order.transposed = n.transposed && !bind.gguf();
   if (!n.gate_up.empty()) {
     const std::string name = joined(p, n.gate_up);
-    w.gate_proj = bind.rows(name, 2 * c.intermediate_size, 0, c.intermediate_size, c.hidden_size, c.bias.mlp);
+    w.gate_proj = bind.rows(name, 2 * c.intermediate_size, 0, c.intermediate_size, c.hidden_size, c.bias.mlp,
+                            shared_rows());
     w.up_proj = bind.rows(name, 2 * c.intermediate_size, c.intermediate_size, c.intermediate_size,
-                          c.hidden_size, c.bias.mlp);
+                          c.hidden_size, c.bias.mlp, shared_rows());
   } else {
     if (c.mlp != MlpKind::kPlain) {
-      w.gate_proj = bind.linear(joined(p, n.gate), c.intermediate_size, c.hidden_size, c.bias.mlp);
+      w.gate_proj =
+          bind.linear(joined(p, n.gate), c.intermediate_size, c.hidden_size, c.bias.mlp, shared_rows());
     }
     w.up_proj = bind.linear(joined(p, n.up), c.intermediate_size, c.hidden_size, c.bias.mlp, order);
   }
@@ -95,13 +112,10 @@ void bind_stacked(WeightBinder& bind, const std::string& name, std::int64_t coun
                   std::int64_t inputs, std::vector<Linear>& out) {
   TensorView view = bind.take(name + ".weight", {count, outputs, inputs});
   std::vector<float> bias;
-  if (bind.has(name + ".bias")) bias = to_f32(bind.take(name + ".bias", {count, outputs}));
+  if (bind.has(name + ".bias")) bias = bind.numbers(bind.take(name + ".bias", {count, outputs}));
+  // Row r of expert e is number e * outputs + r, in the tensor and among the biases.
   for (std::int64_t e = 0; e < count; ++e)
-    out.push_back(bind.rows_of(view, {}, e * outputs, outputs, inputs, {}));
-  for (std::size_t e = 0; e < out.size() && !bias.empty(); ++e) {
-    const auto first = bias.begin() + static_cast<std::ptrdiff_t>(e) * outputs;
-    out[e].bias.assign(first, first + outputs);
-  }
+    out.push_back(bind.rows_of(view, bias, e * outputs, outputs, inputs, shared_rows()));
 }
 
 // gpt-oss' experts: gate_up_proj [count, hidden, 2 inner] with gate and up in turn, down_proj [count, inner,
@@ -111,17 +125,18 @@ void bind_fused_experts(WeightBinder& bind, const ModelConfig& c, const std::str
   const std::int64_t count = c.experts.count, inner = c.experts.intermediate_size, hidden = c.hidden_size;
   const TensorView& gate_up = bind.take(experts + "gate_up_proj", {count, hidden, 2 * inner});
   const TensorView& down = bind.take(experts + "down_proj", {count, inner, hidden});
-  const auto gate_up_bias = to_f32(bind.take(experts + "gate_up_proj_bias", {count, 2 * inner}));
-  const auto down_bias = to_f32(bind.take(experts + "down_proj_bias", {count, hidden}));
+  const auto gate_up_bias = bind.numbers(bind.take(experts + "gate_up_proj_bias", {count, 2 * inner}));
+  const auto down_bias = bind.numbers(bind.take(experts + "down_proj_bias", {count, hidden}));
   const auto expert = [&](const TensorView& all, const std::vector<float>& biases, std::int64_t e,
                           std::int64_t step, std::int64_t first, std::int64_t outputs) {
     const std::int64_t in = all.shape[1], out = all.shape[2];
     TensorView one = all;
     one.shape = {in, out};
     one.data += static_cast<std::size_t>(e) * one.bytes();
-    const auto begin = biases.begin() + e * out;
-    RowOrder order{[=](std::int64_t row) { return step * row + first; }, true, 0, 0};
-    return bind.rows_of(one, std::vector<float>(begin, begin + out), 0, outputs, in, order);
+    std::vector<float> its_biases;
+    if (!biases.empty()) its_biases.assign(biases.begin() + e * out, biases.begin() + (e + 1) * out);
+    RowOrder order{[=](std::int64_t row) { return step * row + first; }, true, 0, 0, kSharedRows};
+    return bind.rows_of(one, its_biases, 0, outputs, in, order);
   };
   for (std::int64_t e = 0; e < count; ++e) {
     w.gate.push_back(expert(gate_up, gate_up_bias, e, 2, 0, inner));
@@ -144,17 +159,17 @@ void bind_experts(WeightBinder& bind, const ModelConfig& c, const std::string& p
   } else {
     for (std::int64_t e = 0; e < count; ++e) {
       const std::string one = joined(p, fmt::format(fmt::runtime(n.experts), e));
-      w.gate.push_back(bind.linear(joined(one, n.expert_gate), inner, hidden, false));
-      w.up.push_back(bind.linear(joined(one, n.expert_up), inner, hidden, false));
-      w.down.push_back(bind.linear(joined(one, n.expert_down), hidden, inner, false));
+      w.gate.push_back(bind.linear(joined(one, n.expert_gate), inner, hidden, false, shared_rows()));
+      w.up.push_back(bind.linear(joined(one, n.expert_up), inner, hidden, false, shared_rows()));
+      w.down.push_back(bind.linear(joined(one, n.expert_down), hidden, inner, false, shared_rows()));
     }
   }
   const std::int64_t shared = c.experts.shared_intermediate_size;
   if (shared == 0) return;
   const std::string one = joined(p, n.shared_expert);
-  w.shared_gate = bind.linear(one + "gate_proj", shared, hidden, false);
-  w.shared_up = bind.linear(one + "up_proj", shared, hidden, false);
-  w.shared_down = bind.linear(one + "down_proj", hidden, shared, false);
+  w.shared_gate = bind.linear(one + "gate_proj", shared, hidden, false, shared_rows());
+  w.shared_up = bind.linear(one + "up_proj", shared, hidden, false, shared_rows());
+  w.shared_down = bind.linear(one + "down_proj", hidden, shared, false, shared_rows());
   w.shared_expert_gate = bind.linear(joined(p, n.shared_expert_gate), 1, hidden, false);
 }
 
@@ -171,7 +186,7 @@ LayerWeights bind_layer(WeightBinder& bind, const ModelConfig& c, std::int64_t l
   w.mlp_output_norm = norm(n.mlp_output_norm);
   bind_qkv(bind, c, p, w);
   bind_qk_norms(bind, c, p, w);
-  RowOrder output;
+  RowOrder output = shared_rows();
   output.transposed = n.transposed && !bind.gguf();
   w.o_proj = bind.linear(joined(p, n.o), c.hidden_size, c.num_attention_heads * c.head_dim, c.bias.o, output);
   if (c.attention_sinks) w.sinks = bind.vector(joined(p, n.sinks), c.num_attention_heads);
@@ -230,21 +245,27 @@ bool has_tied_embeddings(const ModelConfig& config, const WeightMap& map) {
   return config.tie_word_embeddings && map.find(std::string(config.names.head) + ".weight") == nullptr;
 }
 
-ModelWeights bind_weights(const ModelConfig& config, const WeightMap& map, const std::string& where) {
+ModelWeights bind_weights(const ModelConfig& config, const WeightMap& map, const std::string& where,
+                          const WeightShare& share) {
   ModelWeights w;
-  WeightBinder bind(config, map, where, w);
+  WeightBinder bind(config, map, where, share, w);
   const TensorNames& n = config.names;
+  bind.set_own(share.embeddings);
   w.embed_tokens = bind.linear(std::string(n.embeddings), config.vocab_size, config.hidden_size, false);
   if (config.learned_positions) {
     w.positions =
         bind.linear(std::string(n.positions), config.max_position_embeddings, config.hidden_size, false);
   }
-  for (std::int64_t l = 0; l < config.num_hidden_layers; ++l) w.layers.push_back(bind_layer(bind, config, l));
+  for (std::int64_t l = 0; l < config.num_hidden_layers; ++l) {
+    bind.set_own(share.has_layer(l));
+    w.layers.push_back(bind_layer(bind, config, l));
+  }
+  bind.set_own(share.head);
   w.norm = bind.norm(std::string(n.final_norm), {config.hidden_size});
-  const std::string head(n.head);
   const bool tied = has_tied_embeddings(config, map);
-  w.lm_head =
-      tied ? w.embed_tokens : bind.linear(head, config.vocab_size, config.hidden_size, config.bias.head);
+  w.lm_head = bind.linear(std::string(tied ? n.embeddings : n.head), config.vocab_size, config.hidden_size,
+                          tied ? std::optional(false) : config.bias.head, shared_rows());
+  bind.set_own(true);
   w.rope_factors = bind_rope_factors(bind, config, where);
   bind.refuse_others();
   return w;

@@ -11,6 +11,7 @@
 
 #include "architecture/model_config.h"
 #include "kernels/packed_matmul.h"
+#include "model/weight_share.h"
 #include "tensor/adapter.h"
 #include "tensor/weight_map.h"
 
@@ -18,6 +19,7 @@ namespace refocus {
 
 struct Linear {
   const std::byte* data = nullptr;  // [outputs, inputs], rows as paired_head_dim says (see TensorView)
+                                    // null: there is no such matrix, or another rank has it
   DType dtype = DType::kF32;
   std::int64_t outputs = 0, inputs = 0;
   std::vector<float> bias;                     // [outputs], or empty
@@ -25,6 +27,7 @@ struct Linear {
   std::int64_t paired_head_dim = 0, paired_rotary = 0;
   std::shared_ptr<const void> owner = nullptr;  // of `data`, where the matrix was made anew (F64 as float32)
   const LowRank* adapter = nullptr;             // a change beside it, or none; see model/adapter.h
+  std::int64_t all_outputs = 0;                 // of all ranks that share its rows together
 
   bool present() const { return data != nullptr; }
 };
@@ -70,8 +73,10 @@ bool has_tied_embeddings(const ModelConfig& config, const WeightMap& map);
 
 // Finds every tensor by its Hugging Face name. InputError for one that is missing, has another shape than the
 // config says, has a bias where the config says none (or the other way round), or is no part of such a model
-// (rotary buffers are passed over). The map must outlive the result.
-ModelWeights bind_weights(const ModelConfig& config, const WeightMap& map, const std::string& where);
+// (rotary buffers are passed over). The map must outlive the result. Of a share all is checked, but only what
+// is its own is read.
+ModelWeights bind_weights(const ModelConfig& config, const WeightMap& map, const std::string& where,
+                          const WeightShare& share = {});
 
 // The first NaN or infinity among the weights, as text for a message: "model.norm.weight [17]". Reads
 // everything.

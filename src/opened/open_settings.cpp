@@ -32,6 +32,20 @@ std::optional<int> device_number(std::string_view text) {
   return number;
 }
 
+void check_shared(const OpenSettings& settings) {
+  if (!settings.is_shared()) return;
+  if (!settings.on_cpu()) {
+    throw usage_error("--device", "expected cpu with --pipeline and --tensor, got {}; leave it out",
+                      settings.device);
+  }
+  if (settings.tensor > 1 && !settings.adapter.empty()) {
+    throw usage_error(
+        "--tensor",
+        "expected a model without an adapter, got --adapter; use --pipeline, or merge the adapter "
+        "into the model (refocus merge)");
+  }
+}
+
 std::shared_ptr<Device> open_device(const OpenSettings& settings) {
   const bool half = settings.activation_type() == Activations::kF16;
   if (settings.on_cpu()) {

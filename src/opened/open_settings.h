@@ -26,7 +26,10 @@ struct OpenSettings {
       {};  // one of kv_names(); empty: f16 on a device that computes in half precision, or f32
   std::string activations = {};  // int8, bf16, f32 or f16; empty: f16 on a device, else int8
   std::string adapter = {};      // a PEFT adapter's directory, or empty
+  // Processes that compute the model together (model/partition.h): stages, and ranks of each.
+  std::int64_t pipeline = 1, tensor = 1;
 
+  bool is_shared() const { return pipeline * tensor > 1; }
   bool on_cpu() const { return device == "cpu"; }
   DType kv() const;
   std::string kv_name() const;
@@ -43,6 +46,9 @@ std::vector<std::string> activation_names();
 
 // Of "cuda" or "cuda:N"; nothing for another text.
 std::optional<int> device_number(std::string_view text);
+
+// UsageError, in the names of the options, for what a model of several processes does not do.
+void check_shared(const OpenSettings& settings);
 
 // The device, or null for the processor. UsageError, in the names of the options, for what does not go
 // together.

@@ -6,18 +6,38 @@
 
 #include "base/error.h"
 #include "base/memory_use.h"
+#include "base/text_hash.h"
 
 namespace refocus {
 
-RunningModel::RunningModel(const OpenSettings& how, std::int64_t max_rows)
-    : settings(how),
+namespace {
+
+// What tells a model from others without reading it all: its settings, its tensors, and the numbers of the
+// last norm.
+std::uint64_t number_of(const OpenModel& model) {
+  std::string text = model.config_json;
+  for (const auto& [name, entry] : model.weights->entries()) {
+    text += fmt::format("\n{} {} {}", name, name_of(entry.view.dtype), shape_text(entry.view.shape));
+  }
+  const auto* norm = model.weights->find(std::string(model.config.names.final_norm) + ".weight");
+  if (norm != nullptr) text.append(reinterpret_cast<const char*>(norm->view.data), norm->view.bytes());
+  return text_hash(text);
+}
+
+}  // namespace
+
+RunningModel::RunningModel(const OpenSettings& how, std::int64_t max_rows,
+                           std::shared_ptr<ModelPartition> shared)
+    : settings((check_shared(how), how)),
       files(open_model(settings)),
       pool(settings.threads > 0 ? settings.threads : available_threads(),
            settings.pin ? ThreadPool::Placement::kPinned : ThreadPool::Placement::kFree),
       device(open_device(settings)),
+      partition(std::move(shared)),
       transformer(files.config, files.weights, files.directory.string(), pool,
                   settings.on_cpu() || max_rows < kRunningRows ? max_rows : std::max(max_rows, kDeviceRows),
-                  settings.kv(), settings.activation_type(), device) {
+                  settings.kv(), settings.activation_type(), device, partition) {
+  if (partition) partition->expect_same(number_of(files), "model");
   const auto note = settings.on_cpu() ? memory_note(files) : std::nullopt;
   if (note) spdlog::info("{}", *note);
   // A model that lacks one bias lacks that of every layer: one line says it.
@@ -30,7 +50,12 @@ RunningModel::RunningModel(const OpenSettings& how, std::int64_t max_rows)
 
 std::int64_t kv_limit(const OpenSettings& settings, const Transformer& model) {
   if (settings.kv_memory_mib > 0) return settings.kv_memory_mib << 20;
-  return (model.device() != nullptr ? model.device()->facts().free_bytes : available_bytes()) / 2;
+  const std::int64_t half =
+      (model.device() != nullptr ? model.device()->facts().free_bytes : available_bytes()) / 2;
+  if (model.partition() == nullptr) return half;
+  // Each process has room for a share; the one with the least room decides for all.
+  const KvLayout layout(model.config(), model.kv_type(), model.kv_share());
+  return model.partition()->least(layout.whole_bytes(half / model.partition()->ranks_here()));
 }
 
 std::int64_t kv_budget(const OpenSettings& settings, const Transformer& model, std::int64_t sequences,

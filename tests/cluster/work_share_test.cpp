@@ -1,5 +1,6 @@
 #include "cluster/work_share.h"
 
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -65,7 +66,7 @@ TEST(WorkShare, EveryUnitIsDoneOnce) {
   for (const int ranks : {1, 2, 3, 8}) {
     for (const int units : {0, 1, 2, 100}) {
       run_local_group(ranks, [&](Communicator& comm) {
-        WorkShare share(comm, "host" + std::to_string(comm.rank()), quick());
+        WorkShare share(comm, "rank " + std::to_string(comm.rank()), quick());
         if (!share.leads()) return share.serve([&](const std::string&) { return doubling(comm.rank()); });
         Kept kept;
         share.run("doubling", numbered(units), doubling(0), [&](const std::string& r) { kept.keep(r); });
@@ -73,20 +74,19 @@ TEST(WorkShare, EveryUnitIsDoneOnce) {
         std::int64_t taken = 0;
         for (const WorkerTally& tally : share.tallies()) taken += tally.units;
         EXPECT_EQ(taken, units);
-        EXPECT_EQ(share.tallies().back().host, "host" + std::to_string(ranks - 1));
+        EXPECT_EQ(share.tallies().back().name, "rank " + std::to_string(ranks - 1));
       });
     }
   }
 }
 
 TEST(WorkShare, TellsWhatEachDid) {
-  EXPECT_EQ(tallies_text({{"a", 30}, {"b", 0}}, 20),
+  EXPECT_EQ(tallies_text({{"rank 0 (a)", 30}, {"rank 1 (b)", 0}}, 20),
             "rank 0 (a) 30 (1.5 a second), rank 1 (b) 0 (0.0 a second)");
   std::vector<WorkerTally> many(40, {"n", 5});
   many[7].units = 1;
   many[9].units = 8;
-  EXPECT_EQ(tallies_text(many, 2),
-            "40 ranks, from rank 7 (n) 1 (0.5 a second) to rank 9 (n) 8 (4.0 a second)");
+  EXPECT_EQ(tallies_text(many, 2), "40 processes, from n 1 (0.5 a second) to n 8 (4.0 a second)");
   std::vector<std::string> told;
   run_local_group(2, [&](Communicator& comm) {
     WorkShare::Options options = quick();
@@ -99,8 +99,65 @@ TEST(WorkShare, TellsWhatEachDid) {
     share.run("", {}, doubling(0), [](const std::string&) {});
   });
   ASSERT_EQ(told.size(), 2u);
-  EXPECT_THAT(told[0], testing::StartsWith("rank 0 (host) 0 (0.0 a second), rank 1 (host) 1 ("));
-  EXPECT_THAT(told[1], testing::StartsWith("rank 0 (host) 0 (0.0 a second), rank 1 (host) 0 ("));
+  EXPECT_THAT(told[0], testing::StartsWith("host 0 (0.0 a second), host 1 ("));
+  EXPECT_THAT(told[1], testing::StartsWith("host 0 (0.0 a second), host 0 ("));
+}
+
+// Two teams of two: the first of each takes units, the other one does the same ones.
+TEST(WorkShare, TeamsWorkInStep) {
+  std::mutex mutex;
+  std::map<int, std::vector<int>> done;  // by rank
+  run_local_group(4, [&](Communicator& comm) {
+    Team team(comm.split(comm.rank() / 2));
+    const auto leaders = comm.split(comm.rank() % 2);
+    const DoWork work = doubling(comm.rank(), [&](int unit) {
+      const std::lock_guard lock(mutex);
+      done[comm.rank()].push_back(unit);
+    });
+    const WorkOf work_of = [&](const std::string&) { return work; };
+    if (!team.leads()) return team.follow(work_of);
+    WorkShare share(*leaders, "host", quick(), &team);
+    if (!share.leads()) return share.serve(work_of);
+    for (int phase = 0; phase < 2; ++phase) {
+      Kept kept;
+      share.run("", numbered(40), work, [&](const std::string& r) { kept.keep(r); });
+      kept.expect_all(40);
+    }
+  });
+  EXPECT_EQ(done[0], done[1]);
+  EXPECT_EQ(done[2], done[3]);
+  EXPECT_EQ(done[0].size() + done[2].size(), 80u);
+}
+
+TEST(WorkShare, AFailureEndsItsTeam) {
+  for (const bool at_result : {false, true}) {
+    run_local_group(2, [&](Communicator& comm) {
+      Team team(comm.split(0));
+      const auto leaders = comm.split(comm.rank());
+      std::atomic<int> units = 0;
+      // As a model in step does: an error comes to all.
+      const DoWork work = doubling(comm.rank(), [&](int) {
+        if (!at_result && ++units == 5) throw input_error("weights", "expected some, got none; take others");
+      });
+      const WorkOf work_of = [&](const std::string&) { return work; };
+      if (!team.leads()) {
+        if (at_result) {
+          EXPECT_THROW(team.follow(work_of), Stopped);
+        } else {
+          EXPECT_THROW(team.follow(work_of), InputError);
+        }
+        return;
+      }
+      WorkShare share(*leaders, "host", quick(), &team);
+      int kept = 0;
+      EXPECT_THROW(share.run("", numbered(4000), work,
+                             [&](const std::string&) {
+                               if (at_result && ++kept == 7)
+                                 throw input_error("journal", "expected room, got none");
+                             }),
+                   InputError);
+    });
+  }
 }
 
 TEST(WorkShare, PhasesFollowOneAnother) {
@@ -153,9 +210,9 @@ void expect_failure(int failing, const std::string& message) {
     const DoWork work = doubling(comm.rank(), [&](int) {
       if (comm.rank() == failing) throw input_error("weights", "expected finite ones, got none; take others");
     });
-    WorkShare share(comm, "node" + std::to_string(comm.rank()), quick());
+    WorkShare share(comm, fmt::format("rank {0} (node{0})", comm.rank()), quick());
     if (!share.leads()) {
-      EXPECT_THROW(share.serve([&](const std::string&) { return work; }), WorkStopped);
+      EXPECT_THROW(share.serve([&](const std::string&) { return work; }), Stopped);
       return;
     }
     try {
@@ -187,7 +244,7 @@ TEST(WorkShare, AResultThatCannotBeKeptEndsTheWork) {
   run_local_group(3, [](Communicator& comm) {
     WorkShare share(comm, "host", quick());
     if (!share.leads()) {
-      EXPECT_THROW(share.serve([&](const std::string&) { return doubling(comm.rank()); }), WorkStopped);
+      EXPECT_THROW(share.serve([&](const std::string&) { return doubling(comm.rank()); }), Stopped);
       return;
     }
     std::size_t kept = 0;
@@ -211,7 +268,7 @@ TEST(WorkShare, ASignalOnAnyRankStopsAll) {
       };
       WorkShare share(comm, "host", options);
       if (!share.leads()) {
-        EXPECT_THROW(share.serve([&](const std::string&) { return endless; }), WorkStopped);
+        EXPECT_THROW(share.serve([&](const std::string&) { return endless; }), Stopped);
         return;
       }
       std::int64_t kept = 0;
@@ -223,7 +280,7 @@ TEST(WorkShare, ASignalOnAnyRankStopsAll) {
           std::this_thread::yield();
         }
       };
-      EXPECT_THROW(share.run("", numbered(100000), work, [&](const std::string&) { ++kept; }), WorkStopped);
+      EXPECT_THROW(share.run("", numbered(100000), work, [&](const std::string&) { ++kept; }), Stopped);
       EXPECT_GE(kept, 1);
     });
   }
@@ -240,7 +297,7 @@ TEST(WorkShareDeathTest, ARankThatSaysNothingIsLost) {
                                   // It takes part in the beginning, and is never heard again.
                                   comm.split(0);
                                   comm.split(0);
-                                  gather_texts(comm, "node7");
+                                  gather_texts(comm, "rank 1 (node7)");
                                   comm.receive(0, 99);
                                 }
                                 WorkShare share(comm, "node1", options);

@@ -15,6 +15,7 @@
 #include "eval/run/shared_asking.h"
 #include "eval/task/file_names.h"
 #include "eval/text/sha256.h"
+#include "model/partition.h"
 #include "prompt/answer_end.h"
 
 namespace refocus {
@@ -22,16 +23,6 @@ namespace refocus {
 namespace {
 
 using nlohmann::ordered_json;
-
-// Refuses weights that do not compute, before anything is written.
-void check_weights(const EvalModel& model, const Question& question) {
-  KvPool pool =
-      kv_pool_of(model.transformer, kv_bytes(model.transformer.config(), 1, model.transformer.kv_type()));
-  KvSequence sequence(pool);
-  REFOCUS_CHECK(sequence.reserve(1));
-  const SequenceInput input{&sequence, std::span(question.tokens).first(1), 1, nullptr, LogitRows::kLast};
-  model.transformer.forward({&input, 1});
-}
 
 ordered_json profile_texts(const EvalSettings& settings, const Task& task) {
   const TaskPrompts& p = settings.profile.prompts(task.name);
@@ -73,6 +64,10 @@ RunSettings with_details(const EvalModel& model, const EvalSettings& settings, c
   if (!settings.shard.is_whole()) out.details["shard"] = settings.shard.text();
   out.details["threads"] = model.transformer.pool().size();
   out.details["batch"] = settings.batch;
+  if (const ModelPartition* partition = model.transformer.partition()) {
+    out.details["pipeline"] = partition->stages();
+    out.details["tensor"] = partition->places();
+  }
   return out;
 }
 
@@ -113,6 +108,16 @@ ReportPlan report_plan(const EvalModel& model, const EvalSettings& settings, con
 }
 
 }  // namespace
+
+void check_weights(const EvalModel& model, const Plan& plan) {
+  KvPool pool =
+      kv_pool_of(model.transformer, kv_bytes(model.transformer.config(), 1, model.transformer.kv_type()));
+  KvSequence sequence(pool);
+  REFOCUS_CHECK(sequence.reserve(1));
+  const SequenceInput input{&sequence, std::span(plan.questions.front().tokens).first(1), 1, nullptr,
+                            LogitRows::kLast};
+  model.transformer.forward({&input, 1});
+}
 
 RunSettings run_settings(const EvalModel& model, const EvalSettings& settings, const Plan& plan) {
   constexpr int kLikelihoodPrompts =
@@ -248,7 +253,7 @@ EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings,
     directory = default_run_directory(tasks, model.name, recorded, settings.shard);
   }
   if (!std::filesystem::exists(directory / "run.json")) {
-    check_weights(model, plan.questions.front());
+    if (model.transformer.partition() == nullptr) check_weights(model, plan);
     check_memory(model, settings, plan);
   }
   RunDirectory run = RunDirectory::open(directory, recorded);

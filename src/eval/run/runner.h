@@ -100,4 +100,8 @@ EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings)
 // The same with its plan, which make_plan made of them.
 EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings, const Plan& plan);
 
+// InputError for weights that do not compute. run_evaluation calls it before anything is written, but for a
+// model of several processes, which must all do so.
+void check_weights(const EvalModel& model, const Plan& plan);
+
 }  // namespace refocus

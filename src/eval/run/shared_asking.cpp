@@ -116,7 +116,7 @@ DoWork answering_work(const EvalModel& model, const EvalSettings& settings, cons
 nlohmann::ordered_json ranks_json(const WorkShare& share) {
   nlohmann::ordered_json out = nlohmann::ordered_json::array();
   for (const WorkerTally& tally : share.tallies())
-    out.push_back({{"host", tally.host}, {"answers", tally.units}});
+    out.push_back({{"rank", tally.name}, {"answers", tally.units}});
   return out;
 }
 

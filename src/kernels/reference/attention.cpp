@@ -120,7 +120,7 @@ void attention(const AttentionShape& shape, std::span<const AttentionSequence> s
     for (std::int64_t row = 0; row < s.rows; ++row) {
       for (std::int64_t head = 0; head < shape.heads; ++head) {
         const KvHead kv{s, shape.head_dim, head / group};
-        one_row(shape, s.hooks, kv, {s.left_out + row, s.position + row, head, 0},
+        one_row(shape, s.hooks, kv, {s.left_out + row, s.position + row, shape.first_head + head, 0},
                 buffers.q + (s.first_row + row) * buffers.q_stride + head * shape.head_dim,
                 buffers.out + (s.first_row + row) * buffers.out_stride + head * shape.head_dim);
       }

@@ -141,12 +141,13 @@ class Tile {
     for (std::int64_t i = 0; i < count_; ++i) {
       const std::int64_t row = (task.begin + i) / group_,
                          head = task.kv_head * group_ + (task.begin + i) % group_;
-      queries_[i] = {{sequence_.left_out + row, sequence_.position + row, head, task.thread},
-                     buffers.q + (sequence_.first_row + row) * buffers.q_stride + head * shape_.head_dim,
-                     buffers.out + (sequence_.first_row + row) * buffers.out_stride + head * shape_.head_dim,
-                     memory_.weights + i * weights_stride(keys_),
-                     memory_.sums + i * stride_,
-                     0};
+      queries_[i] = {
+          {sequence_.left_out + row, sequence_.position + row, shape_.first_head + head, task.thread},
+          buffers.q + (sequence_.first_row + row) * buffers.q_stride + head * shape_.head_dim,
+          buffers.out + (sequence_.first_row + row) * buffers.out_stride + head * shape_.head_dim,
+          memory_.weights + i * weights_stride(keys_),
+          memory_.sums + i * stride_,
+          0};
     }
     begin_ = shape_.first_key(queries_[0].at.position) / kKeyBlock * kKeyBlock;
     head_offset_ = sequence_.block_offset + task.kv_head * kv_block_bytes(sequence_.type, shape_.head_dim);
