@@ -279,8 +279,8 @@ bool Transformer::are_finite(std::span<const float> logits) const {
   return finite;
 }
 
-// The rows whose logits are wanted, normed, one after the other. Their number.
-std::int64_t Transformer::norm_wanted_rows(std::span<const SequenceInput> sequences, float* to) const {
+// Puts the rows whose logits are wanted, normed, one after the other into normed_. Their number.
+std::int64_t Transformer::norm_wanted_rows(std::span<const SequenceInput> sequences) {
   const std::int64_t stride = padded(config_.hidden_size);
   std::int64_t wanted = 0;
   for (std::size_t s = 0; s < sequences.size(); ++s) {
@@ -288,15 +288,15 @@ std::int64_t Transformer::norm_wanted_rows(std::span<const SequenceInput> sequen
     const std::int64_t end = attention_[s].first_row + attention_[s].rows;
     for (std::int64_t r = sequences[s].logits == LogitRows::kAll ? attention_[s].first_row : end - 1; r < end;
          ++r) {
-      apply_norm(weights_.norm, x_.data() + r * stride, config_.hidden_size, to + wanted++ * stride);
+      apply_norm(weights_.norm, x_.data() + r * stride, config_.hidden_size,
+                 normed_.data() + wanted++ * stride);
     }
   }
   return wanted;
 }
 
 std::span<const float> Transformer::output(std::span<const SequenceInput> sequences) {
-  const std::int64_t wanted = norm_wanted_rows(sequences, normed_.data());
-  return wanted == 0 ? std::span<const float>() : project(normed_.data(), wanted, sequences);
+  return logits_of_normed(norm_wanted_rows(sequences), sequences);
 }
 
 std::span<const float> Transformer::logits_of(const float* x, std::int64_t rows) {
@@ -311,29 +311,35 @@ std::span<const float> Transformer::logits_of(const float* x, std::int64_t rows)
     apply_norm(weights_.norm, x + r * config_.hidden_size, config_.hidden_size,
                normed_.data() + r * padded(config_.hidden_size));
   }
-  return project(normed_.data(), rows, {});
+  return logits_of_normed(rows, {});
 }
 
-// The output matrix on normed rows.
-std::span<const float> Transformer::project(const float* x, std::int64_t wanted,
-                                            std::span<const SequenceInput> sequences) {
+std::span<const float> Transformer::logits_of_normed(std::int64_t wanted,
+                                                     std::span<const SequenceInput> sequences) {
+  if (wanted == 0) return {};
+  reserve(logits_, wanted * config_.vocab_size);
+  project(0, wanted, sequences);
+  return {logits_.data(), floats(wanted, config_.vocab_size)};
+}
+
+// The output matrix on the first rows of normed_: to rows of logits_ from `first` on.
+void Transformer::project(std::int64_t first, std::int64_t wanted, std::span<const SequenceInput> sequences) {
   const std::int64_t vocab = config_.vocab_size;
-  if (logits_.size() < floats(wanted, vocab)) logits_ = AlignedBuffer<float>(floats(wanted, vocab));
+  float* logits = logits_.data() + first * vocab;
   // What rounds logits decides between tokens that are nearly as likely; for the last rows alone, and with
   // the weights read once, twice 8 bits cost little.
-  const Product head{&weights_.lm_head, logits_.data(), vocab, false, Int8Parts::kTwo};
-  run_outputs(x, wanted, config_.hidden_size, head);
+  const Product head{&weights_.lm_head, logits, vocab, false, Int8Parts::kTwo};
+  run_outputs(normed_.data(), wanted, config_.hidden_size, head);
   if (config_.logit_multiplier != 1 || config_.final_softcap > 0) {
     pool_.parallel_for(wanted, [&](std::int64_t r, int) {
-      float* row = logits_.data() + r * vocab;
+      float* row = logits + r * vocab;
       if (config_.logit_multiplier != 1) {
         for (std::int64_t i = 0; i < vocab; ++i) row[i] *= config_.logit_multiplier;
       }
       if (config_.final_softcap > 0) softcap(row, config_.final_softcap, vocab);
     });
   }
-  if (!are_finite({logits_.data(), floats(wanted, vocab)})) refuse_non_finite(sequences);
-  return {logits_.data(), floats(wanted, vocab)};
+  if (!are_finite({logits, floats(wanted, vocab)})) refuse_non_finite(sequences);
 }
 
 void Transformer::refuse_non_finite(std::span<const SequenceInput> sequences) const {

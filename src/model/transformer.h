@@ -133,9 +133,9 @@ class Transformer {
   void tell_taps_before(std::span<const SequenceInput> sequences) const;
   void run_layers(std::span<const SequenceInput> sequences, std::int64_t first, std::int64_t end);
   void extend_caches(std::span<const SequenceInput> sequences) const;
-  std::int64_t norm_wanted_rows(std::span<const SequenceInput> sequences, float* to) const;
-  std::span<const float> project(const float* x, std::int64_t wanted,
-                                 std::span<const SequenceInput> sequences);
+  std::int64_t norm_wanted_rows(std::span<const SequenceInput> sequences);
+  void project(std::int64_t first, std::int64_t wanted, std::span<const SequenceInput> sequences);
+  std::span<const float> logits_of_normed(std::int64_t wanted, std::span<const SequenceInput> sequences);
   std::span<const float> output(std::span<const SequenceInput> sequences);
   std::span<const float> forward_on_device(std::span<const SequenceInput> sequences, LayerRange layers);
   bool are_finite(std::span<const float> logits) const;
@@ -208,8 +208,7 @@ class Transformer {
   std::int64_t sent_rows_ = 0;
   std::string failure_;
   bool told_to_stop_ = false;
-  std::vector<std::byte> received_;   // that residuals of the part point into
-  AlignedBuffer<float> wanted_rows_;  // [wanted, padded(hidden_size)]
+  std::vector<std::byte> received_;  // that residuals of the part point into
 
   std::vector<Row> rows_;
   std::vector<AttentionSequence> attention_;

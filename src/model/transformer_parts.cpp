@@ -124,7 +124,6 @@ void Transformer::load_part(std::span<const std::byte> saved, std::vector<Sequen
 // What this rank computes of a part of a call. What goes wrong is remembered, and told at the end: others
 // count on all parts.
 void Transformer::run_part(std::vector<SequenceInput>& part, std::int64_t& wanted) {
-  const std::int64_t stride = padded(config_.hidden_size);
   if (!partition_->is_first()) {
     received_ = partition_->receive();
     load_part(received_, part);
@@ -137,7 +136,13 @@ void Transformer::run_part(std::vector<SequenceInput>& part, std::int64_t& wante
   }
   extend_caches(part);
   if (!partition_->is_last()) return partition_->send_on(saved_part(part));
-  wanted += norm_wanted_rows(part, wanted_rows_.data() + wanted * stride);
+  const std::int64_t rows = norm_wanted_rows(part), first = std::exchange(wanted, wanted + rows);
+  if (rows == 0) return;
+  try {
+    project(first, rows, part);
+  } catch (const InputError& error) {
+    remember_failure(error);
+  }
 }
 
 std::span<const float> Transformer::forward_in_parts(std::span<const SequenceInput> sequences) {
@@ -153,7 +158,7 @@ std::span<const float> Transformer::forward_in_parts(std::span<const SequenceInp
   }
   REFOCUS_CHECK(rows >= 1 && rows <= max_rows_);
   fingerprint_ = call_fingerprint(fingerprint_, sequences);
-  reserve(wanted_rows_, wanted * padded(config_.hidden_size));
+  reserve(logits_, wanted * config_.vocab_size);
   std::int64_t done = 0;
   for (std::vector<SequenceInput>& part :
        cut_call(sequences, config_.num_hidden_layers, partition_->stages())) {
@@ -161,19 +166,11 @@ std::span<const float> Transformer::forward_in_parts(std::span<const SequenceInp
   }
   sent_rows_ += rows;
   if (wanted == 0 && sent_rows_ < kMostRowsUnderWay) return {};
-  if (wanted > 0 && partition_->is_last()) {
-    try {
-      project(wanted_rows_.data(), wanted, sequences);
-    } catch (const InputError& error) {
-      remember_failure(error);
-    }
-  }
   sent_rows_ = 0;
   const std::string failure = std::exchange(failure_, std::string());
   partition_->agree(fingerprint_, failure, told_to_stop_);
   if (wanted == 0) return {};
   const std::int64_t numbers = wanted * config_.vocab_size;
-  reserve(logits_, numbers);
   const std::span<float> logits(logits_.data(), static_cast<std::size_t>(numbers));
   if (partition_->stages() > 1) partition_->broadcast_logits(logits);
   return logits;
