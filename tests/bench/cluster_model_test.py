@@ -76,13 +76,13 @@ class Pipeline(unittest.TestCase):
         slowest = max(cluster.stage_seconds(s, 4, 512, False) for s in range(4))
         seconds, simulation = model.decode(cluster, 32, 8, 200, 512)
         self.assertAlmostEqual(seconds / (8 * 200 * slowest), 1, delta=0.01)
-        self.assertIn("the nodes: stage 3", model.bound(cluster, simulation, seconds))
+        self.assertIn("the nodes: stage 3", model.bound(cluster, simulation, seconds, 4))
 
     def test_a_slow_network_bounds(self):
         cluster = cluster_of(model.Network(0, 1e4), pipeline=2)
         seconds, simulation = model.prefill(cluster, 8, 512)
         self.assertAlmostEqual(seconds, 8 * 512 * cluster.geometry.hidden * 4 / 1e4, delta=seconds * 0.02)
-        self.assertIn("the network: link 0", model.bound(cluster, simulation, seconds))
+        self.assertIn("the network: link 0", model.bound(cluster, simulation, seconds, 512))
 
     def test_latency_is_hidden_by_more_micro_batches(self):
         cluster = cluster_of(model.Network(0.05, math.inf), pipeline=4)
@@ -121,7 +121,13 @@ class Ranks(unittest.TestCase):
         network = model.Network(1e-3, 1e9)
         g = geometry_of()
         more = cluster_of(network, tensor=4).stage_seconds(0, 8, 512, False) - cluster_of(tensor=4).stage_seconds(0, 8, 512, False)
-        self.assertAlmostEqual(more, g.layers * (4 * 1e-3 + 8 * g.gathered() * 4 * 3 / 4 / 1e9))
+        self.assertAlmostEqual(more, g.layers * (4 * 1e-3 + 8 * sum(g.gathered()) * 4 * 3 / 4 / 1e9))
+
+    def test_what_bounds_is_said(self):
+        for network, tensor, says in ((FREE, 4, "the nodes: stage 0"), (model.Network(1e-3, 1e7), 4, "the network: stage 0 is busy 100% of the time, most")):
+            self.assertIn(says, model.predict(cluster_of(network, tensor=tensor), 1, 8, 1, 128, 32)["decode_bound_by"])
+        far = cluster_of(model.Network(1.0, math.inf), pipeline=4)
+        self.assertIn("too few sequences or the latency", model.predict(far, 1, 4, 4, 128, 32)["decode_bound_by"])
 
     def test_copies_multiply_rates(self):
         one, three = (model.predict(cluster_of(), data, 8, 1, 128, 32) for data in (1, 3))
