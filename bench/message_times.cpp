@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -85,22 +86,30 @@ nlohmann::ordered_json measure(Communicator& comm, std::size_t bytes, int rounds
   return out;
 }
 
-int run(int argc, char** argv) {
-  std::size_t bytes = 8'000'000;
-  int rounds = 200;
+std::size_t number_of(const std::string& name, const char* text, std::size_t most) {
+  std::size_t out = 0;
+  const char* end = text + std::strlen(text);
+  const auto [stop, error] = std::from_chars(text, end, out);
+  if (error != std::errc() || stop != end || out < 1 || out > most)
+    throw usage_error("message_times", "expected a number from 1 to {} after {}, got '{}'; correct it", most,
+                      name, text);
+  return out;
+}
+
+void run(int argc, char** argv) {
+  std::size_t bytes = 8'000'000, rounds = 200;
   for (int i = 1; i < argc; i += 2) {
     const std::string name = argv[i];
     if (i + 1 == argc || (name != "--bytes" && name != "--rounds"))
       throw usage_error("message_times", "expected --bytes B or --rounds R, got '{}'; correct it", name);
-    if (name == "--bytes") bytes = std::stoull(argv[i + 1]);
-    if (name == "--rounds") rounds = std::stoi(argv[i + 1]);
+    if (name == "--bytes") bytes = number_of(name, argv[i + 1], Communicator::kMostBytes);
+    if (name == "--rounds") rounds = number_of(name, argv[i + 1], 1'000'000);
   }
   const auto comm = open_cluster();
   if (comm->size() < 2)
     throw input_error("message_times", "expected at least two ranks, got one; start it by mpirun -n 2");
-  const nlohmann::ordered_json out = measure(*comm, bytes, rounds);
+  const nlohmann::ordered_json out = measure(*comm, bytes, static_cast<int>(rounds));
   if (comm->rank() == 0) fmt::print("{}\n", out.dump());
-  return 0;
 }
 
 }  // namespace
@@ -108,7 +117,11 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   try {
-    return refocus::run(argc, argv);
+    refocus::run(argc, argv);
+    return 0;
+  } catch (const refocus::UsageError& error) {
+    fmt::print(stderr, "{}\n", error.what());
+    return 2;
   } catch (const std::exception& error) {
     fmt::print(stderr, "{}\n", error.what());
     return 1;
