@@ -2,7 +2,7 @@
 """examples/slurm under a real Slurm (slurm_cluster.py): jobs that end, that are requeued, that are told to stop, arrays
 and their join, and the container's way. Each has to give the answers of one process outside Slurm.
 
-usage: slurm_test.py REFOCUS [TEST...]
+usage: slurm_test.py REFOCUS MESSAGE_TIMES [TEST...]
 """
 import json, os, pathlib, shutil, sqlite3, subprocess, sys, tempfile, unittest
 
@@ -11,7 +11,7 @@ from slurm_cluster import SlurmCluster, until
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 EXAMPLES = ROOT / "examples/slurm"
-TASKS = 1
+TASKS = 1  # ranks of an evaluation
 # Long enough to be interrupted, and short enough to be waited for.
 QUESTIONS = ["--cot", "--intervene", "none", "--intervene", "rebalance", "--limit", "12", "-q"]
 
@@ -35,7 +35,7 @@ class Jobs(unittest.TestCase):
         cls.addClassCleanup(shutil.rmtree, cls.work)
         subprocess.run([PROGRAM, "eval", *QUESTIONS, "-o", "alone"], cwd=cls.work, check=True, stdout=subprocess.DEVNULL)
         cls.expected = answers_of(cls.work / "alone")
-        cls.slurm = SlurmCluster(processors=TASKS + 1)
+        cls.slurm = SlurmCluster(processors=4)
         cls.addClassCleanup(cls.slurm.stop)
 
     def submit(self, name, *more, tasks=TASKS, **environment):
@@ -80,6 +80,13 @@ class Jobs(unittest.TestCase):
         self.assertEqual(self.slurm.end_of(job), "FAILED")
         self.assertEqual(self.slurm.fact(job, "Restarts"), "0")
 
+    def test_srun_brings_all_ranks_together(self):
+        stand_in = self.work / "three"
+        stand_in.write_text(f"#!/bin/bash\nexec {MESSAGE_TIMES} --rounds 20 --bytes 1000\n")
+        stand_in.chmod(0o755)
+        self.assertEqual(self.slurm.end_of(self.submit("together", tasks=3, REFOCUS=str(stand_in))), "COMPLETED", self.log("together"))
+        self.assertEqual(json.loads(self.log("together"))["ranks"], 3)
+
     def test_an_array_and_its_join_make_the_same_run(self):
         done = subprocess.run([EXAMPLES / "submit_array", "2", "parts", *QUESTIONS], cwd=self.work, capture_output=True, text=True,
                               env=os.environ | {"REFOCUS": PROGRAM})
@@ -123,5 +130,5 @@ if __name__ == "__main__":
         print(f"left out: {why}")
         sys.exit(77)
     slurm_cluster.isolate()
-    PROGRAM = str(pathlib.Path(sys.argv.pop(1)).resolve())
+    PROGRAM, MESSAGE_TIMES = (str(pathlib.Path(sys.argv.pop(1)).resolve()) for _ in range(2))
     unittest.main()
