@@ -31,7 +31,7 @@ MailProg=/bin/true
 MpiDefault=none
 ReturnToService=2
 KillWait=5
-SchedulerParameters=sched_interval=1,bf_interval=1
+SchedulerParameters=sched_interval=1,bf_interval=1,batch_sched_delay=0
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 SlurmdParameters=config_overrides
