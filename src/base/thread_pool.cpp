@@ -120,11 +120,21 @@ void ThreadPool::work(int thread) {
   }
 }
 
+namespace {
+std::atomic<int> processes_that_share = 1;
+}
+
+void share_processors(int processes) {
+  REFOCUS_CHECK(processes >= 1);
+  processes_that_share = processes;
+}
+
 int available_threads() {
   cpu_set_t set;
   CPU_ZERO(&set);
-  if (::sched_getaffinity(0, sizeof(set), &set) == 0) return std::max(1, CPU_COUNT(&set));
-  return std::max(1u, std::thread::hardware_concurrency());
+  const bool known = ::sched_getaffinity(0, sizeof(set), &set) == 0;
+  const int all = known ? CPU_COUNT(&set) : static_cast<int>(std::thread::hardware_concurrency());
+  return std::max(1, all / processes_that_share);
 }
 
 }  // namespace refocus

@@ -65,7 +65,9 @@ class ThreadPool {
   std::atomic<bool> stop_{false};
 };
 
-// Threads that this process may run at once (its CPU affinity), at least 1.
+// Threads that this process may run at once (its CPU affinity, or its part of that), at least 1.
 int available_threads();
+// From now on so many processes, of which this is one, have the same processors in equal parts.
+void share_processors(int processes);
 
 }  // namespace refocus

@@ -53,7 +53,7 @@ eval piqa -m model.gguf --data data --loglikelihood --sweep alpha=0:1:0.25
 eval mmlu -m model.gguf --data data --dry-run
 eval mmlu -m model.gguf --data data --shard 1/4 -o runs/part1
 eval perplexity text.txt -m model.gguf --intervene none --intervene rebalance)",
-     add_eval, true},
+     add_eval, true, true},
     {"join", kEvaluate, "Make one run of several that asked parts of the same questions",
      "join runs/part1 runs/part2 runs/part3 runs/part4 -o runs/whole", add_join},
     {"compare", kEvaluate, "Compare the arms of one run or of two, item by item",
@@ -86,10 +86,10 @@ attention --task worlds --limit 4 -o seen-worlds)",
 heads piqa -m model.gguf --data data --limit 400 --layers-first 2
 heads examples/pairs.yaml --by patch
 heads --detect -m model.gguf)",
-     add_heads, true},
+     add_heads, true, true},
     {"study", kInside,
      "Compare the attention of right and wrong answers, of arms, and of models before and after training",
-     "study --limit 20 --direct --intervene none --intervene rebalance -o studied", add_study, true},
+     "study --limit 20 --direct --intervene none --intervene rebalance -o studied", add_study, true, true},
     {"calibrate", kMake, "Make the files that interventions work with: means of heads, directions of keys",
      "calibrate mean worlds --limit 20 -o means.safetensors", add_calibrate},
     {"convert", kMake, "Write a model as a GGUF file, quantised or not",

@@ -18,6 +18,7 @@ struct CommandEntry {
   const char* examples;  // one a line, without `refocus`
   Action (*add)(CLI::App&);
   bool takes_long = false;  // it ends with a line on time and memory
+  bool is_shared = false;   // several processes may do it together (cli/cluster_run.h)
 };
 
 // Makes the program's definitions: its commands, and `common` for each. What to run when one is chosen.

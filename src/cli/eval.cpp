@@ -6,6 +6,7 @@
 #include "cli/asking_options.h"
 #include "cli/chat_options.h"
 #include "cli/checks.h"
+#include "cli/cluster_session.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/intervention_file.h"
@@ -14,8 +15,11 @@
 #include "cli/session.h"
 #include "cli/task_arguments.h"
 #include "cli/task_options.h"
+#include "eval/journal/run_directory.h"
 #include "eval/run/dry_run.h"
+#include "eval/run/plan.h"
 #include "eval/run/runner.h"
+#include "eval/run/shared_asking.h"
 #include "eval/task/profile.h"
 #include "eval/tasks/task_data.h"
 #include "opened/bundled.h"
@@ -111,8 +115,15 @@ void run(const EvalOptions& options) {
     leave_out_long(asked, settings);
   }
   if (options.dry_run) return show_dry_run(model, asked, settings);
+  const Plan plan = make_plan(asked, settings);
+  if (ClusterSession* cluster = ClusterSession::current()) {
+    settings.share = &cluster->begin(facts_of(run_settings(asked, settings, plan).identity), options.batch);
+    if (!cluster->leads()) {
+      return settings.share->serve([&](const std::string&) { return answering_work(asked, settings, plan); });
+    }
+  }
   tell_how_to_resume();
-  const EvalOutcome outcome = run_evaluation(asked, settings);
+  const EvalOutcome outcome = run_evaluation(asked, settings, plan);
   print_tables(outcome);
   if (const std::string note = left_out_text(settings.left_out); !note.empty()) fmt::print("{}\n", note);
   if (outcome.open > 0) {

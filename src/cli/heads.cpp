@@ -9,6 +9,7 @@
 #include "base/text_file.h"
 #include "cli/asking_options.h"
 #include "cli/checks.h"
+#include "cli/cluster_session.h"
 #include "cli/command.h"
 #include "cli/detect_options.h"
 #include "cli/head_search_options.h"
@@ -29,6 +30,7 @@
 #include "heads/head_report.h"
 #include "heads/patch_report.h"
 #include "heads/search_figure.h"
+#include "heads/shared_heads.h"
 #include "heads/shuffled_labels.h"
 #include "opened/bundled.h"
 
@@ -151,6 +153,13 @@ void make_heads_plan(const HeadSearchOptions& options, const EvalModel& asked, H
   check_memory(asked, out.settings, out.plan);
 }
 
+// As one of several processes, which does not lead.
+void serve_search(const EvalModel& asked, const EvalSettings& settings, const Plan& plan,
+                  const HeadSearchSettings& search) {
+  HeadScorers scorers(asked, settings, plan, search);
+  settings.share->serve([&](const std::string& phase) { return head_work(scorers, phase); });
+}
+
 void run_search(const HeadsOptions& options) {
   const InterventionSpec by = options.search.method();
   HeadsPlan planned;
@@ -183,6 +192,10 @@ void run_search(const HeadsOptions& options) {
     detect = plan_detection(asked, settings, detection);
   }
   const RunSettings recorded = run_of(asked, settings, plan, search, config.num_hidden_layers);
+  if (ClusterSession* cluster = ClusterSession::current()) {
+    settings.share = &cluster->begin(facts_of(recorded.identity), 1);
+    if (!cluster->leads()) return serve_search(asked, settings, plan, search);
+  }
   const fs::path directory = directory_of(options, asked, settings, recorded);
   const RunDirectory kept = RunDirectory::open(directory, recorded);
   Journal journal(kept);
@@ -226,6 +239,11 @@ RunSettings detectors_of(const EvalModel& model, const EvalSettings& settings,
 
 // No head is changed.
 void run_detectors(const HeadsOptions& options) {
+  if (ClusterSession::current() != nullptr) {
+    throw usage_error("--detect",
+                      "expected a search of heads, which several processes share, got detectors "
+                      "alone; start this in one process");
+  }
   EvalSettings settings = settings_of(options);
   const auto opened = open_running(options.model);
   RunningModel& model = *opened;

@@ -15,6 +15,7 @@ namespace {
 const char* hint_text = "";  // set before the handler is
 volatile std::sig_atomic_t remembered = 0;
 bool leaves_alone = false;
+bool remembers_stops = false;
 
 // Only calls that are safe in a signal handler. The action was reset on entry, so the raised signal ends the
 // process as soon as this returns, and the caller's shell sees the signal.
@@ -27,16 +28,18 @@ void say_and_end(int signal) {
 
 void remember(int signal) { remembered = signal; }
 
-void handle_interrupts(void (*handler)(int)) {
-  if (leaves_alone) return;
+void handle(int signal, void (*handler)(int)) {
   struct sigaction action = {};
   action.sa_handler = handler;
   action.sa_flags = static_cast<int>(SA_RESETHAND);
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
-    struct sigaction before = {};
-    ::sigaction(signal, nullptr, &before);
-    if (before.sa_handler != SIG_IGN) ::sigaction(signal, &action, nullptr);  // nohup stays in force
-  }
+  struct sigaction before = {};
+  ::sigaction(signal, nullptr, &before);
+  if (before.sa_handler != SIG_IGN) ::sigaction(signal, &action, nullptr);  // nohup stays in force
+}
+
+void handle_interrupts(void (*handler)(int)) {
+  if (leaves_alone || remembers_stops) return;
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) handle(signal, handler);
 }
 
 }  // namespace
@@ -50,6 +53,12 @@ void tell_how_to_resume(const char* hint) {
 }
 
 void watch_interrupts() { handle_interrupts(remember); }
+
+void remember_stops() {
+  handle_interrupts(remember);
+  handle(SIGUSR1, remember);
+  remembers_stops = true;
+}
 
 int interrupt_signal() { return remembered; }
 

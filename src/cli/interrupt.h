@@ -18,6 +18,10 @@ int interrupt_signal();
 // Prints `what` on one line and ends the process by the signal that was remembered.
 [[noreturn]] void end_by_interrupt(const std::string& what);
 
+// From now on SIGUSR1, and all of these signals, are remembered, whatever is asked above: for a process among
+// several, which stop together. A second one ends the process.
+void remember_stops();
+
 // Within its life the functions above leave signals alone: they are another program's.
 class SignalsLeftAlone {
  public:

@@ -9,13 +9,17 @@
 #include "cli/asking_options.h"
 #include "cli/chat_options.h"
 #include "cli/checks.h"
+#include "cli/cluster_session.h"
 #include "cli/command.h"
+#include "cli/model_hashes.h"
 #include "cli/model_options.h"
 #include "cli/perplexity_chats.h"
+#include "eval/journal/fingerprint.h"
 #include "eval/run/perplexity_report.h"
 #include "eval/run/perplexity_run.h"
 #include "eval/run/perplexity_text.h"
 #include "eval/text/progress.h"
+#include "eval/text/sha256.h"
 
 namespace refocus::cli {
 
@@ -147,7 +151,41 @@ void check_memory(const PerplexityOptions& options, std::span<const PerplexityAr
                     limit >> 20, arms.size(), window, mib(needed), mib(needed));
 }
 
-PerplexityReport measure(const PerplexityOptions& options) {
+// Scores the windows, in this process or together with those that it was started with. Nothing where this one
+// does not lead.
+std::optional<std::vector<TokenScores>> score_windows(const PerplexityReport& report, const OpenModel& model,
+                                                      const OpenModel* other, ThreadPool& pool,
+                                                      std::span<const PerplexityArm> arms,
+                                                      const PerplexitySource& source,
+                                                      std::span<const TextWindow> windows) {
+  ClusterSession* cluster = ClusterSession::current();
+  WorkShare* share = nullptr;
+  if (cluster != nullptr) {
+    const auto bytes_of = [](const std::vector<std::int32_t>& tokens) {
+      return std::string(reinterpret_cast<const char*>(tokens.data()), tokens.size() * sizeof tokens[0]);
+    };
+    nlohmann::ordered_json identity = {{kModelFiles, hash_model_files(model.files, pool)},
+                                       {"context", report.context},
+                                       {"stride", report.stride},
+                                       {"text", sha256_hex(bytes_of(source.tokens))}};
+    if (other != nullptr) identity["reference"] = hash_model_files(other->files, pool);
+    for (const PerplexityReport::Arm& arm : report.arms)
+      identity["arms"].push_back({arm.intervention, arm.activations});
+    share = &cluster->begin(facts_of(identity), 1);
+    if (!cluster->leads()) {
+      share->serve(
+          [&](const std::string&) { return window_work(arms, source.tokens, windows, source.pieces()); });
+      return std::nullopt;
+    }
+  }
+  Progress progress("windows", report.windows, 0);
+  const auto on_window = [&](std::int64_t count) { progress.advance(count); };
+  if (share == nullptr) return score_tokens(arms, source.tokens, windows, on_window, source.pieces());
+  return score_tokens_together(*share, arms, source.tokens, windows, on_window, source.pieces());
+}
+
+// Nothing in a process of several that does not lead.
+std::optional<PerplexityReport> measure(const PerplexityOptions& options) {
   const AskedInterventions asked = parse_interventions(options.interventions);
   if (asked.needs_whole_prompt()) {
     throw usage_error(
@@ -195,12 +233,10 @@ PerplexityReport measure(const PerplexityOptions& options) {
   report.windows = static_cast<std::int64_t>(windows.size());
   report.counted = counted_tokens(windows);
   report.bytes = source.bytes(windows, *model.files.tokenizer);
-  std::vector<TokenScores> scores;
-  {
-    Progress progress("windows", report.windows, 0);
-    scores = score_tokens(
-        arms, tokens, windows, [&](std::int64_t count) { progress.advance(count); }, source.pieces());
-  }
+  const auto found =
+      score_windows(report, model.files, other ? &other->files : nullptr, model.pool, arms, source, windows);
+  if (!found) return std::nullopt;
+  const std::vector<TokenScores>& scores = *found;
   expect_not_overwritten(model.files.files);
   if (other) expect_not_overwritten(other->files.files);
   for (std::size_t i = 0; i < arms.size(); ++i) {
@@ -217,11 +253,12 @@ PerplexityReport measure(const PerplexityOptions& options) {
 }
 
 void run(const PerplexityOptions& options) {
-  const PerplexityReport report = measure(options);
+  const std::optional<PerplexityReport> report = measure(options);
+  if (!report) return;
   if (options.json) {
-    fmt::print("{}\n", json_text(perplexity_json(report)));
+    fmt::print("{}\n", json_text(perplexity_json(*report)));
   } else {
-    fmt::print("{}", perplexity_table(report));
+    fmt::print("{}", perplexity_table(*report));
   }
 }
 

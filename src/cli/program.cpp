@@ -13,10 +13,12 @@
 #include "base/error.h"
 #include "base/file_kind.h"
 #include "base/memory_use.h"
+#include "cli/cluster_run.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
 #include "cli/usage_errors.h"
+#include "comm/launch.h"
 #include "eval/text/progress.h"
 #include "kernels/instruction_set.h"
 
@@ -86,7 +88,7 @@ class PrintedText {
   std::FILE *stream_, *before_;
 };
 
-int run(std::vector<std::string> arguments) {
+int run(std::vector<std::string> arguments, const std::optional<Launch>& launch) {
   arguments = with_current_names(std::move(arguments));
   Parsed parsed;
   try {
@@ -94,6 +96,8 @@ int run(std::vector<std::string> arguments) {
   } catch (const CLI::Success& e) {
     return parsed.app.exit(e);  // --help, --version
   }
+  const CommandEntry& command = *find_command(*first_word(arguments));
+  if (launch && !command.is_shared) refuse_in_cluster(*launch, command);
   parsed.common.apply();
   use_instruction_set_of_environment();
   const auto begin = std::chrono::steady_clock::now();
@@ -101,16 +105,8 @@ int run(std::vector<std::string> arguments) {
   if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
     throw input_error("standard output", "cannot be written; it is closed, or the disk is full");
   }
-  if (find_command(*first_word(arguments))->takes_long) say_what_it_took(begin);
+  if (command.takes_long) say_what_it_took(begin);
   return 0;
-}
-
-// One line, whatever the names of files and the texts in it hold.
-int fail(const Failure& failure) {
-  constexpr std::size_t kMostShown = 8000;
-  std::fflush(stdout);
-  std::fprintf(stderr, "refocus: %s\n", printable(failure.message, kMostShown).c_str());
-  return failure.status;
 }
 
 }  // namespace
@@ -123,9 +119,12 @@ void use_instruction_set_of_environment() {
 int run_program(std::vector<std::string> arguments) {
   keep_command_line(arguments);
   try {
-    return run(std::move(arguments));
+    const std::optional<Launch> launch = find_launch();
+    if (!launch || launch->size == 1) return run(std::move(arguments), std::nullopt);
+    return run_in_cluster(*launch, [&] { return run(std::move(arguments), launch); });
   } catch (const std::exception& error) {
-    return fail(failure_of(error));
+    const Failure failure = failure_of(error);
+    return is_first_process() ? say_failure(failure) : failure.status;
   }
 }
 
@@ -140,6 +139,13 @@ std::string run_embedded(std::vector<std::string> arguments, RunningModel* model
   PrintedText printed;
   parsed.action()();
   return printed.text();
+}
+
+int say_failure(const Failure& failure) {
+  constexpr std::size_t kMostShown = 8000;
+  std::fflush(stdout);
+  std::fprintf(stderr, "refocus: %s\n", printable(failure.message, kMostShown).c_str());
+  return failure.status;
 }
 
 Failure failure_of(const std::exception& error) {

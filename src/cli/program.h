@@ -37,5 +37,7 @@ struct Failure {
   int status = 1;
 };
 Failure failure_of(const std::exception& error);
+// One line on standard error, whatever the names of files and the texts in it hold; gives the status.
+int say_failure(const Failure& failure);
 
 }  // namespace refocus::cli

@@ -9,6 +9,7 @@
 #include "cli/asking_options.h"
 #include "cli/chat_options.h"
 #include "cli/checks.h"
+#include "cli/cluster_session.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/model_hashes.h"
@@ -114,8 +115,16 @@ void run(const StudyOptions& options) {
     if (before) memory.weights += memory_of(*before).weights;
     return fmt::print("{}", dry_run_text(dry, memory));
   }
+  const RunSettings recorded = study_settings(asked, settings, plan);
+  if (ClusterSession* cluster = ClusterSession::current()) {
+    settings.eval.share = &cluster->begin(facts_of(recorded.identity), options.batch);
+    if (!cluster->leads()) {
+      return settings.eval.share->serve(
+          [&](const std::string& phase) { return study_work(asked, settings, plan, earlier, phase); });
+    }
+  }
   if (options.force) remove_study(options.output);
-  RunDirectory directory = RunDirectory::open(options.output, study_settings(asked, settings, plan));
+  RunDirectory directory = RunDirectory::open(options.output, recorded);
   tell_how_to_resume();
   const Study study = run_study(asked, settings, plan, earlier, directory);
   const std::vector<StudyComparison> comparisons = compare_texts(study);

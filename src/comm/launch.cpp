@@ -45,4 +45,11 @@ std::optional<Launch> find_launch() {
   return launch;
 }
 
+bool is_first_process() {
+  if (const auto launch = launch_of("mpirun", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"))
+    return launch->rank == 0;
+  if (std::getenv("SLURM_STEP_ID") == nullptr) return true;
+  return number_of("SLURM_PROCID").value_or(0) == 0;
+}
+
 }  // namespace refocus

@@ -15,4 +15,8 @@ struct Launch {
 // job. InputError where srun started several processes that MPI would not bring together (--mpi=none).
 std::optional<Launch> find_launch();
 
+// Whether it is the first of those that were started together, or stands alone: the one that speaks for all
+// where all would say the same. Does not throw.
+bool is_first_process();
+
 }  // namespace refocus

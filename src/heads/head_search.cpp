@@ -13,6 +13,7 @@
 #include "eval/text/progress.h"
 #include "heads/head_scale.h"
 #include "heads/patching.h"
+#include "heads/shared_heads.h"
 #include "stats/holm.h"
 
 namespace refocus {
@@ -59,15 +60,13 @@ class Search {
  public:
   Search(const EvalModel& model, const EvalSettings& settings, const Plan& plan,
          const HeadSearchSettings& search, Journal& journal)
-      : settings_(search.pairs ? search.pairs->base_settings() : settings),
-        plan_(search.pairs ? search.pairs->base() : plan),
-        search_(search),
+      : search_(search),
+        share_(settings.share),
         journal_(journal),
-        change_(head_change_of(model, settings, plan, search)),
-        scorer_(model, settings_, plan_, *change_),
-        unchanged_(model, settings_, plan_, {}) {
+        scorers_(model, settings, plan, search),
+        settings_(scorers_.settings()),
+        plan_(scorers_.plan()) {
     if (search.pairs) {
-      source_.emplace(model, search.pairs->source_settings(), search.pairs->source(), unchanged_);
       out_.patched.emplace(PatchedSearch{search.pairs->patch(), search.pairs->left_out(), {}, {}});
     }
     const ModelConfig& config = model.transformer.config();
@@ -84,8 +83,8 @@ class Search {
     select();
     ask_unchanged(kHeldOut);
     test();
-    out_.computed = scorer_.computed() + (source_ ? source_->computed() : 0);
-    out_.one_by_one = scorer_.one_by_one() + (source_ ? source_->one_by_one() : 0);
+    out_.computed = scorers_.computed();
+    out_.one_by_one = scorers_.one_by_one();
     return std::move(out_);
   }
 
@@ -106,7 +105,7 @@ class Search {
       scales_[half] = std::make_unique<AccuracyScale>(none);
       return;
     }
-    ask_arms(half, *source_, {HeadArm{std::string(search_.pairs->source_name()), {}}});
+    ask_arms(half, HeadScorers::Kind::kSource, {HeadArm{std::string(search_.pairs->source_name()), {}}});
     const ArmAnswers& source = answers(half, std::string(search_.pairs->source_name()));
     const bool noise = search_.pairs->patch().noise();
     const auto level = [](const ArmAnswers& its) {
@@ -133,11 +132,11 @@ class Search {
       HeadArm arm = arm_of(heads);
       if (names.insert(arm.name).second) arms.push_back(std::move(arm));
     }
-    ask_arms(half, scorer_, arms);
+    ask_arms(half, HeadScorers::Kind::kBase, arms);
   }
 
   // Names of arms are all different.
-  void ask_arms(std::size_t half, HeadScorer& scorer, const std::vector<HeadArm>& arms) {
+  void ask_arms(std::size_t half, HeadScorers::Kind kind, const std::vector<HeadArm>& arms) {
     std::map<std::string, std::set<ItemKey>> done;
     std::int64_t open = 0;
     for (const HeadArm& arm : arms) {
@@ -147,17 +146,16 @@ class Search {
     if (open == 0) return;
     const std::int64_t total = std::ssize(arms) * std::ssize(half_[half]);
     Progress progress(half == kSelection ? "heads: selecting" : "heads: testing", total, total - open);
-    scorer.run(
-        arms, half_[half],
-        [&](const HeadArm& arm, const Question& question) {
-          return !done.at(arm.name).contains({question.item->subject, question.item->index});
-        },
-        [&](const HeadArm& arm, const Question& question, std::span<const OptionLikelihood> options) {
+    score_heads(
+        scorers_, kind, arms, half_[half],
+        [&](std::size_t arm, std::size_t q) { return !done.at(arms[arm].name).contains(key_of(q)); }, share_,
+        [&](std::size_t arm, std::size_t q, std::string text) {
+          const Question& question = scorers_.plan_of(kind).questions[q];
           Response response;
-          response.arm = arm.name;
+          response.arm = arms[arm].name;
           response.subject = question.item->subject;
           response.index = question.item->index;
-          response.text = likelihoods_text(options);
+          response.text = std::move(text);
           response.finish_reason = kLikelihoodRule;
           response.prompt_tokens = std::ssize(question.tokens);
           journal_.put(response);
@@ -281,14 +279,12 @@ class Search {
     for (std::size_t i = 0; i < tests.size(); ++i) tests[i]->holm = adjusted[i];
   }
 
+  const HeadSearchSettings& search_;
+  WorkShare* share_;
+  Journal& journal_;
+  HeadScorers scorers_;
   const EvalSettings& settings_;
   const Plan& plan_;
-  const HeadSearchSettings& search_;
-  Journal& journal_;
-  std::unique_ptr<HeadChange> change_;
-  HeadScorer scorer_;
-  AimedChange unchanged_;
-  std::optional<HeadScorer> source_;  // of patching: the other prompt of each pair
   std::unique_ptr<HeadScale> scales_[2];
   std::array<std::vector<std::size_t>, 2> half_;
   std::map<std::pair<std::size_t, std::string>, ArmAnswers> answers_;

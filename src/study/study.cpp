@@ -8,7 +8,9 @@
 #include "eval/extract/short_answer.h"
 #include "eval/journal/run_directory.h"
 #include "eval/run/asking.h"
+#include "eval/run/shared_asking.h"
 #include "eval/text/progress.h"
+#include "study/shared_measures.h"
 #include "study/text_measurer.h"
 
 namespace refocus {
@@ -30,6 +32,16 @@ std::vector<AskedText> texts_of(const EvalModel& model, const EvalSettings& sett
     out.push_back(asked_text(model, settings, plan, arm, question, std::move(found->second)));
   }
   return out;
+}
+
+// What the numbers of the two models are kept by.
+constexpr char kNow[] = "", kBefore[] = "before";
+
+void keep_measures(Journal& journal, const std::string& arm, const Response& response,
+                   const std::string& model, const TextValues& values,
+                   const std::vector<std::string>& names) {
+  journal.keep_measure_names(names);
+  journal.put(Measures{arm, response.subject, response.index, model, values.values});
 }
 
 // What was measured of an arm's texts in one model: kept already, or else measured, and kept at once.
@@ -59,8 +71,7 @@ class KeptMeasures {
     }
     std::vector<std::string> names;
     out = measurer_.measure(arm_, asked, names);
-    journal_.keep_measure_names(names);
-    journal_.put(Measures{arm_.name, key.first, key.second, model_, out.values});
+    keep_measures(journal_, arm_.name, asked.response, model_, out, names);
     return true;
   }
 
@@ -86,9 +97,32 @@ std::int64_t measured_count(const Plan& plan, bool has_before, const Journal& jo
   std::int64_t out = 0;
   for (const PlannedArm& arm : plan.arms) {
     // The other model's are the last that are kept of a text.
-    out += std::ssize(journal.measures(arm.name, has_before ? "before" : ""));
+    out += std::ssize(journal.measures(arm.name, has_before ? kBefore : kNow));
   }
   return out;
+}
+
+// What is not measured yet, by all processes together.
+void measure_open(WorkShare& share, const EvalModel& model, const StudySettings& settings, const Plan& plan,
+                  const TextMeasurer& now, const TextMeasurer* earlier, Journal& journal,
+                  Progress& progress) {
+  std::vector<ToMeasure> open;
+  for (std::size_t a = 0; a < plan.arms.size(); ++a) {
+    const auto of_now = journal.measures(plan.arms[a].name, kNow),
+               of_earlier = journal.measures(plan.arms[a].name, kBefore);
+    for (AskedText& text : texts_of(model, settings.eval, plan, a, journal)) {
+      const ItemKey key{text.response.subject, text.response.index};
+      if (earlier != nullptr && !of_earlier.contains(key)) open.push_back({text, true});
+      if (!of_now.contains(key)) open.push_back({std::move(text), false});
+    }
+  }
+  measure_together(share, measuring_work(model, settings.eval, plan, now, earlier), plan, open,
+                   [&](std::size_t place, const TextValues& values, const std::vector<std::string>& names) {
+                     const ToMeasure& one = open.at(place);
+                     keep_measures(journal, plan.arms[one.text.arm].name, one.text.response,
+                                   one.before ? kBefore : kNow, values, names);
+                     if (one.before == (earlier != nullptr)) progress.advance(std::ssize(one.text.tokens));
+                   });
 }
 
 void check_before(const ModelConfig& after, const ModelConfig& before) {
@@ -174,6 +208,18 @@ RunSettings study_settings(const EvalModel& model, const StudySettings& settings
   return out;
 }
 
+DoWork study_work(const EvalModel& model, const StudySettings& settings, const Plan& plan,
+                  Transformer* before, const std::string& phase) {
+  if (phase == kAnsweringPhase) return answering_work(model, settings.eval, plan);
+  REFOCUS_CHECK(phase == kMeasuringPhase);
+  return [&model, &settings, &plan, before](const NextUnit& next, const GiveResult& give) {
+    const TextMeasurer now(model.transformer, model.tokenizer, settings);
+    std::optional<TextMeasurer> earlier;
+    if (before != nullptr) earlier.emplace(*before, model.tokenizer, settings);
+    measuring_work(model, settings.eval, plan, now, earlier ? &*earlier : nullptr)(next, give);
+  };
+}
+
 Study run_study(const EvalModel& model, const StudySettings& settings, const Plan& plan, Transformer* before,
                 RunDirectory& run) {
   Journal journal(run);
@@ -190,10 +236,15 @@ Study run_study(const EvalModel& model, const StudySettings& settings, const Pla
   std::optional<TextMeasurer> earlier;
   if (before != nullptr) earlier.emplace(*before, model.tokenizer, settings);
   Progress progress("study: looking", text_count(plan), measured);
+  if (settings.eval.share != nullptr) {
+    measure_open(*settings.eval.share, model, settings, plan, now, earlier ? &*earlier : nullptr, journal,
+                 progress);
+    run.note(kRanks, ranks_json(*settings.eval.share));
+  }
   for (std::size_t a = 0; a < plan.arms.size(); ++a) {
     const PlannedArm& arm = plan.arms[a];
     study.arms.push_back({arm.name, std::string(prompt_kind_name(arm.arm.prompt)), arm.arm.intervention, {}});
-    KeptMeasures of_now(journal, now, arm, ""), of_earlier(journal, earlier ? *earlier : now, arm, "before");
+    KeptMeasures of_now(journal, now, arm, kNow), of_earlier(journal, earlier ? *earlier : now, arm, kBefore);
     for (const AskedText& asked : texts_of(model, settings.eval, plan, a, journal)) {
       StudiedText text;
       text.subject = asked.response.subject;

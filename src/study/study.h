@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cluster/work_share.h"
 #include "eval/journal/journal.h"
 #include "eval/run/runner.h"
 
@@ -85,6 +86,10 @@ Plan plan_study(const EvalModel& model, const StudySettings& settings, const Tra
 // What decides the numbers, and the session, for the study's directory: an evaluation's, and how attention is
 // measured.
 RunSettings study_settings(const EvalModel& model, const StudySettings& settings, const Plan& plan);
+
+// What a process that does not lead does in a phase of run_study (eval.share).
+DoWork study_work(const EvalModel& model, const StudySettings& settings, const Plan& plan,
+                  Transformer* before, const std::string& phase);
 
 // Asks what the run has no answer to, measures what it has no numbers of, and keeps each in its journal as
 // soon as it is known; then everything that the run has. InputError where the journal cannot be written.

@@ -1,8 +1,5 @@
 // librefocus_cluster.so: Communicator by MPI (MPI 3.1). Nothing here waits within MPI, whose waiting takes a
 // whole core: what is not there yet is looked for, with pauses.
-// The functions of C alone: the old ones for C++ are in a library that nothing here needs.
-#define OMPI_SKIP_MPICXX 1
-#define MPICH_SKIP_MPICXX 1
 #include <mpi.h>
 
 #include <algorithm>

@@ -23,6 +23,9 @@ nlohmann::ordered_json session_json(const SessionFacts& facts);
 // In a session, how many answers were not there when it began.
 inline constexpr const char* kToAsk = "to_ask";
 
+// In a session of several processes, of each its host and how many answers it was asked for.
+inline constexpr const char* kRanks = "ranks";
+
 // In a session of a joined run, the run that it was of.
 inline constexpr const char* kSessionRun = "run";
 

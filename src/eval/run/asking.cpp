@@ -3,36 +3,18 @@
 #include <algorithm>
 #include <chrono>
 #include <functional>
-#include <map>
 #include <set>
-#include <tuple>
 
 #include "base/error.h"
-#include "base/utf8.h"
-#include "eval/journal/likelihood_answer.h"
-#include "eval/run/likelihood_scorer.h"
-#include "eval/task/ending.h"
-#include "eval/task/transcript.h"
-#include "eval/text/code_points.h"
+#include "eval/run/answering.h"
+#include "eval/run/shared_asking.h"
 #include "eval/text/progress.h"
-#include "prompt/answer_end.h"
 
 namespace refocus {
 
 namespace {
 
-// A question in an arm. A later turn of a transcript has its prompt only once those before it are answered.
-struct Job {
-  const Question* question;
-  const PlannedArm* arm;
-  std::optional<Question> later = {};
-
-  const Question& asked() const { return later ? *later : *question; }
-};
-
 using Jobs = std::vector<Job>;
-// The tokens are those that were generated, a stop token included; none in log-likelihood mode.
-using OnResponse = std::function<void(const Job&, Response, std::span<const std::int32_t> tokens)>;
 
 // Calls on_job(question, arm's place) for all that is open, question by question.
 template <class OnJob>
@@ -78,169 +60,11 @@ void put_longest_first(Jobs& jobs) {
   std::ranges::stable_sort(jobs, std::greater(), [](const Job& job) { return job.asked().tokens.size(); });
 }
 
-Response to_response(const EvalModel& model, const TaskKind& task, const AnswerEnds& ends,
-                     const GenerationResult& result) {
-  Response response;
-  response.generated_tokens = static_cast<std::int64_t>(result.tokens.size());
-  FinishedAnswer answer = finished_answer(model.tokenizer, ends, result.tokens, model.eos_ids);
-  response.finish_reason = answer.finish_reason;
-  response.text = task.keeps_blanks ? std::move(answer.text) : std::string(stripped(answer.text));
-  return response;
-}
-
-// A task may say how long its answers are at most.
-std::int64_t most_new_tokens(const EvalSettings& settings, const TaskKind& task) {
-  return task.max_new_tokens > 0 ? std::min(task.max_new_tokens, settings.max_new_tokens)
-                                 : settings.max_new_tokens;
-}
-
-// The targets of jobs in their prompts; and of each job what its keys= chose nothing with.
-class Aims {
- public:
-  Aims(const EvalModel& model, const EvalSettings& settings, const Jobs& jobs)
-      : model_(model), settings_(settings), jobs_(jobs), unmatched_(jobs.size()) {}
-
-  std::shared_ptr<const InterventionTarget> aim(std::size_t job) {
-    auto out = target_of(model_, settings_, jobs_[job].asked(), jobs_[job].arm->intervention);
-    if (out) unmatched_[job] = out->unmatched;
-    return out;
-  }
-  // Once.
-  std::vector<std::string> unmatched(std::size_t job) { return std::move(unmatched_[job]); }
-
- private:
-  const EvalModel& model_;
-  const EvalSettings& settings_;
-  const Jobs& jobs_;
-  std::vector<std::vector<std::string>> unmatched_;  // [jobs]
-};
-
-SchedulerStats generate(const EvalModel& model, const EvalSettings& settings, const Plan& plan,
-                        const Jobs& jobs, const OnResponse& on_response) {
-  Scheduler scheduler(model.transformer, {settings.batch, plan.context, settings.kv_bytes});
-  Aims aims(model, settings, jobs);
-  std::map<const TaskKind*, AnswerEnds> ends;
-  for (const Job& job : jobs) {
-    const TaskKind* task = job.question->task;
-    if (!ends.contains(task)) ends.emplace(task, AnswerEnds(model.tokenizer, task->until));
-  }
-  std::size_t next = 0;
-  const auto source = [&]() -> std::optional<GenerationRequest> {
-    // A turn that the turns before it leave no room for stays without an answer.
-    for (; next < jobs.size() && std::ssize(jobs[next].asked().tokens) >= plan.context; ++next) {
-      Response response;
-      response.finish_reason = kFinishLength;
-      on_response(jobs[next], std::move(response), {});
-    }
-    if (next == jobs.size()) return std::nullopt;
-    const Question& question = jobs[next].asked();
-    GenerationRequest request;
-    request.prompt = question.tokens;
-    request.shared_prefix = question.shared_prefix;
-    request.max_new_tokens = most_new_tokens(settings, *question.task);
-    request.intervention = jobs[next].arm->intervention;
-    request.target = aims.aim(next);
-    const AnswerEnds& own = ends.at(question.task);
-    add_ends(request, model.tokenizer, own, model.eos_ids);
-    request.id = next++;
-    return request;
+NextJob in_order(const Jobs& jobs) {
+  return [&jobs, next = std::size_t{0}]() mutable -> const Job* {
+    return next < jobs.size() ? &jobs[next++] : nullptr;
   };
-  scheduler.run(source, [&](GenerationResult&& result) {
-    const Job& job = jobs[result.id];
-    const TaskKind& task = *job.question->task;
-    Response response = to_response(model, task, ends.at(&task), result);
-    response.unmatched_keys = aims.unmatched(result.id);
-    on_response(job, std::move(response), result.tokens);
-  });
-  return scheduler.stats();
 }
-
-SchedulerStats score_options(const EvalModel& model, const EvalSettings& settings, const Plan& plan,
-                             const Jobs& jobs, const OnResponse& on_response) {
-  const auto begin = std::chrono::steady_clock::now();
-  LikelihoodScorer scorer(model.transformer, {settings.batch, plan.context, settings.kv_bytes});
-  Aims aims(model, settings, jobs);
-  std::size_t next = 0;
-  const auto source = [&]() -> std::optional<LikelihoodRequest> {
-    if (next == jobs.size()) return std::nullopt;
-    const Job& job = jobs[next];
-    const Question& question = *job.question;
-    auto target = aims.aim(next);
-    return LikelihoodRequest{next++,           question.tokens,        question.options,
-                             question.leads,   question.shared_prefix, job.arm->intervention,
-                             std::move(target)};
-  };
-  scorer.run(source, [&](LikelihoodResult&& result) {
-    Response response;
-    response.text = likelihoods_text(result.options);
-    response.finish_reason = kLikelihoodRule;
-    response.unmatched_keys = aims.unmatched(result.id);
-    on_response(jobs[result.id], std::move(response), {});
-  });
-  SchedulerStats stats;
-  stats.prefill_tokens = scorer.computed_rows();
-  stats.prefill_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  return stats;
-}
-
-// Says whose response it is.
-void complete(const Job& job, Response& response) {
-  const Question& question = job.asked();
-  response.arm = job.arm->name;
-  response.subject = question.item->subject;
-  response.index = question.item->index;
-  response.prompt = question.prompt();
-  response.question_end = question.question_end;
-  response.prompt_tokens = static_cast<std::int64_t>(question.tokens.size());
-}
-
-// The answers to the turns of transcripts, for the prompts of the turns after them.
-class Conversation {
- public:
-  Conversation(const Plan& plan, const Journal& journal) {
-    std::set<std::string> subjects;
-    for (const Question& question : plan.questions) {
-      if (question.task->type == AnswerType::kTranscript) subjects.insert(question.item->subject);
-    }
-    if (subjects.empty()) return;
-    for (const PlannedArm& arm : plan.arms) {
-      journal.for_each(arm.name, [&](const Response& response) {
-        if (subjects.contains(response.subject)) keep(response);
-      });
-    }
-  }
-
-  void keep(const Response& response) {
-    texts_[{response.arm, response.subject, response.index}] = replace_invalid_utf8(response.text);
-  }
-
-  // Gives a later turn its prompt.
-  void prepare(const EvalModel& model, const EvalSettings& settings, Job& job) const {
-    const Item& item = *job.question->item;
-    const auto turns = static_cast<std::size_t>(item.turn);
-    std::vector<const Item*> items;
-    std::vector<std::string> answers;
-    for (std::size_t t = 0; t <= turns; ++t) {
-      const Item* one = &item - (turns - t);  // a question's turns stand together
-      items.push_back(one);
-      if (t < turns) answers.push_back(texts_.at({job.arm->name, one->subject, one->index}));
-    }
-    Question later = *job.question;
-    if (settings.chat) {
-      ask_as_chat(model.tokenizer, *settings.chat, transcript_messages(items, answers, later.instruction),
-                  later);
-    } else {
-      later.pieces = transcript_prompt(*later.task, later.instruction, items, answers);
-      later.tokens = encode_prompt(model.tokenizer, later.pieces).tokens;
-      later.shared_prefix = common_prefix(
-          encode_prompt(model.tokenizer, {template_piece(later.instruction)}).tokens, later.tokens);
-    }
-    job.later = std::move(later);
-  }
-
- private:
-  std::map<std::tuple<std::string, std::string, int>, std::string> texts_;
-};
 
 }  // namespace
 
@@ -314,12 +138,18 @@ void ask(const EvalModel& model, const EvalSettings& settings, const Plan& plan,
     progress.advance(scored ? response.prompt_tokens : response.generated_tokens);
   };
   for (std::size_t turn = 0; turn < turns.size(); ++turn) {
+    Jobs& jobs = turns[turn];
     if (turn > 0) {
-      for (Job& job : turns[turn]) conversation.prepare(model, settings, job);
+      for (Job& job : jobs) {
+        job.later = later_question(model, settings, *job.question, conversation.answers_before(job));
+      }
     }
-    if (!scored) put_longest_first(turns[turn]);
-    if (!turns[turn].empty()) {
-      (scored ? score_options : generate)(model, settings, plan, turns[turn], keep);
+    if (!scored) put_longest_first(jobs);
+    if (jobs.empty()) continue;
+    if (settings.share != nullptr) {
+      share_out(model, settings, plan, jobs, conversation, keep);
+    } else {
+      answer_jobs(model, settings, plan, in_order(jobs), keep);
     }
   }
 }
@@ -328,13 +158,12 @@ AskedSample ask_sample(const EvalModel& model, const EvalSettings& settings, con
   const std::vector<Jobs> turns = open_jobs(plan, [](const Question&, std::size_t) { return true; });
   AskedSample out;
   const auto begin = std::chrono::steady_clock::now();
-  out.stats = (is_scored(settings) ? score_options : generate)(
-      model, settings, plan, turns.front(),
-      [&](const Job& job, Response response, std::span<const std::int32_t> tokens) {
-        complete(job, response);
-        response.tokens.assign(tokens.begin(), tokens.end());
-        out.responses.push_back(std::move(response));
-      });
+  out.stats = answer_jobs(model, settings, plan, in_order(turns.front()),
+                          [&](const Job& job, Response response, std::span<const std::int32_t> tokens) {
+                            complete(job, response);
+                            response.tokens.assign(tokens.begin(), tokens.end());
+                            out.responses.push_back(std::move(response));
+                          });
   out.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   return out;
 }

@@ -1,9 +1,12 @@
 #include "eval/run/perplexity_run.h"
 
 #include <algorithm>
+#include <cstring>
 #include <memory>
+#include <utility>
 
 #include "base/error.h"
+#include "cluster/packed_text.h"
 #include "intervene/intervention_pool.h"
 #include "kernels/argmax.h"
 #include "kernels/distribution.h"
@@ -87,7 +90,10 @@ class Scorer {
     }
   }
 
-  std::vector<TokenScores> take() { return std::move(scores_); }
+  // What was scored since the last call.
+  std::vector<TokenScores> take() {
+    return std::exchange(scores_, std::vector<TokenScores>(runners_.size()));
+  }
 
  private:
   // logits [targets, vocab]
@@ -127,7 +133,74 @@ class Scorer {
   std::vector<char> same_;          // [rows], whether the arm at hand has the same one
 };
 
+// A unit is a window's place; a result is it, and every arm's scores, doubles as their bytes:
+//   place (nll divergence same_top)...
+std::string_view bytes_of(const std::vector<double>& values) {
+  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(double)};
+}
+
+std::vector<double> doubles_of(const std::string& bytes) {
+  std::vector<double> out(bytes.size() / sizeof(double));
+  std::memcpy(out.data(), bytes.data(), out.size() * sizeof(double));
+  return out;
+}
+
+void append(std::vector<double>& to, const std::vector<double>& more) {
+  to.insert(to.end(), more.begin(), more.end());
+}
+
 }  // namespace
+
+DoWork window_work(std::span<const PerplexityArm> arms, std::span<const std::int32_t> tokens,
+                   std::span<const TextWindow> windows, const PiecesOf& pieces_of) {
+  return [=](const NextUnit& next, const GiveResult& give) {
+    Scorer scorer(arms, tokens, windows);
+    while (const std::optional<std::string> unit = next()) {
+      const std::int64_t place = Unpacker(*unit).number();
+      REFOCUS_CHECK(place >= 0 && place < std::ssize(windows));
+      const TextWindow& window = windows[count_of(place)];
+      scorer.score(window, pieces_of ? pieces_of(window) : WindowPieces());
+      Packer result;
+      result.add(place);
+      for (const TokenScores& scores : scorer.take()) {
+        result.add(bytes_of(scores.nll)).add(bytes_of(scores.divergence)).add(scores.same_top);
+      }
+      give(result.take());
+    }
+  };
+}
+
+std::vector<TokenScores> score_tokens_together(WorkShare& share, std::span<const PerplexityArm> arms,
+                                               std::span<const std::int32_t> tokens,
+                                               std::span<const TextWindow> windows,
+                                               const std::function<void(std::int64_t)>& on_window,
+                                               const PiecesOf& pieces_of) {
+  std::vector<WorkUnit> units;
+  for (std::size_t w = 0; w < windows.size(); ++w)
+    units.push_back({"", Packer().add(static_cast<std::int64_t>(w)).take()});
+  std::vector<std::vector<TokenScores>> by_window(windows.size());
+  share.run("windows", std::move(units), window_work(arms, tokens, windows, pieces_of),
+            [&](const std::string& result) {
+              Unpacker in(result);
+              const auto place = count_of(in.number());
+              for (std::size_t arm = 0; arm < arms.size(); ++arm) {
+                TokenScores& scores = by_window.at(place).emplace_back();
+                scores.nll = doubles_of(in.text());
+                scores.divergence = doubles_of(in.text());
+                scores.same_top = in.number();
+              }
+              if (on_window) on_window(windows[place].end - windows[place].first_counted);
+            });
+  std::vector<TokenScores> out(arms.size());
+  for (const std::vector<TokenScores>& window : by_window) {
+    for (std::size_t arm = 0; arm < arms.size(); ++arm) {
+      append(out[arm].nll, window[arm].nll);
+      append(out[arm].divergence, window[arm].divergence);
+      out[arm].same_top += window[arm].same_top;
+    }
+  }
+  return out;
+}
 
 std::vector<TokenScores> score_tokens(std::span<const PerplexityArm> arms,
                                       std::span<const std::int32_t> tokens,

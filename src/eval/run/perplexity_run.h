@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "cluster/work_share.h"
 #include "eval/score/perplexity.h"
 #include "intervene/spec.h"
 #include "model/transformer.h"
@@ -41,5 +42,16 @@ std::vector<TokenScores> score_tokens(std::span<const PerplexityArm> arms,
                                       std::span<const TextWindow> windows,
                                       const std::function<void(std::int64_t)>& on_window = nullptr,
                                       const PiecesOf& pieces_of = nullptr);
+
+// The same by several processes that have the same arms, tokens and windows; this one leads. Bit for bit the
+// same.
+std::vector<TokenScores> score_tokens_together(WorkShare& share, std::span<const PerplexityArm> arms,
+                                               std::span<const std::int32_t> tokens,
+                                               std::span<const TextWindow> windows,
+                                               const std::function<void(std::int64_t)>& on_window = nullptr,
+                                               const PiecesOf& pieces_of = nullptr);
+// What each of them does. All must outlive it.
+DoWork window_work(std::span<const PerplexityArm> arms, std::span<const std::int32_t> tokens,
+                   std::span<const TextWindow> windows, const PiecesOf& pieces_of = nullptr);
 
 }  // namespace refocus

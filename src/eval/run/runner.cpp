@@ -12,6 +12,7 @@
 #include "eval/run/answer_warning.h"
 #include "eval/run/asking.h"
 #include "eval/run/plan.h"
+#include "eval/run/shared_asking.h"
 #include "eval/task/file_names.h"
 #include "eval/text/sha256.h"
 #include "prompt/answer_end.h"
@@ -235,7 +236,10 @@ void warn_of_unmatched(const Plan& plan, const Journal& journal) {
 }
 
 EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings) {
-  const Plan plan = make_plan(model, settings);
+  return run_evaluation(model, settings, make_plan(model, settings));
+}
+
+EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings, const Plan& plan) {
   const RunSettings recorded = with_details(model, settings, plan);
   std::filesystem::path directory = settings.run_directory;
   if (directory.empty()) {
@@ -255,6 +259,7 @@ EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings)
   tell_seams(settings, plan);
   keep_questions(settings, plan, journal);
   ask(model, settings, plan, journal);
+  if (settings.share != nullptr) run.note(kRanks, ranks_json(*settings.share));
   warn_of_unmatched(plan, journal);
   expect_not_overwritten(model.files);
   EvalOutcome outcome = write_reports(run, journal, report_plan(model, settings, plan));

@@ -26,6 +26,8 @@
 
 namespace refocus {
 
+class WorkShare;  // cluster/work_share.h
+
 // The model that is asked.
 struct EvalModel {
   Transformer& transformer;
@@ -67,6 +69,7 @@ struct EvalSettings {
   std::int64_t context = 0;             // the model's own where 0
   std::int64_t kv_bytes = 0;            // memory for the cache, see SchedulerOptions
   std::filesystem::path run_directory;  // may be empty, see default_run_directory
+  WorkShare* share = nullptr;           // the processes that answer together, which this one leads; or null
   Shard shard;                          // what of the items is asked; the others are other processes'
   SessionFacts session;                 // for the record
 };
@@ -94,5 +97,7 @@ std::filesystem::path default_run_directory(const std::vector<std::string>& task
 // InputError, before anything is written, where a prompt does not fit into the context, two arms are the
 // same, or the run directory holds another run.
 EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings);
+// The same with its plan, which make_plan made of them.
+EvalOutcome run_evaluation(const EvalModel& model, const EvalSettings& settings, const Plan& plan);
 
 }  // namespace refocus
