@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """scripts/cluster_hosts: hosts differ, links delay, and nothing is left of them.
 
-usage: cluster_hosts_test.py MESSAGE_TIMES [TEST...]
+usage: cluster_hosts_test.py MESSAGE_TIMES REFOCUS [TEST...]
 """
 import json, os, pathlib, select, shutil, signal, subprocess, sys, tempfile, unittest
 
@@ -48,6 +48,16 @@ class Processes(unittest.TestCase):
         self.assertEqual(sorted(done.stdout.splitlines()), [f"{rank} node{rank // 2 + 1} 10.77.0.{rank // 2 + 1} ob1 tcp,self" for rank in range(4)],
                          done.stderr)
 
+    def test_an_evaluation_over_hosts_is_that_of_one_process(self):
+        asked = [REFOCUS, "eval", "--cot", "--limit", "2", "--threads", "1", "-q", "-o"]
+        with tempfile.TemporaryDirectory() as folder:
+            subprocess.run([*asked, f"{folder}/alone"], check=True, stdout=subprocess.DEVNULL)
+            done = run("--hosts", 3, "--", *asked, f"{folder}/hosts")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            ranks = json.loads(pathlib.Path(folder, "hosts/run.json").read_text())["sessions"][0]["ranks"]
+            self.assertEqual([rank["host"] for rank in ranks], ["node1", "node2", "node3"])
+            self.assertEqual(subprocess.run(["diff", "-r", f"{folder}/alone/arms", f"{folder}/hosts/arms"]).returncode, 0)
+
     def test_the_status_is_the_command_s(self):
         self.assertEqual(run("--rtt", 0, "--rate", 0, "--", "sh", "-c", "exit 7").returncode, 7)
 
@@ -84,7 +94,7 @@ class Processes(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    MESSAGE_TIMES = str(pathlib.Path(sys.argv.pop(1)).resolve())
+    MESSAGE_TIMES, REFOCUS = (str(pathlib.Path(sys.argv.pop(1)).resolve()) for _ in range(2))
     namespaces = ["unshare", "--map-root-user", "--net", "--uts", "--pid", "--fork", "--mount-proc", "true"]
     if any(shutil.which(name) is None for name in ("mpirun", "ip", "unshare")) or subprocess.run(namespaces).returncode != 0:
         print("left out: expected mpirun, ip, and leave to make namespaces, got less")

@@ -11,7 +11,7 @@ from slurm_cluster import SlurmCluster, until
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 EXAMPLES = ROOT / "examples/slurm"
-TASKS = 1  # ranks of an evaluation
+TASKS = 3  # ranks of an evaluation
 # Long enough to be interrupted, and short enough to be waited for.
 QUESTIONS = ["--cot", "--intervene", "none", "--intervene", "rebalance", "--limit", "12", "-q"]
 
@@ -62,6 +62,8 @@ class Jobs(unittest.TestCase):
 
     def test_a_job_runs_to_its_end(self):
         self.check_end(self.submit("whole"), "whole", restarts=0)
+        ranks = json.loads((self.work / "whole/run.json").read_text())["sessions"][0]["ranks"]
+        self.assertEqual(len(ranks), TASKS, ranks)
 
     def test_a_requeued_job_goes_on(self):
         job = self.submit("requeued")
