@@ -15,6 +15,8 @@ RUN --mount=type=bind,from=build,source=/src/build/release,target=/package \
     apt-get update && \
     DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends /package/refocus_*.deb fonts-liberation && \
     rm -rf /var/lib/apt/lists/*
+# For mpirun and srun, once an image made of this one has Open MPI (examples/slurm/refocus.def).
+COPY --from=build /src/build/release/librefocus_cluster.so /usr/lib/refocus/
 WORKDIR /work
 ENTRYPOINT ["refocus"]
 CMD ["--help"]
