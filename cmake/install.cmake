@@ -3,6 +3,10 @@
 include(GNUInstallDirs)
 
 install(TARGETS refocus RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+# What speaks MPI is not of the package, which would need MPI for it: cmake --install BUILD --component cluster.
+if(TARGET refocus_cluster_mpi)
+  install(TARGETS refocus_cluster_mpi LIBRARY DESTINATION lib/refocus COMPONENT cluster EXCLUDE_FROM_ALL)
+endif()
 # Other models and data that lie in the checkout are their owner's.
 foreach(bundled models/small-worlds data/worlds data/profiles)
   install(DIRECTORY ${CMAKE_SOURCE_DIR}/${bundled}/ DESTINATION ${CMAKE_INSTALL_DATADIR}/refocus/${bundled} OPTIONAL)
