@@ -91,6 +91,40 @@ TEST_F(ClusterRun, LikelihoodsAndSweepsAreThoseOfOneProcess) {
   }
 }
 
+// Two models of two processes each share the work.
+TEST_F(ClusterRun, TeamsMakeTheBitsOfOneProcess) {
+  alone(texts("whole"));
+  for (const Arguments& how : {Arguments{"--pipeline", "2"}, {"--tensor", "2"}}) {
+    const std::string run = "run" + how[0];
+    together(4, texts(run, how));
+    expect_same(run, "whole");
+    const nlohmann::ordered_json ranks = read_run_record(dir / run).sessions.back().at("ranks");
+    ASSERT_EQ(ranks.size(), 2u);
+    EXPECT_THAT(ranks[0].at("rank").get<std::string>(), ::testing::StartsWith("rank 0 ("));
+    EXPECT_THAT(ranks[1].at("rank").get<std::string>(), ::testing::StartsWith("rank 2 ("));
+  }
+  const fs::path task = fs::path(REFOCUS_SOURCE) / "examples/chat.yaml";
+  const auto chat = [&](const std::string& run) {
+    return Arguments{"eval",
+                     task.string(),
+                     "-m",
+                     testing::bundled_model().string(),
+                     "--intervene",
+                     "none",
+                     "--intervene",
+                     "rebalance:alpha=1",
+                     "--max-new-tokens",
+                     "24",
+                     "-o",
+                     (dir / run).string()};
+  };
+  alone(chat("whole_chat"));
+  together(4, plus(chat("run_chat"), {"--tensor", "2"}));
+  expect_same("run_chat", "whole_chat");
+  expect_refused(mpirun(ranks(3, texts("run", {"--tensor", "2"}))), 2,
+                 {"[--tensor 2] expected a multiple of 2 processes, got 3; start with mpirun -n 2"}, "run");
+}
+
 // A later turn's prompt holds the answers before it, which other processes may have given.
 TEST_F(ClusterRun, ConversationsAreThoseOfOneProcess) {
   const auto arguments = [&](const std::string& run) {

@@ -113,6 +113,29 @@ TEST_F(LostRanks, ToldToStopAllEndInOrderAndGoOn) {
   }
 }
 
+// Processes of one model end in step, whoever is told.
+TEST_F(LostRanks, TeamsToldToStopEndInOrderAndGoOn) {
+  ASSERT_EQ(testing::refocus(texts("whole")).status, 0);
+  for (const std::size_t rank : {0u, 1u, 3u}) {
+    const std::string run = "run" + std::to_string(rank);
+    const Arguments arguments = texts(run, {"--pipeline", "2"});
+    Process process(ranks(4, arguments), mpirun_options());
+    wait_for(process, run, 3);
+    const pid_t pid = pids(run, 4)[rank];
+    ASSERT_NE(pid, 0);
+    ::kill(pid, SIGUSR1);
+    const ProcessResult stopped = process.wait();
+    EXPECT_EQ(stopped.status, 0) << stopped.err;
+    const std::vector<std::string> before = answers(run);
+    if (before.size() < answers("whole").size()) {
+      EXPECT_EQ(said(stopped).size(), 1u) << stopped.err;
+    }
+    ASSERT_EQ(mpirun(ranks(4, arguments)).status, 0);
+    expect_kept(before, run);
+    expect_same(run, "whole");
+  }
+}
+
 TEST_F(LostRanks, AFullDiskOfTheLeaderEndsAllAndLosesNothing) {
   ASSERT_EQ(testing::refocus(texts("whole")).status, 0);
   // Its MPI must not need files of its own: messages go by TCP.
