@@ -1,5 +1,7 @@
 // generate and eval with --pipeline and --tensor, started by mpirun as people do: what one process says,
 // once.
+#include <sqlite3.h>
+
 #include "cli/cli_support.h"
 
 namespace refocus {
@@ -106,20 +108,27 @@ TEST_F(Launched, EvaluatesWhatOneProcessDoesAndGoesOn) {
   }
 }
 
+// Its second turns have the answers to the first in their prompts, which one process alone has kept.
 TEST_F(Launched, ATranscriptGoesOnWhereItWasLeft) {
   const std::string task = (fs::path(REFOCUS_SOURCE) / "examples" / "chat.yaml").string();
-  const auto eval = [&](const std::string& run, const Arguments& more) {
-    return plus({"eval", task, "-q", "--threads", "1", "--max-new-tokens", "12", "-o", (dir / run).string()},
-                more);
+  const auto eval = [&](const std::string& run) {
+    return Arguments{
+        "eval", task, "-q", "--threads", "1", "--max-new-tokens", "12", "-o", (dir / run).string()};
   };
-  const ProcessResult whole = testing::refocus(eval("whole", {"--limit", "2"}));
+  const ProcessResult whole = testing::refocus(eval("whole"));
   ASSERT_EQ(whole.status, 0) << whole.err;
-  for (const char* limit : {"1", "2"}) {
-    const ProcessResult result = mpirun(2, eval("ranks", {"--limit", limit, "--tensor", "2"}));
-    ASSERT_EQ(result.status, 0) << result.err;
-  }
-  EXPECT_EQ(testing::files_below(dir / "ranks" / "arms"), testing::files_below(dir / "whole" / "arms"));
-  for (const std::string& file : testing::files_below(dir / "whole" / "arms")) {
+  fs::copy(dir / "whole", dir / "ranks", fs::copy_options::recursive);
+  sqlite3* handle = nullptr;
+  ASSERT_EQ(sqlite3_open((dir / "ranks/journal.db").c_str(), &handle), SQLITE_OK);
+  sqlite3_exec(handle, "DELETE FROM responses WHERE prompt LIKE '% next: %'", nullptr, nullptr, nullptr);
+  EXPECT_EQ(sqlite3_changes(handle), 3);
+  sqlite3_close(handle);
+  const ProcessResult result = mpirun(2, plus(eval("ranks"), {"--tensor", "2"}));
+  ASSERT_EQ(result.status, 0) << result.err;
+  const std::vector<std::string> files = testing::files_below(dir / "whole" / "arms");
+  EXPECT_FALSE(files.empty());
+  EXPECT_EQ(testing::files_below(dir / "ranks" / "arms"), files);
+  for (const std::string& file : files) {
     EXPECT_EQ(testing::file_text(dir / "ranks" / "arms" / file),
               testing::file_text(dir / "whole" / "arms" / file))
         << file;

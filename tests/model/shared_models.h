@@ -31,7 +31,9 @@ inline SharedModel shared_family(const std::string& name) { return shared_model(
 inline SharedModel with_more_kv_heads(SharedModel model, std::int64_t times) {
   const TensorNames& names = model.config.names;
   auto out = std::make_shared<WeightMap>();
-  for (const auto& [name, entry] : model.weights->entries()) {
+  for (const auto& named : model.weights->entries()) {
+    const std::string& name = named.first;
+    const WeightMap::Entry& entry = named.second;
     const auto is_of = [&](std::string_view part) {
       return !part.empty() &&
              (name.ends_with(std::string(part) + ".weight") || name.ends_with(std::string(part) + ".bias"));
