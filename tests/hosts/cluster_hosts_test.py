@@ -55,7 +55,7 @@ class Processes(unittest.TestCase):
             done = run("--hosts", 3, "--", *asked, f"{folder}/hosts")
             self.assertEqual(done.returncode, 0, done.stderr)
             ranks = json.loads(pathlib.Path(folder, "hosts/run.json").read_text())["sessions"][0]["ranks"]
-            self.assertEqual([rank["host"] for rank in ranks], ["node1", "node2", "node3"])
+            self.assertEqual([rank["rank"] for rank in ranks], ["rank 0 (node1)", "rank 1 (node2)", "rank 2 (node3)"])
             self.assertEqual(subprocess.run(["diff", "-r", f"{folder}/alone/arms", f"{folder}/hosts/arms"]).returncode, 0)
 
     def test_the_status_is_the_command_s(self):
