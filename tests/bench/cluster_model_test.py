@@ -135,6 +135,32 @@ class Ranks(unittest.TestCase):
             self.assertAlmostEqual(three[name], 3 * one[name])
         self.assertEqual(three["memory_gb_a_rank"], one["memory_gb_a_rank"])
 
+    def test_in_step_a_pipeline_is_filled_and_emptied_at_each_step(self):
+        cluster = cluster_of(pipeline=4)
+        free = model.decode(cluster, 64, 4, 400, 512)[0] / 400
+        step = model.in_step(cluster, 64, 4, 10, 512)[0] / 10
+        slowest = max(cluster.stage_seconds(stage, 16, 512, False) for stage in range(4))
+        self.assertAlmostEqual(free, 4 * slowest, delta=0.02 * free)
+        others = sum(cluster.stage_seconds(stage, 16, 512, False) for stage in range(4)) - slowest
+        self.assertAlmostEqual(step, 4 * slowest + others)  # the others' times once: the bubble
+
+    def test_in_step_logits_go_to_all_ranks(self):
+        slow = model.Network(0.001, 1e6)
+        for pipeline, tensor, hops in ((1, 1, 0), (2, 1, 1), (4, 1, 2), (1, 4, 2)):
+            cluster = cluster_of(slow, pipeline, tensor)
+            path = cluster.path(8, 512, False)
+            once = sum(busy + after for _, busy, after in (path[:-1] if pipeline > 1 else path))
+            logits = hops * (8 * cluster.geometry.vocab * 4 / 1e6 + 0.001)
+            self.assertAlmostEqual(model.in_step(cluster, 8, 1, 3, 512)[0], 3 * (once + logits))
+        self.assertEqual(cluster_of(slow, 2, 2).logits_bytes(), 3 * cluster_of().geometry.vocab * 4)
+
+    def test_in_step_micro_batches_have_sixteen_rows(self):
+        cluster = cluster_of(pipeline=2)
+        few = model.predict(cluster, 1, 16, 0, 128, 32, free=False)["decode_tps"]
+        self.assertAlmostEqual(few, 16 * 50 / model.in_step(cluster, 16, 1, 50, 144)[0])
+        many = model.predict(cluster, 1, 256, 0, 128, 32, free=False)["decode_tps"]
+        self.assertAlmostEqual(many, 256 * 50 / model.in_step(cluster, 256, 4, 50, 144)[0])
+
     def test_questions_take_their_prompts_and_their_tokens(self):
         cluster = cluster_of()
         seconds, _ = model.questions(cluster, 16, 1, 128, 32, rounds=2)
