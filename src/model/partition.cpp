@@ -37,16 +37,14 @@ std::int64_t layer_of(std::string_view name, std::string_view pattern) {
 }
 
 // Whether the weight bytes of stages of at most `most` bytes will do.
-bool fits(std::span<const std::int64_t> bytes, std::int64_t head, std::int64_t stages, std::int64_t most,
+bool fits(std::span<const std::int64_t> bytes, std::int64_t stages, std::int64_t most,
           std::vector<std::int64_t>& bounds) {
-  // From the end, so that the last stage, which has the output matrix, takes what fits beside it.
   const auto layers = std::ssize(bytes);
   bounds.assign(static_cast<std::size_t>(stages + 1), 0);
   bounds.back() = layers;
   std::int64_t end = layers;
   for (std::int64_t stage = stages; stage-- > 0;) {
-    std::int64_t begin = end - 1,
-                 sum = bytes[static_cast<std::size_t>(begin)] + (stage == stages - 1 ? head : 0);
+    std::int64_t begin = end - 1, sum = bytes[static_cast<std::size_t>(begin)];
     if (sum > most) return false;
     while (begin > stage && sum + bytes[static_cast<std::size_t>(begin - 1)] <= most) {
       sum += bytes[static_cast<std::size_t>(--begin)];
@@ -82,18 +80,17 @@ ModelPartition::ModelPartition(std::unique_ptr<Communicator> group, std::int64_t
   stage_ = group_->split(static_cast<int>(stage()));
 }
 
-std::vector<std::int64_t> stage_bounds(std::span<const std::int64_t> bytes, std::int64_t head,
-                                       std::int64_t stages) {
+std::vector<std::int64_t> stage_bounds(std::span<const std::int64_t> bytes, std::int64_t stages) {
   REFOCUS_CHECK(stages >= 1 && stages <= std::ssize(bytes));
-  std::int64_t most = head;
+  std::int64_t most = 0;
   for (const std::int64_t one : bytes) most += one;
   std::vector<std::int64_t> bounds;
   std::int64_t low = 0;  // too little; `most` is enough
   while (low + 1 < most) {
     const std::int64_t middle = low + (most - low) / 2;
-    (fits(bytes, head, stages, middle, bounds) ? most : low) = middle;
+    (fits(bytes, stages, middle, bounds) ? most : low) = middle;
   }
-  REFOCUS_CHECK(fits(bytes, head, stages, most, bounds));
+  REFOCUS_CHECK(fits(bytes, stages, most, bounds));
   return bounds;
 }
 
@@ -116,22 +113,16 @@ WeightShare ModelPartition::share_of(const ModelConfig& config, const WeightMap&
                       config.model_type);
   }
   std::vector<std::int64_t> bytes(static_cast<std::size_t>(layers), 1);
-  const std::string head =
-      std::string(has_tied_embeddings(config, weights) ? config.names.embeddings : config.names.head) +
-      ".weight";
-  std::int64_t of_head = 0;
   for (const auto& [name, entry] : weights.entries()) {
     const std::int64_t layer = layer_of(name, config.names.layer);
     const auto size = static_cast<std::int64_t>(entry.view.bytes());
     if (layer >= 0 && layer < layers) bytes[static_cast<std::size_t>(layer)] += size;
-    if (name == head) of_head = size;
   }
-  const std::vector<std::int64_t> bounds = stage_bounds(bytes, of_head, pipeline_);
+  const std::vector<std::int64_t> bounds = stage_bounds(bytes, pipeline_);
   WeightShare out;
   out.first_layer = bounds[static_cast<std::size_t>(stage())];
   out.end_layer = bounds[static_cast<std::size_t>(stage() + 1)];
   out.embeddings = is_first();
-  out.head = is_last();
   out.place = place();
   out.places = tensor_;
   return out;
@@ -223,8 +214,8 @@ void ModelPartition::agree(std::uint64_t fingerprint, const std::string& failure
   }
 }
 
-void ModelPartition::broadcast_logits(std::span<float> logits) {
-  const std::span<std::byte> bytes = std::as_writable_bytes(logits);
+void ModelPartition::broadcast_rows(std::span<float> rows) {
+  const std::span<std::byte> bytes = std::as_writable_bytes(rows);
   for (std::size_t first = 0; first < bytes.size(); first += Communicator::kMostBytes) {
     group_->broadcast(static_cast<int>((pipeline_ - 1) * tensor_),
                       bytes.subspan(first, std::min(Communicator::kMostBytes, bytes.size() - first)));

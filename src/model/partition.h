@@ -70,7 +70,7 @@ class ModelPartition {
   [[noreturn]] static void refuse_other_calls();
 
   // From the first rank of the last stage to all. Collective.
-  void broadcast_logits(std::span<float> logits);
+  void broadcast_rows(std::span<float> rows);
 
  private:
   std::unique_ptr<Communicator> group_, stage_;
@@ -78,10 +78,9 @@ class ModelPartition {
   std::vector<std::byte> own_columns_, all_columns_;  // reused
 };
 
-// Where stages of about the same bytes begin, and the end of the last: [stages + 1]. `bytes`: of each layer;
-// `head`: what the last stage has beside its layers. Each stage has a layer at least.
-std::vector<std::int64_t> stage_bounds(std::span<const std::int64_t> bytes, std::int64_t head,
-                                       std::int64_t stages);
+// Where stages of about the same bytes begin, and the end of the last: [stages + 1]. `bytes`: of each layer.
+// Each stage has a layer at least.
+std::vector<std::int64_t> stage_bounds(std::span<const std::int64_t> bytes, std::int64_t stages);
 
 // Cuts a call into parts that flow through the stages one after the other, of about the same rows: whole
 // sequences where that will do, or the rows of one, which keep their order. A sequence whose intervention

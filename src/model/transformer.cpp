@@ -314,18 +314,13 @@ std::span<const float> Transformer::logits_of(const float* x, std::int64_t rows)
   return logits_of_normed(rows, {});
 }
 
+// The output matrix on the first rows of normed_.
 std::span<const float> Transformer::logits_of_normed(std::int64_t wanted,
                                                      std::span<const SequenceInput> sequences) {
   if (wanted == 0) return {};
-  reserve(logits_, wanted * config_.vocab_size);
-  project(0, wanted, sequences);
-  return {logits_.data(), floats(wanted, config_.vocab_size)};
-}
-
-// The output matrix on the first rows of normed_: to rows of logits_ from `first` on.
-void Transformer::project(std::int64_t first, std::int64_t wanted, std::span<const SequenceInput> sequences) {
   const std::int64_t vocab = config_.vocab_size;
-  float* logits = logits_.data() + first * vocab;
+  reserve(logits_, wanted * vocab);
+  float* logits = logits_.data();
   // What rounds logits decides between tokens that are nearly as likely; for the last rows alone, and with
   // the weights read once, twice 8 bits cost little.
   const Product head{&weights_.lm_head, logits, vocab, false, Int8Parts::kTwo};
@@ -340,6 +335,7 @@ void Transformer::project(std::int64_t first, std::int64_t wanted, std::span<con
     });
   }
   if (!are_finite({logits, floats(wanted, vocab)})) refuse_non_finite(sequences);
+  return {logits, floats(wanted, vocab)};
 }
 
 void Transformer::refuse_non_finite(std::span<const SequenceInput> sequences) const {

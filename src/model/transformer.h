@@ -134,7 +134,6 @@ class Transformer {
   void run_layers(std::span<const SequenceInput> sequences, std::int64_t first, std::int64_t end);
   void extend_caches(std::span<const SequenceInput> sequences) const;
   std::int64_t norm_wanted_rows(std::span<const SequenceInput> sequences);
-  void project(std::int64_t first, std::int64_t wanted, std::span<const SequenceInput> sequences);
   std::span<const float> logits_of_normed(std::int64_t wanted, std::span<const SequenceInput> sequences);
   std::span<const float> output(std::span<const SequenceInput> sequences);
   std::span<const float> forward_on_device(std::span<const SequenceInput> sequences, LayerRange layers);
@@ -208,7 +207,8 @@ class Transformer {
   std::int64_t sent_rows_ = 0;
   std::string failure_;
   bool told_to_stop_ = false;
-  std::vector<std::byte> received_;  // that residuals of the part point into
+  std::vector<std::byte> received_;   // that residuals of the part point into
+  AlignedBuffer<float> wanted_rows_;  // normed, [wanted, padded(hidden_size)]
 
   std::vector<Row> rows_;
   std::vector<AttentionSequence> attention_;

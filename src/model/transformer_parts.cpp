@@ -136,13 +136,8 @@ void Transformer::run_part(std::vector<SequenceInput>& part, std::int64_t& wante
   }
   extend_caches(part);
   if (!partition_->is_last()) return partition_->send_on(saved_part(part));
-  const std::int64_t rows = norm_wanted_rows(part), first = std::exchange(wanted, wanted + rows);
-  if (rows == 0) return;
-  try {
-    project(first, rows, part);
-  } catch (const InputError& error) {
-    remember_failure(error);
-  }
+  const std::int64_t stride = padded(config_.hidden_size), rows = norm_wanted_rows(part);
+  std::copy_n(normed_.data(), rows * stride, wanted_rows_.data() + std::exchange(wanted, wanted + rows) * stride);
 }
 
 std::span<const float> Transformer::forward_in_parts(std::span<const SequenceInput> sequences) {
@@ -158,7 +153,8 @@ std::span<const float> Transformer::forward_in_parts(std::span<const SequenceInp
   }
   REFOCUS_CHECK(rows >= 1 && rows <= max_rows_);
   fingerprint_ = call_fingerprint(fingerprint_, sequences);
-  reserve(logits_, wanted * config_.vocab_size);
+  const std::int64_t numbers = wanted * padded(config_.hidden_size);
+  reserve(wanted_rows_, numbers);
   std::int64_t done = 0;
   for (std::vector<SequenceInput>& part :
        cut_call(sequences, config_.num_hidden_layers, partition_->stages())) {
@@ -170,10 +166,13 @@ std::span<const float> Transformer::forward_in_parts(std::span<const SequenceInp
   const std::string failure = std::exchange(failure_, std::string());
   partition_->agree(fingerprint_, failure, told_to_stop_);
   if (wanted == 0) return {};
-  const std::int64_t numbers = wanted * config_.vocab_size;
-  const std::span<float> logits(logits_.data(), static_cast<std::size_t>(numbers));
-  if (partition_->stages() > 1) partition_->broadcast_logits(logits);
-  return logits;
+  // Every stage has the output matrix: rows are a hundredth of their logits, and nobody else has work now.
+  if (partition_->stages() > 1) {
+    partition_->broadcast_rows({wanted_rows_.data(), static_cast<std::size_t>(numbers)});
+  }
+  grow(wanted, 1);
+  std::copy_n(wanted_rows_.data(), numbers, normed_.data());
+  return logits_of_normed(wanted, sequences);
 }
 
 }  // namespace refocus

@@ -13,10 +13,10 @@ struct ShareRange {
 };
 
 struct WeightShare {
-  // Layers [first_layer, end_layer); the embedding table is the first stage's, the last norm and the output
-  // matrix are the last stage's.
+  // Layers [first_layer, end_layer); the embedding table is the first stage's. All have the last norm and the
+  // output matrix.
   std::int64_t first_layer = 0, end_layer = std::numeric_limits<std::int64_t>::max();
-  bool embeddings = true, head = true;
+  bool embeddings = true;
   // Of each matrix, the place-th of so many parts of its outputs.
   std::int64_t place = 0, places = 1;
 

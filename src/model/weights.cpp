@@ -260,12 +260,11 @@ ModelWeights bind_weights(const ModelConfig& config, const WeightMap& map, const
     bind.set_own(share.has_layer(l));
     w.layers.push_back(bind_layer(bind, config, l));
   }
-  bind.set_own(share.head);
+  bind.set_own(true);
   w.norm = bind.norm(std::string(n.final_norm), {config.hidden_size});
   const bool tied = has_tied_embeddings(config, map);
   w.lm_head = bind.linear(std::string(tied ? n.embeddings : n.head), config.vocab_size, config.hidden_size,
                           tied ? std::optional(false) : config.bias.head, shared_rows());
-  bind.set_own(true);
   w.rope_factors = bind_rope_factors(bind, config, where);
   bind.refuse_others();
   return w;

@@ -54,13 +54,12 @@ std::set<std::string> errors_of_ranks(const SharedModel& model, testing::Partiti
 
 TEST(StageBounds, StagesHaveAboutTheSameBytes) {
   const std::int64_t same[] = {10, 10, 10, 10, 10, 10};
-  EXPECT_THAT(stage_bounds(same, 0, 1), ElementsAre(0, 6));
-  EXPECT_THAT(stage_bounds(same, 0, 3), ElementsAre(0, 2, 4, 6));
-  EXPECT_THAT(stage_bounds(same, 0, 6), ElementsAre(0, 1, 2, 3, 4, 5, 6));
-  EXPECT_THAT(stage_bounds(same, 30, 2), ElementsAre(0, 4, 6));  // 40 and 50
-  EXPECT_THAT(stage_bounds(same, 1000, 3), ElementsAre(0, 0 + 1, 5, 6));
+  EXPECT_THAT(stage_bounds(same, 1), ElementsAre(0, 6));
+  EXPECT_THAT(stage_bounds(same, 3), ElementsAre(0, 2, 4, 6));
+  EXPECT_THAT(stage_bounds(same, 6), ElementsAre(0, 1, 2, 3, 4, 5, 6));
+  EXPECT_THAT(stage_bounds(same, 4), ElementsAre(0, 1, 2, 4, 6));
   const std::int64_t mixed[] = {1, 1, 1, 9, 9};
-  EXPECT_THAT(stage_bounds(mixed, 0, 2), ElementsAre(0, 4, 5));
+  EXPECT_THAT(stage_bounds(mixed, 2), ElementsAre(0, 4, 5));
 }
 
 TEST(WeightShares, CoverAllOnce) {
