@@ -117,7 +117,8 @@ void run(const EvalOptions& options) {
   if (options.dry_run) return show_dry_run(model, asked, settings);
   const Plan plan = make_plan(asked, settings);
   if (ClusterSession* cluster = ClusterSession::current()) {
-    settings.share = &cluster->begin(facts_of(run_settings(asked, settings, plan).identity), options.batch);
+    const RunSettings run = run_settings(asked, settings, plan);
+    settings.share = &cluster->begin(facts_of(run.identity, asked.in_bf16()), options.batch);
     if (!cluster->leads()) {
       return settings.share->serve([&](const std::string&) { return answering_work(asked, settings, plan); });
     }

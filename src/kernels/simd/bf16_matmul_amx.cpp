@@ -18,6 +18,7 @@ namespace refocus {
 namespace bf16_one {
 using namespace amx;
 #include "kernels/simd/bf16_parts-inl.h"
+constexpr auto kPrefetch = _MM_HINT_T1;  // of weights; measured
 #include "kernels/simd/bf16_tiles-inl.h"
 #include "kernels/simd/bf16_product-inl.h"
 

@@ -19,11 +19,20 @@ HWY_PUSH_ATTRIBUTES("avx,avx2,fma,f16c,avx512f,avx512vl,avx512dq,avx512bw,avx512
 namespace refocus {
 namespace bf16_avx512 {
 #include "kernels/simd/bf16_parts-inl.h"
+constexpr auto kPrefetch = _MM_HINT_T0;  // of weights; measured
 #include "kernels/simd/bf16_tiles-inl.h"
 #include "kernels/simd/bf16_product-inl.h"
 
 constexpr int kRows = 8;  // whose sums are in registers
 constexpr std::int64_t kRowBytes = 2 * kStep;
+
+// Adds the products of a row's pair of inputs.
+HWY_INLINE __m512 add_pair(__m512 sum, const std::byte* pair, __m512i weights) {
+  std::int32_t both = 0;
+  std::memcpy(&both, pair, 4);
+  return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(_mm512_set1_epi32(both)),
+                          reinterpret_cast<__m512bh>(weights));
+}
 
 // A run of kCount rows; sums: [panel][16 rows][16 outputs].
 template <int kCount, int kPanels>
@@ -40,11 +49,8 @@ void multiply_rows(const RunOperands& at, bool first, float* sums) {
       __m512i weights[kPanels];
       for (int p = 0; p < kPanels; ++p) weights[p] = _mm512_load_si512(w + p * at.panel_bytes);
       for (int r = 0; r < kCount; ++r) {
-        std::int32_t of_row = 0;
-        std::memcpy(&of_row, x + r * kRowBytes + pair * 4, 4);
-        const auto both = reinterpret_cast<__m512bh>(_mm512_set1_epi32(of_row));
         for (int p = 0; p < kPanels; ++p) {
-          s[p][r] = _mm512_dpbf16_ps(s[p][r], both, reinterpret_cast<__m512bh>(weights[p]));
+          s[p][r] = add_pair(s[p][r], x + r * kRowBytes + pair * 4, weights[p]);
         }
       }
     }
@@ -61,11 +67,39 @@ constexpr std::array<MultiplyRows, kRows> kMultiplyRows = {
     multiply_rows<4, kPanels>, multiply_rows<5, kPanels>, multiply_rows<6, kPanels>,
     multiply_rows<7, kPanels>, multiply_rows<8, kPanels>};
 
+// All steps of a few rows, whose weights go from a file's order through registers alone, one panel after the
+// other: rows of weights are read from end to end.
+template <int kCount, int kPanels, class Source>
+HWY_INLINE void stream_rows(const RunOperands& at, const Source& source, float* sums) {
+  for (int p = 0; p < kPanels; ++p, sums += kTileSums) {
+    __m512 s[kCount];
+    for (int r = 0; r < kCount; ++r) s[r] = _mm512_setzero_ps();
+    const std::byte* x = at.x;
+    for (std::int64_t step = 0; step < at.steps; ++step, x += at.step_bytes) {
+      __m512i weights[kStep / 2];
+      source.load(p, step, weights);
+      for (std::int64_t pair = 0; pair < kStep / 2; ++pair) {
+        for (int r = 0; r < kCount; ++r) s[r] = add_pair(s[r], x + r * kRowBytes + pair * 4, weights[pair]);
+      }
+    }
+    for (int r = 0; r < kCount; ++r) _mm512_store_ps(sums + r * kPanelOutputs, s[r]);
+  }
+}
+
+// The same of at.rows rows, at most kMost.
+template <int kMost, int kPanels, class Source>
+void stream_few(const RunOperands& at, const Source& source, float* sums) {
+  if constexpr (kMost > 1) {
+    if (at.rows < kMost) return stream_few<kMost - 1, kPanels>(at, source, sums);
+  }
+  stream_rows<kMost, kPanels>(at, source, sums);
+}
+
 // See bf16_product-inl.h.
 struct ByAvx512 {
   static constexpr std::int64_t kGroups = 1, kPanels = 3;
   static constexpr std::int64_t kRunSteps = 9;   // measured
-  static constexpr std::int64_t kRingSteps = 1;  // made while the one before is multiplied; measured
+  static constexpr std::int64_t kRingSteps = 8;  // of a stream; measured
 
   explicit ByAvx512(std::int64_t) {}
 
@@ -82,6 +116,9 @@ struct ByAvx512 {
 
   template <int kPanelsNow, class Source>
   static HWY_INLINE void stream(RunOperands at, const Source& source, float* sums) {
+    if constexpr (Source::kLoads) {
+      if (at.rows <= kRows) return stream_few<kRows, kPanelsNow>(at, source, sums);
+    }
     const std::int64_t steps = at.steps;
     at.panel_bytes = kRingSteps * kTileBytes;
     for (std::int64_t s = 0; s < steps; s += kRingSteps) {
