@@ -29,7 +29,8 @@ ClusterSession* the_session = nullptr;
 WorkShare* the_share = nullptr;
 
 constexpr const char* kOtherBits =
-    "numbers would differ in their last bits: set REFOCUS_SIMD to the least of them, or leave the machine out";
+    "numbers would differ in their last bits: set REFOCUS_SIMD to the least of them, or leave the machine "
+    "out";
 constexpr const char* kOtherBf16Bits =
     "numbers would differ in their last bits: set REFOCUS_SIMD=avx2 for all, or leave the machine out";
 
@@ -100,8 +101,7 @@ WorkShare& ClusterSession::begin(const std::vector<RollFact>& facts, std::int64_
   std::vector<RollFact> all = {
       {"program", session.version + ", commit " + session.commit + ", " + session.build,
        "start one build of it on all machines"},
-      {"instruction set", session.instructions,
-       kOtherBits}};
+      {"instruction set", session.instructions, kOtherBits}};
   all.insert(all.end(), facts.begin(), facts.end());
   called_ = true;
   call_roll(*comm_, {host_, all});

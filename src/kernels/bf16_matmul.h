@@ -1,16 +1,16 @@
 // y = x W^T with both operands in bf16: activations are rounded to it once (to nearest, ties to even),
 // weights of any type are their float32 values rounded in the same way (those of BF16 are what they are).
 // Products are exact in float32 and are added in float32: a third of the arithmetic of matmul.h with AMX and
-// half of it with AVX-512's products of bf16, for 8 bits of every operand. Errors, against sums in double of the same rounded operands, are those of float32
-// sums: some 2^-24 of the root of the sum of squared products for each addition in a row of them, less where
-// they cancel.
+// half of it with AVX-512's products of bf16, for 8 bits of every operand. Errors, against sums in double of
+// the same rounded operands, are those of float32 sums: some 2^-24 of the root of the sum of squared products
+// for each addition in a row of them, less where they cancel.
 //
 // With AMX steps of 32 inputs are added one after the other, from 0, each as multiply_bf16 (simd/amx.h) adds
-// it, with inputs k and k + 1 as the pairs. With AVX-512's VDPBF16PS pairs are added one after the other, from
-// 0, by two fused multiply-adds, that of input k + 1 first. In both, numbers of less than 2^-126 count as 0.
-// Without them the order is that of matmul.h (float weights) or of unpacked_matmul (block types). Bias and
-// what y held come last. In all of them the order depends on the inputs' count, the type and what multiplies
-// alone: not on the rows of x, on threads, or on how work is split.
+// it, with inputs k and k + 1 as the pairs. With AVX-512's VDPBF16PS pairs are added one after the other,
+// from 0, by two fused multiply-adds, that of input k + 1 first. In both, numbers of less than 2^-126 count
+// as 0. Without them the order is that of matmul.h (float weights) or of unpacked_matmul (block types). Bias
+// and what y held come last. In all of them the order depends on the inputs' count, the type and what
+// multiplies alone: not on the rows of x, on threads, or on how work is split.
 #pragma once
 
 #include <cstdint>

@@ -28,7 +28,9 @@ TEST(InstructionSet, LimitsProductsInBf16) {
   EXPECT_EQ(bf16_products(), amx ? "AMX" : of_avx512);
   for (const std::string& name : instruction_sets()) {
     limit_instruction_set(name, "--simd");
-    const std::string expected = name == "amx" ? (amx ? "AMX" : of_avx512) : name == "avx512" ? of_avx512 : "float32";
+    const std::string expected = name == "amx"      ? (amx ? "AMX" : of_avx512)
+                                 : name == "avx512" ? of_avx512
+                                                    : "float32";
     EXPECT_EQ(bf16_products(), expected) << name;
     testing::use_best_target();
   }

@@ -67,8 +67,6 @@ bool avx512_bf16_in_use() {
 
 void limit_amx(bool is_allowed) { allowed.store(is_allowed, std::memory_order_relaxed); }
 
-void limit_avx512_bf16(bool is_allowed) {
-  avx512_bf16_allowed.store(is_allowed, std::memory_order_relaxed);
-}
+void limit_avx512_bf16(bool is_allowed) { avx512_bf16_allowed.store(is_allowed, std::memory_order_relaxed); }
 
 }  // namespace refocus

@@ -20,6 +20,7 @@ using namespace amx;
 #include "kernels/simd/bf16_parts-inl.h"
 constexpr auto kPrefetch = _MM_HINT_T1;  // of weights; measured
 #include "kernels/simd/bf16_tiles-inl.h"
+// after the tiles
 #include "kernels/simd/bf16_product-inl.h"
 
 constexpr std::int64_t kRowBytes = 4 * kPanelOutputs;  // of a tile of sums or weights

@@ -21,6 +21,7 @@ namespace bf16_avx512 {
 #include "kernels/simd/bf16_parts-inl.h"
 constexpr auto kPrefetch = _MM_HINT_T0;  // of weights; measured
 #include "kernels/simd/bf16_tiles-inl.h"
+// after the tiles
 #include "kernels/simd/bf16_product-inl.h"
 
 constexpr int kRows = 8;  // whose sums are in registers

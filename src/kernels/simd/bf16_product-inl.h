@@ -44,7 +44,9 @@ struct TileSource {
     Tiles::make(job, inputs, panel + p, step, steps, to);
   }
   // Whether a step's tile can be had in registers: 16 pairs of inputs, of 16 outputs each.
-  static constexpr bool kLoads = requires(const Bf16Job& j, __m512i* pairs) { Tiles::load(j, 0, 0, 0, pairs); };
+  static constexpr bool kLoads = requires(const Bf16Job& j, __m512i* pairs) {
+    Tiles::load(j, 0, 0, 0, pairs);
+  };
   HWY_INLINE void load(std::int64_t p, std::int64_t step, __m512i* pairs) const {
     Tiles::load(job, inputs, panel + p, step, pairs);
   }

@@ -25,7 +25,8 @@ TEST(Sessions, SayWhoComputes) {
     "version": "0.1.0", "commit": "0123", "build": "Release, GNU 12.2.0",
     "machine": {"host": "a", "processor": "Some CPU", "instruction_set": "AVX2"},
     "command": "refocus eval", "to_ask": 3})"));
-  EXPECT_EQ(session_json({"0.1.0", "", "", "", "", "", ""}, false), ordered_json::parse(R"({"version": "0.1.0"})"));
+  EXPECT_EQ(session_json({"0.1.0", "", "", "", "", "", ""}, false),
+            ordered_json::parse(R"({"version": "0.1.0"})"));
 }
 
 TEST(Sessions, AnotherComputationIsSaidOnce) {
@@ -68,9 +69,10 @@ TEST(Sessions, Bf16ProductsCountWhereActivationsAreBf16) {
   EXPECT_EQ(with("AVX-512 BF16", true)["machine"]["bf16_products"], "AVX-512 BF16");
   EXPECT_EQ(other_computation(record({with("float32", true), with("AVX-512 BF16", true)})),
             "bf16 products float32, now AVX-512 BF16");
-  EXPECT_EQ(mixed_computation(record({with("float32", true), with("AVX-512 BF16", true)})),
-            "Answers differ in how they were computed: bf16 products float32 and AVX-512 BF16 (on a). The last "
-            "bits of their numbers may differ.");
+  EXPECT_EQ(
+      mixed_computation(record({with("float32", true), with("AVX-512 BF16", true)})),
+      "Answers differ in how they were computed: bf16 products float32 and AVX-512 BF16 (on a). The last "
+      "bits of their numbers may differ.");
   EXPECT_EQ(other_computation(record({with("AMX", true), with("AMX", true)})), std::nullopt);
   EXPECT_EQ(other_computation(record({with("float32", false), with("AVX-512 BF16", false)})), std::nullopt);
 }
