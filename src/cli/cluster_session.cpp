@@ -25,6 +25,7 @@
 #include "cli/session.h"
 #include "eval/journal/fingerprint.h"
 #include "eval/text/sha256.h"
+#include "kernels/instruction_set.h"
 
 namespace refocus::cli {
 
@@ -32,6 +33,12 @@ namespace {
 
 ClusterSession* the_session = nullptr;
 const WorkShare* the_share = nullptr;  // of this process, where it takes units
+
+constexpr const char* kOtherBits =
+    "numbers would differ in their last bits: set REFOCUS_SIMD to the least of them, or leave the machine "
+    "out";
+constexpr const char* kOtherBf16Bits =
+    "numbers would differ in their last bits: set REFOCUS_SIMD=avx2 for all, or leave the machine out";
 
 // A process in the middle of a long step would be killed with the rest of its job: what is finished is kept
 // by then.
@@ -137,9 +144,7 @@ WorkShare* ClusterSession::begin(const std::vector<RollFact>& facts, std::int64_
   std::vector<RollFact> all = {
       {"program", session.version + ", commit " + session.commit + ", " + session.build,
        "start one build of it on all machines"},
-      {"instruction set", session.instructions,
-       "numbers would differ in their last bits: set REFOCUS_SIMD to the least of them, or leave the machine "
-       "out"}};
+      {"instruction set", session.instructions, kOtherBits}};
   all.insert(all.end(), facts.begin(), facts.end());
   called_ = true;
   call_roll(*comm_, {host_, all});
@@ -174,9 +179,10 @@ void ClusterSession::tell_failure(const std::string& message, int status) {
   comm_->abort(status);
 }
 
-std::vector<RollFact> facts_of(const nlohmann::ordered_json& identity) {
+std::vector<RollFact> facts_of(const nlohmann::ordered_json& identity, bool in_bf16) {
   constexpr std::size_t kTelling = 64;  // what is longer says nothing in a message
   std::vector<RollFact> out;
+  if (in_bf16) out.push_back({"bf16 products", bf16_products(), kOtherBf16Bits});
   for (const auto& [key, value] : identity.items()) {
     if (key != kModelFiles) {
       const std::string text = json_text(value);

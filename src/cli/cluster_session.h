@@ -67,8 +67,9 @@ class ClusterSession {
   std::unique_ptr<WorkShare> share_;      // of these
 };
 
-// How the processes of a run must be alike: its settings and questions, and its model's files.
-std::vector<RollFact> facts_of(const nlohmann::ordered_json& identity);
+// How the processes of a run must be alike: its settings and questions, its model's files, and where
+// activations are `in_bf16`, what multiplies them.
+std::vector<RollFact> facts_of(const nlohmann::ordered_json& identity, bool in_bf16);
 
 // Whether this process is the one that prints and writes.
 bool is_first_rank();

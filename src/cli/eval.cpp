@@ -121,7 +121,8 @@ void run(const EvalOptions& options) {
   const Plan plan = make_plan(asked, settings);
   if (model.partition) check_weights(asked, plan);
   if (ClusterSession* cluster = ClusterSession::current()) {
-    settings.share = cluster->begin(facts_of(run_settings(asked, settings, plan).identity), options.batch);
+    const RunSettings run = run_settings(asked, settings, plan);
+    settings.share = cluster->begin(facts_of(run.identity, asked.in_bf16()), options.batch);
     if (!cluster->leads()) {
       return cluster->serve([&](const std::string&) { return answering_work(asked, settings, plan); });
     }

@@ -77,7 +77,7 @@ EvalSettings settings_of(const HeadsOptions& options) {
 
 // Of a session; the model's path is not its identity.
 nlohmann::ordered_json details_of(const EvalModel& model, const EvalSettings& settings) {
-  nlohmann::ordered_json out = session_json(settings.session);
+  nlohmann::ordered_json out = session_json(settings.session, model.in_bf16());
   out["model_path"] = model.path;
   out["threads"] = model.transformer.pool().size();
   return out;
@@ -193,7 +193,7 @@ void run_search(const HeadsOptions& options) {
   }
   const RunSettings recorded = run_of(asked, settings, plan, search, config.num_hidden_layers);
   if (ClusterSession* cluster = ClusterSession::current()) {
-    settings.share = cluster->begin(facts_of(recorded.identity), 1);
+    settings.share = cluster->begin(facts_of(recorded.identity, asked.in_bf16()), 1);
     if (!cluster->leads()) return serve_search(*cluster, asked, settings, plan, search);
   }
   const fs::path directory = directory_of(options, asked, settings, recorded);

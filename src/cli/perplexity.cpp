@@ -169,9 +169,12 @@ std::optional<std::vector<TokenScores>> score_windows(const PerplexityReport& re
                                        {"stride", report.stride},
                                        {"text", sha256_hex(bytes_of(source.tokens))}};
     if (other != nullptr) identity["reference"] = hash_model_files(other->files, pool);
-    for (const PerplexityReport::Arm& arm : report.arms)
+    bool in_bf16 = false;
+    for (const PerplexityReport::Arm& arm : report.arms) {
       identity["arms"].push_back({arm.intervention, arm.activations});
-    share = cluster->begin(facts_of(identity), 1);
+      in_bf16 = in_bf16 || arm.activations == name_of(Activations::kBf16);
+    }
+    share = cluster->begin(facts_of(identity, in_bf16), 1);
     if (!cluster->leads()) {
       cluster->serve(
           [&](const std::string&) { return window_work(arms, source.tokens, windows, source.pieces()); });

@@ -9,7 +9,7 @@ namespace refocus::cli {
 
 SessionFacts this_session() {
   return {REFOCUS_VERSION,  REFOCUS_COMMIT,    REFOCUS_BUILD_KIND, host_name(),
-          processor_name(), instruction_set(), command_line()};
+          processor_name(), instruction_set(), command_line(),     bf16_products()};
 }
 
 }  // namespace refocus::cli

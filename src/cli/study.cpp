@@ -117,7 +117,7 @@ void run(const StudyOptions& options) {
   }
   const RunSettings recorded = study_settings(asked, settings, plan);
   if (ClusterSession* cluster = ClusterSession::current()) {
-    settings.eval.share = cluster->begin(facts_of(recorded.identity), options.batch);
+    settings.eval.share = cluster->begin(facts_of(recorded.identity, asked.in_bf16()), options.batch);
     if (!cluster->leads()) {
       return cluster->serve(
           [&](const std::string& phase) { return study_work(asked, settings, plan, earlier, phase); });

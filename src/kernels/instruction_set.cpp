@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "kernels/bf16_matmul.h"
 #include "kernels/simd/amx.h"
 
 namespace refocus {
@@ -60,6 +61,17 @@ std::string instruction_set() {
   return "unknown";
 }
 
+std::string bf16_products() {
+  switch (bf16_kind()) {
+    case Bf16Kind::kAmx:
+      return "AMX";
+    case Bf16Kind::kAvx512:
+      return "AVX-512 BF16";
+    default:
+      return "float32";
+  }
+}
+
 void limit_instruction_set(const std::string& name, const std::string& asked_by) {
   const std::vector<std::string> known = instruction_sets();
   if (std::find(known.begin(), known.end(), name) == known.end()) {
@@ -68,6 +80,7 @@ void limit_instruction_set(const std::string& name, const std::string& asked_by)
   }
   if (name == kAmx) return;
   limit_amx(false);
+  if (name != kEntries[0].name) limit_avx512_bf16(false);
   std::int64_t above = 0;
   for (const Entry& entry : kEntries) {
     if (entry.name == name) break;

@@ -10,6 +10,10 @@ namespace refocus {
 // The one in use, as people call it: "AMX", "AVX-512 VNNI", "AVX-512", "AVX2", "SSSE3", "NEON", "SVE".
 std::string instruction_set();
 
+// What multiplies activations in bf16 (bf16_matmul.h), on which their products' bits depend: "AMX", "AVX-512
+// BF16", or "float32", whose bits depend on the instruction set in use.
+std::string bf16_products();
+
 // Names for limit_instruction_set that this processor can run, the best first.
 std::vector<std::string> instruction_sets();
 

@@ -137,7 +137,8 @@ void Transformer::run_part(std::vector<SequenceInput>& part, std::int64_t& wante
   extend_caches(part);
   if (!partition_->is_last()) return partition_->send_on(saved_part(part));
   const std::int64_t stride = padded(config_.hidden_size), rows = norm_wanted_rows(part);
-  std::copy_n(normed_.data(), rows * stride, wanted_rows_.data() + std::exchange(wanted, wanted + rows) * stride);
+  std::copy_n(normed_.data(), rows * stride,
+              wanted_rows_.data() + std::exchange(wanted, wanted + rows) * stride);
 }
 
 std::span<const float> Transformer::forward_in_parts(std::span<const SequenceInput> sequences) {

@@ -201,7 +201,7 @@ RunSettings study_settings(const EvalModel& model, const StudySettings& settings
   out.identity["window"] = settings.window;
   out.identity["threshold"] = settings.threshold;
   if (!settings.before.empty()) out.identity["before_files"] = settings.before;
-  out.details = session_json(settings.eval.session);
+  out.details = session_json(settings.eval.session, model.in_bf16());
   out.details["model_path"] = model.path;
   out.details["threads"] = model.transformer.pool().size();
   out.details["batch"] = settings.eval.batch;

@@ -8,6 +8,7 @@
 
 #include "cli/cli_support.h"
 #include "eval/journal/journal.h"
+#include "kernels/instruction_set.h"
 
 namespace refocus {
 namespace {
@@ -326,6 +327,14 @@ TEST_F(Join, RunsOfLmEvaluationHarnessAreFinishedByEval) {
                                     ", makes the files that are not there"));
   EXPECT_THAT(eval("joined/run", task).err, HasSubstr("6 answers are there\n"));
   expect_same("joined/run");
+}
+
+TEST_F(Join, TheRecordSaysWhatMultipliesBf16) {
+  const Arguments one = {"--subjects", "jobs", "--limit", "1", "--direct"};
+  eval("rounded", plus(one, {"--activations", "bf16"}));
+  eval("plain", one);
+  EXPECT_EQ(record("rounded")["sessions"][0]["machine"]["bf16_products"], bf16_products());
+  EXPECT_FALSE(record("plain")["sessions"][0]["machine"].contains("bf16_products"));
 }
 
 TEST_F(Join, TheRecordSaysWhoAsked) {

@@ -196,34 +196,62 @@ float in_order_of_amx(const float* x, const std::vector<float>& w) {
   }
   return sum;
 }
+float in_order_of_avx512(const float* x, const std::vector<float>& w) {
+  float sum = 0;
+  for (std::size_t k = 0; k < w.size(); k += 2) {
+    if (k + 1 < w.size()) sum = std::fma(as_bf16(w[k + 1]), as_bf16(x[k + 1]), sum);
+    sum = std::fma(as_bf16(w[k]), as_bf16(x[k]), sum);
+  }
+  return sum;
+}
 
-TEST(Bf16MatMulByAmx, AddsInTheStatedOrder) {
-  if (!amx_bf16_in_use()) GTEST_SKIP() << "this processor has no AMX with bf16";
+using ElementInOrder = float (*)(const float* x, const std::vector<float>& w);
+
+void expect_order(ElementInOrder element, DType type, std::int64_t rows) {
   ThreadPool pool(2);
-  for (const DType type :
-       {DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0, DType::kQ4_1, DType::kQ5_K}) {
-    for (const std::int64_t rows : {1, 3, 16, 39}) {
-      const std::int64_t inputs = is_block_type(type) ? 768 : 333, outputs = 83;
-      const Bf16Weights w(pool, type, outputs, inputs);
-      const AlignedBuffer<float> x = padded_rows(rows, inputs, 5);
-      std::vector<float> y(static_cast<std::size_t>(rows * outputs));
-      const Bf16Job job = w.job(y.data(), outputs);
-      Bf16Rows rounded;
-      round_rows({x.data(), rows, inputs}, rounded);
-      bf16_matmul(pool, rounded, {&job, 1});
-      for (std::int64_t n = 0; n < outputs; ++n) {
-        const std::vector<float> row = w.row(n);
-        for (std::int64_t r = 0; r < rows; ++r) {
-          ASSERT_EQ(y[static_cast<std::size_t>(r * outputs + n)],
-                    in_order_of_amx(x.data() + r * padded(inputs), row))
-              << name_of(type) << " row " << r << " of " << rows << ", output " << n;
-        }
-      }
+  const std::int64_t inputs = is_block_type(type) ? 768 : 333, outputs = 83;
+  const Bf16Weights w(pool, type, outputs, inputs);
+  const AlignedBuffer<float> x = padded_rows(rows, inputs, 5);
+  std::vector<float> y(static_cast<std::size_t>(rows * outputs));
+  const Bf16Job job = w.job(y.data(), outputs);
+  Bf16Rows rounded;
+  round_rows({x.data(), rows, inputs}, rounded);
+  bf16_matmul(pool, rounded, {&job, 1});
+  for (std::int64_t n = 0; n < outputs; ++n) {
+    const std::vector<float> row = w.row(n);
+    for (std::int64_t r = 0; r < rows; ++r) {
+      ASSERT_EQ(y[static_cast<std::size_t>(r * outputs + n)], element(x.data() + r * padded(inputs), row))
+          << name_of(type) << " row " << r << " of " << rows << ", output " << n;
     }
   }
 }
 
-REFOCUS_EVERY_TARGET_AND_AMX(Bf16MatMul);
+constexpr DType kOrderedTypes[] = {DType::kF32,  DType::kF16,  DType::kBF16,
+                                   DType::kQ8_0, DType::kQ4_1, DType::kQ5_K};
+
+TEST(Bf16MatMulByAmx, AddsInTheStatedOrder) {
+  if (bf16_kind() != Bf16Kind::kAmx) GTEST_SKIP() << "this processor has no AMX with bf16";
+  for (const DType type : kOrderedTypes) {
+    for (const std::int64_t rows : {1, 3, 16, 39}) expect_order(in_order_of_amx, type, rows);
+  }
+}
+
+class Bf16MatMulByAvx512 : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    testing::use_target(testing::kAvx512Bf16Target);
+    if (bf16_kind() != Bf16Kind::kAvx512) GTEST_SKIP() << "this processor has no AVX-512 with bf16";
+  }
+  void TearDown() override { testing::use_best_target(); }
+};
+
+TEST_F(Bf16MatMulByAvx512, AddsInTheStatedOrder) {
+  for (const DType type : kOrderedTypes) {
+    for (std::int64_t rows = 1; rows <= 40; ++rows) expect_order(in_order_of_avx512, type, rows);
+  }
+}
+
+REFOCUS_EVERY_TARGET_AMX_AND_BF16(Bf16MatMul);
 
 }  // namespace
 }  // namespace refocus

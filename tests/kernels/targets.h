@@ -12,20 +12,24 @@
 
 namespace refocus::testing {
 
-// AMX beside AVX-512: not a target of Highway's.
-inline constexpr std::int64_t kAmxTarget = 1;
+// AMX beside AVX-512, and AVX-512 with its products of bf16: no targets of Highway's. HWY_AVX3 is AVX-512
+// without both.
+inline constexpr std::int64_t kAmxTarget = 1, kAvx512Bf16Target = 2;
 
 // From now on uses this instruction set, or the best there is.
 inline void use_target(std::int64_t target) {
-  const std::int64_t of_highway = target == kAmxTarget ? HWY_AVX3 : target;
+  const bool above = target == kAmxTarget || target == kAvx512Bf16Target;
+  const std::int64_t of_highway = above ? HWY_AVX3 : target;
   hwy::SetSupportedTargetsForTest(of_highway);
   hwy::GetChosenTarget().Update(of_highway);
   limit_amx(target == kAmxTarget);
+  limit_avx512_bf16(above);
 }
 inline void use_best_target() {
   hwy::SetSupportedTargetsForTest(0);
   hwy::GetChosenTarget().Update(hwy::SupportedTargets());
   limit_amx(true);
+  limit_avx512_bf16(true);
 }
 
 class EveryTarget : public ::testing::TestWithParam<std::int64_t> {
@@ -48,7 +52,14 @@ inline std::vector<std::int64_t> compiled_targets_and_amx() {
   if (amx_int8_in_use()) out.push_back(kAmxTarget);
   return out;
 }
+// And AVX-512's products of bf16, for kernels that use these.
+inline std::vector<std::int64_t> compiled_targets_amx_and_bf16() {
+  std::vector<std::int64_t> out = compiled_targets_and_amx();
+  if (avx512_bf16_in_use()) out.push_back(kAvx512Bf16Target);
+  return out;
+}
 inline std::string target_name(std::int64_t target) {
+  if (target == kAvx512Bf16Target) return "AVX512BF16";
   return target == kAmxTarget ? "AMX" : hwy::TargetName(target);
 }
 
@@ -68,4 +79,8 @@ inline std::vector<float> random_floats(std::size_t count, unsigned seed, float 
 #define REFOCUS_EVERY_TARGET_AND_AMX(suite)                                                     \
   INSTANTIATE_TEST_SUITE_P(Targets, suite,                                                      \
                            ::testing::ValuesIn(::refocus::testing::compiled_targets_and_amx()), \
+                           [](const auto& info) { return ::refocus::testing::target_name(info.param); })
+#define REFOCUS_EVERY_TARGET_AMX_AND_BF16(suite)                                                     \
+  INSTANTIATE_TEST_SUITE_P(Targets, suite,                                                           \
+                           ::testing::ValuesIn(::refocus::testing::compiled_targets_amx_and_bf16()), \
                            [](const auto& info) { return ::refocus::testing::target_name(info.param); })

@@ -137,7 +137,7 @@ TEST(PartitionOfWeights, ARankBindsItsShareAlone) {
     }
   });
   EXPECT_EQ(embeddings, 2);
-  EXPECT_EQ(heads, 2);
+  EXPECT_EQ(heads, 4);
   EXPECT_EQ(layers, 8);  // each by two ranks
   const ModelConfig& c = model.config;
   EXPECT_EQ(bytes, 4 * (2 * c.hidden_size * c.num_attention_heads * c.head_dim +

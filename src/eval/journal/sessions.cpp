@@ -16,6 +16,7 @@ using nlohmann::ordered_json;
 
 // What may change the last bits of numbers, and how it is called.
 constexpr std::pair<const char*, const char*> kComputation[] = {{"instruction_set", "instruction set"},
+                                                                {"bf16_products", "bf16 products"},
                                                                 {"version", "program version"},
                                                                 {"commit", "commit"},
                                                                 {"build", "build"}};
@@ -47,7 +48,7 @@ std::vector<std::string> values_of(std::span<const ordered_json> sessions, const
 
 }  // namespace
 
-ordered_json session_json(const SessionFacts& facts) {
+ordered_json session_json(const SessionFacts& facts, bool in_bf16) {
   ordered_json out = ordered_json::object(), machine = ordered_json::object();
   const auto put = [](ordered_json& to, const char* key, const std::string& value) {
     if (!value.empty()) to[key] = value;
@@ -58,6 +59,7 @@ ordered_json session_json(const SessionFacts& facts) {
   put(machine, "host", facts.host);
   put(machine, "processor", facts.processor);
   put(machine, "instruction_set", facts.instructions);
+  if (in_bf16) put(machine, "bf16_products", facts.bf16_products);
   if (!machine.empty()) out["machine"] = std::move(machine);
   put(out, "command", facts.command);
   return out;

@@ -15,10 +15,12 @@ struct SessionFacts {
   std::string version, commit, build;         // "0.1.0", "0123456789", "Release, GNU 12.2.0"
   std::string host, processor, instructions;  // "node7", "AMD EPYC 9654 ...", "AVX-512 VNNI"
   std::string command;                        // the command line; may be empty
+  std::string bf16_products = {};             // what multiplies activations in bf16: "AVX-512 BF16"
 };
 
-// Members of RunSettings::details. What is empty is left out.
-nlohmann::ordered_json session_json(const SessionFacts& facts);
+// Members of RunSettings::details. What is empty is left out, and what multiplies in bf16 too, unless
+// activations are `in_bf16`.
+nlohmann::ordered_json session_json(const SessionFacts& facts, bool in_bf16);
 
 // In a session, how many answers were not there when it began.
 inline constexpr const char* kToAsk = "to_ask";

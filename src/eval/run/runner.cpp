@@ -45,7 +45,7 @@ ordered_json examples_json(const EvalSettings& settings) {
 
 RunSettings with_details(const EvalModel& model, const EvalSettings& settings, const Plan& plan) {
   RunSettings out = run_settings(model, settings, plan);
-  out.details = session_json(settings.session);
+  out.details = session_json(settings.session, model.in_bf16());
   out.details["model_path"] = model.path;
   out.details["model"] = model.name;
   if (is_scored(settings)) out.details["seam"] = {{"options", plan.options}, {"over_seam", plan.over_seam}};

@@ -37,6 +37,8 @@ struct EvalModel {
   std::string name;             // short: a default run directory is named after it
   std::vector<UsedFile> files;  // that it was read from
   FileHashes hashes;            // of them
+
+  bool in_bf16() const { return transformer.activations() == Activations::kBf16; }
 };
 
 // How questions become conversations: the model's template, with what stands before the question.

@@ -12,7 +12,7 @@ namespace refocus {
 
 namespace {
 
-std::atomic<bool> allowed{true};
+std::atomic<bool> allowed{true}, avx512_bf16_allowed{true};
 
 // Linux gives a process the tiles' state only when it asks (Documentation/arch/x86/xstate.rst).
 bool has_permission() {
@@ -46,12 +46,27 @@ const Tiles& tiles() {
   return kTiles;
 }
 
+bool has_avx512_bf16() {
+#if defined(__x86_64__)
+  return __builtin_cpu_supports("avx512bf16") != 0 && __builtin_cpu_supports("avx512vbmi") != 0;
+#else
+  return false;
+#endif
+}
+
 }  // namespace
 
 bool amx_int8_in_use() { return tiles().int8 && allowed.load(std::memory_order_relaxed); }
 
 bool amx_bf16_in_use() { return tiles().bf16 && allowed.load(std::memory_order_relaxed); }
 
+bool avx512_bf16_in_use() {
+  static const bool kHas = has_avx512_bf16();
+  return kHas && avx512_bf16_allowed.load(std::memory_order_relaxed);
+}
+
 void limit_amx(bool is_allowed) { allowed.store(is_allowed, std::memory_order_relaxed); }
+
+void limit_avx512_bf16(bool is_allowed) { avx512_bf16_allowed.store(is_allowed, std::memory_order_relaxed); }
 
 }  // namespace refocus

@@ -1,6 +1,6 @@
 // Intel's Advanced Matrix Extensions (Intel 64 and IA-32 Architectures Optimization Reference Manual, chapter
 // 20): whether this process may use them, and their instructions on tiles, which are registers of up to 16
-// rows of 64 bytes.
+// rows of 64 bytes. And whether it may use AVX-512's products of bf16, which stand in for them.
 #pragma once
 
 #include <cstdint>
@@ -14,9 +14,14 @@ bool amx_int8_in_use();
 // The same of tiles of bf16, with AVX-512's conversions to bf16 beside them.
 bool amx_bf16_in_use();
 
+// Whether the processor has AVX-512's products of bf16 (VDPBF16PS), beside its permutations of bytes (VBMI),
+// and limit_avx512_bf16 allows them.
+bool avx512_bf16_in_use();
+
 // From now on `allowed` or not, whatever the processor has; for measurements and tests, not while kernels
 // run.
 void limit_amx(bool allowed);
+void limit_avx512_bf16(bool allowed);
 
 #if defined(__x86_64__)
 namespace amx {

@@ -1,5 +1,6 @@
-// Products of operands in bf16; see kernels/bf16_matmul.h. With AMX in bf16_matmul_amx.cpp; without it
-// rounded activations go through the products of float32 ones, which round their weights.
+// Products of operands in bf16; see kernels/bf16_matmul.h. With AMX in bf16_matmul_amx.cpp, with AVX-512's in
+// bf16_matmul_avx512.cpp; without them rounded activations go through the products of float32 ones, which
+// round their weights.
 #include "kernels/bf16_matmul.h"
 
 #include <algorithm>
@@ -48,49 +49,58 @@ std::int64_t panels_of(const Bf16Job& job) { return (job.outputs() + kPanelOutpu
 
 // Few groups wait for weights; of many so many go together that making tiles of weights costs little beside
 // their products, as long as a chunk of their activations stays in the L2 cache.
-Bf16Division divide_for_amx(const Bf16Job& job, const Bf16Rows& x, int threads) {
-  constexpr std::int64_t kPanels = 4, kMostPanels = 16, kMostGroups = 32;
+Bf16Division divide(const Bf16Job& job, const Bf16Rows& x, int threads) {
+  constexpr std::int64_t kMostGroups = 32;
+  // Multiples of the panels that are multiplied together.
+  const bool by_amx = x.kind == Bf16Kind::kAmx;
+  const std::int64_t multiple = by_amx ? 4 : 3, most = by_amx ? 16 : 15;
   const std::int64_t panels = panels_of(job), groups = x.groups();
   if (groups == 1) {
     const std::int64_t bytes =
         job.packed != nullptr
             ? job.packed->panel_bytes
             : kPanelOutputs * x.inputs * static_cast<std::int64_t>(size_of(job.product.dtype));
-    return {outputs_a_task(panels, bytes, threads, kPanels), 1, 1};
+    return {outputs_a_task(panels, bytes, threads, multiple), 1, 1};
   }
   const std::int64_t parts = (groups + kMostGroups - 1) / kMostGroups;
-  const std::int64_t shared = panels * parts / (std::int64_t{4} * threads) / kPanels * kPanels;
-  return {std::clamp(shared, kPanels, kMostPanels), (groups + parts - 1) / parts, parts};
+  const std::int64_t shared = panels * parts / (std::int64_t{4} * threads) / multiple * multiple;
+  return {std::clamp(shared, multiple, most), (groups + parts - 1) / parts, parts};
 }
 
-void multiply_by_amx(ThreadPool& pool, const Bf16Rows& x, std::span<const Bf16Job> jobs) {
+void multiply_tiles(ThreadPool& pool, const Bf16Rows& x, std::span<const Bf16Job> jobs) {
   Bf16Division divisions[kMaxJobs];
   OutputRange tasks[kMaxJobs];
   for (std::size_t j = 0; j < jobs.size(); ++j) {
-    const Bf16Division& d = divisions[j] = divide_for_amx(jobs[j], x, pool.size());
+    const Bf16Division& d = divisions[j] = divide(jobs[j], x, pool.size());
     tasks[j] = {(panels_of(jobs[j]) + d.panels - 1) / d.panels * d.parts, 1};
   }
+  const auto run = x.kind == Bf16Kind::kAmx ? run_bf16_amx : run_bf16_avx512;
   for_output_ranges(pool, {tasks, jobs.size()}, [&](std::size_t j, std::int64_t task, std::int64_t) {
     const Bf16Division& d = divisions[j];
     const std::int64_t begin = task / d.parts * d.panels, group = task % d.parts * d.groups;
     const std::int64_t end = std::min(begin + d.panels, panels_of(jobs[j]));
     const std::int64_t end_group = std::min(group + d.groups, x.groups());
-    if (group < end_group) run_bf16_amx({&x, &jobs[j], begin, end, group, end_group});
+    if (group < end_group) run({&x, &jobs[j], begin, end, group, end_group});
   });
 }
 
 }  // namespace
 
+Bf16Kind bf16_kind() {
+  if (amx_bf16_in_use()) return Bf16Kind::kAmx;
+  return avx512_bf16_in_use() ? Bf16Kind::kAvx512 : Bf16Kind::kFloat32;
+}
+
 void resize(Bf16Rows& rows, std::int64_t count, std::int64_t inputs) {
   rows.rows = count;
   rows.inputs = inputs;
-  rows.tiled = amx_bf16_in_use();
-  reserve(rows.data, rows.tiled ? rows.place(rows.groups(), 0)
-                                : count * padded(inputs) * static_cast<std::int64_t>(sizeof(float)));
+  rows.kind = bf16_kind();
+  reserve(rows.data, rows.tiled() ? rows.place(rows.groups(), 0)
+                                  : count * padded(inputs) * static_cast<std::int64_t>(sizeof(float)));
 }
 
 void round_row(const float* x, std::int64_t row, Bf16Rows& out) {
-  if (!out.tiled) {
+  if (!out.tiled()) {
     const std::int64_t stride = padded(out.inputs);
     float* to = reinterpret_cast<float*>(out.data.data()) + row * stride;
     HWY_DYNAMIC_DISPATCH(round_floats)(x, stride, to);
@@ -98,14 +108,14 @@ void round_row(const float* x, std::int64_t row, Bf16Rows& out) {
   }
   std::byte* to =
       out.data.data() + out.place(row / Bf16Rows::kRows, 0) + row % Bf16Rows::kRows * Bf16Rows::kInputs * 2;
-  round_row_amx(x, out.inputs, out.step_bytes(), to);
+  round_row_to_steps(x, out.inputs, out.step_bytes(), to);
 }
 
 void bf16_matmul(ThreadPool& pool, const Bf16Rows& x, std::span<const Bf16Job> jobs) {
   REFOCUS_CHECK(jobs.size() <= kMaxJobs);
   for (const Bf16Job& job : jobs) REFOCUS_CHECK(job.packed == nullptr || job.packed->inputs == x.inputs);
   if (x.rows == 0) return;
-  if (x.tiled) return multiply_by_amx(pool, x, jobs);
+  if (x.tiled()) return multiply_tiles(pool, x, jobs);
   MatMulJob plain[kMaxJobs];
   PackedJob packed[kMaxJobs];
   std::size_t plain_count = 0, packed_count = 0;

@@ -16,11 +16,12 @@ struct Bf16Task {
   std::int64_t first_group, end_group;
 };
 
-// AMX; only where amx_bf16_in_use(), with rows in its order.
+// Only where bf16_kind() is that, with rows made for it.
 void run_bf16_amx(const Bf16Task& task);
+void run_bf16_avx512(const Bf16Task& task);
 
 // One row of floats to steps `step_bytes` apart, rounded. AVX-512 with bf16.
-void round_row_amx(const float* x, std::int64_t inputs, std::int64_t step_bytes, std::byte* to);
+void round_row_to_steps(const float* x, std::int64_t inputs, std::int64_t step_bytes, std::byte* to);
 
 // Inputs [first, first + count) of a panel as float32, [count, kPanelOutputs]; both multiples of kQuantBlock.
 using UnpackChunk = void (*)(PackedForm form, const std::byte* panel, std::int64_t first, std::int64_t count,

@@ -12,8 +12,8 @@ using nlohmann::ordered_json;
 // A session that began with `to_ask` answers missing.
 ordered_json session(const char* instructions, const char* commit, std::int64_t to_ask = 3,
                      const char* host = "a") {
-  ordered_json out =
-      session_json({"0.1.0", commit, "Release, GNU 12.2.0", host, "Some CPU", instructions, "refocus eval"});
+  ordered_json out = session_json(
+      {"0.1.0", commit, "Release, GNU 12.2.0", host, "Some CPU", instructions, "refocus eval", "AMX"}, false);
   out[kToAsk] = to_ask;
   return out;
 }
@@ -25,7 +25,8 @@ TEST(Sessions, SayWhoComputes) {
     "version": "0.1.0", "commit": "0123", "build": "Release, GNU 12.2.0",
     "machine": {"host": "a", "processor": "Some CPU", "instruction_set": "AVX2"},
     "command": "refocus eval", "to_ask": 3})"));
-  EXPECT_EQ(session_json({"0.1.0", "", "", "", "", "", ""}), ordered_json::parse(R"({"version": "0.1.0"})"));
+  EXPECT_EQ(session_json({"0.1.0", "", "", "", "", "", ""}, false),
+            ordered_json::parse(R"({"version": "0.1.0"})"));
 }
 
 TEST(Sessions, AnotherComputationIsSaidOnce) {
@@ -56,6 +57,24 @@ TEST(Sessions, AMixedRunSaysOfWhat) {
   EXPECT_EQ(mixed_computation(record({session("AVX2", "1"), session("AMX", "2", 3, "b")})),
             "Answers differ in how they were computed: instruction set AVX2 and AMX; commit 1 and 2 (on a, "
             "b). The last bits of their numbers may differ.");
+}
+
+// Machines that are alike in all else may differ in what multiplies activations in bf16.
+TEST(Sessions, Bf16ProductsCountWhereActivationsAreBf16) {
+  const auto with = [](const char* products, bool in_bf16) {
+    ordered_json out = session_json({"0.1.0", "", "", "a", "", "AVX-512 VNNI", "", products}, in_bf16);
+    out[kToAsk] = 3;
+    return out;
+  };
+  EXPECT_EQ(with("AVX-512 BF16", true)["machine"]["bf16_products"], "AVX-512 BF16");
+  EXPECT_EQ(other_computation(record({with("float32", true), with("AVX-512 BF16", true)})),
+            "bf16 products float32, now AVX-512 BF16");
+  EXPECT_EQ(
+      mixed_computation(record({with("float32", true), with("AVX-512 BF16", true)})),
+      "Answers differ in how they were computed: bf16 products float32 and AVX-512 BF16 (on a). The last "
+      "bits of their numbers may differ.");
+  EXPECT_EQ(other_computation(record({with("AMX", true), with("AMX", true)})), std::nullopt);
+  EXPECT_EQ(other_computation(record({with("float32", false), with("AVX-512 BF16", false)})), std::nullopt);
 }
 
 TEST(Sessions, SurviveARecordThatIsNone) {

@@ -27,34 +27,35 @@ struct FloatTiles {
 
   static HWY_INLINE void make(const Bf16Job& job, std::int64_t inputs, std::int64_t panel, std::int64_t step,
                               std::int64_t steps, std::byte* to) {
-    const std::int64_t outputs = std::min(kPanelOutputs, job.product.outputs - panel * kPanelOutputs);
-    const std::int64_t row_bytes = inputs * kSize;
-    const std::byte* from = job.product.weights + panel * kPanelOutputs * row_bytes + step * kStep * kSize;
-    for (std::int64_t s = 0; s < steps; ++s, from += kStep * kSize, to += kTileBytes) {
-      // At the end of the rows, the beginning of the next panel's.
-      const bool beyond = (step + s + 1) * kStep * kSize + kAhead > row_bytes;
-      make_tile(from, row_bytes, outputs, inputs - (step + s) * kStep,
-                kAhead + (beyond ? (kPanelOutputs - 1) * row_bytes : 0), to);
+    for (std::int64_t s = step; s < step + steps; ++s, to += kTileBytes) {
+      __m512i pairs[kStep / 2];
+      load(job, inputs, panel, s, pairs);
+      for (std::int64_t i = 0; i < kStep / 2; ++i) _mm512_store_si512(to + i * 64, pairs[i]);
     }
+  }
+
+  // One step's tile in registers.
+  static HWY_INLINE void load(const Bf16Job& job, std::int64_t inputs, std::int64_t panel, std::int64_t step,
+                              __m512i* pairs) {
+    const std::int64_t outputs = std::min(kPanelOutputs, job.product.outputs - panel * kPanelOutputs);
+    const std::int64_t row_bytes = inputs * kSize, first = step * kStep;
+    const std::byte* from = job.product.weights + panel * kPanelOutputs * row_bytes + first * kSize;
+    // At the end of the rows, the beginning of the next panel's.
+    const bool beyond = (first + kStep) * kSize + kAhead > row_bytes;
+    const std::int64_t ahead = kAhead + (beyond ? (kPanelOutputs - 1) * row_bytes : 0);
+    for (std::int64_t n = 0; n < kPanelOutputs; ++n, from += row_bytes) {
+      pairs[n] = _mm512_setzero_si512();
+      if (n >= outputs) continue;
+      for (std::int64_t b = 0; b < kStep * kSize; b += 64) {
+        _mm_prefetch(reinterpret_cast<const char*>(from + ahead + b), kPrefetch);
+      }
+      pairs[n] = rounded_weights<type>(from, inputs - first);
+    }
+    transpose(pairs);
   }
 
  private:
   static constexpr std::int64_t kAhead = type == DType::kF32 ? 512 : 256;  // bytes to what is fetched
-
-  static HWY_INLINE void make_tile(const std::byte* from, std::int64_t row_bytes, std::int64_t outputs,
-                                   std::int64_t left, std::int64_t ahead, std::byte* to) {
-    __m512i rows[kPanelOutputs];
-    for (std::int64_t n = 0; n < kPanelOutputs; ++n, from += row_bytes) {
-      rows[n] = _mm512_setzero_si512();
-      if (n >= outputs) continue;
-      for (std::int64_t b = 0; b < kStep * kSize; b += 64) {
-        _mm_prefetch(reinterpret_cast<const char*>(from + ahead + b), _MM_HINT_T1);
-      }
-      rows[n] = rounded_weights<type>(from, left);
-    }
-    transpose(rows);
-    for (std::int64_t i = 0; i < kStep / 2; ++i) _mm512_store_si512(to + i * 64, rows[i]);
-  }
 };
 
 // Of block types, unpacked to float32 in the L1 cache first.
