@@ -71,9 +71,8 @@ void ModelOptions::add_activations(CLI::App& command, const std::string& option)
       .add_option(
           option, activations,
           "Activations that weights are multiplied with: int8 (for weights of block types), f32 for exact "
-          "products, bf16 for the fastest prompts where it has AMX, of float weights also AVX-512 BF16, or "
-          "f16 (of a device) "
-          "(default: int8, or f16 on a device)")
+          "products, bf16 for the fastest prompts (with AMX, or of float weights with AVX-512 BF16), or f16 "
+          "(of a device) (default: int8, or f16 on a device)")
       ->check(one_of(activation_names()));
 }
 

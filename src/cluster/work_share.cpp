@@ -15,7 +15,7 @@ namespace {
 
 // Between the threads that compute and the leader's other thread.
 constexpr int kToLeader = 1, kToWorker = 2;
-enum Kind : std::int64_t { kWant, kResult, kError, kDone, kPhase, kUnits, kEnd };
+enum Kind : std::int64_t { kWant, kResult, kError, kStopped, kDone, kPhase, kUnits, kEnd };
 // Between all other threads.
 constexpr int kPulse = 3;
 enum Pulse : std::int64_t { kHere, kStop };
@@ -224,6 +224,8 @@ void WorkShare::serve(const WorkOf& work_of) {
       send_text(*work_, 0, kToLeader, Packer().add(kDone).take());
     }
   } catch (const Stopped&) {
+    // Another process of its team was told to stop, and has no other way to say so.
+    if (!stopped_) send_text(*work_, 0, kToLeader, Packer().add(kStopped).take());
     throw;
   } catch (...) {
     send_text(*work_, 0, kToLeader, Packer().add(kError).add(message_of(std::current_exception())).take());
@@ -321,7 +323,8 @@ void WorkShare::handle(const Message& message) {
     }
     return;
   }
-  if (phase_ == nullptr) return;  // it was broken off
+  if (kind == kStopped) stopped_ = true;
+  if (phase_ == nullptr || kind == kStopped) return;  // it was broken off, or is now
   if (kind == kResult) {
     phase_->take(in.text());
   } else if (kind == kDone) {

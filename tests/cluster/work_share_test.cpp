@@ -9,6 +9,7 @@
 #include <mutex>
 #include <set>
 #include <stdexcept>
+#include <thread>
 
 #include "base/error.h"
 #include "comm/local_group.h"
@@ -127,6 +128,27 @@ TEST(WorkShare, TeamsWorkInStep) {
   EXPECT_EQ(done[0], done[1]);
   EXPECT_EQ(done[2], done[3]);
   EXPECT_EQ(done[0].size() + done[2].size(), 80u);
+}
+
+// As a team does whose other rank has a signal: its own work ends, and the leader hears of it.
+TEST(WorkShare, OneThatStopsStopsAll) {
+  run_local_group(3, [](Communicator& comm) {
+    WorkShare share(comm, "host", quick());
+    if (!share.leads()) {
+      const DoWork work = doubling(comm.rank(), [&](int) {
+        if (comm.rank() == 2) throw Stopped();
+      });
+      EXPECT_THROW(share.serve([&](const std::string&) { return work; }), Stopped);
+      return;
+    }
+    const auto work = [&](const NextUnit&, const GiveResult&) {
+      for (;;) {  // until it is told
+        share.check_stopped();
+        std::this_thread::yield();
+      }
+    };
+    EXPECT_THROW(share.run("", numbered(3000), work, [](const std::string&) {}), Stopped);
+  });
 }
 
 TEST(WorkShare, AFailureEndsItsTeam) {
