@@ -67,11 +67,12 @@ int run_in_cluster(const Launch& launch, const std::function<int()>& body) {
     return 0;
   } catch (const std::exception& error) {
     const Failure failure = failure_of(error);
+    const bool in_step = session.is_in_step();
     session.tell_failure(failure.message, failure.status);
     if (!session.leads()) return 0;
     // Now: the others may be in the middle of a long step, and MPI ends when all have come.
     say_failure(failure);
-    if (!session.is_shared()) session.comm().abort(failure.status);
+    if (in_step) session.comm().abort(failure.status);
     return failure.status;
   }
 }

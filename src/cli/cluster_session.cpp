@@ -167,13 +167,14 @@ void ClusterSession::serve(const WorkOf& work_of) {
 }
 
 void ClusterSession::tell_failure(const std::string& message, int status) {
-  if (!called_ && is_shared_) {
+  if (!is_in_step()) {
+    if (!called_) call_roll(*comm_, {host_, {}, message});
     called_ = true;
-    return call_roll(*comm_, {host_, {}, message});
+    return;
   }
   // Of a team most errors come to all; then the first one says it.
   constexpr std::chrono::seconds kOthersFailToo{5};
-  if (leads() || is_shared_) return;
+  if (leads()) return;
   std::this_thread::sleep_for(kOthersFailToo);
   say_failure({name_ + ": " + message, status});
   comm_->abort(status);

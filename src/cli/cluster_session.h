@@ -42,6 +42,8 @@ class ClusterSession {
   // From here on the command is one that several teams may share; otherwise all processes are one team.
   void share_command() { is_shared_ = true; }
   bool is_shared() const { return is_shared_; }
+  // Whether others may wait for this process in calls of their common model, where no roll call reaches them.
+  bool is_in_step() const { return !called_ && (partitioned_ || !is_shared_); }
 
   // The processes of a model as the settings ask for them: neighbours. Once, collective. UsageError where
   // they are not as many as can be teams of that size, or one such team.
@@ -54,8 +56,8 @@ class ClusterSession {
   // Of those that do not lead: does what the leader gives until there is no more.
   void serve(const WorkOf& work_of);
 
-  // For a command that has failed before it began to share: so that the others do not wait. A process of one
-  // team of all, whose failure may be its own alone, says so and ends all.
+  // For a command that has failed before it began to share: so that the others do not wait. A process in
+  // step with others, whose failure may be its own alone, says so and ends all.
   void tell_failure(const std::string& message, int status);
 
  private:

@@ -255,6 +255,15 @@ TEST_F(ClusterRun, RefusesRanksThatAreNotAlike) {
   expect_refused(mpirun(each({{its}, {own}})), 1, {"refocus: [--model] ", "'/nosuch'"}, "run");
 }
 
+// Before there is a roll to call, the others of a team wait for it in calls of the model's.
+TEST_F(ClusterRun, AFailureWithinATeamEndsAll) {
+  const Arguments own = texts("run", {"--pipeline", "2"});
+  Arguments its = own;
+  std::ranges::replace(its, testing::bundled_model().string(), std::string("/nosuch"));
+  expect_refused(mpirun(each({{own}, {its}})), 1, {"refocus: rank 1 (", "): [--model] ", "'/nosuch'"}, "run");
+  expect_refused(mpirun(each({{its}, {own}})), 1, {"refocus: [--model] ", "'/nosuch'"}, "run");
+}
+
 TEST_F(ClusterRun, RefusesWhatCannotBeShared) {
   expect_refused(
       mpirun(ranks(2, {"generate", "-p", "Hi"})), 2,
