@@ -216,9 +216,11 @@ std::vector<Task> load_tasks(const std::vector<AskedTask>& tasks, const std::str
   check_subjects(tasks, subjects);
   for (const AskedTask& task : tasks) {
     const std::vector<std::string> wanted = may_have_subjects(task) ? subjects : std::vector<std::string>();
-    out.push_back(
-        task.file ? load_own_task(*task.file, wanted)
-                  : load_task(task.name, data.empty() ? default_data(task.name) : fs::path(data), wanted));
+    const std::string source = task.file ? task.file->questions : task.name;
+    fs::path folder = data;
+    if (data.empty() && !source.empty()) folder = default_data(source);
+    out.push_back(task.file ? load_own_task(*task.file, wanted, folder)
+                            : load_task(task.name, folder, wanted));
   }
   check_names(out);
   return out;

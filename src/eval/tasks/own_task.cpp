@@ -13,6 +13,7 @@
 #include "eval/task/prompt_template.h"
 #include "eval/task/scoring.h"
 #include "eval/task/transcript.h"
+#include "eval/tasks/task_data.h"
 #include "eval/tasks/task_file.h"
 
 namespace refocus {
@@ -36,15 +37,8 @@ std::vector<std::string> field_names(const std::vector<DataRow>& rows) {
   return names;
 }
 
-// Refuses templates that name what the data lack or what gives the answer away; gives the fields that they
-// do name.
-std::set<std::string> check_templates(const TaskFile& file, const std::vector<DataRow>& rows) {
-  std::vector<std::string> known = field_names(rows);
-  for (const std::string& field : {file.answer_field, file.corrupted_answer_field}) {
-    if (!field.empty() && std::ranges::find(known, field) == known.end()) rows.front().text(field);
-  }
-  std::erase(known, file.answer_field);
-  std::erase(known, file.corrupted_answer_field);
+// Refuses templates that name none of the fields `known`; gives the fields that they do name.
+std::set<std::string> check_templates(const TaskFile& file, std::vector<std::string> known) {
   if (file.kind.type == AnswerType::kChoice && std::ranges::find(known, "options") == known.end()) {
     known.emplace_back("options");
   }
@@ -66,6 +60,17 @@ std::set<std::string> check_templates(const TaskFile& file, const std::vector<Da
   }
   if (file.kind.type == AnswerType::kChoice) used.erase("options");
   return used;
+}
+
+// The same of data, where the answer is in a field too, which would give it away.
+std::set<std::string> check_templates(const TaskFile& file, const std::vector<DataRow>& rows) {
+  std::vector<std::string> known = field_names(rows);
+  for (const std::string& field : {file.answer_field, file.corrupted_answer_field}) {
+    if (!field.empty() && std::ranges::find(known, field) == known.end()) rows.front().text(field);
+  }
+  std::erase(known, file.answer_field);
+  std::erase(known, file.corrupted_answer_field);
+  return check_templates(file, std::move(known));
 }
 
 std::vector<std::string> options_of(const OptionSource& source, const DataRow& row) {
@@ -275,7 +280,18 @@ class ItemReader {
 
 }  // namespace
 
-Task load_own_task(const TaskFile& file, std::span<const std::string> subjects) {
+Task load_own_task(const TaskFile& file, std::span<const std::string> subjects,
+                   const std::filesystem::path& data) {
+  if (!file.questions.empty()) {
+    check_templates(file, task_kind(file.questions).placeholders);
+    Task task = load_task(file.questions, data, subjects);
+    task.name = file.kind.name;
+    task.own = std::make_shared<const TaskKind>(file.kind);
+    if (file.kind.has_subjects) return task;
+    task.subjects = {task.name};
+    for (Item& item : task.items) item.subject = task.name;
+    return task;
+  }
   if (!std::filesystem::is_regular_file(file.dataset)) {
     throw input_error(file.dataset_where,
                       "expected a data file, got no such file: {}; give its path relative to the task file",

@@ -23,7 +23,7 @@ constexpr const char* kDefaultTurn = "### Human: {turn}\n### Assistant:";
 constexpr const char* kDefaultAnswer = " {answer}\n";
 
 Keys known_keys(AnswerType type) {
-  Keys keys = {"task", "type", "description", "dataset", "prompt", "cot", "direct", "until"};
+  Keys keys = {"task", "type", "description", "dataset", "questions", "prompt", "cot", "direct", "until"};
   const auto add = [&](const Keys& more) { keys.insert(keys.end(), more.begin(), more.end()); };
   if (type == AnswerType::kChoice) {
     add({"subject_field", "options", "answer", "answer_format", "metric", "loglikelihood"});
@@ -61,7 +61,8 @@ AnswerType type_of(const ConfigNode& root) {
                                    {type_name(AnswerType::kShort), AnswerType::kShort},
                                    {type_name(AnswerType::kTranscript), AnswerType::kTranscript}}});
   }
-  return root.find("options") != nullptr ? AnswerType::kChoice : AnswerType::kShort;
+  const bool has_options = root.find("options") != nullptr || root.find("questions") != nullptr;
+  return has_options ? AnswerType::kChoice : AnswerType::kShort;
 }
 
 std::string task_name(const ConfigNode& root, const fs::path& path) {
@@ -118,8 +119,39 @@ void read_corrupted(const ConfigNode& section, TaskFile& file, LikelihoodWording
                     corrupted == nullptr ? "a template corrupted" : "answer");
 }
 
+// Where the items come from: a built-in task, or a data file with what its fields mean.
+void read_source(const ConfigNode& root, const fs::path& path, TaskFile& file) {
+  const ConfigNode* questions = root.find("questions");
+  if (questions == nullptr) {
+    const ConfigNode& dataset = required(root, "dataset");
+    file.dataset = path.parent_path() / dataset.as_text("dataset");
+    file.dataset_where = dataset.where;
+    if (const ConfigNode* node = root.find("subject_field")) {
+      file.subject_field = node->as_text("subject_field");
+      file.kind.has_subjects = true;
+    }
+    return;
+  }
+  const TaskKind* source = find_task_kind(questions->as_text("questions"));
+  if (source == nullptr || file.kind.type != AnswerType::kChoice) {
+    throw input_error(questions->where,
+                      "expected as questions one of {}, of a multiple_choice task, got '{}'", task_names(),
+                      printable(questions->text));
+  }
+  for (const char* key : {"dataset", "subject_field", "options", "answer", "answer_format"}) {
+    if (const ConfigNode* node = root.find(key)) {
+      throw input_error(node->where, "expected no {} beside questions, which have it from {}; leave it out",
+                        key, source->name);
+    }
+  }
+  file.questions = source->name;
+  file.dataset_where = questions->where;
+  file.kind.has_subjects = source->has_subjects;
+  file.kind.choices = source->choices;
+}
+
 void read_choice(const ConfigNode& root, TaskFile& file) {
-  read_options(root, file);
+  if (file.questions.empty()) read_options(root, file);
   if (const ConfigNode* node = root.find("metric")) {
     choice<int, 1>(*node, "metric", {{{"accuracy", 0}}});
   }
@@ -135,6 +167,9 @@ void read_choice(const ConfigNode& root, TaskFile& file) {
   if (section == nullptr) return;
   section->check_keys("loglikelihood", {"context", "corrupted", "corrupted_answer", "option", "metrics"});
   LikelihoodWording wording;
+  if (const TaskKind* source = find_task_kind(file.questions)) {
+    wording.strips_fields = source->likelihood && source->likelihood->strips_fields;
+  }
   const ConfigNode& context = required(*section, "context");
   wording.context = context.as_text("context");
   file.templates.push_back({wording.context, "context", context.where});
@@ -271,13 +306,7 @@ TaskFile parse_task_file(std::string_view text, const fs::path& path) {
   root.check_keys(std::string("a ") + std::string(type_name(file.kind.type)) + " task",
                   known_keys(file.kind.type));
   file.kind.name = task_name(root, path);
-  const ConfigNode& dataset = required(root, "dataset");
-  file.dataset = path.parent_path() / dataset.as_text("dataset");
-  file.dataset_where = dataset.where;
-  if (const ConfigNode* node = root.find("subject_field")) {
-    file.subject_field = node->as_text("subject_field");
-    file.kind.has_subjects = true;
-  }
+  read_source(root, path, file);
   if (const ConfigNode* node = root.find("until")) {
     file.kind.until = node->as_texts("until");
     if (std::ranges::count(file.kind.until, "") > 0) {

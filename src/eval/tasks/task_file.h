@@ -32,7 +32,8 @@ struct TemplateUse {
 
 struct TaskFile {
   TaskKind kind;
-  std::filesystem::path dataset;
+  std::string questions;          // the built-in task that its items are of; empty: of `dataset`
+  std::filesystem::path dataset;  // empty with `questions`
   std::string dataset_where;
   std::string subject_field;  // may be empty
   OptionSource options;
@@ -54,7 +55,9 @@ TaskFile read_task_file(const std::filesystem::path& path);
 TaskFile parse_task_file(std::string_view text, const std::filesystem::path& path);
 
 // The items, with the file's kind as Task::own; subjects in the order of the data, only those of `subjects`
-// unless that is empty. InputError, naming file and row, for data that do not fit the file.
-Task load_own_task(const TaskFile& file, std::span<const std::string> subjects = {});
+// unless that is empty. `data` is the folder of a built-in task's files (eval/tasks/task_data.h), of a file
+// with `questions`. InputError, naming file and row, for data that do not fit the file.
+Task load_own_task(const TaskFile& file, std::span<const std::string> subjects = {},
+                   const std::filesystem::path& data = {});
 
 }  // namespace refocus

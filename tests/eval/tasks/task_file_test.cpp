@@ -132,6 +132,54 @@ TEST_F(TaskFiles, MayBeJson) {
             "Q?");
 }
 
+TEST_F(TaskFiles, WordTheQuestionsOfABuiltInTaskAnew) {
+  std::filesystem::create_directories(dir / "data/mmlu/test");
+  put("data/mmlu/test/anatomy_test.csv", " Where?,a,b,c,d,C\nWho?,1,2,3,4,A\n");
+  put("data/mmlu/test/virology_test.csv", "When?,x,y,z,w,D\n");
+  const auto load_from = [&](const std::string& yaml, const std::vector<std::string>& subjects = {}) {
+    return load_own_task(read_task_file(put("cloze.yaml", yaml)), subjects, dir / "data");
+  };
+  const std::string cloze =
+      "questions: mmlu\nloglikelihood: {context: 'Question: {question}\\nAnswer:'}\n"
+      "direct: {body: '{question}?{options}'}\n";
+  const Task task = load_from(cloze);
+  EXPECT_EQ(task.name, "cloze");
+  EXPECT_THAT(task.subjects, ElementsAre("anatomy", "virology"));
+  ASSERT_EQ(task.items.size(), 3u);
+  EXPECT_EQ(task.items[0].label, 'C');
+  EXPECT_EQ(text_of(likelihood_context(kind_of(task), task.items[0])), "Question: Where?\\nAnswer:")
+      << "white space around a field is taken away, as in mmlu";
+  EXPECT_THAT(texts_of(likelihood_continuations(kind_of(task), task.items[0])),
+              ElementsAre(" a", " b", " c", " d"));
+  EXPECT_TRUE(is_length_normalised(kind_of(task)));
+  EXPECT_TRUE(kind_of(task).is_own());
+  EXPECT_THAT(load_from(cloze, {"virology"}).subjects, ElementsAre("virology"));
+
+  std::filesystem::create_directories(dir / "data/piqa");
+  put("data/piqa/dev.jsonl", R"({"goal": "Open it", "sol1": "push", "sol2": "pull"})"
+                             "\n");
+  put("data/piqa/dev-labels.lst", "1\n");
+  const Task piqa = load_from("task: how\nquestions: piqa\nprompt: 'To {goal}: {options}'\n");
+  EXPECT_THAT(piqa.subjects, ElementsAre("how"));
+  EXPECT_EQ(piqa.items[0].subject, "how");
+  EXPECT_EQ(piqa.items[0].label, 'B');
+
+  const auto refused = [&](const std::string& yaml) { return error_of([&] { load_from(yaml); }); };
+  EXPECT_THAT(
+      refused("questions: arc\nprompt: '{question}'\n"),
+      HasSubstr(
+          "expected as questions one of mmlu, piqa, siqa, worlds, of a multiple_choice task, got 'arc'"));
+  EXPECT_THAT(refused("questions: mmlu\ndataset: d.csv\nprompt: '{question}'\n"),
+              HasSubstr("cloze.yaml:2] expected no dataset beside questions, which have it from mmlu"));
+  EXPECT_THAT(refused("questions: mmlu\nanswer: A\nprompt: '{question}'\n"),
+              HasSubstr("expected no answer beside questions"));
+  EXPECT_THAT(refused("questions: piqa\nprompt: '{question}'\n"), HasSubstr("{question}"));
+  EXPECT_THAT(refused("questions: mmlu\nprompt: '{answer}'\n"), HasSubstr("{answer}"))
+      << "it would give the label away";
+  EXPECT_THAT(refused("questions: mmlu\ntype: short_answer\nanswer: A\nmetric: numeric\nprompt: '{A}'\n"),
+              HasSubstr("of a multiple_choice task"));
+}
+
 TEST_F(TaskFiles, WordLogLikelihoods) {
   put("d.csv", "q,A,B,C,key\n Q ,x,{y},z,A\n");
   const auto wording = [&](const std::string& section) {
