@@ -7,6 +7,7 @@
 #include "base/text_file.h"
 #include "cli/checks.h"
 #include "cli/command.h"
+#include "eval/report/across.h"
 #include "eval/report/comparison_files.h"
 #include "eval/report/comparison_markup.h"
 #include "eval/report/comparison_table.h"
@@ -20,8 +21,27 @@ struct CompareOptions {
   std::vector<std::string> runs;
   std::string csv, report, format = "text";
   ComparisonOptions comparison;
-  bool flips = false, responses = false, json = false;
+  std::vector<std::string> arms;
+  bool flips = false, responses = false, json = false, across = false;
 };
+
+// Of each run its own comparison, in one table.
+void print_across(const CompareOptions& options) {
+  if (options.format == "csv") {
+    throw usage_error("--format", "expected text, markdown, latex or json with --across, got csv; use json");
+  }
+  const std::vector<AcrossRow> rows =
+      compare_across(options.runs, {options.arms, options.comparison.baseline});
+  if (options.format == "json") {
+    fmt::print("{}\n", json_text(across_json(rows)));
+  } else if (options.format == "text") {
+    fmt::print("{}", across_table(rows));
+  } else {
+    const PrintedTable table = across_printed(rows);
+    fmt::print("{}", options.format == "latex" ? "% Needs \\usepackage{booktabs}.\n" + latex_text(table)
+                                               : markdown_text(table));
+  }
+}
 
 // The comparison in the form that is printed.
 std::string printed(const CompareOptions& options, const Comparison& comparison,
@@ -46,6 +66,14 @@ void check_format(const CompareOptions& options) {
 
 void run(CompareOptions options) {
   if (options.json) options.format = "json";
+  if (options.across) {
+    print_across(options);
+    return;
+  }
+  if (options.runs.size() > 2) {
+    throw usage_error("compare", "expected one run or two, got {}; each by itself: --across",
+                      options.runs.size());
+  }
   check_format(options);
   const FinishedRunOptions reading{.documents = !options.report.empty()};
   std::vector<FinishedArm> second;
@@ -65,18 +93,26 @@ void run(CompareOptions options) {
 
 Action add_compare(CLI::App& command) {
   auto options = std::make_shared<CompareOptions>();
-  command.add_option("run", options->runs, "A finished run, or two over the same items")
+  command
+      .add_option("run", options->runs,
+                  "A finished run, or two over the same items, or with --across any number")
       ->required()
-      ->expected(1, 2)
       ->check(not_empty())
-      ->type_name("RUN_DIR [RUN_DIR]");
+      ->type_name("RUN_DIR...");
   command
       .add_option("--baseline", options->comparison.baseline,
                   "Compare all others with this arm (default: the first of each kind of prompt)")
       ->check(not_empty())
       ->type_name("ARM");
-  command.add_flag("--flips", options->flips, "List the items whose correctness changed");
-  command.add_flag("--responses", options->responses, "List them with both responses");
+  CLI::Option* across = command.add_flag(
+      "--across", options->across,
+      "Each run by itself, in one table over all questions, with p corrected over all of its rows");
+  command.add_option("--arms", options->arms, "Only these arms, of each run (default: all)")
+      ->delimiter(',')
+      ->needs(across)
+      ->type_name("a,b");
+  command.add_flag("--flips", options->flips, "List the items whose correctness changed")->excludes(across);
+  command.add_flag("--responses", options->responses, "List them with both responses")->excludes(across);
   command
       .add_option("--seed", options->comparison.seed,
                   "Seed of the bootstrap, which makes the intervals of F1")
@@ -84,9 +120,11 @@ Action add_compare(CLI::App& command) {
       ->check(whole_number<std::uint64_t>(0, std::numeric_limits<std::uint64_t>::max()));
   command.add_option("--csv", options->csv, "Also write a row for each pair and set of items")
       ->check(not_empty())
+      ->excludes(across)
       ->type_name("FILE");
   command.add_option("--report", options->report, "Also write it all as an HTML page with the texts")
       ->check(html_name())
+      ->excludes(across)
       ->type_name("FILE");
   CLI::Option* format =
       command

@@ -104,7 +104,8 @@ void run(FigureOptions& options) {
                       printable(options.caption), printable(options.output));
   }
   options.request.directories.assign(options.what.begin(), options.what.end() - 1);
-  options.request.kind = figure_kind(options.what.back(), options.request.directories);
+  options.request.kind =
+      figure_kind(options.what.back(), options.request.directories, options.request.across);
   refuse_other_options(options);
   figure::Style style;
   style.width = *figure::parse_length(options.width);
@@ -145,6 +146,8 @@ void add_content(CLI::App& command, FigureOptions& options) {
                                            "Compare all others with this arm, as `refocus compare` does"))
       ->check(not_empty())
       ->type_name("ARM");
+  of({kForest}, command.add_flag("--across", request.across,
+                                 "Each run by itself, as `refocus compare --across` has it"));
   of({kSweep}, command.add_flag("--grid", request.grid, "Two swept keys as a heat map of differences"));
   of({kHeads, kForest},
      command.add_option("--value", request.value,
@@ -174,12 +177,12 @@ Action add_figure(CLI::App& command) {
           "what", options->what,
           fmt::format(
               "The directory of a run, a study, captured attention or a search for heads (or two runs over "
-              "the same items), and one of {}",
+              "the same items, or with --across any number), and one of {}",
               fmt::join(figure_kind_names(), ", ")))
       ->required()
-      ->expected(2, 3)
+      ->expected(2, 1000)
       ->check(not_empty())
-      ->type_name("DIR [RUN_DIR] KIND");
+      ->type_name("DIR [RUN_DIR...] KIND");
   command.add_option("-o,--output", options->output, "The file, which ends in .svg, .pdf or .png")
       ->required()
       ->check(not_empty())

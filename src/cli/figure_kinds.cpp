@@ -12,6 +12,7 @@
 #include "base/nearest_word.h"
 #include "detect/detector_figure.h"
 #include "eval/journal/run_directory.h"
+#include "eval/report/across.h"
 #include "eval/report/html_sweep.h"
 #include "eval/report/sweep_figure.h"
 #include "eval/report/sweep_files.h"
@@ -152,7 +153,7 @@ std::vector<std::string_view> figure_kind_names() { return {std::begin(kNames), 
 
 std::string_view name_of(FigureKind kind) { return kNames[static_cast<std::size_t>(kind)]; }
 
-FigureKind figure_kind(const std::string& name, const std::vector<std::string>& directories) {
+FigureKind figure_kind(const std::string& name, const std::vector<std::string>& directories, bool across) {
   const auto named = std::ranges::find(kNames, name);
   if (named == std::end(kNames)) {
     throw usage_error("figure", "expected one of {} as the last word, got '{}'{}", fmt::join(kNames, ", "),
@@ -160,9 +161,17 @@ FigureKind figure_kind(const std::string& name, const std::vector<std::string>& 
   }
   const auto kind = static_cast<FigureKind>(named - std::begin(kNames));
   const Source source = source_of(directories[0]);
-  if (directories.size() > 1 && (source != Source::kRun || source_of(directories[1]) != Source::kRun)) {
-    throw usage_error("figure",
-                      "expected two runs of eval, got something else beside them; name one directory");
+  const bool all_runs =
+      std::ranges::all_of(directories, [](const std::string& one) { return source_of(one) == Source::kRun; });
+  if ((directories.size() > 1 || across) && !all_runs) {
+    throw usage_error("figure", "expected runs of eval, got something else beside them; name one directory");
+  }
+  if (directories.size() > 2 && !across) {
+    throw usage_error("figure", "expected one run or two, got {}; each by itself: --across",
+                      directories.size());
+  }
+  if (across && kind != FigureKind::kForest) {
+    throw usage_error("--across", "expected forest, got {}, which has no use for it; leave it out", name);
   }
   const std::vector<FigureKind> kinds = kinds_of(source, directories);
   if (std::ranges::find(kinds, kind) != kinds.end()) return kind;
@@ -179,6 +188,10 @@ figure::Picture draw_figure(const FigureRequest& request, const figure::Style& s
     if (request.kind == FigureKind::kLengths) return study_lengths_figure(request.directories[0], style);
     return study_forest_figure(request.directories[0], request.value.empty() ? "entropy" : request.value,
                                style);
+  }
+  if (request.across) {
+    return across_forest(compare_across(request.directories, {request.arms, request.comparison.baseline}),
+                         style);
   }
   if (request.kind == FigureKind::kHeads) return draw_heads(request, source, style);
   if (request.kind == FigureKind::kAttention) return draw_attention(request, style);

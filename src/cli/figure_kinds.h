@@ -19,7 +19,8 @@ std::string_view name_of(FigureKind kind);
 
 // What is to be drawn, beside how it looks.
 struct FigureRequest {
-  std::vector<std::string> directories;  // one, or two runs
+  std::vector<std::string> directories;  // one, or two runs; any number with `across`
+  bool across = false;                   // of a forest: each run by itself
   FigureKind kind = FigureKind::kForest;
   std::string by;                 // "all", "groups", "subjects"; empty: what suits the kind
   std::vector<std::string> arms;  // empty: all
@@ -33,7 +34,7 @@ struct FigureRequest {
 
 // The kind of that name, which the directories must have. UsageError that names those that they have,
 // InputError where they are no directory that has figures.
-FigureKind figure_kind(const std::string& name, const std::vector<std::string>& directories);
+FigureKind figure_kind(const std::string& name, const std::vector<std::string>& directories, bool across);
 
 figure::Picture draw_figure(const FigureRequest& request, const figure::Style& style);
 

@@ -65,6 +65,13 @@ ordered_json session_json(const SessionFacts& facts, bool in_bf16) {
   return out;
 }
 
+const ordered_json* newest_session_with(const RunRecord& record, const char* key) {
+  for (auto session = record.sessions.rbegin(); session != record.sessions.rend(); ++session) {
+    if (session->is_object() && session->contains(key)) return &*session;
+  }
+  return nullptr;
+}
+
 std::optional<std::string> other_computation(const RunRecord& record) {
   if (record.sessions.size() < 2 || !asked_something(record.sessions.back())) return std::nullopt;
   const auto before = std::span(record.sessions).first(record.sessions.size() - 1);

@@ -31,6 +31,9 @@ inline constexpr const char* kRanks = "ranks";
 // In a session of a joined run, the run that it was of.
 inline constexpr const char* kSessionRun = "run";
 
+// The newest session that says something of `key`; null where none does.
+const nlohmann::ordered_json* newest_session_with(const RunRecord& record, const char* key);
+
 // Of a session that has gone on with a run: what may change the last bits of numbers, where none of the
 // sessions before that asked something had it: "instruction set AVX2, now AVX-512". Nothing where nothing
 // is other, or this session has nothing to ask.

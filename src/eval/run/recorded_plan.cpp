@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/json_node.h"
 #include "base/json_reader.h"
+#include "eval/journal/sessions.h"
 #include "eval/task/task_kind.h"
 #include "eval/tasks/task_file.h"
 
@@ -17,14 +18,6 @@ using nlohmann::ordered_json;
 using Node = JsonNode<ordered_json>;
 
 constexpr const char* kRemedy = "restore a copy of the run";
-
-// The newest session that says something of `key`; null where none does.
-const ordered_json* newest_with(const RunRecord& record, const char* key) {
-  for (auto session = record.sessions.rbegin(); session != record.sessions.rend(); ++session) {
-    if (session->is_object() && session->contains(key)) return &*session;
-  }
-  return nullptr;
-}
 
 // The kinds of tasks of a user's own, from what their files said.
 void read_kinds(const ordered_json& identity, const std::string& where, RecordedPlan& out) {
@@ -54,7 +47,7 @@ void read_kinds(const ordered_json& identity, const std::string& where, Recorded
 
 // The sweep of the newest session that has one, from the options that it was given.
 void read_sweep(const RunRecord& record, const std::string& where, RecordedPlan& out) {
-  const ordered_json* session = newest_with(record, "sweep");
+  const ordered_json* session = newest_session_with(record, "sweep");
   if (session == nullptr) return;
   const Node node(*session, {where, kRemedy});
   const auto layers = node.find("layers");
@@ -91,13 +84,13 @@ RecordedPlan read_plan(const RunRecord& record, Questions questions, const std::
   const Node identity(record.identity, {where, kRemedy});
   if (const auto scored = identity.find("loglikelihood")) {
     out.shots = static_cast<int>(scored->at("shots").whole());
-  } else if (const ordered_json* session = newest_with(record, "extraction")) {
+  } else if (const ordered_json* session = newest_session_with(record, "extraction")) {
     out.rules = parse_rules(Node(*session, {where, kRemedy}).at("extraction").text());
   } else {
     throw input_error(where, "expected the rules that letters are read by in its sessions, got none; {}",
                       kRemedy);
   }
-  if (const ordered_json* session = newest_with(record, "model")) {
+  if (const ordered_json* session = newest_session_with(record, "model")) {
     out.model = Node(*session, {where, kRemedy}).at("model").text();
   }
   read_sweep(record, where, out);
