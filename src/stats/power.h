@@ -24,9 +24,9 @@ struct TestAim {
 // with probability (changed + difference) / 2, wrong with (changed - difference) / 2, and stays otherwise:
 //   sum over m of P(M = m) P(mcnemar_exact_p(X, m - X) <= level)
 //   M ~ Binomial(n, changed), X ~ Binomial(m, (1 + difference / changed) / 2)
-// Both sides of the rejection region count. It rises strictly with |difference|, and not always with n, where
-// it is a saw. Within 1e-9 of the exact value: of M, less than 1e-12 is left out. 1 <= pairs <= kMostPairs, 0
-// < changed <= 1, |difference| <= changed, 0 < level < 1.
+// Both sides of the rejection region count. Where the test can reject at all it rises strictly with
+// |difference|, and not always with n, where it is a saw. Within 1e-9 of the exact value: of M, less than
+// 1e-12 is left out. 1 <= pairs <= kMostPairs, 0 < changed <= 1, |difference| <= changed, 0 < level < 1.
 double mcnemar_power(std::int64_t pairs, double changed, double difference, double level);
 
 // The smallest difference in (0, changed] that is found with aim.power, within 1e-12 and never below it; none
