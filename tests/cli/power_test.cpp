@@ -54,8 +54,10 @@ TEST(PowerOfDesigns, IsATableOfItemsNeeded) {
       testing::one_json_line(run_power({"--difference", "2,0.001", "--changed", "0.05,0.01", "--json"}));
   EXPECT_TRUE(none["designs"][1]["items_needed"].is_null()) << "2 points of 1%";
   EXPECT_TRUE(none["designs"][2]["items_needed"].is_null()) << "more than are looked at";
-  // As large as the share, however 0.1 / 100 is rounded.
-  EXPECT_EQ(run_power({"--difference", "0.1", "--changed", "0.001"}).status, 0);
+  // As large as the share: 0.9 / 100 is rounded to a little more than 0.009.
+  const Json whole =
+      testing::one_json_line(run_power({"--difference", "0.9", "--changed", "0.009", "--json"}));
+  EXPECT_EQ(whole["designs"][0]["items_needed"], *pairs_needed(0.009, 0.009, {}));
 }
 
 TEST(PowerOfDesigns, HoldsEachOfSeveralTestsToItsPartOfTheLevel) {
