@@ -39,6 +39,8 @@ TEST(PowerOfDesigns, IsATableOfTheSmallestDifferences) {
   EXPECT_EQ(one["level"], 0.05);
   EXPECT_EQ(one["power"], 0.8);
   EXPECT_THAT(run_power({"--items", "1000", "--changed", "0.05"}).out, Not(HasSubstr("-  not found")));
+  EXPECT_THAT(run_power({"--items", "10000000", "--changed", "0.2"}).out,
+              HasSubstr("\n10,000,000   0.0397\n"));
 }
 
 TEST(PowerOfDesigns, IsATableOfItemsNeeded) {

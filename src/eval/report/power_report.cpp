@@ -19,7 +19,9 @@ using nlohmann::ordered_json;
 // Rounded up, so that what is shown is found.
 std::string points(const std::optional<double>& difference) {
   if (!difference) return "-";
-  return fmt::format("{:.2f}", std::ceil(1e4 * *difference - 1e-6) / 100);
+  const int decimals = *difference < 0.001 ? 4 : 2;
+  const double unit = std::pow(10.0, -decimals);
+  return fmt::format("{:.{}f}", std::ceil(100 * *difference / unit - 1e-6) * unit, decimals);
 }
 
 std::string items_text(const std::optional<std::int64_t>& items) {
