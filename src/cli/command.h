@@ -25,6 +25,7 @@ Action add_perplexity(CLI::App& command);  // of eval
 Action add_heads(CLI::App& command);
 Action add_join(CLI::App& command);
 Action add_compare(CLI::App& command);
+Action add_power(CLI::App& command);
 Action add_study(CLI::App& command);
 Action add_rescore(CLI::App& command);
 Action add_explore(CLI::App& command);

@@ -61,6 +61,12 @@ eval perplexity text.txt -m model.gguf --intervene none --intervene rebalance)",
 compare runs/first runs/second --csv differences.csv
 compare runs/first --format latex > table.tex)",
      add_compare},
+    {"power", kEvaluate, "Say which differences so many items could show, before they are asked or after",
+     R"(power --items 1000 --changed 0.05
+power --items 500,1000,14042 --changed 0.02,0.05,0.2 --tests 20
+power --difference 1,2 --changed 0.05
+power runs/first)",
+     add_power},
     {"figure", kEvaluate, "Draw one picture for a paper, as SVG, PDF or PNG, and say its caption",
      R"(figure runs/first forest -o differences.pdf
 figure runs/first accuracy --width 174mm -o accuracy.svg --caption accuracy.txt

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/json_reader.h"
 #include "base/text_file.h"
+#include "cli/cluster_session.h"
 
 namespace refocus::cli {
 

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "eval/report/power_report.h"
 #include "eval/run/asking.h"
 #include "eval/task/shard.h"
 #include "eval/text/progress.h"
@@ -133,6 +134,17 @@ void estimate(const std::vector<DryRun::Arm>& arms, DryRun::Measured& out) {
   }
 }
 
+// What two arms or more will be compared on.
+std::vector<DryRun::Compared> compared_tasks(const EvalSettings& settings, const Plan& plan) {
+  std::vector<DryRun::Compared> out;
+  if (plan.arms.size() < 2) return out;
+  for (const Task& task : settings.tasks) {
+    const auto items = std::ranges::count_if(task.items, &Item::has_target);
+    if (items > 0) out.push_back({task.name, items});
+  }
+  return out;
+}
+
 }  // namespace
 
 DryRun::Prompt first_prompt(const EvalModel& model, const Question& question) {
@@ -164,7 +176,9 @@ DryRun dry_run(const EvalModel& model, const EvalSettings& settings) {
     const auto items = items_of_shard(settings.tasks, settings.shard);
     std::erase_if(plan.questions, [&](const Question& question) { return !items.contains(question.item); });
   }
-  return dry_run(model, settings, plan);
+  DryRun out = dry_run(model, settings, plan);
+  if (settings.shard.is_whole()) out.compared = compared_tasks(settings, plan);
+  return out;
 }
 
 DryRun dry_run(const EvalModel& model, const EvalSettings& settings, const Plan& plan) {
@@ -275,7 +289,10 @@ std::string dry_run_text(const DryRun& run, const DryRunMemory& memory) {
                                 fmt::join(run.tasks, ", "), with_thousands(run.items), run.arms.size(),
                                 with_thousands(answers));
   for (const DryRun::Prompt& prompt : run.prompts) out += prompt_text(prompt) + "\n";
-  return out + counts_text(run) + "\n" + memory_line(memory, run.kv_bytes) + time_text(run);
+  out += counts_text(run);
+  for (const DryRun::Compared& one : run.compared)
+    out += could_show_line(one.items, run.compared.size() > 1 ? " of " + printable(one.task) : "");
+  return out + "\n" + memory_line(memory, run.kv_bytes) + time_text(run);
 }
 
 }  // namespace refocus

@@ -46,11 +46,18 @@ struct DryRun {
     double least_seconds = 0, most_seconds = 0;
   };
 
+  // A task whose arms are to be compared, and its items that have a right answer.
+  struct Compared {
+    std::string task;
+    std::int64_t items = 0;
+  };
+
   std::vector<Arm> arms;
   std::vector<Prompt> prompts;
   std::vector<Measured> measured;
   std::vector<Further> further;
   std::vector<std::string> tasks;
+  std::vector<Compared> compared;  // of a whole evaluation, not of a shard nor of what asks for other reasons
   std::int64_t items = 0;
   std::int64_t kv_bytes = 0;  // the most that keys and values take at a time
 };

@@ -45,10 +45,32 @@ TEST_F(DryRun, ShowsPromptsCountsMemoryAndTime) {
   EXPECT_THAT(result.out, HasSubstr("First prompt of direct-none, direct-strong (keys item 0), "));
   EXPECT_THAT(result.out, ContainsRegex("\ncot-none +3 +[0-9]+ "));
   EXPECT_THAT(result.out,
+              HasSubstr("\nCould show: with 3 items, no difference where 20% of them or fewer become "
+                        "right or wrong (80% power, p <= 0.05)\n\nMemory"));
+  EXPECT_THAT(result.out,
               ContainsRegex("\nMemory: weights 3 MB, keys and values up to [0-9,]+ MB, about [0-9,]+ MB"));
   EXPECT_THAT(result.out, ContainsRegex("\nTime: about [0-9]"));
   EXPECT_THAT(result.out, HasSubstr("  cot-strong: 3 questions measured, "));
   EXPECT_TRUE(fs::is_empty(work)) << "nothing is written";
+}
+
+// 1,000 items: the differences of tests/golden/stats/power.json.
+TEST_F(DryRun, SaysWhichDifferenceCouldBeShown) {
+  std::string items;
+  for (int i = 0; i < 1000; ++i) items += "Who?,Ann,Bob,Cy,Di,B\n";
+  write_file(home / "data/worlds/test/keys_test.csv", items);
+  const ProcessResult two = run({"--direct", "--intervene", "none", "--intervene", "rebalance"});
+  ASSERT_EQ(two.status, 0) << two.err;
+  EXPECT_THAT(two.out,
+              HasSubstr("\nCould show: with 1,000 items, a difference of 2.04 points where 5% of them become "
+                        "right or wrong, 4.05 where 20% do (80% power, p <= 0.05)\n"));
+  write_file(home / "data/worlds/test/keys_test.csv", items.substr(0, items.size() / 10));
+  EXPECT_THAT(
+      run({"--direct", "--intervene", "none", "--intervene", "rebalance"}).out,
+      HasSubstr("with 100 items, a difference of 12.78 points where 20% of them become right or wrong, "
+                "none where 5% do"));
+  for (const Arguments& more : {Arguments{"--direct"}, {"--direct", "--cot", "--shard", "1/2"}})
+    EXPECT_THAT(run(more).out, Not(HasSubstr("Could show")));
 }
 
 // The prompt is the one that a run asks, and its tokens are counted as there.
