@@ -76,7 +76,7 @@ EvalSettings settings_of(const EvalOptions& options, AskedInterventions& interve
   for (Task& task : settings.tasks) {
     if (options.limit > 0) limit_items(task, options.limit);
   }
-  add_examples(settings, options.shots, options.data);
+  add_examples(settings, tasks, options.shots, options.data);
   settings.seam = parse_seam(options.seam);
   settings.max_new_tokens = options.max_new_tokens;
   settings.batch = options.batch;
@@ -187,8 +187,8 @@ Action add_eval(CLI::App& command) {
   command
       .add_option(
           "--shots", options->shots,
-          "Worked examples before each question of mmlu, from its dev split (default: 0), or of a task of "
-          "lm-evaluation-harness (default: as it says)")
+          "Worked examples before each question of mmlu, from its dev split, or of piqa and siqa, from train "
+          "or else the last of dev (default: 0), or of a task of lm-evaluation-harness (default: as it says)")
       ->check(whole_number(0, 1 << 20));
   command
       .add_option("--shots-as", options->shots_as,

@@ -71,7 +71,7 @@ EvalSettings settings_of(const HeadsOptions& options) {
     if (options.limit > 0) limit_items(task, options.limit);
     if (options.search.shuffle_labels) shuffle_labels(task, *options.search.shuffle_labels);
   }
-  add_examples(settings, options.shots, options.data);
+  add_examples(settings, tasks, options.shots, options.data);
   return settings;
 }
 

@@ -1,5 +1,7 @@
 #include "cli/task_arguments.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <map>
 
@@ -226,20 +228,35 @@ std::vector<Task> load_tasks(const std::vector<AskedTask>& tasks, const std::str
   return out;
 }
 
-void add_examples(EvalSettings& settings, std::optional<int> shots, const std::string& data) {
+void add_examples(EvalSettings& settings, const std::vector<AskedTask>& tasks, std::optional<int> shots,
+                  const std::string& data) {
   if (settings.harness) {
     settings.shots = settings.harness->tasks.front().shots;
     return;
   }
   settings.shots = shots.value_or(0);
   if (settings.shots == 0) return;
-  for (const Task& task : settings.tasks) {
-    if (task.name != "mmlu") {
-      throw usage_error(
-          "--shots", "expected mmlu alone, which has worked examples, got {}; leave --shots out", task.name);
+  for (std::size_t t = 0; t < tasks.size(); ++t) {
+    Task& task = settings.tasks[t];
+    const std::string source = tasks[t].file ? tasks[t].file->questions : tasks[t].name;
+    const fs::path folder = data.empty() && !source.empty() ? default_data(source) : fs::path(data);
+    if (source == "mmlu") {
+      settings.examples.merge(load_mmlu_examples(folder, task.subjects, settings.shots));
+    } else if (source == "piqa" || source == "siqa") {
+      WorkedExamples examples = load_jsonl_examples(source, folder, settings.shots);
+      if (examples.of_the_questions) {
+        const int first = examples.items.front().index;
+        std::erase_if(task.items, [&](const Item& item) { return item.index >= first; });
+        spdlog::info(
+            "{} has no train.jsonl: its last {} questions are the worked examples, and are not asked",
+            task.name, settings.shots);
+      }
+      settings.examples[task.subjects.front()] = std::move(examples.items);
+    } else {
+      throw usage_error("--shots",
+                        "expected mmlu, piqa or siqa, which have worked examples, got {}; leave --shots out",
+                        task.name);
     }
-    settings.examples = load_mmlu_examples(data.empty() ? default_data(task.name) : fs::path(data),
-                                           task.subjects, settings.shots);
   }
 }
 

@@ -47,7 +47,9 @@ std::vector<PromptKind> prompt_kinds(const std::vector<AskedTask>& tasks, bool c
 std::vector<Task> load_tasks(const std::vector<AskedTask>& tasks, const std::string& data,
                              const std::vector<std::string>& subjects);
 
-// The worked examples of --shots, or of a file of lm-evaluation-harness. UsageError where a task has none.
-void add_examples(EvalSettings& settings, std::optional<int> shots, const std::string& data);
+// The worked examples of --shots, or of a file of lm-evaluation-harness, to settings.tasks, which are those
+// of `tasks`. Takes questions away that are worked examples. UsageError where a task has none.
+void add_examples(EvalSettings& settings, const std::vector<AskedTask>& tasks, std::optional<int> shots,
+                  const std::string& data);
 
 }  // namespace refocus::cli

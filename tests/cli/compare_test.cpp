@@ -92,7 +92,8 @@ TEST_F(Compare, WritesACsv) {
 
 TEST_F(Compare, RefusesInOneLine) {
   expect_failure(compare({}), 2, {"compare --help"});
-  expect_failure(compare({run.string(), run.string(), run.string()}), 2, {"compare --help"});
+  expect_failure(compare({run.string(), run.string(), run.string()}), 2,
+                 {"one run or two, got 3", "--across"});
   expect_failure(compare({run.string(), "--seed", "-1"}), 2, {"--seed", "whole number"});
   expect_failure(compare({run.string(), "--baseline", "cot-x"}), 2,
                  {"--baseline", "cot-none, cot-reb", "'cot-x'"});

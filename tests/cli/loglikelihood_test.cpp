@@ -11,6 +11,7 @@ namespace refocus {
 namespace {
 
 using testing::Arguments;
+using ::testing::ElementsAre;
 using testing::expect_failure;
 using testing::file_text;
 using ::testing::HasSubstr;
@@ -171,6 +172,35 @@ TEST_F(LoglikelihoodRuns, ThreadsAndBatchDoNotChangeAByteNorDoesBeingKilled) {
   expect_same_files("run", "whole");
 }
 
+TEST_F(Loglikelihood, WorkedExamplesOfPiqaAreOfTrainOrTheLastQuestions) {
+  testing::write_file(
+      data / "piqa/dev.jsonl",
+      "{\"goal\":\"One\",\"sol1\":\"a\",\"sol2\":\"b\"}\n{\"goal\":\"Two\",\"sol1\":\"c\",\"sol2\":\"d\"}\n"
+      "{\"goal\":\"Three\",\"sol1\":\"e\",\"sol2\":\"f\"}\n");
+  testing::write_file(data / "piqa/dev-labels.lst", "0\n1\n1\n");
+  const auto contexts = [&](const std::string& run) {
+    std::vector<std::string> out;
+    for (const Json& sample : json_lines(dir / run / "arms/loglikelihood-none/samples_piqa_refocus.jsonl")) {
+      out.push_back(sample["arguments"]["gen_args_0"]["arg_0"]);
+    }
+    return out;
+  };
+  const ProcessResult last = eval("last", {"piqa", "--shots", "1"});
+  expect_success(last);
+  EXPECT_THAT(last.err, HasSubstr("its last 1 questions are the worked examples, and are not asked"));
+  EXPECT_THAT(contexts("last"), ElementsAre("Question: Three\nAnswer: f\n\nQuestion: One\nAnswer:",
+                                            "Question: Three\nAnswer: f\n\nQuestion: Two\nAnswer:"));
+  testing::write_file(data / "piqa/train.jsonl", "{\"goal\":\"Old\",\"sol1\":\"y\",\"sol2\":\"z\"}\n");
+  expect_failure(eval("train", {"piqa", "--shots", "1"}), 1, {"train.jsonl]", "train-labels.lst, got none"});
+  testing::write_file(data / "piqa/train-labels.lst", "0\n");
+  expect_success(eval("train", {"piqa", "--shots", "1", "--limit", "1"}));
+  EXPECT_THAT(contexts("train"), ElementsAre("Question: Old\nAnswer: y\n\nQuestion: One\nAnswer:"));
+  expect_success(eval("train", {"piqa", "--shots", "1"}));
+  EXPECT_EQ(contexts("train").size(), 3u) << "all questions are asked, and the run goes on";
+  testing::write_file(data / "piqa/train-labels.lst", "1\n");
+  expect_failure(eval("train", {"piqa", "--shots", "1"}), 1, {"loglikelihood.examples.physicaliqa"});
+}
+
 TEST_F(Loglikelihood, BadInputIsOneClearLine) {
   const auto fails = [&](const Arguments& more, int status, const std::vector<std::string>& parts) {
     expect_failure(eval("bad", more), status, parts);
@@ -186,7 +216,11 @@ TEST_F(Loglikelihood, BadInputIsOneClearLine) {
   };
   for (const char* flag : {"--cot", "--direct"}) fails({"piqa", flag}, 2, {"--loglikelihood", flag});
   fails({"piqa", "--max-new-tokens", "4"}, 2, {"--loglikelihood", "--max-new-tokens"});
-  fails({"piqa", "--shots", "1"}, 2, {"[--shots]", "mmlu alone", "got piqa"});
+  expect_failure(testing::refocus({"eval", "worlds", "-m", testing::small_model(), "-o",
+                                   (dir / "bad").string(), "--loglikelihood", "--shots", "1"}),
+                 2, {"[--shots]", "mmlu, piqa or siqa", "got worlds"});
+  fails({"piqa", "--shots", "1000"}, 1,
+        {"dev.jsonl]", "expected more than 1000 questions", "use fewer shots"});
   fails({"mmlu", "--shots", "-1"}, 2, {"--shots"});
   fails({"mmlu", "--shots", "3"}, 1, {"_dev.csv]", "expected at least 3 questions", "got 2"});
   expect_failure(testing::refocus(testing::eval_arguments(data, dir / "bad", {"mmlu", "--shots", "1"})), 2,

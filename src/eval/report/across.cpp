@@ -58,7 +58,7 @@ class RunRows {
         add(compare_runs(read_finished_run(run_), {}, comparing), rows);
       }
     }
-    if (rows.size() > before || options_.arms.empty() == false) return;
+    if (rows.size() > before || !options_.arms.empty() || !options_.baseline.empty()) return;
     throw input_error(printable(run_, 200),
                       "expected arms that can be compared, got none; leave the run out");
   }

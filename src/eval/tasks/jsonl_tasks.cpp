@@ -1,5 +1,4 @@
 // PIQA and SIQA: JSONL questions with a file of labels beside them.
-#include <array>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -21,11 +20,16 @@ struct JsonlFormat {
   int first_label;
 };
 
-fs::path find_questions(const fs::path& dir, std::string_view task) {
-  const std::array<fs::path, 2> places = {dir / task / "dev.jsonl", dir / "dev.jsonl"};
-  for (const fs::path& place : places) {
+// Empty where there are none.
+fs::path find_split(const fs::path& dir, std::string_view task, const std::string& split) {
+  for (const fs::path& place : {dir / task / (split + ".jsonl"), dir / (split + ".jsonl")}) {
     if (fs::is_regular_file(place)) return place;
   }
+  return {};
+}
+
+fs::path find_questions(const fs::path& dir, std::string_view task) {
+  if (const fs::path found = find_split(dir, task, "dev"); !found.empty()) return found;
   throw input_error(
       dir.string(),
       "expected {}/dev.jsonl or dev.jsonl, found neither; give the folder that holds {} with --data", task,
@@ -76,8 +80,8 @@ void read_labels(const JsonlFormat& format, const fs::path& path, Task& task) {
   }
 }
 
-Task load_jsonl(const JsonlFormat& format, const fs::path& dir) {
-  const fs::path path = find_questions(dir, format.task);
+// `path`: SPLIT.jsonl, beside which SPLIT-labels.lst may lie.
+Task load_split(const JsonlFormat& format, const fs::path& path) {
   Task task;
   task.name = format.task;
   task.subjects = {std::string(format.subject)};
@@ -89,20 +93,54 @@ Task load_jsonl(const JsonlFormat& format, const fs::path& dir) {
   }
   if (task.items.empty())
     throw input_error(path.string(), "expected questions, got an empty file; restore it");
-  const fs::path labels = path.parent_path() / "dev-labels.lst";
+  const fs::path labels = path.parent_path() / (path.stem().string() + "-labels.lst");
   if (fs::exists(labels)) read_labels(format, labels, task);
   return task;
 }
 
-}  // namespace
-
-Task load_piqa(const fs::path& dir) {
-  return load_jsonl({"piqa", "physicaliqa", {"goal"}, {"sol1", "sol2"}, 0}, dir);
+const JsonlFormat& piqa_format() {
+  static const JsonlFormat format = {"piqa", "physicaliqa", {"goal"}, {"sol1", "sol2"}, 0};
+  return format;
 }
 
-Task load_siqa(const fs::path& dir) {
-  return load_jsonl({"siqa", "socialiqa", {"context", "question"}, {"answerA", "answerB", "answerC"}, 1},
-                    dir);
+const JsonlFormat& siqa_format() {
+  static const JsonlFormat format = {
+      "siqa", "socialiqa", {"context", "question"}, {"answerA", "answerB", "answerC"}, 1};
+  return format;
+}
+
+Task load_questions(const JsonlFormat& format, const fs::path& dir) {
+  return load_split(format, find_questions(dir, format.task));
+}
+
+}  // namespace
+
+Task load_piqa(const fs::path& dir) { return load_questions(piqa_format(), dir); }
+
+Task load_siqa(const fs::path& dir) { return load_questions(siqa_format(), dir); }
+
+WorkedExamples load_jsonl_examples(std::string_view name, const fs::path& dir, int count) {
+  REFOCUS_CHECK(name == "piqa" || name == "siqa");
+  const JsonlFormat& format = name == "piqa" ? piqa_format() : siqa_format();
+  const fs::path train = find_split(dir, format.task, "train");
+  const fs::path path = train.empty() ? find_questions(dir, format.task) : train;
+  Task task = load_split(format, path);
+  if (!task.items.front().label) {
+    throw input_error(path.string(),
+                      "expected labels of worked examples beside it, in {}-labels.lst, got none; add it, or "
+                      "leave --shots out",
+                      path.stem().string());
+  }
+  const std::size_t wanted = static_cast<std::size_t>(count);
+  // Of the questions themselves one at least is left to ask.
+  if (task.items.size() < wanted + (train.empty() ? 1 : 0)) {
+    throw input_error(path.string(),
+                      "expected more than {} questions for --shots {}, got {}; use fewer shots", count, count,
+                      task.items.size());
+  }
+  if (train.empty()) task.items.erase(task.items.begin(), task.items.end() - count);
+  task.items.resize(wanted);
+  return {std::move(task.items), train.empty()};
 }
 
 }  // namespace refocus

@@ -42,6 +42,16 @@ Task load_worlds(const std::filesystem::path& dir, std::span<const std::string> 
 Task load_piqa(const std::filesystem::path& dir);
 Task load_siqa(const std::filesystem::path& dir);
 
+// Questions that serve as worked examples of all others.
+struct WorkedExamples {
+  std::vector<Item> items;
+  bool of_the_questions = false;  // they are the task's own, which are then not to be asked
+};
+
+// `count` of piqa or siqa: the first of train.jsonl with its labels in train-labels.lst, or, where there is
+// no such file, the last of dev.jsonl. InputError where there are fewer, or where no labels are.
+WorkedExamples load_jsonl_examples(std::string_view name, const std::filesystem::path& dir, int count);
+
 // By name (UsageError for an unknown one). `subjects` must be empty for a task without subjects.
 Task load_task(std::string_view name, const std::filesystem::path& dir,
                std::span<const std::string> subjects = {});
