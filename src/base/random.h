@@ -2,7 +2,9 @@
 // 2014).
 #pragma once
 
+#include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <numbers>
 #include <utility>
@@ -33,6 +35,22 @@ class SplitMix64 {
  private:
   std::uint64_t state_;
 };
+
+// A seed that belongs to `place` among all that `seed` begins: for one seed, other places have others.
+inline std::uint64_t seed_of(std::uint64_t seed, std::uint64_t place) {
+  return SplitMix64(SplitMix64(seed).next() + place).next();
+}
+
+// `count` of 0 .. size - 1 without replacement, at most all, each set as likely as any other: [size], true
+// where drawn. Floyd's sampling (Bentley & Floyd 1987): count numbers, however large the size.
+inline std::vector<bool> drawn_of(std::size_t size, std::size_t count, SplitMix64 random) {
+  std::vector<bool> out(size, false);
+  for (std::size_t last = size - std::min(size, count); last < size; ++last) {
+    const auto number = static_cast<std::size_t>(random.below(last + 1));
+    out[out[number] ? last : number] = true;
+  }
+  return out;
+}
 
 // 0 .. size - 1 in an order that seed and epoch decide.
 inline std::vector<std::uint32_t> shuffled(std::size_t size, std::uint64_t seed, std::uint64_t epoch) {

@@ -65,6 +65,7 @@ std::string parse_layer(const MethodKey& key, std::string_view text, const SpecP
 std::string parse_value(const MethodKey& key, std::string_view text, const SpecPlace& place) {
   if (key.kind == MethodKey::Kind::kNumber) return parse_number(key, text, place);
   if (key.kind == MethodKey::Kind::kLayer) return parse_layer(key, text, place);
+  if (key.kind == MethodKey::Kind::kSeed) return fmt::format("{}", need_spec_seed(text, place));
   if (std::ranges::find(key.words, text) == key.words.end()) {
     throw spec_error(place, "expected {} {}, got '{}'{}", key.name, alternatives(key.words), printable(text),
                      did_you_mean(text, key.words));
@@ -210,6 +211,19 @@ void expect_needed(const InterventionPart& part, std::string_view text, const Sp
   }
 }
 
+// No key that means nothing beside the others, unless one of these gets its value later.
+void expect_used(const InterventionPart& part, const std::set<std::string, std::less<>>& given,
+                 const SpecPlace& place, std::span<const SuppliedKey> supplied) {
+  for (const MethodKey& key : part.method->keys) {
+    if (part.uses(key) || !given.contains(key.name) || is_supplied(supplied, part.method->name, key.with_key))
+      continue;
+    throw spec_error(place,
+                     "expected {0} with {1}={2} alone, got it with {1}={3}; leave {0} out, or write "
+                     "{1}={2}",
+                     key.name, key.with_key, key.with_word, part.word(key.with_key));
+  }
+}
+
 // Of all that a text may name.
 const Method* method_of_text(std::string_view name) {
   return name == own_method().name ? &own_method() : find_method(name);
@@ -239,6 +253,7 @@ InterventionPart parse_part(std::string_view text, const SpecPlace& place,
               [&](std::string_view pair, const SpecPlace& at) { parse_pair(part, pair, at, given); });
   }
   expect_needed(part, text, place, supplied);
+  expect_used(part, given, place, supplied);
   return part;
 }
 

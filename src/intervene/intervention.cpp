@@ -177,7 +177,7 @@ class Intervention::Program {
     if (std::ranges::count_if(parts_, acts) != 1) return;
     const Part& part = *std::ranges::find_if(parts_, acts);
     const auto* rebalance = dynamic_cast<const Rebalance*>(part.step.get());
-    if (rebalance == nullptr) return;
+    if (rebalance == nullptr || rebalance->random()) return;  // devices draw nothing
     for (Layer& layer : layers_) {
       if (layer.on_weights.empty()) continue;
       const bool acts_here = part.layers[static_cast<std::size_t>(layer.layer)];

@@ -31,8 +31,9 @@ enum class MethodId {
 };
 
 struct MethodKey {
-  // kFile: see intervene/tensor_file.h. kFunction: see intervene/own_change.h.
-  enum class Kind { kNumber, kLayer, kWord, kFile, kFunction };
+  // kFile: see intervene/tensor_file.h. kFunction: see intervene/own_change.h. kSeed: a whole number from 0
+  // on.
+  enum class Kind { kNumber, kLayer, kWord, kFile, kFunction, kSeed };
   std::string_view name;
   Kind kind = Kind::kNumber;
   std::string_view initial = {};        // the default; empty: must be given
@@ -40,7 +41,16 @@ struct MethodKey {
   bool above_least = false;             // kNumber: `least` itself is not allowed
   bool below_most = false;              // kNumber: nor `most`
   std::vector<std::string_view> words;  // kWord
+  // Where not empty: it means something only where that other key has this word. Elsewhere it may not be
+  // given, and texts leave it out.
+  std::string_view with_key = {}, with_word = {};
 };
+
+// Whether values of a key are numbers, which tables order and curves are drawn over.
+constexpr bool is_numeric(MethodKey::Kind kind) {
+  return kind == MethodKey::Kind::kNumber || kind == MethodKey::Kind::kLayer ||
+         kind == MethodKey::Kind::kSeed;
+}
 
 struct Method {
   MethodId id;

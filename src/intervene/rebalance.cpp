@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/random.h"
 
 namespace refocus {
 
@@ -12,6 +13,7 @@ Rebalance::Rebalance(const RebalanceSpec& spec, const InterventionShape& shape)
       all_(spec.mode == RebalanceSpec::Mode::kSelf),
       threshold_(static_cast<float>(spec.threshold)),
       heads_(shape.heads) {
+  if (spec.mode == RebalanceSpec::Mode::kRandom) seed_ = spec.seed;
   if (!all_) masks_.resize(static_cast<std::size_t>(shape.max_rows * shape.heads));
   for (std::int64_t l = 0; l < shape.layers; ++l) {
     excess_.push_back(l == 0 ? 0.0f : static_cast<float>(spec.excess(l, shape.layers)));
@@ -34,6 +36,20 @@ void Rebalance::observe(const EditableRow& row) {
     for (std::int64_t j = first; j < stop; ++j) {
       if (weights[j] / row.sum > threshold_) mask.push_back(static_cast<std::int32_t>(j));
     }
+  }
+  if (seed_) draw_mask(row.at, row.first_key, mask);
+}
+
+// As many of the keys that the row sees before its own.
+void Rebalance::draw_mask(const AttentionRow& at, std::int64_t first_key,
+                          std::vector<std::int32_t>& mask) const {
+  const std::uint64_t of_head = seed_of(*seed_, static_cast<std::uint64_t>(at.head));
+  const SplitMix64 random(seed_of(of_head, static_cast<std::uint64_t>(at.position)));
+  const std::vector<bool> drawn =
+      drawn_of(static_cast<std::size_t>(at.position - first_key), mask.size(), random);
+  mask.clear();
+  for (std::size_t j = 0; j < drawn.size(); ++j) {
+    if (drawn[j]) mask.push_back(static_cast<std::int32_t>(first_key + static_cast<std::int64_t>(j)));
   }
 }
 

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "intervene/row_step.h"
@@ -18,12 +19,14 @@ class Rebalance : public RowStep {
  public:
   Rebalance(const RebalanceSpec& spec, const InterventionShape& shape);
 
-  // Keys of M of one (row, head) of the last call, ascending; empty with mode=self.
+  // Keys of M of one (row, head) of the last call, ascending; empty with mode=self. With mode=random those
+  // that were drawn in its place.
   const std::vector<std::int32_t>& mask(std::int64_t row, std::int64_t head) const {
     return masks_[static_cast<std::size_t>(row * heads_ + head)];
   }
 
-  bool all() const { return all_; }  // mode=self
+  bool all() const { return all_; }                  // mode=self
+  bool random() const { return seed_.has_value(); }  // mode=random
   float threshold() const { return threshold_; }
   float excess(std::int64_t layer) const { return excess_[static_cast<std::size_t>(layer)]; }
 
@@ -37,7 +40,10 @@ class Rebalance : public RowStep {
   std::size_t load_rows(std::int64_t rows, std::span<const std::byte> saved) override;
 
  private:
-  bool idle_, all_;  // all_: mode=self
+  void draw_mask(const AttentionRow& at, std::int64_t first_key, std::vector<std::int32_t>& mask) const;
+
+  bool idle_, all_;                    // all_: mode=self
+  std::optional<std::uint64_t> seed_;  // mode=random
   float threshold_;
   std::int64_t heads_;
   std::vector<float> excess_;                     // [layers]

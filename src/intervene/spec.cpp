@@ -55,8 +55,18 @@ RebalanceSpec InterventionPart::rebalance() const {
   out.alpha = number("alpha");
   out.threshold = number("threshold");
   if (word("depth") != "LAST") out.depth = static_cast<std::int64_t>(number("depth"));
-  out.mode = word("mode") == "self" ? RebalanceSpec::Mode::kSelf : RebalanceSpec::Mode::kMask;
+  const std::string& mode = word("mode");
+  out.mode = mode == "self"     ? RebalanceSpec::Mode::kSelf
+             : mode == "random" ? RebalanceSpec::Mode::kRandom
+                                : RebalanceSpec::Mode::kMask;
+  out.seed = static_cast<std::uint64_t>(number("seed"));
   return out;
+}
+
+bool InterventionPart::uses(const MethodKey& key) const {
+  if (key.with_key.empty()) return true;
+  const auto found = values.find(key.with_key);
+  return found == values.end() || found->second == key.with_word;
 }
 
 std::string key_text(const InterventionPart& part, std::string_view key,
@@ -68,6 +78,7 @@ std::string key_text(const InterventionPart& part, std::string_view key,
     if (!part.layers) return "";
     return layer_count ? ranges_of(chosen_layers(*part.layers, *layer_count)).text() : part.layers->text();
   }
+  if (!part.uses(*std::ranges::find(part.method->keys, key, &MethodKey::name))) return "";
   const std::string& value = part.word(key);
   return value == "LAST" && layer_count ? fmt::format("{}", *layer_count - 1) : value;
 }

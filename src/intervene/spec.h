@@ -31,14 +31,16 @@ namespace refocus {
 //   M(i, j) = A_0(i, j) > threshold  and  i != j                       per head; layer 0 itself is not
 //   changed A_l(i, j) *= 1 + alpha (1 - l / depth)   where M(i, j), l >= 1     rows are not normalised again
 //
-// mode=self scales every weight, M or not. Where the factor is below 0 weights become negative: the layer
-// takes away what it gave.
+// mode=self scales every weight, M or not. mode=random, the control of M: as many keys as M has in the row
+// and head, drawn from all keys before the row's own that layer 0 sees, by seed, head and position alone.
+// Where the factor is below 0 weights become negative: the layer takes away what it gave.
 struct RebalanceSpec {
-  enum class Mode { kMask, kSelf };
+  enum class Mode { kMask, kSelf, kRandom };
   double alpha = 0.2;
   double threshold = 0.01;
   std::optional<std::int64_t> depth;  // the last layer's index where not given
   Mode mode = Mode::kMask;
+  std::uint64_t seed = 0;  // of kRandom
 
   // The factor's excess over 1 at a layer of a model with `layers` layers: alpha (1 - layer / depth).
   double excess(std::int64_t layer, std::int64_t layers) const;
@@ -71,6 +73,8 @@ struct InterventionPart {
   bool chooses_keys() const { return method->chooses_keys && (method->needs_keys || !keys.terms.empty()); }
   bool lacks_keys() const { return method->chooses_keys && method->needs_keys && keys.terms.empty(); }
   double number(std::string_view key) const;
+  // Whether a key of its own means something with the values that the others have (MethodKey::with_key).
+  bool uses(const MethodKey& key) const;
   const std::string& word(std::string_view key) const;
   // Of a part called "rebalance".
   RebalanceSpec rebalance() const;

@@ -23,6 +23,13 @@ std::int64_t need_spec_number(std::string_view text, std::string_view what, cons
   return *value;
 }
 
+std::uint64_t need_spec_seed(std::string_view text, const SpecPlace& place) {
+  const std::optional<std::int64_t> value = spec_number(text);
+  if (value) return static_cast<std::uint64_t>(*value);
+  throw spec_error(place, "expected a whole number from 0 to {} for seed, got '{}'", kLargestSpecNumber,
+                   printable(text));
+}
+
 std::size_t find_unquoted(std::string_view text, std::string_view stops, std::size_t from) {
   bool quoted = false;
   for (std::size_t at = from; at < text.size(); ++at) {

@@ -30,6 +30,8 @@ std::string alternatives(const std::vector<std::string_view>& words);
 // A whole number of digits alone, or nothing; need_...: an error that says what it is a number of.
 std::optional<std::int64_t> spec_number(std::string_view text);
 std::int64_t need_spec_number(std::string_view text, std::string_view what, const SpecPlace& place);
+// Of a draw: a whole number from 0 to kLargestSpecNumber.
+std::uint64_t need_spec_seed(std::string_view text, const SpecPlace& place);
 
 // The parts between the separators, which are not looked for within quotes.
 void for_parts(std::string_view text, char separator, const SpecPlace& place,

@@ -119,6 +119,18 @@ std::vector<std::size_t> kept_places(std::size_t count, std::optional<std::size_
   return out;
 }
 
+// Points that differ by a key which means nothing in them are the same computation.
+void expect_used(const InterventionPart& part, const std::vector<const SweepAxis*>& axes) {
+  for (const SweepAxis* axis : axes) {
+    const auto own = std::ranges::find(part.method->keys, axis->key, &MethodKey::name);
+    if (own == part.method->keys.end() || part.uses(*own)) continue;
+    throw usage_error(kSweepOption,
+                      "expected {0} to be swept with {1}={2} alone, got {1}={3}; write {1}={2} "
+                      "in --intervene",
+                      axis->name(), own->with_key, own->with_word, part.word(own->with_key));
+  }
+}
+
 SweptPoint point_at(const Base& base, const std::vector<const SweepAxis*>& axes, std::size_t place,
                     std::size_t family, const SweepAxis& main) {
   SweptPoint out{{"", base.written.spec}, family, base.part, 0, base.written.name};
@@ -132,6 +144,7 @@ SweptPoint point_at(const Base& base, const std::vector<const SweepAxis*>& axes,
     set_key(part, axis->key, value, {kSweepOption, 1});
     values += fmt::format("{}{}={}", values.empty() ? "" : ",", axis->key, key_text(part, axis->key));
   }
+  expect_used(part, axes);
   if (!base.written.name.empty()) {
     out.intervention.name = fmt::format("{}:{}", base.written.name, values);
   }

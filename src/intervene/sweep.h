@@ -23,7 +23,7 @@ struct SweepAxis {
   std::string key;       // one of keys_of(*method)
   bool numeric = false;  // numbers, or layers' indices
   // As set_key takes them, each once. Numbers ascend, and "LAST", which only a model makes a number, is the
-  // last; words are in the method's order ("mask", "self"), other texts in the order given.
+  // last; words are in the method's order ("mask", "self", "random"), other texts in the order given.
   std::vector<std::string> values;
 
   std::string name() const;  // "alpha" of re-balancing's own keys, "boost:factor"

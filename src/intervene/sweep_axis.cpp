@@ -117,6 +117,7 @@ std::string example_of(const SweepAxis& axis) {
     return fmt::format("{}", fmt::join(own->words, ","));
   }
   if (own != nullptr && own->kind == MethodKey::Kind::kLayer) return "1:3:1";
+  if (own != nullptr && own->kind == MethodKey::Kind::kSeed) return "0:9:1";
   if (own != nullptr && own->kind == MethodKey::Kind::kFile) return "a.safetensors,b.safetensors";
   if (own == nullptr && axis.key == "keys") return "field:question,field:options";
   if (own == nullptr && axis.key == "heads") return "3.0,3.1";
@@ -143,7 +144,8 @@ SweepAxis named_axis(std::string_view name) {
     axis.method = find_method("rebalance");
     axis.key = name;
     if (own_key(axis) == nullptr) {
-      throw spec_error({kSweepOption, 1}, "expected rebalance's alpha, threshold, depth or mode, got '{}'{}",
+      throw spec_error({kSweepOption, 1},
+                       "expected rebalance's alpha, threshold, depth, mode or seed, got '{}'{}",
                        printable(name), methods_with(name));
     }
     return axis;
@@ -179,8 +181,7 @@ SweepAxis parse_sweep_axis(std::string_view text) {
                      axis.name(), example_of(axis), printable(text));
   }
   const MethodKey* own = own_key(axis);
-  axis.numeric =
-      own != nullptr && (own->kind == MethodKey::Kind::kNumber || own->kind == MethodKey::Kind::kLayer);
+  axis.numeric = own != nullptr && is_numeric(own->kind);
   std::vector<Value> values;
   for_parts(text.substr(equals + 1), ',', {kSweepOption, equals + 2},
             [&](std::string_view part, const SpecPlace& place) {

@@ -21,6 +21,26 @@ TEST(InterventionSpec, WritesEveryParameterOut) {
   EXPECT_EQ(parse_intervention(canonical).canonical(99), canonical);
 }
 
+TEST(InterventionSpec, ASeedIsOfRandomMasksAlone) {
+  const std::string zero = "rebalance:alpha=0.2,threshold=0.01,depth=31,mode=random,seed=0";
+  EXPECT_EQ(parse_intervention("rebalance:mode=random").canonical(32), zero);
+  EXPECT_EQ(parse_intervention(zero).canonical(32), zero);
+  const auto seven = parse_intervention("rebalance:seed=07,mode=random").rebalance();
+  EXPECT_EQ(seven->seed, 7u);
+  EXPECT_EQ(seven->mode, RebalanceSpec::Mode::kRandom);
+  EXPECT_EQ(parse_intervention("rebalance").rebalance()->mode, RebalanceSpec::Mode::kMask);
+  EXPECT_EQ(parse_intervention("rebalance:mode=self").rebalance()->mode, RebalanceSpec::Mode::kSelf);
+  const auto error = [](const char* text) { return testing::error_of([&] { parse_intervention(text); }); };
+  EXPECT_EQ(error("rebalance:seed=1"),
+            "[--intervene] expected seed with mode=random alone, got it with mode=mask; leave seed out, or "
+            "write mode=random (column 1)");
+  EXPECT_THAT(error("zero+rebalance:seed=0,mode=self"), HasSubstr("got it with mode=self; leave seed out"));
+  for (const char* seed : {"-1", "1.5", "", "x", "1000000001"}) {
+    EXPECT_THAT(error((std::string("rebalance:mode=random,seed=") + seed).c_str()),
+                HasSubstr("expected a whole number from 0 to 1000000000 for seed, got"));
+  }
+}
+
 TEST(InterventionSpec, TheFactorDampsWithDepth) {
   RebalanceSpec spec;
   EXPECT_DOUBLE_EQ(spec.excess(1, 32), 0.2 * (1 - 1.0 / 31));
@@ -74,10 +94,10 @@ TEST(InterventionSpec, ErrorsListWhatIsKnown) {
       error("rebalanse"),
       "[--intervene] expected none, rebalance, scale, pasta, boost, guide, knockout, nosink, spotlight, "
       "temperature, zero, uniform, mean, act or seka, got 'rebalanse'; did you mean rebalance? (column 1)");
-  EXPECT_EQ(
-      error("rebalance:alpa=1"),
-      "[--intervene] expected rebalance's alpha, threshold, depth, mode, layers, heads or rows, got 'alpa'; "
-      "did you mean alpha? (column 11)");
+  EXPECT_EQ(error("rebalance:alpa=1"),
+            "[--intervene] expected rebalance's alpha, threshold, depth, mode, seed, layers, heads or rows, "
+            "got 'alpa'; "
+            "did you mean alpha? (column 11)");
   EXPECT_THAT(error("rebalance:alpha=x"), HasSubstr("expected a number for alpha, got 'x'"));
   EXPECT_THAT(error("rebalance:alpha="), HasSubstr("expected a number for alpha, got ''"));
   EXPECT_THAT(error("rebalance:alpha=nan"), HasSubstr("expected a number"));
@@ -86,7 +106,7 @@ TEST(InterventionSpec, ErrorsListWhatIsKnown) {
   EXPECT_THAT(error("rebalance:threshold=1"), HasSubstr("at least 0 and below 1"));
   EXPECT_THAT(error("rebalance:depth=0"), HasSubstr("positive integer"));
   EXPECT_THAT(error("rebalance:depth=1.5"), HasSubstr("positive integer"));
-  EXPECT_THAT(error("rebalance:mode=both"), HasSubstr("mask or self"));
+  EXPECT_THAT(error("rebalance:mode=both"), HasSubstr("mask, self or random"));
   EXPECT_THAT(error("rebalance:"), HasSubstr("expected key=value"));
   EXPECT_THAT(error("rebalance:,"), HasSubstr("expected key=value beside each comma"));
   EXPECT_THAT(error("none:alpha=1"), HasSubstr("no parameters"));

@@ -52,6 +52,23 @@ TEST(Sweep, ListsAndRangesMixAndAscend) {
   EXPECT_THAT(values("depth=LAST,2,10"), ElementsAre("2", "10", "LAST"));
 }
 
+TEST(Sweep, SeedsOfRandomMasks) {
+  const std::string front = "rebalance:alpha=0.2,threshold=0.01,depth=3,mode=";
+  EXPECT_THAT(expanded({"seed=0:2:1"}, {"rebalance:mode=random"}),
+              ElementsAre("none", front + "random,seed=0", front + "random,seed=1", front + "random,seed=2"));
+  EXPECT_THAT(expanded({"seed=2,1", "mode=random"}),
+              ElementsAre("none", front + "random,seed=1", front + "random,seed=2"));
+  EXPECT_THAT(expanded({"mode=random,mask"}, {"rebalance:seed=4"}),
+              ElementsAre("none", front + "mask", front + "random,seed=4"));
+  EXPECT_EQ(error({"seed=0,1"}),
+            "[--sweep] expected seed to be swept with mode=random alone, got mode=mask; write mode=random in "
+            "--intervene");
+  EXPECT_THAT(error({"seed=0,1", "mode=mask,random"}), HasSubstr("with mode=random alone, got mode=mask"));
+  EXPECT_THAT(error({"seed=0:1:0.5"}, {"rebalance:mode=random"}),
+              HasSubstr("expected a whole number from 0 to 1000000000 for seed, got '0.5'"));
+  EXPECT_THAT(error({"seed="}), HasSubstr("such as seed=0:9:1"));
+}
+
 TEST(Sweep, EachInterventionTimesEachCombinationBehindNone) {
   EXPECT_THAT(expanded({"alpha=0,1"}),
               ElementsAre("none", "rebalance:alpha=0,threshold=0.01,depth=3,mode=mask",
@@ -121,10 +138,10 @@ TEST(Sweep, RandomProductsHaveEveryCombinationOnce) {
 
 TEST(Sweep, BadTextsAreRefusedInOneLine) {
   const std::vector<std::pair<std::string, std::string>> cases = {
-      {"alhpa=1", "expected rebalance's alpha, threshold, depth or mode, got 'alhpa'"},
+      {"alhpa=1", "expected rebalance's alpha, threshold, depth, mode or seed, got 'alhpa'"},
       {"", "got ''"},
       {"alpha", "expected alpha=VALUES, such as alpha=0:0.5:0.1, got 'alpha'"},
-      {"mode=", "expected mode=VALUES, such as mode=mask,self"},
+      {"mode=", "expected mode=VALUES, such as mode=mask,self,random"},
       {"alpha=0,,1", "expected a value of alpha beside each comma"},
       {"alpha=0:1", "expected begin:end:step for a range of alpha, such as 0:1:0.1, got '0:1'"},
       {"alpha=0:1:0.1:2", "begin:end:step"},
@@ -144,7 +161,7 @@ TEST(Sweep, BadTextsAreRefusedInOneLine) {
       {"alpha=x", "expected a number for alpha, got 'x'"},
       {"threshold=0.5:1:0.5", "expected a threshold of at least 0 and below 1, got '1'"},
       {"depth=1:2:0.5", "expected a positive integer for depth (the last layer's index), got '1.5'"},
-      {"mode=mask:self:1", "expected mode mask or self, got 'mask:self:1' (column 6)"},
+      {"mode=mask:self:1", "expected mode mask, self or random, got 'mask:self:1' (column 6)"},
       {"alpha=0,x", "got 'x' (column 9)"},
       {"factor=3", "got 'factor'; write scale:factor=VALUES or boost:factor=VALUES (column 1)"},
       {"bost:factor=3", "expected a method (rebalance, scale, pasta, boost, guide"},

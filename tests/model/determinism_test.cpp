@@ -11,8 +11,8 @@ namespace {
 using testing::Engine;
 
 constexpr const char* kModels[] = {"mha-f32", "gqa-f16", "mqa-bf16"};
-constexpr const char* kInterventions[] = {"none", "rebalance:alpha=0.5,threshold=0.01",
-                                          "rebalance:mode=self"};
+constexpr const char* kInterventions[] = {"none", "rebalance:alpha=0.5,threshold=0.01", "rebalance:mode=self",
+                                          "rebalance:mode=random,seed=2,alpha=0.5"};
 
 std::vector<std::int32_t> tokens_of(std::size_t count, unsigned seed) {
   std::vector<std::int32_t> out(count);
@@ -46,6 +46,17 @@ TEST(Determinism, ThreadsAndChunksChangeNothing) {
         EXPECT_EQ(alone(two, tokens, spec, chunk), whole) << model << " " << spec << " chunks of " << chunk;
       }
     }
+  }
+}
+
+// On a device, too, which could take them for masks.
+TEST(Determinism, RandomMasksAreOthersForEachSeed) {
+  Engine engine(kModels[0], config_of(kModels[0]), 2, 512);
+  std::vector<std::vector<float>> seen;
+  for (const char* mode : {"mask", "random,seed=0", "random,seed=1"}) {
+    seen.push_back(
+        alone(engine, tokens_of(90, 3), (std::string("rebalance:alpha=0.9,mode=") + mode).c_str(), 512));
+    EXPECT_EQ(std::ranges::count(seen, seen.back()), 1) << mode;
   }
 }
 

@@ -27,7 +27,8 @@ class PartitionOfFamily : public ::testing::TestWithParam<std::string> {
  protected:
   // The second one acts in the last layer, too, by what rows were in the first.
   const std::vector<std::string> specs_ = {"none",
-                                           "rebalance:alpha=0.5,threshold=0.03,depth=40+temperature:tau=0.8"};
+                                           "rebalance:alpha=0.5,threshold=0.03,depth=40+temperature:tau=0.8",
+                                           "rebalance:alpha=0.5,threshold=0.03,depth=40,mode=random,seed=1"};
 };
 
 TEST_P(PartitionOfFamily, StagesHaveTheBitsOfOneProcess) {

@@ -20,8 +20,8 @@ ParameterValue parameter_of(const InterventionPart& part, std::string_view key, 
   ParameterValue out{std::string(key), key_text(part, key, layers), std::nullopt, false};
   const auto own = std::ranges::find(part.method->keys, key, &MethodKey::name);
   if (own == part.method->keys.end()) return out;
-  out.whole = own->kind == MethodKey::Kind::kLayer;
-  if (!out.whole && own->kind != MethodKey::Kind::kNumber) return out;
+  out.whole = own->kind == MethodKey::Kind::kLayer || own->kind == MethodKey::Kind::kSeed;
+  if (!is_numeric(own->kind)) return out;
   double number = 0;
   std::from_chars(out.text.data(), out.text.data() + out.text.size(), number);
   out.number = number;
