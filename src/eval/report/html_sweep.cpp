@@ -146,23 +146,41 @@ std::map<std::string, std::int64_t> tries_of(const Node& root) {
   return tries;
 }
 
+// How many points it was chosen from; files of earlier versions say it of methods alone.
+std::int64_t tried_of(const Node& root, const Node& selection) {
+  if (const auto tried = selection.find("tried")) return tried->whole();
+  const std::map<std::string, std::int64_t> tries = tries_of(root);
+  const auto found = tries.find(sweep_method(selection));
+  return found == tries.end() ? 0 : found->second;
+}
+
+std::string selection_title(const Node& selection) {
+  const auto name = selection.find("name");
+  return name ? name->text() : sweep_method(selection);
+}
+
+// Whether choices of one kind of prompt stand beside each other.
+bool compares(const Node& selections) {
+  std::set<std::string> prompts;
+  for (const Node& selection : selections.items()) prompts.insert(selection.at("prompt").text());
+  return selections.items().size() > prompts.size();
+}
+
 // Several methods beside each other, each at its choice of one half; empty where one was swept.
 std::string methods_html(const Node& root, const Node& task) {
-  const std::map<std::string, std::int64_t> tries = tries_of(root);
   const auto selections = task.find("selection");
-  if (tries.size() < 2 || !selections) return "";
+  if (!selections || !compares(*selections)) return "";
+  std::map<std::string, std::int64_t> tries;
   std::string rows, counts;
   std::set<std::int64_t> different;
-  for (const auto& [method, count] : tries) {
-    counts += fmt::format("{}{} {}", counts.empty() ? "" : ", ", method, count);
-    different.insert(count);
-  }
   for (const Node& selection : selections->items()) {
     const Node reported = selection.at("reported_on");
-    const std::string& method = selection.at("method").text();
-    const auto tried = tries.find(method);
-    rows += html_row(row_head(method) + text_cell(selection.at("prompt").text()) +
-                     (tried == tries.end() ? number_cell("", {}) : count_cell(tried->second)) +
+    const std::string title = selection_title(selection);
+    const std::int64_t tried = tried_of(root, selection);
+    if (tries.emplace(title, tried).second)
+      counts += fmt::format("{}{} {}", counts.empty() ? "" : ", ", title, tried);
+    different.insert(tried);
+    rows += html_row(row_head(title) + text_cell(selection.at("prompt").text()) + count_cell(tried) +
                      text_cell(choice_text(selection, axes_of(root, selection))) +
                      count_cell(reported.at("n").whole()) + accuracy_cell(reported) +
                      held_out_cell(reported) + p_cell(reported, "p") + p_cell(reported, "p_holm"));
@@ -173,7 +191,7 @@ std::string methods_html(const Node& root, const Node& task) {
                 "The methods had different numbers of tries ({}): the best of more is flattered more on "
                 "the half that chose. Only the half that had no part in the choice compares them.",
                 counts)
-          : fmt::format("Each method had {} tries.", *different.begin());
+          : fmt::format("Each had {} tries.", *different.begin());
   const std::string head = column_head("method") + column_head("prompt") + number_column_head("tries") +
                            column_head("chosen on one half") + number_column_head("n of the other") +
                            number_column_head("accuracy there, %") + number_column_head("points from none") +

@@ -145,6 +145,8 @@ ordered_json best_json(const SweepReport& report, const SweepTask& task, const H
 ordered_json selection_json(const SweepReport& report, const SweepTask& task,
                             const SweepSelection& selection) {
   ordered_json out = begun_entry(report, task.curves[selection.best[0].curve]);
+  if (!selection.name.empty()) out["name"] = selection.name;
+  if (!report.is_plain() || task.compares_selections()) out["tried"] = selection.tried;
   out.update(best_json(report, task, selection.best[0]));
   out["exchanged"] = best_json(report, task, selection.best[1]);
   out["crossed"] = ordered_json::object();

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <set>
 #include <tuple>
 
 #include "base/json_reader.h"
@@ -39,15 +40,13 @@ struct GridPoints {
   std::optional<std::pair<double, double>> best;
 };
 
-// The arm that the method's choice of one half is, of this kind of prompt.
-std::string chosen_arm(const Node& task, const std::string& prompt, const std::string& method) {
+// The arms that are the choices of one half, of methods and named interventions.
+std::set<std::string> chosen_arms(const Node& task) {
+  std::set<std::string> out;
   const auto selections = task.find("selection");
-  if (!selections) return "";
-  for (const Node& selection : selections->items()) {
-    if (selection.at("prompt").text() != prompt || sweep_method(selection) != method) continue;
-    return selection.at("best").at("arm").text();
-  }
-  return "";
+  if (!selections) return out;
+  for (const Node& selection : selections->items()) out.insert(selection.at("best").at("arm").text());
+  return out;
 }
 
 void add_to_grid(const Node& task, const Node& curve, const std::string& y_key,
@@ -71,12 +70,12 @@ void add_to_grid(const Node& task, const Node& curve, const std::string& y_key,
     all.push_back({std::move(grid), {}, {}});
     own = all.end() - 1;
   }
-  const std::string chosen = chosen_arm(task, own->grid.prompt, own->grid.method);
+  const std::set<std::string> chosen = chosen_arms(task);
   const double y = fixed.at(y_key).number();
   for (const Node& point : curve.at("points").items()) {
     const std::pair at(y, point.at("x").number());
     own->cells[at] = {number_at(point, "accuracy"), number_at(point, "difference")};
-    if (point.at("arm").text() == chosen) own->best = at;
+    if (chosen.contains(point.at("arm").text())) own->best = at;
   }
 }
 

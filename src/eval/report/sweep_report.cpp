@@ -53,6 +53,12 @@ std::vector<ParameterValue> parameters_of(const SweptPoint& point, std::int64_t 
   return out;
 }
 
+// The name that the curve's --intervene has; may be empty.
+std::string name_of(const SweepCurve& curve) {
+  const ParameterValue* name = curve.points.front().find("name");
+  return name == nullptr ? "" : name->text;
+}
+
 // One task of a comparison, with the answers of each arm at hand.
 class TaskReporter {
  public:
@@ -75,13 +81,13 @@ class TaskReporter {
     if (halves_[0].empty() || halves_[1].empty()) return out;
     for (const SweepCurve& curve : out.curves) {
       if (std::ranges::any_of(out.selections, [&](const SweepSelection& made) {
-            return made.prompt == curve.prompt && made.family == curve.family;
+            return made.prompt == curve.prompt && made.family == curve.family && made.name == name_of(curve);
           })) {
         continue;
       }
-      out.selections.push_back(select(out.curves, curve.prompt, curve.family));
+      out.selections.push_back(select(out.curves, curve));
     }
-    if (report_.sweep.families.size() > 1) {
+    if (out.compares_selections()) {
       std::vector<PairedNumbers*> held_out;
       for (SweepSelection& made : out.selections) held_out.push_back(&made.best[0].difference);
       correct(held_out);
@@ -177,14 +183,14 @@ class TaskReporter {
     for (const std::size_t i : items) changes.push_back(change(answers_of(baseline)[i], answers_of(arm)[i]));
   }
 
-  // The method's point with most right answers on that half: of several, the one with the smallest x in the
-  // first curve that has it.
-  HeldOutBest best_on(const std::vector<SweepCurve>& curves, const std::string& prompt, std::size_t family,
+  // The selection's point with most right answers on that half: of several, the one with the smallest x in
+  // the first curve that has it.
+  HeldOutBest best_on(const std::vector<SweepCurve>& curves, const SweepSelection& of,
                       const std::vector<std::size_t>& half) const {
     HeldOutBest best;
     bool found = false;
     for (std::size_t c = 0; c < curves.size(); ++c) {
-      if (curves[c].prompt != prompt || curves[c].family != family) continue;
+      if (!is_of(curves[c], of)) continue;
       for (std::size_t p = 0; p < curves[c].points.size(); ++p) {
         const SweepPoint& point = curves[c].points[p];
         const Tally tally = tally_over(point.arm, half);
@@ -203,15 +209,22 @@ class TaskReporter {
     return best;
   }
 
-  SweepSelection select(const std::vector<SweepCurve>& curves, const std::string& prompt,
-                        std::size_t family) const {
+  static bool is_of(const SweepCurve& curve, const SweepSelection& selection) {
+    return curve.prompt == selection.prompt && curve.family == selection.family &&
+           name_of(curve) == selection.name;
+  }
+
+  // From the curves that are asked alike, of the same method and name as `like`.
+  SweepSelection select(const std::vector<SweepCurve>& curves, const SweepCurve& like) const {
     SweepSelection out;
-    out.prompt = prompt;
-    out.family = family;
+    out.prompt = like.prompt;
+    out.family = like.family;
+    out.name = name_of(like);
+    for (const SweepCurve& curve : curves) out.tried += is_of(curve, out) ? curve.points.size() : 0;
     std::vector<std::int8_t> all;
     for (const std::size_t half : {std::size_t{0}, std::size_t{1}}) {
       HeldOutBest& best = out.best[half];
-      best = best_on(curves, prompt, family, halves_[half]);
+      best = best_on(curves, out, halves_[half]);
       const std::vector<std::size_t>& other = halves_[1 - half];
       const std::size_t arm = curves[best.curve].points[best.point].arm;
       const std::size_t baseline = curves[best.curve].baseline;
@@ -241,6 +254,16 @@ class TaskReporter {
 const ParameterValue* SweepPoint::find(const std::string& key) const {
   const auto found = std::ranges::find(parameters, key, &ParameterValue::key);
   return found == parameters.end() ? nullptr : &*found;
+}
+
+bool SweepTask::compares_selections() const {
+  std::set<std::string> prompts;
+  for (const SweepSelection& selection : selections) prompts.insert(selection.prompt);
+  return selections.size() > prompts.size();
+}
+
+std::string SweepReport::title(const SweepSelection& selection) const {
+  return selection.name.empty() ? std::string(sweep.families[selection.family].method->name) : selection.name;
 }
 
 bool SweepReport::is_plain() const {

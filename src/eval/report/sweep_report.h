@@ -56,8 +56,10 @@ struct HeldOutBest {
 struct SweepSelection {
   std::string prompt;
   std::size_t family = 0;
-  // Chosen on half 0 and on half 1 (eval/score/held_out.h). Of several methods the first one's difference has
-  // p_holm, over the task's methods and kinds of prompt.
+  std::string name;       // of its --intervene, where that has one: each such is chosen from by itself
+  std::size_t tried = 0;  // points that it was chosen from
+  // Chosen on half 0 and on half 1 (eval/score/held_out.h). Of several selections of a kind of prompt the
+  // first one's difference has p_holm, over the task's selections.
   std::array<HeldOutBest, 2> best;
   // All items, each answered with the point that the other half chose.
   Tally crossed, crossed_baseline;
@@ -68,6 +70,10 @@ struct SweepTask {
   std::string task;
   std::vector<SweepCurve> curves;
   std::vector<SweepSelection> selections;  // none for a prompt where a half has no item with a right letter
+
+  // Whether selections of one kind of prompt stand beside each other: several methods, or named
+  // interventions.
+  bool compares_selections() const;
 };
 
 struct SweepReport {
@@ -78,6 +84,8 @@ struct SweepReport {
   std::vector<SweepTask> tasks;
 
   const SweepFamily& family(const SweepCurve& curve) const { return sweep.families[curve.family]; }
+  // The name, or else the method.
+  std::string title(const SweepSelection& selection) const;
   // The key that the curve's accuracies are drawn over.
   const std::string& axis(const SweepCurve& curve) const { return family(curve).axes.front().key; }
   // Re-balancing alone and all of its points: then nothing needs to say what is swept.

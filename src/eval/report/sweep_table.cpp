@@ -114,13 +114,19 @@ std::string worth(const Tally& tally, const PairedNumbers& difference) {
                      p.starts_with('<') ? "" : "=", p);
 }
 
+// "cot", or where several choices stand beside each other "cot, boost".
+std::string heading_of(const SweepReport& report, const SweepTask& task, const SweepSelection& selection) {
+  if (report.is_plain() && !task.compares_selections()) return selection.prompt;
+  return fmt::format("{}, {}", selection.prompt, report.title(selection));
+}
+
 void write_selection(TextLines& table, const SweepReport& report, const SweepTask& task,
                      const SweepSelection& selection) {
   const auto& [first, second] = selection.best;
   write_wrapped(
       table,
       fmt::format("{}: best on one half of the questions ({}): {}, {}%. On the other half ({}): {}.",
-                  title_of(report, task.curves[first.curve]), with_thousands(first.chosen_on.labelled),
+                  heading_of(report, task, selection), with_thousands(first.chosen_on.labelled),
                   name_of(report, task, first), percent_text(first.chosen_on.accuracy()),
                   with_thousands(first.reported_on.labelled), worth(first.reported_on, first.difference)));
   write_wrapped(
@@ -146,6 +152,17 @@ std::string tries_text(const SweepReport& report) {
   return report.tried.size() > 1 || report.sweep.budget ? out : "";
 }
 
+// "boost 10, mine 5": of what was chosen from, by name.
+std::string tries_text(const SweepReport& report, const SweepTask& task) {
+  std::string out;
+  for (const SweepSelection& selection : task.selections) {
+    if (selection.prompt != task.selections.front().prompt) continue;
+    out += fmt::format("{}{} {}", out.empty() ? "" : ", ", printable(report.title(selection), 100),
+                       selection.tried);
+  }
+  return out;
+}
+
 // Methods beside each other: what each one's choice is worth on the half that did not choose.
 void write_methods(TextLines& table, const SweepReport& report, const SweepTask& task) {
   table.line("methods, each at its choice of one half, on the other half; Holm over these rows");
@@ -162,8 +179,10 @@ void write_methods(TextLines& table, const SweepReport& report, const SweepTask&
     }
     prompt = selection.prompt;
     const PairedNumbers& numbers = best.difference;
-    table.line(right(std::string(report.sweep.families[selection.family].method->name), kMethod) +
-               right(std::to_string(report.tried[selection.family]), kTried) +
+    const std::string title = printable(report.title(selection), 100);
+    const bool fits = display_width(title) <= kMethod;
+    if (!fits) table.line("  " + title);
+    table.line(right(fits ? title : "", kMethod) + right(std::to_string(selection.tried), kTried) +
                right(accuracy_text(best.reported_on), kAccuracy) +
                right(difference_text(numbers), kDifference) + right(p_text(numbers.p), kP) +
                right(p_text(numbers.p_holm), kP) + right(with_thousands(numbers.fixed), kFixed) +
@@ -171,15 +190,17 @@ void write_methods(TextLines& table, const SweepReport& report, const SweepTask&
     write_wrapped(table, name_of(report, task, best), 4);
   }
   table.line();
-  const auto [fewest, most] = std::ranges::minmax(report.tried);
+  std::vector<std::size_t> tried;
+  for (const SweepSelection& selection : task.selections) tried.push_back(selection.tried);
+  const auto [fewest, most] = std::ranges::minmax(tried);
   if (fewest != most) {
     write_wrapped(table,
                   fmt::format("The methods had different numbers of tries ({}): the best of more is "
                               "flattered more on the half that chose. Only the held-out rows compare them; "
                               "--budget {} makes tries equal.",
-                              tries_text(report), fewest));
+                              tries_text(report, task), fewest));
   } else {
-    write_wrapped(table, fmt::format("Each method had {} tries.", most));
+    write_wrapped(table, fmt::format("Each had {} tries.", most));
   }
   table.line();
 }
@@ -208,7 +229,7 @@ void write_task(TextLines& table, const SweepReport& report, const SweepTask& ta
     write_curve(table, curve, report.axis(curve));
   }
   for (const SweepSelection& selection : task.selections) write_selection(table, report, task, selection);
-  if (report.sweep.families.size() > 1 && !task.selections.empty()) write_methods(table, report, task);
+  if (task.compares_selections()) write_methods(table, report, task);
   if (!task.selections.empty()) {
     write_wrapped(table,
                   "A best point that is chosen and reported on the same questions flatters itself: report "

@@ -18,6 +18,7 @@ namespace refocus {
 namespace {
 
 using nlohmann::ordered_json;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -61,6 +62,30 @@ class SweepMethodsTest : public ::testing::Test {
  private:
   int runs_ = 0;
 };
+
+TEST_F(SweepMethodsTest, NamedInterventionsOfOneMethodAreChosenFromEachByItself) {
+  // "mine" is best at 3, its control at 2 on half 0, and never better than mine.
+  const SweepReport both = report({"boost:factor=2,3"}, {"mine=boost:keys=bos", "control=boost:keys=sinks"},
+                                  {answers("BBAAAA", "BAA"), answers("BBBBBB", "BBB"),
+                                   answers("BBABAA", "BAA"), answers("BBAAAA", "AAA")});
+  const SweepTask& task = both.tasks.at(0);
+  ASSERT_EQ(task.selections.size(), 2u);
+  EXPECT_TRUE(task.compares_selections());
+  EXPECT_EQ(both.title(task.selections[0]), "mine");
+  EXPECT_EQ(both.title(task.selections[1]), "control");
+  EXPECT_EQ(task.selections[1].tried, 2u);
+  const HeldOutBest &mine = task.selections[0].best[0], &control = task.selections[1].best[0];
+  EXPECT_EQ(task.curves[mine.curve].points[mine.point].x, 3);
+  EXPECT_EQ(task.curves[control.curve].points[control.point].x, 2);
+  EXPECT_EQ(mine.difference.fixed, 4);
+  EXPECT_EQ(control.difference.fixed, 0);
+  EXPECT_DOUBLE_EQ(mine.difference.p_holm.value(), 2 * mcnemar_exact_p(4, 0)) << "over the two";
+  const ordered_json json = sweep_json(both);
+  EXPECT_EQ(json["tasks"][0]["selection"][1]["name"], "control");
+  EXPECT_EQ(json["tasks"][0]["selection"][1]["tried"], 2);
+  EXPECT_THAT(sweep_table(both),
+              AllOf(HasSubstr("cot, control: best on one half"), HasSubstr("Each had 2 tries.")));
+}
 
 TEST_F(SweepMethodsTest, EachMethodHasItsCurvesAndItsChoice) {
   const SweepReport two = two_methods();
@@ -110,7 +135,7 @@ TEST_F(SweepMethodsTest, FilesNameTheMethodAndWhatItHasTried) {
   EXPECT_EQ(file["tasks"][0]["selection"][1]["reported_on"]["p_holm"], 0.25);
   const SweepHtml html = html_sweep(file, "sweep.json");
   EXPECT_THAT(html.section, HasSubstr("methods at their held-out choice"));
-  EXPECT_THAT(html.section, HasSubstr("different numbers of tries (boost 2, pasta 3)"));
+  EXPECT_THAT(html.section, HasSubstr("different numbers of tries (pasta 3, boost 2)"));
   EXPECT_THAT(html.selections, HasSubstr("<strong>boost:factor = 3</strong> was best"));
   EXPECT_THAT(sweep_svg({file, {"sweep.json"}}), HasSubstr("mmlu, cot, boost (keys=bos)"));
   EXPECT_EQ(sweep_grid_svg(sweep_grids({file, {"sweep.json"}})), "") << "no method has two keys";
