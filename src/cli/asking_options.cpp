@@ -15,6 +15,7 @@
 #include "cli/intervention_file.h"
 #include "cli/model_hashes.h"
 #include "eval/task/task_kind.h"
+#include "intervene/head_draw.h"
 #include "opened/bundled.h"
 
 namespace refocus::cli {
@@ -33,6 +34,21 @@ std::string negative_text(const InterventionSpec& spec, std::int64_t layer, std:
       "{}))",
       spec.canonical(layers), layer, rebalance.factor(layer, layers), layer,
       rebalance.depth.value_or(layers - 1));
+}
+
+// Which they are, where there are few enough to read.
+void tell_drawn_heads(std::span<const NamedIntervention> asked, const ModelConfig& config) {
+  constexpr std::size_t kMostTold = 8;
+  std::vector<DrawnHeads> drawn;
+  for (const NamedIntervention& one : asked) {
+    for (DrawnHeads& part : drawn_heads(one.spec, config.num_hidden_layers, config.num_attention_heads)) {
+      drawn.push_back(std::move(part));
+    }
+  }
+  for (std::size_t i = 0; i < std::min(kMostTold, drawn.size()); ++i) {
+    spdlog::info("{} has drawn the heads {}", drawn[i].part, drawn[i].heads);
+  }
+  if (drawn.size() > kMostTold) spdlog::info("{} more have drawn heads", drawn.size() - kMostTold);
 }
 
 // Numbers of another model fit where its shapes do, and mean nothing.
@@ -157,6 +173,7 @@ std::vector<NamedIntervention> AskedInterventions::for_model(const OpenModel& mo
     spdlog::warn("{}{}", first, negative > 1 ? fmt::format("; {} interventions do so in all", negative) : "");
   }
   warn_of_files(asked_, model);
+  tell_drawn_heads(asked_, config);
   return asked_;
 }
 

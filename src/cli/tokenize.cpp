@@ -1,6 +1,7 @@
 // refocus tokenize: the ids of a text, as a prompt has them (with the model's BOS), and where each is from.
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -9,8 +10,10 @@
 #include "cli/intervention_file.h"
 #include "cli/model_options.h"
 #include "cli/prompt_options.h"
+#include "intervene/head_draw.h"
 #include "intervene/named.h"
 #include "opened/bundled.h"
+#include "opened/open_model.h"
 #include "tokenizer/tokenizer.h"
 
 namespace refocus::cli {
@@ -42,16 +45,33 @@ std::vector<std::string> touched(const InterventionSpec& spec, const ReadPrompt&
   return out;
 }
 
-void print_parts(const InterventionSpec& spec) {
+// Heads are drawn of a model's, which is opened for nothing else here.
+std::vector<std::string> heads_of(const InterventionSpec& spec, const TokenizeOptions& options) {
+  std::vector<std::string> out(spec.parts.size());
+  const auto draws = [](const InterventionPart& part) { return part.heads && part.heads->draw; };
+  if (std::ranges::none_of(spec.parts, draws)) return out;
+  OpenSettings settings;
+  settings.model = options.model;
+  const ModelConfig config = open_model(settings).config;
+  for (std::size_t p = 0; p < out.size(); ++p) {
+    if (!draws(spec.parts[p])) continue;
+    out[p] = heads_in_model(spec.parts[p], config.num_hidden_layers, config.num_attention_heads).text();
+  }
+  return out;
+}
+
+void print_parts(const InterventionSpec& spec, const std::vector<std::string>& heads) {
   for (std::size_t p = 0; p < spec.parts.size(); ++p) {
-    fmt::print("# {}: {}\n", p + 1, spec.parts[p].canonical(std::nullopt));
+    fmt::print("# {}: {}{}{}\n", p + 1, spec.parts[p].canonical(std::nullopt),
+               heads[p].empty() ? "" : ", which draws the heads ", heads[p]);
   }
   if (!spec.is_none()) fmt::print("# last column: 1k a key, 1r a row of part 1\n");
 }
 
 // A line a token: place, id, vocabulary piece, where it is from.
-void print_pieces(const Tokenizer& tokenizer, const ReadPrompt& prompt, const InterventionSpec& spec) {
-  print_parts(spec);
+void print_pieces(const Tokenizer& tokenizer, const ReadPrompt& prompt, const InterventionSpec& spec,
+                  const std::vector<std::string>& heads) {
+  print_parts(spec, heads);
   const std::vector<std::string> marks = touched(spec, prompt), origins = prompt.origins().texts;
   for (std::size_t t = 0; t < prompt.tokens.size(); ++t) {
     const std::int32_t id = prompt.tokens[t];
@@ -60,11 +80,15 @@ void print_pieces(const Tokenizer& tokenizer, const ReadPrompt& prompt, const In
   }
 }
 
-void print_json(const Tokenizer& tokenizer, const ReadPrompt& prompt, const InterventionSpec& spec) {
+void print_json(const Tokenizer& tokenizer, const ReadPrompt& prompt, const InterventionSpec& spec,
+                const std::vector<std::string>& heads) {
   nlohmann::ordered_json out{
       {"tokens", prompt.tokens}, {"pieces", nlohmann::json::array()}, {"origins", prompt.origins().texts}};
   for (const std::int32_t id : prompt.tokens) out["pieces"].push_back(tokenizer.piece(id));
   if (!spec.is_none()) out["touched"] = touched(spec, prompt);
+  for (std::size_t p = 0; p < heads.size(); ++p) {
+    if (!heads[p].empty()) out["drawn_heads"][std::to_string(p + 1)] = heads[p];
+  }
   fmt::print("{}\n", json_text(out));
 }
 
@@ -76,9 +100,9 @@ void run(const TokenizeOptions& options) {
   const InterventionSpec spec = parse_named_intervention(intervention_text(options.intervene)).spec;
   const ReadPrompt prompt = options.prompt.read(model, {&spec, 1});
   if (options.json) {
-    print_json(*tokenizer, prompt, spec);
+    print_json(*tokenizer, prompt, spec, heads_of(spec, options));
   } else if (options.pieces || !spec.is_none()) {  // ids alone would not say what it touches
-    print_pieces(*tokenizer, prompt, spec);
+    print_pieces(*tokenizer, prompt, spec, heads_of(spec, options));
   } else {
     fmt::print("{}\n", fmt::join(prompt.tokens, ","));
   }

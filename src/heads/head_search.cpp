@@ -242,8 +242,7 @@ class Search {
       chosen.push_back(best_heads(size));
       draws.emplace_back();
       for (std::int64_t d = 0; d < search_.draws; ++d) {
-        draws.back().push_back(
-            random_heads(search_.random, chosen.back(), out_.layers, out_.heads, search_.seed, d));
+        draws.back().push_back(random_heads(search_.random, chosen.back(), tested[1], search_.seed, d));
       }
       tested.push_back(chosen.back());
       tested.insert(tested.end(), draws.back().begin(), draws.back().end());

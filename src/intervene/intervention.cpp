@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "intervene/head_draw.h"
 #include "intervene/rebalance.h"
 
 namespace refocus {
@@ -25,7 +26,8 @@ class Intervention::Program {
       if (part.layers) made.layers = chosen_layers(*part.layers, shape.layers);
       if (part.heads) {
         made.heads.assign(static_cast<std::size_t>(shape.layers * shape.heads), false);
-        for (const auto& [layer, of_layer] : part.heads->heads) {
+        const HeadSelector chosen = heads_in_model(part, shape.layers, shape.heads);
+        for (const auto& [layer, of_layer] : chosen.heads) {
           for (std::int64_t h = 0; h < shape.heads; ++h) {
             made.heads[static_cast<std::size_t>(layer * shape.heads + h)] = of_layer.contains(h);
           }

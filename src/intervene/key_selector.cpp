@@ -29,6 +29,7 @@ bool is_plain_word(std::string_view text) {
 }
 
 constexpr std::int64_t kUsualSinks = 4;
+constexpr std::string_view kRandom = "random";
 
 constexpr std::array<std::pair<std::string_view, KeyTerm::Kind>, 11> kTerms = {{
     {"bos", KeyTerm::Kind::kBos},
@@ -70,19 +71,43 @@ void set_value(KeyTerm& term, std::string_view word, std::string_view value, con
   }
 }
 
+// Takes a word off the text's front, where it stands there.
+bool take(std::string_view word, std::string_view& text, SpecPlace& place) {
+  if (!text.starts_with(word)) return false;
+  text.remove_prefix(word.size());
+  place.column += word.size();
+  return true;
+}
+
+// [not:]random:SEED: before a selector; nothing where another one stands there.
+std::optional<KeyTerm::Draw> take_draw(std::string_view& text, SpecPlace& place) {
+  const bool negated = text.starts_with("not:random");
+  if (negated) take("not:", text, place);
+  if (text.substr(0, text.find(':')) != kRandom) return std::nullopt;
+  const std::string_view all = text;
+  const SpecPlace begin = place;
+  const std::size_t colon = text.find(':', kRandom.size() + 1);
+  if (!take("random:", text, place) || colon == std::string_view::npos) {
+    throw spec_error(begin, "expected random:SEED:SELECTOR, such as random:0:field:question, got '{}'",
+                     printable(all));
+  }
+  const std::string_view seed = all.substr(kRandom.size() + 1, colon - kRandom.size() - 1);
+  KeyTerm::Draw out{need_spec_seed(seed, place), negated};
+  take(all.substr(kRandom.size() + 1, seed.size() + 1), text, place);
+  return out;
+}
+
 KeyTerm parse_term(std::string_view text, SpecPlace place) {
   KeyTerm term;
-  if (text.starts_with("not:")) {
-    term.negated = true;
-    text.remove_prefix(4);
-    place.column += 4;
-  }
+  term.draw = take_draw(text, place);
+  term.negated = take("not:", text, place);
   const std::size_t colon = text.find(':');
   const std::string_view word = text.substr(0, colon);
   const auto known = std::ranges::find(kTerms, word, &std::pair<std::string_view, KeyTerm::Kind>::first);
   if (known == kTerms.end()) {
     std::vector<std::string_view> words;
     for (const auto& [name, kind] : kTerms) words.push_back(name);
+    if (!term.draw) words.push_back(kRandom);
     throw spec_error(place, "expected keys {} or not:, got '{}'", fmt::join(words, ", "), printable(text));
   }
   term.kind = known->second;
@@ -103,7 +128,8 @@ KeyTerm parse_term(std::string_view text, SpecPlace place) {
 
 std::string KeyTerm::written() const {
   const auto word = std::ranges::find(kTerms, kind, &std::pair<std::string_view, Kind>::second)->first;
-  std::string out = fmt::format("{}{}", negated ? "not:" : "", word);
+  std::string out = draw ? fmt::format("{}{}:{}:", draw->negated ? "not:" : "", kRandom, draw->seed) : "";
+  out += fmt::format("{}{}", negated ? "not:" : "", word);
   switch (kind) {
     case Kind::kSinks:
       return fmt::format("{}:{}", out, positions.largest() + 1);

@@ -180,6 +180,10 @@ HeadSelector read_heads(const std::string& path) {
 }  // namespace
 
 std::string HeadSelector::text() const {
+  if (draw) {
+    const std::string what = draw->count > 0 ? fmt::format("{}", draw->count) : HeadSelector{heads}.text();
+    return fmt::format("random:{}:{}", what, draw->seed);
+  }
   std::string out;
   for (const auto& [layer, ranges] : heads) {
     for (const auto& [first, last] : ranges.ranges) {
@@ -190,14 +194,45 @@ std::string HeadSelector::text() const {
   return out;
 }
 
+namespace {
+
+// N:SEED or HEADS:SEED. The seed stands behind the last colon, since a file's name may have others.
+HeadSelector parse_drawn_heads(std::string_view text, const SpecPlace& place) {
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos || colon == 0) {
+    throw spec_error(place,
+                     "expected random:N:SEED or random:@FILE:SEED, such as random:8:0, got 'random:{}'",
+                     printable(text));
+  }
+  const std::string_view what = text.substr(0, colon);
+  if (what.starts_with("random:")) throw spec_error(place, "expected random: once, got it twice");
+  const std::optional<std::int64_t> count = spec_number(what);
+  if (count && *count == 0) throw spec_error(place, "expected at least one head to draw, got '{}'", what);
+  HeadSelector out = count ? HeadSelector{} : parse_heads(what, place);
+  if (!count && out.heads.empty()) throw spec_error(place, "expected heads to draw others of, got none");
+  out.draw = {count.value_or(0), need_spec_seed(text.substr(colon + 1), place.after(colon + 1))};
+  return out;
+}
+
+}  // namespace
+
 HeadSelector parse_heads(std::string_view text, const SpecPlace& place) {
-  if (text.starts_with('@')) return read_heads(unquoted_text(text.substr(1), "a file", place));
+  if (text.starts_with("random:")) return parse_drawn_heads(text.substr(7), place.after(7));
+  if (text.starts_with('@')) {
+    if (place.files == SpecFiles::kRefused) {
+      throw spec_error(
+          place,
+          "expected heads as LAYER.HEAD, such as 12.3;14.0-3, since a request may name no file, got "
+          "one; who starts the server can name it in an arm");
+    }
+    return read_heads(unquoted_text(text.substr(1), "a file", place));
+  }
   std::map<std::int64_t, std::vector<std::pair<std::int64_t, std::int64_t>>> all;
   for_parts(text, ';', place, [&](std::string_view part, const SpecPlace& at) {
     const std::size_t dot = part.find('.');
     const std::optional<std::int64_t> layer = spec_number(part.substr(0, dot));
     if (dot == std::string_view::npos || !layer) {
-      throw spec_error(at, "expected heads as LAYER.HEAD, such as 12.3;14.0-3, or @FILE, got '{}'",
+      throw spec_error(at, "expected heads as LAYER.HEAD, such as 12.3;14.0-3, @FILE or random:8:0, got '{}'",
                        printable(part));
     }
     const NumberRanges heads = parse_ranges(part.substr(dot + 1), "heads", at.after(dot + 1));

@@ -2,10 +2,13 @@
 //
 //   layers   8-31 | 0;4-7 | last:8 | every:2 | window:12:10 | inner:2:1   inclusive ranges, joined by ';'
 //   heads    12.3 | 12.3;14.0-3                                    layer.head, query heads
+//            random:N:SEED | random:HEADS:SEED                     N drawn at random; others than HEADS, as
+//            many
 //   rows     all | prompt | generated | last | positions:4-7;12    queries; last: the prompt's last one
 //   keys     one or more, joined by '|', each perhaps after "not:":
 //            bos | sinks[:4] | positions:4-7;12 | text:"..." | regex:"..." | class:punctuation |
-//            field:question | role:system | shot:3 | marked | generated
+//            field:question | role:system | shot:3 | marked | generated |
+//            random:SEED:SELECTOR   as many of the prompt's, drawn at random
 //
 // Positions count from 0. Texts in double quotes may hold any character, '"' and '\' behind a '\'.
 #pragma once
@@ -59,13 +62,20 @@ LayerSelector parse_layers(std::string_view text, const SpecPlace& place);
 // [layers]. UsageError where the model has none of a named layer.
 std::vector<bool> chosen_layers(const LayerSelector& selector, std::int64_t layers);
 
+// Heads that are drawn once a model is known (intervene/head_draw.h), by the seed.
+struct HeadDraw {
+  std::int64_t count = 0;  // 0: in each layer as many as are named there, and none of these
+  std::uint64_t seed = 0;
+};
+
 struct HeadSelector {
   // Of each layer that is named, ascending.
   std::vector<std::pair<std::int64_t, NumberRanges>> heads;
+  std::optional<HeadDraw> draw = std::nullopt;
 
-  std::string text() const;  // "12.3;14.0-3"
+  std::string text() const;  // "12.3;14.0-3", "random:8:0", "random:12.3;14.0-3:0"
 };
-// "@FILE" reads PASTA's form: {"12": [3], "14": [0, 1, 2, 3]}.
+// "@FILE", also after "random:", reads PASTA's form: {"12": [3], "14": [0, 1, 2, 3]}.
 HeadSelector parse_heads(std::string_view text, const SpecPlace& place);
 
 struct RowSelector {
@@ -93,10 +103,17 @@ struct KeyTerm {
     kMarked,
     kGenerated
   };
+  // Instead of what the term chooses in a prompt, as many keys of the prompt's, drawn from all but those of
+  // bos; by the seed and the prompt's tokens.
+  struct Draw {
+    std::uint64_t seed = 0;
+    bool negated = false;  // what is drawn, where KeyTerm::negated is of what is counted
+  };
   Kind kind = Kind::kBos;
   bool negated = false;
-  std::string text;        // of kText, kRegex, kClass, kField, kRole
-  NumberRanges positions;  // of kPositions, kSinks, kShot
+  std::string text = {};        // of kText, kRegex, kClass, kField, kRole
+  NumberRanges positions = {};  // of kPositions, kSinks, kShot
+  std::optional<Draw> draw = std::nullopt;
 
   std::string written() const;  // as it is written
 };

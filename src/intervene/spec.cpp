@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "intervene/head_draw.h"
 #include "intervene/spec_keys.h"
 
 namespace refocus {
@@ -152,12 +153,7 @@ void check_intervention(const InterventionSpec& spec, const ModelConfig& model) 
   for (const InterventionPart& part : spec.parts) {
     if (part.layers) chosen_layers(*part.layers, layers);
     if (part.values.contains("from")) check_file(part, model);
-    if (!part.heads) continue;
-    for (const auto& [layer, of_layer] : part.heads->heads) {
-      if (layer < layers && of_layer.largest() < heads) continue;
-      throw usage_error("--intervene", "expected heads from 0.0 to {}.{}, those of the model, got {}.{}",
-                        layers - 1, heads - 1, layer, of_layer.largest());
-    }
+    if (part.heads) heads_in_model(part, layers, heads);
   }
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/random.h"
 #include "prompt/token_class.h"
 #include "tokenizer/regex.h"
 
@@ -23,12 +24,17 @@ class TermReader {
   KeyRanges read(const KeyTerm& term) {
     std::vector<bool> chosen(size_, false);
     // Positions are numbers of any token, also of those to come.
-    if (term.kind == KeyTerm::Kind::kPositions && !term.negated) return positions_of(term);
+    if (term.kind == KeyTerm::Kind::kPositions && !term.negated && !term.draw) return positions_of(term);
     choose(term, chosen);
     bool generated = term.kind == KeyTerm::Kind::kGenerated;
     if (term.negated) {
       chosen.flip();
       generated = !generated;
+    }
+    if (term.draw) {
+      chosen = drawn(*term.draw, static_cast<std::size_t>(std::ranges::count(chosen, true)));
+      generated = term.draw->negated;
+      if (term.draw->negated) chosen.flip();
     }
     KeyRanges out;
     for (std::size_t i = 0; i < size_; ++i) {
@@ -39,6 +45,19 @@ class TermReader {
   }
 
  private:
+  // `count` of the prompt's tokens, but for those of bos.
+  std::vector<bool> drawn(const KeyTerm::Draw& draw, std::size_t count) const {
+    std::vector<bool> bos(size_, false);
+    choose_bos(bos, "random");
+    std::uint64_t seed = draw.seed;
+    for (const std::int32_t token : prompt_.tokens) seed = seed_of(seed, static_cast<std::uint64_t>(token));
+    const auto first = static_cast<std::size_t>(std::ranges::count(bos, true));
+    const std::vector<bool> places = drawn_of(size_ - first, count, SplitMix64(seed));
+    std::copy(places.begin(), places.end(), bos.begin() + static_cast<std::ptrdiff_t>(first));
+    std::fill_n(bos.begin(), first, false);
+    return bos;
+  }
+
   static KeyRanges positions_of(const KeyTerm& term) {
     KeyRanges out;
     for (const auto& [first, last] : term.positions.ranges) out.append(first, last + 1);
@@ -71,8 +90,8 @@ class TermReader {
   }
 
   // The tokens that the tokenizer puts before a prompt.
-  void choose_bos(std::vector<bool>& chosen) const {
-    const std::vector<std::int32_t>& prefix = need_tokenizer("bos").prompt_prefix();
+  void choose_bos(std::vector<bool>& chosen, std::string_view what = "bos") const {
+    const std::vector<std::int32_t>& prefix = need_tokenizer(what).prompt_prefix();
     if (prefix.size() > size_ || !std::equal(prefix.begin(), prefix.end(), prompt_.tokens.begin())) return;
     std::fill_n(chosen.begin(), prefix.size(), true);
   }

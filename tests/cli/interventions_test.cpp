@@ -55,6 +55,51 @@ TEST(Interventions, KeysThatChooseNothingAreSaid) {
   EXPECT_EQ(generate("boost:keys=text:\"Rome\"").err.find("warning"), std::string::npos);
 }
 
+TEST(Interventions, DrawnHeadsAreThoseThatAreSaid) {
+  const Json shown =
+      testing::one_json_line(testing::refocus({"tokenize", "-m", "small-worlds", "-p", "Hi", "--json",
+                                               "--intervene", "nosink+zero:heads=random:5:1"}));
+  const std::string heads = shown["drawn_heads"]["2"];
+  const ProcessResult drawn = generate("zero:heads=random:5:1"), named = generate("zero:heads=" + heads);
+  EXPECT_THAT(drawn.err, HasSubstr("zero:heads=random:5:1 has drawn the heads " + heads));
+  EXPECT_EQ(testing::one_json_line(drawn)["tokens"], testing::one_json_line(named)["tokens"]);
+  EXPECT_NE(testing::one_json_line(drawn)["tokens"], testing::one_json_line(generate("none"))["tokens"]);
+  testing::expect_failure(generate("zero:heads=random:21:0"), 2, {"to draw from 1 to 20 heads", "got 21"});
+}
+
+// Draws of keys and of masks: alone and in company, as a prompt's tokens say.
+TEST(Interventions, RandomControlsAreTheSameInEveryBatch) {
+  const TempDir dir;
+  const Arguments common = {"eval",
+                            "-m",
+                            "small-worlds",
+                            "--subjects",
+                            "jobs",
+                            "--limit",
+                            "9",
+                            "--loglikelihood",
+                            "--intervene",
+                            "k=boost:factor=20,keys=random:0:field:question",
+                            "--intervene",
+                            "l=boost:factor=20,keys=random:1:field:question",
+                            "--intervene",
+                            "m=rebalance:alpha=3,threshold=0.05,mode=random,seed=4"};
+  const auto answers = [&](const char* batch, const char* threads, const char* arm) {
+    const std::filesystem::path run = dir / (std::string(batch) + threads);
+    if (!std::filesystem::exists(run)) {
+      const ProcessResult result =
+          testing::refocus(plus(common, {"--batch", batch, "--threads", threads, "-o", run.string()}));
+      EXPECT_EQ(result.status, 0) << result.err;
+    }
+    return testing::file_text(run / "arms" / (std::string("loglikelihood-") + arm) /
+                              "samples_worlds_jobs_refocus.jsonl");
+  };
+  for (const char* arm : {"k", "l", "m"}) {
+    EXPECT_EQ(answers("1", "1", arm), answers("16", "2", arm)) << arm;
+  }
+  EXPECT_NE(answers("1", "1", "k"), answers("1", "1", "l")) << "by the seed";
+}
+
 TEST(Interventions, AnEvaluationChoosesByFieldAndCountsWhatIsNotThere) {
   const TempDir dir;
   const auto eval = [&](const std::string& spec, const char* run, const char* kind) {

@@ -30,9 +30,9 @@ TEST(RandomHeads, AreOthersAndTheSameForOneSeed) {
   for (const RandomHeads kind : {RandomHeads::kAny, RandomHeads::kSameLayers}) {
     std::set<HeadSet> drawn;
     for (int number = 0; number < 20; ++number) {
-      const HeadSet heads = random_heads(kind, set, 4, 5, 7, number);
+      const HeadSet heads = random_heads(kind, set, all_heads(4, 5), 7, number);
       expect_others(heads, set);
-      EXPECT_EQ(heads, random_heads(kind, set, 4, 5, 7, number));
+      EXPECT_EQ(heads, random_heads(kind, set, all_heads(4, 5), 7, number));
       drawn.insert(heads);
     }
     EXPECT_GT(drawn.size(), 10u);
@@ -43,8 +43,9 @@ TEST(RandomHeads, OfTheSameLayersAreAsManyInEach) {
   const HeadSet set = {{0, 1}, {2, 0}, {2, 3}};
   bool elsewhere = false;
   for (int number = 0; number < 20; ++number) {
-    EXPECT_EQ(by_layer(random_heads(RandomHeads::kSameLayers, set, 4, 5, 0, number)), by_layer(set));
-    elsewhere |= by_layer(random_heads(RandomHeads::kAny, set, 4, 5, 0, number)) != by_layer(set);
+    EXPECT_EQ(by_layer(random_heads(RandomHeads::kSameLayers, set, all_heads(4, 5), 0, number)),
+              by_layer(set));
+    elsewhere |= by_layer(random_heads(RandomHeads::kAny, set, all_heads(4, 5), 0, number)) != by_layer(set);
   }
   EXPECT_TRUE(elsewhere);
 }
@@ -52,11 +53,12 @@ TEST(RandomHeads, OfTheSameLayersAreAsManyInEach) {
 TEST(RandomHeads, WhereALayerHasTooFewTheRestAreAny) {
   const HeadSet set = {{1, 0}, {1, 1}, {1, 2}};
   for (int number = 0; number < 20; ++number) {
-    const HeadSet heads = random_heads(RandomHeads::kSameLayers, set, 3, 4, 0, number);
+    const HeadSet heads = random_heads(RandomHeads::kSameLayers, set, all_heads(3, 4), 0, number);
     expect_others(heads, set);
     EXPECT_EQ(std::ranges::count(heads, Head{1, 3}), 1);
   }
-  EXPECT_THAT(random_heads(RandomHeads::kSameLayers, {{0, 0}}, 2, 1, 0, 0), ElementsAre(Head{1, 0}));
+  EXPECT_THAT(random_heads(RandomHeads::kSameLayers, {{0, 0}}, all_heads(2, 1), 0, 0),
+              ElementsAre(Head{1, 0}));
 }
 
 }  // namespace

@@ -122,6 +122,8 @@ TEST(InterventionSpec, PartsAndSelectorsAreWrittenInOneForm) {
       {"boost:keys=regex:\"\\\"x\\\\d\"", "boost:factor=3,keys=regex:\"\\\"x\\\\d\""},
       {"boost:keys=not:bos|shot:3|sinks|generated|marked|class:punctuation|role:system",
        "boost:factor=3,keys=not:bos|shot:3|sinks:4|generated|marked|class:punctuation|role:system"},
+      {"boost:keys=random:07:field:question|not:random:0:not:text:\"a|b:c\"|random:1:sinks",
+       "boost:factor=3,keys=random:7:field:question|not:random:0:not:text:\"a|b:c\"|random:1:sinks:4"},
       {"boost:keys=positions:12;4-7;5-8", "boost:factor=3,keys=positions:4-8;12"},
       {"knockout:keys=bos", "knockout:keys=bos"},
       {"knockout:keys=bos,rows=last", "knockout:keys=bos"},
@@ -149,6 +151,12 @@ TEST(InterventionSpec, ErrorsSayTheColumn) {
   EXPECT_THAT(error("boost:factor=2"), HasSubstr("expected boost:keys=KEYS, such as field:question"));
   EXPECT_THAT(error("temperature"), HasSubstr("expected temperature:tau=VALUE"));
   EXPECT_THAT(error("boost:keys=bos|sink"), HasSubstr("got 'sink' (column 16)"));
+  EXPECT_THAT(error("boost:keys=random:0"), HasSubstr("expected random:SEED:SELECTOR, such as "
+                                                      "random:0:field:question, got 'random:0' (column 12)"));
+  EXPECT_THAT(error("boost:keys=bos|random"), HasSubstr("got 'random' (column 16)"));
+  EXPECT_THAT(error("boost:keys=random:x:bos"), HasSubstr("for seed, got 'x' (column 19)"));
+  EXPECT_THAT(error("boost:keys=not:random:0:sink"), HasSubstr("got 'sink' (column 25)"));
+  EXPECT_THAT(error("boost:keys=random:0:random:1:bos"), HasSubstr("got 'random:1:bos' (column 21)"));
   EXPECT_THAT(error("boost:keys=text:\"a"), HasSubstr("one pair of double quotes"));
   EXPECT_THAT(error("boost:keys=text:"), HasSubstr("expected text:SOMETHING, got nothing"));
   EXPECT_THAT(error("boost:keys=bos:1"), HasSubstr("expected bos alone"));
@@ -216,7 +224,8 @@ TEST(InterventionSpec, HeadsAreReadFromPastasFiles) {
 // A request's text must not open files, wherever in it they are named.
 TEST(ParseIntervention, RefusesFilesWhereTheyMayNotBeNamed) {
   for (const char* spec :
-       {"mean:from=/etc/passwd", "rebalance+mean:from=/etc/passwd", "mean:heads=0.1,from=\"x,y\"",
+       {"zero:heads=@/etc/passwd", "zero:heads=random:@/etc/passwd:1", "mean:from=/etc/passwd",
+        "rebalance+mean:from=/etc/passwd", "mean:heads=0.1,from=\"x,y\"",
         "rebalance:alpha=1+seka:gain=1,from=x,keys=first:1"}) {
     try {
       parse_intervention(spec, "intervene", SpecFiles::kRefused);

@@ -1,6 +1,8 @@
 // Which tokens of a prompt selectors choose.
 #include "intervene/target.h"
 
+#include <set>
+
 #include "../tokenizer/tokenizer_support.h"
 #include "support.h"
 
@@ -72,6 +74,79 @@ TEST_F(Target, TextsPositionsAndClasses) {
             (std::vector<std::pair<std::int64_t, std::int64_t>>{{0, KeyRanges::kForever}}));
 }
 
+// How many tokens of the prompt are chosen, and whether those to come are.
+std::pair<std::int64_t, bool> size_of(const KeyRanges& keys, std::int64_t prompt) {
+  std::int64_t size = 0;
+  for (std::int64_t t = 0; t < prompt; ++t) size += keys.contains(t) ? 1 : 0;
+  return {size, keys.contains(KeyRanges::kForever - 1)};
+}
+
+TEST_F(Target, RandomKeysAreAsManyOfThePromptAsTheSelectors) {
+  const std::int64_t prompt = std::ssize(encoded_.tokens);
+  const auto size = [&](const std::string& text) { return size_of(keys(text), prompt); };
+  for (const std::string text : {"field:question", "not:field:question", "sinks:1", "positions:3;900-999",
+                                 "generated", "not:generated", "text:\"nowhere\"", "class:punctuation"}) {
+    const std::int64_t asked = size(text).first, random = size("random:3:" + text).first;
+    EXPECT_EQ(random, std::min(asked, prompt - 1)) << text << ": all but bos, where more are asked for";
+    EXPECT_FALSE(size("random:3:" + text).second) << text << " counts in the prompt alone";
+    EXPECT_EQ(size("not:random:3:" + text), std::pair(prompt - random, true)) << text;
+    EXPECT_EQ(keys("random:3:" + text + "|not:random:3:" + text).ranges,
+              (std::vector<std::pair<std::int64_t, std::int64_t>>{{0, KeyRanges::kForever}}));
+  }
+  std::set<std::vector<std::pair<std::int64_t, std::int64_t>>> seen;
+  std::set<std::int64_t> found;
+  for (int seed = 0; seed < 60; ++seed) {
+    const KeyRanges drawn = keys("random:" + std::to_string(seed) + ":field:question");
+    EXPECT_EQ(drawn.ranges, keys("random:" + std::to_string(seed) + ":field:question").ranges);
+    seen.insert(drawn.ranges);
+    for (std::int64_t t = 0; t < prompt; ++t) {
+      if (drawn.contains(t)) found.insert(t);
+    }
+  }
+  EXPECT_GT(seen.size(), 55u);
+  EXPECT_EQ(std::ssize(found), prompt - 1) << "every token but bos";
+  EXPECT_FALSE(found.contains(0));
+}
+
+// The same definition in Python: seed and tokens mixed one after the other by SplitMix64, Floyd's sampling of
+// the places behind bos.
+TEST_F(Target, RandomKeysAreWhatTheirDefinitionSays) {
+  std::vector<std::int32_t> tokens = tokenizer_->prompt_prefix();
+  for (std::int32_t t = 10; t < 30; ++t) tokens.push_back(t);
+  const auto chosen = [&](const char* keys) {
+    const InterventionSpec spec = parse_intervention(std::string("boost:keys=") + keys);
+    const auto target = aim(spec, {tokens, nullptr, nullptr, tokenizer_.get()});
+    std::vector<std::int64_t> out;
+    for (std::int64_t t = 0; t < std::ssize(tokens); ++t) {
+      if (target->keys.front().contains(t)) out.push_back(t);
+    }
+    return out;
+  };
+  ASSERT_EQ(tokenizer_->prompt_prefix(), std::vector<std::int32_t>{1});
+  EXPECT_THAT(chosen("random:0:positions:3-6"), ::testing::ElementsAre(3, 12, 19, 20));
+  EXPECT_THAT(chosen("random:9:sinks:3"), ::testing::ElementsAre(9, 12, 17));
+  tokens.back() = 77;
+  EXPECT_THAT(chosen("random:0:positions:3-6"), ::testing::ElementsAre(6, 11, 12, 13))
+      << "another prompt has another draw";
+}
+
+// A beginning is shared where tokens and marks are the same (generate/prefix_cache.h): draws of prompts that
+// begin alike are not, so neither are its marks.
+TEST_F(Target, PromptsThatBeginAlikeShareNothingOfRandomKeys) {
+  std::vector<std::int32_t> one = encoded_.tokens, other = encoded_.tokens;
+  other.back() = other.front();
+  const auto marks = [&](const char* keys, const std::vector<std::int32_t>& tokens) {
+    std::vector<std::uint32_t> out = aim(parse_intervention(std::string("boost:keys=") + keys),
+                                         {tokens, nullptr, nullptr, tokenizer_.get()})
+                                         ->marks;
+    out.pop_back();
+    return out;
+  };
+  EXPECT_EQ(marks("positions:2-9", one), marks("positions:2-9", other));
+  EXPECT_EQ(marks("random:0:positions:2-9", one), marks("random:0:positions:2-9", one));
+  EXPECT_NE(marks("random:0:positions:2-9", one), marks("random:0:positions:2-9", other));
+}
+
 TEST_F(Target, TokensBehindTheSeamAreOfNoPiece) {
   std::vector<std::int32_t> tokens = encoded_.tokens;
   tokens.back() = tokens.front();
@@ -113,6 +188,8 @@ TEST_F(Target, SelectorsSayWhatTheyNeed) {
   EXPECT_THAT(error("text:\"a\""), HasSubstr("ids of tokens; choose keys by positions:"));
   EXPECT_THAT(error("class:number"), HasSubstr("expected a tokenizer"));
   EXPECT_THAT(error("bos"), HasSubstr("expected a tokenizer"));
+  EXPECT_THAT(error("random:0:positions:1"),
+              HasSubstr("expected a tokenizer beside the model for keys=random"));
 }
 
 TEST(Marks, AreTakenOutAndKeptAsOrigins) {

@@ -15,6 +15,7 @@
 #include "eval/run/shared_asking.h"
 #include "eval/task/file_names.h"
 #include "eval/text/sha256.h"
+#include "intervene/head_draw.h"
 #include "model/partition.h"
 #include "prompt/answer_end.h"
 
@@ -60,6 +61,13 @@ RunSettings with_details(const EvalModel& model, const EvalSettings& settings, c
     if (settings.sweep->sweep.budget) out.details["budget"] = *settings.sweep->sweep.budget;
     out.details["interventions"] = settings.sweep->written;
     out.details["layers"] = model.transformer.config().num_hidden_layers;
+  }
+  const ModelConfig& config = model.transformer.config();
+  for (const NamedIntervention& one : settings.interventions) {
+    for (const auto& [part, heads] :
+         drawn_heads(one.spec, config.num_hidden_layers, config.num_attention_heads)) {
+      out.details["drawn_heads"][part] = heads;
+    }
   }
   if (!settings.shard.is_whole()) out.details["shard"] = settings.shard.text();
   out.details["threads"] = model.transformer.pool().size();
