@@ -21,7 +21,7 @@ page: docs/small.md
 families:
   claim: {says: it helps, arms: [strong], steps: [one, two]}
 models:
-  worlds: {file: small-worlds, title: small-worlds, short: small-worlds}
+  worlds: {file: small-worlds, bundled: true, title: small-worlds, short: small-worlds}
 tasks: {worlds: small worlds}
 arms:
   pair: [none, "strong=boost:factor=9,keys={keys}"]
@@ -85,15 +85,16 @@ class Plans(unittest.TestCase):
         """All words of the large and of the quick study are such that the program takes them."""
         with tempfile.TemporaryDirectory() as folder:
             models = pathlib.Path(folder)
-            plan = yaml.safe_load((STUDIES / "rebalancing/plan.yaml").read_text())
-            for model in plan["models"].values():
-                if model["file"].endswith(".gguf"):
+            for path in (STUDIES / "rebalancing/plan.yaml", STUDIES / "rebalancing/cluster.yaml"):
+                plan = yaml.safe_load(path.read_text())
+                for model in plan["models"].values():
                     (models / model["file"]).touch()
-            for quick in ([], ["--quick"]):
-                listed = run("study", "--list", "--models", models, "-o", models / "out", *quick)
-                self.assertEqual(listed.returncode, 0, listed.stderr)
-                self.assertEqual(listed.stdout.count("refocus "), len(plan["steps"]))
-                self.assertNotIn("{", listed.stdout)
+                for quick in ([], ["--quick"]):
+                    words = ["--plan", path, "--list", "--models", models, "-o", models / "out"]
+                    listed = run("study", *words, *quick)
+                    self.assertEqual(listed.returncode, 0, listed.stderr)
+                    self.assertEqual(listed.stdout.count("refocus "), len(plan["steps"]))
+                    self.assertNotIn("{", listed.stdout)
 
 
 class SmallStudy(unittest.TestCase):
