@@ -61,7 +61,7 @@ TEST(BadUsage, NamesTheTypoInAnIntervention) {
   const std::vector<std::pair<std::string, std::vector<std::string>>> cases = {
       {"rebalanse",
        {"[--intervene] expected none, rebalance, scale", "'rebalanse'; did you mean rebalance? (column 1)"}},
-      {"rebalance:alhpa=1", {"alpha, threshold, depth, mode, layers, heads or rows", "'alhpa'"}},
+      {"rebalance:alhpa=1", {"alpha, threshold, depth, mode, seed, layers, heads or rows", "'alhpa'"}},
       {"rebalance:alpha", {"expected alpha=VALUE"}},
       {"rebalance:alpha=high", {"number", "'high'"}},
       {"rebalance:alpha=0.2,alpha=0.3", {"alpha once"}},
@@ -69,7 +69,7 @@ TEST(BadUsage, NamesTheTypoInAnIntervention) {
       {"rebalance:", {"key=value"}},
       {"rebalance:threshold=1", {"below 1"}},
       {"rebalance:depth=0", {"positive"}},
-      {"rebalance:mode=both", {"mask or self"}},
+      {"rebalance:mode=both", {"mask, self or random"}},
       {"none:alpha=1", {"no parameters"}},
       {"", {"none, rebalance"}},
       {"boost:keys=field:question", {"expected a prompt of text for keys=field:question"}},

@@ -87,12 +87,12 @@ TEST(Completion, OffersTheWordsOfAnIntervention) {
   EXPECT_THAT(offered({"generate", "--intervene", "re"}).words, ElementsAre("rebalance"));
   EXPECT_EQ(offered({"generate", "--intervene", "re"}).rest, ":words open") << "a colon may follow";
   EXPECT_THAT(offered({"generate", "--intervene", "rebalance:a"}).words, ElementsAre("rebalance:alpha="));
-  EXPECT_THAT(
-      offered({"generate", "--intervene", "rebalance:alpha=1,"}).words,
-      ElementsAre("rebalance:alpha=1,threshold=", "rebalance:alpha=1,depth=", "rebalance:alpha=1,mode=",
-                  "rebalance:alpha=1,layers=", "rebalance:alpha=1,heads=", "rebalance:alpha=1,rows="));
+  EXPECT_THAT(offered({"generate", "--intervene", "rebalance:alpha=1,"}).words,
+              ElementsAre("rebalance:alpha=1,threshold=", "rebalance:alpha=1,depth=",
+                          "rebalance:alpha=1,mode=", "rebalance:alpha=1,seed=", "rebalance:alpha=1,layers=",
+                          "rebalance:alpha=1,heads=", "rebalance:alpha=1,rows="));
   EXPECT_THAT(offered({"generate", "--intervene", "rebalance:mode="}).words,
-              ElementsAre("rebalance:mode=mask", "rebalance:mode=self"));
+              ElementsAre("rebalance:mode=mask", "rebalance:mode=self", "rebalance:mode=random"));
   EXPECT_THAT(offered({"eval", "--intervene", "strong=zero+bo"}).words, ElementsAre("strong=zero+boost"));
   EXPECT_THAT(offered({"eval", "--sweep", "boost:f"}).words, ElementsAre("boost:factor="));
 }
