@@ -6,8 +6,8 @@
 
 #include "eval/journal/run_directory.h"
 #include "eval/report/comparison_table.h"
-#include "eval/report/sweep_files.h"
-#include "eval/report/sweep_table.h"
+#include "eval/report/sweep/sweep_files.h"
+#include "eval/report/sweep/sweep_table.h"
 
 namespace refocus::cli {
 

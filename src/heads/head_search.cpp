@@ -159,7 +159,7 @@ class Search {
           response.finish_reason = kLikelihoodRule;
           response.prompt_tokens = std::ssize(question.tokens);
           journal_.put(response);
-          progress.advance(response.prompt_tokens);
+          progress.advance(question.tokens_with_options());
         });
   }
 

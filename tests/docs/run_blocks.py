@@ -184,6 +184,7 @@ def make_folder(at):
     for part, to in (("models/small-worlds", "models/small-worlds"), ("data/worlds", "bundled"), ("examples", "examples")):
         shutil.copytree(ROOT / part, at / to)
     (at / "data").mkdir()
+    shutil.copytree(ROOT / "data/cloze", at / "data/cloze")
     for name in ("MODEL", "M", "Llama-2-7b-chat-hf"):
         (at / name).symlink_to("models/small-worlds")
     mmlu(at / "data")

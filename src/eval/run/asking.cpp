@@ -135,7 +135,7 @@ void ask(const EvalModel& model, const EvalSettings& settings, const Plan& plan,
     if (options.keep_tokens) response.tokens.assign(tokens.begin(), tokens.end());
     journal.put(response);
     if (question.task->type == AnswerType::kTranscript) conversation.keep(response);
-    progress.advance(scored ? response.prompt_tokens : response.generated_tokens);
+    progress.advance(scored ? question.tokens_with_options() : response.generated_tokens);
   };
   for (std::size_t turn = 0; turn < turns.size(); ++turn) {
     Jobs& jobs = turns[turn];

@@ -306,6 +306,12 @@ std::int64_t common_prefix(const std::vector<std::int32_t>& prefix, const std::v
   return common.first - prefix.begin();
 }
 
+std::int64_t Question::tokens_with_options() const {
+  std::int64_t out = std::ssize(tokens);
+  for (const auto& option : options) out += std::ssize(option);
+  return out;
+}
+
 std::int64_t Question::length() const {
   std::size_t most = 1;  // an option's last token is not computed
   for (const auto& option : options) most = std::max(most, option.size());

@@ -27,6 +27,8 @@ struct Question {
 
   // Tokens of the longest sequence that asking it needs, beside those generated.
   std::int64_t length() const;
+  // Tokens of the prompt and of all options.
+  std::int64_t tokens_with_options() const;
 };
 
 struct PlannedArm {

@@ -7,7 +7,7 @@
 #include "eval/journal/likelihood_answer.h"
 #include "eval/report/comparison_files.h"
 #include "eval/report/html_report.h"
-#include "eval/report/sweep_files.h"
+#include "eval/report/sweep/sweep_files.h"
 #include "eval/score/arm_report.h"
 
 namespace refocus {

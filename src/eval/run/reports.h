@@ -10,7 +10,7 @@
 
 #include "eval/harness/results.h"
 #include "eval/journal/journal.h"
-#include "eval/report/sweep_report.h"
+#include "eval/report/sweep/sweep_report.h"
 #include "eval/score/comparison.h"
 #include "eval/score/summary_table.h"
 #include "eval/task/profile.h"

@@ -1,14 +1,14 @@
 // A sweep whose answers are known: every number, the held-out choice, the table, the file and the picture.
-#include "eval/report/sweep_report.h"
+#include "eval/report/sweep/sweep_report.h"
 
 #include <algorithm>
 #include <sstream>
 
 #include "base/text_file.h"
 #include "eval/recording_support.h"
-#include "eval/report/sweep_figure.h"
-#include "eval/report/sweep_files.h"
-#include "eval/report/sweep_table.h"
+#include "eval/report/sweep/sweep_figure.h"
+#include "eval/report/sweep/sweep_files.h"
+#include "eval/report/sweep/sweep_table.h"
 #include "eval/score/held_out.h"
 #include "eval/text/display_width.h"
 #include "eval/toy_run.h"

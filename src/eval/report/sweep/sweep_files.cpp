@@ -1,4 +1,4 @@
-#include "eval/report/sweep_files.h"
+#include "eval/report/sweep/sweep_files.h"
 
 #include <algorithm>
 #include <map>
@@ -7,8 +7,8 @@
 #include "base/json_reader.h"
 #include "base/text_file.h"
 #include "eval/report/comparison_files.h"
-#include "eval/report/sweep_figure.h"
-#include "eval/report/sweep_grid.h"
+#include "eval/report/sweep/sweep_figure.h"
+#include "eval/report/sweep/sweep_grid.h"
 #include "eval/score/held_out.h"
 #include "eval/text/json_values.h"
 #include "stats/interval.h"

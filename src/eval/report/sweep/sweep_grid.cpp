@@ -1,4 +1,4 @@
-#include "eval/report/sweep_grid.h"
+#include "eval/report/sweep/sweep_grid.h"
 
 #include <fmt/core.h>
 

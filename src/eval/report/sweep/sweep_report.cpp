@@ -1,4 +1,4 @@
-#include "eval/report/sweep_report.h"
+#include "eval/report/sweep/sweep_report.h"
 
 #include <algorithm>
 #include <charconv>

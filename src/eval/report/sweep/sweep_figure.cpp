@@ -1,4 +1,4 @@
-#include "eval/report/sweep_figure.h"
+#include "eval/report/sweep/sweep_figure.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "eval/report/sweep_table.h"
+#include "eval/report/sweep/sweep_table.h"
 
 #include <algorithm>
 

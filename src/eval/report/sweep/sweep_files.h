@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "eval/report/sweep_report.h"
+#include "eval/report/sweep/sweep_report.h"
 
 namespace refocus {
 

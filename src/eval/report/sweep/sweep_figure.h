@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "eval/report/sweep_grid.h"
+#include "eval/report/sweep/sweep_grid.h"
 #include "figure/style.h"
 
 namespace refocus {

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "eval/report/sweep_report.h"
+#include "eval/report/sweep/sweep_report.h"
 
 namespace refocus {
 
