@@ -69,7 +69,7 @@ LikelihoodRequest HeadScorer::request_of(std::size_t q) const {
 void HeadScorer::score(std::span<const Asked> asked, std::int64_t layer, const Rows& rows,
                        const OnScored& on_scored) {
   if (asked.empty()) return;
-  LikelihoodScorer scorer(model_.transformer, {settings_.batch, plan_.context, settings_.kv_bytes}, {layer});
+  LikelihoodScorer scorer(model_.transformer, {settings_.batch, plan_.context, settings_.kv_bytes});
   std::size_t next = 0;
   const auto source = [&]() -> std::optional<LikelihoodRequest> {
     if (next == asked.size()) return std::nullopt;
@@ -81,6 +81,7 @@ void HeadScorer::score(std::span<const Asked> asked, std::int64_t layer, const R
       request.target = change_.target(one.question);
       request.shared_prefix = change_.shared_prefix(one.question, request.shared_prefix);
     }
+    request.first_layer = layer;
     request.start = rows[one.question];
     return request;
   };
@@ -89,7 +90,7 @@ void HeadScorer::score(std::span<const Asked> asked, std::int64_t layer, const R
     one_by_one_ += row_count(plan_.questions[one.question]) * layers_;
     on_scored(*one.arm, plan_.questions[one.question], result.options);
   });
-  computed_ += scorer.computed_rows() * (layers_ - layer);
+  computed_ += scorer.computed_layers();
 }
 
 // The residual streams after `layer` of those before it.
@@ -98,12 +99,13 @@ HeadScorer::Rows HeadScorer::advance(std::span<const std::size_t> questions, std
   Rows out(plan_.questions.size());
   ResidualPrefixes prefixes;
   LikelihoodScorer scorer(model_.transformer, {settings_.batch, plan_.context, settings_.kv_bytes},
-                          {layer, layer + 1});
+                          layer + 1);
   std::size_t next = 0;
   const auto source = [&]() -> std::optional<LikelihoodRequest> {
     if (next == questions.size()) return std::nullopt;
     const std::size_t q = questions[next++];
     LikelihoodRequest request = request_of(q);
+    request.first_layer = layer;
     request.start = rows[q];
     const std::int64_t shared = request.prefix_blocks() * kKeyBlock;
     std::vector<std::int64_t> options;
@@ -111,11 +113,11 @@ HeadScorer::Rows HeadScorer::advance(std::span<const std::size_t> questions, std
     out[q] = std::make_shared<ResidualRows>(
         hidden_, prefixes.blocks(std::span(request.context).first(static_cast<std::size_t>(shared)), hidden_),
         std::ssize(request.context), options);
-    request.record = out[q];
+    request.records = {{layer + 1, out[q]}};
     return request;
   };
   scorer.run(source, [](LikelihoodResult&&) {});
-  computed_ += scorer.computed_rows();
+  computed_ += scorer.computed_layers();
   return out;
 }
 

@@ -341,6 +341,30 @@ class Intervention::Program {
   std::unique_ptr<OwnSequence> sequence_;              // of these
 };
 
+std::int64_t first_changed_layer(const InterventionSpec& spec, InterventionShape shape) {
+  shape.max_rows = shape.threads = 1;  // nothing is computed
+  std::int64_t first = shape.layers;
+  for (std::size_t p = 0; p < spec.parts.size(); ++p) {
+    const InterventionPart& part = spec.parts[p];
+    const MethodId id = part.method->id;
+    if (id == MethodId::kOwn || id == MethodId::kPatch || id == MethodId::kTake) return 0;
+    const std::unique_ptr<RowStep> step = make_step(part, p, shape);
+    if (!spec.needs_target() && step->is_idle()) continue;
+    std::vector<bool> layers(static_cast<std::size_t>(shape.layers), true);
+    if (part.layers) layers = chosen_layers(*part.layers, shape.layers);
+    HeadSelector heads;
+    if (part.heads) heads = heads_in_model(part, shape.layers, shape.heads);
+    const auto has_heads = [&](std::int64_t layer) {
+      return !part.heads ||
+             std::ranges::any_of(heads.heads, [&](const auto& its) { return its.first == layer; });
+    };
+    for (std::int64_t l = 0; l < first; ++l) {
+      if (layers[static_cast<std::size_t>(l)] && has_heads(l) && step->changes(l)) first = l;
+    }
+  }
+  return first;
+}
+
 Intervention::Intervention(const InterventionSpec& spec, const InterventionShape& shape) {
   if (!spec.is_none()) program_ = std::make_unique<Program>(spec, shape);
 }

@@ -11,6 +11,12 @@
 
 namespace refocus {
 
+// The first layer of which the intervention may change anything: what layers below it make of a prompt is bit
+// for bit what they make of it without one. As many as there are layers where it changes none, whatever it is
+// aimed at; 0 for functions of the program's own, which may keep what they see. Looking at layer 0, as
+// re-balancing does, changes nothing.
+std::int64_t first_changed_layer(const InterventionSpec& spec, InterventionShape shape);
+
 class Intervention {
  public:
   Intervention(const InterventionSpec& spec, const InterventionShape& shape);

@@ -193,7 +193,7 @@ void Transformer::tell_taps(std::span<const SequenceInput> sequences, std::int64
   const std::int64_t stride = padded(config_.hidden_size);
   for (std::size_t s = 0; s < sequences.size(); ++s) {
     const ResidualTap* tap = sequences[s].tap;
-    if (tap == nullptr) continue;
+    if (tap == nullptr || (tap->spares_last_layer && layer == config_.num_hidden_layers - 1)) continue;
     tap->after_layer(tap->context, layer, x_.data() + attention_[s].first_row * stride, stride);
   }
 }
@@ -221,6 +221,7 @@ std::span<const float> Transformer::forward(std::span<const SequenceInput> seque
     REFOCUS_CHECK(layers.first == 0 && end == config_.num_hidden_layers);
     return forward_in_parts(sequences);
   }
+  if (layers.first > 0) show_first_layer(sequences);
   start(sequences, layers.first);
   run_layers(sequences, layers.first, end);
   extend_caches(sequences);

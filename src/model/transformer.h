@@ -40,6 +40,8 @@ struct ResidualTap {
   void (*after_layer)(void* context, std::int64_t layer, const float* x, std::int64_t stride) = nullptr;
   // The same before the call's first layer; may be null.
   void (*before_layers)(void* context, const float* x, std::int64_t stride) = nullptr;
+  // It need not see the last layer: what that makes of rows whose logits are not wanted may be left out.
+  bool spares_last_layer = false;
 };
 
 // The next tokens of one sequence.
@@ -89,7 +91,8 @@ class Transformer {
   //
   // Of `layers` alone where given: from saved residuals on, with the bits of a call of all layers; logits
   // only where they end with the last one. A cache holds no keys of layers that were not computed, so its
-  // later calls must begin with the same layer.
+  // later calls must begin with the same layer. Hooks that look at layer 0's weights (re-balancing's masks)
+  // see them all the same: of such sequences that layer's attention is computed, and no more of it.
   //
   // With a partition: all ranks call it with the same, of all layers and without taps and observers, and all
   // have the logits. Errors are the same on all ranks; those of a call without wanted logits are thrown by a
@@ -154,6 +157,8 @@ class Transformer {
 
   // A layer; see transformer_layer.cpp.
   void attend(std::span<const SequenceInput> sequences, std::int64_t layer);
+  void run_attention(std::span<const SequenceInput> sequences, std::int64_t layer);
+  void show_first_layer(std::span<const SequenceInput> sequences);
   void survey(const AttentionShape& shape);
   void leave_unwanted_rows(std::span<const SequenceInput> sequences);
   AttentionBuffers attention_buffers();

@@ -190,7 +190,8 @@ void Transformer::leave_unwanted_rows(std::span<const SequenceInput> sequences) 
   std::int64_t kept = 0;
   for (std::size_t s = 0; s < sequences.size(); ++s) {
     AttentionSequence& its = attention_[s];
-    const bool seen = sequences[s].tap != nullptr || its.hooks.sees_all_rows();
+    const ResidualTap* tap = sequences[s].tap;
+    const bool seen = (tap != nullptr && !tap->spares_last_layer) || its.hooks.sees_all_rows();
     std::int64_t wanted = its.rows;
     if (!seen && sequences[s].logits != LogitRows::kAll)
       wanted = sequences[s].logits == LogitRows::kLast ? 1 : 0;
@@ -209,10 +210,10 @@ void Transformer::leave_unwanted_rows(std::span<const SequenceInput> sequences) 
   rows_.resize(static_cast<std::size_t>(kept));
 }
 
-void Transformer::attend(std::span<const SequenceInput> sequences, std::int64_t layer) {
+// What the heads make of the rows, from x_ to attended_; of the last layer, of those rows that are wanted.
+void Transformer::run_attention(std::span<const SequenceInput> sequences, std::int64_t layer) {
   const LayerWeights& w = weights_.layers[static_cast<std::size_t>(layer)];
-  const std::int64_t dim = config_.head_dim, q_size = config_.num_attention_heads * dim,
-                     own_q_size = own_.count * dim, own_kv_size = own_.kv_count * dim;
+  const std::int64_t dim = config_.head_dim, own_q_size = own_.count * dim, own_kv_size = own_.kv_count * dim;
   const Product projections[] = {{&w.q_proj, q_.data(), own_q_size},
                                  {&w.k_proj, k_.data(), own_kv_size},
                                  {&w.v_proj, v_.data(), own_kv_size}};
@@ -237,8 +238,25 @@ void Transformer::attend(std::span<const SequenceInput> sequences, std::int64_t 
   }
   survey(shape);
   if (layer == config_.num_hidden_layers - 1) leave_unwanted_rows(sequences);
+  if (!rows_.empty()) attention(pool_, shape, attention_, attention_buffers());
+}
+
+// For a call that begins with a later layer: what hooks that look at layer 0's weights are to see of them.
+void Transformer::show_first_layer(std::span<const SequenceInput> sequences) {
+  std::vector<SequenceInput> looking;
+  std::ranges::copy_if(sequences, std::back_inserter(looking), [](const SequenceInput& in) {
+    return in.hooks != nullptr && in.hooks->changes_weights();
+  });
+  if (looking.empty()) return;
+  start(looking, 0);
+  run_attention(looking, 0);
+}
+
+void Transformer::attend(std::span<const SequenceInput> sequences, std::int64_t layer) {
+  run_attention(sequences, layer);
   if (rows_.empty()) return;
-  attention(pool_, shape, attention_, attention_buffers());
+  const LayerWeights& w = weights_.layers[static_cast<std::size_t>(layer)];
+  const std::int64_t q_size = config_.num_attention_heads * config_.head_dim;
   const auto rows = static_cast<std::int64_t>(rows_.size());
   gather_columns(attended_.data(), rows, padded(q_size), q_size, q_size / config_.num_key_value_heads);
   const bool directly = adds_directly();

@@ -140,17 +140,19 @@ TEST_F(Loglikelihood, ShotsAreTheFirstOfTheDevSplit) {
 
 class LoglikelihoodRuns : public Loglikelihood {
  protected:
-  const Arguments tasks = {"mmlu", "piqa", "--intervene", "none", "--intervene", "rebalance"};
+  // Arms that share layers, too.
+  const Arguments tasks = {"mmlu",        "piqa",      "--intervene", "none",
+                           "--intervene", "rebalance", "--intervene", "zero:layers=2-3,rows=last"};
 
   std::int64_t answers(const std::string& run) const { return testing::answers_of_run(dir / run); }
   void expect_same_files(const std::string& run, const std::string& whole) const {
-    testing::expect_same_reports(dir / run, dir / whole, 2u * 7u);
+    testing::expect_same_reports(dir / run, dir / whole, 3u * 7u);
   }
 };
 
 TEST_F(LoglikelihoodRuns, ThreadsAndBatchDoNotChangeAByteNorDoesBeingKilled) {
   expect_success(eval("whole", plus(tasks, {"--threads", "1", "--batch", "1"})));
-  ASSERT_EQ(answers("whole"), 2 * (8 + 3));
+  ASSERT_EQ(answers("whole"), 3 * (8 + 3));
   expect_success(eval("other", plus(tasks, {"--threads", "2", "--batch", "16"})));
   expect_same_files("other", "whole");
 
@@ -199,6 +201,30 @@ TEST_F(Loglikelihood, WorkedExamplesOfPiqaAreOfTrainOrTheLastQuestions) {
   EXPECT_EQ(contexts("train").size(), 3u) << "all questions are asked, and the run goes on";
   testing::write_file(data / "piqa/train-labels.lst", "1\n");
   expect_failure(eval("train", {"piqa", "--shots", "1"}), 1, {"loglikelihood.examples.physicaliqa"});
+}
+
+// Each arm's files are those of a run that has that arm alone, and are written in the same order.
+TEST_F(Loglikelihood, ArmsTogetherAreThoseOfArmsAlone) {
+  const Arguments arms = {"none", "rebalance:layers=2,depth=5",
+                          "boost:factor=4,keys=class:punctuation,layers=2-3"};
+  Arguments all = {"mmlu", "piqa"};
+  for (const std::string& arm : arms) all = plus(all, {"--intervene", arm});
+  expect_success(eval("all", all));
+  EXPECT_THAT(eval("none", plus(all, {"--dry-run"})).out, HasSubstr(", layers that arms share up to 1 MB, "));
+  std::size_t files = 0;
+  for (const std::string& arm : arms) {
+    fs::remove_all(dir / "one");
+    expect_success(eval("one", {"mmlu", "piqa", "--intervene", arm}));
+    for (const auto& its : fs::directory_iterator(dir / "one/arms")) {
+      for (const auto& file : fs::directory_iterator(its.path())) {
+        const fs::path together = dir / "all/arms" / its.path().filename() / file.path().filename();
+        if (!file.path().filename().string().starts_with("samples_")) continue;
+        EXPECT_EQ(file_text(file.path()), file_text(together)) << together;
+        ++files;
+      }
+    }
+  }
+  EXPECT_EQ(files, 3u * 3u);
 }
 
 TEST_F(Loglikelihood, BadInputIsOneClearLine) {

@@ -9,6 +9,7 @@
 #include "base/utf8.h"
 #include "eval/journal/likelihood_answer.h"
 #include "eval/run/asking.h"
+#include "eval/run/layer_sharing.h"
 #include "eval/run/likelihood_scorer.h"
 #include "eval/task/ending.h"
 #include "eval/task/transcript.h"
@@ -41,11 +42,11 @@ class Asked {
  public:
   Asked(const EvalModel& model, const EvalSettings& settings) : model_(model), settings_(settings) {}
 
-  // The job's number, and its target in its prompt.
-  std::pair<std::uint64_t, std::shared_ptr<const InterventionTarget>> begin(const Job& job) {
+  // Its target in its prompt.
+  std::shared_ptr<const InterventionTarget> begin(std::uint64_t number, const Job& job) {
     auto target = target_of(model_, settings_, job.asked(), job.arm->intervention);
-    jobs_.emplace(next_, One{&job, target ? target->unmatched : std::vector<std::string>()});
-    return {next_++, std::move(target)};
+    jobs_.emplace(number, One{&job, target ? target->unmatched : std::vector<std::string>()});
+    return target;
   }
   // Once.
   const Job& end(std::uint64_t number, Response& response) {
@@ -64,7 +65,6 @@ class Asked {
 
   const EvalModel& model_;
   const EvalSettings& settings_;
-  std::uint64_t next_ = 0;
   std::map<std::uint64_t, One> jobs_;
 };
 
@@ -72,6 +72,7 @@ SchedulerStats generate(const EvalModel& model, const EvalSettings& settings, co
                         const NextJob& next, const OnResponse& on_response) {
   Scheduler scheduler(model.transformer, {settings.batch, plan.context, settings.kv_bytes});
   Asked asked(model, settings);
+  std::uint64_t count = 0;
   std::map<const TaskKind*, AnswerEnds> ends;
   for (const Question& question : plan.questions) {
     if (!ends.contains(question.task)) {
@@ -93,7 +94,8 @@ SchedulerStats generate(const EvalModel& model, const EvalSettings& settings, co
     request.shared_prefix = question.shared_prefix;
     request.max_new_tokens = most_new_tokens(settings, *question.task);
     request.intervention = job->arm->intervention;
-    std::tie(request.id, request.target) = asked.begin(*job);
+    request.id = count++;
+    request.target = asked.begin(request.id, *job);
     const AnswerEnds& own = ends.at(question.task);
     add_ends(request, model.tokenizer, own, model.eos_ids);
     return request;
@@ -112,28 +114,39 @@ SchedulerStats score_options(const EvalModel& model, const EvalSettings& setting
   const auto begin = std::chrono::steady_clock::now();
   LikelihoodScorer scorer(model.transformer, {settings.batch, plan.context, settings.kv_bytes});
   Asked asked(model, settings);
+  StartedJobs jobs(model, settings, plan, next);
   const auto source = [&]() -> std::optional<LikelihoodRequest> {
-    const Job* job = next();
-    if (job == nullptr) return std::nullopt;
-    const Question& question = *job->question;
-    auto [id, target] = asked.begin(*job);
-    return LikelihoodRequest{id,
-                             question.tokens,
-                             question.options,
-                             question.leads,
-                             question.shared_prefix,
-                             job->arm->intervention,
-                             std::move(target)};
+    std::optional<StartedJob> started = jobs.next();
+    if (!started) return std::nullopt;
+    const Question& question = *started->job->question;
+    LikelihoodRequest request;
+    request.id = started->number;
+    request.context = question.tokens;
+    request.options = question.options;
+    request.leads = question.leads;
+    request.shared_prefix = question.shared_prefix;
+    request.intervention = started->job->arm->intervention;
+    request.target = asked.begin(started->number, *started->job);
+    request.first_layer = started->first_layer;
+    request.start = std::move(started->start);
+    request.records = std::move(started->records);
+    return request;
   };
+  // Responses are told in the order of the jobs, whatever was computed first.
+  std::map<std::uint64_t, Response> done;
+  std::uint64_t told = 0;
   scorer.run(source, [&](LikelihoodResult&& result) {
-    Response response;
+    Response& response = done[result.id];
     response.text = likelihoods_text(result.options);
     response.finish_reason = kLikelihoodRule;
-    const Job& job = asked.end(result.id, response);
-    on_response(job, std::move(response), {});
+    for (auto its = done.begin(); its != done.end() && its->first == told; its = done.erase(its), ++told) {
+      const Job& job = asked.end(told, its->second);
+      on_response(job, std::move(its->second), {});
+    }
   });
   SchedulerStats stats;
-  stats.prefill_tokens = scorer.computed_rows();
+  // Those that went through some of the layers count in part.
+  stats.prefill_tokens = scorer.computed_layers() / model.transformer.config().num_hidden_layers;
   stats.prefill_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   return stats;
 }

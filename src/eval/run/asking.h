@@ -46,7 +46,9 @@ void ask(const EvalModel& model, const EvalSettings& settings, const Plan& plan,
 struct AskedSample {
   std::vector<Response> responses;
   double seconds = 0;
-  SchedulerStats stats;  // of log-likelihoods, all that is computed counts as prompts
+  // Of log-likelihoods, all that is computed counts as prompts; where arms share layers, each token by those
+  // that it goes through.
+  SchedulerStats stats;
 };
 AskedSample ask_sample(const EvalModel& model, const EvalSettings& settings, const Plan& plan);
 

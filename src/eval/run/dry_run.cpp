@@ -4,11 +4,13 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "base/error.h"
 #include "eval/report/power_report.h"
 #include "eval/run/asking.h"
+#include "eval/run/layer_sharing.h"
 #include "eval/task/shard.h"
 #include "eval/text/progress.h"
 #include "eval/text/table_text.h"
@@ -42,6 +44,21 @@ std::vector<const Question*> questions_of(const Plan& plan, PromptKind kind) {
   return out;
 }
 
+// The arms that are measured for all of a kind: the last one, or of arms that share layers several together,
+// with the one that is computed whole for the others.
+std::vector<PlannedArm> measured_arms(const Plan& plan, const LayerSharing& sharing, const PlannedArm& last) {
+  constexpr std::int64_t kMost = 5;
+  if (!sharing.is_on()) return {last};
+  const std::size_t base = sharing.base();
+  std::vector<PlannedArm> out = {plan.arms[base]};
+  const std::int64_t others = std::ssize(plan.arms) - 1, count = std::min(kMost - 1, others);
+  for (std::int64_t i = 0; i < count; ++i) {
+    const auto other = static_cast<std::size_t>(i * others / count);
+    out.push_back(plan.arms[other + (other >= base ? 1 : 0)]);
+  }
+  return out;
+}
+
 DryRun::Arm counts_of(const PlannedArm& arm, const std::vector<const Question*>& questions) {
   DryRun::Arm out{arm.name, arm.arm.intervention};
   out.questions = std::ssize(questions);
@@ -57,11 +74,11 @@ DryRun::Arm counts_of(const PlannedArm& arm, const std::vector<const Question*>&
   return out;
 }
 
-// So many of the questions, from all over them, in one arm.
-Plan part_of(const Plan& plan, const PlannedArm& arm, const std::vector<const Question*>& questions,
-             std::int64_t count) {
+// So many of the questions, from all over them, in these arms.
+Plan part_of(const Plan& plan, const std::vector<PlannedArm>& arms,
+             const std::vector<const Question*>& questions, std::int64_t count) {
   Plan out;
-  out.arms = {arm};
+  out.arms = arms;
   out.context = plan.context;
   out.longest = plan.longest;
   count = std::min(count, std::ssize(questions));
@@ -94,14 +111,16 @@ void measure_lengths(const AskedSample& sample, std::int64_t most, DryRun::Measu
 }
 
 DryRun::Measured measure(const EvalModel& model, const EvalSettings& settings, const Plan& plan,
-                         const PlannedArm& arm) {
+                         const std::vector<PlannedArm>& arms) {
+  const PlannedArm& arm = arms.front();
   DryRun::Measured out;
   out.arm = arm.name;
+  out.arms = std::ssize(arms);
   out.scored = is_scored(settings);
   const std::vector<const Question*> questions = questions_of(plan, arm.arm.prompt);
   EvalSettings few = settings;
   few.max_new_tokens = std::min(settings.max_new_tokens, kFirstNewTokens);
-  const AskedSample first = ask_sample(model, few, part_of(plan, arm, questions, 1));
+  const AskedSample first = ask_sample(model, few, part_of(plan, arms, questions, 1));
   const auto count = static_cast<std::int64_t>(
       std::clamp(kMeasuredSeconds / std::max(first.seconds, 1e-6), 1.0, static_cast<double>(settings.batch)));
   const double of_a_token =
@@ -110,9 +129,10 @@ DryRun::Measured measure(const EvalModel& model, const EvalSettings& settings, c
   few.max_new_tokens =
       std::min(settings.max_new_tokens,
                static_cast<std::int64_t>(std::clamp(most_new, static_cast<double>(kFirstNewTokens), 1e9)));
-  const AskedSample sample = ask_sample(model, few, part_of(plan, arm, questions, count));
-  out.answers = sample.responses;
-  out.questions = std::ssize(sample.responses);
+  const AskedSample sample = ask_sample(model, few, part_of(plan, arms, questions, count));
+  std::ranges::copy_if(sample.responses, std::back_inserter(out.answers),
+                       [&](const Response& response) { return response.arm == arm.name; });
+  out.questions = std::ssize(out.answers);
   out.prompt_rate = rate(sample.stats.prefill_tokens, sample.stats.prefill_seconds);
   if (!out.scored && sample.stats.decode_tokens > 0)
     out.new_rate = rate(sample.stats.decode_tokens, sample.stats.decode_seconds);
@@ -125,7 +145,8 @@ DryRun::Measured measure(const EvalModel& model, const EvalSettings& settings, c
 // What the arms of the kind take at the rates that were measured.
 void estimate(const std::vector<DryRun::Arm>& arms, DryRun::Measured& out) {
   for (const DryRun::Arm& arm : arms) {
-    const double prompts = static_cast<double>(arm.computed_tokens) / std::max(out.prompt_rate, 1e-6);
+    const double prompts =
+        static_cast<double>(arm.computed_tokens) * arm.computed_share / std::max(out.prompt_rate, 1e-6);
     const auto answers = [&](double tokens) {
       return out.new_rate > 0 ? static_cast<double>(arm.questions) * tokens / out.new_rate : 0;
     };
@@ -188,6 +209,8 @@ DryRun dry_run(const EvalModel& model, const EvalSettings& settings, const Plan&
   for (const Question& question : plan.questions) items.insert(question.item);
   out.items = std::ssize(items);
   out.kv_bytes = cache_bytes_of(model, settings, plan);
+  const LayerSharing sharing(model, settings, plan);
+  out.saved_bytes = sharing.saved_bytes();
   for (const PromptKind kind : settings.prompts) {
     const std::vector<const Question*> questions = questions_of(plan, kind);
     if (questions.empty()) continue;  // of a shard of fewer items than shards
@@ -197,11 +220,12 @@ DryRun dry_run(const EvalModel& model, const EvalSettings& settings, const Plan&
     for (const PlannedArm& arm : plan.arms) {
       if (arm.arm.prompt != kind) continue;
       arms.push_back(counts_of(arm, questions));
+      arms.back().computed_share = sharing.computed_share(static_cast<std::size_t>(&arm - plan.arms.data()));
       prompt.arms.push_back(arm.name);
       last = &arm;
     }
     out.prompts.push_back(std::move(prompt));
-    out.measured.push_back(measure(model, settings, plan, *last));
+    out.measured.push_back(measure(model, settings, plan, measured_arms(plan, sharing, *last)));
     estimate(arms, out.measured.back());
     out.arms.insert(out.arms.end(), arms.begin(), arms.end());
   }
@@ -224,9 +248,11 @@ std::string counts_text(const DryRun& run) {
   for (const DryRun::Arm& arm : run.arms) {
     const double mean = static_cast<double>(arm.prompt_tokens) /
                         static_cast<double>(std::max<std::int64_t>(arm.questions, 1));
+    const auto computed = static_cast<std::int64_t>(
+        std::llround(static_cast<double>(arm.computed_tokens) * arm.computed_share));
     out.line(left(arm.name, columns) + right(with_thousands(arm.questions), 9) +
              right(with_thousands(arm.prompt_tokens), 12) + right(one_decimal(mean), 8) +
-             right(with_thousands(arm.longest), 9) + right(with_thousands(arm.computed_tokens), 12));
+             right(with_thousands(arm.longest), 9) + right(with_thousands(computed), 12));
   }
   return out.take();
 }
@@ -237,8 +263,9 @@ std::string time_text(const DryRun& run) {
   for (const DryRun::Measured& one : run.measured) {
     least += one.least_seconds;
     most += one.most_seconds;
-    how += fmt::format("  {}: {} questions measured, {:.0f} tokens of prompts", one.arm, one.questions,
-                       one.prompt_rate);
+    how += "  " + one.arm;
+    if (one.arms > 1) how += fmt::format(" and {} that share its layers", one.arms - 1);
+    how += fmt::format(": {} questions measured, {:.0f} tokens of prompts", one.questions, one.prompt_rate);
     if (one.new_rate > 0) {
       how += fmt::format(" and {:.0f} of answers a second; answers of {:.0f} tokens", one.new_rate,
                          one.least_tokens);
@@ -277,9 +304,12 @@ std::string prompt_text(const DryRun::Prompt& prompt) {
   return out;
 }
 
-std::string memory_line(const DryRunMemory& memory, std::int64_t kv_bytes) {
-  return fmt::format("Memory: weights {}, keys and values up to {}, about {} with everything\n",
-                     megabytes(memory.weights), megabytes(kv_bytes), megabytes(memory.peak + kv_bytes));
+std::string memory_line(const DryRunMemory& memory, std::int64_t kv_bytes, std::int64_t saved_bytes) {
+  return fmt::format(
+      "Memory: weights {}, keys and values up to {}, {}about {} with everything\n", megabytes(memory.weights),
+      megabytes(kv_bytes),
+      saved_bytes > 0 ? fmt::format("layers that arms share up to {}, ", megabytes(saved_bytes)) : "",
+      megabytes(memory.peak + kv_bytes + saved_bytes));
 }
 
 std::string dry_run_text(const DryRun& run, const DryRunMemory& memory) {
@@ -292,7 +322,7 @@ std::string dry_run_text(const DryRun& run, const DryRunMemory& memory) {
   out += counts_text(run);
   for (const DryRun::Compared& one : run.compared)
     out += could_show_line(one.items, run.compared.size() > 1 ? " of " + printable(one.task) : "");
-  return out + "\n" + memory_line(memory, run.kv_bytes) + time_text(run);
+  return out + "\n" + memory_line(memory, run.kv_bytes, run.saved_bytes) + time_text(run);
 }
 
 }  // namespace refocus

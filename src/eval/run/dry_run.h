@@ -17,6 +17,7 @@ struct DryRun {
     std::string name, intervention;  // as run.json has it
     std::int64_t questions = 0, prompt_tokens = 0, longest = 0;
     std::int64_t computed_tokens = 0;  // of prompts, those that are not shared with a prompt before
+    double computed_share = 1;         // of the layers, where arms share some
   };
   // What the model gets first in these arms, special tokens and all; options of a log-likelihood each as it
   // goes on.
@@ -29,10 +30,12 @@ struct DryRun {
   };
   // How one kind of prompt was measured, and what the arms of that kind take by that.
   struct Measured {
-    std::string arm;
-    std::int64_t questions = 0;  // that were answered
+    std::string arm;             // one of the kind
+    std::int64_t arms = 1;       // that were measured together, since they share layers with that one
+    std::int64_t questions = 0;  // that were answered in it
     bool scored = false;
-    double prompt_rate = 0, new_rate = 0;  // tokens a second; the latter 0 where nothing is generated
+    // Tokens a second, of all layers; the latter 0 where nothing is generated.
+    double prompt_rate = 0, new_rate = 0;
     // Tokens of an answer: where some were cut off, as if they ended there, and as if they went on to the
     // limit.
     double least_tokens = 0, most_tokens = 0;
@@ -59,7 +62,8 @@ struct DryRun {
   std::vector<std::string> tasks;
   std::vector<Compared> compared;  // of a whole evaluation, not of a shard nor of what asks for other reasons
   std::int64_t items = 0;
-  std::int64_t kv_bytes = 0;  // the most that keys and values take at a time
+  std::int64_t kv_bytes = 0;     // the most that keys and values take at a time
+  std::int64_t saved_bytes = 0;  // the same of residual streams that arms share
 };
 
 // About how long a measurement is to take.
@@ -85,6 +89,6 @@ std::string dry_run_text(const DryRun& run, const DryRunMemory& memory);
 
 // Its parts, with line ends.
 std::string prompt_text(const DryRun::Prompt& prompt);
-std::string memory_line(const DryRunMemory& memory, std::int64_t kv_bytes);
+std::string memory_line(const DryRunMemory& memory, std::int64_t kv_bytes, std::int64_t saved_bytes = 0);
 
 }  // namespace refocus

@@ -1,9 +1,12 @@
 #include "eval/run/likelihood_scorer.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
 #include "base/error.h"
+#include "eval/run/likelihood_member.h"
 #include "kernels/argmax.h"
 #include "kernels/distribution.h"
 
@@ -19,78 +22,10 @@ bool begins_with(const std::vector<PrefixToken>& tokens, const std::vector<Prefi
 
 }  // namespace
 
-struct LikelihoodScorer::TokenScore {
-  double log_probability = 0;
-  bool top = false;  // the most likely token
-};
-
-// A request on its way.
-struct LikelihoodScorer::Member {
-  LikelihoodRequest request;
-  std::string intervention_name;
-  KvSequence cache;  // of the context
-  std::unique_ptr<Intervention> intervention;
-  std::vector<PrefixToken> marked_prefix;  // prefix(), as the prefix cache has it
-  bool alone = false;                      // keys depend on the whole length, so that nothing can be shared
-  bool leads = false;                      // computes a prefix that others may wait for
-  bool waits = false;                      // for a prefix that another one computes
-  std::vector<std::int32_t> first_tokens;  // [options]
-  std::vector<TokenScore> firsts;          // [options]
-  std::vector<std::vector<TokenScore>> others;  // [options][tokens after the first]
-
-  std::int64_t context_size() const { return static_cast<std::int64_t>(request.context.size()); }
-  std::int64_t prefix_blocks() const { return request.prefix_blocks(); }
-  std::span<const std::int32_t> prefix() const {
-    return std::span(request.context).first(size_of(prefix_blocks() * kKeyBlock));
-  }
-  // Tokens of a sequence that continues with an option; the option's last token is not computed.
-  std::int64_t length_with(std::size_t option) const {
-    return context_size() + static_cast<std::int64_t>(request.options[option].size()) - 1;
-  }
-  std::int64_t longest() const {
-    std::int64_t out = context_size();
-    for (std::size_t o = 0; o < request.options.size(); ++o) out = std::max(out, length_with(o));
-    return out;
-  }
-  OptionLikelihood likelihood_of(std::size_t option) const {
-    OptionLikelihood out{0, true};
-    const std::int64_t lead = request.leads.empty() ? 0 : request.leads[option];
-    for (std::size_t t = size_of(lead); t <= others[option].size(); ++t) {
-      const TokenScore& score = t == 0 ? firsts[option] : others[option][t - 1];
-      out.loglikelihood += score.log_probability;
-      out.is_greedy = out.is_greedy && score.top;
-    }
-    return out;
-  }
-};
-
-// An option beyond its first token.
-struct LikelihoodScorer::Continuation {
-  Member* member;
-  std::size_t option;
-  KvSequence cache;
-  std::unique_ptr<Intervention> intervention;
-};
-
-// Tokens that a sequence goes on with. With LogitRows::kLast every target is looked up in the last row, with
-// kAll target i in row i.
-struct LikelihoodScorer::Job {
-  const Member* member;
-  std::size_t option;  // that the tokens beyond the context are of
-  KvSequence* cache;
-  std::span<const std::int32_t> tokens;
-  std::int64_t rope_length;
-  const AttentionHooks* hooks;
-  LogitRows logits;
-  std::span<const std::int32_t> targets;
-  TokenScore* scores;  // [targets]
-  bool whole = false;  // must go in one call
-  std::size_t done = 0;
-};
-
-LikelihoodScorer::LikelihoodScorer(Transformer& model, const SchedulerOptions& options, LayerRange layers)
+LikelihoodScorer::LikelihoodScorer(Transformer& model, const SchedulerOptions& options,
+                                   std::int64_t end_layer)
     : model_(model),
-      layers_(layers),
+      end_layer_(std::min(end_layer, model.config().num_hidden_layers)),
       max_sequences_(std::min(options.max_sequences, model.max_rows())),
       pool_(kv_pool_of(model, cache_bytes(model, options))),
       prefixes_(pool_),
@@ -146,10 +81,11 @@ std::int64_t LikelihoodScorer::prefix_bytes(const Member& member, std::int64_t k
 // where there is too little memory beside the group; an error where there is no group.
 bool LikelihoodScorer::find_place(Member& member) {
   const std::vector<PrefixToken>& prefix = member.marked_prefix;
-  member.cache.share(prefixes_.find(member.intervention_name, prefix));
+  member.cache.share(prefixes_.find(member.prefix_name, member.known_prefix()));
   const bool missing = member.cache.length() < std::ssize(prefix);
   member.waits = missing && std::any_of(group_.begin(), group_.end(), [&](const auto& other) {
-                   return other->leads && other->intervention_name == member.intervention_name &&
+                   return other->leads && other->prefix_name == member.prefix_name &&
+                          other->records_for(member) &&
                           pool_.layout().serves(std::ssize(other->prefix()), std::ssize(prefix)) &&
                           begins_with(other->marked_prefix, prefix);
                  });
@@ -190,9 +126,26 @@ bool LikelihoodScorer::admit(const Source& source) {
   std::optional<LikelihoodRequest> request = pending_ ? std::exchange(pending_, std::nullopt) : source();
   if (!request) return false;
   REFOCUS_CHECK(!request->context.empty() && !request->options.empty());
+  REFOCUS_CHECK(request->first_layer == 0 || request->start != nullptr);
+  if (!group_.empty() && group_.front()->request.first_layer != request->first_layer) {
+    pending_ = std::move(request);
+    return false;
+  }
   std::string name = request->intervention.canonical(model_.config().num_hidden_layers);
-  auto member = std::make_unique<Member>(Member{
-      std::move(*request), std::move(name), KvSequence(pool_), nullptr, {}, false, false, false, {}, {}, {}});
+  std::string prefix_name =
+      request->first_layer == 0 ? name : fmt::format("{}\n{}", name, request->first_layer);
+  auto member = std::make_unique<Member>(Member{std::move(*request),
+                                                std::move(name),
+                                                std::move(prefix_name),
+                                                KvSequence(pool_),
+                                                nullptr,
+                                                {},
+                                                false,
+                                                false,
+                                                false,
+                                                {},
+                                                {},
+                                                {}});
   member->alone = model_.keys_depend_on_length(member->longest());
   const bool whole = member->request.intervention.needs_whole_prompt();
   check_whole_prompt(member->request.intervention, member->context_size(), model_.max_rows());
@@ -224,10 +177,12 @@ void LikelihoodScorer::run_jobs(std::span<Job> jobs, std::int64_t most_rows) {
     std::span<const std::int32_t> targets;
     TokenScore* scores;
   };
-  const bool scored = layers_.end >= model_.config().num_hidden_layers;
+  if (jobs.empty()) return;
+  const bool scored = end_layer_ == model_.config().num_hidden_layers;
+  const LayerRange layers{jobs.front().member->request.first_layer, end_layer_};
   std::vector<Row> rows;
   for (std::size_t first = 0; first < jobs.size();) {
-    ResidualCall call(model_.config().hidden_size, layers_.first);
+    ResidualCall call(model_.config().hidden_size, layers.first);
     rows.clear();
     auto budget = size_of(most_rows);
     for (std::size_t j = first; j < jobs.size() && budget > 0; ++j) {
@@ -239,7 +194,7 @@ void LikelihoodScorer::run_jobs(std::span<Job> jobs, std::int64_t most_rows) {
       const LogitRows logits = none ? LogitRows::kNone : job.logits;
       const LikelihoodRequest& request = job.member->request;
       call.add({job.cache, job.tokens.subspan(job.done, count), job.rope_length, job.hooks, logits},
-               job.option, request.start.get(), request.record.get());
+               job.option, request.start.get(), request.records);
       if (logits == LogitRows::kLast) rows.push_back({nullptr, job.targets, job.scores});
       for (std::size_t r = 0; r < count && logits == LogitRows::kAll; ++r) {
         rows.push_back({nullptr, job.targets.subspan(job.done + r, 1), job.scores + job.done + r});
@@ -248,7 +203,8 @@ void LikelihoodScorer::run_jobs(std::span<Job> jobs, std::int64_t most_rows) {
       budget -= count;
     }
     computed_rows_ += most_rows - static_cast<std::int64_t>(budget);
-    const float* logits = model_.forward(call.inputs(), layers_).data();
+    computed_layers_ += (most_rows - static_cast<std::int64_t>(budget)) * (layers.end - layers.first);
+    const float* logits = model_.forward(call.inputs(), layers).data();
     for (std::size_t r = 0; r < rows.size(); ++r) rows[r].logits = logits + r * vocab;
     model_.pool().parallel_for(static_cast<std::int64_t>(rows.size()), [&](std::int64_t r, int) {
       const Row& row = rows[size_of(r)];
@@ -281,12 +237,12 @@ void LikelihoodScorer::compute_prefixes() {
   run_jobs(jobs, model_.max_rows());
   for (const auto& member : group_) {
     if (!member->leads) continue;
-    prefixes_.insert(member->intervention_name, member->marked_prefix,
+    prefixes_.insert(member->prefix_name, member->marked_prefix,
                      member->cache.blocks().first(size_of(member->prefix_blocks())));
   }
   for (const auto& member : group_) {
     if (!member->waits) continue;
-    member->cache.share(prefixes_.find(member->intervention_name, member->marked_prefix));
+    member->cache.share(prefixes_.find(member->prefix_name, member->marked_prefix));
     REFOCUS_CHECK(member->cache.reserve(member->context_size(), model_.max_rows()));
   }
 }

@@ -33,10 +33,11 @@ struct LikelihoodRequest {
   std::int64_t shared_prefix = 0;  // tokens at the beginning that other requests are expected to have too
   InterventionSpec intervention;
   std::shared_ptr<const InterventionTarget> target;  // of the context; null where the intervention needs none
-  // Of a scorer that begins with a later layer: the residual stream before it.
+  // Computing begins with this layer; where it is not 0, with the residual stream before it.
+  std::int64_t first_layer = 0;
   std::shared_ptr<ResidualRows> start = nullptr;
-  // Takes the residual stream after the scorer's first layer, of every row that is computed; or null.
-  std::shared_ptr<ResidualRows> record = nullptr;
+  // What is recorded while it is computed. Its rows are all there when it is done.
+  std::vector<RecordedRows> records = {};
 
   // Blocks at the beginning of the context that are computed once for requests that share them.
   std::int64_t prefix_blocks() const {
@@ -51,9 +52,11 @@ struct LikelihoodResult {
 
 class LikelihoodScorer {
  public:
-  // `options`: at most so many items at once, in so much memory. Of `layers` alone where given: with those
-  // that end before the last layer, results have no likelihoods, and are there for what is recorded.
-  LikelihoodScorer(Transformer& model, const SchedulerOptions& options, LayerRange layers = {});
+  // `options`: at most so many items at once, in so much memory. Layers before `end_layer` alone are
+  // computed: where that leaves the last one out, results have no likelihoods, and are there for what is
+  // recorded.
+  LikelihoodScorer(Transformer& model, const SchedulerOptions& options,
+                   std::int64_t end_layer = LayerRange::kAll);
   ~LikelihoodScorer();
 
   using Source = std::function<std::optional<LikelihoodRequest>()>;  // the next request, or none for good
@@ -63,6 +66,8 @@ class LikelihoodScorer {
   void run(const Source& source, const OnDone& on_done);
 
   std::int64_t computed_rows() const { return computed_rows_; }  // tokens that went through the model
+  // The same times the layers that they went through.
+  std::int64_t computed_layers() const { return computed_layers_; }
 
  private:
   struct Member;
@@ -84,16 +89,16 @@ class LikelihoodScorer {
   void run_jobs(std::span<Job> jobs, std::int64_t most_rows);
 
   Transformer& model_;
-  LayerRange layers_;
+  std::int64_t end_layer_;
   std::int64_t max_sequences_;
   KvPool pool_;
   PrefixCache prefixes_;
-  std::vector<std::unique_ptr<Member>> group_;  // what is computed together
+  std::vector<std::unique_ptr<Member>> group_;  // what is computed together, from the same layer on
   std::optional<LikelihoodRequest> pending_;    // for which there was no room
   std::int64_t promised_bytes_ = 0;  // of the pool, to members that wait for a prefix or compute one
   std::int64_t fork_bytes_ = 0;      // the most that one continuation of the group needs
   InterventionPool interventions_;
-  std::int64_t computed_rows_ = 0;
+  std::int64_t computed_rows_ = 0, computed_layers_ = 0;
 };
 
 }  // namespace refocus

@@ -12,10 +12,17 @@ std::vector<ResidualBlock> ResidualPrefixes::blocks(std::span<const std::int32_t
   std::vector<ResidualBlock> out;
   for (std::size_t end = kKeyBlock; end <= prefix.size(); end += kKeyBlock) {
     ResidualBlock& block = blocks_[{prefix.begin(), prefix.begin() + static_cast<std::ptrdiff_t>(end)}];
-    if (!block) block = std::make_shared<std::vector<float>>(static_cast<std::size_t>(kKeyBlock * hidden));
+    if (!block) {
+      block = std::make_shared<ResidualBlockRows>();
+      block->rows.resize(static_cast<std::size_t>(kKeyBlock * hidden));
+    }
     out.push_back(block);
   }
   return out;
+}
+
+void ResidualPrefixes::forget_unused() {
+  std::erase_if(blocks_, [](const auto& its) { return its.second.use_count() == 1; });
 }
 
 ResidualRows::ResidualRows(std::int64_t hidden, std::vector<ResidualBlock> prefix, std::int64_t context,
@@ -30,7 +37,8 @@ ResidualRows::ResidualRows(std::int64_t hidden, std::vector<ResidualBlock> prefi
 
 float* ResidualRows::row(std::int64_t position, std::size_t option) {
   if (position < prefix_rows_) {
-    return prefix_[static_cast<std::size_t>(position / kKeyBlock)]->data() + position % kKeyBlock * hidden_;
+    return prefix_[static_cast<std::size_t>(position / kKeyBlock)]->rows.data() +
+           position % kKeyBlock * hidden_;
   }
   if (position < context_) return rest_.data() + (position - prefix_rows_) * hidden_;
   return options_[option].data() + (position - context_) * hidden_;
@@ -42,15 +50,29 @@ void ResidualRows::read(std::int64_t position, std::size_t option, std::int64_t 
 
 void ResidualRows::write(std::int64_t position, std::size_t option, std::int64_t rows, const float* x,
                          std::int64_t stride) {
-  for (std::int64_t r = 0; r < rows; ++r) std::copy_n(x + r * stride, hidden_, row(position + r, option));
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const std::int64_t p = position + r;
+    std::copy_n(x + r * stride, hidden_, row(p, option));
+    if (p >= prefix_rows_) continue;
+    std::int64_t& filled = prefix_[static_cast<std::size_t>(p / kKeyBlock)]->filled;
+    if (filled == p % kKeyBlock) ++filled;
+  }
+}
+
+std::int64_t ResidualRows::filled_prefix_blocks() const {
+  const auto full = [](const ResidualBlock& block) { return block->filled == kKeyBlock; };
+  return std::ranges::find_if_not(prefix_, full) - prefix_.begin();
 }
 
 void ResidualCall::record_rows(void* context, std::int64_t layer, const float* x, std::int64_t stride) {
   const Recording& to = *static_cast<const Recording*>(context);
-  if (layer == to.layer) to.rows->write(to.position, to.option, to.count, x, stride);
+  for (const RecordedRows& record : to.records) {
+    if (record.layer == layer + 1) record.rows->write(to.position, to.option, to.count, x, stride);
+  }
 }
 
-void ResidualCall::add(SequenceInput input, std::size_t option, ResidualRows* start, ResidualRows* record) {
+void ResidualCall::add(SequenceInput input, std::size_t option, ResidualRows* start,
+                       std::span<const RecordedRows> records) {
   const std::int64_t position = input.cache->length(), rows = std::ssize(input.tokens);
   if (first_layer_ > 0) {
     REFOCUS_CHECK(start != nullptr);
@@ -58,9 +80,10 @@ void ResidualCall::add(SequenceInput input, std::size_t option, ResidualRows* st
     start->read(position, option, rows, x.data());
     input.residuals = x.data();
   }
-  if (record != nullptr) {
-    Recording& to = recordings_.emplace_back(Recording{record, first_layer_, position, rows, option});
-    input.tap = &taps_.emplace_back(ResidualTap{&to, record_rows});
+  if (!records.empty()) {
+    Recording& to = recordings_.emplace_back(Recording{records, position, rows, option});
+    // The last layer's rows are before no layer.
+    input.tap = &taps_.emplace_back(ResidualTap{&to, record_rows, nullptr, true});
   }
   inputs_.push_back(input);
 }

@@ -1,5 +1,5 @@
 // The residual stream of a request's tokens before one layer, so that computing can begin there: what lies
-// below a head does not change with it.
+// below a head, or below the layers of an intervention, does not change with it.
 #pragma once
 
 #include <cstdint>
@@ -14,15 +14,21 @@
 
 namespace refocus {
 
-// Of the tokens of one block at the beginning of a context, [kKeyBlock, hidden]; what begins the same way has
-// it in common.
-using ResidualBlock = std::shared_ptr<std::vector<float>>;
+// Of the tokens of one block at the beginning of a context; what begins the same way has it in common.
+struct ResidualBlockRows {
+  std::vector<float> rows;  // [kKeyBlock, hidden]
+  std::int64_t filled = 0;  // of the rows, from the first on
+};
+using ResidualBlock = std::shared_ptr<ResidualBlockRows>;
 
 // Blocks of beginnings, by the tokens up to the block's end.
 class ResidualPrefixes {
  public:
   // Of the blocks of `prefix`, whole ones; those that are new are there to be filled.
   std::vector<ResidualBlock> blocks(std::span<const std::int32_t> prefix, std::int64_t hidden);
+
+  // Forgets blocks that nobody else has.
+  void forget_unused();
 
  private:
   std::map<std::vector<std::int32_t>, ResidualBlock> blocks_;
@@ -42,6 +48,9 @@ class ResidualRows {
   void write(std::int64_t position, std::size_t option, std::int64_t rows, const float* x,
              std::int64_t stride);
 
+  // How many of the prefix's blocks, from the first on, have all their rows.
+  std::int64_t filled_prefix_blocks() const;
+
  private:
   std::int64_t hidden_, context_, prefix_rows_;
   std::vector<ResidualBlock> prefix_;
@@ -49,8 +58,14 @@ class ResidualRows {
   std::vector<std::vector<float>> options_;  // [options]
 };
 
+// Takes the residual stream before a layer, which is not the call's first one.
+struct RecordedRows {
+  std::int64_t layer = 0;
+  std::shared_ptr<ResidualRows> rows;
+};
+
 // The inputs of one call of a model from layer `first_layer` on, with the rows that they begin from and those
-// that are recorded after that layer.
+// that are recorded.
 class ResidualCall {
  public:
   ResidualCall(std::int64_t hidden, std::int64_t first_layer) : hidden_(hidden), first_layer_(first_layer) {}
@@ -58,15 +73,16 @@ class ResidualCall {
   ResidualCall& operator=(const ResidualCall&) = delete;
 
   // `option`: that the tokens beyond the context are of. `start` may be null where the call begins with layer
-  // 0, `record` where nothing is recorded.
-  void add(SequenceInput input, std::size_t option, ResidualRows* start, ResidualRows* record);
+  // 0. `records` must outlive the call.
+  void add(SequenceInput input, std::size_t option, ResidualRows* start,
+           std::span<const RecordedRows> records);
 
   std::span<const SequenceInput> inputs() const { return inputs_; }
 
  private:
   struct Recording {
-    ResidualRows* rows;
-    std::int64_t layer, position, count;
+    std::span<const RecordedRows> records;
+    std::int64_t position, count;
     std::size_t option;
   };
   static void record_rows(void* context, std::int64_t layer, const float* x, std::int64_t stride);
