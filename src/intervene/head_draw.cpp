@@ -26,8 +26,9 @@ HeadSet without(const HeadSet& all, HeadSet taken) {
 }
 
 HeadSet of_layer(const HeadSet& heads, std::int64_t layer) {
-  const auto [first, last] = std::ranges::equal_range(heads, layer, {}, &Head::first);
-  return {first, last};
+  HeadSet out;
+  std::ranges::copy_if(heads, std::back_inserter(out), [&](const Head& head) { return head.first == layer; });
+  return out;
 }
 
 HeadSet set_of(const HeadSelector& selector) {

@@ -178,7 +178,7 @@ TEST_F(SweepCommand, SeveralMethodsAreComparedAtEqualTries) {
     EXPECT_EQ(selection["chosen_on"]["n"].get<int>() + selection["reported_on"]["n"].get<int>(), 56);
   }
   EXPECT_THAT(result.out, HasSubstr("8 swept points (pasta 4 of 6, boost 4 of 6)"));
-  EXPECT_THAT(result.out, HasSubstr("Each method had 4 tries."));
+  EXPECT_THAT(result.out, HasSubstr("Each had 4 tries."));
   EXPECT_THAT(file_text(dir / "run/report.html"), HasSubstr("methods at their held-out choice"));
   std::istringstream in(result.out.substr(0, result.out.find("For each subject and")));
   for (std::string line; std::getline(in, line);) EXPECT_LE(display_width(line), 100) << line;
