@@ -269,6 +269,35 @@ TEST(LayerSharing, ComputesPrefixesOnce) {
   }
 }
 
+// A beginning that one question's rows were saved of before one layer, and another one needs before another.
+TEST(LayerSharing, SavesABeginningForWhoeverNeedsIt) {
+  const std::vector<std::string> arms = {"none", "temperature:tau=0.5,layers=2-3",
+                                         "temperature:tau=0.5,layers=3"};
+  Engine engine("mha-f32", testing::config_with("mha-f32", "{}"), 1, 200);
+  const auto with_beginning = [](SharedPlan shared) {
+    shared.plan.questions.resize(2);
+    for (Question& question : shared.plan.questions) {
+      question.tokens = testing::made_up_ids(70, 1);
+      question.tokens.back() = question.item->index;
+      question.shared_prefix = 64;
+    }
+    return shared;
+  };
+  std::map<JobKey, std::string> want;
+  for (const std::string& arm : arms) {
+    const SharedPlan one = with_beginning(SharedPlan({arm}, true));
+    for (const auto& [key, text] : answer_all(engine, scored_settings(1), one.plan, all_open).told) {
+      want[key] = text;
+    }
+  }
+  const SharedPlan shared = with_beginning(SharedPlan(arms, true));
+  for (const std::int64_t batch : {1, 4}) {
+    const Answers got = answer_all(engine, scored_settings(batch), shared.plan,
+                                   [](std::size_t q, std::size_t a) { return a == 0 || a == q + 1; });
+    for (const auto& [key, text] : got.told) EXPECT_EQ(text, want.at(key)) << key.first << " " << batch;
+  }
+}
+
 TEST(LayerSharing, SavesWithinBounds) {
   Engine engine("mha-f32", testing::config_with("mha-f32", "{}"), 1, 64);
   const auto tokenizer = testing::load_json(testing::synthetic_tokenizer("llama-2"));
