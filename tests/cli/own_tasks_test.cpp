@@ -352,7 +352,8 @@ TEST_F(OwnTasks, BadInputIsOneClearLineAndWritesNothing) {
   expect_refused(eval({example("chat.yaml")}, "bad", {"--cot"}), 2, {"a section 'cot', got chat without"});
   expect_refused(eval({example("chat.yaml")}, "bad", {"--context", "16"}), 1,
                  {"expected prompts of fewer than 16"});
-  expect_refused(eval({quiz}, "bad", {"--loglikelihood", "--shots", "1"}), 2, {"mmlu, piqa or siqa", "got quiz"});
+  expect_refused(eval({quiz}, "bad", {"--loglikelihood", "--shots", "1"}), 2,
+                 {"mmlu, piqa or siqa", "got quiz"});
   // Names of results that only together stand for two things.
   write_file(dir / "quiz_jobs.yaml", head);
   expect_refused(eval({quiz, (dir / "quiz_jobs.yaml").string()}, "bad", {"--direct"}), 2,
