@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """scripts/study and scripts/study_page: plans that hold together, a small study from its runs to its page, and that
 no page says what its results do not."""
 
