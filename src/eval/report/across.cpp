@@ -13,10 +13,10 @@
 #include "eval/report/comparison_rows.h"
 #include "eval/report/comparison_text.h"
 #include "eval/score/arm_labels.h"
+#include "eval/score/test_family.h"
 #include "eval/text/display_width.h"
 #include "eval/text/json_values.h"
 #include "eval/text/table_text.h"
-#include "stats/holm.h"
 
 namespace refocus {
 namespace {
@@ -109,16 +109,9 @@ void group(std::vector<AcrossRow>& rows) {
 }
 
 void correct(std::vector<AcrossRow>& rows) {
-  std::vector<double> p;
-  for (const AcrossRow& row : rows) {
-    if (row.numbers.p) p.push_back(*row.numbers.p);
-  }
-  const std::vector<double> adjusted = holm_adjusted(p);
-  std::size_t next = 0;
-  for (AcrossRow& row : rows) {
-    row.numbers.p_holm.reset();
-    if (row.numbers.p) row.numbers.p_holm = adjusted[next++];
-  }
+  std::vector<PairedNumbers*> family;
+  for (AcrossRow& row : rows) family.push_back(&row.numbers);
+  correct_family(family);
 }
 
 std::string asked(const AcrossRow& row) {
@@ -139,13 +132,12 @@ void label(std::vector<AcrossRow>& rows) {
   }
 }
 
-constexpr const char* kMethod =
-    "McNemar's exact test, two-sided; Holm over all {} rows; differences in points with 95% score intervals "
-    "for paired "
-    "proportions (Tango 1998)";
-
 std::string method(const std::vector<AcrossRow>& rows) {
-  return fmt::format(fmt::runtime(kMethod), rows.size());
+  return fmt::format(
+      "McNemar's exact test, two-sided; Holm over all {} rows; differences in points with 95% score "
+      "intervals "
+      "for paired proportions (Tango 1998)",
+      rows.size());
 }
 
 }  // namespace

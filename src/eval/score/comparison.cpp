@@ -6,8 +6,8 @@
 
 #include "base/error.h"
 #include "base/thread_pool.h"
+#include "eval/score/test_family.h"
 #include "stats/bootstrap.h"
-#include "stats/holm.h"
 #include "stats/mcnemar.h"
 #include "stats/tango.h"
 #include "stats/wilson.h"
@@ -217,14 +217,10 @@ std::optional<std::int64_t> differing_turns(const std::vector<Answer>& before,
 
 void correct_for_subjects(const std::vector<ItemSet>& sets, std::vector<PairedNumbers>& numbers) {
   std::vector<PairedNumbers*> family;
-  std::vector<double> p;
   for (std::size_t s = 0; s < sets.size(); ++s) {
-    if (sets[s].kind != ItemSet::Kind::kSubject || !numbers[s].p) continue;
-    family.push_back(&numbers[s]);
-    p.push_back(*numbers[s].p);
+    if (sets[s].kind == ItemSet::Kind::kSubject) family.push_back(&numbers[s]);
   }
-  const std::vector<double> adjusted = holm_adjusted(p);
-  for (std::size_t k = 0; k < family.size(); ++k) family[k]->p_holm = adjusted[k];
+  correct_family(family);
 }
 
 TaskComparison compare_task(const Arms& arms, const std::vector<ArmPair>& pairs, std::size_t task,

@@ -7,8 +7,8 @@
 
 #include "base/error.h"
 #include "eval/score/held_out.h"
+#include "eval/score/test_family.h"
 #include "intervene/spec_keys.h"
-#include "stats/holm.h"
 
 namespace refocus {
 namespace {
@@ -90,7 +90,7 @@ class TaskReporter {
     if (out.compares_selections()) {
       std::vector<PairedNumbers*> held_out;
       for (SweepSelection& made : out.selections) held_out.push_back(&made.best[0].difference);
-      correct(held_out);
+      correct_family(held_out);
     }
     return out;
   }
@@ -150,25 +150,12 @@ class TaskReporter {
     curve->points.push_back(std::move(point));
   }
 
-  // Holm's correction over those that have a p.
-  static void correct(const std::vector<PairedNumbers*>& all) {
-    std::vector<PairedNumbers*> family;
-    std::vector<double> p;
-    for (PairedNumbers* numbers : all) {
-      if (!numbers->p) continue;
-      family.push_back(numbers);
-      p.push_back(*numbers->p);
-    }
-    const std::vector<double> adjusted = holm_adjusted(p);
-    for (std::size_t k = 0; k < family.size(); ++k) family[k]->p_holm = adjusted[k];
-  }
-
   static void correct_for_points(std::vector<SweepCurve>& curves) {
     std::vector<PairedNumbers*> all;
     for (SweepCurve& curve : curves) {
       for (SweepPoint& point : curve.points) all.push_back(&point.difference);
     }
-    correct(all);
+    correct_family(all);
   }
 
   Tally tally_over(std::size_t arm, const std::vector<std::size_t>& items) const {
