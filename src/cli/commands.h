@@ -38,7 +38,7 @@ std::vector<std::string> with_current_names(std::vector<std::string> arguments);
 std::string examples_text(const CommandEntry& entry);
 std::string general_footer();
 
-// "refocus 0.1.0 (commit 0123abcd), x86-64: AVX2 (also SSE4)".
+// "refocus 1.0.0 (commit 0123abcd), x86-64: AVX2 (also SSE4)".
 std::string version_text();
 
 // The day of the commit that was built, "2024-07-26"; empty where that is not known.
