@@ -27,13 +27,6 @@ HeadScorer::HeadScorer(const EvalModel& model, const EvalSettings& settings, con
       layers_(model.transformer.config().num_hidden_layers),
       hidden_(model.transformer.config().hidden_size) {}
 
-// Of the context and every option after it; an option's last token is not computed.
-std::int64_t HeadScorer::row_count(const Question& question) const {
-  std::int64_t out = std::ssize(question.tokens);
-  for (const auto& option : question.options) out += std::ssize(option) - 1;
-  return out;
-}
-
 // Whether a context has the same rows whatever option follows it.
 bool HeadScorer::restarts(const Question& question) const {
   return !model_.transformer.keys_depend_on_length(question.length());
@@ -45,7 +38,8 @@ std::vector<std::vector<std::size_t>> HeadScorer::tiles(std::span<const std::siz
   for (const std::size_t q : questions) {
     // Before a layer and after it.
     const std::int64_t its =
-        2 * row_count(plan_.questions[q]) * hidden_ * std::int64_t{sizeof(float)} + change_.bytes(q);
+        2 * plan_.questions[q].tokens_with_options() * hidden_ * std::int64_t{sizeof(float)} +
+        change_.bytes(q);
     if (out.empty() || bytes + its > kSavedBytes) {
       out.emplace_back();
       bytes = 0;
@@ -87,8 +81,9 @@ void HeadScorer::score(std::span<const Asked> asked, std::int64_t layer, const R
   };
   scorer.run(source, [&](LikelihoodResult&& result) {
     const Asked& one = asked[result.id];
-    one_by_one_ += row_count(plan_.questions[one.question]) * layers_;
-    on_scored(*one.arm, plan_.questions[one.question], result.options);
+    const Question& question = plan_.questions[one.question];
+    one_by_one_ += (std::ssize(question.tokens) + question.option_rows()) * layers_;
+    on_scored(*one.arm, question, result.options);
   });
   computed_ += scorer.computed_layers();
 }

@@ -53,7 +53,6 @@ class HeadScorer {
   };
   using Rows = std::vector<std::shared_ptr<ResidualRows>>;  // [questions of the plan]
 
-  std::int64_t row_count(const Question& question) const;
   bool restarts(const Question& question) const;
   std::vector<std::vector<std::size_t>> tiles(std::span<const std::size_t> questions) const;
   void run_tile(std::span<const HeadArm> arms, std::span<const std::size_t> questions, const IsOpen& is_open,

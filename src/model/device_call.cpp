@@ -42,9 +42,7 @@ void DeviceCall::list_kept(std::span<const SequenceInput> sequences) {
   for (std::size_t s = 0; s < sequences.size(); ++s) {
     const SequenceInput& in = sequences[s];
     DeviceRows::Sequence its = all_.sequences[s];
-    const std::int64_t asked = in.logits == LogitRows::kAll    ? its.rows
-                               : in.logits == LogitRows::kLast ? 1
-                                                               : 0;
+    const std::int64_t asked = in.wanted_rows();
     const std::int64_t kept = last_layer_needs_all_[s] ? its.rows : asked;
     its.left_out = its.rows - kept;
     for (std::int64_t r = its.left_out; r < its.rows; ++r) {

@@ -245,7 +245,11 @@ std::vector<std::vector<SequenceInput>> cut_call(std::span<const SequenceInput> 
       SequenceInput& part = out.back().emplace_back(in);
       part.tokens = in.tokens.subspan(static_cast<std::size_t>(done), static_cast<std::size_t>(count));
       done += count;
-      if (done < size && in.logits == LogitRows::kLast) part.logits = LogitRows::kNone;
+      if (in.logits == LogitRows::kLast) {
+        const std::int64_t wanted = std::min(count, done - (size - in.wanted_rows()));
+        part.last_rows = std::max<std::int64_t>(1, wanted);
+        if (wanted <= 0) part.logits = LogitRows::kNone;
+      }
       room = std::max<std::int64_t>(0, room - count);
     }
   }
@@ -265,7 +269,7 @@ std::uint64_t call_fingerprint(std::uint64_t before, std::span<const SequenceInp
   for (const SequenceInput& in : sequences) {
     add(in.cache->length());
     add(in.rope_length);
-    add(static_cast<std::int64_t>(in.logits));
+    add(in.wanted_rows());
     add(in.hooks != nullptr ? 1 : 0);
     add(std::ssize(in.tokens));
     for (const std::int32_t token : in.tokens) add(token);

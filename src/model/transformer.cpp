@@ -285,10 +285,8 @@ std::int64_t Transformer::norm_wanted_rows(std::span<const SequenceInput> sequen
   const std::int64_t stride = padded(config_.hidden_size);
   std::int64_t wanted = 0;
   for (std::size_t s = 0; s < sequences.size(); ++s) {
-    if (sequences[s].logits == LogitRows::kNone) continue;
     const std::int64_t end = attention_[s].first_row + attention_[s].rows;
-    for (std::int64_t r = sequences[s].logits == LogitRows::kAll ? attention_[s].first_row : end - 1; r < end;
-         ++r) {
+    for (std::int64_t r = end - sequences[s].wanted_rows(); r < end; ++r) {
       apply_norm(weights_.norm, x_.data() + r * stride, config_.hidden_size,
                  normed_.data() + wanted++ * stride);
     }

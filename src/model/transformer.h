@@ -4,6 +4,7 @@
 // beside it, however its sequence is cut into calls, and with any number of threads.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <limits>
@@ -57,6 +58,14 @@ struct SequenceInput {
   // Where a call begins with a later layer than 0: these tokens' residual stream before it, as a tap saw it
   // after the layer below, [tokens, hidden_size].
   const float* residuals = nullptr;
+  std::int64_t last_rows = 1;  // with LogitRows::kLast: of so many of the last tokens, at least 1
+
+  // Of how many tokens, the last ones, logits are wanted.
+  std::int64_t wanted_rows() const {
+    const std::int64_t rows = std::ssize(tokens);
+    if (logits == LogitRows::kLast) return std::min(last_rows, rows);
+    return logits == LogitRows::kAll ? rows : 0;
+  }
 };
 
 class DeviceTransformer;

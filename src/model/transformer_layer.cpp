@@ -192,9 +192,7 @@ void Transformer::leave_unwanted_rows(std::span<const SequenceInput> sequences) 
     AttentionSequence& its = attention_[s];
     const ResidualTap* tap = sequences[s].tap;
     const bool seen = (tap != nullptr && !tap->spares_last_layer) || its.hooks.sees_all_rows();
-    std::int64_t wanted = its.rows;
-    if (!seen && sequences[s].logits != LogitRows::kAll)
-      wanted = sequences[s].logits == LogitRows::kLast ? 1 : 0;
+    const std::int64_t wanted = seen ? its.rows : sequences[s].wanted_rows();
     const std::int64_t left_out = its.rows - wanted, first = its.first_row + left_out;
     for (std::int64_t r = 0; r < wanted && first != kept; ++r) {
       std::copy_n(q_.data() + (first + r) * q_size, q_size, q_.data() + (kept + r) * q_size);

@@ -149,7 +149,7 @@ std::span<const float> Transformer::forward_in_parts(std::span<const SequenceInp
     REFOCUS_CHECK(in.hooks == nullptr ||
                   std::none_of(in.hooks, in.hooks + config_.num_hidden_layers, observes));
     const auto count = std::ssize(in.tokens);
-    wanted += in.logits == LogitRows::kAll ? count : in.logits == LogitRows::kLast ? 1 : 0;
+    wanted += in.wanted_rows();
     rows += count;
   }
   REFOCUS_CHECK(rows >= 1 && rows <= max_rows_);

@@ -30,6 +30,7 @@ struct Asked {
       for (std::size_t o = 0; o < 2 + i % 2; ++o) {
         question.options.push_back(
             testing::made_up_ids(i == 2 ? 1 : 1 + (i + 5 * o) % 9, 50 + static_cast<unsigned>(o)));
+        if (i % 2 == 1) question.options.back().insert(question.options.back().begin(), {9, 3, 5});
       }
       plan.questions.push_back(std::move(question));
     }

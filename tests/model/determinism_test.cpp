@@ -177,16 +177,23 @@ TEST(Determinism, LogitsAreTheSameWhicheverAreWanted) {
                                           input(1, 0, 31, LogitRows::kNone),
                                           input(2, 0, 7, LogitRows::kNone)};
       EXPECT_TRUE(engine.model->forward(beginnings).empty());
-      const SequenceInput rest[] = {input(1, 31, 49, LogitRows::kLast), input(2, 7, 58, LogitRows::kAll),
-                                    input(3, 0, 67, LogitRows::kLast)};
+      SequenceInput rest[] = {input(1, 31, 49, LogitRows::kLast), input(2, 7, 58, LogitRows::kAll),
+                              input(3, 0, 67, LogitRows::kLast)};
+      rest[2].last_rows = 9;
       const std::span<const float> view = engine.model->forward(rest);
       const std::vector<float> got(view.begin(), view.end());
       std::vector<float> expected = rows_of(1, 48, 49);
-      for (const auto& more : {rows_of(2, 7, 58), rows_of(3, 66, 67)}) {
+      for (const auto& more : {rows_of(2, 7, 58), rows_of(3, 58, 67)}) {
         expected.insert(expected.end(), more.begin(), more.end());
       }
       EXPECT_EQ(got, expected) << model << " " << spec;
       EXPECT_EQ(caches[0].length(), 40);
+      SequenceInput end = input(0, 40, 40 + 0, LogitRows::kLast);
+      end.tokens = std::span(tokens[0]).last(2);
+      end.rope_length = 42;
+      end.last_rows = 5;
+      EXPECT_EQ(std::ssize(engine.model->forward({&end, 1})), 2 * static_cast<std::int64_t>(vocab))
+          << "of all tokens, where there are fewer";
     }
   }
 }

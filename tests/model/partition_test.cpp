@@ -107,6 +107,15 @@ TEST(PartitionCalls, AreCutIntoPartsOfAboutTheSameRows) {
               ElementsAre(Part{{24, LogitRows::kNone}}, Part{{24, LogitRows::kNone}},
                           Part{{12, LogitRows::kLast}, {1, LogitRows::kLast}, {11, LogitRows::kAll}},
                           Part{{24, LogitRows::kAll}}));
+  // Of the last rows that are wanted each part has its own.
+  SequenceInput several[] = {input(0, 60, LogitRows::kLast, nullptr)};
+  several[0].last_rows = 30;
+  std::vector<std::pair<std::size_t, std::int64_t>> wanted;
+  for (const auto& part : cut_call(several, 4, 2)) {
+    for (const SequenceInput& in : part) wanted.emplace_back(in.tokens.size(), in.wanted_rows());
+  }
+  using Wanted = std::pair<std::size_t, std::int64_t>;
+  EXPECT_THAT(wanted, ElementsAre(Wanted{20, 0}, Wanted{20, 10}, Wanted{20, 20}));
   EXPECT_EQ(cut_call(calls, 4, 1).size(), 1u);           // one stage waits for nobody
   EXPECT_EQ(cut_call({calls + 1, 1}, 4, 4).size(), 1u);  // a row is one part
   // Where an intervention looks at all rows of a call, they stay together.

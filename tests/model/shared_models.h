@@ -104,6 +104,7 @@ inline std::vector<float> logits_of_work(Transformer& model, const std::string& 
   add(1, kFirst[1], LogitRows::kAll);
   run();
   add(0, kLengths[0], LogitRows::kLast);
+  inputs.back().last_rows = 12;
   add(2, kLengths[2], LogitRows::kLast);
   run();
   for (std::size_t more = 1; more <= 4; ++more) {

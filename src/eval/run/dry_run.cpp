@@ -29,13 +29,6 @@ std::int64_t shared_tokens(const Question& question) {
   return std::max<std::int64_t>(most, 0) / kKeyBlock * kKeyBlock;
 }
 
-std::int64_t option_tokens(const Question& question) {
-  std::int64_t out = 0;
-  // The prompt's last row has the first token's likelihood already.
-  for (const auto& option : question.options) out += std::ssize(option) - 1;
-  return out;
-}
-
 std::vector<const Question*> questions_of(const Plan& plan, PromptKind kind) {
   std::vector<const Question*> out;
   for (const Question& question : plan.questions) {
@@ -67,7 +60,7 @@ DryRun::Arm counts_of(const PlannedArm& arm, const std::vector<const Question*>&
     const std::int64_t tokens = std::ssize(question->tokens);
     out.prompt_tokens += tokens;
     out.longest = std::max(out.longest, tokens);
-    out.computed_tokens += tokens - shared_tokens(*question) + option_tokens(*question);
+    out.computed_tokens += tokens - shared_tokens(*question) + question->option_rows();
     common = std::max(common, shared_tokens(*question));
   }
   out.computed_tokens += common;

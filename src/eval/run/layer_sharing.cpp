@@ -21,7 +21,7 @@ std::span<const std::int32_t> prefix_of(const Question& question) {
   return std::span(question.tokens).first(static_cast<std::size_t>(most / kKeyBlock * kKeyBlock));
 }
 
-// Rows that are computed for it alone: of the context after the prefix, and of the options but their last
+// Rows that are saved for it alone: of the context after the prefix, and of the options but their last
 // tokens.
 std::int64_t own_rows(const Question& question) {
   std::int64_t out = std::ssize(question.tokens) - std::ssize(prefix_of(question));
@@ -107,7 +107,7 @@ bool LayerSharing::Tile::has_room(const Question& question) const {
 
 void LayerSharing::Tile::add(const Question& question) {
   bytes_ += bytes_of(question);
-  rows_ += own_rows(question);
+  rows_ += std::ssize(question.tokens) - std::ssize(prefix_of(question)) + question.option_rows();
   prefix_ = prefix_of(question);
   ++questions_;
 }

@@ -27,11 +27,18 @@ struct LikelihoodScorer::Member {
   bool alone = false;                      // keys depend on the whole length, so that nothing can be shared
   bool leads = false;                      // computes a prefix that others may wait for
   bool waits = false;                      // for a prefix that another one computes
-  std::vector<std::int32_t> first_tokens;  // [options]
+  std::vector<std::int32_t> trunk;         // the context, and what all options begin with
+  std::vector<TokenScore> stem;            // of the trunk's tokens after the context
+  std::vector<std::int32_t> first_tokens;  // [options]: that after the trunk
   std::vector<TokenScore> firsts;          // [options]
   std::vector<std::vector<TokenScore>> others;  // [options][tokens after the first]
 
   std::int64_t context_size() const { return static_cast<std::int64_t>(request.context.size()); }
+  std::int64_t trunk_size() const { return static_cast<std::int64_t>(trunk.size()); }
+  // Of an option, what comes after the trunk.
+  std::span<const std::int32_t> branch(std::size_t option) const {
+    return std::span(request.options[option]).subspan(stem.size());
+  }
   std::int64_t prefix_blocks() const { return request.prefix_blocks(); }
   std::span<const std::int32_t> prefix() const {
     return std::span(request.context).first(static_cast<std::size_t>(prefix_blocks() * kKeyBlock));
@@ -55,15 +62,17 @@ struct LikelihoodScorer::Member {
     });
   }
   std::int64_t longest() const {
-    std::int64_t out = context_size();
+    std::int64_t out = trunk_size();
     for (std::size_t o = 0; o < request.options.size(); ++o) out = std::max(out, length_with(o));
     return out;
   }
   OptionLikelihood likelihood_of(std::size_t option) const {
     OptionLikelihood out{0, true};
     const std::int64_t lead = request.leads.empty() ? 0 : request.leads[option];
-    for (auto t = static_cast<std::size_t>(lead); t <= others[option].size(); ++t) {
-      const TokenScore& score = t == 0 ? firsts[option] : others[option][t - 1];
+    for (auto t = static_cast<std::size_t>(lead); t < request.options[option].size(); ++t) {
+      const TokenScore& score = t < stem.size()    ? stem[t]
+                                : t == stem.size() ? firsts[option]
+                                                   : others[option][t - stem.size() - 1];
       out.loglikelihood += score.log_probability;
       out.is_greedy = out.is_greedy && score.top;
     }
@@ -79,20 +88,24 @@ struct LikelihoodScorer::Continuation {
   std::unique_ptr<Intervention> intervention;
 };
 
-// Tokens that a sequence goes on with. With LogitRows::kLast every target is looked up in the last row, with
-// kAll target i in row i.
+// Tokens that a sequence goes on with, and what is looked up in their last rows' logits: one token in each,
+// and then, where there are any of `ends`, all of these in one more.
 struct LikelihoodScorer::Job {
   const Member* member;
-  std::size_t option;  // that the tokens beyond the context are of
+  std::size_t option;  // that the tokens beyond the context are of, or ResidualRows::kEveryOption
   KvSequence* cache;
   std::span<const std::int32_t> tokens;
   std::int64_t rope_length;
   const AttentionHooks* hooks;
-  LogitRows logits;
-  std::span<const std::int32_t> targets;
-  TokenScore* scores;  // [targets]
-  bool whole = false;  // must go in one call
+  std::span<const std::int32_t> each = {};
+  TokenScore* each_scores = nullptr;  // [each]
+  std::span<const std::int32_t> ends = {};
+  TokenScore* end_scores = nullptr;  // [ends]
+  bool whole = false;                // must go in one call
   std::size_t done = 0;
+
+  // Tokens before those whose logits are wanted.
+  std::size_t unwanted() const { return tokens.size() - each.size() - (ends.empty() ? 0 : 1); }
 };
 
 }  // namespace refocus

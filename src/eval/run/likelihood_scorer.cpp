@@ -22,6 +22,17 @@ bool begins_with(const std::vector<PrefixToken>& tokens, const std::vector<Prefi
 
 }  // namespace
 
+std::int64_t option_stem(std::span<const std::vector<std::int32_t>> options) {
+  REFOCUS_CHECK(!options.empty() && !options.front().empty());
+  auto most = options.front().size() - 1;  // the last token of an option is not computed
+  for (const std::vector<std::int32_t>& option : options.subspan(1)) {
+    most = std::min(most, option.size() - 1);
+    most =
+        size_of(std::ranges::mismatch(option, std::span(options.front()).first(most)).in1 - option.begin());
+  }
+  return static_cast<std::int64_t>(most);
+}
+
 LikelihoodScorer::LikelihoodScorer(Transformer& model, const SchedulerOptions& options,
                                    std::int64_t end_layer)
     : model_(model),
@@ -57,7 +68,7 @@ bool LikelihoodScorer::make_room(std::int64_t bytes) {
 
 // The longest continuation beside the context's full blocks.
 std::int64_t LikelihoodScorer::fork_bytes(const Member& member) const {
-  const std::int64_t begin = member.context_size(), end = member.longest();
+  const std::int64_t begin = member.trunk_size(), end = member.longest();
   if (member.alone || begin == end) return 0;
   return pool_.layout().bytes_between(begin, end, std::min(kLogitRows, model_.max_rows()));
 }
@@ -70,8 +81,8 @@ std::int64_t LikelihoodScorer::prefix_bytes(const Member& member, std::int64_t k
   for (std::size_t g = 0; g < layout.groups(); ++g) {
     const std::int64_t kept =
         member.prefix_blocks() - layout.first_block(g, member.prefix_blocks() * kKeyBlock);
-    const std::int64_t never_left = layout.parts_between(g, known, member.context_size(), model_.max_rows());
-    const std::int64_t all = blocks_for(member.context_size()) - known / kKeyBlock;
+    const std::int64_t never_left = layout.parts_between(g, known, member.trunk_size(), model_.max_rows());
+    const std::int64_t all = blocks_for(member.trunk_size()) - known / kKeyBlock;
     bytes += std::min(kept, all - never_left) * layout.part_bytes(g);
   }
   return bytes;
@@ -91,11 +102,17 @@ bool LikelihoodScorer::find_place(Member& member) {
                  });
   member.leads = missing && !member.waits;
   std::int64_t known = member.waits ? std::ssize(prefix) : member.cache.length();
-  const std::int64_t end = member.alone ? member.longest() : member.context_size();
+  const std::int64_t end = member.alone ? member.longest() : member.trunk_size();
   std::int64_t needed = pool_.layout().bytes_between(known, end, model_.max_rows());
   const std::int64_t forks = std::max(fork_bytes_, fork_bytes(member));
   std::int64_t left_behind = member.leads ? prefix_bytes(member, known) : 0;
   bool fits = make_room(needed + left_behind + forks);
+  if (!fits && group_.empty() && !member.stem.empty()) {
+    // Options that go on from the context itself may need a block less.
+    set_trunk(member, 0);
+    member.cache.clear();
+    return find_place(member);
+  }
   if (!fits && group_.empty() && pool_.layout().has_window()) {
     // It may just fit alone: windowed parts of a prefix that is shared stay in use when it has left them.
     member.cache.clear();
@@ -117,6 +134,14 @@ bool LikelihoodScorer::find_place(Member& member) {
     REFOCUS_CHECK(member.cache.reserve(end, model_.max_rows()));
   }
   return true;
+}
+
+// `stem`: of what all options begin with, how much is computed with the context.
+void LikelihoodScorer::set_trunk(Member& member, std::int64_t stem) {
+  const std::vector<std::int32_t>& option = member.request.options.front();
+  member.trunk = member.request.context;
+  member.trunk.insert(member.trunk.end(), option.begin(), option.begin() + stem);
+  member.stem.resize(size_of(stem));
 }
 
 // Takes the next request into the group. False where there is none, or no room for it now.
@@ -145,11 +170,15 @@ bool LikelihoodScorer::admit(const Source& source) {
                                                 false,
                                                 {},
                                                 {},
+                                                {},
+                                                {},
                                                 {}});
   member->alone = model_.keys_depend_on_length(member->longest());
   const bool whole = member->request.intervention.needs_whole_prompt();
   check_whole_prompt(member->request.intervention, member->context_size(), model_.max_rows());
   if (member->alone || whole) member->request.shared_prefix = 0;
+  // A context that must be one call is one without what follows it.
+  set_trunk(*member, member->alone || whole ? 0 : option_stem(member->request.options));
   member->marked_prefix = prefix_tokens(member->prefix(), member->request.target.get());
   if ((member->alone && !group_.empty()) || !find_place(*member)) {
     pending_ = std::move(member->request);
@@ -160,8 +189,8 @@ bool LikelihoodScorer::admit(const Source& source) {
   for (const auto& option : member->request.options) {
     const std::size_t o = member->first_tokens.size();
     REFOCUS_CHECK(std::ssize(option) > (leads.empty() ? 0 : leads[o]));
-    member->first_tokens.push_back(option.front());
-    member->others.emplace_back(option.size() - 1);
+    member->first_tokens.push_back(option[member->stem.size()]);
+    member->others.emplace_back(option.size() - member->stem.size() - 1);
   }
   member->firsts.resize(member->first_tokens.size());
   member->intervention =
@@ -187,20 +216,22 @@ void LikelihoodScorer::run_jobs(std::span<Job> jobs, std::int64_t most_rows) {
     auto budget = size_of(most_rows);
     for (std::size_t j = first; j < jobs.size() && budget > 0; ++j) {
       Job& job = jobs[j];
-      const std::size_t count = std::min(budget, job.tokens.size() - job.done);
-      const bool last = job.done + count == job.tokens.size();
-      if (job.whole && !last) break;
-      const bool none = !scored || (job.logits == LogitRows::kLast && !last);
-      const LogitRows logits = none ? LogitRows::kNone : job.logits;
+      const std::size_t wanted_from = std::max(job.done, scored ? job.unwanted() : job.tokens.size());
+      const std::size_t most = wanted_from + size_of(kLogitRows) - rows.size();
+      const std::size_t end = std::min({job.done + budget, job.tokens.size(), most});
+      if (end == job.done || (job.whole && end < job.tokens.size())) break;
+      const std::size_t wanted = end > wanted_from ? end - wanted_from : 0;
       const LikelihoodRequest& request = job.member->request;
-      call.add({job.cache, job.tokens.subspan(job.done, count), job.rope_length, job.hooks, logits},
-               job.option, request.start.get(), request.records);
-      if (logits == LogitRows::kLast) rows.push_back({nullptr, job.targets, job.scores});
-      for (std::size_t r = 0; r < count && logits == LogitRows::kAll; ++r) {
-        rows.push_back({nullptr, job.targets.subspan(job.done + r, 1), job.scores + job.done + r});
+      SequenceInput input{job.cache, job.tokens.subspan(job.done, end - job.done), job.rope_length, job.hooks,
+                          wanted > 0 ? LogitRows::kLast : LogitRows::kNone};
+      input.last_rows = static_cast<std::int64_t>(std::max<std::size_t>(1, wanted));
+      call.add(input, job.option, request.start.get(), request.records);
+      for (std::size_t r = 0; r < wanted; ++r) {
+        const std::size_t i = wanted_from + r - job.unwanted();
+        if (i < job.each.size()) rows.push_back({nullptr, job.each.subspan(i, 1), job.each_scores + i});
+        if (i == job.each.size()) rows.push_back({nullptr, job.ends, job.end_scores});
       }
-      job.done += count;
-      budget -= count;
+      budget -= end - std::exchange(job.done, end);
     }
     computed_rows_ += most_rows - static_cast<std::int64_t>(budget);
     computed_layers_ += (most_rows - static_cast<std::int64_t>(budget)) * (layers.end - layers.first);
@@ -224,15 +255,9 @@ void LikelihoodScorer::compute_prefixes() {
   std::vector<Job> jobs;
   for (const auto& member : group_) {
     if (!member->leads) continue;
-    jobs.push_back({member.get(),
-                    0,
-                    &member->cache,
-                    member->prefix().subspan(size_of(member->cache.length())),
-                    member->context_size(),
-                    member->intervention->hooks(),
-                    LogitRows::kNone,
-                    {},
-                    nullptr});
+    jobs.push_back({member.get(), 0, &member->cache,
+                    member->prefix().subspan(size_of(member->cache.length())), member->trunk_size(),
+                    member->intervention->hooks()});
   }
   run_jobs(jobs, model_.max_rows());
   for (const auto& member : group_) {
@@ -243,17 +268,18 @@ void LikelihoodScorer::compute_prefixes() {
   for (const auto& member : group_) {
     if (!member->waits) continue;
     member->cache.share(prefixes_.find(member->prefix_name, member->marked_prefix));
-    REFOCUS_CHECK(member->cache.reserve(member->context_size(), model_.max_rows()));
+    REFOCUS_CHECK(member->cache.reserve(member->trunk_size(), model_.max_rows()));
   }
 }
 
 void LikelihoodScorer::score_contexts() {
   std::vector<Job> jobs;
   for (const auto& member : group_) {
-    jobs.push_back({member.get(), 0, &member->cache,
-                    std::span(member->request.context).subspan(size_of(member->cache.length())),
-                    member->context_size(), member->intervention->hooks(), LogitRows::kLast,
-                    member->first_tokens, member->firsts.data(),
+    const std::span<const std::int32_t> trunk = member->trunk;
+    jobs.push_back({member.get(), ResidualRows::kEveryOption, &member->cache,
+                    trunk.subspan(size_of(member->cache.length())), member->trunk_size(),
+                    member->intervention->hooks(), trunk.subspan(member->request.context.size()),
+                    member->stem.data(), member->first_tokens, member->firsts.data(),
                     member->request.intervention.needs_whole_prompt()});
   }
   run_jobs(jobs, model_.max_rows());
@@ -262,10 +288,10 @@ void LikelihoodScorer::score_contexts() {
 void LikelihoodScorer::run_continuations(std::vector<Continuation>& wave) {
   std::vector<Job> jobs;
   for (Continuation& c : wave) {
-    const std::span<const std::int32_t> option = c.member->request.options[c.option];
-    jobs.push_back({c.member, c.option, &c.cache, option.first(option.size() - 1),
-                    c.member->length_with(c.option), c.intervention->hooks(), LogitRows::kAll,
-                    option.subspan(1), c.member->others[c.option].data()});
+    const std::span<const std::int32_t> branch = c.member->branch(c.option);
+    jobs.push_back({c.member, c.option, &c.cache, branch.first(branch.size() - 1),
+                    c.member->length_with(c.option), c.intervention->hooks(), branch.subspan(1),
+                    c.member->others[c.option].data()});
   }
   run_jobs(jobs, std::min(kLogitRows, model_.max_rows()));
   for (Continuation& c : wave)
@@ -277,7 +303,7 @@ void LikelihoodScorer::score_continuations() {
   std::vector<Continuation> wave;
   for (const auto& member : group_) {
     for (std::size_t o = 0; o < member->request.options.size(); ++o) {
-      if (member->request.options[o].size() == 1) continue;
+      if (member->branch(o).size() == 1) continue;
       if (static_cast<std::int64_t>(wave.size()) == max_sequences_) run_continuations(wave);
       KvSequence cache(pool_);
       const std::int64_t rows = std::min(kLogitRows, model_.max_rows());
@@ -308,7 +334,8 @@ void LikelihoodScorer::score_alone(Member& member) {
              context,
              member.length_with(o),
              member.intervention->hooks(),
-             LogitRows::kLast,
+             {},
+             nullptr,
              std::span(option).first(1),
              &member.firsts[o],
              member.request.intervention.needs_whole_prompt()};
@@ -321,7 +348,6 @@ void LikelihoodScorer::score_alone(Member& member) {
              tail,
              member.length_with(o),
              member.intervention->hooks(),
-             LogitRows::kAll,
              std::span(option).subspan(1),
              member.others[o].data()};
     run_jobs({&rest, 1}, std::min(kLogitRows, model_.max_rows()));

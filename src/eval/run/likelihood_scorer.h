@@ -1,9 +1,10 @@
 // Log-likelihoods of options after a context, many items at once.
 //
-// The keys and values of a context are computed once, and each option goes on from them: full blocks are
-// shared, the last one is copied. The context's last row already has the logits of every option's first
-// token, so options of one token cost nothing more. Beginnings that items have in common (worked examples)
-// are computed once too. Results are bitwise the same whatever is computed beside an item.
+// The keys and values of a context, and of the tokens that all its options begin with, are computed once, and
+// each option goes on from them: full blocks are shared, the last one is copied. The last of these rows
+// already has the logits of every option's next token, so options of one token cost nothing more. Beginnings
+// that items have in common (worked examples) are computed once too. Results are bitwise the same whatever is
+// computed beside an item.
 #pragma once
 
 #include <algorithm>
@@ -50,6 +51,9 @@ struct LikelihoodResult {
   std::vector<OptionLikelihood> options;
 };
 
+// How many tokens all options begin with that are computed once: none of them is an option's last.
+std::int64_t option_stem(std::span<const std::vector<std::int32_t>> options);
+
 class LikelihoodScorer {
  public:
   // `options`: at most so many items at once, in so much memory. Layers before `end_layer` alone are
@@ -75,6 +79,7 @@ class LikelihoodScorer {
   struct TokenScore;
   struct Job;
 
+  static void set_trunk(Member& member, std::int64_t stem);
   bool admit(const Source& source);
   bool make_room(std::int64_t bytes);
   bool find_place(Member& member);

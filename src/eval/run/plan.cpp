@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "eval/run/likelihood_scorer.h"
 #include "eval/task/likelihood_prompt.h"
 #include "eval/task/prompt_template.h"
 #include "eval/task/ready_prompts.h"
@@ -309,6 +310,13 @@ std::int64_t common_prefix(const std::vector<std::int32_t>& prefix, const std::v
 std::int64_t Question::tokens_with_options() const {
   std::int64_t out = std::ssize(tokens);
   for (const auto& option : options) out += std::ssize(option);
+  return out;
+}
+
+std::int64_t Question::option_rows() const {
+  const std::int64_t stem = options.empty() ? 0 : option_stem(options);
+  std::int64_t out = stem;
+  for (const auto& option : options) out += std::ssize(option) - 1 - stem;
   return out;
 }
 

@@ -29,6 +29,8 @@ struct Question {
   std::int64_t length() const;
   // Tokens of the prompt and of all options.
   std::int64_t tokens_with_options() const;
+  // Rows of a model that the options take beside the prompt's.
+  std::int64_t option_rows() const;
 };
 
 struct PlannedArm {

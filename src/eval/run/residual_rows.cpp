@@ -41,7 +41,7 @@ float* ResidualRows::row(std::int64_t position, std::size_t option) {
            position % kKeyBlock * hidden_;
   }
   if (position < context_) return rest_.data() + (position - prefix_rows_) * hidden_;
-  return options_[option].data() + (position - context_) * hidden_;
+  return options_[option == kEveryOption ? 0 : option].data() + (position - context_) * hidden_;
 }
 
 void ResidualRows::read(std::int64_t position, std::size_t option, std::int64_t rows, float* out) {
@@ -52,7 +52,9 @@ void ResidualRows::write(std::int64_t position, std::size_t option, std::int64_t
                          std::int64_t stride) {
   for (std::int64_t r = 0; r < rows; ++r) {
     const std::int64_t p = position + r;
-    std::copy_n(x + r * stride, hidden_, row(p, option));
+    const std::size_t first = option == kEveryOption ? 0 : option;
+    const std::size_t end = option == kEveryOption && p >= context_ ? options_.size() : first + 1;
+    for (std::size_t o = first; o < end; ++o) std::copy_n(x + r * stride, hidden_, row(p, o));
     if (p >= prefix_rows_) continue;
     std::int64_t& filled = prefix_[static_cast<std::size_t>(p / kKeyBlock)]->filled;
     if (filled == p % kKeyBlock) ++filled;

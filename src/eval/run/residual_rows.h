@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <limits>
 #include <map>
 #include <memory>
 #include <span>
@@ -40,6 +41,10 @@ class ResidualRows {
   // after it as `options` says of each option, are this object's own.
   ResidualRows(std::int64_t hidden, std::vector<ResidualBlock> prefix, std::int64_t context,
                std::span<const std::int64_t> options);
+
+  // For tokens beyond the context that all options begin with: they are written to each, and read of the
+  // first.
+  static constexpr std::size_t kEveryOption = std::numeric_limits<std::size_t>::max();
 
   // [hidden], of the token at `position`: of the context, or of an option that follows it.
   float* row(std::int64_t position, std::size_t option);

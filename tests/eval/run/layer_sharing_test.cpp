@@ -33,6 +33,9 @@ struct SharedPlan {
       for (std::size_t o = 0; o < 2 + i % 2; ++o) {
         const std::size_t tokens = several_tokens ? 1 + (i * 7 + o * o * 13) % 40 : 1;
         question.options.push_back(testing::made_up_ids(tokens, 50 + static_cast<unsigned>(o)));
+        if (several_tokens && i % 3 == 1) {  // options that begin alike
+          question.options.back().insert(question.options.back().begin(), {9, 3, 5, 5, 1, 30});
+        }
       }
       for (std::int32_t& id : question.tokens) id %= 48;
       for (auto& option : question.options) {
@@ -236,8 +239,7 @@ TEST(LayerSharing, ComputesEachLayerOnce) {
   };
   std::int64_t rows = 0;
   for (const Question& question : apart({"none"}).plan.questions) {
-    rows += std::ssize(question.tokens);
-    for (const auto& option : question.options) rows += std::ssize(option) - 1;
+    rows += std::ssize(question.tokens) + question.option_rows();
   }
   EXPECT_EQ(computed({"none"}), rows);
   EXPECT_EQ(computed({"none", "zero"}), 2 * rows);
@@ -259,8 +261,7 @@ TEST(LayerSharing, ComputesPrefixesOnce) {
     question.tokens = testing::made_up_ids(64 + 1 + q, 1);
     question.tokens.back() = static_cast<std::int32_t>(q);
     question.shared_prefix = 64;
-    own += static_cast<std::int64_t>(q + 1);
-    for (const auto& option : question.options) own += std::ssize(option) - 1;
+    own += static_cast<std::int64_t>(q + 1) + question.option_rows();
   }
   for (const std::int64_t batch : {1, 4, 16}) {
     EXPECT_EQ(answer_all(engine, scored_settings(batch), shared.plan, all_open).computed,

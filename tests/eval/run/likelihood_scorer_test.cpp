@@ -24,7 +24,7 @@ constexpr const char* kDynamic =
     R"({"rope_scaling":{"type":"dynamic","factor":4.0},"max_position_embeddings":32})";
 
 // Contexts of mixed lengths (1, block ends, beyond) that partly begin alike, two to four options each of one
-// to forty tokens.
+// to forty tokens, some of which begin alike or are the same.
 std::vector<LikelihoodRequest> mixed_requests() {
   constexpr std::size_t kLengths[] = {1, 5, 31, 32, 33, 64, 80, 97, 100, 2, 70, 71};
   std::vector<LikelihoodRequest> out;
@@ -37,6 +37,10 @@ std::vector<LikelihoodRequest> mixed_requests() {
     for (unsigned o = 0; o < 2 + i % 3; ++o)
       request.options.push_back(testing::made_up_ids(1 + (i * 7 + o * o * 13) % 40, 50 + o));
     if (i == 6) request.options = {{3}, {4}, {5}, {3}};
+    if (i == 8) request.options.assign(2, testing::made_up_ids(6, 50));
+    constexpr std::size_t kStems[] = {0, 40, 3, 0, 20, 0, 0, 0, 0, 60, 2, 1};
+    const Ids stem = testing::made_up_ids(kStems[i], 90);
+    for (Ids& option : request.options) option.insert(option.begin(), stem.begin(), stem.end());
     // Some options begin with tokens that are not scored.
     if (i % 2 == 1) {
       for (const Ids& option : request.options) {
@@ -151,6 +155,28 @@ TEST(LikelihoodScorer, EqualsAPlainLoopHoweverItIsComputed) {
   }
 }
 
+// Of more rows than may have their logits in one call.
+TEST(LikelihoodScorer, LongBeginningsOfOptionsAreCutIntoCalls) {
+  std::vector<LikelihoodRequest> requests(3);
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    requests[i].id = i;
+    requests[i].context = testing::made_up_ids(20 + 30 * i, 1);
+    requests[i].options.assign(i + 1,
+                               testing::made_up_ids(kLogitRows + 10 * static_cast<std::int64_t>(i), 4));
+    for (std::size_t o = 0; o < i + 1; ++o) {
+      const Ids end = testing::made_up_ids(1 + 3 * o, 60 + static_cast<unsigned>(o));
+      requests[i].options[o].insert(requests[i].options[o].end(), end.begin(), end.end());
+    }
+  }
+  Engine one("gqa-f16", testing::config_with("gqa-f16", kPlain), 1, 512);
+  std::vector<std::vector<OptionLikelihood>> want;
+  for (const LikelihoodRequest& request : requests) want.push_back(plain(one, request));
+  for (const std::int64_t max_rows : {512, 64, 150}) {
+    Engine engine("gqa-f16", testing::config_with("gqa-f16", kPlain), 2, max_rows);
+    expect_equal(score_all(engine, {4, 400, 0}, requests), want, fmt::format("rows {}", max_rows));
+  }
+}
+
 Engine windowed_engine(const std::string& family, std::int64_t window, int threads, std::int64_t max_rows) {
   const std::filesystem::path directory = testing::golden("families") / family;
   nlohmann::json config = nlohmann::json::parse(read_text_file(directory / "config.json"));
@@ -167,6 +193,9 @@ TEST(LikelihoodScorer, LayersWithWindowsChangeNoBit) {
     request.context = testing::made_up_ids(150 + i * 9, 2);
     request.shared_prefix = i % 2 == 0 ? 140 : 100;
     request.options = {testing::made_up_ids(1 + i * 17 % 70, 5), testing::made_up_ids(90, 6), {3}};
+    if (i % 2 == 1) {
+      for (Ids& option : request.options) option.insert(option.begin(), {7, 8, 9, 4, 4});
+    }
     requests.push_back(std::move(request));
   }
   for (LikelihoodRequest& request : requests) {
@@ -253,10 +282,32 @@ TEST(LikelihoodScorer, ComputesNothingTwice) {
   requests.back().options = {testing::made_up_ids(9, 1), testing::made_up_ids(4, 2), {1}};
   score_all(engine, {16, 400, 0}, requests, &rows);
   EXPECT_EQ(rows, 64 + 6 * (80 - 64) + 8 + 3);
+  // What all options of a request begin with is computed once, and no option's last token at all.
+  const std::vector<Ids> others =
+      std::exchange(requests.back().options, {{5, 6, 7, 8}, {5, 6, 7, 9, 9}, {5, 6, 7, 8, 1}, {5, 6, 7}});
+  score_all(engine, {16, 400, 0}, requests, &rows);
+  EXPECT_EQ(rows, 64 + 6 * (80 - 64) + 2 + 1 + 2 + 2 + 0);
+  requests.back().options = {{5, 6, 7}, {5, 6, 7}, {5, 6, 7}};
+  score_all(engine, {16, 400, 0}, requests, &rows);
+  EXPECT_EQ(rows, 64 + 6 * (80 - 64) + 2);
+  requests.back().options = others;
   // Another intervention has other keys and values.
   requests.back().intervention = parse_intervention("rebalance");
   score_all(engine, {16, 400, 0}, requests, &rows);
   EXPECT_EQ(rows, 64 + 5 * (80 - 64) + 80 + 8 + 3);
+}
+
+// Where the context ends with a block, and what its options begin with does not.
+TEST(LikelihoodScorer, BeginningsOfOptionsNeedNoMoreMemory) {
+  Engine engine("mha-f32", testing::config_with("mha-f32", kPlain), 1, 512);
+  LikelihoodRequest request;
+  request.context = testing::made_up_ids(64, 1);
+  request.options = {testing::made_up_ids(20, 2), testing::made_up_ids(20, 2)};
+  request.options[1].resize(9);
+  const Results plenty = score_all(engine, {4, 400, 0}, {request});
+  const std::int64_t block = kv_bytes(engine.model->config(), 1);
+  const Results little = score_all(engine, {4, 400, 3 * block}, {request});
+  for (std::size_t o = 0; o < 2; ++o) EXPECT_EQ(little.at(0)[o].loglikelihood, plenty.at(0)[o].loglikelihood);
 }
 
 TEST(LikelihoodScorer, ARequestThatCannotFitIsAnErrorThatNamesTheFlag) {
