@@ -1,5 +1,5 @@
 # What `cmake --install` puts where, in the places of the Filesystem Hierarchy Standard, and the Debian package that
-# CPack makes of it. The program finds share/refocus beside its bin (src/cli/bundled.h).
+# CPack makes of it. The program finds share/refocus beside its bin (src/opened/bundled.h).
 include(GNUInstallDirs)
 
 install(TARGETS refocus RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})

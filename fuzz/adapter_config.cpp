@@ -1,8 +1,8 @@
 // adapter_config.json of a LoRA adapter. The first part is the file; the second, where there is one, the
 // weights.
-#include "io/peft_adapter.h"
-#include "io/peft_config.h"
-#include "io/peft_tensors.h"
+#include "io/peft/peft_adapter.h"
+#include "io/peft/peft_config.h"
+#include "io/peft/peft_tensors.h"
 #include "io/safetensors.h"
 #include "target.h"
 

@@ -1,7 +1,7 @@
 // The grammar of --intervene (what is read is printed, and means the same when it is read again) and of
 // --sweep.
-#include "intervene/spec.h"
-#include "intervene/sweep.h"
+#include "intervene/grammar/spec.h"
+#include "intervene/grammar/sweep.h"
 #include "target.h"
 
 REFOCUS_FUZZ_TARGET(intervention) {

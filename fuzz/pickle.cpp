@@ -1,7 +1,7 @@
 // The pickle alone, without an archive and its checksums around it.
 #include <array>
 
-#include "io/unpickler.h"
+#include "io/pytorch/unpickler.h"
 #include "target.h"
 
 REFOCUS_FUZZ_TARGET(pickle) {

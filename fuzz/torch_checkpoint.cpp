@@ -1,5 +1,5 @@
 // A zip archive with a pickle, as torch.save writes it.
-#include "io/torch_checkpoint.h"
+#include "io/pytorch/torch_checkpoint.h"
 
 #include "weights.h"
 

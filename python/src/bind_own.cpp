@@ -12,7 +12,7 @@
 
 #include "base/error.h"
 #include "bindings.h"
-#include "intervene/own_change.h"
+#include "intervene/grammar/own_change.h"
 #include "intervene/target.h"
 
 namespace nb = nanobind;

@@ -6,8 +6,8 @@
 
 #include "base/error.h"
 #include "base/json_reader.h"
-#include "cli/asking_options.h"
-#include "cli/chat_options.h"
+#include "cli/options/asking_options.h"
+#include "cli/options/chat_options.h"
 
 namespace refocus::python {
 namespace {

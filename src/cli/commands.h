@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "cli/command.h"
-#include "cli/common_options.h"
+#include "cli/options/common_options.h"
 
 namespace refocus::cli {
 

@@ -6,7 +6,7 @@
 #include <set>
 
 #include "cli/completion_words.h"
-#include "cli/option_text.h"
+#include "cli/options/option_text.h"
 
 namespace refocus::cli {
 

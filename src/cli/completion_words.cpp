@@ -2,11 +2,11 @@
 
 #include <algorithm>
 
-#include "cli/figure_kinds.h"
-#include "cli/option_text.h"
+#include "cli/commands/figure_kinds.h"
+#include "cli/options/option_text.h"
 #include "eval/task/task_kind.h"
-#include "intervene/named.h"
-#include "intervene/spec_keys.h"
+#include "intervene/grammar/named.h"
+#include "intervene/grammar/spec_keys.h"
 #include "opened/bundled.h"
 
 namespace refocus::cli {

@@ -8,7 +8,7 @@
 #include <cstdlib>
 #include <utility>
 
-#include "cli/option_text.h"
+#include "cli/options/option_text.h"
 #include "cli/wrapped_lines.h"
 
 namespace refocus::cli {

@@ -11,7 +11,7 @@
 #include "cli/checks.h"
 #include "cli/command.h"
 #include "cli/commands.h"
-#include "cli/option_text.h"
+#include "cli/options/option_text.h"
 
 namespace refocus::cli {
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "cli/model_options.h"
+#include "cli/options/model_options.h"
 
 namespace refocus::cli {
 

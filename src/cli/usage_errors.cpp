@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/nearest_word.h"
 #include "cli/commands.h"
-#include "cli/option_text.h"
+#include "cli/options/option_text.h"
 
 namespace refocus::cli {
 

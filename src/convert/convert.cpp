@@ -11,7 +11,7 @@
 #include "convert/plan.h"
 #include "convert/read_back.h"
 #include "convert/slab.h"
-#include "io/gguf_writer.h"
+#include "io/gguf/gguf_writer.h"
 #include "model/weights.h"
 #include "tensor/block_formats.h"
 #include "tokenizer/stored_tokenizer.h"

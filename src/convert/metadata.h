@@ -6,7 +6,7 @@
 #include "architecture/model_config.h"
 #include "base/stored_vocabulary.h"
 #include "convert/convert.h"
-#include "io/gguf_writer.h"
+#include "io/gguf/gguf_writer.h"
 
 namespace refocus {
 

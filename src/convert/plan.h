@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "architecture/model_config.h"
-#include "io/gguf_writer.h"
+#include "io/gguf/gguf_writer.h"
 #include "model/weights.h"
 
 namespace refocus {

@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/json_reader.h"
-#include "io/gguf_config.h"
+#include "io/gguf/gguf_config.h"
 
 namespace refocus {
 

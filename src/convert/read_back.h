@@ -6,7 +6,7 @@
 
 #include "architecture/model_config.h"
 #include "convert/plan.h"
-#include "io/gguf_writer.h"
+#include "io/gguf/gguf_writer.h"
 
 namespace refocus {
 

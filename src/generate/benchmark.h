@@ -6,7 +6,7 @@
 #include <functional>
 #include <vector>
 
-#include "intervene/spec.h"
+#include "intervene/grammar/spec.h"
 #include "model/transformer.h"
 
 namespace refocus {

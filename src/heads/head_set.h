@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include "intervene/head_draw.h"
+#include "intervene/grammar/head_draw.h"
 
 namespace refocus {
 

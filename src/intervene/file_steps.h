@@ -3,8 +3,8 @@
 
 #include <memory>
 
+#include "intervene/grammar/spec.h"
 #include "intervene/row_step.h"
-#include "intervene/spec.h"
 
 namespace refocus {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "intervene/head_draw.h"
+#include "intervene/grammar/head_draw.h"
 #include "intervene/rebalance.h"
 
 namespace refocus {

@@ -5,8 +5,8 @@
 #include <memory>
 #include <vector>
 
+#include "intervene/grammar/spec.h"
 #include "intervene/row_step.h"
-#include "intervene/spec.h"
 #include "kernels/attention.h"
 
 namespace refocus {

@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "intervene/own_change.h"
+#include "intervene/grammar/own_change.h"
 #include "intervene/row_step.h"
 
 namespace refocus {

@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "intervene/spec.h"
+#include "intervene/grammar/spec.h"
 #include "intervene/target.h"
 #include "prompt/origins.h"
 #include "prompt/prompt.h"

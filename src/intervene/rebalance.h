@@ -10,8 +10,8 @@
 #include <optional>
 #include <vector>
 
+#include "intervene/grammar/spec.h"
 #include "intervene/row_step.h"
-#include "intervene/spec.h"
 
 namespace refocus {
 

@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "prompt/token_class.h"
-#include "tokenizer/regex.h"
+#include "tokenizer/pipeline/regex.h"
 
 namespace refocus {
 

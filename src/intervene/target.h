@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "intervene/key_ranges.h"
-#include "intervene/spec.h"
+#include "intervene/grammar/key_ranges.h"
+#include "intervene/grammar/spec.h"
 #include "prompt/prompt.h"
 
 namespace refocus {

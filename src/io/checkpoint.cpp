@@ -11,10 +11,10 @@
 #include "base/file_kind.h"
 #include "base/json_reader.h"
 #include "base/text_file.h"
-#include "io/gguf_model.h"
+#include "io/gguf/gguf_model.h"
 #include "io/model_kind.h"
+#include "io/pytorch/torch_checkpoint.h"
 #include "io/safetensors.h"
-#include "io/torch_checkpoint.h"
 #include "io/weight_file.h"
 
 namespace refocus {

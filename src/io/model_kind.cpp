@@ -8,8 +8,8 @@
 
 #include "base/error.h"
 #include "base/file_kind.h"
-#include "io/peft_adapter.h"
-#include "io/peft_config.h"
+#include "io/peft/peft_adapter.h"
+#include "io/peft/peft_config.h"
 #include "io/weight_file.h"
 
 namespace refocus {

@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "io/checkpoint.h"
-#include "io/peft_adapter.h"
+#include "io/peft/peft_adapter.h"
 #include "model/weights.h"
 #include "opened/bundled.h"
 #include "tokenizer/model_settings.h"

@@ -1,4 +1,4 @@
-#include "template/filters.h"
+#include "template/filters/filters.h"
 #include "template/interpreter.h"
 #include "template/operators.h"
 

@@ -1,8 +1,8 @@
 // Evaluates the tree of a template.
 #pragma once
 
+#include "template/parse/syntax.h"
 #include "template/runtime.h"
-#include "template/syntax.h"
 
 namespace refocus::jinja {
 

@@ -2,8 +2,8 @@
 // bits.
 #pragma once
 
+#include "template/parse/syntax.h"
 #include "template/runtime.h"
-#include "template/syntax.h"
 
 namespace refocus::jinja {
 

@@ -1,8 +1,8 @@
 #include "template/scopes.h"
 
-#include "template/filters.h"
-#include "template/lexer.h"
-#include "template/scope_names.h"
+#include "template/filters/filters.h"
+#include "template/parse/lexer.h"
+#include "template/parse/scope_names.h"
 
 namespace refocus::jinja {
 namespace {

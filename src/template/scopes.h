@@ -6,7 +6,7 @@
 // the context's where it is read first.
 #pragma once
 
-#include "template/syntax.h"
+#include "template/parse/syntax.h"
 
 namespace refocus::jinja {
 

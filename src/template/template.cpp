@@ -1,7 +1,7 @@
 #include "template/template.h"
 
 #include "template/interpreter.h"
-#include "template/parser.h"
+#include "template/parse/parser.h"
 
 namespace refocus::jinja {
 

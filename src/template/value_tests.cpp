@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "template/filters.h"
+#include "template/filters/filters.h"
 #include "template/operators.h"
 #include "template/text_operations.h"
 

@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "base/utf8.h"
-#include "tokenizer/text_steps.h"
+#include "tokenizer/pipeline/text_steps.h"
 
 namespace refocus {
 namespace {

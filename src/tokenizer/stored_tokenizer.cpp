@@ -11,9 +11,9 @@
 #include "base/error.h"
 #include "base/json_reader.h"
 #include "base/utf8.h"
-#include "tokenizer/byte_level_words.h"
-#include "tokenizer/json_tokenizer.h"
-#include "tokenizer/sentencepiece_model.h"
+#include "tokenizer/pipeline/byte_level_words.h"
+#include "tokenizer/pipeline/json_tokenizer.h"
+#include "tokenizer/sentencepiece/sentencepiece_model.h"
 
 namespace refocus {
 

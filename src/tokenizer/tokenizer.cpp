@@ -5,8 +5,8 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "tokenizer/pipeline/text_alignment.h"
 #include "tokenizer/streaming_decoder.h"
-#include "tokenizer/text_alignment.h"
 #include "tokenizer/tokenizer_files.h"
 #include "tokenizer/tokenizer_kind.h"
 #include "tokenizer/vocabulary_choice.h"

@@ -36,7 +36,7 @@
 #include "tokenizer/added_tokens.h"
 #include "tokenizer/decoded_piece.h"
 #include "tokenizer/model_settings.h"
-#include "tokenizer/post_processor.h"
+#include "tokenizer/pipeline/post_processor.h"
 #include "tokenizer/token_table.h"
 
 namespace refocus {

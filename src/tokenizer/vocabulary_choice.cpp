@@ -11,7 +11,7 @@
 #include "base/text_file.h"
 #include "base/used_file.h"
 #include "tokenizer/json.h"
-#include "tokenizer/sentencepiece_model.h"
+#include "tokenizer/sentencepiece/sentencepiece_model.h"
 #include "tokenizer/tokenizer_files.h"
 
 namespace refocus {

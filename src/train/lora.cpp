@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
-#include "io/peft_tensors.h"
+#include "io/peft/peft_tensors.h"
 #include "model/adapter.h"
 
 namespace refocus {

@@ -10,8 +10,8 @@
 #include "base/error.h"
 #include "base/json_node.h"
 #include "base/text_file.h"
-#include "io/peft_adapter.h"
-#include "io/peft_config.h"
+#include "io/peft/peft_adapter.h"
+#include "io/peft/peft_config.h"
 #include "tokenizer/tokenizer_files.h"
 #include "train/loss_curve.h"
 

@@ -9,7 +9,7 @@
 //   DIR/loss.svg                                            the same as a drawing, as of the last checkpoint
 //
 // A run that trains an adapter writes adapter_config.json and adapter_model.safetensors in place of the
-// model's files (io/peft_adapter.h).
+// model's files (io/peft/peft_adapter.h).
 //
 // A checkpoint is written under another name, flushed to the disk and renamed; only then is the one before it
 // removed. So there is a whole one at any moment.

@@ -9,8 +9,8 @@
 #include "base/error.h"
 #include "base/json_reader.h"
 #include "base/used_file.h"
-#include "io/peft_adapter.h"
-#include "io/peft_config.h"
+#include "io/peft/peft_adapter.h"
+#include "io/peft/peft_config.h"
 #include "model/weights.h"
 #include "tensor/block_formats.h"
 

@@ -6,7 +6,7 @@
 #include "analyze/jacobi_svd.h"
 #include "analyze/key_directions.h"
 #include "base/text_file.h"
-#include "intervene/tensor_file.h"
+#include "intervene/grammar/tensor_file.h"
 #include "io/npy.h"
 #include "model/engine.h"
 

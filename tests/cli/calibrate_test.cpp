@@ -2,7 +2,7 @@
 #include <fstream>
 
 #include "cli/cli_support.h"
-#include "intervene/tensor_file.h"
+#include "intervene/grammar/tensor_file.h"
 #include "io/safetensors.h"
 
 namespace refocus {

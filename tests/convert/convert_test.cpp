@@ -8,8 +8,8 @@
 
 #include "architecture/gguf_names.h"
 #include "base/text_file.h"
-#include "io/gguf_file.h"
-#include "io/gguf_model.h"
+#include "io/gguf/gguf_file.h"
+#include "io/gguf/gguf_model.h"
 #include "io/safetensors.h"
 #include "model/transformer.h"
 #include "support.h"

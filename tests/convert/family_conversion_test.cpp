@@ -7,7 +7,7 @@
 #include "close.h"
 #include "convert/convert.h"
 #include "convert/merge.h"
-#include "io/gguf_file.h"
+#include "io/gguf/gguf_file.h"
 #include "io/npy.h"
 #include "model/transformer.h"
 #include "support.h"

@@ -1,5 +1,5 @@
 // heads=random: which heads of a model it draws.
-#include "intervene/head_draw.h"
+#include "intervene/grammar/head_draw.h"
 
 #include <fstream>
 #include <set>

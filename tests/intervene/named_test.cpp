@@ -1,5 +1,5 @@
 // Names of arms before a specification.
-#include "intervene/named.h"
+#include "intervene/grammar/named.h"
 
 #include "support.h"
 

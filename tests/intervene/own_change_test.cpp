@@ -1,9 +1,9 @@
 // Functions of the program in the grammar of --intervene.
-#include "intervene/own_change.h"
+#include "intervene/grammar/own_change.h"
 
-#include "intervene/named.h"
-#include "intervene/spec.h"
-#include "intervene/sweep_axis.h"
+#include "intervene/grammar/named.h"
+#include "intervene/grammar/spec.h"
+#include "intervene/grammar/sweep_axis.h"
 #include "support.h"
 
 namespace refocus {

@@ -1,4 +1,4 @@
-#include "intervene/spec.h"
+#include "intervene/grammar/spec.h"
 
 #include <fstream>
 

@@ -1,5 +1,5 @@
 // What --sweep expands to, and what it refuses.
-#include "intervene/sweep.h"
+#include "intervene/grammar/sweep.h"
 
 #include <fmt/format.h>
 #include <rapidcheck.h>

@@ -9,8 +9,8 @@
 #include <random>
 
 #include "io/npy.h"
+#include "io/pytorch/torch_checkpoint.h"
 #include "io/safetensors.h"
-#include "io/torch_checkpoint.h"
 #include "io_support.h"
 
 namespace refocus {

@@ -1,9 +1,9 @@
-#include "io/gguf_file.h"
+#include "io/gguf/gguf_file.h"
 
 #include <random>
 
 #include "gguf_support.h"
-#include "io/gguf_writer.h"
+#include "io/gguf/gguf_writer.h"
 
 namespace refocus {
 namespace {

@@ -1,4 +1,4 @@
-#include "io/gguf_model.h"
+#include "io/gguf/gguf_model.h"
 #include "architecture/gguf_names.h"
 
 #include <cstring>

@@ -5,7 +5,7 @@
 
 #include "gguf_support.h"
 #include "io/checkpoint.h"
-#include "io/peft_adapter.h"
+#include "io/peft/peft_adapter.h"
 #include "io_support.h"
 
 namespace refocus {

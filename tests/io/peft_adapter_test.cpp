@@ -1,12 +1,12 @@
 // Adapters in PEFT's layout: what is read, what is written, and what is refused.
-#include "io/peft_adapter.h"
+#include "io/peft/peft_adapter.h"
 
 #include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "base/text_file.h"
-#include "io/peft_config.h"
-#include "io/peft_tensors.h"
+#include "io/peft/peft_config.h"
+#include "io/peft/peft_tensors.h"
 #include "io/safetensors.h"
 #include "opened_files.h"
 #include "support.h"

@@ -1,6 +1,6 @@
 // Which matrices an adapter's configuration means, with which rank and scale: what PEFT says of some two
 // hundred configurations (tests/golden/adapters/make_goldens.py), and what it does not warn of.
-#include "io/peft_targets.h"
+#include "io/peft/peft_targets.h"
 
 #include <cmath>
 #include <nlohmann/json.hpp>

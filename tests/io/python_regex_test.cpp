@@ -1,6 +1,6 @@
 // Python's regular expressions by PCRE2: what Python itself says (tests/golden/adapters/make_goldens.py), and
 // what is refused.
-#include "io/python_regex.h"
+#include "io/peft/python_regex.h"
 
 #include <nlohmann/json.hpp>
 #include <set>

@@ -7,8 +7,8 @@
 
 #include <algorithm>
 
+#include "io/pytorch/torch_checkpoint.h"
 #include "io/safetensors.h"
-#include "io/torch_checkpoint.h"
 #include "io_support.h"
 
 namespace refocus {

@@ -1,4 +1,4 @@
-#include "io/torch_checkpoint.h"
+#include "io/pytorch/torch_checkpoint.h"
 
 #include <cmath>
 

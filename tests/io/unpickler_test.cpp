@@ -1,4 +1,4 @@
-#include "io/unpickler.h"
+#include "io/pytorch/unpickler.h"
 
 #include "io_support.h"
 

@@ -1,4 +1,4 @@
-#include "io/zip_directory.h"
+#include "io/pytorch/zip_directory.h"
 
 #include <zip.h>
 

@@ -2,7 +2,7 @@
 
 #include <zip.h>
 
-#include "io/zip_directory.h"
+#include "io/pytorch/zip_directory.h"
 #include "io_support.h"
 
 namespace refocus {

@@ -8,7 +8,7 @@
 
 #include "base/text_file.h"
 #include "io/checkpoint.h"
-#include "io/peft_adapter.h"
+#include "io/peft/peft_adapter.h"
 #include "io/safetensors.h"
 #include "model/transformer.h"
 #include "support.h"

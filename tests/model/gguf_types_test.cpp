@@ -7,7 +7,7 @@
 #include "base/text_file.h"
 #include "eval/text/sha256.h"
 #include "io/checkpoint.h"
-#include "io/gguf_file.h"
+#include "io/gguf/gguf_file.h"
 #include "model/test_device.h"
 #include "model/transformer.h"
 #include "support.h"

@@ -8,7 +8,7 @@
 #include <mutex>
 
 #include "base/text_file.h"
-#include "intervene/own_change.h"
+#include "intervene/grammar/own_change.h"
 #include "model/engine.h"
 
 namespace refocus::testing {

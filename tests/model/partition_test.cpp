@@ -5,7 +5,7 @@
 #include <mutex>
 #include <set>
 
-#include "intervene/own_change.h"
+#include "intervene/grammar/own_change.h"
 #include "model/shared_models.h"
 
 namespace refocus {

@@ -1,6 +1,6 @@
-#include "tokenizer/regex.h"
+#include "tokenizer/pipeline/regex.h"
 
-#include "tokenizer/regex_dialect.h"
+#include "tokenizer/pipeline/regex_dialect.h"
 #include "tokenizer_support.h"
 
 namespace refocus {

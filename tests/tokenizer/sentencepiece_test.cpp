@@ -1,7 +1,7 @@
 // SentencePiece models: a small one of the test's own, a small real one, and hostile ones.
 #include <sentencepiece_processor.h>
 
-#include "tokenizer/sentencepiece_model.h"
+#include "tokenizer/sentencepiece/sentencepiece_model.h"
 #include "tokenizer/streaming_decoder.h"
 #include "tokenizer_support.h"
 

@@ -5,7 +5,7 @@
 #include <functional>
 
 #include "base/text_file.h"
-#include "tokenizer/byte_level_words.h"
+#include "tokenizer/pipeline/byte_level_words.h"
 #include "tokenizer_support.h"
 
 namespace refocus {

@@ -1,4 +1,4 @@
-#include "tokenizer/text_alignment.h"
+#include "tokenizer/pipeline/text_alignment.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -2,7 +2,7 @@
 #include <utf8proc.h>
 
 #include "tokenizer/added_tokens.h"
-#include "tokenizer/unicode_normal_form.h"
+#include "tokenizer/pipeline/unicode_normal_form.h"
 #include "tokenizer_support.h"
 
 namespace refocus {

@@ -6,7 +6,7 @@
 
 #include "base/text_file.h"
 #include "io/checkpoint.h"
-#include "io/peft_adapter.h"
+#include "io/peft/peft_adapter.h"
 #include "kernels/cross_entropy.h"
 #include "model/transformer.h"
 #include "train/golden_support.h"

@@ -8,7 +8,7 @@
 
 #include "base/text_file.h"
 #include "io/checkpoint.h"
-#include "io/peft_adapter.h"
+#include "io/peft/peft_adapter.h"
 #include "kernels/reference/gradients.h"
 #include "train/golden_support.h"
 #include "train/graph.h"

@@ -8,7 +8,7 @@
 
 #include "cluster/work_share.h"
 #include "eval/score/perplexity.h"
-#include "intervene/spec.h"
+#include "intervene/grammar/spec.h"
 #include "model/transformer.h"
 #include "prompt/prompt.h"
 #include "tokenizer/tokenizer.h"

@@ -15,7 +15,7 @@
 #include "eval/run/shared_asking.h"
 #include "eval/task/file_names.h"
 #include "eval/text/sha256.h"
-#include "intervene/head_draw.h"
+#include "intervene/grammar/head_draw.h"
 #include "model/partition.h"
 #include "prompt/answer_end.h"
 

@@ -19,7 +19,7 @@
 #include "eval/task/profile.h"
 #include "eval/task/shard.h"
 #include "generate/scheduler.h"
-#include "intervene/named.h"
+#include "intervene/grammar/named.h"
 #include "model/transformer.h"
 #include "prompt/chat.h"
 #include "tokenizer/tokenizer.h"

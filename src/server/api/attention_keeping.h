@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "analyze/kept/row_keeper.h"
-#include "intervene/spec.h"
+#include "intervene/grammar/spec.h"
 #include "server/api/attention_store.h"
 #include "server/openai/attention_answer.h"
 #include "server/openai/request.h"

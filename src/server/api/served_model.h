@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "intervene/spec.h"
+#include "intervene/grammar/spec.h"
 #include "prompt/chat.h"
 #include "server/openai/model_names.h"
 #include "tokenizer/tokenizer.h"

@@ -4,7 +4,7 @@
 
 #include "base/utf8.h"
 #include "cli/serve/served.h"
-#include "io/zip_directory.h"
+#include "io/pytorch/zip_directory.h"
 
 namespace refocus {
 namespace {

@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "eval/score/held_out.h"
 #include "eval/score/test_family.h"
-#include "intervene/spec_keys.h"
+#include "intervene/grammar/spec_keys.h"
 
 namespace refocus {
 namespace {

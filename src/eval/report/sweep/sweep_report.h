@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "eval/score/comparison.h"
-#include "intervene/sweep.h"
+#include "intervene/grammar/sweep.h"
 
 namespace refocus {
 
