@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <iostream>
+#include <span>
 
 #include "base/error.h"
 #include "cli/terminal.h"
@@ -23,14 +24,18 @@ constexpr const char* kHelp[] = {
     "  s, Enter        skip: say nothing about it",
     "  b               back to the one before",
     "  x               take back your verdict on this one",
-    "  m               all of a long response, or its parts around what was read",
+    "  m               all of a long response, or parts of it",
     "  q               quit; what you have said is kept, and the same command goes on",
     "",
     "In a terminal, arrows, page up, page down and blank scroll; right skips, left goes back.",
     "",
+    "A response that several arms gave to a question comes once, and the verdict counts in all of them.",
+};
+
+constexpr const char* kMarks[] = {
+    "",
     "Marked in the response is what the rules read the letter from: the anchored ones green or [[so]], the "
-    "published ones yellow or {{so}}, both cyan or {[so]}. A response that several arms gave to a question "
-    "comes once, and the verdict counts in all of them.",
+    "published ones yellow or {{so}}, both cyan or {[so]}.",
 };
 
 // What the keys do, whatever they come from.
@@ -39,6 +44,7 @@ class Reviewer {
   Reviewer(Review& review, const ManualOptions& options) : review_(review) {
     page_.show_arm = options.show_arm;
     page_.show_label = options.show_label;
+    page_.hide_rules = options.hide_rules;
   }
 
   PageOptions& page() { return page_; }
@@ -83,9 +89,13 @@ class Reviewer {
  private:
   std::vector<std::string> help() const {
     std::vector<std::string> lines;
-    for (const char* text : kHelp) {
-      for (const TextLine& line : wrapped(text, page_.columns - 1)) lines.push_back(plain_text(line));
-    }
+    const auto add = [&](std::span<const char* const> texts) {
+      for (const char* text : texts) {
+        for (const TextLine& line : wrapped(text, page_.columns - 1)) lines.push_back(plain_text(line));
+      }
+    };
+    add(kHelp);
+    if (!page_.hide_rules) add(kMarks);
     return lines;
   }
   std::size_t options() const { return review_.current().answer->item->choices.size(); }

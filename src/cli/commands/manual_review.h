@@ -9,7 +9,7 @@
 namespace refocus::cli {
 
 struct ManualOptions {
-  bool show_arm = false, show_label = false;
+  bool show_arm = false, show_label = false, hide_rules = false;
 };
 
 // Until the person quits or the input ends.

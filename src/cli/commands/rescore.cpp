@@ -197,6 +197,8 @@ void add_manual(CLI::App& command, RescoreOptions& options) {
   needs_manual(command.add_flag("--again", options.review.again, "With those that have a verdict of yours"));
   needs_manual(command.add_flag("--show-label", options.shown.show_label, "Show the right answer"));
   needs_manual(command.add_flag("--show-arm", options.shown.show_arm, "Show the arm"));
+  needs_manual(command.add_flag("--hide-rules", options.shown.hide_rules,
+                                "Neither mark nor name what the rules read, which may sway the verdict"));
 }
 
 }  // namespace

@@ -125,7 +125,8 @@ class PageWriter {
     if (answer.response.text.empty()) return line(styled("  (no text at all)", "2"));
     // Without colours the marks around a place take up to eight columns.
     const int width = width_ - 2 - (options_.colours ? 0 : 8);
-    const std::vector<TextLine> text = wrapped(answer.response.text, width, marks_of(answer));
+    const std::vector<TextLine> text = wrapped(
+        answer.response.text, width, options_.hide_rules ? std::vector<MarkedSpan>() : marks_of(answer));
     const bool cut = !options_.whole && options_.rows > 0 && std::ssize(text) > room - 1;
     const std::vector<bool> kept = cut ? kept_lines(text, room - 1) : std::vector<bool>(text.size(), true);
     for (std::size_t i = 0; i < text.size(); ++i) {
@@ -143,9 +144,11 @@ class PageWriter {
   }
 
   void rules(const AuditedAnswer& answer) {
-    line();
-    rule("anchored ", answer.anchored, kReadAnchored);
-    rule("published", answer.published, kReadPublished);
+    if (!options_.hide_rules) {
+      line();
+      rule("anchored ", answer.anchored, kReadAnchored);
+      rule("published", answer.published, kReadPublished);
+    }
     if (options_.show_label) {
       line(answer.item->label ? fmt::format("right answer: {}", *answer.item->label)
                               : "right answer: not known");

@@ -14,6 +14,7 @@ struct PageOptions {
   bool whole = false;  // do not cut
   bool colours = false;
   bool show_arm = false, show_label = false;
+  bool hide_rules = false;  // what the rules read is neither marked nor named
 };
 
 // Question, options, the response with the places that the rules read marked, and what each rule says. The

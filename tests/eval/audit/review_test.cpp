@@ -156,6 +156,8 @@ TEST_F(ReviewPage, HidesTheRightAnswerAndTheArm) {
   EXPECT_THAT(shown, HasSubstr("arm cot-none\n"));
   EXPECT_THAT(shown, HasSubstr("* B. two\n"));
   EXPECT_THAT(shown, HasSubstr("right answer: B\n"));
+  const std::string blind = page({.hide_rules = true}, one);
+  EXPECT_THAT(blind, ::testing::EndsWith("Response\n  Option A: no. Response: C\n"));
 }
 
 TEST_F(ReviewPage, CutsLongResponsesAroundWhatWasRead) {
