@@ -52,7 +52,8 @@ std::string title_of(const Node& comparison) {
   return fmt::format("{} against {}", second, first);
 }
 
-[[noreturn]] void fail_for_statistic(const Node& root, const std::string& statistic) {
+[[noreturn]] void fail_for_statistic(const Node& root, const std::string& statistic,
+                                     const std::vector<std::string>& arms) {
   std::set<std::string> names;
   for (const Node& comparison : root.at("comparisons").items()) {
     for (const Node& row : comparison.at("differences").items()) names.insert(row.at("statistic").text());
@@ -62,9 +63,41 @@ std::string title_of(const Node& comparison) {
                       "expected groups of texts that were compared, got none: each needs at least ten texts; "
                       "use accuracy or lengths");
   }
+  if (names.contains(statistic)) {
+    throw usage_error("--arms", "expected an arm that was compared with another one, got '{}'; name others",
+                      printable(fmt::format("{}", fmt::join(arms, ","))));
+  }
   throw usage_error("--value", "expected a statistic that was compared, got '{}'; there are {}",
                     printable(statistic), fmt::join(names, ", "));
 }
+
+// Which arms are shown.
+class ChosenArms {
+ public:
+  ChosenArms(const Node& root, const std::vector<std::string>& wanted) : wanted_(wanted) {
+    std::vector<std::string> names;
+    for (const Node& arm : root.at("arms").items()) names.push_back(arm.at("name").text());
+    for (const std::string& name : wanted) {
+      if (std::ranges::any_of(names, [&](const std::string& one) { return is(one, name); })) continue;
+      for (std::string& one : names) one = printable(one, 200);
+      throw usage_error("--arms", "expected an arm of the study, got '{}'; the arms are {}", printable(name),
+                        fmt::join(names, ", "));
+    }
+  }
+
+  bool has(const std::string& arm) const {
+    return wanted_.empty() ||
+           std::ranges::any_of(wanted_, [&](const std::string& name) { return is(arm, name); });
+  }
+
+ private:
+  // `direct-none` is `none` too.
+  static bool is(const std::string& arm, const std::string& name) {
+    return arm == name || arm.substr(arm.find('-') + 1) == name;
+  }
+
+  const std::vector<std::string>& wanted_;
+};
 
 struct ArmLengths {
   std::string arm;
@@ -107,12 +140,14 @@ std::vector<ArmLengths> lengths_of(const std::filesystem::path& directory) {
 }  // namespace
 
 figure::Picture study_forest_figure(const std::filesystem::path& directory, const std::string& statistic,
-                                    const figure::Style& style) {
+                                    const std::vector<std::string>& arms, const figure::Style& style) {
   const StudyDirectory study = read_study(directory);
+  const ChosenArms chosen(study.root(), arms);
   figure::RowChart chart;
   chart.reference = 0;
   bool paired = false, unpaired = false;
   for (const Node& comparison : study.root().at("comparisons").items()) {
+    if (!chosen.has(comparison.at("second").at("arm").text())) continue;
     bool headed = false;
     for (const Node& row : comparison.at("differences").items()) {
       if (row.at("statistic").text() != statistic) continue;
@@ -125,7 +160,7 @@ figure::Picture study_forest_figure(const std::filesystem::path& directory, cons
       chart.rows.push_back({.label = fmt::format("layer {}", row.at("layer").whole()), .marks = {mark}});
     }
   }
-  if (chart.rows.empty()) fail_for_statistic(study.root(), statistic);
+  if (chart.rows.empty()) fail_for_statistic(study.root(), statistic, arms);
   chart.label = "Difference in " + std::string(statistic == "entropy" ? "entropy (nats)" : statistic);
   return figure::row_chart(
       chart, style,
@@ -136,14 +171,17 @@ figure::Picture study_forest_figure(const std::filesystem::path& directory, cons
                                      : "Welch's t"));
 }
 
-figure::Picture study_accuracy_figure(const std::filesystem::path& directory, const figure::Style& style) {
+figure::Picture study_accuracy_figure(const std::filesystem::path& directory,
+                                      const std::vector<std::string>& arms, const figure::Style& style) {
   const StudyDirectory study = read_study(directory);
+  const ChosenArms chosen(study.root(), arms);
   figure::RowChart chart;
   chart.within = figure::Range{0, 100};
   chart.label = "Accuracy (%)";
   chart.numbers_title = "[95%]";
   std::int64_t most = 0;
   for (const Node& arm : study.root().at("arms").items()) {
+    if (!chosen.has(arm.at("name").text())) continue;
     Tally tally;
     tally.answered = arm.at("texts").whole();
     tally.labelled = arm.at("labelled").whole();
@@ -160,11 +198,15 @@ figure::Picture study_accuracy_figure(const std::filesystem::path& directory, co
                   with_thousands(most)));
 }
 
-figure::Picture study_lengths_figure(const std::filesystem::path& directory, const figure::Style& style) {
+figure::Picture study_lengths_figure(const std::filesystem::path& directory,
+                                     const std::vector<std::string>& arms, const figure::Style& style) {
+  const StudyDirectory study = read_study(directory);
+  const ChosenArms chosen(study.root(), arms);
   figure::RowChart chart;
   chart.label = "Generated tokens";
   std::int64_t most = 0;
   for (ArmLengths& arm : lengths_of(directory)) {
+    if (!chosen.has(arm.arm)) continue;
     most = std::max<std::int64_t>(most, std::ssize(arm.tokens));
     const double mean =
         std::accumulate(arm.tokens.begin(), arm.tokens.end(), 0.0) / static_cast<double>(arm.tokens.size());

@@ -78,19 +78,28 @@ TEST(StudyFiles, FiguresOfAPaperHaveTheNumbersOfTheFiles) {
   write_study(study, comparisons, study_json(study, comparisons, {}), dir / "");
   figure::Style style;
   style.width = figure::kTwoColumns;
-  const figure::Picture forest = study_forest_figure(dir.path(), "entropy", style);
+  const figure::Picture forest = study_forest_figure(dir.path(), "entropy", {}, style);
   EXPECT_THAT(forest.svg, ::testing::AllOf(HasSubstr("cot-none: right against wrong"), HasSubstr(">layer 1<"),
                                            HasSubstr("Difference in entropy (nats)")));
   EXPECT_THAT(forest.caption, HasSubstr("95% intervals"));
-  EXPECT_THAT(testing::error_of([&] { study_forest_figure(dir.path(), "entropie", style); }),
+  EXPECT_THAT(testing::error_of([&] { study_forest_figure(dir.path(), "entropie", {}, style); }),
               ::testing::AllOf(HasSubstr("[--value] expected a statistic that was compared, got 'entropie'"),
                                HasSubstr("entropy")));
-  const figure::Picture accuracy = study_accuracy_figure(dir.path(), style);
+  const figure::Picture accuracy = study_accuracy_figure(dir.path(), {}, style);
   EXPECT_THAT(accuracy.svg, HasSubstr(">60.0 [44.6, 73.7]<")) << "24 of 40";
-  const figure::Picture lengths = study_lengths_figure(dir.path(), style);
+  const figure::Picture lengths = study_lengths_figure(dir.path(), {}, style);
   EXPECT_THAT(lengths.svg, HasSubstr(">direct-none<"));
   EXPECT_THAT(lengths.caption, HasSubstr("(40 texts)"))
       << "a text counts once, whatever layers and models it has";
+  // Some arms alone, by their names with the prompt's or without.
+  const std::string some = study_forest_figure(dir.path(), "entropy", {"cot-none"}, style).svg;
+  EXPECT_THAT(some, HasSubstr("cot-none: right against wrong"));
+  EXPECT_LT(std::ranges::count(some, '\n'), std::ranges::count(forest.svg, '\n'));
+  EXPECT_THAT(study_lengths_figure(dir.path(), {"none"}, style).svg, HasSubstr(">direct-none<"));
+  EXPECT_THAT(study_accuracy_figure(dir.path(), {"direct-rebalance"}, style).svg,
+              ::testing::Not(HasSubstr(">direct-none<")));
+  EXPECT_THAT(testing::error_of([&] { study_accuracy_figure(dir.path(), {"rebalnce"}, style); }),
+              HasSubstr("[--arms] expected an arm of the study, got 'rebalnce'; the arms are "));
 }
 
 }  // namespace

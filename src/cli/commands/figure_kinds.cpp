@@ -147,6 +147,19 @@ figure::Picture draw_attention(const FigureRequest& request, const figure::Style
   return map_figure(request.directories[0], choice, style);
 }
 
+figure::Picture draw_study(const FigureRequest& request, const figure::Style& style) {
+  const auto refuse = [](const char* option) {
+    throw usage_error(option, "expected a run of eval, got a study, which has no use for it; leave it out");
+  };
+  if (!request.by.empty()) refuse("--by");
+  if (!request.comparison.baseline.empty()) refuse("--baseline");
+  const std::string& directory = request.directories[0];
+  if (request.kind == FigureKind::kAccuracy) return study_accuracy_figure(directory, request.arms, style);
+  if (request.kind == FigureKind::kLengths) return study_lengths_figure(directory, request.arms, style);
+  return study_forest_figure(directory, request.value.empty() ? "entropy" : request.value, request.arms,
+                             style);
+}
+
 }  // namespace
 
 std::vector<std::string_view> figure_kind_names() { return {std::begin(kNames), std::end(kNames)}; }
@@ -183,12 +196,7 @@ FigureKind figure_kind(const std::string& name, const std::vector<std::string>& 
 
 figure::Picture draw_figure(const FigureRequest& request, const figure::Style& style) {
   const Source source = source_of(request.directories[0]);
-  if (source == Source::kStudy) {
-    if (request.kind == FigureKind::kAccuracy) return study_accuracy_figure(request.directories[0], style);
-    if (request.kind == FigureKind::kLengths) return study_lengths_figure(request.directories[0], style);
-    return study_forest_figure(request.directories[0], request.value.empty() ? "entropy" : request.value,
-                               style);
-  }
+  if (source == Source::kStudy) return draw_study(request, style);
   if (request.across) {
     return across_forest(compare_across(request.directories, {request.arms, request.comparison.baseline}),
                          style);
