@@ -11,6 +11,7 @@
 #include "base/text_file.h"
 #include "eval/report/comparison_text.h"
 #include "eval/report/figures/comparison_figures.h"
+#include "eval/task/item.h"
 #include "eval/text/csv_reader.h"
 #include "eval/text/json_values.h"
 #include "eval/text/table_text.h"
@@ -74,29 +75,28 @@ std::string title_of(const Node& comparison) {
 // Which arms are shown.
 class ChosenArms {
  public:
-  ChosenArms(const Node& root, const std::vector<std::string>& wanted) : wanted_(wanted) {
+  ChosenArms(const Node& root, const std::vector<std::string>& wanted) : all_(wanted.empty()) {
+    std::set<std::string> missing(wanted.begin(), wanted.end());
     std::vector<std::string> names;
-    for (const Node& arm : root.at("arms").items()) names.push_back(arm.at("name").text());
-    for (const std::string& name : wanted) {
-      if (std::ranges::any_of(names, [&](const std::string& one) { return is(one, name); })) continue;
-      for (std::string& one : names) one = printable(one, 200);
-      throw usage_error("--arms", "expected an arm of the study, got '{}'; the arms are {}", printable(name),
-                        fmt::join(names, ", "));
+    for (const Node& arm : root.at("arms").items()) {
+      const std::string& own = arm.at("name").text();
+      names.push_back(printable(own, 200));
+      for (const std::string& name : wanted) {
+        if (!is_called(own, arm.at("prompt").text(), name)) continue;
+        chosen_.insert(own);
+        missing.erase(name);
+      }
     }
+    if (missing.empty()) return;
+    throw usage_error("--arms", "expected an arm of the study, got '{}'; the arms are {}",
+                      printable(*missing.begin()), fmt::join(names, ", "));
   }
 
-  bool has(const std::string& arm) const {
-    return wanted_.empty() ||
-           std::ranges::any_of(wanted_, [&](const std::string& name) { return is(arm, name); });
-  }
+  bool has(const std::string& arm) const { return all_ || chosen_.contains(arm); }
 
  private:
-  // `direct-none` is `none` too.
-  static bool is(const std::string& arm, const std::string& name) {
-    return arm == name || arm.substr(arm.find('-') + 1) == name;
-  }
-
-  const std::vector<std::string>& wanted_;
+  bool all_;
+  std::set<std::string> chosen_;
 };
 
 struct ArmLengths {

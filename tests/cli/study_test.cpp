@@ -119,6 +119,12 @@ TEST_F(Study, AnswersAreThoseOfAnEvaluation) {
   }
   EXPECT_EQ(json["arms"].size(), 4u);
   EXPECT_TRUE(fs::exists(dir / "study/arms.svg"));
+  for (const char* option : {"--by", "--baseline"}) {
+    const std::string value = option == std::string("--by") ? "subjects" : "cot-none";
+    expect_failure(testing::refocus({"figure", (dir / "study").string(), "forest", option, value, "-o",
+                                     (dir / "f.svg").string()}),
+                   2, {option, "expected a run of eval, got a study"});
+  }
   // Other batches and threads: the same bytes.
   ASSERT_EQ(study("again", plus(arms, {"--batch", "3", "--threads", "1"})).status, 0);
   for (const char* file : {"study.json", "texts.csv", "arms.svg", "direct_cot-none.svg"}) {

@@ -5,6 +5,7 @@ no page says what its results do not."""
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -31,7 +32,7 @@ power:
 figures:
   claim: {kind: forest, options: --across --arms strong, steps: [one, two]}
 steps:
-  - {name: one, model: worlds, arms: pair, keys: "field:question", n: 2, quick: 1,
+  - {name: one, model: worlds, arms: pair, keys: "field:question", n: 2, quick: 1, contrasts: true,
      run: "eval worlds --loglikelihood --limit {n}"}
   - {name: two, model: worlds, arms: pair, keys: "field:question", n: 2, quick: 1,
      run: "eval worlds --direct --limit {n} --max-new-tokens 8"}
@@ -46,6 +47,11 @@ PAGE = """# {{ plan.name }}
 {% for s in sweeps.three.selection %}
 {{ s.name }} {{ s.tried }}
 {% endfor %}
+{% for row in contrasts.one %}
+from {{ row.baseline_accuracy|percent }} to {{ row.arm_accuracy|percent }} of {{ row.n }}
+{% endfor %}
+{{ holds(families.claim|length == 2, "Both were asked.") }}
+{{ holds(families.claim|length == 3, "All three were asked.") }}
 smallest {{ (100 * power.claim.designs[1].smallest_difference)|round(2) }}
 {{ captions.claim }}
 """
@@ -128,15 +134,29 @@ class SmallStudy(unittest.TestCase):
         numbers = one["tasks"][0]["comparisons"][0]["sets"][-1]
         low, high = (f"{100 * end:+.1f}" for end in numbers["difference_interval"])
         self.assertIn(f"one {numbers['n']} {100 * numbers['difference']:+.1f} [{low}, {high}]", page.replace(" 0.0 ", " +0.0 "))
+        first, second = next(s for s in one["tasks"][0]["sets"] if s["kind"] == "all")["arms"]
+        both = (f"{100 * arm['accuracy']:.1f}" for arm in (first, second))
+        self.assertIn("from {} to {} of ".format(*both) + str(numbers["n"]), page)
         self.assertIn("mine 2", page)
         self.assertIn("control 2", page)
         self.assertIn("after Holm over all 2 rows", page)
         self.assertIn("<svg", (self.out / "figures/small/claim.svg").read_text())
+        self.assertIn("\nBoth were asked.\n[not so in these runs: All three were asked.]\n", page)
+        self.refused()
         before = (self.runs / "one/journal.db").read_bytes()
         again = self.study("--quick")
         self.assertIn("All steps are done", again.stdout)
         self.assertEqual((self.runs / "one/journal.db").read_bytes(), before, "nothing is asked again")
         self.assertEqual(self.page(), page)
+
+    def refused(self):
+        """There is no page of the repository that says what its results do not."""
+        shutil.copytree(self.out / "results", self.plan.parent / "results")
+        for how in ("--write", "--check"):
+            done = run("study_page", "--plan", self.plan, how)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn("do not bear what", done.stderr)
+            self.assertIn("'All three were asked.'", done.stderr)
 
     def test_says_what_is_wrong(self):
         done = run("study", "--plan", self.plan, "-o", self.runs, "--only", "four")

@@ -98,8 +98,18 @@ TEST(StudyFiles, FiguresOfAPaperHaveTheNumbersOfTheFiles) {
   EXPECT_THAT(study_lengths_figure(dir.path(), {"none"}, style).svg, HasSubstr(">direct-none<"));
   EXPECT_THAT(study_accuracy_figure(dir.path(), {"direct-rebalance"}, style).svg,
               ::testing::Not(HasSubstr(">direct-none<")));
-  EXPECT_THAT(testing::error_of([&] { study_accuracy_figure(dir.path(), {"rebalnce"}, style); }),
+  EXPECT_THAT(testing::error_of([&] {
+                study_accuracy_figure(dir.path(), {"none", "rebalnce"}, style);
+              }),
               HasSubstr("[--arms] expected an arm of the study, got 'rebalnce'; the arms are "));
+  Study alone = study;
+  alone.arms.resize(1);
+  const auto within = compare_texts(alone);
+  testing::TempDir other;
+  write_study(study, within, study_json(study, within, {}), other / "");
+  EXPECT_THAT(
+      testing::error_of([&] { study_forest_figure(other.path(), "entropy", {"direct-rebalance"}, style); }),
+      HasSubstr("[--arms] expected an arm that was compared with another one, got 'direct-rebalance'"));
 }
 
 }  // namespace

@@ -29,10 +29,6 @@ std::string model_of(const std::string& run) {
   return session != nullptr && (*session)["model"].is_string() ? (*session)["model"].get<std::string>() : "";
 }
 
-bool is_named(const FinishedArm& arm, const std::string& name) {
-  return arm.name == name || arm.given_name() == name;
-}
-
 // "none" of "cot, none".
 std::string without_prompt(const std::string& label, const std::string& prompt) {
   const std::string head = prompt + ", ";
@@ -51,7 +47,7 @@ class RunRows {
       add(compare_runs(read_finished_run(run_), {}, {}), rows);
     } else {
       for (const FinishedArm& arm : read_finished_run(run_)) {
-        if (!is_named(arm, options_.baseline)) continue;
+        if (!is_called(arm.name, arm.prompt, options_.baseline)) continue;
         found_.insert(options_.baseline);
         ComparisonOptions comparing;
         comparing.baseline = arm.name;
@@ -68,7 +64,7 @@ class RunRows {
     if (options_.arms.empty()) return true;
     bool any = false;
     for (const std::string& name : options_.arms) {
-      if (!is_named(arm, name)) continue;
+      if (!is_called(arm.name, arm.prompt, name)) continue;
       found_.insert(name);
       any = true;
     }

@@ -79,6 +79,10 @@ std::string own_name(const std::string& arm, const std::string& prompt, const st
   return name.find_first_of(":,+\"") == std::string::npos ? name : "";
 }
 
+bool is_called(const std::string& arm, const std::string& prompt, const std::string& name) {
+  return arm == name || arm == prompt + "-" + name;
+}
+
 std::vector<std::string> choices_of_fields(const std::vector<std::pair<std::string, std::string>>& fields) {
   std::map<std::string_view, const std::string*> by_name;
   for (const auto& [name, text] : fields) by_name.emplace(name, &text);

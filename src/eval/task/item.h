@@ -69,6 +69,8 @@ std::string intervention_file_name(const std::string& intervention);
 
 // "strong" of the arm "cot-strong"; empty where the arm is named after its prompt and intervention.
 std::string own_name(const std::string& arm, const std::string& prompt, const std::string& intervention);
+// Whether `name` is the arm's, with its prompt or without: `cot-none` is `none` too.
+bool is_called(const std::string& arm, const std::string& prompt, const std::string& name);
 
 // What the model said to one item in one arm, before any judgement of it.
 struct Response {
