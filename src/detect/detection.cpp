@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "eval/run/common_prefix.h"
 #include "eval/text/progress.h"
 
 namespace refocus {
@@ -72,13 +73,12 @@ struct Parting {
 
 Parting parting_of(const Question& question) {
   const auto& right = question.options[static_cast<std::size_t>(*question.item->label - 'A')];
-  std::size_t same = right.size();
-  for (const auto& option : question.options) {
-    const auto common = std::ranges::mismatch(right, option).in1 - right.begin();
-    if (&option != &right) same = std::min(same, static_cast<std::size_t>(common));
-  }
   Parting out;
-  out.place = static_cast<std::int64_t>(same);
+  out.place = std::ssize(right);
+  for (const auto& option : question.options) {
+    if (&option != &right) out.place = std::min(out.place, common_prefix(right, option));
+  }
+  const auto same = static_cast<std::size_t>(out.place);
   if (same == right.size()) return out;
   out.right = right[same];
   for (const auto& option : question.options) {

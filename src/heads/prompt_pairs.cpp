@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "eval/run/common_prefix.h"
 #include "eval/task/task_kind.h"
 
 namespace refocus {

@@ -246,9 +246,8 @@ std::vector<std::vector<SequenceInput>> cut_call(std::span<const SequenceInput> 
       part.tokens = in.tokens.subspan(static_cast<std::size_t>(done), static_cast<std::size_t>(count));
       done += count;
       if (in.logits == LogitRows::kLast) {
-        const std::int64_t wanted = std::min(count, done - (size - in.wanted_rows()));
-        part.last_rows = std::max<std::int64_t>(1, wanted);
-        if (wanted <= 0) part.logits = LogitRows::kNone;
+        part.last_rows = std::min(count, done - (size - in.wanted_rows()));
+        if (part.last_rows <= 0) part.logits = LogitRows::kNone;
       }
       room = std::max<std::int64_t>(0, room - count);
     }

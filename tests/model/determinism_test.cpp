@@ -188,7 +188,7 @@ TEST(Determinism, LogitsAreTheSameWhicheverAreWanted) {
       }
       EXPECT_EQ(got, expected) << model << " " << spec;
       EXPECT_EQ(caches[0].length(), 40);
-      SequenceInput end = input(0, 40, 40 + 0, LogitRows::kLast);
+      SequenceInput end = input(0, 40, 40, LogitRows::kLast);
       end.tokens = std::span(tokens[0]).last(2);
       end.rope_length = 42;
       end.last_rows = 5;

@@ -9,6 +9,7 @@
 #include "base/utf8.h"
 #include "eval/journal/likelihood_answer.h"
 #include "eval/run/asking.h"
+#include "eval/run/common_prefix.h"
 #include "eval/run/layer_sharing.h"
 #include "eval/run/likelihood_scorer.h"
 #include "eval/task/ending.h"

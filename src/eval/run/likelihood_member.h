@@ -39,6 +39,13 @@ struct LikelihoodScorer::Member {
   std::span<const std::int32_t> branch(std::size_t option) const {
     return std::span(request.options[option]).subspan(stem.size());
   }
+  // Of what all options begin with, so many tokens are computed with the context.
+  void set_trunk(std::int64_t tokens) {
+    const std::vector<std::int32_t>& option = request.options.front();
+    trunk = request.context;
+    trunk.insert(trunk.end(), option.begin(), option.begin() + tokens);
+    stem.resize(static_cast<std::size_t>(tokens));
+  }
   std::int64_t prefix_blocks() const { return request.prefix_blocks(); }
   std::span<const std::int32_t> prefix() const {
     return std::span(request.context).first(static_cast<std::size_t>(prefix_blocks() * kKeyBlock));

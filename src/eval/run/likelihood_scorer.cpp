@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "eval/run/common_prefix.h"
 #include "eval/run/likelihood_member.h"
 #include "kernels/argmax.h"
 #include "kernels/distribution.h"
@@ -21,17 +22,6 @@ bool begins_with(const std::vector<PrefixToken>& tokens, const std::vector<Prefi
 }
 
 }  // namespace
-
-std::int64_t option_stem(std::span<const std::vector<std::int32_t>> options) {
-  REFOCUS_CHECK(!options.empty() && !options.front().empty());
-  auto most = options.front().size() - 1;  // the last token of an option is not computed
-  for (const std::vector<std::int32_t>& option : options.subspan(1)) {
-    most = std::min(most, option.size() - 1);
-    most =
-        size_of(std::ranges::mismatch(option, std::span(options.front()).first(most)).in1 - option.begin());
-  }
-  return static_cast<std::int64_t>(most);
-}
 
 LikelihoodScorer::LikelihoodScorer(Transformer& model, const SchedulerOptions& options,
                                    std::int64_t end_layer)
@@ -109,7 +99,7 @@ bool LikelihoodScorer::find_place(Member& member) {
   bool fits = make_room(needed + left_behind + forks);
   if (!fits && group_.empty() && !member.stem.empty()) {
     // Options that go on from the context itself may need a block less.
-    set_trunk(member, 0);
+    member.set_trunk(0);
     member.cache.clear();
     return find_place(member);
   }
@@ -134,14 +124,6 @@ bool LikelihoodScorer::find_place(Member& member) {
     REFOCUS_CHECK(member.cache.reserve(end, model_.max_rows()));
   }
   return true;
-}
-
-// `stem`: of what all options begin with, how much is computed with the context.
-void LikelihoodScorer::set_trunk(Member& member, std::int64_t stem) {
-  const std::vector<std::int32_t>& option = member.request.options.front();
-  member.trunk = member.request.context;
-  member.trunk.insert(member.trunk.end(), option.begin(), option.begin() + stem);
-  member.stem.resize(size_of(stem));
 }
 
 // Takes the next request into the group. False where there is none, or no room for it now.
@@ -178,7 +160,7 @@ bool LikelihoodScorer::admit(const Source& source) {
   check_whole_prompt(member->request.intervention, member->context_size(), model_.max_rows());
   if (member->alone || whole) member->request.shared_prefix = 0;
   // A context that must be one call is one without what follows it.
-  set_trunk(*member, member->alone || whole ? 0 : option_stem(member->request.options));
+  member->set_trunk(member->alone || whole ? 0 : option_stem(member->request.options));
   member->marked_prefix = prefix_tokens(member->prefix(), member->request.target.get());
   if ((member->alone && !group_.empty()) || !find_place(*member)) {
     pending_ = std::move(member->request);
@@ -224,7 +206,7 @@ void LikelihoodScorer::run_jobs(std::span<Job> jobs, std::int64_t most_rows) {
       const LikelihoodRequest& request = job.member->request;
       SequenceInput input{job.cache, job.tokens.subspan(job.done, end - job.done), job.rope_length, job.hooks,
                           wanted > 0 ? LogitRows::kLast : LogitRows::kNone};
-      input.last_rows = static_cast<std::int64_t>(std::max<std::size_t>(1, wanted));
+      input.last_rows = static_cast<std::int64_t>(wanted);
       call.add(input, job.option, request.start.get(), request.records);
       for (std::size_t r = 0; r < wanted; ++r) {
         const std::size_t i = wanted_from + r - job.unwanted();

@@ -51,9 +51,6 @@ struct LikelihoodResult {
   std::vector<OptionLikelihood> options;
 };
 
-// How many tokens all options begin with that are computed once: none of them is an option's last.
-std::int64_t option_stem(std::span<const std::vector<std::int32_t>> options);
-
 class LikelihoodScorer {
  public:
   // `options`: at most so many items at once, in so much memory. Layers before `end_layer` alone are
@@ -79,7 +76,6 @@ class LikelihoodScorer {
   struct TokenScore;
   struct Job;
 
-  static void set_trunk(Member& member, std::int64_t stem);
   bool admit(const Source& source);
   bool make_room(std::int64_t bytes);
   bool find_place(Member& member);

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
-#include "eval/run/likelihood_scorer.h"
+#include "eval/run/common_prefix.h"
 #include "eval/task/likelihood_prompt.h"
 #include "eval/task/prompt_template.h"
 #include "eval/task/ready_prompts.h"
@@ -300,11 +300,6 @@ std::vector<ChatMessage> transcript_messages(std::span<const Item* const> turns,
     out.back().content = {data_piece(answers[t])};
   }
   return out;
-}
-
-std::int64_t common_prefix(const std::vector<std::int32_t>& prefix, const std::vector<std::int32_t>& tokens) {
-  const auto common = std::mismatch(prefix.begin(), prefix.end(), tokens.begin(), tokens.end());
-  return common.first - prefix.begin();
 }
 
 std::int64_t Question::tokens_with_options() const {

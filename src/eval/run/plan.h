@@ -63,9 +63,6 @@ std::vector<ChatMessage> transcript_messages(std::span<const Item* const> turns,
                                              std::span<const std::string> answers,
                                              const std::string& instruction);
 
-// How many tokens both begin with.
-std::int64_t common_prefix(const std::vector<std::int32_t>& prefix, const std::vector<std::int32_t>& tokens);
-
 // UsageError for two arms that are the same, InputError for no items, and for questions that do not fit into
 // the context.
 Plan make_plan(const EvalModel& model, const EvalSettings& settings);
