@@ -153,7 +153,8 @@ double ExplorerWriter::compressed_part(const BlockFormat& format) const {
   for (std::int64_t map = 0; map < count; map += std::max<std::int64_t>(1, count / kSamples)) {
     for (const ArmMaps& maps : maps_) {
       const PageBlock block{"map",
-                            rows_block(maps.rows(false, map / heads_, map % heads_, format.entries), format)};
+                            rows_block(maps.rows(false, map / heads_, map % heads_, format.entries), format),
+                            /*numbers=*/true};
       before += block.bytes.size();
       after += block_element(block).size() * 3 / 4;  // base64: 4 for 3
     }
@@ -349,9 +350,11 @@ void ExplorerWriter::write_layer(AtomicFile& file, std::int64_t layer) {
     for (const std::string& picture : differences) thumbnails.bytes += picture;
     blocks.push_back(std::move(thumbnails));
     for (std::size_t h = 0; h < heads; ++h) {
-      blocks.push_back({fmt::format("map-{}-{}-{}", a, layer, h), std::move(whole[h])});
-      if (maps.has_before())
-        blocks.push_back({fmt::format("before-{}-{}-{}", a, layer, h), std::move(before[h])});
+      const auto add = [&](const char* kind, std::string& bytes) {
+        blocks.push_back({fmt::format("{}-{}-{}-{}", kind, a, layer, h), std::move(bytes), /*numbers=*/true});
+      };
+      add("map", whole[h]);
+      if (maps.has_before()) add("before", before[h]);
     }
     if (subtract) divergences_[a].push_back(std::move(divergences));
     if (a == 0) base = std::move(rows);

@@ -88,7 +88,7 @@ void Capture::capture(const Layer& layer, const SoftmaxRow& row, const SoftmaxRo
   float* const scratch = scratch_.data() + out.thread * 2 * stride_;
   float* const before = layer.layer == 0 && !out.rewritten ? layer0 : scratch;
   float* const after = !out.rewritten ? before : layer.layer == 0 ? layer0 : scratch + stride_;
-  normalise_weights(row.weights.data(), row.sum, keys, before);
+  normalise_weights(row.weights.data(), row.sum, keys, before, layer.layer != 0 ? layer0 : nullptr);
   if (out.rewritten) {
     normalise_weights(edited.weights.data(), edited.sum, keys, after);
     out.negative = any_negative(after, keys);

@@ -14,8 +14,9 @@ std::string html_escape(std::string_view text);
 
 // A named piece of data, which the page's script reads with readBlock(id) of web/src/shared/blocks.js.
 struct PageBlock {
-  std::string id;     // [a-z0-9-]+
-  std::string bytes;  // JSON, as a rule
+  std::string id;        // [a-z0-9-]+
+  std::string bytes;     // JSON, as a rule
+  bool numbers = false;  // planes of binary numbers, in which a longer search finds no more
 };
 
 struct PageContents {
