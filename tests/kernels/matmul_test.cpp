@@ -64,8 +64,8 @@ TEST_P(MatMul, EqualsThePlainTwin) {
   ThreadPool pool(2);
   for (const DType type : {DType::kF32, DType::kF16, DType::kBF16}) {
     for (const std::int64_t inputs : {1, 7, 8, 15, 16, 17, 31, 33, 512, 515, 1100}) {
-      for (const std::int64_t rows : {1, 2, 3, 5, 6, 7, 13, 250}) {
-        if (rows == 250 && inputs != 33 && inputs != 1100) continue;
+      for (const std::int64_t rows : {1, 2, 3, 5, 6, 7, 13, 20, 48, 250}) {
+        if (rows > 13 && inputs != 33 && inputs != 1100) continue;
         for (const bool accumulate : {false, true}) {
           Problem p(rows, inputs, 37, type, accumulate ? 3 : 0);
           p.job.accumulate = accumulate;
@@ -93,7 +93,7 @@ TEST_P(MatMul, DoesNotDependOnRowsThreadsOrCompany) {
     p.job.y = all.data();
     ThreadPool two(2), one(1);
     matmul(two, p.input(), {&p.job, 1});
-    for (const std::int64_t rows : {1, 2, 3, 4, 5, 6, 7, 16, 252}) {
+    for (const std::int64_t rows : {1, 2, 3, 4, 5, 6, 7, 16, 20, 33, 64, 65, 252}) {
       for (const std::int64_t first : {std::int64_t{0}, 253 - rows}) {
         std::vector<float> some(static_cast<std::size_t>(rows * p.job.y_stride)), other = some;
         MatMulJob jobs[2] = {p.job, p.job};

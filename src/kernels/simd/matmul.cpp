@@ -288,7 +288,7 @@ struct Division {
 // With a single group, as many outputs as outweigh a task's beginning; with more, groups whose activations
 // lie in the L2 cache while the outputs' weights pass by.
 Division divide_for_amx(const MatMulJob& job, std::int64_t row_bytes, std::int64_t groups, int threads) {
-  constexpr std::int64_t kPanel = 64, kMostOutputs = 256, kMostGroups = 16;
+  constexpr std::int64_t kPanel = 64, kMostOutputs = 512, kMostGroups = 16;
   if (groups == 1) {
     constexpr std::int64_t kBytes = std::int64_t{1} << 18, kLeast = 3, kMultiple = kPanel / 2;
     const std::int64_t most = std::max<std::int64_t>(1, kBytes / row_bytes);

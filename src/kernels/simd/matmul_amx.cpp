@@ -1,8 +1,11 @@
 // matmul.cpp's products by AMX: tiles of bf16 numbers, with activations in three parts and weights in one
 // (BF16), two (F16) or three (F32), whose least products are left out. x86 only.
 //
-// Weights are the left operand, so that BF16 ones are read where they lie. A panel is up to four tiles of 16
-// outputs: its sums and a group's three parts of activations stay in tiles while the weights' parts pass by.
+// Weights are the left operand, so that a group of fewer than 16 rows loses no time, and BF16 ones can be
+// read where they lie. Three ways, by the number of groups, each with the same products in the same order:
+//   one            weights pass by, row by row, and a panel's sums stay in tiles
+//   up to four     the same with the sums of all groups in tiles
+//   more           a panel's weights of a few steps stay in the L1 cache while all groups pass by
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -23,134 +26,24 @@ using namespace amx;
 #include "kernels/simd/bf16_parts-inl.h"
 #include "kernels/simd/bf16_weights_amx-inl.h"
 
-constexpr std::int64_t kPanelTiles = 4, kPanelOutputs = kPanelTiles * kTileOutputs;
-constexpr std::int64_t kTileSums = kTileOutputs * SplitRows::kRows;  // floats
+#include "kernels/simd/bf16_products_amx-inl.h"
+
 // Steps of a panel that pass by all groups together: their parts lie in the L1 cache.
 template <DType type>
-constexpr std::int64_t kRunSteps = type == DType::kBF16  ? 8
-                                   : type == DType::kF16 ? 4
-                                                         : 2;
+constexpr std::int64_t kRunSteps = type == DType::kF32 ? 2 : 4;
+constexpr std::int64_t kFewGroups = 4;  // that have a tile of sums each; of more, several passes are slower
 // Tiles of a panel that passes by a single group: as many rows of weights as the processor prefetches well,
 // and as many sums as keep the multiplier busy.
 template <DType type>
 constexpr std::int64_t kStreamTiles = type == DType::kBF16 ? 2 : 1;
 
-// Sums and activations `width` rows wide. Tiles: 0 to 3 sums, 4 weights, 5 to 7 activations.
-void configure_for(std::int64_t width) {
-  TileShapes shapes;
-  for (int t = 0; t < 4; ++t) shapes.set(t, kTileOutputs, 4 * width);
-  shapes.set(4, kTileOutputs, 2 * kStep);
-  for (int t = 5; t < 8; ++t) shapes.set(t, kStep / 2, 4 * width);
-  configure(shapes);
-}
-
-// Tile t of a panel's sums is number t of a pack.
-template <std::int64_t kTiles>
-using Tiles = std::make_index_sequence<kTiles>;
-
-template <std::size_t... t>
-HWY_INLINE void clear_sums(std::index_sequence<t...>) {
-  (clear<t>(), ...);
-}
-template <std::size_t... t>
-HWY_INLINE void load_sums(const float* sums, std::int64_t width, std::index_sequence<t...>) {
-  (load<t>(sums + static_cast<std::int64_t>(t) * kTileOutputs * width, 4 * width), ...);
-}
-template <std::size_t... t>
-HWY_INLINE void store_sums(float* sums, std::int64_t width, std::index_sequence<t...>) {
-  (store<t>(sums + static_cast<std::int64_t>(t) * kTileOutputs * width, 4 * width), ...);
-}
-
-// A run of steps of one group.
-struct Activations {
-  const std::byte* data;
-  std::int64_t width, steps;
-};
-HWY_INLINE void load_activations(const Activations& x, std::int64_t step) {
-  const std::int64_t stride = 4 * x.width, part = stride * kStep / 2;
-  const std::byte* at = x.data + step * SplitRows::kParts * part;
-  load<5>(at, stride);
-  load<6>(at + part, stride);
-  load<7>(at + 2 * part, stride);
-}
-
-// Products of a tile of weights with the activations that are loaded, the least first.
-template <int kTile, int kParts>
-HWY_INLINE void add_products(const WeightTile& w, std::int64_t step) {
-  const std::byte* from = w.data + step * w.step_bytes;
-  if constexpr (kParts > 2) {
-    load<4>(from + 2 * kTileBytes, w.stride);
-    multiply_bf16<kTile, 4, 5>();
-  }
-  if constexpr (kParts > 1) {
-    load<4>(from + kTileBytes, w.stride);
-    multiply_bf16<kTile, 4, 6>();
-    multiply_bf16<kTile, 4, 5>();
-  }
-  load<4>(from, w.stride);
-  multiply_bf16<kTile, 4, 7>();
-  multiply_bf16<kTile, 4, 6>();
-  multiply_bf16<kTile, 4, 5>();
-}
-template <int kParts, std::size_t... t>
-HWY_INLINE void add_step(const WeightTile* w, std::int64_t step, std::index_sequence<t...>) {
-  (add_products<t, kParts>(w[t], step), ...);
-}
-
-// Lines of weights that will be needed next, fetched a few at a time, since more would keep what is needed
-// now waiting.
-struct Ahead {
-  const std::byte* row;
-  std::int64_t row_bytes, lines;  // of a row
-  std::int64_t left;              // of all rows
-  std::int64_t line = 0;
-
-  HWY_INLINE void fetch(std::int64_t count) {
-    for (; count > 0 && left > 0; --count, --left) {
-      _mm_prefetch(reinterpret_cast<const char*>(row + 64 * line), _MM_HINT_T1);
-      if (++line < lines) continue;
-      line = 0;
-      row += row_bytes;
-    }
-  }
+struct Range {
+  std::int64_t begin, end;
 };
 
-// Adds to a panel's sums, [tile][16 outputs][width], which are taken as 0 where it is the first run.
-// `fetched`: lines of `ahead` a step.
-template <std::int64_t kTiles, int kParts>
-void multiply_run(const WeightTile* w, const Activations& x, bool first, Ahead& ahead, std::int64_t fetched,
-                  float* sums) {
-  if (first) {
-    clear_sums(Tiles<kTiles>{});
-  } else {
-    load_sums(sums, x.width, Tiles<kTiles>{});
-  }
-  for (std::int64_t s = 0; s < x.steps; ++s) {
-    load_activations(x, s);
-    ahead.fetch(fetched);
-    add_step<kParts>(w, s, Tiles<kTiles>{});
-  }
-  store_sums(sums, x.width, Tiles<kTiles>{});
-}
-
-template <int kParts>
-void multiply_run(std::int64_t tiles, const WeightTile* w, const Activations& x, bool first, Ahead& ahead,
-                  std::int64_t fetched, float* sums) {
-  switch (tiles) {
-    case 1:
-      return multiply_run<1, kParts>(w, x, first, ahead, fetched, sums);
-    case 2:
-      return multiply_run<2, kParts>(w, x, first, ahead, fetched, sums);
-    case 3:
-      return multiply_run<3, kParts>(w, x, first, ahead, fetched, sums);
-    default:
-      return multiply_run<4, kParts>(w, x, first, ahead, fetched, sums);
-  }
-}
-
-// y of `outputs` outputs from n on, and `width` rows from first_row on, from sums [16 outputs][width].
-void finish(const MatMulJob& job, std::int64_t n, std::int64_t outputs, std::int64_t first_row,
-            std::int64_t width, const float* sums) {
+// y of `outputs` outputs from n on and of a group's rows, from sums [16 outputs][width].
+void finish(const MatMulJob& job, std::int64_t n, std::int64_t outputs, Range its_rows, std::int64_t width,
+            const float* sums) {
   const __mmask16 some = first_of_16(outputs);
   __m512i rows[SplitRows::kRows];
   if (width == 1) {
@@ -162,17 +55,14 @@ void finish(const MatMulJob& job, std::int64_t n, std::int64_t outputs, std::int
     transpose(rows);
   }
   const __m512 bias = job.bias != nullptr ? _mm512_maskz_loadu_ps(some, job.bias + n) : _mm512_setzero_ps();
-  float* y = job.y + first_row * job.y_stride + n;
-  for (std::int64_t r = 0; r < width; ++r, y += job.y_stride) {
+  float* y = job.y + its_rows.begin * job.y_stride + n;
+  for (std::int64_t r = 0; r < its_rows.end - its_rows.begin; ++r, y += job.y_stride) {
     __m512 base = job.accumulate ? _mm512_maskz_loadu_ps(some, y) : _mm512_setzero_ps();
     if (job.bias != nullptr) base = _mm512_add_ps(base, bias);
     _mm512_mask_storeu_ps(y, some, _mm512_add_ps(base, _mm512_castsi512_ps(rows[r])));
   }
 }
 
-struct Range {
-  std::int64_t begin, end;
-};
 // A run of steps of the panel that starts at an output.
 struct Unit {
   std::int64_t output;
@@ -198,9 +88,12 @@ class Product {
     constexpr std::int64_t kTiles = std::max(2 * kStreamTiles<type>, kPanelTiles * kRunSteps<type>);
     const Range groups = {task_.first_group, task_.end_group};
     grow(scratch_.staged, kTiles * kParts * kTileBytes);
-    grow(scratch_.sums, panels() * (groups.end - groups.begin) * kPanelTiles * kTileSums);
+    grow(scratch_.sums, panels() * (groups.end - groups.begin) * kGroupSums);
+    configure_for(x_.width());
     if (groups.end - groups.begin == 1) {
       stream(groups.begin);
+    } else if (groups.end - groups.begin <= kFewGroups) {
+      stream_groups(groups);
     } else {
       run_groups(groups);
     }
@@ -222,14 +115,11 @@ class Product {
   // Whether a tile of `outputs` outputs is read where it lies, but for a last step that is not whole.
   static bool lies_ready(std::int64_t outputs) { return type == DType::kBF16 && outputs == kTileOutputs; }
 
-  void set_width(std::int64_t width) {
-    if (width != width_) configure_for(width_ = width);
-  }
   void finish_panel(std::int64_t n, std::int64_t outputs, std::int64_t group, const float* sums) {
-    const std::int64_t width = x_.width(group);
+    const std::int64_t width = x_.width(), first_row = group * SplitRows::kRows;
     for (std::int64_t first = 0; first < outputs; first += kTileOutputs, sums += kTileOutputs * width) {
-      finish(*task_.job, n + first, std::min(kTileOutputs, outputs - first), group * SplitRows::kRows, width,
-             sums);
+      finish(*task_.job, n + first, std::min(kTileOutputs, outputs - first),
+             {first_row, first_row + x_.rows_of(group)}, width, sums);
     }
   }
 
@@ -237,7 +127,6 @@ class Product {
   // multiplied, and the sums stay in tiles.
   void stream(std::int64_t group) {
     constexpr std::int64_t kOutputs = kStreamTiles<type> * kTileOutputs;
-    set_width(x_.width(group));
     std::int64_t n = task_.begin;
     for (; n + kOutputs <= task_.end; n += kOutputs) stream_panel<kStreamTiles<type>>(group, n);
     for (; n < task_.end; n += kTileOutputs) stream_panel<1>(group, n);
@@ -247,7 +136,7 @@ class Product {
   void stream_panel(std::int64_t group, std::int64_t n) {
     const std::int64_t outputs = std::min(kTiles * kTileOutputs, task_.end - n), steps = x_.steps();
     const std::int64_t ready = lies_ready(outputs / kTiles) ? x_.inputs / kStep : 0;
-    const Activations x{x_.data.data() + x_.place(group, 0), x_.width(group), steps};
+    const Activations x{x_.data.data() + x_.place(group, 0), x_.width(), steps};
     WeightTile lying[kTiles], staged[kTiles];
     for (std::int64_t t = 0; t < kTiles; ++t) {
       lying[t] = {weights(n + t * kTileOutputs, 0), row_bytes_, 2 * kStep};
@@ -268,7 +157,39 @@ class Product {
     finish_panel(n, outputs, group, scratch_.sums.data());
   }
 
-  // Of stream_panel's two places of a tile, the one whose turn it is.
+  // A few groups, each with its sums in a tile, wait for weights likewise.
+  void stream_groups(Range groups) {
+    for (std::int64_t n = task_.begin; n < task_.end; n += kTileOutputs) {
+      switch (groups.end - groups.begin) {
+        case 2:
+          stream_tile<2>(groups.begin, n);
+          break;
+        case 3:
+          stream_tile<3>(groups.begin, n);
+          break;
+        default:
+          stream_tile<kFewGroups>(groups.begin, n);
+      }
+    }
+  }
+
+  template <std::int64_t kGroups>
+  void stream_tile(std::int64_t group, std::int64_t n) {
+    const std::int64_t outputs = std::min(kTileOutputs, task_.end - n), steps = x_.steps();
+    const std::byte* const x = x_.data.data() + x_.place(group, 0);
+    clear_sums(Tiles<kGroups>{});
+    stage_step<1>(n, outputs, 0);
+    for (std::int64_t s = 0; s < steps; ++s) {
+      if (s + 1 < steps) stage_step<1>(n, outputs, s + 1);
+      load_weights<kParts>(scratch_.staged.data() + s % 2 * kParts * kTileBytes);
+      add_groups<kParts>(x + s * x_.step_bytes(), group_bytes(), Tiles<kGroups>{});
+    }
+    store_sums(scratch_.sums.data(), SplitRows::kRows, Tiles<kGroups>{});
+    for (std::int64_t g = 0; g < kGroups; ++g)
+      finish_panel(n, outputs, group + g, scratch_.sums.data() + g * kTileSums);
+  }
+
+  // Of two places of a tile, the one whose turn it is.
   template <std::int64_t kTiles>
   HWY_INLINE void stage_step(std::int64_t n, std::int64_t outputs, std::int64_t step) {
     constexpr std::int64_t kAhead = type == DType::kF32 ? 512 : 256;  // measured
@@ -282,7 +203,8 @@ class Product {
     }
   }
 
-  // Each run of steps of a panel passes by all groups, and the next one's weights are fetched meanwhile.
+  // Each run of steps of a panel passes by all groups. The next one's weights are fetched meanwhile, and, a
+  // part with each panel, the next steps' activations.
   void run_groups(Range groups) {
     const std::int64_t runs = (x_.steps() + kRunSteps<type> - 1) / kRunSteps<type>, units = runs * panels();
     const auto unit = [&](std::int64_t i) {
@@ -290,55 +212,54 @@ class Product {
       return Unit{task_.begin + i % panels() * kPanelOutputs,
                   {first, std::min(first + kRunSteps<type>, x_.steps())}};
     };
-    for (std::int64_t i = 0; i < units; ++i) {
-      const Unit now = unit(i), next = unit(std::min(i + 1, units - 1));
-      run_unit(groups, now, ahead(next));
-    }
+    for (std::int64_t i = 0; i < units; ++i) run_unit(groups, unit(i), unit(std::min(i + 1, units - 1)));
   }
 
-  Ahead ahead(const Unit& next) const {
-    const std::int64_t bytes = (next.steps.end - next.steps.begin) * kStep * std::int64_t{size_of(type)};
-    const std::int64_t lines = (bytes + 63) / 64, outputs = std::min(kPanelOutputs, task_.end - next.output);
-    return {weights(next.output, next.steps.begin), row_bytes_, lines, lines * outputs};
+  Ahead weights_of(const Unit& unit) const {
+    const std::int64_t bytes = (unit.steps.end - unit.steps.begin) * kStep * std::int64_t{size_of(type)};
+    const std::int64_t lines = (bytes + 63) / 64, outputs = std::min(kPanelOutputs, task_.end - unit.output);
+    return {weights(unit.output, unit.steps.begin), row_bytes_, lines, lines * outputs};
   }
 
-  void run_unit(Range groups, Unit unit, Ahead ahead) {
-    const std::int64_t whole = x_.inputs / kStep;
-    if (type == DType::kBF16 && unit.steps.begin < whole &&
-        whole < unit.steps.end) {  // the last step is staged
-      run_steps(groups, {unit.output, {unit.steps.begin, whole}}, ahead);
-      unit.steps.begin = whole;
-    }
-    run_steps(groups, unit, ahead);
+  // Of the groups' activations in the run of steps after these, panel number `panel` of the task takes its
+  // share.
+  Ahead activations_after(Range steps, std::int64_t group, std::int64_t groups, std::int64_t panel) const {
+    const std::int64_t end = std::min(steps.end + kRunSteps<type>, x_.steps());
+    const std::int64_t lines = (end - steps.end) * x_.step_bytes() / 64;
+    const std::int64_t first = lines * panel / panels(), last = lines * (panel + 1) / panels();
+    if (first == last) return {nullptr, 0, 0, 0};
+    return {x_.data.data() + x_.place(group, steps.end) + 64 * first, group_bytes(), last - first,
+            (last - first) * groups};
   }
+  std::int64_t group_bytes() const { return x_.place(1, 0) - x_.place(0, 0); }
 
-  void run_steps(Range groups, const Unit& unit, Ahead& ahead) {
+  void run_unit(Range groups, const Unit& unit, const Unit& next) {
     const std::int64_t n = unit.output, outputs = std::min(kPanelOutputs, task_.end - n);
     const std::int64_t tiles = (outputs + kTileOutputs - 1) / kTileOutputs;
-    const Range steps = unit.steps;
+    const std::int64_t steps = unit.steps.end - unit.steps.begin, panel = (n - task_.begin) / kPanelOutputs;
     WeightTile w[kPanelTiles];
     for (std::int64_t t = 0; t < tiles; ++t) {
-      w[t] = place(n + t * kTileOutputs, std::min(kTileOutputs, outputs - t * kTileOutputs), t, steps);
+      w[t] = place(n + t * kTileOutputs, std::min(kTileOutputs, outputs - t * kTileOutputs), t, unit.steps);
     }
-    const std::int64_t times = (groups.end - groups.begin) * (steps.end - steps.begin);
-    const std::int64_t fetched = (ahead.left + times - 1) / times;
-    for (std::int64_t g = groups.begin; g < groups.end; ++g) {
-      set_width(x_.width(g));
-      const std::int64_t place =
-          (n - task_.begin) / kPanelOutputs * (groups.end - groups.begin) + g - groups.begin;
-      float* sums = scratch_.sums.data() + place * kPanelTiles * kTileSums;
-      const Activations x{x_.data.data() + x_.place(g, steps.begin), width_, steps.end - steps.begin};
-      multiply_run<kParts>(tiles, w, x, steps.begin == 0, ahead, fetched, sums);
-      if (steps.end == x_.steps()) finish_panel(n, outputs, g, sums);
-    }
+    const std::int64_t count = groups.end - groups.begin;
+    Fetching weights{weights_of(next), 0};
+    weights.a_step = (weights.lines.left + count * steps - 1) / (count * steps);
+    float* sums = scratch_.sums.data() + panel * count * kGroupSums;
+    Fetching activations{activations_after(unit.steps, groups.begin, count, panel), 0};
+    activations.a_step = (activations.lines.left + count * steps - 1) / (count * steps);
+    const Activations x{x_.data.data() + x_.place(groups.begin, unit.steps.begin), SplitRows::kRows, steps};
+    multiply_run<kParts>(tiles, {w, x, sums, count, group_bytes(), unit.steps.begin == 0}, weights,
+                         activations);
+    if (unit.steps.end < x_.steps()) return;
+    for (std::int64_t g = groups.begin; g < groups.end; ++g, sums += kGroupSums)
+      finish_panel(n, outputs, g, sums);
   }
 
+  // Cut, or copied: rows of a file may lie so that their lines share places in the L1 cache.
   WeightTile place(std::int64_t n, std::int64_t outputs, std::int64_t tile, Range steps) {
-    const std::byte* from = weights(n, steps.begin);
-    const std::int64_t count = steps.end - steps.begin, left = x_.inputs - steps.begin * kStep;
-    if (lies_ready(outputs) && left >= count * kStep) return {from, row_bytes_, 2 * kStep};
     std::byte* to = scratch_.staged.data() + tile * kRunSteps<type> * kParts * kTileBytes;
-    stage<type>(from, row_bytes_, outputs, count, left, 0, to);
+    stage<type>(weights(n, steps.begin), row_bytes_, outputs, steps.end - steps.begin,
+                x_.inputs - steps.begin * kStep, 0, to);
     return {to, 2 * kStep, kParts * kTileBytes};
   }
 
@@ -346,7 +267,6 @@ class Product {
   Scratch& scratch_;
   const SplitRows& x_;
   std::int64_t row_bytes_;
-  std::int64_t width_ = 0;  // that tiles are configured for
 };
 }  // namespace bf16_amx
 

@@ -18,8 +18,9 @@ constexpr PairOrder pair_order(DType weights) {
 }
 
 // Activations in three bf16 numbers each, x = x0 + x1 + x2: x0 is x rounded to bf16, x1 the rest rounded, x2
-// what is left, which has no more than 8 bits. In the order in which AMX reads them: groups of up to kRows
-// rows, zero beyond the inputs, [group][step of kInputs inputs][part][pair of inputs][row of the group][2].
+// what is left, which has no more than 8 bits. In the order in which AMX reads them: groups of kRows rows, or
+// a single one of fewer, zero beyond the rows and the inputs, [group][step of kInputs inputs][part][pair of
+// inputs][row of the group][2].
 struct SplitRows {
   static constexpr std::int64_t kRows = 16, kInputs = 32, kParts = 3;
 
@@ -28,11 +29,12 @@ struct SplitRows {
 
   std::int64_t groups() const { return (rows + kRows - 1) / kRows; }
   std::int64_t steps() const { return (inputs + kInputs - 1) / kInputs; }
-  // Rows of a group, and bytes of one step of it.
-  std::int64_t width(std::int64_t group) const { return std::min(kRows, rows - group * kRows); }
-  std::int64_t step_bytes(std::int64_t group) const { return kParts * kInputs * width(group) * 2; }
+  std::int64_t rows_of(std::int64_t group) const { return std::min(kRows, rows - group * kRows); }
+  // Rows of every group with those that are zero, and bytes of one step of it.
+  std::int64_t width() const { return std::min(kRows, rows); }
+  std::int64_t step_bytes() const { return kParts * kInputs * width() * 2; }
   std::int64_t place(std::int64_t group, std::int64_t step) const {
-    return group * steps() * kParts * kInputs * kRows * 2 + step * step_bytes(group);
+    return (group * steps() + step) * step_bytes();
   }
 };
 

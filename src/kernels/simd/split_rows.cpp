@@ -17,9 +17,9 @@ void split_in_order(const Floats32& x, PairOrder order, __m512i* parts) {
   split_in_halves<SplitRows::kParts>(x, parts);
 }
 
-// One step of a group: x its first row's inputs.
-void split_step(const float* x, std::int64_t x_stride, std::int64_t width, std::int64_t left, PairOrder order,
-                std::byte* to) {
+// One step of a group of `width` rows, `count` of which there are: x the first row's inputs.
+void split_step(const float* x, std::int64_t x_stride, std::int64_t count, std::int64_t width,
+                std::int64_t left, PairOrder order, std::byte* to) {
   constexpr std::int64_t kPairs = SplitRows::kInputs / 2;
   if (width == 1) {
     __m512i parts[SplitRows::kParts];
@@ -30,7 +30,7 @@ void split_step(const float* x, std::int64_t x_stride, std::int64_t width, std::
   __m512i rows[SplitRows::kParts][SplitRows::kRows];
   for (std::int64_t r = 0; r < SplitRows::kRows; ++r) {
     __m512i parts[SplitRows::kParts] = {};
-    if (r < width) split_in_order(load_floats(x + r * x_stride, left), order, parts);
+    if (r < count) split_in_order(load_floats(x + r * x_stride, left), order, parts);
     for (std::int64_t p = 0; p < SplitRows::kParts; ++p) rows[p][r] = parts[p];
   }
   const __mmask16 some = first_of_16(width);
@@ -53,7 +53,7 @@ void split_rows(ThreadPool& pool, const MatMulInput& x, PairOrder order, SplitRo
     const float* from = x.x + group * SplitRows::kRows * stride;
     for (std::int64_t s = first; s < end; ++s) {
       const std::int64_t k = s * SplitRows::kInputs;
-      split_amx::split_step(from + k, stride, out.width(group), x.inputs - k, order,
+      split_amx::split_step(from + k, stride, out.rows_of(group), out.width(), x.inputs - k, order,
                             out.data.data() + out.place(group, s));
     }
   };
