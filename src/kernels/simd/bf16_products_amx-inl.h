@@ -45,22 +45,27 @@ HWY_INLINE void load_activations(const Activations& x, std::int64_t step) {
 }
 
 // Products of a tile of weights with the activations that are loaded, the least first.
-template <int kTile, int kParts>
-HWY_INLINE void add_products(const WeightTile& w, std::int64_t step) {
+// `beside()` is called after each, for what can be done while they are made.
+template <int kTile, int kParts, class Beside>
+HWY_INLINE void add_products(const WeightTile& w, std::int64_t step, const Beside& beside) {
   const std::byte* from = w.data + step * w.step_bytes;
   if constexpr (kParts > 2) {
     load<4>(from + 2 * kTileBytes, w.stride);
-    multiply_bf16<kTile, 4, 5>();
+    multiply_bf16<kTile, 4, 5>(), beside();
   }
   if constexpr (kParts > 1) {
     load<4>(from + kTileBytes, w.stride);
-    multiply_bf16<kTile, 4, 6>();
-    multiply_bf16<kTile, 4, 5>();
+    multiply_bf16<kTile, 4, 6>(), beside();
+    multiply_bf16<kTile, 4, 5>(), beside();
   }
   load<4>(from, w.stride);
-  multiply_bf16<kTile, 4, 7>();
-  multiply_bf16<kTile, 4, 6>();
-  multiply_bf16<kTile, 4, 5>();
+  multiply_bf16<kTile, 4, 7>(), beside();
+  multiply_bf16<kTile, 4, 6>(), beside();
+  multiply_bf16<kTile, 4, 5>(), beside();
+}
+template <int kTile, int kParts>
+HWY_INLINE void add_products(const WeightTile& w, std::int64_t step) {
+  add_products<kTile, kParts>(w, step, [] {});
 }
 template <int kParts, std::size_t... t>
 HWY_INLINE void add_step(const WeightTile* w, std::int64_t step, std::index_sequence<t...>) {

@@ -33,9 +33,23 @@ HWY_INLINE void cut(Floats32 w, __m512i* parts) {
   }
 }
 
-// 32 weights, or `left` and zeros, in parts.
+// 32 weights in parts.
+template <DType type>
+HWY_INLINE void split_weights(const std::byte* from, __m512i* parts) {
+  if constexpr (type == DType::kF32) {
+    cut<3>({_mm512_loadu_ps(from), _mm512_loadu_ps(from + 64)}, parts);
+  } else if constexpr (type == DType::kF16) {
+    const auto* halves = reinterpret_cast<const __m256i*>(from);
+    cut<2>({_mm512_cvtph_ps(_mm256_loadu_si256(halves)), _mm512_cvtph_ps(_mm256_loadu_si256(halves + 1))},
+           parts);
+  } else {
+    parts[0] = _mm512_loadu_si512(from);
+  }
+}
+// The same of `left` and zeros.
 template <DType type>
 HWY_INLINE void split_weights(const std::byte* from, std::int64_t left, __m512i* parts) {
+  if (left >= kStep) return split_weights<type>(from, parts);
   if constexpr (type == DType::kF32) return cut<3>(load_floats(from, left), parts);
   const std::uint32_t some = first_lanes(left);
   if constexpr (type == DType::kF16) {
@@ -47,6 +61,29 @@ HWY_INLINE void split_weights(const std::byte* from, std::int64_t left, __m512i*
     parts[0] = _mm512_maskz_loadu_epi16(some, from);
   }
 }
+
+// A step of a whole tile, [part][16][32], filled a few outputs at a time.
+template <DType type>
+struct TileFilling {
+  const std::byte* from;  // the weights of the output whose turn it is
+  std::int64_t row_bytes;
+  std::int64_t ahead;  // bytes from weights to those to prefetch
+  std::byte* to;
+  std::int64_t left = kTileOutputs;
+
+  HWY_INLINE void fill(std::int64_t outputs) {
+    constexpr int kParts = weight_parts(type);
+    constexpr std::int64_t kBytes = kStep * size_of(type);
+    for (; outputs > 0 && left > 0; --outputs, --left, from += row_bytes, to += 2 * kStep) {
+      for (std::int64_t b = 0; b < kBytes; b += 64) {
+        _mm_prefetch(reinterpret_cast<const char*>(from + b + ahead), _MM_HINT_T1);
+      }
+      __m512i parts[kParts];
+      split_weights<type>(from, parts);
+      for (int p = 0; p < kParts; ++p) _mm512_storeu_si512(to + p * kTileBytes, parts[p]);
+    }
+  }
+};
 
 // Fills tiles [step][part][16][32] with up to 16 outputs' weights, zero beyond the outputs and the inputs.
 // from: the first output's weights; `left` inputs are there from the first step on. `ahead`: bytes from

@@ -148,13 +148,31 @@ class Product {
       add_step<kParts>(lying, s, Tiles<kTiles>{});
     }
     if (ready < steps) stage_step<kTiles>(n, outputs, ready);
-    for (std::int64_t s = ready; s < steps; ++s) {
+    std::int64_t s = ready;
+    if constexpr (kTiles == 1 && kParts > 1) {
+      if (outputs == kTileOutputs) s = stream_whole(x, n, staged[0]);
+    }
+    for (; s < steps; ++s) {
       if (s + 1 < steps) stage_step<kTiles>(n, outputs, s + 1);
       load_activations(x, s);
       add_step<kParts>(staged, s % 2, Tiles<kTiles>{});
     }
     store_sums(scratch_.sums.data(), x.width, Tiles<kTiles>{});
     finish_panel(n, outputs, group, scratch_.sums.data());
+  }
+
+  // The same of a whole tile's steps but the last: the next one's weights are cut between products. Returns
+  // the step whose turn it is.
+  std::int64_t stream_whole(const Activations& x, std::int64_t n, const WeightTile& staged) {
+    constexpr std::int64_t kTurn = kParts == 2 ? 4 : 3;  // outputs after each of 5 or 6 products
+    const std::int64_t end = x_.inputs / kStep - 1;
+    for (std::int64_t s = 0; s < end; ++s) {
+      TileFilling<type> next{weights(n, s + 1), row_bytes_, ahead_of<1>(s + 1),
+                             scratch_.staged.data() + (s + 1) % 2 * kParts * kTileBytes};
+      load_activations(x, s);
+      add_products<0, kParts>(staged, s % 2, [&]() HWY_ATTR { next.fill(kTurn); });
+    }
+    return std::max<std::int64_t>(0, end);
   }
 
   // A few groups, each with its sums in a tile, wait for weights likewise.
@@ -189,13 +207,19 @@ class Product {
       finish_panel(n, outputs, group + g, scratch_.sums.data() + g * kTileSums);
   }
 
+  // Bytes from a step's weights to those to prefetch: at the end of the rows, the beginning of the next
+  // panel's.
+  template <std::int64_t kTiles>
+  std::int64_t ahead_of(std::int64_t step) const {
+    constexpr std::int64_t kAhead = 512;  // measured
+    const bool beyond = (step + 1) * kStep * std::int64_t{size_of(type)} + kAhead > row_bytes_;
+    return kAhead + (beyond ? (kTiles * kTileOutputs - 1) * row_bytes_ : 0);
+  }
+
   // Of two places of a tile, the one whose turn it is.
   template <std::int64_t kTiles>
   HWY_INLINE void stage_step(std::int64_t n, std::int64_t outputs, std::int64_t step) {
-    constexpr std::int64_t kAhead = type == DType::kF32 ? 512 : 256;  // measured
-    // At the end of the rows, the beginning of the next panel's.
-    const bool beyond = (step + 1) * kStep * std::int64_t{size_of(type)} + kAhead > row_bytes_;
-    const std::int64_t ahead = kAhead + (beyond ? (kTiles * kTileOutputs - 1) * row_bytes_ : 0);
+    const std::int64_t ahead = ahead_of<kTiles>(step);
     for (std::int64_t t = 0; t < kTiles; ++t) {
       std::byte* to = scratch_.staged.data() + (2 * t + step % 2) * kParts * kTileBytes;
       stage<type>(weights(n + t * kTileOutputs, step), row_bytes_,
