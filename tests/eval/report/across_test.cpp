@@ -73,6 +73,9 @@ TEST_F(AcrossRuns, ShowTheArmsThatAreAskedFor) {
   const std::vector<std::string> runs = {put("a", 20, 15, 5, 15), put("b", 30, 10, 12, 18)};
   EXPECT_THAT(labels(compare_across(runs, {{"direct-rebalance_alpha=2"}, ""})),
               ElementsAre("rebalance alpha=2 against none: 20", "rebalance alpha=2 against none: 30"));
+  EXPECT_THAT(labels(compare_across(runs, {{"rebalance_alpha=2"}, "none"})),
+              ElementsAre("rebalance alpha=2 against none: 20", "rebalance alpha=2 against none: 30"))
+      << "without their prompts";
   const auto against = compare_across(runs, {{}, "direct-rebalance_alpha=1"});
   EXPECT_THAT(labels(against),
               ElementsAre("none against rebalance alpha=1: 20", "none against rebalance alpha=1: 30",
