@@ -5,6 +5,7 @@
 // while the weights' parts pass by.
 constexpr std::int64_t kPanelTiles = 4, kPanelOutputs = kPanelTiles * kTileOutputs;
 constexpr std::int64_t kTileSums = kTileOutputs * SplitRows::kRows;  // floats
+constexpr std::int64_t kSumsRow = 4 * SplitRows::kRows;              // bytes
 // From one group's sums of a panel to the next one's: a tile more, since a load waits for stores before it
 // whose addresses have the same last 12 bits.
 constexpr std::int64_t kGroupSums = (kPanelTiles + 1) * kTileSums;
@@ -102,16 +103,25 @@ HWY_INLINE void add_groups(const std::byte* x, std::int64_t group_bytes, std::in
   (add_group<g, kParts>(x + static_cast<std::int64_t>(g) * group_bytes), ...);
 }
 
-// Lines of weights that will be needed next, fetched a few at a time, since more would keep what is needed
+// Lines that will be needed next, fetched a few with each of `turns`, since more would keep what is needed
 // now waiting.
 struct Ahead {
+  Ahead(const std::byte* first_row, std::int64_t bytes_of_a_row, std::int64_t lines_of_a_row,
+        std::int64_t rows, std::int64_t turns)
+      : row(first_row),
+        row_bytes(bytes_of_a_row),
+        lines(lines_of_a_row),
+        left(lines * rows),
+        a_turn((left + turns - 1) / turns) {}
+
   const std::byte* row;
   std::int64_t row_bytes, lines;  // of a row
   std::int64_t left;              // of all rows
+  std::int64_t a_turn;
   std::int64_t line = 0;
 
-  HWY_INLINE void fetch(std::int64_t count) {
-    for (; count > 0 && left > 0; --count, --left) {
+  HWY_INLINE void fetch() {
+    for (std::int64_t count = a_turn; count > 0 && left > 0; --count, --left) {
       _mm_prefetch(reinterpret_cast<const char*>(row + 64 * line), _MM_HINT_T1);
       if (++line < lines) continue;
       line = 0;
@@ -124,7 +134,7 @@ struct Ahead {
 struct Run {
   const WeightTile* weights;         // [tiles]
   Activations x;                     // of the first group
-  float* sums;                       // of the first group, [tile][16 outputs][width]
+  float* sums;                       // of the first group, [tile][16 outputs][16 rows]
   std::int64_t groups, group_bytes;  // bytes from a group's activations to the next one's
   bool first;                        // sums are taken as 0
 };
@@ -133,13 +143,13 @@ struct Run {
 // the other tiles are multiplied. Without `next` they become 0.
 template <int kParts, std::size_t... t>
 HWY_INLINE void add_last_step(const WeightTile* w, std::int64_t step, float* sums, const float* next,
-                              std::int64_t width, std::index_sequence<t...>) {
+                              std::index_sequence<t...>) {
   const auto exchange = [&]<std::size_t kTile>(std::integral_constant<std::size_t, kTile>) HWY_ATTR {
-    const std::int64_t place = static_cast<std::int64_t>(kTile) * kTileOutputs * width;
+    constexpr std::int64_t kPlace = std::int64_t{kTile} * kTileSums;
     add_products<kTile, kParts>(w[kTile], step);
-    store<kTile>(sums + place, 4 * width);
+    store<kTile>(sums + kPlace, kSumsRow);
     if (next != nullptr) {
-      load<kTile>(next + place, 4 * width);
+      load<kTile>(next + kPlace, kSumsRow);
     } else {
       clear<kTile>();
     }
@@ -150,18 +160,11 @@ HWY_INLINE void add_last_step(const WeightTile* w, std::int64_t step, float* sum
 template <std::size_t... t>
 HWY_INLINE void begin_sums(const Run& run, std::index_sequence<t...> tiles) {
   if (run.first) return clear_sums(tiles);
-  (load<t>(run.sums + static_cast<std::int64_t>(t) * kTileOutputs * run.x.width, 4 * run.x.width), ...);
+  (load<t>(run.sums + static_cast<std::int64_t>(t) * kTileSums, kSumsRow), ...);
 }
 
-// Lines to fetch, and how many of them a step.
-struct Fetching {
-  Ahead lines;
-  std::int64_t a_step;
-  HWY_INLINE void fetch() { lines.fetch(a_step); }
-};
-
 template <std::int64_t kTiles, int kParts>
-void multiply_run(Run run, Fetching& weights, Fetching& activations) {
+void multiply_run(Run run, Ahead& weights, Ahead& activations) {
   begin_sums(run, Tiles<kTiles>{});
   for (std::int64_t g = 0; g < run.groups; ++g) {
     for (std::int64_t s = 0; s + 1 < run.x.steps; ++s) {
@@ -174,14 +177,14 @@ void multiply_run(Run run, Fetching& weights, Fetching& activations) {
     load_activations(run.x, run.x.steps - 1);
     weights.fetch();
     activations.fetch();
-    add_last_step<kParts>(run.weights, run.x.steps - 1, run.sums, next, run.x.width, Tiles<kTiles>{});
+    add_last_step<kParts>(run.weights, run.x.steps - 1, run.sums, next, Tiles<kTiles>{});
     run.x.data += run.group_bytes;
     run.sums += kGroupSums;
   }
 }
 
 template <int kParts>
-void multiply_run(std::int64_t tiles, const Run& run, Fetching& weights, Fetching& activations) {
+void multiply_run(std::int64_t tiles, const Run& run, Ahead& weights, Ahead& activations) {
   switch (tiles) {
     case 1:
       return multiply_run<1, kParts>(run, weights, activations);

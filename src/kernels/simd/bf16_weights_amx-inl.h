@@ -62,6 +62,19 @@ HWY_INLINE void split_weights(const std::byte* from, std::int64_t left, __m512i*
   }
 }
 
+// Puts an output's weights of a step, `left` of them and zeros, into its row of a tile, [part][16][32].
+// `ahead`: bytes from them to those to prefetch, or 0.
+template <DType type>
+HWY_INLINE void put_weights(const std::byte* from, std::int64_t left, std::int64_t ahead, std::byte* to) {
+  constexpr int kParts = weight_parts(type);
+  for (std::int64_t b = 0; ahead != 0 && b < kStep * std::int64_t{size_of(type)}; b += 64) {
+    _mm_prefetch(reinterpret_cast<const char*>(from + b + ahead), _MM_HINT_T1);
+  }
+  __m512i parts[kParts];
+  split_weights<type>(from, left, parts);
+  for (int p = 0; p < kParts; ++p) _mm512_storeu_si512(to + p * kTileBytes, parts[p]);
+}
+
 // A step of a whole tile, [part][16][32], filled a few outputs at a time.
 template <DType type>
 struct TileFilling {
@@ -72,15 +85,8 @@ struct TileFilling {
   std::int64_t left = kTileOutputs;
 
   HWY_INLINE void fill(std::int64_t outputs) {
-    constexpr int kParts = weight_parts(type);
-    constexpr std::int64_t kBytes = kStep * size_of(type);
     for (; outputs > 0 && left > 0; --outputs, --left, from += row_bytes, to += 2 * kStep) {
-      for (std::int64_t b = 0; b < kBytes; b += 64) {
-        _mm_prefetch(reinterpret_cast<const char*>(from + b + ahead), _MM_HINT_T1);
-      }
-      __m512i parts[kParts];
-      split_weights<type>(from, parts);
-      for (int p = 0; p < kParts; ++p) _mm512_storeu_si512(to + p * kTileBytes, parts[p]);
+      put_weights<type>(from, kStep, ahead, to);
     }
   }
 };
@@ -96,12 +102,7 @@ HWY_INLINE void stage(const std::byte* from, std::int64_t row_bytes, std::int64_
   if (outputs < kTileOutputs) std::memset(to, 0, static_cast<std::size_t>(steps * kParts * kTileBytes));
   for (std::int64_t n = 0; n < outputs; ++n, from += row_bytes, to += 2 * kStep) {
     for (std::int64_t s = 0; s < steps; ++s) {
-      for (std::int64_t b = 0; ahead != 0 && b < kBytes; b += 64) {
-        _mm_prefetch(reinterpret_cast<const char*>(from + s * kBytes + b + ahead), _MM_HINT_T1);
-      }
-      __m512i parts[kParts];
-      split_weights<type>(from + s * kBytes, left - s * kStep, parts);
-      for (int p = 0; p < kParts; ++p) _mm512_storeu_si512(to + (s * kParts + p) * kTileBytes, parts[p]);
+      put_weights<type>(from + s * kBytes, left - s * kStep, ahead, to + s * kParts * kTileBytes);
     }
   }
 }

@@ -239,21 +239,20 @@ class Product {
     for (std::int64_t i = 0; i < units; ++i) run_unit(groups, unit(i), unit(std::min(i + 1, units - 1)));
   }
 
-  Ahead weights_of(const Unit& unit) const {
+  Ahead weights_of(const Unit& unit, std::int64_t turns) const {
     const std::int64_t bytes = (unit.steps.end - unit.steps.begin) * kStep * std::int64_t{size_of(type)};
     const std::int64_t lines = (bytes + 63) / 64, outputs = std::min(kPanelOutputs, task_.end - unit.output);
-    return {weights(unit.output, unit.steps.begin), row_bytes_, lines, lines * outputs};
+    return {weights(unit.output, unit.steps.begin), row_bytes_, lines, outputs, turns};
   }
 
   // Of the groups' activations in the run of steps after these, panel number `panel` of the task takes its
   // share.
-  Ahead activations_after(Range steps, std::int64_t group, std::int64_t groups, std::int64_t panel) const {
+  Ahead activations_after(Range steps, Range groups, std::int64_t panel, std::int64_t turns) const {
     const std::int64_t end = std::min(steps.end + kRunSteps<type>, x_.steps());
     const std::int64_t lines = (end - steps.end) * x_.step_bytes() / 64;
     const std::int64_t first = lines * panel / panels(), last = lines * (panel + 1) / panels();
-    if (first == last) return {nullptr, 0, 0, 0};
-    return {x_.data.data() + x_.place(group, steps.end) + 64 * first, group_bytes(), last - first,
-            (last - first) * groups};
+    return {x_.data.data() + x_.place(groups.begin, steps.end) + 64 * first, group_bytes(), last - first,
+            groups.end - groups.begin, turns};
   }
   std::int64_t group_bytes() const { return x_.place(1, 0) - x_.place(0, 0); }
 
@@ -266,11 +265,9 @@ class Product {
       w[t] = place(n + t * kTileOutputs, std::min(kTileOutputs, outputs - t * kTileOutputs), t, unit.steps);
     }
     const std::int64_t count = groups.end - groups.begin;
-    Fetching weights{weights_of(next), 0};
-    weights.a_step = (weights.lines.left + count * steps - 1) / (count * steps);
+    Ahead weights = weights_of(next, count * steps);
+    Ahead activations = activations_after(unit.steps, groups, panel, count * steps);
     float* sums = scratch_.sums.data() + panel * count * kGroupSums;
-    Fetching activations{activations_after(unit.steps, groups.begin, count, panel), 0};
-    activations.a_step = (activations.lines.left + count * steps - 1) / (count * steps);
     const Activations x{x_.data.data() + x_.place(groups.begin, unit.steps.begin), SplitRows::kRows, steps};
     multiply_run<kParts>(tiles, {w, x, sums, count, group_bytes(), unit.steps.begin == 0}, weights,
                          activations);
