@@ -150,13 +150,21 @@ class SmallStudy(unittest.TestCase):
         self.assertEqual(self.page(), page)
 
     def refused(self):
-        """There is no page of the repository that says what its results do not."""
+        """There is no page of a repository, here a copy's, that says what its results do not."""
         shutil.copytree(self.out / "results", self.plan.parent / "results")
+        root = pathlib.Path(self.folder.name) / "root"
+        for name in ("scripts", "docs"):
+            (root / name).mkdir(parents=True)
+        shutil.copy(ROOT / "scripts/study_page", root / "scripts")
+        front = "<!-- study: made by scripts/study_page -->\n<!-- /study -->\n"
+        (root / "README.md").write_text(front)
         for how in ("--write", "--check"):
-            done = run("study_page", "--plan", self.plan, how)
+            done = run(root / "scripts/study_page", "--plan", self.plan, how)
             self.assertNotEqual(done.returncode, 0)
             self.assertIn("do not bear what", done.stderr)
             self.assertIn("'All three were asked.'", done.stderr)
+            self.assertEqual((root / "README.md").read_text(), front)
+            self.assertEqual(list((root / "docs").iterdir()), [])
 
     def test_says_what_is_wrong(self):
         done = run("study", "--plan", self.plan, "-o", self.runs, "--only", "four")
