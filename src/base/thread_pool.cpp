@@ -41,7 +41,7 @@ void pin(const cpu_set_t& allowed, int thread) {
 
 }  // namespace
 
-ThreadPool::ThreadPool(int threads, Placement placement) {
+ThreadPool::ThreadPool(int threads, Placement placement) : parts_(static_cast<std::size_t>(threads)) {
   REFOCUS_CHECK(threads >= 1);
   cpu_set_t allowed;
   const bool pinned =
@@ -67,9 +67,12 @@ ThreadPool::~ThreadPool() {
 void ThreadPool::run(std::int64_t tasks, const void* context, Function function) {
   context_ = context;
   function_ = function;
-  tasks_ = tasks;
   share_ = std::max<std::int64_t>(1, tasks / (kShares * size()));
-  next_.store(0, std::memory_order_relaxed);
+  for (std::int64_t t = 0; t < size(); ++t) {
+    Part& part = parts_[static_cast<std::size_t>(t)];
+    part.next.store(tasks * t / size(), std::memory_order_relaxed);
+    part.end = tasks * (t + 1) / size();
+  }
   busy_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
   epoch_.fetch_add(1, std::memory_order_release);
   epoch_.notify_all();
@@ -88,15 +91,19 @@ void ThreadPool::run(std::int64_t tasks, const void* context, Function function)
 }
 
 void ThreadPool::drain(int thread) {
+  for (int t = 0; t < size(); ++t) drain(parts_[static_cast<std::size_t>((thread + t) % size())], thread);
+}
+
+void ThreadPool::drain(Part& part, int thread) {
   for (;;) {
-    const std::int64_t begin = next_.fetch_add(share_, std::memory_order_relaxed);
-    if (begin >= tasks_) return;
-    const std::int64_t end = std::min(begin + share_, tasks_);
+    const std::int64_t begin = part.next.fetch_add(share_, std::memory_order_relaxed);
+    if (begin >= part.end) return;
+    const std::int64_t end = std::min(begin + share_, part.end);
     try {
       for (std::int64_t task = begin; task < end; ++task) function_(context_, task, thread);
     } catch (...) {
       if (!failed_.exchange(true, std::memory_order_acq_rel)) failure_ = std::current_exception();
-      next_.store(tasks_, std::memory_order_relaxed);
+      for (Part& rest : parts_) rest.next.store(rest.end, std::memory_order_relaxed);
     }
   }
 }

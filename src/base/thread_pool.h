@@ -1,8 +1,9 @@
 // A fixed set of threads that run the tasks of one parallel loop at a time.
 //
-// Workers spin for a short while after a loop and sleep only then, because a forward pass is hundreds of
-// short loops. Which thread runs which task is not fixed: a task must not depend on it, except for its
-// scratch memory.
+// Each thread has a part of the tasks of its own, one after the other, so that what it fetches ahead of one
+// is its next one's; a thread that is done helps the others. Workers spin for a short while after a loop and
+// sleep only then, because a forward pass is hundreds of short loops. Which thread runs which task is not
+// fixed: a task must not depend on it, except for its scratch memory.
 #pragma once
 
 #include <sched.h>
@@ -45,21 +46,27 @@ class ThreadPool {
   }
 
  private:
+  // A thread's own part of the loop's tasks.
+  struct alignas(64) Part {
+    std::atomic<std::int64_t> next{0};
+    std::int64_t end = 0;
+  };
+
   using Function = void (*)(const void* context, std::int64_t task, int thread);
 
   void run(std::int64_t tasks, const void* context, Function function);
   void work(int thread);
   void drain(int thread);
+  void drain(Part& part, int thread);
 
   std::vector<std::thread> workers_;
   std::optional<cpu_set_t> former_affinity_;  // of the calling thread, where pinned
   const void* context_ = nullptr;
   Function function_ = nullptr;
-  std::int64_t tasks_ = 0;
   std::int64_t share_ = 1;  // tasks that a thread takes at a time
   std::exception_ptr failure_;
   std::atomic<bool> failed_{false};
-  alignas(64) std::atomic<std::int64_t> next_{0};
+  std::vector<Part> parts_;  // [threads]
   alignas(64) std::atomic<std::uint32_t> epoch_{0};
   alignas(64) std::atomic<int> busy_{0};
   std::atomic<bool> stop_{false};

@@ -61,6 +61,41 @@ TEST_P(ThreadPoolTest, RethrowsAndStaysUsable) {
   EXPECT_EQ(count, 100);
 }
 
+// The thread that has task 0 waits with it until the others have done all the rest, its own part included.
+TEST_P(ThreadPoolTest, ThreadsThatAreDoneHelp) {
+  ThreadPool pool(GetParam());
+  if (pool.size() == 1) return;  // nobody to help
+  constexpr int kTasks = 20;
+  std::atomic<int> done{0};
+  bool helped = false;
+  pool.parallel_for(kTasks, [&](std::int64_t task, int) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (task == 0 && done != kTasks - 1 && std::chrono::steady_clock::now() < end)
+      std::this_thread::yield();
+    if (task == 0) helped = done == kTasks - 1;
+    ++done;
+  });
+  EXPECT_TRUE(helped);
+}
+
+// A thread's own tasks lie one after the other, so that what it fetches ahead is its own.
+TEST_P(ThreadPoolTest, ThreadsBeginFarApart) {
+  ThreadPool pool(GetParam());
+  constexpr std::int64_t kTasks = 100;
+  std::vector<std::int64_t> first(static_cast<std::size_t>(pool.size()), -1);
+  std::atomic<int> begun{0};
+  pool.parallel_for(kTasks, [&](std::int64_t task, int thread) {
+    std::int64_t& its_first = first[static_cast<std::size_t>(thread)];
+    if (its_first >= 0) return;
+    its_first = task;
+    ++begun;
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (begun != pool.size() && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+  });
+  for (std::int64_t t = 0; t < pool.size(); ++t)
+    EXPECT_EQ(first[static_cast<std::size_t>(t)], kTasks * t / pool.size());
+}
+
 INSTANTIATE_TEST_SUITE_P(Threads, ThreadPoolTest, ::testing::Values(1, 2, 5));
 
 }  // namespace
