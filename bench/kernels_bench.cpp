@@ -218,10 +218,11 @@ BENCHMARK_CAPTURE(bf16_bench, q4_1, DType::kQ4_1)->Apply(matmul_shapes);
 BENCHMARK_CAPTURE(bf16_bench, q4_k, DType::kQ4_K)->Apply(matmul_shapes);
 BENCHMARK_CAPTURE(bf16_bench, q6_k, DType::kQ6_K)->Apply(matmul_shapes);
 
-// One row against matrices of 600 MB in all, on every thread: what decoding reads from memory.
-void packed_stream_bench(benchmark::State& state, DType type) {
+// A few rows against matrices of 600 MB in all, on every thread: what decoding reads from memory.
+void packed_stream_bench(benchmark::State& state, DType type, Int8Parts parts = Int8Parts::kOne) {
   const std::int64_t inputs = 2048, outputs = 5632;
   ThreadPool pool(static_cast<int>(state.range(0)));
+  const std::int64_t rows = state.range(1);
   const std::vector<std::byte> blocks(bytes_of(type, inputs) * static_cast<std::size_t>(outputs),
                                       std::byte{17});
   std::vector<PackedMatrix> matrices;
@@ -230,13 +231,13 @@ void packed_stream_bench(benchmark::State& state, DType type) {
     matrices.push_back(pack(pool, type, blocks.data(), outputs, inputs));
     bytes += matrices.back().bytes();
   }
-  const AlignedBuffer<float> x = random_buffer(inputs);
+  const AlignedBuffer<float> x = random_buffer(rows * inputs);
   QuantizedRows q;
-  quantize_rows(pool, x.data(), inputs, 1, inputs, Int8Parts::kOne, q);
-  AlignedBuffer<float> y(static_cast<std::size_t>(outputs));
+  quantize_rows(pool, x.data(), inputs, rows, inputs, parts, q);
+  AlignedBuffer<float> y(static_cast<std::size_t>(rows * outputs));
   for (auto _ : state) {
     for (const PackedMatrix& weights : matrices) {
-      const PackedJob job{&weights, nullptr, false, y.data(), outputs};
+      const PackedJob job{&weights, nullptr, false, y.data(), outputs, parts};
       packed_matmul(pool, q, {&job, 1});
     }
     benchmark::ClobberMemory();
@@ -244,9 +245,44 @@ void packed_stream_bench(benchmark::State& state, DType type) {
   state.counters["weight_bytes"] =
       benchmark::Counter(static_cast<double>(bytes), benchmark::Counter::kIsIterationInvariantRate);
 }
-BENCHMARK_CAPTURE(packed_stream_bench, q8_0, DType::kQ8_0)->Arg(1)->Arg(2)->UseRealTime();
-BENCHMARK_CAPTURE(packed_stream_bench, q4_0, DType::kQ4_0)->Arg(1)->Arg(2)->UseRealTime();
-BENCHMARK_CAPTURE(packed_stream_bench, q4_k, DType::kQ4_K)->Arg(1)->Arg(2)->UseRealTime();
+void stream_shapes(benchmark::internal::Benchmark* bench) {
+  bench->Args({1, 1})->Args({1, 16})->UseRealTime();
+  for (const std::int64_t rows : {1, 2, 4, 6, 16}) bench->Args({2, rows});
+}
+BENCHMARK_CAPTURE(packed_stream_bench, q8_0, DType::kQ8_0)->Apply(stream_shapes);
+BENCHMARK_CAPTURE(packed_stream_bench, q8_0_two_parts, DType::kQ8_0, Int8Parts::kTwo)->Apply(stream_shapes);
+BENCHMARK_CAPTURE(packed_stream_bench, q6_k_two_parts, DType::kQ6_K, Int8Parts::kTwo)->Apply(stream_shapes);
+BENCHMARK_CAPTURE(packed_stream_bench, q4_0, DType::kQ4_0)->Apply(stream_shapes);
+BENCHMARK_CAPTURE(packed_stream_bench, q4_k, DType::kQ4_K)->Apply(stream_shapes);
+BENCHMARK_CAPTURE(packed_stream_bench, q6_k, DType::kQ6_K)->Apply(stream_shapes);
+BENCHMARK_CAPTURE(packed_stream_bench, q4_1, DType::kQ4_1)->Apply(stream_shapes);
+BENCHMARK_CAPTURE(packed_stream_bench, q5_0, DType::kQ5_0)->Apply(stream_shapes);
+
+// The same with float weights.
+void matmul_stream_bench(benchmark::State& state, DType type) {
+  const std::int64_t inputs = 2048, outputs = 5632, rows = state.range(1);
+  ThreadPool pool(static_cast<int>(state.range(0)));
+  const std::size_t bytes = static_cast<std::size_t>(inputs * outputs) * size_of(type);
+  std::vector<AlignedBuffer<std::byte>> matrices;
+  while (matrices.size() * bytes < 600'000'000) {
+    matrices.emplace_back(bytes);
+    std::memset(matrices.back().data(), 0x3C, bytes);
+  }
+  const AlignedBuffer<float> x = random_buffer(rows * padded(inputs));
+  AlignedBuffer<float> y(static_cast<std::size_t>(rows * outputs));
+  for (auto _ : state) {
+    for (const AlignedBuffer<std::byte>& weights : matrices) {
+      const MatMulJob job{weights.data(), type, outputs, nullptr, false, y.data(), outputs};
+      matmul(pool, {x.data(), rows, inputs}, {&job, 1});
+    }
+    benchmark::ClobberMemory();
+  }
+  state.counters["weight_bytes"] = benchmark::Counter(static_cast<double>(matrices.size() * bytes),
+                                                      benchmark::Counter::kIsIterationInvariantRate);
+}
+BENCHMARK_CAPTURE(matmul_stream_bench, f32, DType::kF32)->Apply(stream_shapes);
+BENCHMARK_CAPTURE(matmul_stream_bench, f16, DType::kF16)->Apply(stream_shapes);
+BENCHMARK_CAPTURE(matmul_stream_bench, bf16, DType::kBF16)->Apply(stream_shapes);
 
 void quantize_rows_bench(benchmark::State& state, Int8Parts parts) {
   ThreadPool pool(1);

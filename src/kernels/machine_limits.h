@@ -7,7 +7,7 @@
 namespace refocus {
 
 // Sustained reading from memory by all threads, in 10^9 bytes a second: the best of several sweeps over 512
-// MiB.
+// MiB, with and without asking for lines before they are needed.
 double measure_read_gb_s(ThreadPool& pool);
 
 // float32 fused multiply-adds by all threads, in 10^9 operations a second (2 a multiply-add).

@@ -6,6 +6,9 @@ struct Vectors {
   const std::byte* scales[kVectors];  // f16 ones, 2 bytes an output
   const std::byte* bytes[kVectors];   // those of sub-blocks, a byte an output
   const std::byte* quants[kVectors];
+  bool fetch;            // weights ahead
+  std::int64_t left;     // bytes of the panel from the unit on
+  std::int64_t to_next;  // bytes from the end of a panel to the one that its vectors take next
 
   HWY_INLINE void advance(std::int64_t bytes_of_unit) {
     for (int v = 0; v < kVectors; ++v) {
@@ -13,24 +16,25 @@ struct Vectors {
       bytes[v] += bytes_of_unit;
       quants[v] += bytes_of_unit;
     }
+    left -= bytes_of_unit;
   }
 };
 
-// A single row is bound by reading weights: asks for those that are a few units ahead. Each panel is a
-// stream; what lies beyond its end is the next one's beginning.
-template <PackedForm form, int kRows, int kVectors>
-HWY_INLINE void fetch_ahead(const Vectors<kVectors>& w) {
-#if REFOCUS_INT8 == REFOCUS_INT8_VNNI
-  constexpr std::int64_t kDistance = 2048, kLine = 64;
-  if constexpr (kRows == 1) {
-    for (int v = 0; v < kVectors; ++v) {
-      const char* from = reinterpret_cast<const char*>(w.scales[v]) + kDistance;
-      for (std::int64_t i = 0; i < packed_unit(form).bytes(); i += kLine) _mm_prefetch(from + i, _MM_HINT_T0);
-    }
+// A few rows are bound by reading weights: with each of a unit's `parts` they ask for as many of those that
+// are some way ahead. All of a unit's at once would keep what is needed now waiting.
+template <PackedForm form, int kVectors>
+HWY_INLINE void fetch_ahead(const Vectors<kVectors>& w, std::int64_t part, std::int64_t parts) {
+  constexpr std::int64_t kAhead = 3072;  // bytes; measured
+  constexpr std::int64_t kLine = 64, kLines = packed_unit(form).bytes() / kLine;
+  constexpr int kIntoL2 = 2;
+  if (!w.fetch) return;
+  const std::int64_t first = kLines * part / parts, end = kLines * (part + 1) / parts;
+  const std::int64_t ahead = kAhead + (kAhead + first * kLine < w.left ? 0 : w.to_next);
+  constexpr int kOfPanel = static_cast<int>(kPanelOutputs / kLanes);
+  for (std::int64_t i = first; i < end; ++i) {
+    for (int v = 0; v < kVectors; v += kOfPanel)
+      __builtin_prefetch(w.scales[v] + ahead + i * kLine, 0, kIntoL2);
   }
-#else
-  (void)w;
-#endif
 }
 
 template <int kVectors>

@@ -22,6 +22,7 @@ template <PackedForm form, int kRows, int kVectors>
 HWY_INLINE void add_plain_block(const Vectors<kVectors>& w, std::int64_t b, std::int64_t part,
                                 const QuantizedBlock* const* rows, F (*sums)[kRows]) {
   constexpr std::int64_t kGroups = form == PackedForm::kQ8_0 ? 8 : 4;
+  fetch_ahead<form, kVectors>(w, part, 2);
   const QuantizedBlock* x[kRows];
   at_block<kRows>(rows, b, x);
   const std::byte* quants[kVectors];
@@ -50,7 +51,6 @@ HWY_INLINE void plain_tile(Vectors<kVectors> w, std::int64_t blocks, const Quant
                            F (*sums)[kRows]) {
   constexpr std::int64_t kUnitBytes = packed_unit(form).bytes();
   for (std::int64_t b = 0; b < blocks; b += 2, w.advance(kUnitBytes)) {
-    fetch_ahead<form, kRows, kVectors>(w);
     add_plain_block<form, kRows, kVectors>(w, b, 0, rows, sums);
     if (b + 1 < blocks) add_plain_block<form, kRows, kVectors>(w, b + 1, 1, rows, sums);
   }
@@ -70,6 +70,7 @@ template <PackedForm form, int kRows, int kVectors>
 HWY_INLINE void offset_block(const Vectors<kVectors>& w, std::int64_t b, std::int64_t part,
                              const QuantizedBlock* const* rows, F (*sums)[kRows]) {
   constexpr bool kHalves = form == PackedForm::kQ4_1;
+  fetch_ahead<form, kVectors>(w, part, 2);
   const QuantizedBlock* x[kRows];
   at_block<kRows>(rows, b, x);
   const std::byte* quants[kVectors];
@@ -92,7 +93,6 @@ template <PackedForm form, int kRows, int kVectors>
 HWY_INLINE void offset_tile(Vectors<kVectors> w, std::int64_t blocks, const QuantizedBlock* const* rows,
                             F (*sums)[kRows]) {
   for (std::int64_t b = 0; b < blocks; b += 2, w.advance(packed_unit(form).bytes())) {
-    fetch_ahead<form, kRows, kVectors>(w);
     offset_block<form, kRows, kVectors>(w, b, 0, rows, sums);
     if (b + 1 < blocks) offset_block<form, kRows, kVectors>(w, b + 1, 1, rows, sums);
   }
@@ -105,8 +105,8 @@ HWY_INLINE void bits_tile(Vectors<kVectors> w, std::int64_t blocks, const Quanti
   constexpr bool kThird = form == PackedForm::kQ3_K;
   constexpr std::int64_t kUnitBytes = packed_unit(form).bytes();
   for (std::int64_t first = 0; first < blocks; first += 8, w.advance(kUnitBytes)) {
-    fetch_ahead<form, kRows, kVectors>(w);
     for (std::int64_t j = 0; j < 8; ++j) {
+      fetch_ahead<form, kVectors>(w, j, 8);
       const QuantizedBlock* x[kRows];
       at_block<kRows>(rows, first + j, x);
       I exact[kVectors][kRows];
@@ -149,8 +149,8 @@ HWY_INLINE void iq4_xs_tile(Vectors<kVectors> w, std::int64_t blocks, const Quan
                             F (*sums)[kRows]) {
   constexpr std::int64_t kUnitBytes = packed_unit(PackedForm::kIQ4_XS).bytes();
   for (std::int64_t first = 0; first < blocks; first += 8, w.advance(kUnitBytes)) {
-    fetch_ahead<PackedForm::kIQ4_XS, kRows, kVectors>(w);
     for (std::int64_t j = 0; j < 8; ++j) {
+      fetch_ahead<PackedForm::kIQ4_XS, kVectors>(w, j, 8);
       const QuantizedBlock* x[kRows];
       at_block<kRows>(rows, first + j, x);
       const std::byte* quants[kVectors];
@@ -172,10 +172,10 @@ HWY_INLINE void scaled_ints_tile(Vectors<kVectors> w, std::int64_t blocks, const
                                  F (*sums)[kRows]) {
   constexpr PackedUnit kUnit = packed_unit(PackedForm::kScaledInts);
   for (std::int64_t b = 0; b < blocks; ++b, w.advance(kUnit.bytes())) {
-    fetch_ahead<PackedForm::kScaledInts, kRows, kVectors>(w);
     const QuantizedBlock* x[kRows];
     at_block<kRows>(rows, b, x);
     for (int h = 0; h < 2; ++h) {
+      fetch_ahead<PackedForm::kScaledInts, kVectors>(w, h, 2);
       const std::byte* quants[kVectors];
       at_group<kVectors>(w.quants, h * 4, quants);
       I exact[kVectors][kRows];
@@ -197,8 +197,8 @@ HWY_INLINE void with_mins_tile(Vectors<kVectors> w, std::int64_t blocks, const Q
                                F (*sums)[kRows]) {
   constexpr std::int64_t kUnitBytes = packed_unit(form).bytes();
   for (std::int64_t first = 0; first < blocks; first += 8, w.advance(kUnitBytes)) {
-    fetch_ahead<form, kRows, kVectors>(w);
     for (std::int64_t j = 0; j < 8; ++j) {
+      fetch_ahead<form, kVectors>(w, j, 8);
       const QuantizedBlock* x[kRows];
       at_block<kRows>(rows, first + j, x);
       const std::byte* quants[kVectors];
@@ -231,8 +231,8 @@ HWY_INLINE void q6_k_tile(Vectors<kVectors> w, std::int64_t blocks, const Quanti
                           F (*sums)[kRows]) {
   constexpr std::int64_t kUnitBytes = packed_unit(PackedForm::kQ6_K).bytes();
   for (std::int64_t first = 0; first < blocks; first += 8, w.advance(kUnitBytes)) {
-    fetch_ahead<PackedForm::kQ6_K, kRows, kVectors>(w);
     for (std::int64_t j = 0; j < 8; ++j) {
+      fetch_ahead<PackedForm::kQ6_K, kVectors>(w, j, 8);
       const QuantizedBlock* x[kRows];
       at_block<kRows>(rows, first + j, x);
       const std::byte* quants[kVectors];
@@ -275,6 +275,11 @@ void tile(const PackedTask& task, std::int64_t vector, std::int64_t row) {
     w.bytes[v] = panel + lane;
     w.quants[v] = panel + packed_unit(form).scales_bytes + 4 * lane;
   }
+  // By the first of the rows, and the first of a panel's vectors.
+  w.fetch =
+      row == task.first_row * static_cast<std::int64_t>(job.parts) && vector * kLanes % kPanelOutputs == 0;
+  w.left = weights.panel_bytes;
+  w.to_next = std::max<std::int64_t>(0, kVectors * kLanes / kPanelOutputs - 1) * weights.panel_bytes;
   F sums[kVectors][kRows];
   for (int v = 0; v < kVectors; ++v) {
     for (int r = 0; r < kRows; ++r) sums[v][r] = broadcast(0.0f);
