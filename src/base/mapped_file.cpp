@@ -74,16 +74,37 @@ MappedFile::~MappedFile() {
   ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
+namespace {
+
+// The live mapping that has all of `bytes`, or nothing. Called with the lock.
+std::span<const std::byte> mapping_around(std::span<const std::byte> bytes) {
+  auto it = mappings.upper_bound(bytes.data());
+  if (it == mappings.begin()) return {};
+  --it;
+  if (bytes.data() + bytes.size() > it->first + it->second) return {};
+  return {it->first, it->second};
+}
+
+void advise(std::uintptr_t begin, std::uintptr_t end, int advice) {
+  if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, advice);
+}
+
+}  // namespace
+
+void prefer_huge_pages(std::span<const std::byte> bytes) {
+  const std::lock_guard lock(mappings_mutex);
+  const std::span<const std::byte> all = mapping_around(bytes);
+  const auto begin = reinterpret_cast<std::uintptr_t>(all.data());
+  advise(begin, begin + all.size(), MADV_HUGEPAGE);
+}
+
 void release_mapped_pages(std::span<const std::byte> bytes) {
   const std::lock_guard lock(mappings_mutex);
-  auto it = mappings.upper_bound(bytes.data());
-  if (it == mappings.begin()) return;
-  --it;
-  if (bytes.data() + bytes.size() > it->first + it->second) return;
+  if (mapping_around(bytes).empty()) return;
   const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
   const auto begin = (reinterpret_cast<std::uintptr_t>(bytes.data()) + page - 1) / page * page;
   const auto end = reinterpret_cast<std::uintptr_t>(bytes.data() + bytes.size()) / page * page;
-  if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+  advise(begin, end, MADV_DONTNEED);
 }
 
 }  // namespace refocus

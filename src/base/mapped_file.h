@@ -37,6 +37,11 @@ class MappedFile {
   bool writable_;
 };
 
+// Asks that the file of these mapped bytes, which is about to be read and to stay in use, come to lie on huge
+// pages, from which it is streamed some 5 to 10% faster. A wish: Linux grants it where it keeps files in
+// pieces so large. Does nothing for memory that is no MappedFile's.
+void prefer_huge_pages(std::span<const std::byte> bytes);
+
 // Gives the memory of mapped pages that lie wholly within `bytes` back to the system; they are read anew from
 // the file when touched again. Does nothing for memory that is no MappedFile's.
 void release_mapped_pages(std::span<const std::byte> bytes);

@@ -84,8 +84,7 @@ std::shared_ptr<const void> owner_of(Device& device, const DeviceMatrix& matrix)
 
 void give_back_pages(const Linear& linear) {
   if (linear.owner != nullptr) return;
-  release_mapped_pages(
-      {linear.data, static_cast<std::size_t>(linear.outputs) * bytes_of(linear.dtype, linear.inputs)});
+  release_mapped_pages(linear.stored_bytes());
 }
 
 bool is_kept(const Device& device, const Linear& linear, DevicePrecision precision) {

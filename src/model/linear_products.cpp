@@ -1,6 +1,7 @@
 #include "model/linear_products.h"
 
 #include <algorithm>
+#include <iterator>
 #include <vector>
 
 #include "base/checkpoint.h"
@@ -148,12 +149,17 @@ std::map<DType, PackedMemory> packed_memory(const WeightMap& weights, bool tied)
 }
 
 void pack_weights(ThreadPool& pool, ModelWeights& weights, const std::string& where) {
-  std::vector<Linear*> packable = linears_of(weights);
-  for (Linear* linear : packable) {
+  const std::vector<Linear*> all = linears_of(weights);
+  for (Linear* linear : all) {
     if (linear->dtype == DType::kF64) narrow_doubles(*linear);
   }
-  std::erase_if(packable,
-                [](const Linear* linear) { return !is_block_type(linear->dtype) || linear->outputs == 0; });
+  std::vector<Linear*> packable;
+  std::ranges::copy_if(all, std::back_inserter(packable), [](const Linear* linear) {
+    return is_block_type(linear->dtype) && linear->outputs != 0;
+  });
+  for (const Linear* linear : all) {
+    if (packable.empty()) prefer_huge_pages(linear->stored_bytes());  // used where they lie
+  }
   std::size_t bytes = 0;
   for (const Linear* linear : packable) {
     if (!can_pack(linear->dtype, linear->inputs)) {
@@ -170,8 +176,7 @@ void pack_weights(ThreadPool& pool, ModelWeights& weights, const std::string& wh
     linear->packed = std::make_shared<PackedMatrix>(
         pack(pool, linear->dtype, linear->data, linear->outputs, linear->inputs, storage,
              [=](std::int64_t row) { return stored_row(row, head_dim, rotary); }));
-    release_mapped_pages(
-        {linear->data, static_cast<std::size_t>(linear->outputs) * bytes_of(linear->dtype, linear->inputs)});
+    release_mapped_pages(linear->stored_bytes());
   }
 }
 

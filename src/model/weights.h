@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,9 @@ struct Linear {
   std::int64_t all_outputs = 0;                 // of all ranks that share its rows together
 
   bool present() const { return data != nullptr; }
+  std::span<const std::byte> stored_bytes() const {
+    return {data, static_cast<std::size_t>(outputs) * bytes_of(dtype, inputs)};
+  }
 };
 
 struct Norm {
