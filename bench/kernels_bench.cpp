@@ -29,6 +29,11 @@ AlignedBuffer<float> random_buffer(std::int64_t count) {
   return out;
 }
 
+// What a run of the loop does, as so much a second.
+void count_rate(benchmark::State& state, const char* name, double of_a_run) {
+  state.counters[name] = benchmark::Counter(of_a_run, benchmark::Counter::kIsIterationInvariantRate);
+}
+
 void matmul_bench(benchmark::State& state, DType dtype) {
   const std::int64_t rows = state.range(0), inputs = state.range(1), outputs = state.range(2);
   ThreadPool pool(1);
@@ -50,9 +55,8 @@ void matmul_bench(benchmark::State& state, DType dtype) {
     benchmark::ClobberMemory();
   }
   const double work = 2.0 * static_cast<double>(rows * inputs * outputs);
-  state.counters["flop"] = benchmark::Counter(work, benchmark::Counter::kIsIterationInvariantRate);
-  state.counters["weight_bytes"] =
-      benchmark::Counter(static_cast<double>(weights.size()), benchmark::Counter::kIsIterationInvariantRate);
+  count_rate(state, "flop", work);
+  count_rate(state, "weight_bytes", static_cast<double>(weights.size()));
 }
 
 void matmul_shapes(benchmark::internal::Benchmark* bench) {
@@ -81,8 +85,8 @@ void gemm_bench(benchmark::State& state, char form) {
     benchmark::ClobberMemory();
   }
   const double work = 2.0 * static_cast<double>(rows * in * out);
-  state.counters["flop"] = benchmark::Counter(work, benchmark::Counter::kIsIterationInvariantRate);
-  state.counters["share"] = benchmark::Counter(work / limit, benchmark::Counter::kIsIterationInvariantRate);
+  count_rate(state, "flop", work);
+  count_rate(state, "share", work / limit);
 }
 
 void gemm_shapes(benchmark::internal::Benchmark* bench) {
@@ -117,7 +121,7 @@ void causal_attention_bench(benchmark::State& state) {
   }
   // Of the causal half: 2 products forward, 5 backward.
   const double work = 4096.0 * 512 * 256 * (state.range(1) != 0 ? 7 : 2);
-  state.counters["flop"] = benchmark::Counter(work, benchmark::Counter::kIsIterationInvariantRate);
+  count_rate(state, "flop", work);
 }
 BENCHMARK(causal_attention_bench)->Args({1, 0})->Args({1, 1})->Args({2, 1})->UseRealTime();
 
@@ -141,9 +145,8 @@ void packed_bench(benchmark::State& state, DType type, Int8Parts parts = Int8Par
     benchmark::ClobberMemory();
   }
   const double work = 2.0 * static_cast<double>(rows * inputs * outputs);
-  state.counters["op"] = benchmark::Counter(work, benchmark::Counter::kIsIterationInvariantRate);
-  state.counters["weight_bytes"] =
-      benchmark::Counter(static_cast<double>(weights.bytes()), benchmark::Counter::kIsIterationInvariantRate);
+  count_rate(state, "op", work);
+  count_rate(state, "weight_bytes", static_cast<double>(weights.bytes()));
 }
 BENCHMARK_CAPTURE(packed_bench, q8_0, DType::kQ8_0)->Apply(matmul_shapes);
 BENCHMARK_CAPTURE(packed_bench, q8_0_two_parts, DType::kQ8_0, Int8Parts::kTwo)->Apply(matmul_shapes);
@@ -176,7 +179,7 @@ void unpacked_bench(benchmark::State& state, DType type) {
     benchmark::ClobberMemory();
   }
   const double work = 2.0 * static_cast<double>(rows * inputs * outputs);
-  state.counters["op"] = benchmark::Counter(work, benchmark::Counter::kIsIterationInvariantRate);
+  count_rate(state, "op", work);
 }
 BENCHMARK_CAPTURE(unpacked_bench, q8_0, DType::kQ8_0)->Apply(matmul_shapes);
 BENCHMARK_CAPTURE(unpacked_bench, q4_0, DType::kQ4_0)->Apply(matmul_shapes);
@@ -204,10 +207,9 @@ void bf16_bench(benchmark::State& state, DType type) {
     benchmark::ClobberMemory();
   }
   const double work = 2.0 * static_cast<double>(rows * inputs * outputs);
-  state.counters["op"] = benchmark::Counter(work, benchmark::Counter::kIsIterationInvariantRate);
-  state.counters["weight_bytes"] =
-      benchmark::Counter(static_cast<double>(is_block_type(type) ? packed.bytes() : blocks.size()),
-                         benchmark::Counter::kIsIterationInvariantRate);
+  count_rate(state, "op", work);
+  count_rate(state, "weight_bytes",
+             static_cast<double>(is_block_type(type) ? packed.bytes() : blocks.size()));
 }
 BENCHMARK_CAPTURE(bf16_bench, bf16, DType::kBF16)->Apply(matmul_shapes);
 BENCHMARK_CAPTURE(bf16_bench, f16, DType::kF16)->Apply(matmul_shapes);
@@ -242,8 +244,7 @@ void packed_stream_bench(benchmark::State& state, DType type, Int8Parts parts = 
     }
     benchmark::ClobberMemory();
   }
-  state.counters["weight_bytes"] =
-      benchmark::Counter(static_cast<double>(bytes), benchmark::Counter::kIsIterationInvariantRate);
+  count_rate(state, "weight_bytes", static_cast<double>(bytes));
 }
 void stream_shapes(benchmark::internal::Benchmark* bench) {
   bench->Args({1, 1})->Args({1, 16})->UseRealTime();
@@ -277,8 +278,7 @@ void matmul_stream_bench(benchmark::State& state, DType type) {
     }
     benchmark::ClobberMemory();
   }
-  state.counters["weight_bytes"] = benchmark::Counter(static_cast<double>(matrices.size() * bytes),
-                                                      benchmark::Counter::kIsIterationInvariantRate);
+  count_rate(state, "weight_bytes", static_cast<double>(matrices.size() * bytes));
 }
 BENCHMARK_CAPTURE(matmul_stream_bench, f32, DType::kF32)->Apply(stream_shapes);
 BENCHMARK_CAPTURE(matmul_stream_bench, f16, DType::kF16)->Apply(stream_shapes);
@@ -318,8 +318,7 @@ void attention_bench(benchmark::State& state) {
     benchmark::ClobberMemory();
   }
   const double pairs = static_cast<double>(rows) * static_cast<double>(2 * keys - rows + 1) / 2;
-  state.counters["flop"] =
-      benchmark::Counter(pairs * heads * dim * 4, benchmark::Counter::kIsIterationInvariantRate);
+  count_rate(state, "flop", pairs * heads * dim * 4);
 }
 BENCHMARK(attention_bench)
     ->Args({1, 1024, 4})
