@@ -41,8 +41,9 @@ void pin(const cpu_set_t& allowed, int thread) {
 
 }  // namespace
 
-ThreadPool::ThreadPool(int threads, Placement placement) : parts_(static_cast<std::size_t>(threads)) {
+ThreadPool::ThreadPool(int threads, Placement placement) {
   REFOCUS_CHECK(threads >= 1);
+  parts_ = std::vector<Part>(static_cast<std::size_t>(threads));
   cpu_set_t allowed;
   const bool pinned =
       placement == Placement::kPinned && ::sched_getaffinity(0, sizeof(allowed), &allowed) == 0;

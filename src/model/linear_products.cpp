@@ -157,8 +157,8 @@ void pack_weights(ThreadPool& pool, ModelWeights& weights, const std::string& wh
   std::ranges::copy_if(all, std::back_inserter(packable), [](const Linear* linear) {
     return is_block_type(linear->dtype) && linear->outputs != 0;
   });
-  for (const Linear* linear : all) {
-    if (packable.empty()) prefer_huge_pages(linear->stored_bytes());  // used where they lie
+  if (packable.empty()) {  // all are used where they lie
+    for (const Linear* linear : all) prefer_huge_pages(linear->stored_bytes());
   }
   std::size_t bytes = 0;
   for (const Linear* linear : packable) {

@@ -1,6 +1,8 @@
 #include "base/mapped_file.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <string>
 
 #include "base/text_file.h"
@@ -30,6 +32,27 @@ TEST(MappedFile, AdviceChangesNoBytes) {
     ASSERT_TRUE(holds(file->bytes(), content));
   }
   EXPECT_EQ(other, std::string(std::size_t{1} << 16, 'o'));
+}
+
+// What Linux notes of the mapping of a file, or nothing.
+std::string flags_of_mapping(const std::filesystem::path& path) {
+  std::ifstream maps("/proc/self/smaps");
+  bool its = false;
+  for (std::string line; std::getline(maps, line);) {
+    if (line.ends_with(path.string())) its = true;
+    if (its && line.starts_with("VmFlags:")) return line + " ";
+  }
+  return "";
+}
+
+TEST(MappedFile, HugePagesAreAskedForOfTheWholeFile) {
+  if (!std::filesystem::exists("/sys/kernel/mm/transparent_hugepage")) GTEST_SKIP() << "no huge pages here";
+  testing::TempDir dir;
+  write_file_atomically(dir / "x", std::string(std::size_t{5} << 20, 'x'));
+  const auto file = MappedFile::open(dir / "x");
+  EXPECT_THAT(flags_of_mapping(dir / "x"), ::testing::Not(::testing::HasSubstr(" hg ")));
+  prefer_huge_pages(file->bytes().subspan(5000, 10));
+  EXPECT_THAT(flags_of_mapping(dir / "x"), ::testing::HasSubstr(" hg "));
 }
 
 }  // namespace

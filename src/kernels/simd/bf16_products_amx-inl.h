@@ -68,9 +68,15 @@ template <int kTile, int kParts>
 HWY_INLINE void add_products(const WeightTile& w, std::int64_t step) {
   add_products<kTile, kParts>(w, step, [] {});
 }
+template <int kParts, class Beside, std::size_t... t>
+HWY_INLINE void add_step(const WeightTile* w, std::int64_t step, const Beside& beside,
+                         std::index_sequence<t...>) {
+  (add_products<t, kParts>(w[t], step, beside), ...);
+}
 template <int kParts, std::size_t... t>
-HWY_INLINE void add_step(const WeightTile* w, std::int64_t step, std::index_sequence<t...>) {
-  (add_products<t, kParts>(w[t], step), ...);
+HWY_INLINE void add_step(const WeightTile* w, std::int64_t step, std::index_sequence<t...> tiles) {
+  add_step<kParts>(
+      w, step, [] {}, tiles);
 }
 
 // The other way round, for several groups: the weights' parts are in tiles 4 to 6, and activations pass by

@@ -77,8 +77,10 @@ double measure_read_gb_s(ThreadPool& pool) {
   constexpr std::int64_t kFloats = std::int64_t{1} << 27, kPieces = 512, kPiece = kFloats / kPieces;
   AlignedBuffer<float> data(kFloats);
   std::fill_n(data.data(), kFloats, 1.0f);  // untouched pages would all be read from one page of zeros
+  constexpr std::int64_t kAhead[] = {0, 512, 1024};  // floats
   double best = 0;
-  for (const std::int64_t ahead : {0, 512, 1024, 0, 512, 1024, 0, 512, 1024}) {
+  for (int repeat = 0; repeat < 9; ++repeat) {
+    const std::int64_t ahead = kAhead[repeat % 3];
     const double seconds = seconds_of([&] {
       pool.parallel_for(kPieces, [&](std::int64_t piece, int) {
         const float* begin = data.data() + piece * kPiece;

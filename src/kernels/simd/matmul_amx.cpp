@@ -63,17 +63,6 @@ void finish(const MatMulJob& job, std::int64_t n, std::int64_t outputs, Range it
   }
 }
 
-// A line of each of some rows, fetched a few at a time.
-struct Lines {
-  const std::byte* line;
-  std::int64_t row_bytes, left;
-
-  HWY_INLINE void fetch(std::int64_t count) {
-    for (; count > 0 && left > 0; --count, --left, line += row_bytes)
-      _mm_prefetch(reinterpret_cast<const char*>(line), _MM_HINT_T1);
-  }
-};
-
 // A run of steps of the panel that starts at an output.
 struct Unit {
   std::int64_t output;
@@ -155,8 +144,11 @@ class Product {
     }
     clear_sums(Tiles<kTiles>{});
     for (std::int64_t s = 0; s < ready; ++s) {
+      // A line of each row, a few after each product.
+      Ahead ahead{weights(n, s) + ahead_of<kTiles>(s), row_bytes_, 1, kTiles * kTileOutputs, 3 * kTiles};
       load_activations(x, s);
-      add_lying<kTiles>(lying, n, s);
+      add_step<kParts>(
+          lying, s, [&]() HWY_ATTR { ahead.fetch(); }, Tiles<kTiles>{});
     }
     if (ready < steps) stage_step<kTiles>(n, outputs, ready);
     std::int64_t s = ready;
@@ -170,21 +162,6 @@ class Product {
     }
     store_sums(scratch_.sums.data(), x.width, Tiles<kTiles>{});
     finish_panel(n, outputs, group, scratch_.sums.data());
-  }
-
-  // A step of tiles that are read where they lie. Weights that will be needed are fetched a few lines after
-  // each product.
-  template <std::int64_t kTiles>
-  HWY_INLINE void add_lying(const WeightTile* tiles, std::int64_t n, std::int64_t step) {
-    constexpr std::int64_t kTurns = 3 * kTiles, kTurn = (kTiles * kTileOutputs + kTurns - 1) / kTurns;
-    Lines ahead{weights(n, step) + ahead_of<kTiles>(step), row_bytes_, kTiles * kTileOutputs};
-    add_tiles(
-        tiles, step, [&]() HWY_ATTR { ahead.fetch(kTurn); }, Tiles<kTiles>{});
-  }
-  template <class Beside, std::size_t... t>
-  static HWY_INLINE void add_tiles(const WeightTile* tiles, std::int64_t step, const Beside& beside,
-                                   std::index_sequence<t...>) {
-    (add_products<t, kParts>(tiles[t], step, beside), ...);
   }
 
   // The same of a whole tile's steps but the last: the next one's weights are cut between products. Returns
