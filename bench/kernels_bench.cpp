@@ -148,9 +148,9 @@ void packed_bench(benchmark::State& state, DType type, Int8Parts parts = Int8Par
   count_rate(state, "op", work);
   count_rate(state, "weight_bytes", static_cast<double>(weights.bytes()));
 }
-BENCHMARK_CAPTURE(packed_bench, q8_0, DType::kQ8_0)->Apply(matmul_shapes);
+BENCHMARK_CAPTURE(packed_bench, q8_0, DType::kQ8_0)->Apply(matmul_shapes)->Args({512, 576, 1536});
 BENCHMARK_CAPTURE(packed_bench, q8_0_two_parts, DType::kQ8_0, Int8Parts::kTwo)->Apply(matmul_shapes);
-BENCHMARK_CAPTURE(packed_bench, q4_0, DType::kQ4_0)->Apply(matmul_shapes);
+BENCHMARK_CAPTURE(packed_bench, q4_0, DType::kQ4_0)->Apply(matmul_shapes)->Args({512, 576, 1536});
 BENCHMARK_CAPTURE(packed_bench, q4_k, DType::kQ4_K)->Apply(matmul_shapes);
 BENCHMARK_CAPTURE(packed_bench, q6_k, DType::kQ6_K)->Apply(matmul_shapes);
 BENCHMARK_CAPTURE(packed_bench, q4_1, DType::kQ4_1)->Apply(matmul_shapes);

@@ -203,12 +203,13 @@ TEST_P(PackedMatMul, TwoPartsAreNearerToFloatActivations) {
 }
 
 // The same on every instruction set with fused multiply-add. 29 rows are three tiles of AMX, a product with
-// both parts five; 608 inputs are not whole chunks of its, 40 outputs not whole pairs of panels.
+// both parts five; 608 inputs are not whole chunks of its, 576 are chunks of fewer blocks, 40 outputs are not
+// whole pairs of panels.
 TEST(PackedMatMulTargets, AgreeBitwise) {
   ThreadPool pool(1);
   const std::int64_t outputs = 40;
   for (const DType type : block_types()) {
-    for (const std::int64_t inputs : {608, 768}) {
+    for (const std::int64_t inputs : {32, 96, 288, 576, 608, 768}) {
       if (!can_pack(type, inputs)) continue;
       for (const std::int64_t rows : {5, 8, 29}) {
         const std::vector<std::byte> blocks = random_blocks(type, outputs, inputs);

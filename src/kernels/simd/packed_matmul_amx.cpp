@@ -25,120 +25,73 @@ namespace amx {
 #include "kernels/simd/packed_run-inl.h"
 #include "kernels/simd/packed_weights_amx-inl.h"
 
-// Tiles: 0 to 3 sums, 4 and 7 activations, 5 and 6 weights.
-TileShapes shapes(Halves halves) {
-  const std::int64_t inputs = halves == Halves::kNone ? kQuantBlock : kQuantBlock / 2;
-  TileShapes out;
-  for (int tile = 0; tile < 4; ++tile) out.set(tile, kAmxRows, kGroupBytes);
-  for (const int tile : {4, 7}) out.set(tile, kAmxRows, inputs);
-  for (const int tile : {5, 6}) out.set(tile, inputs / 4, kGroupBytes);
-  return out;
-}
+#include "kernels/simd/packed_steps_amx-inl.h"
 
-// Exact sums of two products, [row][output]: of neighbouring blocks, or of both halves of a block where they
-// have scales.
-struct alignas(64) Exact {
-  std::int32_t sums[2][kAmxRows][kPanelOutputs];
-};
-constexpr int blocks_a_step(Halves halves) { return halves == Halves::kNone ? 2 : 1; }
+// Where the products of tiles, from `first_tile` on, with panels, from `panel` on, go.
+struct Outputs {
+  const PackedJob* job;
+  std::int64_t panel, first_tile, tiled_rows;
 
-// What a step's two products take: rows of activations and groups of weights.
-struct Step {
-  const std::byte *x[2], *quants[2];
+  // Whether two rows of a tile are the parts of one.
+  bool two() const { return job->parts == Int8Parts::kTwo; }
+  std::int64_t first_row(std::int64_t tile) const {
+    return (first_tile + tile) * kAmxRows >> (two() ? 1 : 0);
+  }
+  std::int64_t rows(std::int64_t tile) const {
+    return std::min(kAmxRows, tiled_rows - (first_tile + tile) * kAmxRows) >> (two() ? 1 : 0);
+  }
+  std::int64_t output(std::int64_t p) const { return (panel + p) * kPanelOutputs; }
 };
 
-// Steps with even numbers sum in tiles 0 and 1, others in 2 and 3.
-template <int kFirst>
-HWY_INLINE void multiply_step(const Step& step) {
-  clear<kFirst>();
-  clear<kFirst + 1>();
-  load<4>(step.x[0], kQuantBlock);
-  load<5>(step.quants[0], kGroupBytes);
-  load<7>(step.x[1], kQuantBlock);
-  load<6>(step.quants[1], kGroupBytes);
-  multiply<kFirst, 4, 5>();
-  multiply<kFirst + 1, 7, 6>();
-}
-template <int kFirst>
-HWY_INLINE void store_step(Exact& out) {
-  amx::store<kFirst>(out.sums[0], kGroupBytes);
-  amx::store<kFirst + 1>(out.sums[1], kGroupBytes);
-}
-
-HWY_INLINE F exact_float(const std::int32_t* sums) { return to_float(_mm512_load_si512(sums)); }
-
-// The sums of a tile of rows: in registers, which takes indices that compilers know before they look for
-// arrays to replace. So rows are counted by packs and not by loops.
-using Rows = std::make_index_sequence<kAmxRows>;
-
+// y from a tile's sums of one panel, in registers: of 16 rows of one part, all outputs valid.
 template <std::size_t... row>
-HWY_INLINE void load_sums(const float* from, bool zero, F* sums, std::index_sequence<row...>) {
-  if (zero) {
-    ((sums[row] = broadcast(0.0f)), ...);
-  } else {
-    ((sums[row] = load(from + row * kPanelOutputs)), ...);
-  }
-}
-template <std::size_t... row>
-HWY_INLINE void store_sums(const F* sums, float* to, std::index_sequence<row...>) {
-  (amx::store(sums[row], to + row * kPanelOutputs), ...);
+HWY_INLINE void finish_whole(const PackedJob& job, std::int64_t first_row, std::int64_t n, const F* sums,
+                             std::index_sequence<row...>) {
+  (finish_lanes(job, first_row + static_cast<std::int64_t>(row), n, sums[row]), ...);
 }
 
-// One row's part of add_exact.
-template <PackedForm form>
-HWY_INLINE F plus_exact(const PanelChunk& w, std::int64_t b, const float* scale, const std::int32_t* low,
-                        const std::int32_t* high, F sum) {
-  constexpr Halves kHalves = halves_of(form);
-  constexpr Offsets kOffsets = offsets_of(form);
-  const float *scaled_sum = scale + kAmxRows, *half_sums = scaled_sum + kAmxRows;
-  const F first = times(load(w.scales[b][0]), broadcast(*scale));
-  if constexpr (kHalves == Halves::kIntegers) {
-    const F part = times(exact_float(low), load(w.half_scales[b][0]));
-    sum = fused(fused(exact_float(high), load(w.half_scales[b][1]), part), first, sum);
-  } else {
-    sum = fused(exact_float(low), first, sum);
+// Any others, from memory.
+void finish_part(const Outputs& out, std::int64_t tile, std::int64_t panel, const float* sums) {
+  const std::int64_t first = out.first_row(tile), rows = out.rows(tile), n = out.output(panel);
+  for (std::int64_t r = 0; !out.two() && r < rows; ++r) {
+    finish(*out.job, first + r, n, load(sums + r * kPanelOutputs));
   }
-  if constexpr (kHalves == Halves::kScales) {
-    sum = fused(exact_float(high), times(load(w.scales[b][1]), broadcast(*scale)), sum);
+  for (std::int64_t r = 0; out.two() && r < rows; ++r) {
+    const float* both = sums + 2 * r * kPanelOutputs;
+    finish(*out.job, first + r, n, plus(load(both), load(both + kPanelOutputs)));
   }
-  if constexpr (kOffsets == Offsets::kBlock) {
-    sum = fused(load(w.added[b][0]), broadcast(*scaled_sum), sum);
-  }
-  if constexpr (kOffsets == Offsets::kHalves) {
-    sum = fused(load(w.added[b][0]), broadcast(*half_sums), sum);
-    sum = fused(load(w.added[b][1]), broadcast(half_sums[kAmxRows]), sum);
-  }
-  return sum;
 }
 
-// Adds the exact sums of block b to those of a tile. x: the block's activations; see TiledRows.
-template <PackedForm form, std::size_t... row>
-HWY_INLINE void add_exact(const PanelChunk& w, std::int64_t b, const std::byte* x,
-                          const std::int32_t (*low)[kPanelOutputs], const std::int32_t (*high)[kPanelOutputs],
-                          F* sums, std::index_sequence<row...>) {
-  const float* scale = reinterpret_cast<const float*>(x + kAmxRows * kQuantBlock);
-  ((sums[row] = plus_exact<form>(w, b, scale + row, low[row], high[row], sums[row])), ...);
-}
+// A chunk of blocks of several panels, and the tiles of rows that it is multiplied with.
+struct ChunkRun {
+  const PanelChunk* chunks;
+  const std::byte* const* ahead;  // what to fetch for the next: of each panel
+  std::int64_t panels, count;     // count: of blocks
+  const std::byte* x;             // of the first tile; the others' follow
+  std::int64_t tiles;
+  float* kept;             // sums, [tile][kAmxPanels][kAmxRows] vectors
+  bool first;              // they begin at 0
+  const Outputs* outputs;  // where they go, or null: back to `kept`
+};
+constexpr std::int64_t kTileSums = kAmxRows * kPanelOutputs;
 
-// A chunk of `count` blocks of several panels times a tile of rows, x, added to `kept`: [panel][kAmxRows]
-// vectors, which are taken as 0 where it is the first chunk.
-//
-// All panels are one run of steps. Storing a tile waits for the products before it, so a step is stored after
-// the next one's products have begun, and added after that.
+// All tiles and panels are one run of steps. Storing a tile waits for the products before it, so a step is
+// stored after the next one's products have begun, and added after that.
 template <PackedForm form>
 class ChunkProduct {
  public:
-  HWY_INLINE ChunkProduct(const PanelChunk* chunks, std::int64_t count, const std::byte* x,
-                          const std::byte* const* ahead)
-      : chunks_(chunks), ahead_(ahead), count_(count), steps_((count + kBlocks - 1) / kBlocks), x_(x) {}
+  HWY_INLINE explicit ChunkProduct(const ChunkRun& run)
+      : run_(run),
+        steps_((run.count + kBlocks - 1) / kBlocks),
+        all_(run.tiles * run.panels * steps_),
+        share_((kAmxRows + steps_ - 1) / steps_) {}
 
-  HWY_INLINE void add_to(float* kept, std::int64_t panels, bool first) {
-    const std::int64_t all = panels * steps_;
+  HWY_INLINE void multiply_all() {
     F sums[kAmxRows];
-    load_sums(kept, true, sums, Rows{});
-    for (std::int64_t u = 0; u < all + 2; u += 2) {
-      advance<0>(u, all, kept, first, sums);
-      advance<2>(u + 1, all, kept, first, sums);
+    load_sums(run_.kept, true, sums, Rows{});
+    for (std::int64_t u = 0; u < all_ + 2; u += 2) {
+      advance<0>(u, sums);
+      advance<2>(u + 1, sums);
     }
   }
 
@@ -148,29 +101,32 @@ class ChunkProduct {
   static constexpr std::int64_t kBlockBytes = TiledRows::block_bytes();
 
   struct Place {
-    std::int64_t panel = 0, step = 0;
+    std::int64_t tile = 0, panel = 0, step = 0;
 
-    HWY_INLINE void move_on(std::int64_t steps) {
+    HWY_INLINE void move_on(std::int64_t panels, std::int64_t steps) {
       if (++step < steps) return;
       step = 0;
-      ++panel;
+      if (++panel < panels) return;
+      panel = 0;
+      ++tile;
     }
   };
 
   template <int kFirst>
-  HWY_INLINE void advance(std::int64_t u, std::int64_t all, float* kept, bool first, F* sums) {
-    if (u < all) {
+  HWY_INLINE void advance(std::int64_t u, F* sums) {
+    if (u < all_) {
       multiply_step<kFirst>(operands(multiplied_));
-      if (ahead_ != nullptr) fetch_ahead(multiplied_);
-      multiplied_.move_on(steps_);
+      if (multiplied_.tile == 0) fetch_ahead(multiplied_);
+      if (run_.outputs != nullptr) fetch_outputs(multiplied_);
+      multiplied_.move_on(run_.panels, steps_);
     }
-    if (u >= 1 && u - 1 < all) store_step<2 - kFirst>(exact_[(u - 1) % kRing]);
-    if (u < 2 || u - 2 >= all) return;
-    float* of_panel = kept + added_.panel * kAmxRows * kPanelOutputs;
-    if (added_.step == 0) load_sums(of_panel, first, sums, Rows{});
+    if (u >= 1 && u - 1 < all_) store_step<2 - kFirst>(exact_[(u - 1) % kRing]);
+    if (u < 2 || u - 2 >= all_) return;
+    float* kept = run_.kept + (added_.tile * kAmxPanels + added_.panel) * kTileSums;
+    if (added_.step == 0) load_sums(kept, run_.first, sums, Rows{});
     add_step(added_, exact_[(u - 2) % kRing], sums);
-    if (added_.step + 1 == steps_) store_sums(sums, of_panel, Rows{});
-    added_.move_on(steps_);
+    if (added_.step + 1 == steps_) put_sums(sums, kept);
+    added_.move_on(run_.panels, steps_);
   }
   // A step's share of the panel's next chunk.
   HWY_INLINE void fetch_ahead(const Place& place) const {
@@ -178,92 +134,74 @@ class ChunkProduct {
     constexpr std::int64_t kBytes =
         packed_unit(form).bytes() * kAmxChunk * kQuantBlock / packed_unit(form).inputs;
     constexpr std::int64_t kLines = (kBytes / kLine + kSteps - 1) / kSteps;
-    const std::byte* from = ahead_[place.panel] + place.step * kLines * kLine;
+    const std::byte* from = run_.ahead[place.panel] + place.step * kLines * kLine;
     for (std::int64_t i = 0; i < kLines; ++i) {
       _mm_prefetch(reinterpret_cast<const char*>(from + i * kLine), _MM_HINT_T1);
     }
   }
+  // A step's share of y, which is about to be written: its rows are far apart.
+  HWY_INLINE void fetch_outputs(const Place& place) const {
+    const Outputs& out = *run_.outputs;
+    const PackedJob& job = *out.job;
+    const std::int64_t begin = place.step * share_, end = std::min(begin + share_, out.rows(place.tile));
+    const float* y = job.y + (out.first_row(place.tile) + begin) * job.y_stride + out.output(place.panel);
+    for (std::int64_t r = begin; r < end; ++r, y += job.y_stride)
+      _mm_prefetch(reinterpret_cast<const char*>(y), _MM_HINT_T1);
+  }
+  HWY_INLINE const std::byte* activations(const Place& place) const {
+    return run_.x + (place.tile * run_.count + place.step * kBlocks) * kBlockBytes;
+  }
   HWY_INLINE Step operands(const Place& place) const {
-    const PanelChunk& w = chunks_[place.panel];
+    const PanelChunk& w = run_.chunks[place.panel];
     const std::int64_t b = place.step * kBlocks;
-    const std::byte *x = x_ + b * kBlockBytes, *quants = w.quants[b];
+    const std::byte *x = activations(place), *quants = w.quants[b];
     if constexpr (kHalves != Halves::kNone) {
       return {{x, x + kQuantBlock / 2}, {quants, quants + 4 * kGroupBytes}};
     } else {
-      const std::int64_t second = std::min(b + 1, count_ - 1);  // of an odd number the last twice, used once
-      return {{x, x_ + second * kBlockBytes}, {quants, w.quants[second]}};
+      const std::int64_t next = b + 1 < run_.count ? 1 : 0;  // of an odd number the last twice, used once
+      return {{x, x + next * kBlockBytes}, {quants, w.quants[b + next]}};
     }
   }
   HWY_INLINE void add_step(const Place& place, const Exact& exact, F* sums) const {
-    const PanelChunk& w = chunks_[place.panel];
+    const PanelChunk& w = run_.chunks[place.panel];
     const std::int64_t b = place.step * kBlocks;
-    const std::byte* x = x_ + b * kBlockBytes;
+    const std::byte* x = activations(place);
     if constexpr (kHalves != Halves::kNone) {
       add_exact<form>(w, b, x, exact.sums[0], exact.sums[1], sums, Rows{});
     } else {
       add_exact<form>(w, b, x, exact.sums[0], exact.sums[0], sums, Rows{});
-      if (b + 1 < count_) {
+      if (b + 1 < run_.count) {
         add_exact<form>(w, b + 1, x + kBlockBytes, exact.sums[1], exact.sums[1], sums, Rows{});
       }
     }
   }
+  HWY_INLINE void put_sums(const F* sums, float* kept) const {
+    const Outputs* const out = run_.outputs;
+    if (out == nullptr) return store_sums(sums, kept, Rows{});
+    const std::int64_t n = out->output(added_.panel);
+    if (!out->two() && out->rows(added_.tile) == kAmxRows &&
+        n + kPanelOutputs <= out->job->weights->outputs) {
+      return finish_whole(*out->job, out->first_row(added_.tile), n, sums, Rows{});
+    }
+    store_sums(sums, kept, Rows{});
+    finish_part(*out, added_.tile, added_.panel, kept);
+  }
 
-  static constexpr std::int64_t kRing = 4;
+  static constexpr std::int64_t kRing = 2;
   Exact exact_[kRing];
-  const PanelChunk* chunks_;
-  const std::byte* const* ahead_;  // null: nothing to fetch
-  std::int64_t count_, steps_;
-  const std::byte* x_;
+  const ChunkRun& run_;
+  std::int64_t steps_, all_;
+  std::int64_t share_;  // rows of y to ask for in a step
   Place multiplied_, added_;
 };
 
 template <PackedForm form>
-void add_chunk(const PanelChunk* chunks, std::int64_t panels, std::int64_t count, const std::byte* x,
-               const std::byte* const* ahead, bool first, float* kept) {
-  ChunkProduct<form>(chunks, count, x, ahead).add_to(kept, panels, first);
+void multiply_chunk(const ChunkRun& run) {
+  ChunkProduct<form>(run).multiply_all();
 }
 
-constexpr std::int64_t kTileSums = kAmxRows * kPanelOutputs;
 constexpr std::int64_t kAmxDepth = 64;  // blocks
 static_assert(kAmxDepth % kAmxChunk == 0);
-
-// Where the products of a tile of rows with the panels [panel, panel + panels) go.
-struct OutputTile {
-  const PackedJob* job;
-  std::int64_t panel, panels;
-  std::int64_t first_row, rows;
-
-  OutputTile(const PackedTask& task, std::int64_t tile, std::int64_t first_panel, std::int64_t count)
-      : job(task.job), panel(first_panel), panels(count) {
-    const int shift = task.job->parts == Int8Parts::kTwo ? 1 : 0;  // two parts are a row
-    first_row = tile * kAmxRows >> shift;
-    rows = std::min(kAmxRows, task.tiled->rows - tile * kAmxRows) >> shift;
-  }
-};
-
-// Asks for y, which is about to be written: its rows are far apart.
-HWY_INLINE void fetch_outputs(const OutputTile& out) {
-  const float* y = out.job->y + out.first_row * out.job->y_stride + out.panel * kPanelOutputs;
-  for (std::int64_t r = 0; r < out.rows; ++r, y += out.job->y_stride) {
-    for (std::int64_t p = 0; p < out.panels; ++p) __builtin_prefetch(y + p * kPanelOutputs, 1);
-  }
-}
-
-// y from the sums of the tile's rows, or of both parts of each.
-void finish_tile(const OutputTile& out, const float* sums) {
-  const PackedJob& job = *out.job;
-  const bool two = job.parts == Int8Parts::kTwo;
-  for (std::int64_t p = 0; p < out.panels; ++p, sums += kTileSums) {
-    const std::int64_t n = (out.panel + p) * kPanelOutputs;
-    for (std::int64_t r = 0; !two && r < out.rows; ++r) {
-      finish(job, out.first_row + r, n, load(sums + r * kPanelOutputs));
-    }
-    for (std::int64_t r = 0; two && r < out.rows; ++r) {
-      const float* both = sums + 2 * r * kPanelOutputs;
-      finish(job, out.first_row + r, n, plus(load(both), load(both + kPanelOutputs)));
-    }
-  }
-}
 
 struct Range {
   std::int64_t begin, end;
@@ -287,27 +225,22 @@ void multiply_panels(const PackedTask& task, std::int64_t panel, std::int64_t pa
                      Range blocks, float* sums) {
   const PackedMatrix& weights = *task.job->weights;
   const TiledRows& x = *task.tiled;
+  const std::int64_t most = x.chunk_blocks();
   PanelChunk chunks[kAmxPanels];
-  for (std::int64_t first = blocks.begin; first < blocks.end; first += kAmxChunk) {
-    const std::int64_t count = std::min(kAmxChunk, x.blocks - first);
+  for (std::int64_t first = blocks.begin; first < blocks.end; first += most) {
+    const std::int64_t count = std::min(most, x.blocks - first);
     for (std::int64_t p = 0; p < panels; ++p) {
       const std::byte* data = weights.data + (panel + p) * weights.panel_bytes;
       for (std::int64_t b = 0; b < count; ++b) put_block<form>(data, first + b, {&chunks[p], b});
     }
     const std::byte* ahead[kAmxPanels];
-    const bool more = first + kAmxChunk < blocks.end;
-    panel_places<form>(weights, more ? panel : panel + kAmxPanels, more ? first + kAmxChunk : blocks.begin,
-                       ahead);
-    const std::byte* activations = x.chunk(first);
-    const bool last = first + kAmxChunk >= x.blocks;
-    for (std::int64_t t = tiles.begin; t < tiles.end; ++t) {
-      const OutputTile out(task, t, panel, panels);
-      float* kept = sums + (t - tiles.begin) * kAmxPanels * kTileSums;
-      if (last) fetch_outputs(out);
-      add_chunk<form>(chunks, panels, count, activations + t * count * TiledRows::block_bytes(),
-                      t == tiles.begin ? ahead : nullptr, first == 0, kept);
-      if (last) finish_tile(out, kept);
-    }
+    const bool more = first + most < blocks.end;
+    panel_places<form>(weights, more ? panel : panel + kAmxPanels, more ? first + most : blocks.begin, ahead);
+    const Outputs outputs = {task.job, panel, tiles.begin, x.rows};
+    const bool last = first + most >= x.blocks;
+    multiply_chunk<form>({chunks, ahead, panels, count,
+                          x.chunk(first) + tiles.begin * count * TiledRows::block_bytes(),
+                          tiles.end - tiles.begin, sums, first == 0, last ? &outputs : nullptr});
   }
 }
 
@@ -315,8 +248,9 @@ void multiply_panels(const PackedTask& task, std::int64_t panel, std::int64_t pa
 // the L2 cache while the panels' weights pass by.
 template <PackedForm form>
 void multiply_tiles(const PackedTask& task, Range tiles, float* sums) {
-  for (std::int64_t first = 0; first < task.tiled->blocks; first += kAmxDepth) {
-    const Range blocks = {first, std::min(first + kAmxDepth, task.tiled->blocks)};
+  const std::int64_t chunk = task.tiled->chunk_blocks(), depth = kAmxDepth / chunk * chunk;
+  for (std::int64_t first = 0; first < task.tiled->blocks; first += depth) {
+    const Range blocks = {first, std::min(first + depth, task.tiled->blocks)};
     float* kept = sums;
     for (std::int64_t panel = task.begin; panel < task.end; panel += kAmxPanels) {
       multiply_panels<form>(task, panel, std::min(kAmxPanels, task.end - panel), tiles, blocks, kept);

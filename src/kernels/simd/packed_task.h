@@ -15,7 +15,7 @@
 namespace refocus {
 
 inline constexpr std::int64_t kAmxRows = 16;  // of a tile
-inline constexpr std::int64_t kAmxChunk = 8;  // blocks of a tile that lie together
+inline constexpr std::int64_t kAmxChunk = 8;  // blocks of a tile that lie together, at most
 
 // Activations in the order in which AMX reads them: tiles of kAmxRows rows (or parts of rows, those of one
 // row side by side), zero beyond the last, [chunk][tile][block of the chunk]. Of each block of 32 inputs
@@ -25,6 +25,11 @@ struct TiledRows {
   std::int64_t rows = 0, blocks = 0;
   AlignedBuffer<std::byte> data;
 
+  // Blocks of a chunk: as many in each, an even number, but for the last.
+  std::int64_t chunk_blocks() const {
+    const std::int64_t chunks = (blocks + kAmxChunk - 1) / kAmxChunk, each = (blocks + chunks - 1) / chunks;
+    return each + each % 2;
+  }
   std::int64_t tiles() const { return (rows + kAmxRows - 1) / kAmxRows; }
   static constexpr std::int64_t block_bytes() {
     return kAmxRows * (kQuantBlock + 4 * std::int64_t{sizeof(float)});
@@ -32,7 +37,7 @@ struct TiledRows {
   // Of the chunk that starts at block `first`: all tiles, one after the other.
   const std::byte* chunk(std::int64_t first) const { return data.data() + first * tiles() * block_bytes(); }
   std::byte* block(std::int64_t tile, std::int64_t b) {
-    const std::int64_t first = b / kAmxChunk * kAmxChunk, count = std::min(kAmxChunk, blocks - first);
+    const std::int64_t most = chunk_blocks(), first = b / most * most, count = std::min(most, blocks - first);
     return data.data() + (first * tiles() + tile * count + b - first) * block_bytes();
   }
 };

@@ -33,9 +33,9 @@ constexpr Offsets offsets_of(PackedForm form) {
 
 // A chunk of blocks of a panel: with its activations, kAmxPanels of them stay in the L1 cache.
 struct alignas(64) PanelChunk {
-  float scales[kAmxChunk][2][kPanelOutputs];       // [block][half, where halves have scales]
-  float half_scales[kAmxChunk][2][kPanelOutputs];  // whole numbers
-  float added[kAmxChunk][2][kPanelOutputs];        // [block][half, where halves have them]
+  float scales[2][kAmxChunk][kPanelOutputs];       // [half, where halves have scales][block]
+  float half_scales[2][kAmxChunk][kPanelOutputs];  // whole numbers
+  float added[2][kAmxChunk][kPanelOutputs];        // [half, where halves have them][block]
   std::int8_t unpacked[kAmxChunk][kQuantBlock * kPanelOutputs];
   const std::byte* quants[kAmxChunk];  // 8 groups of signed bytes, in the panel or in `unpacked`
 };
@@ -45,9 +45,9 @@ struct BlockPlace {
   PanelChunk* chunk;
   std::int64_t block;
 
-  float* scales(int half = 0) const { return chunk->scales[block][half]; }
-  float* half_scales(int half) const { return chunk->half_scales[block][half]; }
-  float* added(int half = 0) const { return chunk->added[block][half]; }
+  float* scales(int half = 0) const { return chunk->scales[half][block]; }
+  float* half_scales(int half) const { return chunk->half_scales[half][block]; }
+  float* added(int half = 0) const { return chunk->added[half][block]; }
   std::int8_t* unpacked() const { return chunk->unpacked[block]; }
   void put_group(std::int64_t group, I quants) const {
     _mm512_store_si512(unpacked() + group * kGroupBytes, quants);
