@@ -13,7 +13,7 @@ namespace refocus {
 namespace {
 
 // Rows of a call whose captured values are to fit into kCallBytes.
-constexpr std::int64_t kCallBytes = 64 << 20;
+constexpr std::int64_t kCallBytes = std::int64_t{256} << 20;
 
 std::int64_t rows_of_a_call(const Transformer& model, const AttentionSettings& settings,
                             const InterventionSpec& intervention, std::int64_t prompt, std::int64_t keys,

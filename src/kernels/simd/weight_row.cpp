@@ -238,21 +238,45 @@ struct Candidates {
   std::int64_t count = 0;
 };
 
-// Gathers until there are `most` candidates or no more keys, without branches: which vectors have one is as
-// good as random. Returns the next key.
+using Keys = hn::Vec<hn::RebindToSigned<D>>;
+
+// Appends those of a vector's sizes that exceed a bound, with their keys; returns how many there are then.
+// What is beyond them may be written too.
+HWY_INLINE std::int64_t append(V sizes, Keys keys, float bound, std::int64_t count, const Candidates& out) {
+  const D d;
+  const auto exceeds = hn::Gt(sizes, hn::Set(d, bound));
+#if HWY_TARGET <= HWY_AVX3
+  const hn::RebindToSigned<D> di;
+  // Without branches: which vectors have one is as good as random.
+  hn::StoreU(hn::Compress(sizes, exceeds), d, out.sizes + count);
+  hn::StoreU(hn::Compress(keys, hn::RebindMask(di, exceeds)), di, out.keys + count);
+  return count + static_cast<std::int64_t>(hn::CountTrue(d, exceeds));
+#else
+  // Where no instruction compresses, Highway 1.0.3 copies a table of 1 KB for each vector.
+  if (hn::AllFalse(d, exceeds)) return count;
+  HWY_ALIGN float lanes[16];
+  std::uint8_t mask[8] = {};
+  hn::Store(sizes, d, lanes);
+  hn::StoreMaskBits(d, exceeds, mask);
+  const std::int32_t first = hn::GetLane(keys);
+  for (unsigned bits = mask[0] | unsigned{mask[1]} << 8; bits != 0; bits &= bits - 1, ++count) {
+    const int lane = std::countr_zero(bits);
+    out.sizes[count] = lanes[lane];
+    out.keys[count] = first + lane;
+  }
+  return count;
+#endif
+}
+
+// Gathers until there are `most` candidates or no more keys. Returns the next key.
 std::int64_t gather(const float* w, std::int64_t n, std::int64_t j, float bound, std::int64_t most,
                     Candidates& out) {
-  const D d;
   const hn::RebindToSigned<D> di;
-  const auto step = hn::Set(di, static_cast<std::int32_t>(REFOCUS_LANES));
-  auto keys = hn::Iota(di, static_cast<std::int32_t>(j));
+  const Keys step = hn::Set(di, static_cast<std::int32_t>(REFOCUS_LANES));
+  Keys keys = hn::Iota(di, static_cast<std::int32_t>(j));
   std::int64_t count = 0;
   for (; j < n && count < most; j += REFOCUS_LANES) {
-    const V x = hn::Abs(hn::LoadU(d, w + j));
-    const auto exceeds = hn::Gt(x, hn::Set(d, bound));
-    hn::StoreU(hn::Compress(x, exceeds), d, out.sizes + count);
-    hn::StoreU(hn::Compress(keys, hn::RebindMask(di, exceeds)), di, out.keys + count);
-    count += static_cast<std::int64_t>(hn::CountTrue(d, exceeds));
+    count = append(hn::Abs(hn::LoadU(D(), w + j)), keys, bound, count, out);
     keys = hn::Add(keys, step);
   }
   // Zeros beyond n exceed a bound below 0.
