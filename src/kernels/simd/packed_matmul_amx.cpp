@@ -228,7 +228,7 @@ void multiply_panels(const PackedTask& task, std::int64_t panel, std::int64_t pa
   const std::int64_t most = x.chunk_blocks();
   PanelChunk chunks[kAmxPanels];
   for (std::int64_t first = blocks.begin; first < blocks.end; first += most) {
-    const std::int64_t count = std::min(most, x.blocks - first);
+    const std::int64_t count = x.count(first);
     for (std::int64_t p = 0; p < panels; ++p) {
       const std::byte* data = weights.data + (panel + p) * weights.panel_bytes;
       for (std::int64_t b = 0; b < count; ++b) put_block<form>(data, first + b, {&chunks[p], b});
@@ -238,8 +238,7 @@ void multiply_panels(const PackedTask& task, std::int64_t panel, std::int64_t pa
     panel_places<form>(weights, more ? panel : panel + kAmxPanels, more ? first + most : blocks.begin, ahead);
     const Outputs outputs = {task.job, panel, tiles.begin, x.rows};
     const bool last = first + most >= x.blocks;
-    multiply_chunk<form>({chunks, ahead, panels, count,
-                          x.chunk(first) + tiles.begin * count * TiledRows::block_bytes(),
+    multiply_chunk<form>({chunks, ahead, panels, count, x.data.data() + x.place(first, tiles.begin),
                           tiles.end - tiles.begin, sums, first == 0, last ? &outputs : nullptr});
   }
 }

@@ -16,6 +16,7 @@ namespace refocus {
 
 inline constexpr std::int64_t kAmxRows = 16;  // of a tile
 inline constexpr std::int64_t kAmxChunk = 8;  // blocks of a tile that lie together, at most
+static_assert(kAmxChunk % 2 == 0);            // so that TiledRows::chunk_blocks() is no more
 
 // Activations in the order in which AMX reads them: tiles of kAmxRows rows (or parts of rows, those of one
 // row side by side), zero beyond the last, [chunk][tile][block of the chunk]. Of each block of 32 inputs
@@ -30,15 +31,15 @@ struct TiledRows {
     const std::int64_t chunks = (blocks + kAmxChunk - 1) / kAmxChunk, each = (blocks + chunks - 1) / chunks;
     return each + each % 2;
   }
+  // Those of the chunk that starts at block `first`.
+  std::int64_t count(std::int64_t first) const { return std::min(chunk_blocks(), blocks - first); }
   std::int64_t tiles() const { return (rows + kAmxRows - 1) / kAmxRows; }
   static constexpr std::int64_t block_bytes() {
     return kAmxRows * (kQuantBlock + 4 * std::int64_t{sizeof(float)});
   }
-  // Of the chunk that starts at block `first`: all tiles, one after the other.
-  const std::byte* chunk(std::int64_t first) const { return data.data() + first * tiles() * block_bytes(); }
-  std::byte* block(std::int64_t tile, std::int64_t b) {
-    const std::int64_t most = chunk_blocks(), first = b / most * most, count = std::min(most, blocks - first);
-    return data.data() + (first * tiles() + tile * count + b - first) * block_bytes();
+  // Where a tile's blocks of the chunk that starts at block `first` lie, in `data`; the next tile's follow.
+  std::int64_t place(std::int64_t first, std::int64_t tile) const {
+    return (first * tiles() + tile * count(first)) * block_bytes();
   }
 };
 

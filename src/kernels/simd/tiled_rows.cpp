@@ -26,6 +26,7 @@ void tile_rows(ThreadPool& pool, const QuantizedRows& x, Int8Parts parts, TiledR
   out.blocks = x.inputs / kQuantBlock;
   const auto bytes = static_cast<std::size_t>(out.tiles() * out.blocks * TiledRows::block_bytes());
   if (out.data.size() < bytes) out.data = AlignedBuffer<std::byte>(bytes);
+  const std::int64_t chunk = out.chunk_blocks();
   pool.parallel_for(out.tiles(), [&](std::int64_t t, int) {
     static constexpr QuantizedBlock kNothing{};
     const QuantizedBlock* from[kAmxRows];
@@ -33,10 +34,13 @@ void tile_rows(ThreadPool& pool, const QuantizedRows& x, Int8Parts parts, TiledR
       const std::int64_t row = t * kAmxRows + r;
       from[r] = row < out.rows ? x.row(row / taken) + row % taken * out.blocks : nullptr;
     }
-    for (std::int64_t b = 0; b < out.blocks; ++b) {
-      std::byte* to = out.block(t, b);
-      for (std::int64_t r = 0; r < kAmxRows; ++r)
-        copy_block(from[r] == nullptr ? kNothing : from[r][b], r, to);
+    for (std::int64_t first = 0; first < out.blocks; first += chunk) {
+      std::byte* to = out.data.data() + out.place(first, t);
+      const std::int64_t end = first + out.count(first);
+      for (std::int64_t b = first; b < end; ++b, to += TiledRows::block_bytes()) {
+        for (std::int64_t r = 0; r < kAmxRows; ++r)
+          copy_block(from[r] == nullptr ? kNothing : from[r][b], r, to);
+      }
     }
   });
 }
