@@ -1,26 +1,29 @@
 // Packing of ggml blocks into panels of kPanelOutputs = 16 rows n. Quants lie in groups of 4 inputs,
 // [group][n][4 bytes], so that a 32-bit lane meets one output's 4 inputs. A panel is a run of units:
 //
-//   Q8_0    2 blocks       scales f16 [block][n],                              quants s8 [block][8][n][4]
-//   Q4_0    2 blocks       scales f16 [block][n],                              quants u4 [block][4][n][4]
+//   Q8_0    2 blocks       scales f16 [block][n],                         quants s8 [block][8][n][4]
+//   Q4_0    2 blocks       scales f16 [block][n],                         quants u4 [block][4][n][4]
 //   IQ4_NL  2 blocks       as Q4_0, the quants places in a table
 //   MXFP4   2 blocks       as IQ4_NL, the scales BF16
-//   Q4_1    2 blocks       d, m f16 [block][2][n],                             quants as Q4_0
-//   Q5_1    2 blocks       d, m f16 [block][2][n],                             quants u8 [block][8][n][4]
-//   Q2_K    1 super-block  d, dmin f16 [2][n], sc and m u4 [16][n],            quants u2 [2][8][n][4]
-//   Q3_K    1 super-block  d f16 [n], sc s8 [16][n], 32 bytes of nothing,      quants as Q2_K, third bits
-//   [8][n][4] Q4_K    1 super-block  d, dmin f16 [2][n], sc, m u8 [8][2][n],             quants u4
-//   [4][8][n][4] Q5_K    1 super-block  as Q4_K,                                            quants u8
-//   [8][8][n][4] Q6_K    1 super-block  d f16 [n], sc s8 [16][n], 32 bytes of nothing,      quants u8
-//   [8][8][n][4] IQ4_XS  1 super-block  d f16 [n], sc s8 [8][n], 32 bytes of nothing,       quants u4
-//   [8][4][n][4] scaled integers, 32    scales f32 [2][n], one for each half,               quants s8
-//   [8][n][4]
+//   Q4_1    2 blocks       d, m f16 [block][2][n],                        quants as Q4_0
+//   Q5_0    2 blocks       scales f16 [block][n],                         quants u5 [block][4 + 1][n][4]
+//   Q5_1    2 blocks       d, m f16 [block][2][n],                        quants as Q5_0
+//   Q2_K    1 super-block  d, dmin f16 [2][n], sc and m u4 [16][n],       quants u2 [2][8][n][4]
+//   Q3_K    1 super-block  d f16 [n], sc s8 [16][n], 32 bytes of nothing, quants as Q2_K, third bits
+//   [8][n][4] Q4_K    1 super-block  d, dmin f16 [2][n], sc, m u8 [8][2][n],        quants u4 [4][8][n][4]
+//   Q5_K    1 super-block  as Q4_K,                                       quants as Q5_0, 8 blocks
+//   Q6_K    1 super-block  d f16 [n], sc s8 [16][n], 32 bytes of nothing, quants u6 [8][4 + 2][n][4]
+//   IQ4_XS  1 super-block  d f16 [n], sc s8 [8][n], 32 bytes of nothing,  quants u4 [8][4][n][4]
+//   scaled integers, 32    scales f32 [2][n], one for each half,          quants s8 [8][n][4]
 //
 // A block has 32 inputs, a super-block 256; with an odd number of blocks the last unit is half empty. In Q4_0
 // the low half of byte group g holds inputs 4g.., the high half inputs 16 + 4g..; in Q4_K the low halves of a
 // pair of blocks are the first block, the high halves the second; in Q2_K the bit pairs of a byte are four
 // blocks, in Q3_K the third bits of a byte eight: all as in ggml's own bytes, so packing moves whole groups.
-// Q5_1, Q5_K and Q6_K quants are widened to a byte.
+// Quants of five and six bits have their lower four as Q4_0's, and the others in groups after those of their
+// block: bit j of a byte is the fifth bit of inputs 4j..; of the two upper bits, those of inputs 0-15 make
+// one group and those of 16-31 the next, of the four inputs groups of each in bits 4-5, 6-7, 0-1 and 2-3,
+// from where kernels have to move them least.
 #include <algorithm>
 #include <cstring>
 
@@ -89,25 +92,33 @@ void pack_block(const BlockQ4_1& block, std::int64_t part, const RowPlace& to) {
   put_groups(to.group(part * 4), block.qs, 4);
 }
 
-// The 32 quants of a block of Q5_0 or Q5_1, 0 to 31, less an offset.
-template <class Block>
-void put_five_bits(const Block& block, int offset, std::byte* to) {
-  std::int8_t wide[32];
-  for (int i = 0; i < 32; ++i) {
-    const int low = i < 16 ? block.qs[i] & 15 : block.qs[i - 16] >> 4, high = block.qh[i / 8] >> (i % 8) & 1;
-    wide[i] = static_cast<std::int8_t>((low | high << 4) - offset);
-  }
-  put_groups(to, wide, 8);
+// Bits 0, 4, 8, .. of 32 as a byte's.
+std::uint8_t every_fourth(std::uint32_t bits) {
+  bits &= 0x11111111;
+  bits = (bits | bits >> 3) & 0x03030303;
+  bits = (bits | bits >> 6) & 0x000F000F;
+  return static_cast<std::uint8_t>(bits | bits >> 12);
+}
+
+// The 32 quants of a block, each of five bits: the lower four, two a byte as in Q4_0, and the fifths.
+void put_five_bits(const std::uint8_t (&lower)[16], std::uint32_t fifths, std::byte* to) {
+  std::uint8_t bytes[4];
+  for (int k = 0; k < 4; ++k) bytes[k] = every_fourth(fifths >> k);
+  put_groups(to, lower, 4);
+  put_groups(to + 4 * kGroupStride, bytes, 1);
+}
+void put_five_bits(const std::uint8_t (&lower)[16], const std::uint8_t (&fifths)[4], std::byte* to) {
+  put_five_bits(lower, fifths[0] | fifths[1] << 8 | fifths[2] << 16 | std::uint32_t{fifths[3]} << 24, to);
 }
 
 void pack_block(const BlockQ5_0& block, std::int64_t part, const RowPlace& to) {
   put_u16(to.scales, part * kPanelOutputs + to.n, block.d);
-  put_five_bits(block, 16, to.group(part * 8));
+  put_five_bits(block.qs, block.qh, to.group(part * 5));
 }
 
 void pack_block(const BlockQ5_1& block, std::int64_t part, const RowPlace& to) {
   put_scale_and_min(block, part, to);
-  put_five_bits(block, 0, to.group(part * 8));
+  put_five_bits(block.qs, block.qh, to.group(part * 5));
 }
 
 void pack_block(const BlockQ2_K& block, std::int64_t, const RowPlace& to) {
@@ -169,29 +180,43 @@ void pack_block(const BlockQ4_K& block, std::int64_t, const RowPlace& to) {
 
 void pack_block(const BlockQ5_K& block, std::int64_t, const RowPlace& to) {
   put_scales_and_mins(block.d, block.dmin, block.scales, to);
-  std::uint8_t wide[256];
-  for (int k = 0; k < 256; ++k) {
-    const int low = block.qs[k / 64 * 32 + k % 32] >> (k % 64 < 32 ? 0 : 4) & 0xF;
-    const int high = block.qh[k % 32] >> (k / 32) & 1;
-    wide[k] = static_cast<std::uint8_t>(low | high << 4);
+  for (int b = 0; b < 8; ++b) {
+    const std::uint8_t* quants = block.qs + b / 2 * 32;  // its low or its high halves
+    std::uint8_t lower[16];
+    for (int i = 0; i < 16; ++i) {
+      const int first = quants[i] >> (b % 2 * 4) & 15, second = quants[i + 16] >> (b % 2 * 4) & 15;
+      lower[i] = static_cast<std::uint8_t>(first | second << 4);
+    }
+    std::uint32_t fifths = 0;
+    for (int i = 0; i < 32; ++i) fifths |= static_cast<std::uint32_t>(block.qh[i] >> b & 1) << i;
+    put_five_bits(lower, fifths, to.group(b * 5));
   }
-  put_groups(to.group(0), wide, 64);
 }
 
 void pack_block(const BlockQ6_K& block, std::int64_t, const RowPlace& to) {
-  std::byte* scales = to.scales;
-  put_u16(scales, to.n, block.d);
+  constexpr int kPlaces[4] = {4, 6, 0, 2};
+  put_u16(to.scales, to.n, block.d);
   for (int j = 0; j < 16; ++j) {
-    scales[2 * kPanelOutputs + j * kPanelOutputs + to.n] = static_cast<std::byte>(block.scales[j]);
+    to.scales[(2 + j) * kPanelOutputs + to.n] = static_cast<std::byte>(block.scales[j]);
   }
-  std::uint8_t wide[256];
-  for (int k = 0; k < 256; ++k) {
-    const int half = k / 128, in_half = k % 128;
-    const int low = block.ql[half * 64 + in_half % 64] >> (in_half < 64 ? 0 : 4) & 0xF;
-    const int high = block.qh[half * 32 + in_half % 32] >> (2 * (in_half / 32)) & 3;
-    wide[k] = static_cast<std::uint8_t>(low | high << 4);
+  for (int b = 0; b < 8; ++b) {
+    const int quarter = b % 4;
+    const std::uint8_t* ql = block.ql + b / 4 * 64 + quarter % 2 * 32;  // its low or its high halves
+    const std::uint8_t* qh = block.qh + b / 4 * 32;
+    std::uint8_t lower[16], upper[8] = {};
+    for (int i = 0; i < 16; ++i) {
+      const int first = ql[i] >> (quarter / 2 * 4) & 15, second = ql[i + 16] >> (quarter / 2 * 4) & 15;
+      lower[i] = static_cast<std::uint8_t>(first | second << 4);
+    }
+    for (int g = 0; g < 8; ++g) {
+      for (int k = 0; k < 4; ++k) {
+        const int pair = qh[4 * g + k] >> (2 * quarter) & 3;
+        upper[g / 4 * 4 + k] |= static_cast<std::uint8_t>(pair << kPlaces[g % 4]);
+      }
+    }
+    put_groups(to.group(b * 6), lower, 4);
+    put_groups(to.group(b * 6 + 4), upper, 2);
   }
-  put_groups(to.group(0), wide, 64);
 }
 
 // Row n of a panel.

@@ -27,12 +27,13 @@ inline constexpr std::int64_t kPanelOutputs = 16;
 inline constexpr std::int64_t kQuantBlock = 32;  // inputs that share an activation scale
 
 // How a panel holds its weights. Types that a form of its own would not serve better share one that holds all
-// of their values exactly: Q5_0 that of Q8_0, TQ1_0 and TQ2_0 that of Q2_K, and IQ1, IQ2, IQ3 and NVFP4 have
-// integers of 8 bits with a float32 scale for each 16 (kScaledInts), which takes more memory than the file.
+// of their values exactly: TQ1_0 and TQ2_0 that of Q2_K, and IQ1, IQ2, IQ3 and NVFP4 have integers of 8 bits
+// with a float32 scale for each 16 (kScaledInts), which takes more memory than the file.
 enum class PackedForm {
   kQ8_0,
   kQ4_0,
   kQ4_1,
+  kQ5_0,
   kQ5_1,
   kIQ4_NL,
   kMXFP4,
@@ -47,12 +48,13 @@ enum class PackedForm {
 constexpr PackedForm packed_form(DType type) {
   switch (type) {
     case DType::kQ8_0:
-    case DType::kQ5_0:
       return PackedForm::kQ8_0;
     case DType::kQ4_0:
       return PackedForm::kQ4_0;
     case DType::kQ4_1:
       return PackedForm::kQ4_1;
+    case DType::kQ5_0:
+      return PackedForm::kQ5_0;
     case DType::kQ5_1:
       return PackedForm::kQ5_1;
     case DType::kIQ4_NL:
@@ -111,8 +113,10 @@ constexpr PackedUnit packed_unit(PackedForm form) {
       return {64, 64, 512};
     case PackedForm::kQ4_1:
       return {64, 128, 512};
+    case PackedForm::kQ5_0:
+      return {64, 64, 640};
     case PackedForm::kQ5_1:
-      return {64, 128, 1024};
+      return {64, 128, 640};
     case PackedForm::kQ2_K:
       return {256, 320, 1024};
     case PackedForm::kQ3_K:
@@ -120,14 +124,21 @@ constexpr PackedUnit packed_unit(PackedForm form) {
     case PackedForm::kQ4_K:
       return {256, 320, 2048};
     case PackedForm::kQ5_K:
+      return {256, 320, 2560};
     case PackedForm::kQ6_K:
-      return {256, 320, 4096};
+      return {256, 320, 3072};
     case PackedForm::kIQ4_XS:
       return {256, 192, 2048};
     case PackedForm::kScaledInts:
       return {32, 128, 512};
   }
   return {};
+}
+
+// Groups of kPanelOutputs x 4 bytes that hold a block's quants, where no other block has a part of them.
+constexpr std::int64_t block_groups(PackedForm form) {
+  const PackedUnit unit = packed_unit(form);
+  return unit.quants_bytes / (unit.inputs / kQuantBlock) / (4 * kPanelOutputs);
 }
 
 // Memory for many packed matrices, one after the other, so that all but its ends lies on huge pages.

@@ -123,6 +123,15 @@ TEST_P(PackedMatMul, EqualsThePlainTwin) {
   }
 }
 
+TEST(PackedBytes, AreThoseOfTheFileWhereTypesHaveAFormOfTheirOwn) {
+  for (const DType type : block_types()) {
+    const bool shares = type == DType::kTQ1_0 || type == DType::kTQ2_0;
+    if (shares || packed_form(type) == PackedForm::kScaledInts) continue;
+    const auto packed = static_cast<double>(packed_bytes(type, 64, 2048));
+    EXPECT_LT(packed, 1.1 * static_cast<double>(64 * bytes_of(type, 2048))) << name_of(type);
+  }
+}
+
 TEST_P(PackedMatMul, RowsMayBeStoredInAnotherOrder) {
   ThreadPool pool(2);
   const std::int64_t outputs = 40, inputs = 256;

@@ -90,10 +90,12 @@ struct BlockFloats {
 // Whether a scale is a float of 16 bits and nothing is added: then 2^15 + less times it is exact, and one
 // multiply-add does all.
 constexpr bool has_half_scale(PackedForm form) {
-  return form == PackedForm::kQ8_0 || form == PackedForm::kQ4_0 || form == PackedForm::kIQ4_NL;
+  return form == PackedForm::kQ8_0 || form == PackedForm::kQ4_0 || form == PackedForm::kQ5_0 ||
+         form == PackedForm::kIQ4_NL;
 }
 constexpr float less_of(PackedForm form) {
   if (form == PackedForm::kQ8_0 || form == PackedForm::kIQ4_NL) return 128;
+  if (form == PackedForm::kQ5_0) return 16;
   return form == PackedForm::kQ4_0 ? 8 : form == PackedForm::kQ6_K ? 32 : 0;
 }
 // Inputs of a block that share a scale.
@@ -132,6 +134,12 @@ HWY_INLINE __m512i halves_of_bytes(const std::byte* from, bool upper) {
   return _mm512_and_si512(upper ? _mm512_srli_epi16(both, 4) : both, _mm512_set1_epi8(15));
 }
 
+// With bit `place` of `upper` as bit `to`.
+HWY_INLINE __m512i with_bit(__m512i bytes, __m512i upper, std::int64_t place, int to) {
+  const __mmask64 set = _mm512_test_epi8_mask(upper, _mm512_set1_epi8(static_cast<char>(1 << place)));
+  return _mm512_mask_add_epi8(bytes, set, bytes, _mm512_set1_epi8(static_cast<char>(1 << to)));
+}
+
 // u of group g (of 8) of block `part` of a unit.
 template <PackedForm form>
 HWY_INLINE __m512i block_group(const std::byte* quants, std::int64_t part, std::int64_t g) {
@@ -148,7 +156,15 @@ HWY_INLINE __m512i block_group(const std::byte* quants, std::int64_t part, std::
   } else if constexpr (form == PackedForm::kQ4_K) {
     return halves_of_bytes(quants + (part / 2 * 8 + g) * kGroup, part % 2 != 0);
   } else {
-    return _mm512_loadu_si512(quants + (part * 8 + g) * kGroup);
+    const std::byte* block = quants + part * block_groups(form) * kGroup;
+    const __m512i lower = halves_of_bytes(block + g % 4 * kGroup, g >= 4);
+    if constexpr (form == PackedForm::kQ6_K) {
+      const __m512i upper = _mm512_loadu_si512(block + (4 + g / 4) * kGroup);
+      const std::int64_t place = (4 + g % 4 * 2) % 8;  // of its two bits
+      return with_bit(with_bit(lower, upper, place, 4), upper, place + 1, 5);
+    } else {
+      return with_bit(lower, _mm512_loadu_si512(block + 4 * kGroup), g, 4);
+    }
   }
 }
 
@@ -231,6 +247,8 @@ void with_tiles_of(const Bf16Job& job, const Body& body) {
       return body(BlockTiles<PackedForm::kIQ4_NL>());
     case PackedForm::kQ4_1:
       return body(BlockTiles<PackedForm::kQ4_1>());
+    case PackedForm::kQ5_0:
+      return body(BlockTiles<PackedForm::kQ5_0>());
     case PackedForm::kQ5_1:
       return body(BlockTiles<PackedForm::kQ5_1>());
     case PackedForm::kQ4_K:

@@ -4,9 +4,8 @@
 // quants, x[r] the row's block.
 //
 //   signed_dot    Q8_0: weights s8 in [-128, 127]
-//   unsigned_dot  weights u8, so small that kSafe products of two pairs fit into 16 bits; kGroups groups,
-//   which
-//                 meet inputs `first`.. of the block
+//   unsigned_dot  weights u8 with kAdded (0 or 16) added, so small that kSafe products of two pairs fit into
+//                 16 bits; kGroups groups, which meet inputs `first`.. of the block
 //   nibble_dot    Q4_0: low halves for inputs 0-15 of the block, high ones for 16-31, both with 8 added
 //   half_byte_dot Q4_K: the low or the high halves for the block's 32 inputs
 //
@@ -78,6 +77,14 @@ HWY_INLINE void clear(I (*out)[kRows]) {
   }
 }
 
+// What unsigned weights with kAdded added have too much.
+template <int kAdded, int kRows, int kVectors>
+HWY_INLINE void start_added(const QuantizedBlock* const* x, I (*out)[kRows]) {
+  static_assert(kAdded == 0 || kAdded == 16);
+  if constexpr (kAdded == 16) start_below<kRows, kVectors, 1>(x, out);
+  if constexpr (kAdded == 0) clear<kRows, kVectors>(out);
+}
+
 template <int kRows, int kVectors>
 HWY_INLINE void signed_dot(const std::byte* const* w, const QuantizedBlock* const* x, I (*out)[kRows]) {
   start_below<kRows, kVectors, 4>(x, out);
@@ -90,10 +97,10 @@ HWY_INLINE void signed_dot(const std::byte* const* w, const QuantizedBlock* cons
   }
 }
 
-template <int kRows, int kVectors, int kGroups, int kSafe>
+template <int kAdded, int kRows, int kVectors, int kGroups, int kSafe>
 HWY_INLINE void unsigned_dot(const std::byte* const* w, const QuantizedBlock* const* x, int first,
                              I (*out)[kRows]) {
-  clear<kRows, kVectors>(out);
+  start_added<kAdded, kRows, kVectors>(x, out);
   for (int g = 0; g < kGroups; ++g) {
     I weights[kVectors];
     for (int v = 0; v < kVectors; ++v) weights[v] = load_quants(w[v] + g * kGroupBytes);
@@ -168,6 +175,12 @@ HWY_INLINE I low_halves(I v) { return _mm256_and_si256(v, _mm256_set1_epi8(0xF))
 HWY_INLINE I high_halves(I v) { return low_halves(_mm256_srli_epi16(v, 4)); }
 HWY_INLINE I widened(I pairs) { return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)); }
 HWY_INLINE I group(const std::int8_t* q) { return _mm256_set1_epi32(load_group(q)); }
+// Where sums start for weights with kAdded added.
+template <int kAdded>
+HWY_INLINE I start_added(const QuantizedBlock& x) {
+  static_assert(kAdded == 0 || kAdded == 16);
+  return kAdded == 0 ? _mm256_setzero_si256() : _mm256_set1_epi32(2 * x.eight_less);
+}
 
 // |w| times x with w's sign: a pair's sum is at most 2 * 128 * 127 = 32512.
 template <int kRows, int kVectors>
@@ -184,11 +197,11 @@ HWY_INLINE void signed_dot(const std::byte* const* w, const QuantizedBlock* cons
   }
 }
 
-template <int kRows, int kVectors, int kGroups, int kSafe>
+template <int kAdded, int kRows, int kVectors, int kGroups, int kSafe>
 HWY_INLINE void unsigned_dot(const std::byte* const* w, const QuantizedBlock* const* x, int first_input,
                              I (*out)[kRows]) {
   for (int v = 0; v < kVectors; ++v) {
-    for (int r = 0; r < kRows; ++r) out[v][r] = _mm256_setzero_si256();
+    for (int r = 0; r < kRows; ++r) out[v][r] = start_added<kAdded>(*x[r]);
     for (int first = 0; first < kGroups; first += kSafe) {
       I pairs[kRows];
       for (int r = 0; r < kRows; ++r) pairs[r] = _mm256_setzero_si256();
@@ -337,11 +350,12 @@ HWY_INLINE void signed_dot(const std::byte* const* w, const QuantizedBlock* cons
   clear<kRows, kVectors>(out);
   for (int g = 0; g < 8; ++g) add_group<kRows, kVectors>(w, g, x, 4 * g, signed_at, out);
 }
-template <int kRows, int kVectors, int kGroups, int kSafe>
+template <int kAdded, int kRows, int kVectors, int kGroups, int kSafe>
 HWY_INLINE void unsigned_dot(const std::byte* const* w, const QuantizedBlock* const* x, int first,
                              I (*out)[kRows]) {
   clear<kRows, kVectors>(out);
-  for (int g = 0; g < kGroups; ++g) add_group<kRows, kVectors>(w, g, x, first + 4 * g, byte_at, out);
+  const auto weight = [](const std::byte* p, int i) { return byte_at(p, i) - kAdded; };
+  for (int g = 0; g < kGroups; ++g) add_group<kRows, kVectors>(w, g, x, first + 4 * g, weight, out);
 }
 template <int kRows, int kVectors>
 HWY_INLINE void nibble_dot(const std::byte* const* w, const QuantizedBlock* const* x, I (*out)[kRows]) {

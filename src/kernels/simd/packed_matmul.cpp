@@ -30,9 +30,12 @@ namespace refocus {
 namespace HWY_NAMESPACE {
 #include "kernels/simd/int8_lanes-inl.h"
 #include "kernels/simd/int8_tables-inl.h"
+#include "kernels/simd/int8_upper_bits-inl.h"
 #include "kernels/simd/packed_output-inl.h"
 #include "kernels/simd/packed_places-inl.h"
 #include "kernels/simd/packed_run-inl.h"
+#include "kernels/simd/packed_widened-inl.h"
+
 #include "kernels/simd/packed_tiles-inl.h"
 
 // VNNI where the processor has it beside AVX-512.

@@ -21,6 +21,7 @@ namespace refocus {
 namespace amx {
 #include "kernels/simd/int8_lanes-inl.h"
 #include "kernels/simd/int8_tables-inl.h"
+#include "kernels/simd/int8_upper_bits-inl.h"
 #include "kernels/simd/packed_output-inl.h"
 #include "kernels/simd/packed_run-inl.h"
 #include "kernels/simd/packed_weights_amx-inl.h"

@@ -6,9 +6,10 @@ struct Vectors {
   const std::byte* scales[kVectors];  // f16 ones, 2 bytes an output
   const std::byte* bytes[kVectors];   // those of sub-blocks, a byte an output
   const std::byte* quants[kVectors];
-  bool fetch;            // weights ahead
-  std::int64_t left;     // bytes of the panel from the unit on
-  std::int64_t to_next;  // bytes from the end of a panel to the one that its vectors take next
+  const std::byte* widened[kVectors];  // all of the panel's as bytes, where they are
+  bool fetch;                          // weights ahead
+  std::int64_t left;                   // bytes of the panel from the unit on
+  std::int64_t to_next;                // bytes from the end of a panel to the one that its vectors take next
 
   HWY_INLINE void advance(std::int64_t bytes_of_unit) {
     for (int v = 0; v < kVectors; ++v) {

@@ -10,6 +10,8 @@ void run_packed(const PackedTask& task) {
       return run_form<PackedForm::kQ4_0>(task);
     case PackedForm::kQ4_1:
       return run_form<PackedForm::kQ4_1>(task);
+    case PackedForm::kQ5_0:
+      return run_form<PackedForm::kQ5_0>(task);
     case PackedForm::kQ5_1:
       return run_form<PackedForm::kQ5_1>(task);
     case PackedForm::kIQ4_NL:

@@ -16,22 +16,44 @@ HWY_INLINE void add_block(const QuantizedBlock* const* x, const F* weight_scales
   }
 }
 
+// Where the quants of block b are, which is block `part` of the unit at hand.
+template <PackedForm form, bool kWidened, int kVectors>
+HWY_INLINE void at_quants(const Vectors<kVectors>& w, std::int64_t b, std::int64_t part,
+                          const std::byte** quants) {
+  if constexpr (kWidened) {
+    at_group<kVectors>(w.widened, b * 8, quants);
+  } else {
+    at_group<kVectors>(w.quants, part * block_groups(form), quants);
+  }
+}
+
+// Weights of five bits.
+template <int kAdded, bool kWidened, int kRows, int kVectors>
+HWY_INLINE void five_bits(const std::byte* const* quants, const QuantizedBlock* const* x, I (*exact)[kRows]) {
+  if constexpr (kWidened) {
+    unsigned_dot<kAdded, kRows, kVectors, 8, 4>(quants, x, 0, exact);
+  } else {
+    five_bit_dot<kAdded, kRows, kVectors>(quants, x, exact);
+  }
+}
+
 // A scale for each block of 32: block `b` of the rows, which is block `part` of the unit at hand. No lambda,
 // since clang does not give one the instruction set of the functions around it.
-template <PackedForm form, int kRows, int kVectors>
+template <PackedForm form, bool kWidened, int kRows, int kVectors>
 HWY_INLINE void add_plain_block(const Vectors<kVectors>& w, std::int64_t b, std::int64_t part,
                                 const QuantizedBlock* const* rows, F (*sums)[kRows]) {
-  constexpr std::int64_t kGroups = form == PackedForm::kQ8_0 ? 8 : 4;
   fetch_ahead<form, kVectors>(w, part, 2);
   const QuantizedBlock* x[kRows];
   at_block<kRows>(rows, b, x);
   const std::byte* quants[kVectors];
-  at_group<kVectors>(w.quants, part * kGroups, quants);
+  at_quants<form, kWidened, kVectors>(w, b, part, quants);
   I exact[kVectors][kRows];
   if constexpr (form == PackedForm::kQ8_0) {
     signed_dot<kRows, kVectors>(quants, x, exact);
   } else if constexpr (form == PackedForm::kQ4_0) {
     nibble_dot<kRows, kVectors>(quants, x, exact);
+  } else if constexpr (form == PackedForm::kQ5_0) {
+    five_bits<16, kWidened, kRows, kVectors>(quants, x, exact);
   } else if constexpr (form == PackedForm::kIQ4_NL) {
     table_dot<false, kRows, kVectors>(quants, kIq4Values, x, exact);
   } else {
@@ -46,13 +68,13 @@ HWY_INLINE void add_plain_block(const Vectors<kVectors>& w, std::int64_t b, std:
 }
 
 // The same for all blocks, two a unit.
-template <PackedForm form, int kRows, int kVectors>
+template <PackedForm form, bool kWidened, int kRows, int kVectors>
 HWY_INLINE void plain_tile(Vectors<kVectors> w, std::int64_t blocks, const QuantizedBlock* const* rows,
                            F (*sums)[kRows]) {
   constexpr std::int64_t kUnitBytes = packed_unit(form).bytes();
   for (std::int64_t b = 0; b < blocks; b += 2, w.advance(kUnitBytes)) {
-    add_plain_block<form, kRows, kVectors>(w, b, 0, rows, sums);
-    if (b + 1 < blocks) add_plain_block<form, kRows, kVectors>(w, b + 1, 1, rows, sums);
+    add_plain_block<form, kWidened, kRows, kVectors>(w, b, 0, rows, sums);
+    if (b + 1 < blocks) add_plain_block<form, kWidened, kRows, kVectors>(w, b + 1, 1, rows, sums);
   }
 }
 
@@ -66,7 +88,7 @@ HWY_INLINE void add_offsets(const QuantizedBlock* const* x, const F* added, F (*
 }
 
 // One block of two in a unit; no lambda below, since clang has no AVX-512 for those.
-template <PackedForm form, int kRows, int kVectors>
+template <PackedForm form, bool kWidened, int kRows, int kVectors>
 HWY_INLINE void offset_block(const Vectors<kVectors>& w, std::int64_t b, std::int64_t part,
                              const QuantizedBlock* const* rows, F (*sums)[kRows]) {
   constexpr bool kHalves = form == PackedForm::kQ4_1;
@@ -74,10 +96,10 @@ HWY_INLINE void offset_block(const Vectors<kVectors>& w, std::int64_t b, std::in
   const QuantizedBlock* x[kRows];
   at_block<kRows>(rows, b, x);
   const std::byte* quants[kVectors];
-  at_group<kVectors>(w.quants, part * (kHalves ? 4 : 8), quants);
+  at_quants<form, kWidened, kVectors>(w, b, part, quants);
   I exact[kVectors][kRows];
   if constexpr (kHalves) nibble_dot<kRows, kVectors>(quants, x, exact);
-  if constexpr (!kHalves) unsigned_dot<kRows, kVectors, 8, 4>(quants, x, 0, exact);
+  if constexpr (!kHalves) five_bits<0, kWidened, kRows, kVectors>(quants, x, exact);
   F scales[kVectors], added[kVectors];
   for (int v = 0; v < kVectors; ++v) {
     scales[v] = load_f16(w.scales[v] + part * 4 * kPanelOutputs);
@@ -89,12 +111,12 @@ HWY_INLINE void offset_block(const Vectors<kVectors>& w, std::int64_t b, std::in
 }
 
 // Q4_1 and Q5_1: w = d q + m, two blocks a unit. Q4_1's quants are taken less 8, so m counts as m + 8 d.
-template <PackedForm form, int kRows, int kVectors>
+template <PackedForm form, bool kWidened, int kRows, int kVectors>
 HWY_INLINE void offset_tile(Vectors<kVectors> w, std::int64_t blocks, const QuantizedBlock* const* rows,
                             F (*sums)[kRows]) {
   for (std::int64_t b = 0; b < blocks; b += 2, w.advance(packed_unit(form).bytes())) {
-    offset_block<form, kRows, kVectors>(w, b, 0, rows, sums);
-    if (b + 1 < blocks) offset_block<form, kRows, kVectors>(w, b + 1, 1, rows, sums);
+    offset_block<form, kWidened, kRows, kVectors>(w, b, 0, rows, sums);
+    if (b + 1 < blocks) offset_block<form, kWidened, kRows, kVectors>(w, b + 1, 1, rows, sums);
   }
 }
 
@@ -192,7 +214,7 @@ HWY_INLINE void scaled_ints_tile(Vectors<kVectors> w, std::int64_t blocks, const
 }
 
 // Q4_K and Q5_K: w = d sc q - dmin m.
-template <PackedForm form, int kRows, int kVectors>
+template <PackedForm form, bool kWidened, int kRows, int kVectors>
 HWY_INLINE void with_mins_tile(Vectors<kVectors> w, std::int64_t blocks, const QuantizedBlock* const* rows,
                                F (*sums)[kRows]) {
   constexpr std::int64_t kUnitBytes = packed_unit(form).bytes();
@@ -204,8 +226,8 @@ HWY_INLINE void with_mins_tile(Vectors<kVectors> w, std::int64_t blocks, const Q
       const std::byte* quants[kVectors];
       I exact[kVectors][kRows];
       if constexpr (form == PackedForm::kQ5_K) {
-        at_group<kVectors>(w.quants, j * 8, quants);
-        unsigned_dot<kRows, kVectors, 8, 4>(quants, x, 0, exact);
+        at_quants<form, kWidened, kVectors>(w, first + j, j, quants);
+        five_bits<0, kWidened, kRows, kVectors>(quants, x, exact);
       } else {
         at_group<kVectors>(w.quants, j / 2 * 8, quants);
         half_byte_dot<kRows, kVectors>(quants, j % 2 != 0, x, exact);
@@ -225,8 +247,27 @@ HWY_INLINE void with_mins_tile(Vectors<kVectors> w, std::int64_t blocks, const Q
   }
 }
 
+// One half of block j of a unit of Q6_K: its scale times the sums of products, exact.
+template <int kHalf, bool kWidened, int kRows, int kVectors>
+HWY_INLINE void six_bits_half(const Vectors<kVectors>& w, std::int64_t j, const std::byte* const* quants,
+                              const QuantizedBlock* const* x, I (*exact)[kRows]) {
+  if constexpr (kWidened) {
+    const std::byte* groups[kVectors];
+    at_group<kVectors>(quants, kHalf * 4, groups);
+    unsigned_dot<0, kRows, kVectors, 4, 2>(groups, x, kHalf * 16, exact);
+  } else {
+    six_bit_dot<kHalf, kRows, kVectors>(quants, x, exact);
+  }
+  for (int v = 0; v < kVectors; ++v) {
+    const I scale = load_s8(w.bytes[v] + (2 + 2 * j + kHalf) * kPanelOutputs);
+    for (int r = 0; r < kRows; ++r) {
+      exact[v][r] = times(minus_multiple<32>(exact[v][r], x[r]->half_sums[kHalf]), scale);
+    }
+  }
+}
+
 // Q6_K: w = d sc (q - 32), a scale for each half block.
-template <int kRows, int kVectors>
+template <bool kWidened, int kRows, int kVectors>
 HWY_INLINE void q6_k_tile(Vectors<kVectors> w, std::int64_t blocks, const QuantizedBlock* const* rows,
                           F (*sums)[kRows]) {
   constexpr std::int64_t kUnitBytes = packed_unit(PackedForm::kQ6_K).bytes();
@@ -236,18 +277,10 @@ HWY_INLINE void q6_k_tile(Vectors<kVectors> w, std::int64_t blocks, const Quanti
       const QuantizedBlock* x[kRows];
       at_block<kRows>(rows, first + j, x);
       const std::byte* quants[kVectors];
+      at_quants<PackedForm::kQ6_K, kWidened, kVectors>(w, first + j, j, quants);
       I exact[kVectors][kRows], half[kVectors][kRows];
-      for (int h = 0; h < 2; ++h) {
-        I(*part)[kRows] = h == 0 ? exact : half;
-        at_group<kVectors>(w.quants, j * 8 + h * 4, quants);
-        unsigned_dot<kRows, kVectors, 4, 2>(quants, x, h * 16, part);
-        for (int v = 0; v < kVectors; ++v) {
-          const I scale = load_s8(w.bytes[v] + 2 * kPanelOutputs + (2 * j + h) * kPanelOutputs);
-          for (int r = 0; r < kRows; ++r) {
-            part[v][r] = times(minus_multiple<32>(part[v][r], x[r]->half_sums[h]), scale);
-          }
-        }
-      }
+      six_bits_half<0, kWidened, kRows, kVectors>(w, j, quants, x, exact);
+      six_bits_half<1, kWidened, kRows, kVectors>(w, j, quants, x, half);
       F scales[kVectors];
       for (int v = 0; v < kVectors; ++v) {
         for (int r = 0; r < kRows; ++r) exact[v][r] = plus(exact[v][r], half[v][r]);
@@ -259,8 +292,8 @@ HWY_INLINE void q6_k_tile(Vectors<kVectors> w, std::int64_t blocks, const Quanti
 }
 
 // Rows (or parts of rows) [row, row + kRows) times the outputs of vectors [vector, vector + kVectors).
-template <PackedForm form, int kRows, int kVectors>
-void tile(const PackedTask& task, std::int64_t vector, std::int64_t row) {
+template <PackedForm form, bool kWidened, int kRows, int kVectors>
+void tile(const PackedTask& task, std::int64_t vector, std::int64_t row, const std::byte* widened) {
   const PackedMatrix& weights = *task.job->weights;
   const PackedJob& job = *task.job;
   const std::int64_t blocks = weights.inputs / kQuantBlock;
@@ -274,10 +307,13 @@ void tile(const PackedTask& task, std::int64_t vector, std::int64_t row) {
     w.scales[v] = panel + 2 * lane;
     w.bytes[v] = panel + lane;
     w.quants[v] = panel + packed_unit(form).scales_bytes + 4 * lane;
+    if constexpr (kWidened)
+      w.widened[v] =
+          widened + (vector + v) % kWide * kLanes / kPanelOutputs * widened_bytes(weights) + 4 * lane;
   }
   // By the first of the rows, and the first of a panel's vectors.
-  w.fetch =
-      row == task.first_row * static_cast<std::int64_t>(job.parts) && vector * kLanes % kPanelOutputs == 0;
+  w.fetch = !kWidened && row == task.first_row * static_cast<std::int64_t>(job.parts) &&
+            vector * kLanes % kPanelOutputs == 0;
   w.left = weights.panel_bytes;
   w.to_next = std::max<std::int64_t>(0, kVectors * kLanes / kPanelOutputs - 1) * weights.panel_bytes;
   F sums[kVectors][kRows];
@@ -285,19 +321,19 @@ void tile(const PackedTask& task, std::int64_t vector, std::int64_t row) {
     for (int r = 0; r < kRows; ++r) sums[v][r] = broadcast(0.0f);
   }
   if constexpr (form == PackedForm::kQ6_K) {
-    q6_k_tile<kRows, kVectors>(w, blocks, x, sums);
+    q6_k_tile<kWidened, kRows, kVectors>(w, blocks, x, sums);
   } else if constexpr (form == PackedForm::kQ4_K || form == PackedForm::kQ5_K) {
-    with_mins_tile<form, kRows, kVectors>(w, blocks, x, sums);
+    with_mins_tile<form, kWidened, kRows, kVectors>(w, blocks, x, sums);
   } else if constexpr (form == PackedForm::kQ2_K || form == PackedForm::kQ3_K) {
     bits_tile<form, kRows, kVectors>(w, blocks, x, sums);
   } else if constexpr (form == PackedForm::kQ4_1 || form == PackedForm::kQ5_1) {
-    offset_tile<form, kRows, kVectors>(w, blocks, x, sums);
+    offset_tile<form, kWidened, kRows, kVectors>(w, blocks, x, sums);
   } else if constexpr (form == PackedForm::kIQ4_XS) {
     iq4_xs_tile<kRows, kVectors>(w, blocks, x, sums);
   } else if constexpr (form == PackedForm::kScaledInts) {
     scaled_ints_tile<kRows, kVectors>(w, blocks, x, sums);
   } else {
-    plain_tile<form, kRows, kVectors>(w, blocks, x, sums);
+    plain_tile<form, kWidened, kRows, kVectors>(w, blocks, x, sums);
   }
   for (int v = 0; v < kVectors; ++v) {
     const std::int64_t n = (vector + v) * kLanes;
@@ -306,12 +342,25 @@ void tile(const PackedTask& task, std::int64_t vector, std::int64_t row) {
   }
 }
 
-// kRows rows times `vectors` vectors of outputs, at most kWide.
-template <PackedForm form, int kRows>
-HWY_INLINE void tiles(const PackedTask& task, std::int64_t vector, std::int64_t vectors, std::int64_t row) {
+// kRows rows times `vectors` vectors of outputs, at most kWide. `widened`: null, or their weights as bytes.
+template <PackedForm form, bool kWidened, int kRows>
+HWY_INLINE void tiles(const PackedTask& task, std::int64_t vector, std::int64_t vectors, std::int64_t row,
+                      const std::byte* widened) {
   if (wide_rows(kRows) && vectors == kWide)
-    return tile<form, kRows, (wide_rows(kRows) ? kWide : 1)>(task, vector, row);
-  for (std::int64_t v = 0; v < vectors; ++v) tile<form, kRows, 1>(task, vector + v, row);
+    return tile<form, kWidened, kRows, (wide_rows(kRows) ? kWide : 1)>(task, vector, row, widened);
+  for (std::int64_t v = 0; v < vectors; ++v) tile<form, kWidened, kRows, 1>(task, vector + v, row, widened);
+}
+
+// Rows (or parts of rows) [row, stop).
+template <PackedForm form, bool kWidened>
+HWY_INLINE void tiles_of_rows(const PackedTask& task, std::int64_t vector, std::int64_t vectors,
+                              std::int64_t row, std::int64_t stop, const std::byte* widened) {
+  for (; row + kTileRows <= stop; row += kTileRows)
+    tiles<form, kWidened, kTileRows>(task, vector, vectors, row, widened);
+  if (kTileRows > 4 && row + 4 <= stop)
+    tiles<form, kWidened, 4>(task, vector, vectors, row, widened), row += 4;
+  if (row + 2 <= stop) tiles<form, kWidened, 2>(task, vector, vectors, row, widened), row += 2;
+  if (row < stop) tiles<form, kWidened, 1>(task, vector, vectors, row, widened);
 }
 
 template <PackedForm form>
@@ -326,13 +375,17 @@ void run_form(const PackedTask& task) {
   const std::int64_t from = task.first_row * static_cast<std::int64_t>(task.job->parts);
   for (std::int64_t begin = from; begin < rows; begin += row_block) {
     const std::int64_t stop = std::min(rows, begin + row_block);
+    const bool many = stop - begin >= kManyTiles * kTileRows;
     for (std::int64_t vector = first; vector < end; vector += kWide) {
       const std::int64_t vectors = std::min<std::int64_t>(kWide, end - vector);
-      std::int64_t row = begin;
-      for (; row + kTileRows <= stop; row += kTileRows) tiles<form, kTileRows>(task, vector, vectors, row);
-      if (kTileRows > 4 && row + 4 <= stop) tiles<form, 4>(task, vector, vectors, row), row += 4;
-      if (row + 2 <= stop) tiles<form, 2>(task, vector, vectors, row), row += 2;
-      if (row < stop) tiles<form, 1>(task, vector, vectors, row);
+      if constexpr (widens(form)) {
+        if (many) {
+          const std::byte* widened = widen_panels<form>(*task.job->weights, vector, vectors);
+          tiles_of_rows<form, true>(task, vector, vectors, begin, stop, widened);
+          continue;
+        }
+      }
+      tiles_of_rows<form, false>(task, vector, vectors, begin, stop, nullptr);
     }
   }
 }

@@ -71,6 +71,13 @@ HWY_INLINE void put_nibbles(const std::byte* quants, I table, const BlockPlace& 
   to.use_unpacked();
 }
 
+// Quants of five bits, less kAdded.
+template <int kAdded>
+HWY_INLINE void put_five_bits(const std::byte* quants, const BlockPlace& to) {
+  take_five_bits(quants, _mm512_set1_epi8(kAdded), reinterpret_cast<std::byte*>(to.unpacked()));
+  to.use_unpacked();
+}
+
 constexpr std::int8_t kLessEight[16] = {-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7};
 
 // Q2_K, whose scales of 4 bits times quants of 2 fit into a signed byte.
@@ -115,10 +122,9 @@ HWY_INLINE void put_three_bits(const std::byte* unit, std::int64_t j, const Bloc
 }
 
 HWY_INLINE void put_six_bits(const std::byte* unit, std::int64_t j, const BlockPlace& to) {
-  const std::byte* quants = unit + packed_unit(PackedForm::kQ6_K).scales_bytes + j * 8 * kGroupBytes;
-  for (std::int64_t g = 0; g < 8; ++g) {
-    to.put_group(g, _mm512_sub_epi8(load_quants(quants + g * kGroupBytes), _mm512_set1_epi8(32)));
-  }
+  constexpr PackedForm kForm = PackedForm::kQ6_K;
+  const std::byte* quants = unit + packed_unit(kForm).scales_bytes + j * block_groups(kForm) * kGroupBytes;
+  take_six_bits(quants, _mm512_set1_epi8(32), reinterpret_cast<std::byte*>(to.unpacked()));
   for (int h = 0; h < 2; ++h) {
     store(to_float(load_s8(unit + (2 + 2 * j + h) * kPanelOutputs)), to.half_scales(h));
   }
@@ -131,7 +137,7 @@ template <PackedForm form>
 HWY_INLINE void put_with_mins(const std::byte* unit, std::int64_t j, const BlockPlace& to) {
   const std::byte* quants = unit + packed_unit(form).scales_bytes;
   if constexpr (form == PackedForm::kQ5_K) {
-    to.use(quants + j * 8 * kGroupBytes);
+    put_five_bits<0>(quants + j * block_groups(form) * kGroupBytes, to);
   } else {
     for (std::int64_t g = 0; g < 8; ++g) {
       const I both = load_quants(quants + (j / 2 * 8 + g) * kGroupBytes);
@@ -162,6 +168,9 @@ HWY_INLINE void put_block(const std::byte* panel, std::int64_t b, const BlockPla
   } else if constexpr (form == PackedForm::kMXFP4) {
     put_nibbles(quants + part * 4 * kGroupBytes, table_of_16(kFp4Values), to);
     store(load_bf16(unit + part * 2 * kPanelOutputs), to.scales());
+  } else if constexpr (form == PackedForm::kQ5_0) {
+    put_five_bits<16>(quants + part * block_groups(form) * kGroupBytes, to);
+    store(load_f16(unit + part * 2 * kPanelOutputs), to.scales());
   } else if constexpr (form == PackedForm::kQ4_1 || form == PackedForm::kQ5_1) {
     const F scale = load_f16(unit + part * 4 * kPanelOutputs);
     const F min = load_f16(unit + (part * 4 + 2) * kPanelOutputs);
@@ -169,7 +178,7 @@ HWY_INLINE void put_block(const std::byte* panel, std::int64_t b, const BlockPla
       put_nibbles(quants + part * 4 * kGroupBytes, table_of_16(kLessEight), to);
       store(fused(broadcast(8.0f), scale, min), to.added());
     } else {
-      to.use(quants + part * 8 * kGroupBytes);
+      put_five_bits<0>(quants + part * block_groups(form) * kGroupBytes, to);
       store(min, to.added());
     }
     store(scale, to.scales());

@@ -50,6 +50,23 @@ HWY_INLINE void store_four(float* to, std::int64_t input, const Value& value) {
   for (int b = 0; b < 4; ++b) hn::Store(value(b), D(), to + (input + b) * kPanelOutputs);
 }
 
+// Bytes of group g (of 8) of block `part` of a unit, whose quants have five bits, or six.
+HWY_INLINE VI lower_four(const UnitPlace& at, std::int64_t first, int g) {
+  const VI both = load_group(at.group(first + g % 4));
+  return hn::And(hn::ShiftRightSame(both, g / 4 * 4), hn::Set(DI(), 0x0F0F0F0F));
+}
+HWY_INLINE VI five_bits(const UnitPlace& at, std::int64_t part, int g) {
+  const std::int64_t first = part * block_groups(PackedForm::kQ5_0);
+  const VI fifths =
+      hn::And(hn::ShiftRightSame(load_group(at.group(first + 4)), g), hn::Set(DI(), 0x01010101));
+  return hn::Or(lower_four(at, first, g), hn::ShiftLeft<4>(fifths));
+}
+HWY_INLINE VI six_bits(const UnitPlace& at, std::int64_t part, int g) {
+  const std::int64_t first = part * block_groups(PackedForm::kQ6_K);
+  const VI pairs = hn::ShiftRightSame(load_group(at.group(first + 4 + g / 4)), (4 + g % 4 * 2) % 8);
+  return hn::Or(lower_four(at, first, g), hn::ShiftLeft<4>(hn::And(pairs, hn::Set(DI(), 0x03030303))));
+}
+
 // Block `part` of a unit of small blocks, to [32, kPanelOutputs] from output n on.
 template <PackedForm form>
 HWY_INLINE void unpack_small_block(const UnitPlace& at, std::int64_t part, float* to) {
@@ -59,10 +76,13 @@ HWY_INLINE void unpack_small_block(const UnitPlace& at, std::int64_t part, float
       const VI q = load_group(at.group(part * 8 + g));
       store_four(to, 4 * g, [&](int b) HWY_ATTR { return hn::Mul(d, to_float(signed_byte(q, b))); });
     }
-  } else if constexpr (form == PackedForm::kQ5_1) {
-    const V d = load_half(at.scales(part * 64, 2)), m = load_half(at.scales(part * 64 + 32, 2));
-    for (std::int64_t g = 0; g < 8; ++g) {
-      const VI q = load_group(at.group(part * 8 + g));
+  } else if constexpr (form == PackedForm::kQ5_0 || form == PackedForm::kQ5_1) {
+    constexpr bool kMin = form == PackedForm::kQ5_1;
+    const V d = load_half(at.scales(part * (kMin ? 64 : 32), 2));
+    // d (q - 16) is exact in either way to compute it
+    const V m = kMin ? load_half(at.scales(part * 64 + 32, 2)) : hn::Mul(d, hn::Set(D(), -16.0f));
+    for (int g = 0; g < 8; ++g) {
+      const VI q = five_bits(at, part, g);
       store_four(to, 4 * g,
                  [&](int b) HWY_ATTR { return hn::MulAdd(d, to_float(bits_at(q, 8 * b, 255)), m); });
     }
@@ -102,8 +122,8 @@ HWY_INLINE void unpack_super_block(const UnitPlace& at, std::int64_t j, float* t
     const V min =
         hn::Mul(load_half(at.scales(32, 2)), to_float(load_unsigned(at.scales(pair + kPanelOutputs, 1))));
     constexpr bool kHalves = form == PackedForm::kQ4_K;
-    for (std::int64_t g = 0; g < 8; ++g) {
-      const VI q = load_group(at.group((kHalves ? j / 2 * 8 : j * 8) + g));
+    for (int g = 0; g < 8; ++g) {
+      const VI q = kHalves ? load_group(at.group(j / 2 * 8 + g)) : five_bits(at, j, g);
       const int shift = kHalves && j % 2 != 0 ? 4 : 0;
       store_four(to, 4 * g, [&](int b) HWY_ATTR {
         return hn::MulSub(scale, to_float(bits_at(q, 8 * b + shift, kHalves ? 15 : 255)), min);
@@ -120,7 +140,7 @@ HWY_INLINE void unpack_super_block(const UnitPlace& at, std::int64_t j, float* t
       }
     }
   } else {
-    for (std::int64_t g = 0; g < 8; ++g) {
+    for (int g = 0; g < 8; ++g) {
       const std::int64_t half = 2 * j + g / 4;
       if constexpr (form == PackedForm::kQ2_K) {
         const VI both = load_unsigned(at.scales((4 + half) * kPanelOutputs, 1));
@@ -140,7 +160,7 @@ HWY_INLINE void unpack_super_block(const UnitPlace& at, std::int64_t j, float* t
         });
       } else {
         const V scale = hn::Mul(d, load_signed(at.scales((2 + half) * kPanelOutputs, 1)));
-        const VI q = load_group(at.group(j * 8 + g));
+        const VI q = six_bits(at, j, g);
         store_four(to, 4 * g, [&](int b) HWY_ATTR {
           return hn::Mul(scale, to_float(hn::Sub(bits_at(q, 8 * b, 255), hn::Set(DI(), 32))));
         });
@@ -186,6 +206,8 @@ void unpack(PackedForm form, const std::byte* panel, std::int64_t first, std::in
       return unpack_form<PackedForm::kQ4_0>(panel, first, count, to);
     case PackedForm::kQ4_1:
       return unpack_form<PackedForm::kQ4_1>(panel, first, count, to);
+    case PackedForm::kQ5_0:
+      return unpack_form<PackedForm::kQ5_0>(panel, first, count, to);
     case PackedForm::kQ5_1:
       return unpack_form<PackedForm::kQ5_1>(panel, first, count, to);
     case PackedForm::kIQ4_NL:
