@@ -4,10 +4,9 @@
 // activation rows times 4 weight rows keeps its partial sums in registers. With many rows, 16-bit weights are
 // widened once a chunk into a panel that stays in the L1 cache; with few, they are widened in registers as
 // they stream by. Few rows of activations stay in the cache whole: then each panel of weights is read from
-// end to end, and the next one is prefetched, since a file's 4 KiB pages end the processor's own prefetching.
+// end to end, and lines some way ahead are asked for beside the arithmetic, since a file's 4 KiB pages end
+// the processor's own prefetching.
 #include "kernels/matmul.h"
-
-#include <hwy/cache_control.h>
 
 #include <algorithm>
 #include <cstring>
@@ -36,6 +35,8 @@ constexpr std::int64_t kPanel = 4;  // weight rows in a tile
 constexpr std::int64_t kPanelChunk = kMatMulChunk + kRowAlign;
 constexpr std::int64_t kRowBlock = 240;  // activation rows whose chunk stays in the L2 cache
 constexpr std::int64_t kFewBytes = std::int64_t{1} << 18;  // of activations that stay in it whole
+constexpr std::int64_t kAhead = 2048;  // bytes of a weight row to the line that is prefetched; measured
+constexpr std::int64_t kLine = 64;
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
 constexpr int kTileRows = 6;  // 24 sums + 6 x + 1 w of 32 registers
 #else
@@ -94,7 +95,26 @@ HWY_INLINE hn::Vec<hn::CappedTag<float, 4>> sums_of_lanes(D d, V a, V b, V c, V 
 struct WeightRows {
   const std::byte* rows[kPanel];
   std::int64_t ahead = 0;
+
+  // The line that is ahead of byte `at` of row n.
+  HWY_INLINE void fetch(std::int64_t n, std::int64_t at) const {
+    constexpr int kIntoL2 = 2;
+    __builtin_prefetch(rows[n] + at + ahead, 0, kIntoL2);
+  }
 };
+
+// Adds the products of one vector of inputs, from k on.
+template <int kRows, DType type>
+HWY_INLINE void add_vector(const float* HWY_RESTRICT x, std::int64_t x_stride, const WeightRows& w,
+                           std::int64_t k, V (*sum)[kPanel]) {
+  const D d;
+  V xs[kRows];
+  for (int r = 0; r < kRows; ++r) xs[r] = hn::LoadU(d, x + r * x_stride + k);
+  for (int n = 0; n < kPanel; ++n) {
+    const V weights = load_weights<type>(d, w.rows[n] + k * std::int64_t{size_of(type)});
+    for (int r = 0; r < kRows; ++r) sum[r][n] = hn::MulAdd(xs[r], weights, sum[r][n]);
+  }
+}
 
 // Sums of `count` products for kRows activation rows times 4 weight rows, added to y[row][0..valid).
 template <int kRows, DType type>
@@ -108,16 +128,13 @@ HWY_INLINE void tile(const float* HWY_RESTRICT x, std::int64_t x_stride, const W
     for (int n = 0; n < kPanel; ++n) sum[r][n] = hn::Zero(d);
   }
   std::int64_t k = 0;
-  for (; k + lanes <= count; k += lanes) {
-    V xs[kRows];
-    for (int r = 0; r < kRows; ++r) xs[r] = hn::LoadU(d, x + r * x_stride + k);
-    for (int n = 0; n < kPanel; ++n) {
-      const std::byte* at = w.rows[n] + k * size;
-      if (w.ahead != 0) hwy::Prefetch(at + w.ahead);
-      const V weights = load_weights<type>(d, at);
-      for (int r = 0; r < kRows; ++r) sum[r][n] = hn::MulAdd(xs[r], weights, sum[r][n]);
+  while (w.ahead != 0 && k + kLine / size <= count) {
+    for (int n = 0; n < kPanel; ++n) w.fetch(n, k * size);
+    for (const std::int64_t end = k + kLine / size; k < end; k += lanes) {
+      add_vector<kRows, type>(x, x_stride, w, k, sum);
     }
   }
+  for (; k + lanes <= count; k += lanes) add_vector<kRows, type>(x, x_stride, w, k, sum);
   if (k < count) {
     for (int n = 0; n < kPanel; ++n) {
       const V weights = load_weights_tail<type>(d, w.rows[n] + k * size, count - k);
@@ -182,9 +199,8 @@ void widen(const WeightRows& w, std::int64_t count, bool round, float* wide) {
     float* to = wide + n * kPanelChunk;
     std::int64_t k = 0;
     for (; k + lanes <= count; k += lanes) {
-      const std::byte* at = w.rows[n] + k * size;
-      if (w.ahead != 0) hwy::Prefetch(at + w.ahead);
-      hn::Store(ready(load_weights<type>(d, at)), d, to + k);
+      if (w.ahead != 0 && k * size % kLine == 0) w.fetch(n, k * size);
+      hn::Store(ready(load_weights<type>(d, w.rows[n] + k * size)), d, to + k);
     }
     if (k < count) hn::Store(ready(load_weights_tail<type>(d, w.rows[n] + k * size, count - k)), d, to + k);
   }
@@ -216,7 +232,10 @@ void chunk(const MatMulTask& task, std::int64_t first, std::int64_t rows, std::i
     w.rows[i] = job.weights + static_cast<std::size_t>(n + std::min(i, valid - 1)) * row_bytes +
                 static_cast<std::size_t>(k) * size_of(type);
   }
-  if (prefetch && n + kPanel < task.end) w.ahead = kPanel * static_cast<std::int64_t>(row_bytes);
+  if (prefetch) {  // at the end of these rows, of the next ones
+    const auto left = static_cast<std::int64_t>(row_bytes) - (k + count) * std::int64_t{size_of(type)};
+    w.ahead = kAhead + (left >= kAhead ? 0 : (kPanel - 1) * static_cast<std::int64_t>(row_bytes));
+  }
   const float* x = in.x + first * x_stride + k;
   float* y = job.y + first * job.y_stride + n;
   const bool round = in.round_weights && type != DType::kBF16;
