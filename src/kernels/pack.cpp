@@ -9,8 +9,8 @@
 //   Q5_0    2 blocks       scales f16 [block][n],                         quants u5 [block][4 + 1][n][4]
 //   Q5_1    2 blocks       d, m f16 [block][2][n],                        quants as Q5_0
 //   Q2_K    1 super-block  d, dmin f16 [2][n], sc and m u4 [16][n],       quants u2 [2][8][n][4]
-//   Q3_K    1 super-block  d f16 [n], sc s8 [16][n], 32 bytes of nothing, quants as Q2_K, third bits
-//   [8][n][4] Q4_K    1 super-block  d, dmin f16 [2][n], sc, m u8 [8][2][n],        quants u4 [4][8][n][4]
+//   Q3_K    1 super-block  d f16 [n], sc s8 [16][n], 32 bytes of nothing, quants as Q2_K, thirds [8][n][4]
+//   Q4_K    1 super-block  d, dmin f16 [2][n], sc, m u8 [8][2][n],        quants u4 [4][8][n][4]
 //   Q5_K    1 super-block  as Q4_K,                                       quants as Q5_0, 8 blocks
 //   Q6_K    1 super-block  d f16 [n], sc s8 [16][n], 32 bytes of nothing, quants u6 [8][4 + 2][n][4]
 //   IQ4_XS  1 super-block  d f16 [n], sc s8 [8][n], 32 bytes of nothing,  quants u4 [8][4][n][4]
@@ -90,6 +90,14 @@ void put_scale_and_min(const Block& block, std::int64_t part, const RowPlace& to
 void pack_block(const BlockQ4_1& block, std::int64_t part, const RowPlace& to) {
   put_scale_and_min(block, part, to);
   put_groups(to.group(part * 4), block.qs, 4);
+}
+
+// The low halves of 32 bytes, or those that `shift` brings there, two a byte as in Q4_0.
+void join_halves(const std::uint8_t* bytes, int shift, std::uint8_t (&joined)[16]) {
+  for (int i = 0; i < 16; ++i) {
+    const int first = bytes[i] >> shift & 15, second = bytes[i + 16] >> shift & 15;
+    joined[i] = static_cast<std::uint8_t>(first | second << 4);
+  }
 }
 
 // Bits 0, 4, 8, .. of 32 as a byte's.
@@ -181,12 +189,8 @@ void pack_block(const BlockQ4_K& block, std::int64_t, const RowPlace& to) {
 void pack_block(const BlockQ5_K& block, std::int64_t, const RowPlace& to) {
   put_scales_and_mins(block.d, block.dmin, block.scales, to);
   for (int b = 0; b < 8; ++b) {
-    const std::uint8_t* quants = block.qs + b / 2 * 32;  // its low or its high halves
     std::uint8_t lower[16];
-    for (int i = 0; i < 16; ++i) {
-      const int first = quants[i] >> (b % 2 * 4) & 15, second = quants[i + 16] >> (b % 2 * 4) & 15;
-      lower[i] = static_cast<std::uint8_t>(first | second << 4);
-    }
+    join_halves(block.qs + b / 2 * 32, b % 2 * 4, lower);
     std::uint32_t fifths = 0;
     for (int i = 0; i < 32; ++i) fifths |= static_cast<std::uint32_t>(block.qh[i] >> b & 1) << i;
     put_five_bits(lower, fifths, to.group(b * 5));
@@ -201,13 +205,9 @@ void pack_block(const BlockQ6_K& block, std::int64_t, const RowPlace& to) {
   }
   for (int b = 0; b < 8; ++b) {
     const int quarter = b % 4;
-    const std::uint8_t* ql = block.ql + b / 4 * 64 + quarter % 2 * 32;  // its low or its high halves
     const std::uint8_t* qh = block.qh + b / 4 * 32;
     std::uint8_t lower[16], upper[8] = {};
-    for (int i = 0; i < 16; ++i) {
-      const int first = ql[i] >> (quarter / 2 * 4) & 15, second = ql[i + 16] >> (quarter / 2 * 4) & 15;
-      lower[i] = static_cast<std::uint8_t>(first | second << 4);
-    }
+    join_halves(block.ql + b / 4 * 64 + quarter % 2 * 32, quarter / 2 * 4, lower);
     for (int g = 0; g < 8; ++g) {
       for (int k = 0; k < 4; ++k) {
         const int pair = qh[4 * g + k] >> (2 * quarter) & 3;

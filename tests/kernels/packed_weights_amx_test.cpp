@@ -74,18 +74,27 @@ std::vector<float> weights_of_blocks(const PackedMatrix& matrix) {
   return {};
 }
 
+}  // namespace
+}  // namespace amx_weights_test
+}  // namespace refocus
+HWY_POP_ATTRIBUTES
+
+// Outside of these attributes, so that a processor without AVX-512 gets as far as being asked.
+namespace refocus {
+namespace {
+
 TEST(PackedWeightsOfAmx, AreThoseOfTheFile) {
   if (!__builtin_cpu_supports("avx512vnni") || !__builtin_cpu_supports("avx512bw")) {
     GTEST_SKIP() << "needs a processor with AVX-512 VNNI";
   }
   ThreadPool pool(1);
   const std::int64_t inputs = 512;
-  for (const DType type : refocus::testing::block_types()) {
-    const std::vector<std::byte> rows = refocus::testing::random_blocks(type, kPanelOutputs, inputs);
+  for (const DType type : testing::block_types()) {
+    const std::vector<std::byte> rows = testing::random_blocks(type, kPanelOutputs, inputs);
     const PackedMatrix matrix = pack(pool, type, rows.data(), kPanelOutputs, inputs);
     std::vector<float> expected(static_cast<std::size_t>(inputs * kPanelOutputs));
     unpack_panel(matrix, 0, expected.data());
-    const std::vector<float> got = weights_of_blocks(matrix);
+    const std::vector<float> got = amx_weights_test::weights_of_blocks(matrix);
     float largest = 0;
     for (const float w : expected) largest = std::max(largest, std::abs(w));
     for (std::size_t i = 0; i < got.size(); ++i) {
@@ -95,7 +104,5 @@ TEST(PackedWeightsOfAmx, AreThoseOfTheFile) {
 }
 
 }  // namespace
-}  // namespace amx_weights_test
 }  // namespace refocus
-HWY_POP_ATTRIBUTES
 #endif

@@ -4,8 +4,6 @@
 // quants, x[r] the row's block.
 //
 //   signed_dot    Q8_0: weights s8 in [-128, 127]
-//   unsigned_dot  weights u8 with kAdded (0 or 16) added, so small that kSafe products of two pairs fit into
-//                 16 bits; kGroups groups, which meet inputs `first`.. of the block
 //   nibble_dot    Q4_0: low halves for inputs 0-15 of the block, high ones for 16-31, both with 8 added
 //   half_byte_dot Q4_K: the low or the high halves for the block's 32 inputs
 //
@@ -97,17 +95,6 @@ HWY_INLINE void signed_dot(const std::byte* const* w, const QuantizedBlock* cons
   }
 }
 
-template <int kAdded, int kRows, int kVectors, int kGroups, int kSafe>
-HWY_INLINE void unsigned_dot(const std::byte* const* w, const QuantizedBlock* const* x, int first,
-                             I (*out)[kRows]) {
-  start_added<kAdded, kRows, kVectors>(x, out);
-  for (int g = 0; g < kGroups; ++g) {
-    I weights[kVectors];
-    for (int v = 0; v < kVectors; ++v) weights[v] = load_quants(w[v] + g * kGroupBytes);
-    add_group<kRows, kVectors>(weights, x, first + 4 * g, out);
-  }
-}
-
 template <int kRows, int kVectors>
 HWY_INLINE void nibble_dot(const std::byte* const* w, const QuantizedBlock* const* x, I (*out)[kRows]) {
   start_below<kRows, kVectors, 0>(x, out);
@@ -193,26 +180,6 @@ HWY_INLINE void signed_dot(const std::byte* const* w, const QuantizedBlock* cons
         const I pairs = _mm256_maddubs_epi16(size, _mm256_sign_epi8(group(x[r]->q + 4 * g), weights));
         out[v][r] = _mm256_add_epi32(out[v][r], widened(pairs));
       }
-    }
-  }
-}
-
-template <int kAdded, int kRows, int kVectors, int kGroups, int kSafe>
-HWY_INLINE void unsigned_dot(const std::byte* const* w, const QuantizedBlock* const* x, int first_input,
-                             I (*out)[kRows]) {
-  for (int v = 0; v < kVectors; ++v) {
-    for (int r = 0; r < kRows; ++r) out[v][r] = start_added<kAdded>(*x[r]);
-    for (int first = 0; first < kGroups; first += kSafe) {
-      I pairs[kRows];
-      for (int r = 0; r < kRows; ++r) pairs[r] = _mm256_setzero_si256();
-      for (int g = first; g < first + kSafe; ++g) {
-        const I weights = load_quants(w[v] + g * kGroupBytes);
-        for (int r = 0; r < kRows; ++r) {
-          const I four = group(x[r]->q + first_input + 4 * g);
-          pairs[r] = _mm256_add_epi16(pairs[r], _mm256_maddubs_epi16(weights, four));
-        }
-      }
-      for (int r = 0; r < kRows; ++r) out[v][r] = _mm256_add_epi32(out[v][r], widened(pairs[r]));
     }
   }
 }
@@ -349,13 +316,6 @@ template <int kRows, int kVectors>
 HWY_INLINE void signed_dot(const std::byte* const* w, const QuantizedBlock* const* x, I (*out)[kRows]) {
   clear<kRows, kVectors>(out);
   for (int g = 0; g < 8; ++g) add_group<kRows, kVectors>(w, g, x, 4 * g, signed_at, out);
-}
-template <int kAdded, int kRows, int kVectors, int kGroups, int kSafe>
-HWY_INLINE void unsigned_dot(const std::byte* const* w, const QuantizedBlock* const* x, int first,
-                             I (*out)[kRows]) {
-  clear<kRows, kVectors>(out);
-  const auto weight = [](const std::byte* p, int i) { return byte_at(p, i) - kAdded; };
-  for (int g = 0; g < kGroups; ++g) add_group<kRows, kVectors>(w, g, x, first + 4 * g, weight, out);
 }
 template <int kRows, int kVectors>
 HWY_INLINE void nibble_dot(const std::byte* const* w, const QuantizedBlock* const* x, I (*out)[kRows]) {
