@@ -259,9 +259,9 @@ BENCHMARK_CAPTURE(packed_stream_bench, q6_k, DType::kQ6_K)->Apply(stream_shapes)
 BENCHMARK_CAPTURE(packed_stream_bench, q4_1, DType::kQ4_1)->Apply(stream_shapes);
 BENCHMARK_CAPTURE(packed_stream_bench, q5_0, DType::kQ5_0)->Apply(stream_shapes);
 
-// The same with float weights.
+// The same with float weights, of as many inputs as the last argument says.
 void matmul_stream_bench(benchmark::State& state, DType type) {
-  const std::int64_t inputs = 2048, outputs = 5632, rows = state.range(1);
+  const std::int64_t rows = state.range(1), inputs = state.range(2), outputs = 2048 * 5632 / inputs;
   ThreadPool pool(static_cast<int>(state.range(0)));
   const std::size_t bytes = static_cast<std::size_t>(inputs * outputs) * size_of(type);
   std::vector<AlignedBuffer<std::byte>> matrices;
@@ -280,9 +280,14 @@ void matmul_stream_bench(benchmark::State& state, DType type) {
   }
   count_rate(state, "weight_bytes", static_cast<double>(matrices.size() * bytes));
 }
-BENCHMARK_CAPTURE(matmul_stream_bench, f32, DType::kF32)->Apply(stream_shapes);
-BENCHMARK_CAPTURE(matmul_stream_bench, f16, DType::kF16)->Apply(stream_shapes);
-BENCHMARK_CAPTURE(matmul_stream_bench, bf16, DType::kBF16)->Apply(stream_shapes);
+void float_stream_shapes(benchmark::internal::Benchmark* bench) {
+  bench->Args({1, 1, 2048})->Args({1, 16, 2048})->UseRealTime();
+  for (const std::int64_t rows : {1, 2, 4, 6, 16}) bench->Args({2, rows, 2048});
+  for (const std::int64_t rows : {1, 16}) bench->Args({2, rows, 5632});
+}
+BENCHMARK_CAPTURE(matmul_stream_bench, f32, DType::kF32)->Apply(float_stream_shapes);
+BENCHMARK_CAPTURE(matmul_stream_bench, f16, DType::kF16)->Apply(float_stream_shapes);
+BENCHMARK_CAPTURE(matmul_stream_bench, bf16, DType::kBF16)->Apply(float_stream_shapes);
 
 void quantize_rows_bench(benchmark::State& state, Int8Parts parts) {
   ThreadPool pool(1);

@@ -4,8 +4,8 @@
 // activation rows times 4 weight rows keeps its partial sums in registers. With many rows, 16-bit weights are
 // widened once a chunk into a panel that stays in the L1 cache; with few, they are widened in registers as
 // they stream by. Few rows of activations stay in the cache whole: then each panel of weights is read from
-// end to end, and lines some way ahead are asked for beside the arithmetic, since a file's 4 KiB pages end
-// the processor's own prefetching.
+// end to end; else a chunk of one panel after the other's. The lines that come next are asked for beside the
+// arithmetic, since a file's 4 KiB pages end the processor's own prefetching.
 #include "kernels/matmul.h"
 
 #include <algorithm>
@@ -35,7 +35,8 @@ constexpr std::int64_t kPanel = 4;  // weight rows in a tile
 constexpr std::int64_t kPanelChunk = kMatMulChunk + kRowAlign;
 constexpr std::int64_t kRowBlock = 240;  // activation rows whose chunk stays in the L2 cache
 constexpr std::int64_t kFewBytes = std::int64_t{1} << 18;  // of activations that stay in it whole
-constexpr std::int64_t kAhead = 2048;  // bytes of a weight row to the line that is prefetched; measured
+// Bytes of a weight row to the line that is asked for, measured: with one tile of activations, with more.
+constexpr std::int64_t kAheadOfOneTile = 2048, kAhead = 4096;
 constexpr std::int64_t kLine = 64;
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
 constexpr int kTileRows = 6;  // 24 sums + 6 x + 1 w of 32 registers
@@ -91,59 +92,87 @@ HWY_INLINE hn::Vec<hn::CappedTag<float, 4>> sums_of_lanes(D d, V a, V b, V c, V 
 #endif
 }
 
-// 4 weight rows, or a chunk of them. `ahead`: bytes from each weight to the one to prefetch, or 0.
+// A chunk of 4 weight rows.
 struct WeightRows {
   const std::byte* rows[kPanel];
-  std::int64_t ahead = 0;
+};
 
-  // The line that is ahead of byte `at` of row n.
+// The chunk of 4 weight rows that comes after the one at hand, as it is stored, of which a tile asks for rows
+// [begin, end).
+struct NextRows {
+  const std::byte* rows[kPanel];
+  std::int64_t begin = 0, end = 0;
+
+  // Asks for the line at byte `at` of row n.
   HWY_INLINE void fetch(std::int64_t n, std::int64_t at) const {
     constexpr int kIntoL2 = 2;
-    __builtin_prefetch(rows[n] + at + ahead, 0, kIntoL2);
+    __builtin_prefetch(rows[n] + at, 0, kIntoL2);
   }
 };
 
-// Adds the products of one vector of inputs, from k on.
-template <int kRows, DType type>
-HWY_INLINE void add_vector(const float* HWY_RESTRICT x, std::int64_t x_stride, const WeightRows& w,
-                           std::int64_t k, V (*sum)[kPanel]) {
+// Adds the products of one vector of inputs: of kRows rows from x on, and of the 4 vectors weights(n).
+template <int kRows, class Weights>
+HWY_INLINE void add_vector(const float* HWY_RESTRICT x, std::int64_t x_stride, const Weights& weights,
+                           V (&sum)[kRows][kPanel]) {
   const D d;
   V xs[kRows];
-  for (int r = 0; r < kRows; ++r) xs[r] = hn::LoadU(d, x + r * x_stride + k);
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) xs[r] = hn::LoadU(d, x + r * x_stride);
+#pragma GCC unroll 8
   for (int n = 0; n < kPanel; ++n) {
-    const V weights = load_weights<type>(d, w.rows[n] + k * std::int64_t{size_of(type)});
-    for (int r = 0; r < kRows; ++r) sum[r][n] = hn::MulAdd(xs[r], weights, sum[r][n]);
+    const V w = weights(n);
+#pragma GCC unroll 8
+    for (int r = 0; r < kRows; ++r) sum[r][n] = hn::MulAdd(xs[r], w, sum[r][n]);
   }
 }
 
 // Sums of `count` products for kRows activation rows times 4 weight rows, added to y[row][0..valid).
-template <int kRows, DType type>
+// `stored`: the type in memory, which differs where w is widened.
+template <int kRows, DType type, DType stored>
 HWY_INLINE void tile(const float* HWY_RESTRICT x, std::int64_t x_stride, const WeightRows& w,
-                     std::int64_t count, float* HWY_RESTRICT y, std::int64_t y_stride, std::int64_t valid) {
+                     const NextRows& next, std::int64_t count, float* HWY_RESTRICT y, std::int64_t y_stride,
+                     std::int64_t valid) {
   const D d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   constexpr std::int64_t size = size_of(type);
-  V sum[kRows][kPanel];
+  alignas(64) float tail[kPanel * 16];
+  const std::int64_t whole = count / lanes * lanes;
+  if (whole < count) {  // before there are sums: a call keeps no vector register
+    for (int n = 0; n < kPanel; ++n) {
+      hn::Store(load_weights_tail<type>(d, w.rows[n] + whole * size, count - whole), d, tail + n * 16);
+    }
+  }
+  V sum[kRows][kPanel];  // in registers: every index is known where it is used
+#pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 8
     for (int n = 0; n < kPanel; ++n) sum[r][n] = hn::Zero(d);
   }
+  const auto add = [&](std::int64_t k) HWY_ATTR {
+    const auto weights = [&](int n) HWY_ATTR { return load_weights<type>(d, w.rows[n] + k * size); };
+    add_vector<kRows>(x + k, x_stride, weights, sum);
+  };
   std::int64_t k = 0;
-  while (w.ahead != 0 && k + kLine / size <= count) {
-    for (int n = 0; n < kPanel; ++n) w.fetch(n, k * size);
-    for (const std::int64_t end = k + kLine / size; k < end; k += lanes) {
-      add_vector<kRows, type>(x, x_stride, w, k, sum);
+  constexpr std::int64_t stored_size = size_of(stored), of_line = kLine / stored_size;
+  if (next.end - next.begin == kPanel) {
+    while (k + of_line <= count) {
+#pragma GCC unroll 8
+      for (int n = 0; n < kPanel; ++n) next.fetch(n, k * stored_size);
+      for (const std::int64_t end = k + of_line; k < end; k += lanes) add(k);
+    }
+  } else if (next.begin < next.end) {
+    while (k + of_line <= count) {
+      for (std::int64_t n = next.begin; n < next.end; ++n) next.fetch(n, k * stored_size);
+      for (const std::int64_t end = k + of_line; k < end; k += lanes) add(k);
     }
   }
-  for (; k + lanes <= count; k += lanes) add_vector<kRows, type>(x, x_stride, w, k, sum);
+  for (; k + lanes <= count; k += lanes) add(k);
   if (k < count) {
-    for (int n = 0; n < kPanel; ++n) {
-      const V weights = load_weights_tail<type>(d, w.rows[n] + k * size, count - k);
-      for (int r = 0; r < kRows; ++r) {
-        sum[r][n] = hn::MulAdd(hn::LoadU(d, x + r * x_stride + k), weights, sum[r][n]);
-      }
-    }
+    const auto weights = [&](int n) HWY_ATTR { return hn::Load(d, tail + n * 16); };
+    add_vector<kRows>(x + k, x_stride, weights, sum);
   }
   const hn::CappedTag<float, 4> d4;
+#pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
     const auto sums = sums_of_lanes(d, sum[r][0], sum[r][1], sum[r][2], sum[r][3]);
     float* out = y + r * y_stride;
@@ -157,31 +186,40 @@ HWY_INLINE void tile(const float* HWY_RESTRICT x, std::int64_t x_stride, const W
   }
 }
 
-// All `rows` rows against one panel of 4 weight rows.
-template <DType type>
-void panel(const float* x, std::int64_t x_stride, std::int64_t rows, WeightRows w, std::int64_t count,
-           float* y, std::int64_t y_stride, std::int64_t valid) {
-  std::int64_t r = 0;
-  for (; r + kTileRows <= rows; r += kTileRows, w.ahead = 0) {
-    tile<kTileRows, type>(x + r * x_stride, x_stride, w, count, y + r * y_stride, y_stride, valid);
+// All `rows` rows against one panel of 4 weight rows. Tiles share the next rows' lines, so that memory is
+// busy all the time; of three and more the last asks for none, since what it asked for would be used at once.
+template <DType type, DType stored>
+void panel(const float* x, std::int64_t x_stride, std::int64_t rows, const WeightRows& w, NextRows next,
+           std::int64_t count, float* y, std::int64_t y_stride, std::int64_t valid) {
+  const std::int64_t tiles = (rows + kTileRows - 1) / kTileRows;
+  const std::int64_t askers = tiles > 2 ? tiles - 1 : tiles;
+  std::int64_t t = 0;
+  const auto share = [&] {
+    next.begin = t * kPanel / askers;
+    next.end = std::min(kPanel, (t + 1) * kPanel / askers);
+  };
+  for (; t < rows / kTileRows; ++t) {
+    share();
+    tile<kTileRows, type, stored>(x, x_stride, w, next, count, y, y_stride, valid);
+    x += kTileRows * x_stride;
+    y += kTileRows * y_stride;
   }
-  x += r * x_stride;
-  y += r * y_stride;
-  switch (rows - r) {
+  share();
+  switch (rows % kTileRows) {
     case 1:
-      tile<1, type>(x, x_stride, w, count, y, y_stride, valid);
+      tile<1, type, stored>(x, x_stride, w, next, count, y, y_stride, valid);
       break;
     case 2:
-      tile<2, type>(x, x_stride, w, count, y, y_stride, valid);
+      tile<2, type, stored>(x, x_stride, w, next, count, y, y_stride, valid);
       break;
     case 3:
-      tile<3, type>(x, x_stride, w, count, y, y_stride, valid);
+      tile<3, type, stored>(x, x_stride, w, next, count, y, y_stride, valid);
       break;
     case 4:
-      tile<4, type>(x, x_stride, w, count, y, y_stride, valid);
+      tile<4, type, stored>(x, x_stride, w, next, count, y, y_stride, valid);
       break;
     case 5:
-      tile<5, type>(x, x_stride, w, count, y, y_stride, valid);
+      tile<5, type, stored>(x, x_stride, w, next, count, y, y_stride, valid);
       break;
     default:
       break;
@@ -199,7 +237,6 @@ void widen(const WeightRows& w, std::int64_t count, bool round, float* wide) {
     float* to = wide + n * kPanelChunk;
     std::int64_t k = 0;
     for (; k + lanes <= count; k += lanes) {
-      if (w.ahead != 0 && k * size % kLine == 0) w.fetch(n, k * size);
       hn::Store(ready(load_weights<type>(d, w.rows[n] + k * size)), d, to + k);
     }
     if (k < count) hn::Store(ready(load_weights_tail<type>(d, w.rows[n] + k * size, count - k)), d, to + k);
@@ -219,28 +256,32 @@ void initialise(const MatMulTask& task) {
   }
 }
 
-// Rows [first, first + rows) times the 4 outputs from n on, inputs [k, k + count).
+// Rows [first, first + rows) times the 4 outputs from n on, inputs [k, k + count). Weights are read
+// end_to_end, or this chunk of the next outputs' comes next.
 template <DType type>
 void chunk(const MatMulTask& task, std::int64_t first, std::int64_t rows, std::int64_t n, std::int64_t k,
-           std::int64_t count, bool prefetch) {
+           std::int64_t count, bool end_to_end) {
   const MatMulInput& in = *task.input;
   const MatMulJob& job = *task.job;
   const std::int64_t x_stride = padded(in.inputs), valid = std::min(kPanel, task.end - n);
-  const auto row_bytes = static_cast<std::size_t>(in.inputs) * size_of(type);
+  constexpr std::int64_t size = size_of(type);
+  const std::int64_t row_bytes = in.inputs * size;
   WeightRows w;
   for (std::int64_t i = 0; i < kPanel; ++i) {
-    w.rows[i] = job.weights + static_cast<std::size_t>(n + std::min(i, valid - 1)) * row_bytes +
-                static_cast<std::size_t>(k) * size_of(type);
+    w.rows[i] = job.weights + (n + std::min(i, valid - 1)) * row_bytes + k * size;
   }
-  if (prefetch) {  // at the end of these rows, of the next ones
-    const auto left = static_cast<std::int64_t>(row_bytes) - (k + count) * std::int64_t{size_of(type)};
-    w.ahead = kAhead + (left >= kAhead ? 0 : (kPanel - 1) * static_cast<std::int64_t>(row_bytes));
+  std::int64_t ahead = kPanel * row_bytes;
+  if (end_to_end) {  // at the end of these rows, in the next ones
+    ahead = rows <= kTileRows ? kAheadOfOneTile : kAhead;
+    if (row_bytes - (k + count) * size < ahead) ahead += (kPanel - 1) * row_bytes;
   }
+  NextRows next;
+  for (std::int64_t i = 0; i < kPanel; ++i) next.rows[i] = w.rows[i] + ahead;
   const float* x = in.x + first * x_stride + k;
   float* y = job.y + first * job.y_stride + n;
   const bool round = in.round_weights && type != DType::kBF16;
   if (!round && (type == DType::kF32 || in.rows <= 2 * kTileRows)) {
-    return panel<type>(x, x_stride, rows, w, count, y, job.y_stride, valid);
+    return panel<type, type>(x, x_stride, rows, w, next, count, y, job.y_stride, valid);
   }
   alignas(64) float wide[kPanel * kPanelChunk];
   widen<type>(w, count, round, wide);
@@ -248,7 +289,7 @@ void chunk(const MatMulTask& task, std::int64_t first, std::int64_t rows, std::i
   for (std::int64_t i = 0; i < kPanel; ++i) {
     widened.rows[i] = reinterpret_cast<const std::byte*>(wide + i * kPanelChunk);
   }
-  panel<DType::kF32>(x, x_stride, rows, widened, count, y, job.y_stride, valid);
+  panel<DType::kF32, type>(x, x_stride, rows, widened, next, count, y, job.y_stride, valid);
 }
 
 template <DType type>
@@ -258,7 +299,7 @@ void run_typed(const MatMulTask& task) {
   if (in.rows * padded(in.inputs) * std::int64_t{sizeof(float)} <= kFewBytes) {
     for (std::int64_t n = task.begin; n < task.end; n += kPanel) {
       for (std::int64_t k = 0; k < in.inputs; k += kMatMulChunk) {
-        chunk<type>(task, 0, in.rows, n, k, chunk_at(k), /*prefetch=*/true);
+        chunk<type>(task, 0, in.rows, n, k, chunk_at(k), /*end_to_end=*/true);
       }
     }
     return;
@@ -267,7 +308,7 @@ void run_typed(const MatMulTask& task) {
     const std::int64_t rows = std::min(kRowBlock, in.rows - first);
     for (std::int64_t k = 0; k < in.inputs; k += kMatMulChunk) {
       for (std::int64_t n = task.begin; n < task.end; n += kPanel) {
-        chunk<type>(task, first, rows, n, k, chunk_at(k), /*prefetch=*/false);
+        chunk<type>(task, first, rows, n, k, chunk_at(k), /*end_to_end=*/false);
       }
     }
   }
