@@ -16,26 +16,26 @@ HWY_INLINE void block_scores(const Query* queries, const float* HWY_RESTRICT q, 
   const D d;
   const auto pass = [&]<int kCount>(std::int64_t j, std::integral_constant<int, kCount>) HWY_ATTR {
     V sum[kRows][kCount];  // in registers: every index is known where it is used
-#pragma GCC unroll 8
+    HWY_UNROLL(8)
     for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 8
+      HWY_UNROLL(8)
       for (int v = 0; v < kCount; ++v) sum[r][v] = hn::Zero(d);
     }
     for (std::int64_t i = 0; i < head_dim; ++i) {
       V k[kCount];
-#pragma GCC unroll 8
+      HWY_UNROLL(8)
       for (int v = 0; v < kCount; ++v) k[v] = kv.key(d, i, j + v * REFOCUS_LANES);
-#pragma GCC unroll 8
+      HWY_UNROLL(8)
       for (int r = 0; r < kRows; ++r) {
         const V broadcast = hn::Set(d, q[i * kRows + r]);
-#pragma GCC unroll 8
+        HWY_UNROLL(8)
         for (int v = 0; v < kCount; ++v) sum[r][v] = hn::MulAdd(broadcast, k[v], sum[r][v]);
       }
     }
-#pragma GCC unroll 8
+    HWY_UNROLL(8)
     for (int r = 0; r < kRows; ++r) {
       float* to = queries[r].weights + first_key + j;
-#pragma GCC unroll 8
+      HWY_UNROLL(8)
       for (int v = 0; v < kCount; ++v)
         hn::StoreU(hn::Mul(sum[r][v], hn::Set(d, scale)), d, to + v * REFOCUS_LANES);
     }
@@ -63,9 +63,9 @@ HWY_INLINE void add_values(const Query* queries, const Values<Kv>& v, std::int64
                            std::int64_t end) {
   const D d;
   V sum[kRows][kCount];
-#pragma GCC unroll 8
+  HWY_UNROLL(8)
   for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 8
+    HWY_UNROLL(8)
     for (int c = 0; c < kCount; ++c) sum[r][c] = hn::LoadU(d, queries[r].sums + column + c * REFOCUS_LANES);
   }
   for (std::int64_t j = begin; j < end;) {
@@ -74,19 +74,19 @@ HWY_INLINE void add_values(const Query* queries, const Values<Kv>& v, std::int64
     const Kv kv = v.blocks[block];
     for (std::int64_t place = (j - v.first) % kKeyBlock; j < stop; ++j, ++place) {
       V value[kCount];
-#pragma GCC unroll 8
+      HWY_UNROLL(8)
       for (int c = 0; c < kCount; ++c) value[c] = kv.value(d, place, column + c * REFOCUS_LANES, v.stride);
-#pragma GCC unroll 8
+      HWY_UNROLL(8)
       for (int r = 0; r < kRows; ++r) {
         const V w = hn::Set(d, queries[r].weights[j]);
-#pragma GCC unroll 8
+        HWY_UNROLL(8)
         for (int c = 0; c < kCount; ++c) sum[r][c] = hn::MulAdd(w, value[c], sum[r][c]);
       }
     }
   }
-#pragma GCC unroll 8
+  HWY_UNROLL(8)
   for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 8
+    HWY_UNROLL(8)
     for (int c = 0; c < kCount; ++c) hn::StoreU(sum[r][c], d, queries[r].sums + column + c * REFOCUS_LANES);
   }
 }

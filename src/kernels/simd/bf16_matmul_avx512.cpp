@@ -39,9 +39,9 @@ HWY_INLINE __m512 add_pair(__m512 sum, const std::byte* pair, __m512i weights) {
 template <int kCount, int kPanels>
 void multiply_rows(const RunOperands& at, bool first, float* sums) {
   __m512 s[kPanels][kCount];
-#pragma GCC unroll 16
+  HWY_UNROLL(16)
   for (int p = 0; p < kPanels; ++p) {
-#pragma GCC unroll 16
+    HWY_UNROLL(16)
     for (int r = 0; r < kCount; ++r) {
       s[p][r] = first ? _mm512_setzero_ps() : _mm512_load_ps(sums + p * kTileSums + r * kPanelOutputs);
     }
@@ -50,20 +50,20 @@ void multiply_rows(const RunOperands& at, bool first, float* sums) {
   for (std::int64_t step = 0; step < at.steps; ++step, x += at.step_bytes) {
     for (std::int64_t pair = 0; pair < kStep / 2; ++pair, w += 64) {
       __m512i weights[kPanels];
-#pragma GCC unroll 16
+      HWY_UNROLL(16)
       for (int p = 0; p < kPanels; ++p) weights[p] = _mm512_load_si512(w + p * at.panel_bytes);
-#pragma GCC unroll 16
+      HWY_UNROLL(16)
       for (int r = 0; r < kCount; ++r) {
-#pragma GCC unroll 16
+        HWY_UNROLL(16)
         for (int p = 0; p < kPanels; ++p) {
           s[p][r] = add_pair(s[p][r], x + r * kRowBytes + pair * 4, weights[p]);
         }
       }
     }
   }
-#pragma GCC unroll 16
+  HWY_UNROLL(16)
   for (int p = 0; p < kPanels; ++p) {
-#pragma GCC unroll 16
+    HWY_UNROLL(16)
     for (int r = 0; r < kCount; ++r) _mm512_store_ps(sums + p * kTileSums + r * kPanelOutputs, s[p][r]);
   }
 }
@@ -81,19 +81,19 @@ template <int kCount, int kPanels, class Source>
 HWY_INLINE void stream_rows(const RunOperands& at, const Source& source, float* sums) {
   for (int p = 0; p < kPanels; ++p, sums += kTileSums) {
     __m512 s[kCount];
-#pragma GCC unroll 16
+    HWY_UNROLL(16)
     for (int r = 0; r < kCount; ++r) s[r] = _mm512_setzero_ps();
     const std::byte* x = at.x;
     for (std::int64_t step = 0; step < at.steps; ++step, x += at.step_bytes) {
       __m512i weights[kStep / 2];
       source.load(p, step, weights);
-#pragma GCC unroll 16
+      HWY_UNROLL(16)
       for (std::int64_t pair = 0; pair < kStep / 2; ++pair) {
-#pragma GCC unroll 16
+        HWY_UNROLL(16)
         for (int r = 0; r < kCount; ++r) s[r] = add_pair(s[r], x + r * kRowBytes + pair * 4, weights[pair]);
       }
     }
-#pragma GCC unroll 16
+    HWY_UNROLL(16)
     for (int r = 0; r < kCount; ++r) _mm512_store_ps(sums + r * kPanelOutputs, s[r]);
   }
 }

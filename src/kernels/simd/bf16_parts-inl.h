@@ -55,26 +55,26 @@ HWY_INLINE void split_in_halves(Floats32 x, __m512i* pairs) {
 // m[i][j] <- m[j][i], 32-bit elements. Unrolled, so that what calls it keeps m in registers.
 HWY_INLINE void transpose(__m512i* m) {
   __m512i t[16];
-#pragma GCC unroll 16
+  HWY_UNROLL(16)
   for (int i = 0; i < 8; ++i) {
     t[2 * i] = _mm512_unpacklo_epi32(m[2 * i], m[2 * i + 1]);
     t[2 * i + 1] = _mm512_unpackhi_epi32(m[2 * i], m[2 * i + 1]);
   }
-#pragma GCC unroll 16
+  HWY_UNROLL(16)
   for (int i = 0; i < 4; ++i) {
     m[4 * i] = _mm512_unpacklo_epi64(t[4 * i], t[4 * i + 2]);
     m[4 * i + 1] = _mm512_unpackhi_epi64(t[4 * i], t[4 * i + 2]);
     m[4 * i + 2] = _mm512_unpacklo_epi64(t[4 * i + 1], t[4 * i + 3]);
     m[4 * i + 3] = _mm512_unpackhi_epi64(t[4 * i + 1], t[4 * i + 3]);
   }
-#pragma GCC unroll 16
+  HWY_UNROLL(16)
   for (int i = 0; i < 4; ++i) {
     t[i] = _mm512_shuffle_i32x4(m[i], m[4 + i], 0x88);
     t[4 + i] = _mm512_shuffle_i32x4(m[i], m[4 + i], 0xDD);
     t[8 + i] = _mm512_shuffle_i32x4(m[8 + i], m[12 + i], 0x88);
     t[12 + i] = _mm512_shuffle_i32x4(m[8 + i], m[12 + i], 0xDD);
   }
-#pragma GCC unroll 16
+  HWY_UNROLL(16)
   for (int i = 0; i < 4; ++i) {
     m[i] = _mm512_shuffle_i32x4(t[i], t[8 + i], 0x88);
     m[8 + i] = _mm512_shuffle_i32x4(t[i], t[8 + i], 0xDD);

@@ -30,7 +30,7 @@ struct FloatTiles {
     for (std::int64_t s = step; s < step + steps; ++s, to += kTileBytes) {
       __m512i pairs[kStep / 2];
       load(job, inputs, panel, s, pairs);
-#pragma GCC unroll 16
+      HWY_UNROLL(16)
       for (std::int64_t i = 0; i < kStep / 2; ++i) _mm512_store_si512(to + i * 64, pairs[i]);
     }
   }
@@ -44,7 +44,7 @@ struct FloatTiles {
     // At the end of the rows, the beginning of the next panel's.
     const bool beyond = (first + kStep) * kSize + kAhead > row_bytes;
     const std::int64_t ahead = kAhead + (beyond ? (kPanelOutputs - 1) * row_bytes : 0);
-#pragma GCC unroll 16
+    HWY_UNROLL(16)
     for (std::int64_t n = 0; n < kPanelOutputs; ++n, from += row_bytes) {
       pairs[n] = _mm512_setzero_si512();
       if (n >= outputs) continue;

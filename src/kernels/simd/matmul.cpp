@@ -116,12 +116,12 @@ HWY_INLINE void add_vector(const float* HWY_RESTRICT x, std::int64_t x_stride, c
                            V (&sum)[kRows][kPanel]) {
   const D d;
   V xs[kRows];
-#pragma GCC unroll 8
+  HWY_UNROLL(8)
   for (int r = 0; r < kRows; ++r) xs[r] = hn::LoadU(d, x + r * x_stride);
-#pragma GCC unroll 8
+  HWY_UNROLL(8)
   for (int n = 0; n < kPanel; ++n) {
     const V w = weights(n);
-#pragma GCC unroll 8
+    HWY_UNROLL(8)
     for (int r = 0; r < kRows; ++r) sum[r][n] = hn::MulAdd(xs[r], w, sum[r][n]);
   }
 }
@@ -143,9 +143,9 @@ HWY_INLINE void tile(const float* HWY_RESTRICT x, std::int64_t x_stride, const W
     }
   }
   V sum[kRows][kPanel];  // in registers: every index is known where it is used
-#pragma GCC unroll 8
+  HWY_UNROLL(8)
   for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 8
+    HWY_UNROLL(8)
     for (int n = 0; n < kPanel; ++n) sum[r][n] = hn::Zero(d);
   }
   const auto add = [&](std::int64_t k) HWY_ATTR {
@@ -156,7 +156,7 @@ HWY_INLINE void tile(const float* HWY_RESTRICT x, std::int64_t x_stride, const W
   constexpr std::int64_t stored_size = size_of(stored), of_line = kLine / stored_size;
   if (next.end - next.begin == kPanel) {
     while (k + of_line <= count) {
-#pragma GCC unroll 8
+      HWY_UNROLL(8)
       for (int n = 0; n < kPanel; ++n) next.fetch(n, k * stored_size);
       for (const std::int64_t end = k + of_line; k < end; k += lanes) add(k);
     }
@@ -172,7 +172,7 @@ HWY_INLINE void tile(const float* HWY_RESTRICT x, std::int64_t x_stride, const W
     add_vector<kRows>(x + k, x_stride, weights, sum);
   }
   const hn::CappedTag<float, 4> d4;
-#pragma GCC unroll 8
+  HWY_UNROLL(8)
   for (int r = 0; r < kRows; ++r) {
     const auto sums = sums_of_lanes(d, sum[r][0], sum[r][1], sum[r][2], sum[r][3]);
     float* out = y + r * y_stride;
