@@ -9,9 +9,9 @@ constexpr int kPass = 6, kVectors = 2;
 #endif
 
 // weights[r][first_key + j] = scale * q[r] . k[j] for kRows queries and the keys j of one block. q: of all of
-// them, [head_dim, kRows]. Kv: see kv_lanes-inl.h.
+// them, [head_dim, kRows]. Kv: see kv_lanes-inl.h. next: the block to be read after this one.
 template <int kRows, class Kv>
-HWY_INLINE void block_scores(const Query* queries, const float* HWY_RESTRICT q, const Kv& kv,
+HWY_INLINE void block_scores(const Query* queries, const float* HWY_RESTRICT q, const Kv& kv, const Kv& next,
                              std::int64_t head_dim, float scale, std::int64_t first_key) {
   const D d;
   const auto pass = [&]<int kCount>(std::int64_t j, std::integral_constant<int, kCount>) HWY_ATTR {
@@ -24,7 +24,10 @@ HWY_INLINE void block_scores(const Query* queries, const float* HWY_RESTRICT q, 
     for (std::int64_t i = 0; i < head_dim; ++i) {
       V k[kCount];
       HWY_UNROLL(8)
-      for (int v = 0; v < kCount; ++v) k[v] = kv.key(d, i, j + v * REFOCUS_LANES);
+      for (int v = 0; v < kCount; ++v) {
+        k[v] = kv.key(d, i, j + v * REFOCUS_LANES);
+        next.fetch_key(i, j + v * REFOCUS_LANES);
+      }
       HWY_UNROLL(8)
       for (int r = 0; r < kRows; ++r) {
         const V broadcast = hn::Set(d, q[i * kRows + r]);
@@ -51,7 +54,7 @@ HWY_INLINE void block_scores(const Query* queries, const float* HWY_RESTRICT q, 
 // count.
 template <class Kv>
 struct Values {
-  Kv blocks[kSpan];
+  Kv blocks[kSpan + 1];  // and the one to be read after them
   std::int64_t first, stride;
   std::int64_t column, end_column;
 };
@@ -71,11 +74,14 @@ HWY_INLINE void add_values(const Query* queries, const Values<Kv>& v, std::int64
   for (std::int64_t j = begin; j < end;) {
     const std::int64_t block = (j - v.first) / kKeyBlock,
                        stop = std::min(end, v.first + (block + 1) * kKeyBlock);
-    const Kv kv = v.blocks[block];
+    const Kv kv = v.blocks[block], next = v.blocks[block + 1];
     for (std::int64_t place = (j - v.first) % kKeyBlock; j < stop; ++j, ++place) {
       V value[kCount];
       HWY_UNROLL(8)
-      for (int c = 0; c < kCount; ++c) value[c] = kv.value(d, place, column + c * REFOCUS_LANES, v.stride);
+      for (int c = 0; c < kCount; ++c) {
+        value[c] = kv.value(d, place, column + c * REFOCUS_LANES, v.stride);
+        next.fetch_value(place, column + c * REFOCUS_LANES, v.stride);
+      }
       HWY_UNROLL(8)
       for (int r = 0; r < kRows; ++r) {
         const V w = hn::Set(d, queries[r].weights[j]);
@@ -237,9 +243,10 @@ class Tile {
       }
     });
     for (std::int64_t key = begin; key < end; key += kKeyBlock) {
+      const Kv next = block(key + kKeyBlock < end ? key + kKeyBlock : key);
       for_groups(count_, [&](std::int64_t i, auto rows) HWY_ATTR {
         if (queries_[i + rows - 1].at.position < key) return;
-        block_scores<rows>(queries_ + i, memory_.transposed + i * shape_.head_dim, block(key),
+        block_scores<rows>(queries_ + i, memory_.transposed + i * shape_.head_dim, block(key), next,
                            shape_.head_dim, shape_.scale, key);
       });
     }
@@ -272,8 +279,9 @@ class Tile {
     for (std::int64_t key = begin_; key < keys_; key += kSpan * kKeyBlock) {
       const std::int64_t end = std::min(keys_, key + kSpan * kKeyBlock);
       Values<Kv> values{{}, key, stride_, column, end_column};
-      for (std::int64_t at = key; at < end; at += kKeyBlock) {
-        values.blocks[(at - key) / kKeyBlock] = block(at);
+      for (std::int64_t i = 0; i <= kSpan; ++i) {
+        const std::int64_t at = key + i * kKeyBlock;
+        values.blocks[i] = block(at < keys_ ? at : key);
       }
       for_groups(count_, [&](std::int64_t i, auto rows) HWY_ATTR {
         if (queries_[i + rows - 1].at.position >= key) span_values<rows>(queries_ + i, values, end);

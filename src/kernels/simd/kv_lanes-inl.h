@@ -26,6 +26,11 @@ HWY_INLINE V load(D d, const std::int8_t* p) {
   return hn::ConvertTo(d, hn::PromoteTo(d32, hn::LoadU(d8, p)));
 }
 
+HWY_INLINE void fetch_into_l2(const void* line) {
+  constexpr int kIntoL2 = 2;
+  __builtin_prefetch(line, 0, kIntoL2);
+}
+
 // Of F32 or F16.
 template <class T>
 struct PlainKv {
@@ -41,6 +46,11 @@ struct PlainKv {
   HWY_INLINE V value(D d, std::int64_t j, std::int64_t column, std::int64_t stride) const {
     return load(d, values + j * stride + column);
   }
+  // Ask for what key() and value() read.
+  HWY_INLINE void fetch_key(std::int64_t i, std::int64_t j) const { fetch_into_l2(keys + i * kKeyBlock + j); }
+  HWY_INLINE void fetch_value(std::int64_t j, std::int64_t column, std::int64_t stride) const {
+    fetch_into_l2(values + j * stride + column);
+  }
 };
 
 // Rounded to bf16 as they are read.
@@ -52,6 +62,10 @@ struct RoundedKv {
   HWY_INLINE V key(D d, std::int64_t i, std::int64_t j) const { return round_to_bf16(d, kv.key(d, i, j)); }
   HWY_INLINE V value(D d, std::int64_t j, std::int64_t column, std::int64_t stride) const {
     return round_to_bf16(d, kv.value(d, j, column, stride));
+  }
+  HWY_INLINE void fetch_key(std::int64_t i, std::int64_t j) const { kv.fetch_key(i, j); }
+  HWY_INLINE void fetch_value(std::int64_t j, std::int64_t column, std::int64_t stride) const {
+    kv.fetch_value(j, column, stride);
   }
 };
 
@@ -72,5 +86,9 @@ struct QuantizedKv {
   HWY_INLINE V value(D d, std::int64_t j, std::int64_t column, std::int64_t stride) const {
     const V scale = hn::Set(d, value_scales[column / kKvScaleBlock * kKeyBlock + j]);
     return hn::Mul(load(d, values + j * stride + column), scale);
+  }
+  HWY_INLINE void fetch_key(std::int64_t i, std::int64_t j) const { fetch_into_l2(keys + i * kKeyBlock + j); }
+  HWY_INLINE void fetch_value(std::int64_t j, std::int64_t column, std::int64_t stride) const {
+    fetch_into_l2(values + j * stride + column);
   }
 };
