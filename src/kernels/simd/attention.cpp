@@ -17,6 +17,7 @@
 #include "kernels/matmul.h"
 #include "kernels/simd/amx.h"
 #include "kernels/simd/attention_task.h"
+#include "kernels/simd/fetch.h"
 #include "tensor/half.h"
 
 #undef HWY_TARGET_INCLUDE

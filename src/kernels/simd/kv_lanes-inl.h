@@ -26,11 +26,6 @@ HWY_INLINE V load(D d, const std::int8_t* p) {
   return hn::ConvertTo(d, hn::PromoteTo(d32, hn::LoadU(d8, p)));
 }
 
-HWY_INLINE void fetch_into_l2(const void* line) {
-  constexpr int kIntoL2 = 2;
-  __builtin_prefetch(line, 0, kIntoL2);
-}
-
 // Of F32 or F16.
 template <class T>
 struct PlainKv {

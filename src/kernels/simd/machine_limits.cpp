@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "base/aligned_buffer.h"
+#include "kernels/simd/fetch.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/simd/machine_limits.cpp"
@@ -24,7 +25,7 @@ float sum_of(const float* begin, const float* end, std::int64_t ahead) {
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   auto a = hn::Zero(d), b = a, c = a, e = a;  // of a line's vectors, so that a chain has one addition a line
   for (; begin + kLine <= end; begin += kLine) {
-    if (ahead != 0) __builtin_prefetch(begin + ahead, 0, 2);
+    if (ahead != 0) fetch_into_l2(begin + ahead);
     a = hn::Add(a, hn::Load(d, begin));
     if (lanes <= 8) b = hn::Add(b, hn::Load(d, begin + 8));
     if (lanes <= 4) c = hn::Add(c, hn::Load(d, begin + 4));

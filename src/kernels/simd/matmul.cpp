@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "kernels/output_ranges.h"
 #include "kernels/simd/amx.h"
+#include "kernels/simd/fetch.h"
 #include "kernels/simd/matmul_task.h"
 
 #undef HWY_TARGET_INCLUDE

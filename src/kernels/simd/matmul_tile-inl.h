@@ -69,12 +69,6 @@ struct WeightRows {
 struct NextRows {
   const std::byte* rows[kPanel];
   std::int64_t begin = 0, end = 0;
-
-  // Asks for the line at byte `at` of row n.
-  HWY_INLINE void fetch(std::int64_t n, std::int64_t at) const {
-    constexpr int kIntoL2 = 2;
-    __builtin_prefetch(rows[n] + at, 0, kIntoL2);
-  }
 };
 
 // Adds the products of one vector of inputs: of kRows rows from x on, and of the 4 vectors weights(n).
@@ -124,12 +118,12 @@ HWY_INLINE void tile(const float* HWY_RESTRICT x, std::int64_t x_stride, const W
   if (next.end - next.begin == kPanel) {
     while (k + of_line <= count) {
       HWY_UNROLL(8)
-      for (int n = 0; n < kPanel; ++n) next.fetch(n, k * stored_size);
+      for (int n = 0; n < kPanel; ++n) fetch_into_l2(next.rows[n] + k * stored_size);
       for (const std::int64_t end = k + of_line; k < end; k += lanes) add(k);
     }
   } else if (next.begin < next.end) {
     while (k + of_line <= count) {
-      for (std::int64_t n = next.begin; n < next.end; ++n) next.fetch(n, k * stored_size);
+      for (std::int64_t n = next.begin; n < next.end; ++n) fetch_into_l2(next.rows[n] + k * stored_size);
       for (const std::int64_t end = k + of_line; k < end; k += lanes) add(k);
     }
   }

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "kernels/output_ranges.h"
 #include "kernels/simd/amx.h"
+#include "kernels/simd/fetch.h"
 #include "kernels/simd/packed_task.h"
 #include "tensor/half.h"
 

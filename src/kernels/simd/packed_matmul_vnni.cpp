@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "kernels/simd/fetch.h"
 #include "kernels/simd/packed_task.h"
 #include "tensor/half.h"
 

@@ -27,14 +27,12 @@ template <PackedForm form, int kVectors>
 HWY_INLINE void fetch_ahead(const Vectors<kVectors>& w, std::int64_t part, std::int64_t parts) {
   constexpr std::int64_t kAhead = 3072;  // bytes; measured
   constexpr std::int64_t kLine = 64, kLines = packed_unit(form).bytes() / kLine;
-  constexpr int kIntoL2 = 2;
   if (!w.fetch) return;
   const std::int64_t first = kLines * part / parts, end = kLines * (part + 1) / parts;
   const std::int64_t ahead = kAhead + (kAhead + first * kLine < w.left ? 0 : w.to_next);
   constexpr int kOfPanel = static_cast<int>(kPanelOutputs / kLanes);
   for (std::int64_t i = first; i < end; ++i) {
-    for (int v = 0; v < kVectors; v += kOfPanel)
-      __builtin_prefetch(w.scales[v] + ahead + i * kLine, 0, kIntoL2);
+    for (int v = 0; v < kVectors; v += kOfPanel) fetch_into_l2(w.scales[v] + ahead + i * kLine);
   }
 }
 
