@@ -86,28 +86,59 @@ TEST_P(MatMul, EqualsThePlainTwin) {
   }
 }
 
+void expect_independent_rows(DType type, std::int64_t inputs) {
+  constexpr std::int64_t kRows = 253, kOutputs = 101;
+  Problem p(kRows, inputs, kOutputs, type, 1);
+  std::vector<float> all = p.fresh_y();
+  p.job.y = all.data();
+  ThreadPool two(2), one(1);
+  matmul(two, p.input(), {&p.job, 1});
+  for (const std::int64_t rows : {1, 2, 3, 4, 5, 6, 7, 16, 20, 33, 64, 65, 252}) {
+    for (const std::int64_t first : {std::int64_t{0}, kRows - rows}) {
+      std::vector<float> some(static_cast<std::size_t>(rows * p.job.y_stride)), other = some;
+      MatMulJob jobs[2] = {p.job, p.job};
+      jobs[0].y = other.data();
+      jobs[1].y = some.data();
+      jobs[0].outputs = 50;
+      matmul(one, {p.x.data() + first * padded(inputs), rows, inputs}, jobs);
+      for (std::int64_t r = 0; r < rows; ++r) {
+        ASSERT_EQ(std::memcmp(&some[static_cast<std::size_t>(r * p.job.y_stride)],
+                              &all[static_cast<std::size_t>((first + r) * p.job.y_stride)],
+                              kOutputs * sizeof(float)),
+                  0)
+            << name_of(type) << ", " << inputs << " inputs, rows " << rows << " first " << first;
+      }
+    }
+  }
+}
+
 TEST_P(MatMul, DoesNotDependOnRowsThreadsOrCompany) {
   for (const DType type : {DType::kF32, DType::kF16, DType::kBF16}) {
-    Problem p(253, 777, 101, type, 1);
-    std::vector<float> all = p.fresh_y();
-    p.job.y = all.data();
-    ThreadPool two(2), one(1);
-    matmul(two, p.input(), {&p.job, 1});
-    for (const std::int64_t rows : {1, 2, 3, 4, 5, 6, 7, 16, 20, 33, 64, 65, 252}) {
-      for (const std::int64_t first : {std::int64_t{0}, 253 - rows}) {
-        std::vector<float> some(static_cast<std::size_t>(rows * p.job.y_stride)), other = some;
-        MatMulJob jobs[2] = {p.job, p.job};
-        jobs[0].y = other.data();
-        jobs[1].y = some.data();
-        jobs[0].outputs = 50;
-        matmul(one, {p.x.data() + first * padded(777), rows, 777}, jobs);
-        for (std::int64_t r = 0; r < rows; ++r) {
-          ASSERT_EQ(
-              std::memcmp(&some[static_cast<std::size_t>(r * p.job.y_stride)],
-                          &all[static_cast<std::size_t>((first + r) * p.job.y_stride)], 101 * sizeof(float)),
-              0)
-              << name_of(type) << " rows " << rows << " first " << first;
+    for (const bool single_streams : {false, true}) {
+      const testing::ReadAs way(single_streams);
+      expect_independent_rows(type, 777);
+    }
+  }
+}
+
+// A row alone takes its weights' chunks four at a time.
+TEST_P(MatMul, ASingleStreamAddsAsSeveralDo) {
+  for (const DType type : {DType::kF32, DType::kF16, DType::kBF16}) {
+    for (const std::int64_t inputs : {1, 15, 16, 511, 512, 513, 1024, 2047, 2048, 2049, 2570, 4096, 4100}) {
+      for (const bool accumulate : {false, true}) {
+        Problem p(1, inputs, 21, type, 3);
+        p.job.accumulate = accumulate;
+        p.job.bias = accumulate ? nullptr : p.bias.data();
+        ThreadPool pool(2);
+        std::vector<float> y[2];
+        for (const bool single_streams : {false, true}) {
+          const testing::ReadAs way(single_streams);
+          y[single_streams] = p.fresh_y();
+          p.job.y = y[single_streams].data();
+          matmul(pool, p.input(), {&p.job, 1});
         }
+        ASSERT_EQ(std::memcmp(y[0].data(), y[1].data(), y[0].size() * sizeof(float)), 0)
+            << name_of(type) << ", " << inputs << " inputs";
       }
     }
   }
@@ -118,7 +149,8 @@ TEST_P(MatMul, NeverReadsBeyondTheWeights) {
   ThreadPool pool(1);
   for (const DType type : {DType::kF32, DType::kF16, DType::kBF16}) {
     for (std::int64_t inputs = 1; inputs < 40; ++inputs) {
-      Problem p(2, inputs, 5, type, 0);
+      const testing::ReadAs way(true);
+      Problem p(1 + inputs % 2, inputs, 5, type, 0);
       std::vector<float> y = p.fresh_y();
       p.job.y = y.data();
       matmul(pool, p.input(), {&p.job, 1});
@@ -155,6 +187,7 @@ TEST_P(MatMul, EndsReadingWhereTheWeightsEnd) {
     for (const std::int64_t outputs : {1, 16, 31, 64, 70}) {
       for (const std::int64_t inputs : {1, 31, 32, 33, 100, 352}) {
         for (const std::int64_t rows : {1, 5, 40}) {
+          const testing::ReadAs way(outputs % 2 == 0);
           Problem p(rows, inputs, outputs, type, 0);
           const GuardedBytes weights(p.storage);
           std::vector<float> y = p.fresh_y(), expected = y;

@@ -180,7 +180,10 @@ void expect_independent_rows(DType type, Int8Parts parts) {
 
 TEST_P(PackedMatMul, DoesNotDependOnRowsThreadsOrCompany) {
   for (const DType type : block_types()) {
-    for (const Int8Parts parts : {Int8Parts::kOne, Int8Parts::kTwo}) expect_independent_rows(type, parts);
+    for (const bool single_streams : {false, true}) {
+      const testing::ReadAs way(single_streams);
+      for (const Int8Parts parts : {Int8Parts::kOne, Int8Parts::kTwo}) expect_independent_rows(type, parts);
+    }
   }
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/machine_limits.h"
 #include "kernels/simd/amx.h"
 
 namespace refocus::testing {
@@ -31,6 +32,20 @@ inline void use_best_target() {
   limit_amx(true);
   limit_avx512_bf16(true);
 }
+
+// Memory read in one way or the other while this lives (kernels/machine_limits.h).
+class ReadAs {
+ public:
+  explicit ReadAs(bool single_streams) : before_(reads_single_streams()) {
+    read_single_streams(single_streams);
+  }
+  ~ReadAs() { read_single_streams(before_); }
+  ReadAs(const ReadAs&) = delete;
+  ReadAs& operator=(const ReadAs&) = delete;
+
+ private:
+  bool before_;
+};
 
 class EveryTarget : public ::testing::TestWithParam<std::int64_t> {
  protected:

@@ -1,6 +1,7 @@
 #include "kernels/machine_limits.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 
@@ -73,6 +74,26 @@ double seconds_of(const Work& work) {
 }
 
 }  // namespace
+
+namespace {
+
+bool made_by_amd() {
+#if defined(__x86_64__)
+  return __builtin_cpu_is("amd") != 0;
+#else
+  return false;
+#endif
+}
+
+std::atomic<bool>& single_streams() {
+  static std::atomic<bool> single = made_by_amd();
+  return single;
+}
+
+}  // namespace
+
+bool reads_single_streams() { return single_streams().load(std::memory_order_relaxed); }
+void read_single_streams(bool single) { single_streams().store(single, std::memory_order_relaxed); }
 
 double measure_read_gb_s(ThreadPool& pool) {
   constexpr std::int64_t kFloats = std::int64_t{1} << 27, kPieces = 512, kPiece = kFloats / kPieces;

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "kernels/machine_limits.h"
 #include "kernels/output_ranges.h"
 #include "kernels/simd/amx.h"
 #include "kernels/simd/fetch.h"
@@ -30,6 +31,8 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 #include "kernels/simd/bf16_lanes-inl.h"
 #include "kernels/simd/matmul_tile-inl.h"
+
+#include "kernels/simd/matmul_row-inl.h"
 
 constexpr std::int64_t kPanelChunk = kMatMulChunk + kRowAlign;
 constexpr std::int64_t kRowBlock = 240;  // activation rows whose chunk stays in the L2 cache
@@ -103,9 +106,25 @@ void chunk(const MatMulTask& task, std::int64_t first, std::int64_t rows, std::i
   panel<DType::kF32, type>(x, x_stride, rows, widened, next, count, y, job.y_stride, valid);
 }
 
+// Whether a row is multiplied alone, with a single stream of weights: faster with 16-bit ones, vectors of 16
+// lanes and a row that stays in the L1 cache; slower with float32 ones, of which a file's page of 4 KiB holds
+// few (measured).
+template <DType type>
+bool is_single_stream(const MatMulInput& in, bool round) {
+  constexpr std::int64_t kMostInputs = 4096, kLanes = 16;
+  if (size_of(type) != 2 || round || in.rows != 1 || in.inputs > kMostInputs) return false;
+  return static_cast<std::int64_t>(hn::Lanes(D())) == kLanes && reads_single_streams();
+}
+
 template <DType type>
 void run_typed(const MatMulTask& task) {
   const MatMulInput& in = *task.input;
+  if (is_single_stream<type>(in, in.round_weights && type != DType::kBF16)) {
+    const std::byte* w = task.job->weights + task.begin * in.inputs * std::int64_t{size_of(type)};
+    for (std::int64_t n = task.begin; n < task.end; ++n, w += in.inputs * std::int64_t{size_of(type)})
+      add_row<type>(in.x, w, in.inputs, task.job->y + n);
+    return;
+  }
   const auto chunk_at = [&](std::int64_t k) { return std::min(kMatMulChunk, in.inputs - k); };
   if (in.rows * padded(in.inputs) * std::int64_t{sizeof(float)} <= kFewBytes) {
     for (std::int64_t n = task.begin; n < task.end; n += kPanel) {

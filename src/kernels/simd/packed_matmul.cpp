@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "kernels/machine_limits.h"
 #include "kernels/output_ranges.h"
 #include "kernels/simd/amx.h"
 #include "kernels/simd/fetch.h"
@@ -87,6 +88,7 @@ void packed_matmul(ThreadPool& pool, const QuantizedRows& x, std::span<const Pac
 #if HWY_ARCH_X86
   if (run == run_packed_vnni && amx_int8_in_use()) tile_for_amx(pool, x, jobs, tiled);
 #endif
+  const bool single_streams = reads_single_streams();
   OutputRange ranges[kMaxJobs];
   for (std::size_t j = 0; j < jobs.size(); ++j) {
     const PackedMatrix& w = *jobs[j].weights;
@@ -95,6 +97,7 @@ void packed_matmul(ThreadPool& pool, const QuantizedRows& x, std::span<const Pac
   }
   for_output_ranges(pool, {ranges, jobs.size()}, [&](std::size_t j, std::int64_t begin, std::int64_t end) {
     PackedTask task{&x, &jobs[j], begin, end, tiled[j]};
+    task.single_stream = single_streams && x.rows * static_cast<std::int64_t>(jobs[j].parts) <= 2;
     if (tiled[j] != nullptr) {
       run_packed_amx(task);
       task.first_row = tiled[j]->rows / static_cast<std::int64_t>(jobs[j].parts);

@@ -21,6 +21,19 @@ struct Vectors {
   }
 };
 
+// Whether a tile takes weights as a single stream where the processor likes that: panel after panel, asking
+// for none ahead. Of kRows rows, where that computes fast enough; measured.
+template <PackedForm form, int kRows>
+bool is_single_stream(const PackedTask& task) {
+  constexpr bool kWholePanel = kLanes == kPanelOutputs;
+  constexpr bool kFiveBits = form == PackedForm::kQ5_0 || form == PackedForm::kQ5_1;
+  constexpr bool kSuper = packed_unit(form).inputs == 256 && form != PackedForm::kIQ4_XS;
+  if constexpr (kRows > 2 || form == PackedForm::kQ3_K) return false;
+  if constexpr (kWholePanel && form == PackedForm::kQ2_K) return false;
+  if constexpr (kRows == 2 && (kFiveBits || (kWholePanel && kSuper))) return false;
+  return task.single_stream;
+}
+
 // A few rows are bound by reading weights: with each of a unit's `parts` they ask for as many of those that
 // are some way ahead. All of a unit's at once would keep what is needed now waiting.
 template <PackedForm form, int kVectors>

@@ -50,6 +50,7 @@ struct PackedTask {
   std::int64_t begin, end;
   const TiledRows* tiled = nullptr;  // rows of x, or of its parts that the job takes, for run_packed_amx
   std::int64_t first_row = 0;        // run_packed_amx takes those of `tiled`
+  bool single_stream = false;        // one or two rows (or parts), where reads_single_streams()
 };
 
 using RunPacked = void (*)(const PackedTask& task);

@@ -312,7 +312,8 @@ void tile(const PackedTask& task, std::int64_t vector, std::int64_t row, const s
           widened + (vector + v) % kWide * kLanes / kPanelOutputs * widened_bytes(weights) + 4 * lane;
   }
   // By the first of the rows, and the first of a panel's vectors.
-  w.fetch = !kWidened && row == task.first_row * static_cast<std::int64_t>(job.parts) &&
+  w.fetch = !kWidened && !is_single_stream<form, kRows>(task) &&
+            row == task.first_row * static_cast<std::int64_t>(job.parts) &&
             vector * kLanes % kPanelOutputs == 0;
   w.left = weights.panel_bytes;
   w.to_next = std::max<std::int64_t>(0, kVectors * kLanes / kPanelOutputs - 1) * weights.panel_bytes;
@@ -346,7 +347,8 @@ void tile(const PackedTask& task, std::int64_t vector, std::int64_t row, const s
 template <PackedForm form, bool kWidened, int kRows>
 HWY_INLINE void tiles(const PackedTask& task, std::int64_t vector, std::int64_t vectors, std::int64_t row,
                       const std::byte* widened) {
-  if (wide_rows(kRows) && vectors == kWide)
+  const bool by_panel = kLanes == kPanelOutputs && is_single_stream<form, kRows>(task);
+  if (wide_rows(kRows) && vectors == kWide && !by_panel)
     return tile<form, kWidened, kRows, (wide_rows(kRows) ? kWide : 1)>(task, vector, row, widened);
   for (std::int64_t v = 0; v < vectors; ++v) tile<form, kWidened, kRows, 1>(task, vector + v, row, widened);
 }
