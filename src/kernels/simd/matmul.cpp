@@ -106,13 +106,12 @@ void chunk(const MatMulTask& task, std::int64_t first, std::int64_t rows, std::i
   panel<DType::kF32, type>(x, x_stride, rows, widened, next, count, y, job.y_stride, valid);
 }
 
-// Whether a row is multiplied alone, with a single stream of weights: faster with 16-bit ones, vectors of 16
-// lanes and a row that stays in the L1 cache; slower with float32 ones, of which a file's page of 4 KiB holds
-// few (measured).
+// Whether a row is multiplied alone, with a single stream of weights: faster with 16-bit weights and vectors
+// of 16 lanes, or float32 ones and 8 lanes, and a row that stays in the L1 cache (measured).
 template <DType type>
 bool is_single_stream(const MatMulInput& in, bool round) {
-  constexpr std::int64_t kMostInputs = 4096, kLanes = 16;
-  if (size_of(type) != 2 || round || in.rows != 1 || in.inputs > kMostInputs) return false;
+  constexpr std::int64_t kMostInputs = 4096, kLanes = size_of(type) == 2 ? 16 : 8;
+  if (round || in.rows != 1 || in.inputs > kMostInputs) return false;
   return static_cast<std::int64_t>(hn::Lanes(D())) == kLanes && reads_single_streams();
 }
 
