@@ -124,7 +124,7 @@ TEST_P(MatMul, DoesNotDependOnRowsThreadsOrCompany) {
 // A row alone takes its weights' chunks four at a time.
 TEST_P(MatMul, ASingleStreamAddsAsSeveralDo) {
   for (const DType type : {DType::kF32, DType::kF16, DType::kBF16}) {
-    for (const std::int64_t inputs : {1, 15, 16, 511, 512, 513, 1024, 2047, 2048, 2049, 2570, 4096, 4100}) {
+    for (const std::int64_t inputs : {1, 15, 16, 511, 512, 513, 1024, 1100, 2047, 2048, 2049}) {
       for (const bool accumulate : {false, true}) {
         Problem p(1, inputs, 21, type, 3);
         p.job.accumulate = accumulate;

@@ -5,7 +5,8 @@
 // widened once a chunk into a panel that stays in the L1 cache; with few, they are widened in registers as
 // they stream by. Few rows of activations stay in the cache whole: then each panel of weights is read from
 // end to end; else a chunk of one panel after the other's. The lines that come next are asked for beside the
-// arithmetic, since a file's 4 KiB pages end the processor's own prefetching.
+// arithmetic, since a file's 4 KiB pages end the processor's own prefetching. Where that does better with a
+// single stream, a row alone takes one weight row after the other.
 #include "kernels/matmul.h"
 
 #include <algorithm>
@@ -107,10 +108,10 @@ void chunk(const MatMulTask& task, std::int64_t first, std::int64_t rows, std::i
 }
 
 // Whether a row is multiplied alone, with a single stream of weights: faster with 16-bit weights and vectors
-// of 16 lanes, or float32 ones and 8 lanes, and a row that stays in the L1 cache (measured).
+// of 16 lanes, or float32 ones and 8 lanes, and a row that takes little of the L1 cache (measured).
 template <DType type>
 bool is_single_stream(const MatMulInput& in, bool round) {
-  constexpr std::int64_t kMostInputs = 4096, kLanes = size_of(type) == 2 ? 16 : 8;
+  constexpr std::int64_t kMostInputs = 2048, kLanes = size_of(type) == 2 ? 16 : 8;
   if (round || in.rows != 1 || in.inputs > kMostInputs) return false;
   return static_cast<std::int64_t>(hn::Lanes(D())) == kLanes && reads_single_streams();
 }
