@@ -1,5 +1,5 @@
-// What this machine can do at most: the two rates that bound inference on a CPU. Measured, about half a
-// second each.
+// What this machine can do at most: the two rates that bound inference on a CPU, measured, about half a
+// second each. And how its memory gives most.
 #pragma once
 
 #include "base/thread_pool.h"

@@ -58,6 +58,12 @@ void widen(const WeightRows& w, std::int64_t count, bool round, float* wide) {
   }
 }
 
+// Whether weights are rounded to bf16 first; those of BF16 are.
+template <DType type>
+bool rounds_weights(const MatMulInput& in) {
+  return in.round_weights && type != DType::kBF16;
+}
+
 // y of this task's outputs, before the sums are added.
 void initialise(const MatMulTask& task) {
   const MatMulJob& job = *task.job;
@@ -94,7 +100,7 @@ void chunk(const MatMulTask& task, std::int64_t first, std::int64_t rows, std::i
   for (std::int64_t i = 0; i < kPanel; ++i) next.rows[i] = w.rows[i] + ahead;
   const float* x = in.x + first * x_stride + k;
   float* y = job.y + first * job.y_stride + n;
-  const bool round = in.round_weights && type != DType::kBF16;
+  const bool round = rounds_weights<type>(in);
   if (!round && (type == DType::kF32 || in.rows <= 2 * kTileRows)) {
     return panel<type, type>(x, x_stride, rows, w, next, count, y, job.y_stride, valid);
   }
@@ -110,19 +116,19 @@ void chunk(const MatMulTask& task, std::int64_t first, std::int64_t rows, std::i
 // Whether a row is multiplied alone, with a single stream of weights: faster with 16-bit weights and vectors
 // of 16 lanes, or float32 ones and 8 lanes, and a row that takes little of the L1 cache (measured).
 template <DType type>
-bool is_single_stream(const MatMulInput& in, bool round) {
+bool is_single_stream(const MatMulInput& in) {
   constexpr std::int64_t kMostInputs = 2048, kLanes = size_of(type) == 2 ? 16 : 8;
-  if (round || in.rows != 1 || in.inputs > kMostInputs) return false;
+  if (rounds_weights<type>(in) || in.rows != 1 || in.inputs > kMostInputs) return false;
   return static_cast<std::int64_t>(hn::Lanes(D())) == kLanes && reads_single_streams();
 }
 
 template <DType type>
 void run_typed(const MatMulTask& task) {
   const MatMulInput& in = *task.input;
-  if (is_single_stream<type>(in, in.round_weights && type != DType::kBF16)) {
-    const std::byte* w = task.job->weights + task.begin * in.inputs * std::int64_t{size_of(type)};
-    for (std::int64_t n = task.begin; n < task.end; ++n, w += in.inputs * std::int64_t{size_of(type)})
-      add_row<type>(in.x, w, in.inputs, task.job->y + n);
+  if (is_single_stream<type>(in)) {
+    const std::int64_t row_bytes = in.inputs * std::int64_t{size_of(type)};
+    for (std::int64_t n = task.begin; n < task.end; ++n)
+      add_row<type>(in.x, task.job->weights + n * row_bytes, in.inputs, task.job->y + n);
     return;
   }
   const auto chunk_at = [&](std::int64_t k) { return std::min(kMatMulChunk, in.inputs - k); };
