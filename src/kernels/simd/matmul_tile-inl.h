@@ -147,6 +147,17 @@ HWY_INLINE void tile(const float* HWY_RESTRICT x, std::int64_t x_stride, const W
   }
 }
 
+// A tile of the rows that are left, which are fewer than kTileRows, or none: 1 and more, as kFewer counts
+// from 0.
+template <DType type, DType stored, int... kFewer>
+HWY_INLINE void last_tile(std::int64_t rows, const float* x, std::int64_t x_stride, const WeightRows& w,
+                          const NextRows& next, std::int64_t count, float* y, std::int64_t y_stride,
+                          std::int64_t valid, std::integer_sequence<int, kFewer...>) {
+  ((rows == kFewer + 1 ? tile<kFewer + 1, type, stored>(x, x_stride, w, next, count, y, y_stride, valid)
+                       : void()),
+   ...);
+}
+
 // All `rows` rows against one panel of 4 weight rows. Tiles share the next rows' lines, so that memory is
 // busy all the time; of three and more the last asks for none, since what it asked for would be used at once.
 template <DType type, DType stored>
@@ -166,23 +177,6 @@ void panel(const float* x, std::int64_t x_stride, std::int64_t rows, const Weigh
     y += kTileRows * y_stride;
   }
   share();
-  switch (rows % kTileRows) {
-    case 1:
-      tile<1, type, stored>(x, x_stride, w, next, count, y, y_stride, valid);
-      break;
-    case 2:
-      tile<2, type, stored>(x, x_stride, w, next, count, y, y_stride, valid);
-      break;
-    case 3:
-      tile<3, type, stored>(x, x_stride, w, next, count, y, y_stride, valid);
-      break;
-    case 4:
-      tile<4, type, stored>(x, x_stride, w, next, count, y, y_stride, valid);
-      break;
-    case 5:
-      tile<5, type, stored>(x, x_stride, w, next, count, y, y_stride, valid);
-      break;
-    default:
-      break;
-  }
+  last_tile<type, stored>(rows % kTileRows, x, x_stride, w, next, count, y, y_stride, valid,
+                          std::make_integer_sequence<int, kTileRows - 1>());
 }
