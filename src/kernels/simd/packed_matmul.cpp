@@ -73,11 +73,12 @@ void tile_for_amx(ThreadPool& pool, const QuantizedRows& x, std::span<const Pack
 }
 #endif
 
-// Panels of a task. Those of AMX pass by the same activations in the L2 cache.
-std::int64_t panels_a_task(const PackedMatrix& w, int threads, bool amx) {
-  constexpr std::int64_t kMost = 4 * kAmxPanels;
+// Panels of a task. Those of AMX pass by the same activations in the L2 cache; tiles take pairs, of which one
+// is enough work where rows are many, and lets threads end together.
+std::int64_t panels_a_task(const PackedMatrix& w, std::int64_t rows, int threads, bool amx) {
+  constexpr std::int64_t kMost = 4 * kAmxPanels, kPair = 2, kManyRows = 64;
   if (amx) return std::min(kMost, outputs_a_task(w.panels(), 0, threads, kAmxPanels));
-  return outputs_a_task(w.panels(), w.panel_bytes, threads, 2);  // tiles take pairs
+  return rows >= kManyRows ? kPair : outputs_a_task(w.panels(), w.panel_bytes, threads, kPair);
 }
 }  // namespace
 
@@ -93,7 +94,7 @@ void packed_matmul(ThreadPool& pool, const QuantizedRows& x, std::span<const Pac
   for (std::size_t j = 0; j < jobs.size(); ++j) {
     const PackedMatrix& w = *jobs[j].weights;
     REFOCUS_CHECK(w.inputs == x.inputs && jobs[j].parts <= x.parts);
-    ranges[j] = {w.panels(), panels_a_task(w, pool.size(), tiled[j] != nullptr)};
+    ranges[j] = {w.panels(), panels_a_task(w, x.rows, pool.size(), tiled[j] != nullptr)};
   }
   for_output_ranges(pool, {ranges, jobs.size()}, [&](std::size_t j, std::int64_t begin, std::int64_t end) {
     PackedTask task{&x, &jobs[j], begin, end, tiled[j]};
