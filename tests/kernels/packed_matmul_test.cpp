@@ -1,5 +1,6 @@
 #include "kernels/packed_matmul.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -22,29 +23,45 @@ QuantizedRows quantized(std::int64_t rows, std::int64_t inputs, Int8Parts parts 
   return out;
 }
 
-TEST_P(PackedMatMul, QuantizedRowsAreWithinHalfAStep) {
-  ThreadPool pool(2);
-  const std::int64_t rows = 3, inputs = 96;
-  std::vector<float> x = testing::random_floats(static_cast<std::size_t>(rows * inputs), 5);
-  std::fill_n(x.begin() + 32, 32, 0.0f);
-  QuantizedRows q;
-  quantize_rows(pool, x.data(), inputs, rows, inputs, Int8Parts::kOne, q);
-  for (std::int64_t r = 0; r < rows; ++r) {
-    for (std::int64_t b = 0; b < inputs / 32; ++b) {
-      const QuantizedBlock& block = q.row(r)[b];
-      std::int32_t sums[2] = {0, 0};
-      for (std::int64_t i = 0; i < 32; ++i) {
-        EXPECT_NEAR(block.q[i] * block.scale, x[static_cast<std::size_t>(r * inputs + b * 32 + i)],
-                    block.scale * 0.5001f);
-        sums[i / 16] += block.q[i];
-      }
-      EXPECT_EQ(block.half_sums[0], sums[0]);
-      EXPECT_EQ(block.half_sums[1], sums[1]);
-      EXPECT_EQ(block.eight_less, -8 * (sums[0] + sums[1]));
-      EXPECT_EQ(block.scaled_sum, block.scale * static_cast<float>(sums[0] + sums[1]));
-    }
+// A block as its definition has it.
+QuantizedBlock plain_block(const float* x) {
+  float most = 0;
+  for (std::int64_t i = 0; i < 32; ++i) most = std::max(most, std::abs(x[i]));
+  QuantizedBlock out;
+  out.scale = most / 127;
+  std::int32_t sums[2] = {0, 0};
+  for (std::int64_t i = 0; i < 32; ++i) {
+    out.q[i] = static_cast<std::int8_t>(most > 0 ? std::nearbyint(x[i] * (127 / most)) : 0.0f);
+    sums[i / 16] += out.q[i];
   }
-  EXPECT_EQ(q.row(0)[1].scale, 0.0f);
+  for (std::int64_t half = 0; half < 2; ++half) out.half_sums[half] = static_cast<std::int16_t>(sums[half]);
+  out.eight_less = -8 * (sums[0] + sums[1]);
+  out.scaled_sum = out.scale * static_cast<float>(sums[0] + sums[1]);
+  return out;
+}
+
+// Rows of as many blocks as are taken together, and of others.
+TEST_P(PackedMatMul, QuantizedRowsAreThePlainOnes) {
+  ThreadPool pool(2);
+  const std::int64_t rows = 3;
+  for (const std::int64_t blocks : {1, 2, 3, 4, 5, 15, 16, 17, 18, 33, 48}) {
+    const std::int64_t inputs = blocks * 32;
+    std::vector<float> x = testing::random_floats(static_cast<std::size_t>(rows * inputs), 5);
+    std::fill_n(x.begin() + inputs, 32, 0.0f);
+    for (std::int64_t i = 0; i < 32; ++i) x[static_cast<std::size_t>(2 * inputs + i)] *= 1e-30f;
+    x[static_cast<std::size_t>(3 * inputs - 1)] = -64;  // halves between two numbers, too
+    x[static_cast<std::size_t>(3 * inputs - 2)] = 64 * 2.5f / 127;
+    QuantizedRows q;
+    quantize_rows(pool, x.data(), inputs, rows, inputs, Int8Parts::kOne, q);
+    for (std::int64_t r = 0; r < rows; ++r) {
+      for (std::int64_t b = 0; b < blocks; ++b) {
+        const QuantizedBlock expected = plain_block(x.data() + r * inputs + b * 32);
+        EXPECT_EQ(std::memcmp(&q.row(r)[b], &expected, sizeof(expected)), 0)
+            << blocks << " " << r << " " << b;
+      }
+    }
+    EXPECT_EQ(q.row(1)[0].scale, 0.0f);
+  }
 }
 
 // The first part is what one part would be; both together are within half a step of the second, and what
@@ -76,15 +93,15 @@ TEST_P(PackedMatMul, TwoPartsHoldWhatOneLeaves) {
 
 TEST_P(PackedMatMul, NaNIsNotHidden) {
   ThreadPool pool(1);
-  for (const float bad : {std::nanf(""), INFINITY}) {
-    std::vector<float> x(64, 1.0f);
-    x[40] = bad;
+  for (const float bad : {std::nanf(""), -std::nanf(""), INFINITY, -INFINITY}) {
+    std::vector<float> x(6 * 32, 1.0f);
+    x[4 * 32 + 8] = bad;
     QuantizedRows q;
-    quantize_rows(pool, x.data(), 64, 1, 64, Int8Parts::kTwo, q);
-    EXPECT_TRUE(std::isfinite(q.row(0)[0].scale));
-    EXPECT_FALSE(std::isfinite(q.row(0)[1].scale));
-    EXPECT_TRUE(std::isfinite(q.part_row(1)[0].scale));
-    EXPECT_FALSE(std::isfinite(q.part_row(1)[1].scale));
+    quantize_rows(pool, x.data(), 6 * 32, 1, 6 * 32, Int8Parts::kTwo, q);
+    for (std::int64_t b = 0; b < 6; ++b) {
+      EXPECT_EQ(std::isfinite(q.row(0)[b].scale), b != 4);
+      EXPECT_EQ(std::isfinite(q.part_row(1)[b].scale), b != 4);
+    }
   }
 }
 
