@@ -131,6 +131,11 @@ class Tiles {
   bool by_amx_ = false;
 };
 
+// What a task reads first.
+const std::byte* first_block(const AttentionTask& task) {
+  return task.sequence->blocks[first_block_key(task) / kKeyBlock] + head_offset(task);
+}
+
 // Fewer tiles than keep all threads busy, of many keys: each step is cut by what its sums do not run along,
 // scores by keys, softmax by rows and values by columns, so that no bit changes.
 void run_in_parts(ThreadPool& pool, const Tiles& tiles, std::int64_t head_dim) {
@@ -166,7 +171,11 @@ void attention(ThreadPool& pool, const AttentionShape& shape, std::span<const At
   if (uneven && tiles.longest() >= kManyKeys && !tiles.has_output())
     return run_in_parts(pool, tiles, shape.head_dim);
   const auto run = &HWY_DYNAMIC_DISPATCH(run_tile);
-  pool.parallel_for(tiles.count(), [&](std::int64_t i, int thread) { run(tiles.task(i, thread)); });
+  pool.parallel_for(tiles.count(), [&](std::int64_t i, int thread) {
+    AttentionTask task = tiles.task(i, thread);
+    if (i + 1 < tiles.count()) task.after = first_block(tiles.task(i + 1, thread));
+    run(task);
+  });
 }
 
 }  // namespace refocus

@@ -27,7 +27,21 @@ struct AttentionTask {
   AttentionStep step = AttentionStep::kAll;
   std::int64_t part = 0, parts = 1;
   bool by_amx = false;  // both products, of operands in bf16
+  // The head's block of keys and values that the thread's next task reads first, if any.
+  const std::byte* after = nullptr;
 };
+
+// The key that the first block of a tile begins with.
+inline std::int64_t first_block_key(const AttentionTask& task) {
+  const std::int64_t row = task.begin / (task.shape->heads / task.shape->kv_heads);
+  return task.shape->first_key(task.sequence->position + row) / kKeyBlock * kKeyBlock;
+}
+
+// Where the head lies in a block of the cache, in bytes.
+inline std::int64_t head_offset(const AttentionTask& task) {
+  return task.sequence->block_offset +
+         task.kv_head * kv_block_bytes(task.sequence->type, task.shape->head_dim);
+}
 
 // Whole blocks, and a cache line more, so that the rows of a tile do not meet in the same sets of the cache.
 constexpr std::int64_t weights_stride(std::int64_t keys) {

@@ -169,8 +169,8 @@ class Tile {
           memory_.sums + i * stride_,
           0};
     }
-    begin_ = shape_.first_key(queries_[0].at.position) / kKeyBlock * kKeyBlock;
-    head_offset_ = sequence_.block_offset + task.kv_head * kv_block_bytes(sequence_.type, shape_.head_dim);
+    begin_ = first_block_key(task);
+    head_offset_ = head_offset(task);
   }
 
   void run() {
@@ -243,7 +243,7 @@ class Tile {
       }
     });
     for (std::int64_t key = begin; key < end; key += kKeyBlock) {
-      const Kv next = block(key + kKeyBlock < end ? key + kKeyBlock : key);
+      const Kv next = key + kKeyBlock < end ? block(key + kKeyBlock) : block(begin_).swapped();
       for_groups(count_, [&](std::int64_t i, auto rows) HWY_ATTR {
         if (queries_[i + rows - 1].at.position < key) return;
         block_scores<rows>(queries_ + i, memory_.transposed + i * shape_.head_dim, block(key), next,
@@ -276,12 +276,13 @@ class Tile {
   }
 
   void add_all_values(std::int64_t column, std::int64_t end_column) {
+    const Kv after = task_.after != nullptr ? Kv::at(task_.after, shape_.head_dim).swapped() : block(begin_);
     for (std::int64_t key = begin_; key < keys_; key += kSpan * kKeyBlock) {
       const std::int64_t end = std::min(keys_, key + kSpan * kKeyBlock);
       Values<Kv> values{{}, key, stride_, column, end_column};
       for (std::int64_t i = 0; i <= kSpan; ++i) {
         const std::int64_t at = key + i * kKeyBlock;
-        values.blocks[i] = block(at < keys_ ? at : key);
+        values.blocks[i] = at < keys_ ? block(at) : after;
       }
       for_groups(count_, [&](std::int64_t i, auto rows) HWY_ATTR {
         if (queries_[i + rows - 1].at.position >= key) span_values<rows>(queries_ + i, values, end);

@@ -35,6 +35,8 @@ struct PlainKv {
     const T* keys = reinterpret_cast<const T*>(head);
     return {keys, keys + head_dim * kKeyBlock};
   }
+  // To ask for the others.
+  PlainKv swapped() const { return {values, keys}; }
   // Element i of the keys at places from j on.
   HWY_INLINE V key(D d, std::int64_t i, std::int64_t j) const { return load(d, keys + i * kKeyBlock + j); }
   // Elements from `column` on of the value at place j; stride: padded(head_dim).
@@ -54,6 +56,7 @@ struct RoundedKv {
   Kv kv;
 
   static RoundedKv at(const std::byte* head, std::int64_t head_dim) { return {Kv::at(head, head_dim)}; }
+  RoundedKv swapped() const { return {kv.swapped()}; }
   HWY_INLINE V key(D d, std::int64_t i, std::int64_t j) const { return round_to_bf16(d, kv.key(d, i, j)); }
   HWY_INLINE V value(D d, std::int64_t j, std::int64_t column, std::int64_t stride) const {
     return round_to_bf16(d, kv.value(d, j, column, stride));
@@ -74,6 +77,7 @@ struct QuantizedKv {
     const auto* scales = reinterpret_cast<const float*>(head + kv_block_elements(head_dim));
     return {keys, keys + head_dim * kKeyBlock, scales, scales + kv_scale_blocks(head_dim) * kKeyBlock};
   }
+  QuantizedKv swapped() const { return {values, keys, value_scales, key_scales}; }
   HWY_INLINE V key(D d, std::int64_t i, std::int64_t j) const {
     const V scale = hn::LoadU(d, key_scales + i / kKvScaleBlock * kKeyBlock + j);
     return hn::Mul(load(d, keys + i * kKeyBlock + j), scale);
