@@ -40,7 +40,7 @@ QuantizedBlock plain_block(const float* x) {
   return out;
 }
 
-// Rows of as many blocks as are taken together, and of others.
+// And within half a step of x; rows of as many blocks as are taken together, and of others.
 TEST_P(PackedMatMul, QuantizedRowsAreThePlainOnes) {
   ThreadPool pool(2);
   const std::int64_t rows = 3;
@@ -48,16 +48,22 @@ TEST_P(PackedMatMul, QuantizedRowsAreThePlainOnes) {
     const std::int64_t inputs = blocks * 32;
     std::vector<float> x = testing::random_floats(static_cast<std::size_t>(rows * inputs), 5);
     std::fill_n(x.begin() + inputs, 32, 0.0f);
+    std::int64_t place = inputs - 32;
     for (std::int64_t i = 0; i < 32; ++i) x[static_cast<std::size_t>(2 * inputs + i)] *= 1e-30f;
-    x[static_cast<std::size_t>(3 * inputs - 1)] = -64;  // halves between two numbers, too
-    x[static_cast<std::size_t>(3 * inputs - 2)] = 64 * 2.5f / 127;
+    // A scale of 1, and halves, which become even numbers.
+    for (const float special : {-127.0f, 2.5f, -2.5f, 3.5f, -0.5f})
+      x[static_cast<std::size_t>(place++)] = special;
     QuantizedRows q;
     quantize_rows(pool, x.data(), inputs, rows, inputs, Int8Parts::kOne, q);
     for (std::int64_t r = 0; r < rows; ++r) {
       for (std::int64_t b = 0; b < blocks; ++b) {
         const QuantizedBlock expected = plain_block(x.data() + r * inputs + b * 32);
-        EXPECT_EQ(std::memcmp(&q.row(r)[b], &expected, sizeof(expected)), 0)
-            << blocks << " " << r << " " << b;
+        const QuantizedBlock& block = q.row(r)[b];
+        EXPECT_EQ(std::memcmp(&block, &expected, sizeof(expected)), 0) << blocks << " " << r << " " << b;
+        for (std::int64_t i = 0; i < 32; ++i) {
+          EXPECT_NEAR(block.q[i] * block.scale, x[static_cast<std::size_t>(r * inputs + b * 32 + i)],
+                      block.scale * 0.5001f);
+        }
       }
     }
     EXPECT_EQ(q.row(1)[0].scale, 0.0f);

@@ -27,7 +27,8 @@ struct AttentionTask {
   AttentionStep step = AttentionStep::kAll;
   std::int64_t part = 0, parts = 1;
   bool by_amx = false;  // both products, of operands in bf16
-  // The head's block of keys and values that the thread's next task reads first, if any.
+  // The head's block of keys and values that the next task, as a rule the same thread's, reads first, or
+  // null.
   const std::byte* after = nullptr;
 };
 
