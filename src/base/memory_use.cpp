@@ -26,6 +26,9 @@ std::int64_t bytes_of_line(const char* file, std::string_view name) {
 std::int64_t resident_bytes() { return bytes_of_line("/proc/self/status", "VmRSS:"); }
 
 std::int64_t peak_resident_bytes() {
+  // Not getrusage where there is this: that begins with what the parent held when it started the program.
+  const std::int64_t most = bytes_of_line("/proc/self/status", "VmHWM:");
+  if (most > 0) return most;
   rusage usage{};
   return ::getrusage(RUSAGE_SELF, &usage) == 0 ? static_cast<std::int64_t>(usage.ru_maxrss) * 1024 : 0;
 }

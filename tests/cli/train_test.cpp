@@ -260,5 +260,18 @@ TEST_F(Train, ARunIsNotOverwrittenAndResumesWithItsOwnSettingsOnly) {
   EXPECT_EQ(testing::refocus(texts("run", {"--steps", "3", "--resume"})).status, 0);  // it is done
 }
 
+// A notebook that holds much starts the program: what that took is its own.
+TEST_F(Train, SaysTheMemoryOfItselfAndNotOfWhatStartedIt) {
+  const std::string mine(std::size_t{600} << 20, 'x');
+  const ProcessResult result = testing::refocus(texts("run", {"--steps", "1"}));
+  const std::string before = "took ", between = "at most ";
+  const std::size_t said = result.err.find(between, result.err.find(before));
+  ASSERT_NE(said, std::string::npos) << result.err;
+  const std::string memory = result.err.substr(said + between.size());
+  EXPECT_NE(memory.find(" MB of memory"), std::string::npos) << memory;
+  EXPECT_LT(std::stod(memory), 400) << memory;
+  EXPECT_EQ(mine.back(), 'x');
+}
+
 }  // namespace
 }  // namespace refocus

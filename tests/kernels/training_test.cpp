@@ -77,6 +77,55 @@ TEST_P(Training, GemmDoesNotDependOnThreads) {
   }
 }
 
+// C as kernels/gemm.h says it is summed: blocks of k one after the other, each from nothing.
+Floats in_order_of_blocks(const GemmShape& s, const GemmOperand& a, const GemmOperand& b, Floats c,
+                          bool accumulate, bool fused) {
+  for (std::int64_t i = 0; i < s.m; ++i) {
+    for (std::int64_t j = 0; j < s.n; ++j) {
+      float& to = c[static_cast<std::size_t>(i * s.n + j)];
+      for (std::int64_t first = 0; first < s.k; first += kGemmDepth) {
+        float sum = 0;
+        for (std::int64_t p = first; p < std::min(s.k, first + kGemmDepth); ++p) {
+          const float x = a.data[i * a.row_stride + p * a.column_stride];
+          const float y = b.data[p * b.row_stride + j * b.column_stride];
+          sum = fused ? std::fma(x, y, sum) : sum + x * y;
+        }
+        to = first > 0 || accumulate ? sum + to : sum;
+      }
+    }
+  }
+  return c;
+}
+
+// Rows of A that are 4 KB apart, so many columns that B is packed in parts, and shares of both.
+TEST_P(Training, GemmSumsBlocksOfKInOrder) {
+  if (GetParam() == testing::kAmxTarget) GTEST_SKIP() << "AMX sums in an order of its own";
+  ThreadPool one(1), three(3);
+  struct Case {
+    GemmShape shape;
+    std::int64_t lda;
+    bool a_transposed;
+  };
+  for (const Case& c : {Case{{25, 300, 600}, 1024, false}, Case{{50, 2100, 520}, 523, false},
+                        Case{{50, 70, 300}, 2048, false}, Case{{61, 2100, 600}, 1024, true}}) {
+    const GemmShape& s = c.shape;
+    const Floats a = random_floats(static_cast<std::size_t>((c.a_transposed ? s.k : s.m) * c.lda), 1);
+    const Floats b = random_floats(static_cast<std::size_t>(s.k * s.n), 2);
+    const Floats before = random_floats(static_cast<std::size_t>(s.m * s.n), 3);
+    const GemmOperand x{a.data(), c.a_transposed ? 1 : c.lda, c.a_transposed ? c.lda : 1},
+        y{b.data(), s.n, 1};
+    for (const bool accumulate : {false, true}) {
+      const Floats expected = in_order_of_blocks(s, x, y, before, accumulate, GetParam() != HWY_SSSE3);
+      for (ThreadPool* pool : {&one, &three}) {
+        Floats actual = before;
+        GemmScratch scratch;
+        gemm(*pool, s, x, y, {actual.data(), s.n, accumulate}, scratch);
+        EXPECT_EQ(actual, expected) << s.m << " x " << s.n << " x " << s.k;
+      }
+    }
+  }
+}
+
 TEST_P(Training, GemmReadsOperandsWithoutUnitStride) {
   ThreadPool pool(1);
   const Floats a = random_floats(2 * 30 * 300, 1), b = random_floats(300 * 40, 2);

@@ -2,14 +2,17 @@
 //
 // Packed B is [k blocks][panels][depth of the block][kGemmPanel]. A tile of C, kTileRows rows by two vectors,
 // is kept in registers while k runs over a block: each step loads two vectors of B and broadcasts one element
-// of A a row.
+// of A a row. Operands of gemm come from memory: a tile asks for its lines of C, and shares of the next tile
+// of A, before it begins.
 #include "kernels/gemm.h"
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include "base/error.h"
 #include "kernels/simd/amx.h"
+#include "kernels/simd/fetch.h"
 #include "kernels/simd/gemm_task.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -27,6 +30,7 @@ struct GemmTask {
   PackedOperand packed;
   std::int64_t first_panel, last_panel;
   GemmOutput c;
+  bool fetch;  // asks ahead for lines of A and C
 };
 }  // namespace refocus
 #endif
@@ -46,6 +50,8 @@ constexpr int kTileRows = 6;  // 12 sums + 2 of B + 1 of A of 16 registers
 constexpr int kTileRows = 4;
 #endif
 constexpr std::int64_t kPanelsTogether = 16;  // whose block of B stays in the L2 cache
+constexpr std::int64_t kLineFloats = 16;
+constexpr std::int64_t kCopyStride = kGemmDepth + kLineFloats;  // of the rows of a copied tile of A
 
 // What one call of a tile works on: a panel's columns from `b`, `depth` steps of k.
 struct Tile {
@@ -55,17 +61,24 @@ struct Tile {
   std::int64_t depth;
   float* c;
   std::int64_t c_row, columns;  // columns: of the panel that exist
-  bool accumulate;
+  bool accumulate, fetch;
 };
 
-template <int kRows, bool kAdjacentRows>
+// How the rows of a tile of A lie: a_row apart, kCopyStride apart, or beside each other.
+enum class RowsOfA { kApart, kCopied, kAdjacent };
+
+template <int kRows, RowsOfA rows_of_a>
 HWY_INLINE void two_vectors(const Tile& t, std::int64_t first) {
   const D d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  for (int r = 0; t.fetch && r < kRows; ++r) {
+    for (std::int64_t n = 0; n < 2 * lanes; n += kLineFloats) fetch_into_l2(t.c + r * t.c_row + first + n);
+  }
   const float* HWY_RESTRICT a = t.a;
   const float* HWY_RESTRICT b = t.b + first;
-  const std::int64_t a_row = kAdjacentRows ? 1 : t.a_row;
-  const std::int64_t a_column = kAdjacentRows ? t.a_column : 1;
+  constexpr bool kAdjacent = rows_of_a == RowsOfA::kAdjacent, kCopied = rows_of_a == RowsOfA::kCopied;
+  const std::int64_t a_row = kAdjacent ? 1 : kCopied ? kCopyStride : t.a_row;
+  const std::int64_t a_column = kAdjacent ? t.a_column : 1;
   V sum[kRows][2];
   for (int r = 0; r < kRows; ++r) sum[r][0] = sum[r][1] = hn::Zero(d);
   for (std::int64_t p = 0; p < t.depth; ++p, a += a_column, b += kGemmPanel) {
@@ -95,16 +108,16 @@ HWY_INLINE void two_vectors(const Tile& t, std::int64_t first) {
   }
 }
 
+template <int kRows, RowsOfA rows_of_a>
+HWY_INLINE void all_vectors(const Tile& t) {
+  const std::int64_t step = 2 * static_cast<std::int64_t>(hn::Lanes(D()));
+  for (std::int64_t first = 0; first < t.columns; first += step) two_vectors<kRows, rows_of_a>(t, first);
+}
+
 template <int kRows>
 HWY_INLINE void tile_rows(const Tile& t) {
-  const std::int64_t step = 2 * static_cast<std::int64_t>(hn::Lanes(D()));
-  for (std::int64_t first = 0; first < t.columns; first += step) {
-    if (t.a_column == 1) {
-      two_vectors<kRows, false>(t, first);
-    } else {
-      two_vectors<kRows, true>(t, first);
-    }
-  }
+  if (t.a_column == 1) return all_vectors<kRows, RowsOfA::kApart>(t);
+  all_vectors<kRows, RowsOfA::kAdjacent>(t);
 }
 
 // Fewer rows than a whole tile, or operands with no unit stride.
@@ -140,24 +153,73 @@ void run_rows(const Tile& t, std::int64_t rows) {
   if (rows >= 1) tile_rows<1>(now);
 }
 
+// Whether a tile's rows begin in the same set of the L1 cache, which has fewer places than a tile has rows.
+bool rows_collide(const GemmOperand& a) {
+  constexpr std::int64_t kFloatsApart = 1024;
+  return a.column_stride == 1 && a.row_stride % kFloatsApart == 0;
+}
+
+void copy_rows(const GemmOperand& a, std::int64_t depth, float* to) {
+  const auto bytes = static_cast<std::size_t>(depth) * sizeof(float);
+  for (int r = 0; r < kTileRows; ++r) std::memcpy(to + r * kCopyStride, a.data + r * a.row_stride, bytes);
+}
+
+void run_copied_rows(const Tile& t) { all_vectors<kTileRows, RowsOfA::kCopied>(t); }
+
+// Asks for share `share` of `shares` of a whole tile of A. Inline, as fetch_into_l2 has to be.
+HWY_INLINE void fetch_share(const GemmOperand& a, std::int64_t depth, std::int64_t share,
+                            std::int64_t shares) {
+  if (a.column_stride == 1) {
+    const std::int64_t lines = (depth + kLineFloats - 1) / kLineFloats;
+    for (std::int64_t l = lines * share / shares; l < lines * (share + 1) / shares; ++l) {
+      for (int r = 0; r < kTileRows; ++r) fetch_into_l2(a.data + r * a.row_stride + l * kLineFloats);
+    }
+  } else if (a.row_stride == 1) {
+    for (std::int64_t p = depth * share / shares; p < depth * (share + 1) / shares; ++p) {
+      const float* column = a.data + p * a.column_stride;
+      fetch_into_l2(column);
+      fetch_into_l2(column + kTileRows - 1);
+    }
+  }
+}
+
+// Rows [i, i + kTileRows) of C, or those that are left, times panels [first, last): adds the block of k.
+void run_panels(const GemmTask& task, std::int64_t i, std::int64_t k, std::int64_t first, std::int64_t last) {
+  const GemmShape& s = task.shape;
+  const std::int64_t rows = std::min<std::int64_t>(kTileRows, s.m - i), depth = std::min(kGemmDepth, s.k - k);
+  const std::int64_t panels = (task.packed.n + kGemmPanel - 1) / kGemmPanel;
+  const float* block = task.packed.data + k * panels * kGemmPanel;
+  const std::int64_t panel_floats = std::min(kGemmDepth, task.packed.k - k) * kGemmPanel;
+  GemmOperand a = task.a;
+  a.data += i * a.row_stride + k * a.column_stride;
+  GemmOperand next = a;
+  next.data += kTileRows * a.row_stride;
+  const bool fetch_next = task.fetch && i + 2 * kTileRows <= s.m;
+  const bool copy = rows == kTileRows && last - first > 1 && rows_collide(a);
+  alignas(64) float copied[kTileRows * kCopyStride];
+  if (copy) copy_rows(a, depth, copied);
+  for (std::int64_t p = first; p < last; ++p) {
+    if (fetch_next) fetch_share(next, depth, p - first, last - first);
+    const Tile tile{copy ? copied : a.data,
+                    a.row_stride,
+                    a.column_stride,
+                    block + p * panel_floats,
+                    depth,
+                    task.c.data + i * task.c.row_stride + p * kGemmPanel,
+                    task.c.row_stride,
+                    std::min(kGemmPanel, s.n - p * kGemmPanel),
+                    task.c.accumulate || k > 0,
+                    task.fetch};
+    copy ? run_copied_rows(tile) : run_rows(tile, rows);
+  }
+}
+
 void run_gemm(const GemmTask& task) {
   const GemmShape& s = task.shape;
-  const std::int64_t panels = (task.packed.n + kGemmPanel - 1) / kGemmPanel;
   for (std::int64_t j = task.first_panel; j < task.last_panel; j += kPanelsTogether) {
     const std::int64_t end = std::min(j + kPanelsTogether, task.last_panel);
     for (std::int64_t k = 0; k < s.k; k += kGemmDepth) {
-      const std::int64_t depth = std::min(kGemmDepth, s.k - k);
-      const std::int64_t packed_depth = std::min(kGemmDepth, task.packed.k - k);
-      const float* block = task.packed.data + k * panels * kGemmPanel;
-      for (std::int64_t i = 0; i < s.m; i += kTileRows) {
-        const float* a = task.a.data + i * task.a.row_stride + k * task.a.column_stride;
-        for (std::int64_t p = j; p < end; ++p) {
-          run_rows({a, task.a.row_stride, task.a.column_stride, block + p * packed_depth * kGemmPanel, depth,
-                    task.c.data + i * task.c.row_stride + p * kGemmPanel, task.c.row_stride,
-                    std::min(kGemmPanel, s.n - p * kGemmPanel), task.c.accumulate || k > 0},
-                   std::min<std::int64_t>(kTileRows, s.m - i));
-        }
-      }
+      for (std::int64_t i = 0; i < s.m; i += kTileRows) run_panels(task, i, k, j, end);
     }
   }
 }
@@ -208,6 +270,61 @@ std::int64_t pieces_of(std::int64_t n, std::int64_t k) {
 
 constexpr std::int64_t kRowStep = 12;  // a multiple of every target's tile but the narrowest one's
 
+// Tasks of some rows and a part of the columns each.
+struct Division {
+  std::int64_t rows = 0, row_tasks = 0, column_tasks = 0;
+};
+
+// Such that threads that take equally many tasks end together, and there are a few for each.
+Division divide(std::int64_t m, std::int64_t panels, int threads) {
+  constexpr std::int64_t kMostSteps = 16, kFewestSteps = 4, kFewestPanels = 4;
+  const std::int64_t wanted = threads == 1 ? 1 : std::int64_t{4} * threads,
+                     steps = (m + kRowStep - 1) / kRowStep;
+  Division best;
+  double least = std::numeric_limits<double>::infinity();
+  for (std::int64_t step = kMostSteps; step >= kFewestSteps; --step) {
+    const std::int64_t row_tasks = (steps + step - 1) / step;
+    const std::int64_t most =
+        row_tasks < threads ? panels : std::max<std::int64_t>(1, panels / kFewestPanels);
+    const std::int64_t column_tasks = std::clamp<std::int64_t>(wanted / row_tasks, 1, most);
+    const std::int64_t of_thread = (row_tasks * column_tasks + threads - 1) / threads;
+    const auto work =
+        static_cast<double>(of_thread * std::min(step, steps)) / static_cast<double>(column_tasks);
+    if (work < least) best = {step * kRowStep, row_tasks, column_tasks}, least = work;
+  }
+  return best;
+}
+
+// k at a time, in whole blocks: as many as are packed into 2 MB of B, so that it is in a cache when it is
+// used, and as many as C has rows, since each time adds to all of C.
+std::int64_t depth_at_once(const GemmShape& shape) {
+  constexpr std::int64_t kPackedFloats = std::int64_t{1} << 19;
+  const std::int64_t depth = std::max(kPackedFloats / (panels_of(shape.n) * kGemmPanel), shape.m);
+  return std::max<std::int64_t>(1, depth / kGemmDepth) * kGemmDepth;
+}
+
+void gemm_at_once(ThreadPool& pool, const GemmShape& shape, const GemmOperand& a, const GemmOperand& b,
+                  const GemmOutput& c, GemmScratch& scratch) {
+  const auto floats = static_cast<std::size_t>(packed_b_floats(shape.n, shape.k));
+  if (scratch.packed.size() < floats) scratch.packed = AlignedBuffer<float>(floats);
+  const PackedOperand packed{scratch.packed.data(), shape.n, shape.k};
+  pool.parallel_for(pieces_of(shape.n, shape.k), [&](std::int64_t i, int) { pack_one(b, i, packed); });
+  const std::int64_t panels = panels_of(shape.n);
+  const Division d = divide(shape.m, panels, pool.size());
+  const auto run = HWY_DYNAMIC_DISPATCH(run_gemm);
+  pool.parallel_for(d.row_tasks * d.column_tasks, [&](std::int64_t task, int) {
+    const std::int64_t row = task / d.column_tasks * d.rows, column = task % d.column_tasks;
+    const GemmShape part{std::min(d.rows, shape.m - row), shape.n, shape.k};
+    run({part,
+         {a.data + row * a.row_stride, a.row_stride, a.column_stride},
+         packed,
+         panels * column / d.column_tasks,
+         panels * (column + 1) / d.column_tasks,
+         {c.data + row * c.row_stride, c.row_stride, c.accumulate},
+         /*fetch=*/true});
+  });
+}
+
 }  // namespace
 
 std::int64_t packed_b_floats(std::int64_t n, std::int64_t k) { return panels_of(n) * kGemmPanel * k; }
@@ -219,33 +336,21 @@ void pack_b(const GemmOperand& b, const PackedOperand& packed) {
 void gemm_packed(const GemmShape& shape, const GemmOperand& a, const PackedOperand& packed,
                  const GemmOutput& c) {
   REFOCUS_CHECK(shape.k >= 1 && shape.k <= packed.k && shape.n <= packed.n);
-  HWY_DYNAMIC_DISPATCH(run_gemm)({shape, a, packed, 0, panels_of(shape.n), c});
+  HWY_DYNAMIC_DISPATCH(run_gemm)({shape, a, packed, 0, panels_of(shape.n), c, /*fetch=*/false});
 }
 
 void gemm(ThreadPool& pool, const GemmShape& shape, const GemmOperand& a, const GemmOperand& b,
           const GemmOutput& c, GemmScratch& scratch) {
   REFOCUS_CHECK(shape.k >= 1);
   if (amx_bf16_in_use()) return gemm_amx(pool, shape, a, b, c, scratch);
-  const auto floats = static_cast<std::size_t>(packed_b_floats(shape.n, shape.k));
-  if (scratch.packed.size() < floats) scratch.packed = AlignedBuffer<float>(floats);
-  const PackedOperand packed{scratch.packed.data(), shape.n, shape.k};
-  pool.parallel_for(pieces_of(shape.n, shape.k), [&](std::int64_t i, int) { pack_one(b, i, packed); });
-  const std::int64_t wanted = pool.size() == 1 ? 1 : 4 * pool.size(), panels = panels_of(shape.n);
-  const std::int64_t rows =
-      std::clamp((shape.m / wanted + kRowStep - 1) / kRowStep * kRowStep, 4 * kRowStep, 16 * kRowStep);
-  const std::int64_t row_tasks = (shape.m + rows - 1) / rows;
-  const std::int64_t column_tasks = std::clamp<std::int64_t>(wanted / row_tasks, 1, panels);
-  const auto run = HWY_DYNAMIC_DISPATCH(run_gemm);
-  pool.parallel_for(row_tasks * column_tasks, [&](std::int64_t task, int) {
-    const std::int64_t row = task / column_tasks * rows, column = task % column_tasks;
-    const GemmShape part{std::min(rows, shape.m - row), shape.n, shape.k};
-    run({part,
-         {a.data + row * a.row_stride, a.row_stride, a.column_stride},
-         packed,
-         panels * column / column_tasks,
-         panels * (column + 1) / column_tasks,
-         {c.data + row * c.row_stride, c.row_stride, c.accumulate}});
-  });
+  const std::int64_t depth = depth_at_once(shape);
+  for (std::int64_t k = 0; k < shape.k; k += depth) {
+    GemmShape part = shape;
+    part.k = std::min(depth, shape.k - k);
+    gemm_at_once(pool, part, {a.data + k * a.column_stride, a.row_stride, a.column_stride},
+                 {b.data + k * b.row_stride, b.row_stride, b.column_stride},
+                 {c.data, c.row_stride, c.accumulate || k > 0}, scratch);
+  }
 }
 
 }  // namespace refocus
