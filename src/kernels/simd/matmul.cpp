@@ -6,7 +6,8 @@
 // they stream by. Few rows of activations stay in the cache whole: then each panel of weights is read from
 // end to end; else a chunk of one panel after the other's. The lines that come next are asked for beside the
 // arithmetic, since a file's 4 KiB pages end the processor's own prefetching. Where that does better with a
-// single stream, a row alone takes one weight row after the other.
+// single stream, a row alone takes one weight row after the other. Activation rows that lie a multiple of 4
+// KB apart are put beside each other first, tile by tile.
 #include "kernels/matmul.h"
 
 #include <algorithm>
@@ -98,11 +99,12 @@ void chunk(const MatMulTask& task, std::int64_t first, std::int64_t rows, std::i
   }
   NextRows next;
   for (std::int64_t i = 0; i < kPanel; ++i) next.rows[i] = w.rows[i] + ahead;
-  const float* x = in.x + first * x_stride + k;
+  const bool tiled = task.tiled != nullptr;
+  const Activations x{(tiled ? task.tiled : in.x) + first * x_stride, k, x_stride, tiled};
   float* y = job.y + first * job.y_stride + n;
   const bool round = rounds_weights<type>(in);
   if (!round && (type == DType::kF32 || in.rows <= 2 * kTileRows)) {
-    return panel<type, type>(x, x_stride, rows, w, next, count, y, job.y_stride, valid);
+    return panel<type, type>(x, rows, w, next, count, y, job.y_stride, valid);
   }
   alignas(64) float wide[kPanel * kPanelChunk];
   widen<type>(w, count, round, wide);
@@ -110,7 +112,7 @@ void chunk(const MatMulTask& task, std::int64_t first, std::int64_t rows, std::i
   for (std::int64_t i = 0; i < kPanel; ++i) {
     widened.rows[i] = reinterpret_cast<const std::byte*>(wide + i * kPanelChunk);
   }
-  panel<DType::kF32, type>(x, x_stride, rows, widened, next, count, y, job.y_stride, valid);
+  panel<DType::kF32, type>(x, rows, widened, next, count, y, job.y_stride, valid);
 }
 
 // Whether a row is multiplied alone, with a single stream of weights: faster with 16-bit weights and vectors
@@ -174,6 +176,7 @@ namespace refocus {
 namespace {
 
 HWY_EXPORT(run_task);
+HWY_EXPORT(tile_group);
 
 // How a job is handed out: tasks of some outputs and some groups of rows.
 struct Division {
@@ -227,9 +230,29 @@ void matmul_by_amx(ThreadPool& pool, const MatMulInput& input, std::span<const M
     const std::int64_t begin = task / d.parts * d.outputs, group = task % d.parts * d.groups;
     const std::int64_t end_group = std::min(group + d.groups, split[j]->groups());
     if (group >= end_group) return;
-    run_matmul_amx(
-        {&input, &jobs[j], begin, std::min(begin + d.outputs, jobs[j].outputs), split[j], group, end_group});
+    run_matmul_amx({&input, &jobs[j], begin, std::min(begin + d.outputs, jobs[j].outputs), nullptr, split[j],
+                    group, end_group});
   });
+}
+
+// Whether activation rows of a tile lie so far apart that they share places of the caches, and are enough to
+// outweigh a loop of their own (measured).
+bool rows_collide(const MatMulInput& input) {
+  constexpr std::int64_t kFloatsApart = 1024, kLeastFloats = std::int64_t{1} << 15;
+  const std::int64_t stride = padded(input.inputs);
+  return input.rows > kTiledGroup && stride % kFloatsApart == 0 && input.rows * stride >= kLeastFloats;
+}
+
+// Valid until the thread's next call.
+const float* tile_activations(ThreadPool& pool, const MatMulInput& input) {
+  thread_local AlignedBuffer<float> kept;
+  const auto floats = static_cast<std::size_t>(input.rows * padded(input.inputs));
+  if (kept.size() < floats) kept = AlignedBuffer<float>(floats);
+  float* to = kept.data();
+  const auto tile = HWY_DYNAMIC_DISPATCH(tile_group);
+  const std::int64_t groups = (input.rows + kTiledGroup - 1) / kTiledGroup;
+  pool.parallel_for(groups, [&](std::int64_t group, int) { tile(input, group, to); });
+  return to;
 }
 
 }  // namespace
@@ -244,8 +267,9 @@ void matmul(ThreadPool& pool, const MatMulInput& input, std::span<const MatMulJo
     ranges[j] = {jobs[j].outputs, outputs_a_task(jobs[j].outputs, row_bytes, pool.size(), 16)};
   }
   const auto run = HWY_DYNAMIC_DISPATCH(run_task);
+  const float* tiled = rows_collide(input) ? tile_activations(pool, input) : nullptr;
   for_output_ranges(pool, {ranges, jobs.size()}, [&](std::size_t j, std::int64_t begin, std::int64_t end) {
-    run({&input, &jobs[j], begin, end});
+    run({&input, &jobs[j], begin, end, tiled});
   });
 }
 

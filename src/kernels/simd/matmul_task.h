@@ -38,11 +38,15 @@ struct SplitRows {
   }
 };
 
+// Activation rows of a group of tiles, a multiple of every target's tile.
+inline constexpr std::int64_t kTiledGroup = 6;
+
 // Outputs [begin, end) of one job, for all rows; one task of the parallel loop.
 struct MatMulTask {
   const MatMulInput* input;
   const MatMulJob* job;
   std::int64_t begin, end;
+  const float* tiled = nullptr;  // the input's rows tile by tile, or null
   // For run_matmul_amx: the input's rows in parts, and those groups of them that it takes.
   const SplitRows* split = nullptr;
   std::int64_t first_group = 0, end_group = 0;

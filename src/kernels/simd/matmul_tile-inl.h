@@ -59,6 +59,14 @@ HWY_INLINE hn::Vec<hn::CappedTag<float, 4>> sums_of_lanes(D d, V a, V b, V c, V 
 #endif
 }
 
+// Activations of a row, or of a tile of rows, and those after it, from input k on.
+struct Activations {
+  const float* x;
+  std::int64_t k;
+  std::int64_t stride;  // floats a row
+  bool tiled;           // tiles as tile_group writes them, or else rows
+};
+
 // A chunk of 4 weight rows.
 struct WeightRows {
   const std::byte* rows[kPanel];
@@ -87,14 +95,33 @@ HWY_INLINE void add_vector(const float* HWY_RESTRICT x, std::int64_t x_stride, c
   }
 }
 
+// Writes a group of rows tile by tile, [vector of inputs][row of the tile][lane]: a tile's rows beside each
+// other, so that they do not share places of the caches when they lie a multiple of 4 KB apart.
+void tile_group(const MatMulInput& in, std::int64_t group, float* to) {
+  static_assert(kTiledGroup % kTileRows == 0);
+  const D d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const std::int64_t stride = padded(in.inputs), end = std::min(in.rows, (group + 1) * kTiledGroup);
+  for (std::int64_t row = group * kTiledGroup; row < end; row += kTileRows) {
+    const std::int64_t rows = std::min<std::int64_t>(kTileRows, end - row);
+    for (std::int64_t r = 0; r < rows; ++r) {
+      const float* from = in.x + (row + r) * stride;
+      float* out = to + row * stride + r * lanes;
+      for (std::int64_t k = 0; k < stride; k += lanes, out += rows * lanes)
+        hn::Store(hn::LoadU(d, from + k), d, out);
+    }
+  }
+}
+
 // Sums of `count` products for kRows activation rows times 4 weight rows, added to y[row][0..valid).
 // `stored`: the type in memory, which differs where w is widened.
 template <int kRows, DType type, DType stored>
-HWY_INLINE void tile(const float* HWY_RESTRICT x, std::int64_t x_stride, const WeightRows& w,
-                     const NextRows& next, std::int64_t count, float* HWY_RESTRICT y, std::int64_t y_stride,
-                     std::int64_t valid) {
+HWY_INLINE void tile(const Activations& a, const WeightRows& w, const NextRows& next, std::int64_t count,
+                     float* HWY_RESTRICT y, std::int64_t y_stride, std::int64_t valid) {
   const D d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const float* HWY_RESTRICT x = a.x + (a.tiled ? a.k * kRows : a.k);
+  const std::int64_t x_stride = a.tiled ? lanes : a.stride, x_step = a.tiled ? kRows * lanes : lanes;
   constexpr std::int64_t size = size_of(type);
   alignas(64) float tail[kPanel * 16];
   const std::int64_t whole = count / lanes * lanes;
@@ -111,7 +138,8 @@ HWY_INLINE void tile(const float* HWY_RESTRICT x, std::int64_t x_stride, const W
   }
   const auto add = [&](std::int64_t k) HWY_ATTR {
     const auto weights = [&](int n) HWY_ATTR { return load_weights<type>(d, w.rows[n] + k * size); };
-    add_vector<kRows>(x + k, x_stride, weights, sum);
+    add_vector<kRows>(x, x_stride, weights, sum);
+    x += x_step;
   };
   std::int64_t k = 0;
   constexpr std::int64_t stored_size = size_of(stored), of_line = kLine / stored_size;
@@ -130,7 +158,7 @@ HWY_INLINE void tile(const float* HWY_RESTRICT x, std::int64_t x_stride, const W
   for (; k + lanes <= count; k += lanes) add(k);
   if (k < count) {
     const auto weights = [&](int n) HWY_ATTR { return hn::Load(d, tail + n * 16); };
-    add_vector<kRows>(x + k, x_stride, weights, sum);
+    add_vector<kRows>(x, x_stride, weights, sum);
   }
   const hn::CappedTag<float, 4> d4;
   HWY_UNROLL(8)
@@ -150,19 +178,18 @@ HWY_INLINE void tile(const float* HWY_RESTRICT x, std::int64_t x_stride, const W
 // A tile of the rows that are left, which are fewer than kTileRows, or none: 1 and more, as kFewer counts
 // from 0.
 template <DType type, DType stored, int... kFewer>
-HWY_INLINE void last_tile(std::int64_t rows, const float* x, std::int64_t x_stride, const WeightRows& w,
-                          const NextRows& next, std::int64_t count, float* y, std::int64_t y_stride,
-                          std::int64_t valid, std::integer_sequence<int, kFewer...>) {
-  ((rows == kFewer + 1 ? tile<kFewer + 1, type, stored>(x, x_stride, w, next, count, y, y_stride, valid)
-                       : void()),
+HWY_INLINE void last_tile(std::int64_t rows, const Activations& x, const WeightRows& w, const NextRows& next,
+                          std::int64_t count, float* y, std::int64_t y_stride, std::int64_t valid,
+                          std::integer_sequence<int, kFewer...>) {
+  ((rows == kFewer + 1 ? tile<kFewer + 1, type, stored>(x, w, next, count, y, y_stride, valid) : void()),
    ...);
 }
 
 // All `rows` rows against one panel of 4 weight rows. Tiles share the next rows' lines, so that memory is
 // busy all the time; of three and more the last asks for none, since what it asked for would be used at once.
 template <DType type, DType stored>
-void panel(const float* x, std::int64_t x_stride, std::int64_t rows, const WeightRows& w, NextRows next,
-           std::int64_t count, float* y, std::int64_t y_stride, std::int64_t valid) {
+void panel(Activations x, std::int64_t rows, const WeightRows& w, NextRows next, std::int64_t count, float* y,
+           std::int64_t y_stride, std::int64_t valid) {
   const std::int64_t tiles = (rows + kTileRows - 1) / kTileRows;
   const std::int64_t askers = tiles > 2 ? tiles - 1 : tiles;
   std::int64_t t = 0;
@@ -172,11 +199,11 @@ void panel(const float* x, std::int64_t x_stride, std::int64_t rows, const Weigh
   };
   for (; t < rows / kTileRows; ++t) {
     share();
-    tile<kTileRows, type, stored>(x, x_stride, w, next, count, y, y_stride, valid);
-    x += kTileRows * x_stride;
+    tile<kTileRows, type, stored>(x, w, next, count, y, y_stride, valid);
+    x.x += kTileRows * x.stride;
     y += kTileRows * y_stride;
   }
   share();
-  last_tile<type, stored>(rows % kTileRows, x, x_stride, w, next, count, y, y_stride, valid,
+  last_tile<type, stored>(rows % kTileRows, x, w, next, count, y, y_stride, valid,
                           std::make_integer_sequence<int, kTileRows - 1>());
 }
