@@ -43,7 +43,7 @@ struct GemmOutput {
   bool accumulate = false;  // adds to C instead of overwriting it
 };
 
-// Packed B of any product, kept between calls; grows as needed.
+// Packed B of any product, or what of it is packed at once, kept between calls; grows as needed.
 struct GemmScratch {
   AlignedBuffer<float> packed;
   AlignedBuffer<std::byte> parts;  // the same for AMX, in bf16 parts, 4 MB of them or a block of k at a time

@@ -153,12 +153,6 @@ void run_rows(const Tile& t, std::int64_t rows) {
   if (rows >= 1) tile_rows<1>(now);
 }
 
-// Whether a tile's rows begin in the same set of the L1 cache, which has fewer places than a tile has rows.
-bool rows_collide(const GemmOperand& a) {
-  constexpr std::int64_t kFloatsApart = 1024;
-  return a.column_stride == 1 && a.row_stride % kFloatsApart == 0;
-}
-
 void copy_rows(const GemmOperand& a, std::int64_t depth, float* to) {
   const auto bytes = static_cast<std::size_t>(depth) * sizeof(float);
   for (int r = 0; r < kTileRows; ++r) std::memcpy(to + r * kCopyStride, a.data + r * a.row_stride, bytes);
@@ -195,7 +189,8 @@ void run_panels(const GemmTask& task, std::int64_t i, std::int64_t k, std::int64
   GemmOperand next = a;
   next.data += kTileRows * a.row_stride;
   const bool fetch_next = task.fetch && i + 2 * kTileRows <= s.m;
-  const bool copy = rows == kTileRows && last - first > 1 && rows_collide(a);
+  const bool copy =
+      rows == kTileRows && last - first > 1 && a.column_stride == 1 && rows_collide(a.row_stride);
   alignas(64) float copied[kTileRows * kCopyStride];
   if (copy) copy_rows(a, depth, copied);
   for (std::int64_t p = first; p < last; ++p) {

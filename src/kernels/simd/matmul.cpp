@@ -235,12 +235,11 @@ void matmul_by_amx(ThreadPool& pool, const MatMulInput& input, std::span<const M
   });
 }
 
-// Whether activation rows of a tile lie so far apart that they share places of the caches, and are enough to
-// outweigh a loop of their own (measured).
-bool rows_collide(const MatMulInput& input) {
-  constexpr std::int64_t kFloatsApart = 1024, kLeastFloats = std::int64_t{1} << 15;
+// Whether activations are put tile by tile first: where that outweighs a loop of its own (measured).
+bool takes_tiles(const MatMulInput& input) {
+  constexpr std::int64_t kLeastFloats = std::int64_t{1} << 15;
   const std::int64_t stride = padded(input.inputs);
-  return input.rows > kTiledGroup && stride % kFloatsApart == 0 && input.rows * stride >= kLeastFloats;
+  return input.rows > kTiledGroup && rows_collide(stride) && input.rows * stride >= kLeastFloats;
 }
 
 // Valid until the thread's next call.
@@ -267,7 +266,7 @@ void matmul(ThreadPool& pool, const MatMulInput& input, std::span<const MatMulJo
     ranges[j] = {jobs[j].outputs, outputs_a_task(jobs[j].outputs, row_bytes, pool.size(), 16)};
   }
   const auto run = HWY_DYNAMIC_DISPATCH(run_task);
-  const float* tiled = rows_collide(input) ? tile_activations(pool, input) : nullptr;
+  const float* tiled = takes_tiles(input) ? tile_activations(pool, input) : nullptr;
   for_output_ranges(pool, {ranges, jobs.size()}, [&](std::size_t j, std::int64_t begin, std::int64_t end) {
     run({&input, &jobs[j], begin, end, tiled});
   });
