@@ -32,6 +32,8 @@ struct GemmTask {
   GemmOutput c;
   bool fetch;  // asks ahead for lines of A and C
 };
+
+inline std::int64_t panels_of(std::int64_t n) { return (n + kGemmPanel - 1) / kGemmPanel; }
 }  // namespace refocus
 #endif
 
@@ -181,8 +183,7 @@ HWY_INLINE void fetch_share(const GemmOperand& a, std::int64_t depth, std::int64
 void run_panels(const GemmTask& task, std::int64_t i, std::int64_t k, std::int64_t first, std::int64_t last) {
   const GemmShape& s = task.shape;
   const std::int64_t rows = std::min<std::int64_t>(kTileRows, s.m - i), depth = std::min(kGemmDepth, s.k - k);
-  const std::int64_t panels = (task.packed.n + kGemmPanel - 1) / kGemmPanel;
-  const float* block = task.packed.data + k * panels * kGemmPanel;
+  const float* block = task.packed.data + k * panels_of(task.packed.n) * kGemmPanel;
   const std::int64_t panel_floats = std::min(kGemmDepth, task.packed.k - k) * kGemmPanel;
   GemmOperand a = task.a;
   a.data += i * a.row_stride + k * a.column_stride;
@@ -228,8 +229,6 @@ namespace refocus {
 namespace {
 
 HWY_EXPORT(run_gemm);
-
-std::int64_t panels_of(std::int64_t n) { return (n + kGemmPanel - 1) / kGemmPanel; }
 
 // One panel of one block of k: [depth, kGemmPanel], zero beyond n.
 void pack_panel(const GemmOperand& b, std::int64_t n, std::int64_t depth, float* to) {
