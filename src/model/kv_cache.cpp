@@ -135,12 +135,15 @@ KvPool::KvPool(KvLayout layout, std::int64_t max_bytes, DType type, Device* devi
     : type_(type),
       device_(device),
       layout_(std::move(layout)),
-      max_bytes_(std::max(max_bytes, layout_.block_bytes())),
-      stores_(layout_.groups()) {}
+      max_bytes_(std::max(max_bytes, layout_.block_bytes())) {
+  for (std::size_t g = 0; g < layout_.groups(); ++g) {
+    stores_.push_back({KvSlabs(layout_.own_part_bytes(g), max_bytes_), {}, {}, {}, {}});
+  }
+}
 
 std::int64_t KvPool::used_parts(std::size_t group) const {
   const Store& store = stores_[group];
-  return std::ssize(store.parts) - std::ssize(store.free) - std::ssize(store.bare);
+  return std::ssize(store.references) - std::ssize(store.free) - std::ssize(store.bare);
 }
 
 std::int64_t KvPool::most_tokens(std::int64_t rows) const {
@@ -158,18 +161,25 @@ void KvPool::return_unused(std::int64_t bytes) {
   for (std::size_t g = 0; g < stores_.size(); ++g) {
     Store& store = stores_[g];
     while (held_bytes_ + bytes > max_bytes_ && !store.free.empty()) {
-      store.parts[static_cast<std::size_t>(store.free.back())] = {};
-      store.bare.push_back(store.free.back());
+      const std::int32_t part = store.free.back();
+      if (device_ == nullptr) store.here.discard(part);
+      if (device_ != nullptr) store.on_device[static_cast<std::size_t>(part)] = {};
+      store.bare.push_back(part);
       store.free.pop_back();
       held_bytes_ -= layout_.part_bytes(g);
     }
   }
 }
 
-KvPool::Part KvPool::make_part(std::int64_t bytes) {
-  const auto size = static_cast<std::size_t>(bytes);
-  if (device_ == nullptr) return {AlignedBuffer<std::byte>(size), {}};
-  return {{}, DeviceMemory(*device_, size)};
+void KvPool::give_memory(std::size_t group, std::int32_t part) {
+  Store& store = stores_[group];
+  if (device_ == nullptr) {
+    if (part == store.here.count()) store.here.add();
+    return;
+  }
+  if (part == std::ssize(store.on_device)) store.on_device.emplace_back();
+  store.on_device[static_cast<std::size_t>(part)] =
+      DeviceMemory(*device_, static_cast<std::size_t>(layout_.own_part_bytes(group)));
 }
 
 void KvPool::copy_part(std::size_t group, std::byte* to, const std::byte* from) {
@@ -185,12 +195,11 @@ std::int32_t KvPool::allocate(std::size_t group) {
   if (store.free.empty()) {
     return_unused(bytes);
     if (store.bare.empty()) {
-      store.bare.push_back(static_cast<std::int32_t>(store.parts.size()));
-      store.parts.emplace_back();
+      store.bare.push_back(static_cast<std::int32_t>(store.references.size()));
       store.references.push_back(0);
     }
     const std::int32_t part = store.bare.back();
-    store.parts[static_cast<std::size_t>(part)] = make_part(layout_.own_part_bytes(group));
+    give_memory(group, part);
     store.bare.pop_back();
     store.free.push_back(part);
     held_bytes_ += bytes;

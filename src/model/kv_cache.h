@@ -15,9 +15,9 @@
 #include <vector>
 
 #include "architecture/model_config.h"
-#include "base/aligned_buffer.h"
 #include "device/device_memory.h"
 #include "model/kv_layout.h"
+#include "model/kv_slabs.h"
 #include "tensor/dtype.h"
 
 namespace refocus {
@@ -110,20 +110,18 @@ class KvPool {
     return stores_[group].references[static_cast<std::size_t>(part)];
   }
   std::byte* data(std::size_t group, std::int32_t part) {
-    Part& its = stores_[group].parts[static_cast<std::size_t>(part)];
-    return its.on_device ? its.on_device.data() : its.here.data();
+    Store& store = stores_[group];
+    return device_ == nullptr ? store.here.data(part)
+                              : store.on_device[static_cast<std::size_t>(part)].data();
   }
   // Copies what a part of the group holds.
   void copy_part(std::size_t group, std::byte* to, const std::byte* from);
 
  private:
-  struct Part {
-    AlignedBuffer<std::byte> here;
-    DeviceMemory on_device;
-  };
   struct Store {
-    std::vector<Part> parts;
-    std::vector<int> references;
+    KvSlabs here;
+    std::vector<DeviceMemory> on_device;   // by part
+    std::vector<int> references;           // by part
     std::vector<std::int32_t> free, bare;  // unused numbers: with memory, without
   };
 
@@ -131,7 +129,7 @@ class KvPool {
     return stores_[group].references[static_cast<std::size_t>(part)];
   }
   void return_unused(std::int64_t bytes);
-  Part make_part(std::int64_t bytes);
+  void give_memory(std::size_t group, std::int32_t part);
 
   DType type_;
   Device* device_;
