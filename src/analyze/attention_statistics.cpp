@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "base/prefetch.h"
 #include "kernels/matmul.h"
 #include "kernels/weight_row.h"
 
@@ -82,10 +83,13 @@ void AttentionStatistics::take(const CapturedRow& row) {
   Layer0Row& layer0 = layer0_[static_cast<std::size_t>(row.head_place * max_rows_ + row.row)];
   thread_local SignedRow parts;
   if (row.negative) parts.split(row.after, row.position + 1);
-  const RowValues values = measure_row(row, settings_, key_classes_, parts, layer0);
-  if (row.layer_place < 0) return;
   const std::int64_t at = row.layer_place * heads_ + row.head_place;
-  rows_[static_cast<std::size_t>(at * max_rows_ + row.row)] = values;
+  RowValues* const kept =
+      row.layer_place < 0 ? nullptr : &rows_[static_cast<std::size_t>(at * max_rows_ + row.row)];
+  if (kept != nullptr) fetch_to_write(kept, sizeof(RowValues));
+  const RowValues values = measure_row(row, settings_, key_classes_, parts, layer0);
+  if (kept == nullptr) return;
+  *kept = values;
   own_[static_cast<std::size_t>(at * stride_ + row.position)] = double{row.after[row.position]};
   const SpinLock lock(locks_[static_cast<std::size_t>(row.head_place)]);
   add_exactly(row.after, row.position + 1, sums_.data() + at * stride_, unit_);

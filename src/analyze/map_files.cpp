@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "analyze/kept/top_row.h"
+#include "base/prefetch.h"
 #include "kernels/weight_row.h"
 
 namespace refocus {
@@ -47,6 +48,8 @@ class MapFiles::Map {
     const std::int64_t at = map * size_.max_rows + slot;
     std::uint64_t* const scratch =
         scratch_.data() + static_cast<std::size_t>(row.thread) * largest_scratch(k_);
+    fetch_to_write(top_indices_.data() + at * k_, static_cast<std::size_t>(k_) * sizeof(std::int32_t));
+    fetch_to_write(top_weights_.data() + at * k_, static_cast<std::size_t>(k_) * sizeof(float));
     row_rests_[static_cast<std::size_t>(at)] =
         keep_largest(weights, keys, k_, row.negative && weights == row.after,
                      {top_indices_.data() + at * k_, top_weights_.data() + at * k_, scratch});

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "kernels/weight_row.h"
 
 namespace refocus {
 
@@ -14,17 +15,6 @@ constexpr double kNoShare = std::numeric_limits<double>::quiet_NaN();
 
 // As in row_statistics.cpp: a smaller sum is a row of zeros.
 constexpr double kLeastRowSum = std::numeric_limits<float>::min();
-
-// Of the weights' sizes; four sums, so that additions need not wait for each other.
-double sum_of_sizes(const float* w, std::int64_t n) {
-  double sums[4] = {};
-  std::int64_t j = 0;
-  for (; j + 4 <= n; j += 4) {
-    for (std::int64_t k = 0; k < 4; ++k) sums[k] += std::abs(w[j + k]);
-  }
-  for (; j < n; ++j) sums[0] += std::abs(w[j]);
-  return (sums[0] + sums[1]) + (sums[2] + sums[3]);
-}
 
 std::map<OriginGroup, std::size_t> groups_of_texts(std::span<const std::vector<OriginRun>* const> texts) {
   std::map<OriginGroup, std::size_t> out;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/prefetch.h"
 #include "kernels/matmul.h"
 #include "kernels/weight_row.h"
 
@@ -71,6 +72,14 @@ void Capture::find_mask(const float* weights, std::int64_t position, std::vector
   }
 }
 
+// The head's next row comes soon: after the other heads that read the same keys.
+void Capture::fetch_next_layer0(std::int64_t query_place, const float* layer0, std::int64_t keys) const {
+  if ((query_place + 1) % max_rows_ == 0) return;
+  constexpr std::int64_t kLine = 16;
+  const float* const next = layer0 + heads_ * stride_;
+  for (std::int64_t j = 0; j < keys; j += kLine) fetch_into_l2(next + j);
+}
+
 void Capture::capture(const Layer& layer, const SoftmaxRow& row, const SoftmaxRow& edited) {
   CapturedRow out;
   out.head_place = head_places_[static_cast<std::size_t>(row.at.head)];
@@ -88,6 +97,7 @@ void Capture::capture(const Layer& layer, const SoftmaxRow& row, const SoftmaxRo
   float* const scratch = scratch_.data() + out.thread * 2 * stride_;
   float* const before = layer.layer == 0 && !out.rewritten ? layer0 : scratch;
   float* const after = !out.rewritten ? before : layer.layer == 0 ? layer0 : scratch + stride_;
+  if (layer.layer != 0) fetch_next_layer0(out.query_place, layer0, keys);
   normalise_weights(row.weights.data(), row.sum, keys, before, layer.layer != 0 ? layer0 : nullptr);
   if (out.rewritten) {
     normalise_weights(edited.weights.data(), edited.sum, keys, after);

@@ -84,6 +84,7 @@ class Capture {
   }
   static void observe(void* observer, const SoftmaxRow& before, const SoftmaxRow& after);
   void capture(const Layer& layer, const SoftmaxRow& row, const SoftmaxRow& edited);
+  void fetch_next_layer0(std::int64_t query_place, const float* layer0, std::int64_t keys) const;
   void find_mask(const float* weights, std::int64_t position, std::vector<std::int32_t>& mask) const;
 
   float threshold_;

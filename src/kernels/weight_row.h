@@ -41,6 +41,10 @@ RowSums sum_weights(const float* w, std::int64_t n, const KeyClasses& classes);
 // The sum alone.
 double sum_of_weights(const float* w, std::int64_t n);
 
+// The sum of |w|, which need not be padded: of every sixteenth weight in float64, and of those sums by
+// halves, so that every instruction set gives the same bits.
+double sum_of_sizes(const float* w, std::int64_t n);
+
 // sum m ln m for m = (a w + b v) / 2, of two padded rows.
 double sum_of_mixture(const float* w, float a, const float* v, float b, std::int64_t n);
 
@@ -67,7 +71,7 @@ void split_signs(const float* w, std::int64_t n, float* above, float* below, flo
 std::int64_t count_above(const float* w, std::int64_t n, float bound);
 
 // A size of the scratch memory of largest_weights that suffices for k.
-constexpr std::size_t largest_scratch(std::int64_t k) { return static_cast<std::size_t>(4 * k + 160); }
+constexpr std::size_t largest_scratch(std::int64_t k) { return static_cast<std::size_t>(4 * k + 192); }
 
 // The k largest weights of a padded row in size (without sign), by falling size, equal ones by rising key,
 // with their keys. Returns how many there are: k, or n where that is less. `scratch`: [largest_scratch(k)].

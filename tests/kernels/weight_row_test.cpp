@@ -50,6 +50,34 @@ TEST_P(WeightRow, SumsEqualThePlainTwins) {
   }
 }
 
+// Heads that look at the first key alone have weights next to 1, whose logarithms are next to 0.
+TEST_P(WeightRow, LogarithmsAreRightNextToOne) {
+  for (const float x :
+       {0.5f, 0.9f, 0.98f, 0.999f, 0.99999f, 1.0f, 1.0001f, 1.02f, 1.03f, 1e-30f, 1e-39f, 0.0f}) {
+    std::vector<float> w(static_cast<std::size_t>(padded(1)));
+    w[0] = x;
+    const std::vector<std::int32_t> classes(w.size());
+    const double want = x == 0 ? 0 : double{x} * std::log(std::max(double{x}, 0x1p-126));
+    EXPECT_NEAR(sum_weights(w.data(), 1, prepare_classes(classes.data(), 1)).w_log_w, want,
+                3e-7 * std::abs(want))
+        << x;
+    EXPECT_NEAR(sum_of_mixture(w.data(), 1, w.data(), 1, 1), want, 3e-7 * std::abs(want)) << x;
+  }
+}
+
+// The partial sums that are said, so that no instruction set may differ by a bit.
+TEST_P(WeightRow, SumsSizesInTheStatedOrder) {
+  for (const std::int64_t n : kSizes) {
+    const std::vector<float> w = testing::random_floats(static_cast<std::size_t>(n), 7);
+    double parts[16] = {};
+    for (std::size_t j = 0; j < w.size(); ++j) parts[j % 16] += std::abs(double{w[j]});
+    for (int half = 8; half > 0; half /= 2) {
+      for (int k = 0; k < half; ++k) parts[k] += parts[k + half];
+    }
+    EXPECT_EQ(sum_of_sizes(w.data(), n), parts[0]) << n;
+  }
+}
+
 TEST_P(WeightRow, NormalisesWithZerosBeyond) {
   for (const std::int64_t n : kSizes) {
     const std::vector<float> w = testing::random_floats(static_cast<std::size_t>(n), 5);

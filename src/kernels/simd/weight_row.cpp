@@ -2,9 +2,8 @@
 #include "kernels/weight_row.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
-#include <functional>
+#include <numbers>
 
 #include "kernels/matmul.h"
 
@@ -19,15 +18,6 @@
 #define REFOCUS_WEIGHT_ROW_SHARED
 namespace refocus {
 inline constexpr std::int64_t kSumBlock = 1024;  // keys whose sum stays in float32 lanes
-
-// Orders by size, then by falling key: sizes are not negative, so their bits have their order.
-inline std::uint64_t rank_of(float size, std::int64_t key) {
-  return std::uint64_t{std::bit_cast<std::uint32_t>(size)} << 32 |
-         (0xFFFFFFFFu - static_cast<std::uint32_t>(key));
-}
-inline float size_of(std::uint64_t rank) {
-  return std::bit_cast<float>(static_cast<std::uint32_t>(rank >> 32));
-}
 }  // namespace refocus
 #endif
 
@@ -52,11 +42,23 @@ void normalise_weights(const float* weights, float sum, std::int64_t n, float* o
   std::fill(out + n, out + padded(n), 0.0f);
 }
 
-// x ln x for x >= 0, the logarithm to about 1 unit in the last place; subnormal x count as the smallest
-// normal number in it.
+// x log x for x >= 0, the logarithm to about 1 unit in the last place; subnormal x count as the smallest
+// normal number in it. The logarithm's base is what serves the instruction set best: times kLogOfBase it is
+// natural.
+#if HWY_TARGET <= HWY_AVX3
+constexpr double kLogOfBase = std::numbers::ln2;
+#else
+constexpr double kLogOfBase = 1;
+#endif
 HWY_INLINE V x_log_x(V x) {
   const D d;
-  return hn::Mul(x, log_of_positive(d, hn::Max(x, hn::Set(d, 1.17549435e-38f))));
+  const hn::RebindToSigned<D> di;
+  const V normal = hn::BitCast(d, hn::Max(hn::BitCast(di, x), hn::Set(di, 0x00800000)));
+#if HWY_TARGET <= HWY_AVX3
+  return hn::Mul(x, log2_of_positive(d, normal));
+#else
+  return hn::Mul(x, log_of_positive(d, normal));
+#endif
 }
 
 double lane_sum(V v) { return double{hn::GetLane(hn::SumOfLanes(D(), v))}; }
@@ -84,7 +86,7 @@ RowSums sum_classes(const float* w, std::int64_t n, const KeyClasses& classes) {
       }
     }
     out.sum += lane_sum(sum);
-    out.w_log_w += lane_sum(logs);
+    out.w_log_w += lane_sum(logs) * kLogOfBase;
     for (std::size_t k = 0; k < kCount; ++k) counted[k] += lane_sum(of_class[k]);
   }
   double rest = out.sum;
@@ -115,6 +117,29 @@ double sum_of_weights(const float* w, std::int64_t n) {
   return out;
 }
 
+double sum_of_sizes(const float* w, std::int64_t n) {
+  constexpr std::int64_t kParts = 16;
+  const hn::CappedTag<double, 8> d;
+  const hn::Rebind<float, decltype(d)> df;
+  constexpr std::int64_t kLanes = hn::MaxLanes(d), kVectors = kParts / kLanes;
+  hn::Vec<decltype(d)> sums[kVectors];
+  for (auto& sum : sums) sum = hn::Zero(d);
+  std::int64_t j = 0;
+  for (; j + kParts <= n; j += kParts) {
+#pragma GCC unroll 8
+    for (std::int64_t v = 0; v < kVectors; ++v) {
+      sums[v] = hn::Add(sums[v], hn::PromoteTo(d, hn::Abs(hn::LoadU(df, w + j + v * kLanes))));
+    }
+  }
+  double parts[kParts];
+  for (std::int64_t v = 0; v < kVectors; ++v) hn::StoreU(sums[v], d, parts + v * kLanes);
+  for (std::int64_t k = 0; j + k < n; ++k) parts[k] += std::abs(double{w[j + k]});
+  for (std::int64_t half = kParts / 2; half > 0; half /= 2) {
+    for (std::int64_t k = 0; k < half; ++k) parts[k] += parts[k + half];
+  }
+  return parts[0];
+}
+
 double sum_of_mixture(const float* w, float a, const float* v, float b, std::int64_t n) {
   const D d;
   const V half_a = hn::Set(d, a / 2), half_b = hn::Set(d, b / 2);
@@ -126,7 +151,7 @@ double sum_of_mixture(const float* w, float a, const float* v, float b, std::int
       const V m = hn::MulAdd(half_a, hn::LoadU(d, w + j), hn::Mul(half_b, hn::LoadU(d, v + j)));
       sum = hn::Add(sum, x_log_x(m));
     }
-    out += lane_sum(sum);
+    out += lane_sum(sum) * kLogOfBase;
   }
   return out;
 }
@@ -174,145 +199,6 @@ std::int64_t count_above(const float* w, std::int64_t n, float bound) {
   return count;
 }
 
-// How many of `size` values (padded) are at least `bound`.
-HWY_INLINE std::int64_t count_from(const float* x, std::int64_t size, float bound) {
-  const D d;
-  std::int64_t count = 0;
-  for (std::int64_t j = 0; j < size; j += REFOCUS_LANES) {
-    count += static_cast<std::int64_t>(hn::CountTrue(d, hn::Ge(hn::LoadU(d, x + j), hn::Set(d, bound))));
-  }
-  return count;
-}
-
-// A bound that the sizes of at least k weights reach, and as a rule few more. The largest of at least 4 k
-// groups are looked at (or all): where k groups have a weight that reaches it, k weights do. Halves the
-// range of the bits of such a bound, which are ordered as the numbers are. -1 where there are too few groups.
-// `maxima`: [8 k + 32].
-float lower_bound(const float* w, std::int64_t n, std::int64_t k, float* maxima) {
-  const D d;
-  const std::int64_t vectors = (n + REFOCUS_LANES - 1) / REFOCUS_LANES;
-  const std::int64_t stripe = std::max<std::int64_t>(1, n / (4 * k));  // vectors whose lanes are groups
-  std::int64_t groups = 0;
-  V all = hn::Zero(d);
-  for (std::int64_t first = 0; first < vectors; first += stripe, groups += REFOCUS_LANES) {
-    V max = hn::Abs(hn::LoadU(d, w + first * REFOCUS_LANES));
-    for (std::int64_t v = first + 1; v < std::min(first + stripe, vectors); ++v) {
-      max = hn::Max(max, hn::Abs(hn::LoadU(d, w + v * REFOCUS_LANES)));
-    }
-    hn::StoreU(max, d, maxima + groups);
-    all = hn::Max(all, max);
-  }
-  if (groups - REFOCUS_LANES < k) return -1;  // the last stripe may be short
-  std::uint32_t low = 0, high = std::bit_cast<std::uint32_t>(hn::GetLane(hn::MaxOfLanes(d, all))) + 1;
-  while (high - low > 1) {
-    const std::uint32_t middle = low + (high - low) / 2;
-    const std::int64_t count = count_from(maxima, groups, std::bit_cast<float>(middle));
-    low = count >= k ? middle : low;
-    high = count >= k ? high : middle;
-    if (static_cast<std::uint64_t>(count - k) <= static_cast<std::uint64_t>(k / 4)) break;
-  }
-  return std::bit_cast<float>(low);
-}
-
-// Puts `count` different ranks in falling order: each one's place is the number of larger ones. `ranks` has
-// room for a vector more.
-void sort_ranks(std::uint64_t* ranks, std::int64_t count, std::uint64_t* sorted) {
-  const hn::CappedTag<std::int64_t, 8> d;  // no rank has its highest bit set
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  const auto* const signed_ranks = reinterpret_cast<const std::int64_t*>(ranks);
-  std::fill_n(ranks + count, lanes, 0);
-  for (std::int64_t i = 0; i < count; ++i) {
-    const auto own = hn::Set(d, signed_ranks[i]);
-    std::int64_t place = 0;
-    for (std::int64_t j = 0; j < count; j += lanes) {
-      place += static_cast<std::int64_t>(hn::CountTrue(d, hn::Gt(hn::LoadU(d, signed_ranks + j), own)));
-    }
-    sorted[place] = ranks[i];
-  }
-}
-
-// Sizes of weights that exceed a bound, and their keys, from some key on.
-struct Candidates {
-  float* sizes;        // with room for a vector more
-  std::int32_t* keys;  // the same
-  std::int64_t count = 0;
-};
-
-using Keys = hn::Vec<hn::RebindToSigned<D>>;
-
-// Appends those of a vector's sizes that exceed a bound, with their keys; returns how many there are then.
-// What is beyond them may be written too.
-HWY_INLINE std::int64_t append(V sizes, Keys keys, float bound, std::int64_t count, const Candidates& out) {
-  const D d;
-  const auto exceeds = hn::Gt(sizes, hn::Set(d, bound));
-#if HWY_TARGET <= HWY_AVX3
-  const hn::RebindToSigned<D> di;
-  // Without branches: which vectors have one is as good as random.
-  hn::StoreU(hn::Compress(sizes, exceeds), d, out.sizes + count);
-  hn::StoreU(hn::Compress(keys, hn::RebindMask(di, exceeds)), di, out.keys + count);
-  return count + static_cast<std::int64_t>(hn::CountTrue(d, exceeds));
-#else
-  // Where no instruction compresses, Highway 1.0.3 copies a table of 1 KB for each vector.
-  if (hn::AllFalse(d, exceeds)) return count;
-  HWY_ALIGN float lanes[16];
-  std::uint8_t mask[8] = {};
-  hn::Store(sizes, d, lanes);
-  hn::StoreMaskBits(d, exceeds, mask);
-  const std::int32_t first = hn::GetLane(keys);
-  for (unsigned bits = mask[0] | unsigned{mask[1]} << 8; bits != 0; bits &= bits - 1, ++count) {
-    const int lane = std::countr_zero(bits);
-    out.sizes[count] = lanes[lane];
-    out.keys[count] = first + lane;
-  }
-  return count;
-#endif
-}
-
-// Gathers until there are `most` candidates or no more keys. Returns the next key.
-std::int64_t gather(const float* w, std::int64_t n, std::int64_t j, float bound, std::int64_t most,
-                    Candidates& out) {
-  const hn::RebindToSigned<D> di;
-  const Keys step = hn::Set(di, static_cast<std::int32_t>(REFOCUS_LANES));
-  Keys keys = hn::Iota(di, static_cast<std::int32_t>(j));
-  std::int64_t count = 0;
-  for (; j < n && count < most; j += REFOCUS_LANES) {
-    count = append(hn::Abs(hn::LoadU(D(), w + j)), keys, bound, count, out);
-    keys = hn::Add(keys, step);
-  }
-  // Zeros beyond n exceed a bound below 0.
-  while (count > 0 && out.keys[count - 1] >= n) --count;
-  out.count = count;
-  return j;
-}
-
-// Weights that reach a lower bound are gathered. Should there be too many, all but the k largest go, and what
-// does not exceed the k-th of them is passed over from there on: it comes later, so it would lose a tie.
-std::int64_t largest_weights(const float* w, std::int64_t n, std::int64_t k, std::uint64_t* scratch,
-                             std::int32_t* keys, float* weights) {
-  const std::int64_t most = 2 * k + 32, half = most + 40;
-  std::uint64_t* const sorted = scratch + half;  // candidates lie there until they are ranked
-  float bound = std::nextafter(lower_bound(w, n, k, reinterpret_cast<float*>(scratch)), -1.0f);
-  std::int64_t count = 0;
-  for (std::int64_t j = 0; j < n;) {
-    Candidates found{reinterpret_cast<float*>(sorted), reinterpret_cast<std::int32_t*>(sorted) + half};
-    j = gather(w, n, j, bound, most - count, found);
-    for (std::int64_t i = 0; i < found.count; ++i)
-      scratch[count + i] = rank_of(found.sizes[i], found.keys[i]);
-    count += found.count;
-    if (j >= n || count < most) continue;
-    std::nth_element(scratch, scratch + k - 1, scratch + count, std::greater<>());
-    count = k;
-    bound = size_of(scratch[k - 1]);
-  }
-  sort_ranks(scratch, count, sorted);
-  count = std::min(count, k);
-  for (std::int64_t i = 0; i < count; ++i) {
-    keys[i] = static_cast<std::int32_t>(0xFFFFFFFFu - static_cast<std::uint32_t>(sorted[i]));
-    weights[i] = w[keys[i]];
-  }
-  return count;
-}
-
 }  // namespace HWY_NAMESPACE
 }  // namespace refocus
 HWY_AFTER_NAMESPACE();
@@ -323,12 +209,12 @@ namespace {
 HWY_EXPORT(normalise_weights);
 HWY_EXPORT(sum_weights);
 HWY_EXPORT(sum_of_weights);
+HWY_EXPORT(sum_of_sizes);
 HWY_EXPORT(sum_of_mixture);
 HWY_EXPORT(add_exactly);
 HWY_EXPORT(any_negative);
 HWY_EXPORT(split_signs);
 HWY_EXPORT(count_above);
-HWY_EXPORT(largest_weights);
 }  // namespace
 
 void normalise_weights(const float* weights, float sum, std::int64_t n, float* out, const float* next) {
@@ -351,6 +237,7 @@ RowSums sum_weights(const float* w, std::int64_t n, const KeyClasses& classes) {
   return HWY_DYNAMIC_DISPATCH(sum_weights)(w, n, classes);
 }
 double sum_of_weights(const float* w, std::int64_t n) { return HWY_DYNAMIC_DISPATCH(sum_of_weights)(w, n); }
+double sum_of_sizes(const float* w, std::int64_t n) { return HWY_DYNAMIC_DISPATCH(sum_of_sizes)(w, n); }
 double sum_of_mixture(const float* w, float a, const float* v, float b, std::int64_t n) {
   return HWY_DYNAMIC_DISPATCH(sum_of_mixture)(w, a, v, b, n);
 }
@@ -363,10 +250,6 @@ void split_signs(const float* w, std::int64_t n, float* above, float* below, flo
 }
 std::int64_t count_above(const float* w, std::int64_t n, float bound) {
   return HWY_DYNAMIC_DISPATCH(count_above)(w, n, bound);
-}
-std::int64_t largest_weights(const float* w, std::int64_t n, std::int64_t k, std::uint64_t* scratch,
-                             std::int32_t* keys, float* weights) {
-  return HWY_DYNAMIC_DISPATCH(largest_weights)(w, n, k, scratch, keys, weights);
 }
 
 }  // namespace refocus
