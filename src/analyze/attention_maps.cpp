@@ -1,6 +1,7 @@
 #include "analyze/attention_maps.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <numeric>
 
@@ -17,15 +18,64 @@ std::int64_t length(const List& list) {
   return static_cast<std::int64_t>(list.size());
 }
 
-// Puts the entries of one row, given in any order, behind the others by rising key.
-void add_row(std::vector<std::pair<std::int32_t, float>>& entries, float rest, MapRows& out) {
-  std::ranges::sort(entries, {}, &std::pair<std::int32_t, float>::first);
-  for (const auto& [key, weight] : entries) {
-    out.keys.push_back(key);
-    out.weights.push_back(weight);
+// Puts the entries of one row after the other, each row's given in any order, behind others by rising key.
+class RowsByKey {
+ public:
+  RowsByKey(std::int64_t keys, MapRows& out)
+      : given_(static_cast<std::size_t>(keys / 64 + 1)),
+        weights_(static_cast<std::size_t>(keys)),
+        out_(out) {}
+
+  // False where the row has the key already.
+  bool add(std::int64_t key, float weight) {
+    std::uint64_t& word = given_[static_cast<std::size_t>(key / 64)];
+    const std::uint64_t bit = std::uint64_t{1} << (key % 64);
+    if ((word & bit) != 0) return false;
+    word |= bit;
+    weights_[static_cast<std::size_t>(key)] = weight;
+    return true;
   }
-  out.rest.push_back(rest);
-  out.offsets.push_back(static_cast<std::int64_t>(out.keys.size()));
+
+  // Of keys up to `query`.
+  void end_row(std::int64_t query, float rest) {
+    for (std::int64_t first = 0; first <= query; first += 64) {
+      for (std::uint64_t& word = given_[static_cast<std::size_t>(first / 64)]; word != 0; word &= word - 1) {
+        const std::int64_t key = first + std::countr_zero(word);
+        out_.keys.push_back(static_cast<std::int32_t>(key));
+        out_.weights.push_back(weights_[static_cast<std::size_t>(key)]);
+      }
+    }
+    out_.rest.push_back(rest);
+    out_.offsets.push_back(length(out_.keys));
+  }
+
+ private:
+  std::vector<std::uint64_t> given_;  // a bit for each key of the row
+  std::vector<float> weights_;        // by key
+  MapRows& out_;
+};
+
+// A row's `most` weights that are largest in size.
+void add_dense_row(const std::vector<float>& row, std::int64_t query, std::int64_t most, RowsByKey& out) {
+  std::vector<std::int32_t> order(static_cast<std::size_t>(query + 1));
+  std::iota(order.begin(), order.end(), 0);
+  const auto kept = static_cast<std::ptrdiff_t>(std::min<std::int64_t>(most, query + 1));
+  const auto larger = [&](std::int32_t a, std::int32_t b) {
+    const float x = std::abs(row[static_cast<std::size_t>(a)]),
+                y = std::abs(row[static_cast<std::size_t>(b)]);
+    return x != y ? x > y : a < b;
+  };
+  if (kept < length(order)) std::ranges::nth_element(order, order.begin() + kept, larger);
+  double others = 0;
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    const float weight = row[static_cast<std::size_t>(order[i])];
+    if (static_cast<std::ptrdiff_t>(i) < kept) {
+      out.add(order[i], weight);
+    } else {
+      others += weight;
+    }
+  }
+  out.end_row(query, static_cast<float>(others));
 }
 
 }  // namespace
@@ -93,21 +143,23 @@ MapRows ArmMaps::rows(bool before, std::int64_t layer, std::int64_t head, std::i
   const std::string end = before ? "_before" : "";
   const std::int64_t rows = length(queries_), place = layer * heads_ + head;
   MapRows out;
+  RowsByKey by_key(keys_, out);
   if (dense_) {
     for (std::int64_t r = 0; r < rows; ++r) {
       const std::int64_t query = queries_[static_cast<std::size_t>(r)];
-      add_dense_row(file("attention" + end).f32((place * rows + r) * keys_, query + 1), query, most, out);
+      add_dense_row(file("attention" + end).f32((place * rows + r) * keys_, query + 1), query, most, by_key);
     }
     return out;
   }
   const auto indices = file("top_indices" + end).i64(place * rows * kept_, rows * kept_);
   const auto weights = file("top_weights" + end).f32(place * rows * kept_, rows * kept_);
   const auto rest = file("rest" + end).f32(place * rows, rows);
-  std::vector<std::pair<std::int32_t, float>> entries;
+  const auto entries = static_cast<std::size_t>(rows * std::min(most, kept_));
+  out.keys.reserve(entries);
+  out.weights.reserve(entries);
   for (std::int64_t r = 0; r < rows; ++r) {
     const std::int64_t query = queries_[static_cast<std::size_t>(r)];
     double others = rest[static_cast<std::size_t>(r)];
-    entries.clear();
     for (std::int64_t k = 0; k < kept_; ++k) {
       const auto at = static_cast<std::size_t>(r * kept_ + k);
       if (indices[at] == -1) break;
@@ -116,39 +168,17 @@ MapRows ArmMaps::rows(bool before, std::int64_t layer, std::int64_t head, std::i
                           "expected keys up to {} for query {}, got {}; capture again", query, query,
                           indices[at]);
       }
-      if (k < most) {
-        entries.emplace_back(static_cast<std::int32_t>(indices[at]), weights[at]);
-      } else {
+      if (k >= most) {
         others += weights[at];
+      } else if (!by_key.add(indices[at], weights[at])) {
+        throw input_error(where_of(directory_ / names_.at("top_indices" + end)),
+                          "expected each key of query {} once, got {} twice; capture again", query,
+                          indices[at]);
       }
     }
-    add_row(entries, static_cast<float>(others), out);
+    by_key.end_row(query, static_cast<float>(others));
   }
   return out;
-}
-
-void ArmMaps::add_dense_row(const std::vector<float>& row, std::int64_t query, std::int64_t most,
-                            MapRows& out) const {
-  std::vector<std::int32_t> order(static_cast<std::size_t>(query + 1));
-  std::iota(order.begin(), order.end(), 0);
-  const auto kept = static_cast<std::ptrdiff_t>(std::min<std::int64_t>(most, query + 1));
-  const auto larger = [&](std::int32_t a, std::int32_t b) {
-    const float x = std::abs(row[static_cast<std::size_t>(a)]),
-                y = std::abs(row[static_cast<std::size_t>(b)]);
-    return x != y ? x > y : a < b;
-  };
-  if (kept < length(order)) std::ranges::nth_element(order, order.begin() + kept, larger);
-  std::vector<std::pair<std::int32_t, float>> entries;
-  double others = 0;
-  for (std::size_t i = 0; i < order.size(); ++i) {
-    const float weight = row[static_cast<std::size_t>(order[i])];
-    if (static_cast<std::ptrdiff_t>(i) < kept) {
-      entries.emplace_back(order[i], weight);
-    } else {
-      others += weight;
-    }
-  }
-  add_row(entries, static_cast<float>(others), out);
 }
 
 MapRows ArmMaps::mask(std::int64_t head) const {

@@ -46,8 +46,6 @@ class ArmMaps {
  private:
   const NpyFile& file(const std::string& name) const { return files_.at(name); }
   void expect_shape(const std::string& name, std::vector<std::int64_t> shape, bool f32);
-  void add_dense_row(const std::vector<float>& row, std::int64_t query, std::int64_t most,
-                     MapRows& out) const;
 
   std::filesystem::path directory_;
   std::map<std::string, std::string> names_;  // files of attention.json

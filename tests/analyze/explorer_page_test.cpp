@@ -24,7 +24,7 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using testing::TempDir;
 
-constexpr std::int64_t kLayers = 2, kHeads = 3, kKeys = 60, kTop = 7;
+constexpr std::int64_t kLayers = 2, kHeads = 3, kKeys = 150, kTop = 7;
 
 template <class T>
 void write_array(const std::filesystem::path& path, NpyType type, const std::vector<std::int64_t>& shape,
@@ -354,12 +354,17 @@ TEST(ExplorerPage, SaysWhatIsWrongWithADirectoryAndLeavesNoPage) {
   shape.attention["top_k"] = kTop + 1;
   EXPECT_THAT(
       error(shape),
-      HasSubstr("top_indices.npy] expected integers of shape [2, 3, 60, 8], got shape [2, 3, 60, 7]"));
+      HasSubstr("top_indices.npy] expected integers of shape [2, 3, 150, 8], got shape [2, 3, 150, 7]"));
   WrittenCapture keys(false);
   std::filesystem::remove(keys.dir / "none/top_indices.npy");
   write_array(keys.dir / "none/top_indices.npy", NpyType::kI32, {kLayers, kHeads, kKeys, kTop},
               std::vector<std::int32_t>(static_cast<std::size_t>(kLayers * kHeads * kKeys * kTop), 5));
   EXPECT_THAT(error(keys), HasSubstr("expected keys up to 0 for query 0, got 5"));
+  WrittenCapture twice(false);
+  std::filesystem::remove(twice.dir / "none/top_indices.npy");
+  write_array(twice.dir / "none/top_indices.npy", NpyType::kI32, {kLayers, kHeads, kKeys, kTop},
+              std::vector<std::int32_t>(static_cast<std::size_t>(kLayers * kHeads * kKeys * kTop), 0));
+  EXPECT_THAT(error(twice), HasSubstr("top_indices.npy] expected each key of query 0 once, got 0 twice"));
 }
 
 TEST(ExplorerPage, SaysWhichPartOfTheOriginsIsDamaged) {

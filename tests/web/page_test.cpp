@@ -56,6 +56,17 @@ TEST_F(BuiltPages, HoldWhatWasPutIn) {
   }
 }
 
+// Their compressed bytes end at every place of a group of three.
+TEST(BlockElement, HoldsBytesOfEveryLength) {
+  for (const bool numbers : {false, true}) {
+    std::string bytes;
+    for (unsigned i = 0; i < 40; ++i) {
+      EXPECT_EQ(block_of(block_element({"a", bytes, numbers}), "a"), bytes) << i;
+      bytes += static_cast<char>(i * 151 + 7);
+    }
+  }
+}
+
 TEST_F(BuiltPages, AreWholeWithoutTheNetwork) {
   for (const BuiltPage& page : built_pages()) {
     std::string html(page.html);
