@@ -363,6 +363,19 @@ std::vector<JsonLine> json_lines(std::string_view text, const std::string& file,
 std::string json_text(const nlohmann::json& value, int indent) { return text_of(value, indent); }
 std::string json_text(const nlohmann::ordered_json& value, int indent) { return text_of(value, indent); }
 
+void append_json_string(std::string& out, std::string_view text) {
+  out += '"';
+  for (const char c : text) {
+    if (static_cast<unsigned char>(c) < 0x20) {
+      out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+      continue;
+    }
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  out += '"';
+}
+
 std::string_view json_kind(const nlohmann::json& value) { return kind_of(value); }
 std::string_view json_kind(const nlohmann::ordered_json& value) { return kind_of(value); }
 

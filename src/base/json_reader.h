@@ -59,6 +59,10 @@ bool is_blank_line(std::string_view line);
 std::string json_text(const nlohmann::json& value, int indent = -1);
 std::string json_text(const nlohmann::ordered_json& value, int indent = -1);
 
+// Appends a text in UTF-8 as a JSON string, in quotation marks: for texts of so many strings that making
+// values of them would take long.
+void append_json_string(std::string& out, std::string_view text);
+
 // What kind of value it is, for messages: "an object", "a list", "a text", "a number", "true or false",
 // "null".
 std::string_view json_kind(const nlohmann::json& value);

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <limits>
 #include <queue>
-#include <unordered_map>
 #include <unordered_set>
 
 #include "base/utf8.h"
@@ -37,28 +36,34 @@ Bpe::Bpe(StringToId pieces, const std::vector<Merge>& merges, const BpeOptions& 
 // with its right piece's first: that holds as long as each initial symbol is the piece of its character, and
 // so not where a merge takes a byte token or the unknown token.
 void Bpe::find_junctions(const std::vector<Merge>& merges) {
-  std::unordered_map<std::int32_t, std::string_view> texts;
-  texts.reserve(pieces_.size());
-  for (const auto& [text, id] : pieces_) texts.emplace(id, text);
+  std::vector<std::string_view> texts;  // by id; empty where there is none
+  for (const auto& [text, id] : pieces_) {
+    const auto place = static_cast<std::size_t>(id);
+    if (place >= texts.size()) texts.resize(place + 1);
+    texts[place] = text;
+  }
+  const auto text_of = [&](std::int32_t id) {
+    const auto place = static_cast<std::size_t>(id);
+    return place < texts.size() ? texts[place] : std::string_view();
+  };
   std::unordered_set<std::int32_t> not_characters(options_.byte_tokens.begin(), options_.byte_tokens.end());
   not_characters.insert(options_.unknown);
   const auto symbol = [&](std::string_view character) {
+    if (character.size() == 1) return single_byte_[static_cast<unsigned char>(character[0])];
     const auto found = pieces_.find(character);
     return found == pieces_.end() ? -1 : found->second;
   };
   for (const Merge& merge : merges) {
-    const auto left = texts.find(merge.left), right = texts.find(merge.right);
-    const bool spelled =
-        left != texts.end() && right != texts.end() && !left->second.empty() && !right->second.empty();
+    const std::string_view left = text_of(merge.left), right = text_of(merge.right);
+    const bool spelled = !left.empty() && !right.empty();
     if (!spelled || not_characters.contains(merge.left) || not_characters.contains(merge.right)) {
       can_cut_ = false;
       return;
     }
     const bool bytes = options_.byte_level;
-    const std::size_t last = bytes ? left->second.size() - 1 : last_code_point(left->second);
-    const std::size_t first = bytes ? 1 : static_cast<std::size_t>(utf8_step(right->second).length);
-    const std::int32_t before = symbol(left->second.substr(last)),
-                       after = symbol(right->second.substr(0, first));
+    const std::size_t last = bytes ? left.size() - 1 : last_code_point(left);
+    const std::size_t first = bytes ? 1 : static_cast<std::size_t>(utf8_step(right).length);
+    const std::int32_t before = symbol(left.substr(last)), after = symbol(right.substr(0, first));
     if (before >= 0 && after >= 0) junctions_.set(before, after, {});  // otherwise it can never come about
   }
 }

@@ -7,6 +7,8 @@
 #include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <string_view>
+#include <unordered_set>
 
 #include "base/error.h"
 #include "base/json_reader.h"
@@ -79,6 +81,11 @@ std::vector<StoredTokenType> types_of(const StoredVocabulary& stored) {
   }
   if (stored.unknown_id) types[static_cast<std::size_t>(*stored.unknown_id)] = StoredTokenType::kUnknown;
   return types;
+}
+
+// Kept beside the vocabulary, and cut out of a text before words are.
+bool is_added(StoredTokenType type) {
+  return type == StoredTokenType::kControl || type == StoredTokenType::kUserDefined;
 }
 
 AddedToken added_token(std::size_t id, const std::string& content, bool special) {
@@ -205,24 +212,17 @@ std::unique_ptr<Tokenizer> make_llama(const std::string& where, const StoredVoca
   return make_sentencepiece_tokenizer(where, sentencepiece_file(stored, types), settings);
 }
 
-// The tokenizer.json of a byte-level vocabulary.
-nlohmann::json tokenizer_json(const StoredVocabulary& stored, const std::vector<StoredTokenType>& types,
-                              const ByteLevelWords& words, const std::string& where) {
+// What a tokenizer.json has beside its model.
+nlohmann::json around_model(const StoredVocabulary& stored, const std::vector<StoredTokenType>& types,
+                            const ByteLevelWords& words) {
   using nlohmann::json;
-  json vocab = json::object(), added = json::array(), splits = json::array();
+  json added = json::array(), splits = json::array();
   for (std::size_t id = 0; id < types.size(); ++id) {
-    const std::string& token = stored.tokens[id];
-    if (token.empty() ||
-        (types[id] == StoredTokenType::kUnused && is_placeholder(token, static_cast<std::int64_t>(id))))
-      continue;
-    if (types[id] == StoredTokenType::kControl || types[id] == StoredTokenType::kUserDefined) {
-      added.push_back({{"id", id},
-                       {"content", token},
-                       {"normalized", false},
-                       {"special", types[id] == StoredTokenType::kControl}});
-    } else if (!vocab.emplace(token, id).second) {
-      throw input_error(where, "has the token '{}' twice; convert it again", printable(token));
-    }
+    if (!is_added(types[id]) || stored.tokens[id].empty()) continue;
+    added.push_back({{"id", id},
+                     {"content", stored.tokens[id]},
+                     {"normalized", false},
+                     {"special", types[id] == StoredTokenType::kControl}});
   }
   for (const std::string_view pattern : words.patterns) {
     splits.push_back(
@@ -236,10 +236,37 @@ nlohmann::json tokenizer_json(const StoredVocabulary& stored, const std::vector<
   out["pre_tokenizer"] = {{"type", "Sequence"}, {"pretokenizers", std::move(splits)}};
   out["decoder"] = {{"type", "ByteLevel"}};
   out["added_tokens"] = std::move(added);
-  out["model"] = {{"type", "BPE"},
-                  {"ignore_merges", words.ignore_merges},
-                  {"vocab", std::move(vocab)},
-                  {"merges", stored.merges}};
+  return out;
+}
+
+// The tokenizer.json of a byte-level vocabulary. Its hundreds of thousands of tokens and merges go into the
+// text as they come: as values they would take most of the time in which a model opens.
+std::string tokenizer_json(const StoredVocabulary& stored, const std::vector<StoredTokenType>& types,
+                           const ByteLevelWords& words, const std::string& where) {
+  std::string out = json_text(around_model(stored, types, words));
+  out.pop_back();  // the end of the object, which goes on
+  out += fmt::format(R"(,"model":{{"type":"BPE","ignore_merges":{},"vocab":{{)", words.ignore_merges);
+  std::unordered_set<std::string_view> seen;
+  seen.reserve(types.size());
+  for (std::size_t id = 0; id < types.size(); ++id) {
+    const std::string& token = stored.tokens[id];
+    const bool unused =
+        types[id] == StoredTokenType::kUnused && is_placeholder(token, static_cast<std::int64_t>(id));
+    if (token.empty() || unused || is_added(types[id])) continue;
+    if (!seen.insert(token).second) {
+      throw input_error(where, "has the token '{}' twice; convert it again", printable(token));
+    }
+    if (seen.size() > 1) out += ',';
+    append_json_string(out, token);
+    out += ':';
+    out += std::to_string(id);
+  }
+  out += R"(},"merges":[)";
+  for (std::size_t rank = 0; rank < stored.merges.size(); ++rank) {
+    if (rank > 0) out += ',';
+    append_json_string(out, stored.merges[rank]);
+  }
+  out += "]}}";
   return out;
 }
 
@@ -257,7 +284,7 @@ std::unique_ptr<Tokenizer> make_gpt2(const std::string& where, const StoredVocab
     }
   }
   const std::vector<StoredTokenType> types = types_of(stored);
-  const std::string text = json_text(tokenizer_json(stored, types, *words, where));
+  const std::string text = tokenizer_json(stored, types, *words, where);
   const JsonFile file(where, text);
   auto out = std::make_unique<JsonTokenizer>(where, file.root(), settings_of(stored, types, words->add_bos));
   if (stored.pre.empty()) {

@@ -195,6 +195,16 @@ TEST(JsonText, ReplacesWhatIsNoUtf8) {
   EXPECT_EQ(json_text(json{{"a", 1}}, 2), "{\n  \"a\": 1\n}");
 }
 
+TEST(JsonText, AppendsStringsThatReadBack) {
+  std::string every;
+  for (char c = 0; c >= 0 && c < 127; ++c) every += c;
+  for (const std::string& text : {every + "\x7F", std::string("\xC3\xA9 \xF0\x9F\x98\x80"), std::string()}) {
+    std::string out = "[";
+    append_json_string(out, text);
+    EXPECT_EQ(parse_json(out + "]", {"f"}), json::array({text}));
+  }
+}
+
 TEST(JsonNode, SaysWhichMemberIsNotWhatItShouldBe) {
   const json value =
       parse_json(R"({"a": {"list": [1, {"x": "text", "n": -1, "f": true}], "none": null}})", {"f"});
