@@ -17,9 +17,10 @@ namespace refocus {
 // The lines of so many bytes, as their only owner.
 [[gnu::always_inline]] inline void fetch_to_write(const void* data, std::size_t bytes) {
   constexpr int kWrite = 1;
-  const auto* const at = static_cast<const std::byte*>(data);
-  for (std::size_t i = 0; i < bytes + 63; i += 64)
-    __builtin_prefetch(at + (i < bytes ? i : bytes - 1), kWrite);
+  const auto begin = reinterpret_cast<std::uintptr_t>(data);
+  for (std::uintptr_t line = begin / 64 * 64; line < begin + bytes; line += 64) {
+    __builtin_prefetch(reinterpret_cast<const void*>(line), kWrite);
+  }
 }
 
 }  // namespace refocus

@@ -98,7 +98,7 @@ void Capture::capture(const Layer& layer, const SoftmaxRow& row, const SoftmaxRo
   float* const before = layer.layer == 0 && !out.rewritten ? layer0 : scratch;
   float* const after = !out.rewritten ? before : layer.layer == 0 ? layer0 : scratch + stride_;
   if (layer.layer != 0) fetch_next_layer0(out.query_place, layer0, keys);
-  normalise_weights(row.weights.data(), row.sum, keys, before, layer.layer != 0 ? layer0 : nullptr);
+  normalise_weights(row.weights.data(), row.sum, keys, before);
   if (out.rewritten) {
     normalise_weights(edited.weights.data(), edited.sum, keys, after);
     out.negative = any_negative(after, keys);

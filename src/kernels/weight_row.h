@@ -31,9 +31,7 @@ struct KeyClasses {
 KeyClasses prepare_classes(const std::int32_t* of_key, std::int64_t n);
 
 // out[j] = weights[j] / sum, and zeros to padded(n); all zeros where sum is 0. `weights` need not be padded.
-// `next`: a row of n floats that is read soon, fetched into the cache meanwhile; or null.
-void normalise_weights(const float* weights, float sum, std::int64_t n, float* out,
-                       const float* next = nullptr);
+void normalise_weights(const float* weights, float sum, std::int64_t n, float* out);
 
 // Of a padded row of the text's keys.
 RowSums sum_weights(const float* w, std::int64_t n, const KeyClasses& classes);

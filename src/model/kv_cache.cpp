@@ -162,8 +162,11 @@ void KvPool::return_unused(std::int64_t bytes) {
     Store& store = stores_[g];
     while (held_bytes_ + bytes > max_bytes_ && !store.free.empty()) {
       const std::int32_t part = store.free.back();
-      if (device_ == nullptr) store.here.discard(part);
-      if (device_ != nullptr) store.on_device[static_cast<std::size_t>(part)] = {};
+      if (device_ == nullptr) {
+        store.here.discard(part);
+      } else {
+        store.on_device[static_cast<std::size_t>(part)] = {};
+      }
       store.bare.push_back(part);
       store.free.pop_back();
       held_bytes_ -= layout_.part_bytes(g);

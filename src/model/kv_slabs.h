@@ -21,8 +21,8 @@ class KvSlabs {
   std::int64_t count() const { return count_; }
   // Stays where it is as long as this object lives.
   std::byte* data(std::int64_t part);
-  // Returns a part's pages to the system, those that no other part lies on. What it held is lost; it can be
-  // written again.
+  // Returns a part's pages to the system, those that no other part lies on. What it held may be lost; it
+  // can be written again.
   void discard(std::int64_t part);
 
  private:

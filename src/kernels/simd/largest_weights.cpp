@@ -94,8 +94,8 @@ void sort_ranks(std::uint64_t* ranks, std::int64_t count, std::uint64_t* sorted)
 
 // Sizes of weights that exceed a bound, and their keys, from some key on.
 struct Candidates {
-  float* sizes;        // with room for a vector more
-  std::int32_t* keys;  // the same
+  float* sizes;        // with room for the three vectors of find_places more
+  std::int32_t* keys;  // with room for a vector more
   std::int64_t count = 0;
 };
 

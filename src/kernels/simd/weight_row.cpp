@@ -30,12 +30,11 @@ using D = hn::CappedTag<float, 16>;
 using V = hn::Vec<D>;
 #define REFOCUS_LANES static_cast<std::int64_t>(hn::Lanes(D()))
 
-void normalise_weights(const float* weights, float sum, std::int64_t n, float* out, const float* next) {
+void normalise_weights(const float* weights, float sum, std::int64_t n, float* out) {
   const D d;
   if (sum == 0) return std::fill_n(out, padded(n), 0.0f), void();
   std::int64_t j = 0;
   for (; j + REFOCUS_LANES <= n; j += REFOCUS_LANES) {
-    if (next != nullptr) __builtin_prefetch(next + j);
     hn::StoreU(hn::Div(hn::LoadU(d, weights + j), hn::Set(d, sum)), d, out + j);
   }
   for (; j < n; ++j) out[j] = weights[j] / sum;
@@ -217,8 +216,8 @@ HWY_EXPORT(split_signs);
 HWY_EXPORT(count_above);
 }  // namespace
 
-void normalise_weights(const float* weights, float sum, std::int64_t n, float* out, const float* next) {
-  HWY_DYNAMIC_DISPATCH(normalise_weights)(weights, sum, n, out, next);
+void normalise_weights(const float* weights, float sum, std::int64_t n, float* out) {
+  HWY_DYNAMIC_DISPATCH(normalise_weights)(weights, sum, n, out);
 }
 KeyClasses prepare_classes(const std::int32_t* of_key, std::int64_t n) {
   std::array<std::int64_t, kKeyClasses> keys = {};
