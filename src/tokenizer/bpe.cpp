@@ -15,16 +15,14 @@ constexpr std::size_t kShort = 24;
 
 }  // namespace
 
-Bpe::Bpe(StringToId pieces, const std::vector<Merge>& merges, const BpeOptions& options)
+Bpe::Bpe(PieceMap pieces, const std::vector<Merge>& merges, const BpeOptions& options)
     : pieces_(std::move(pieces)),
       options_(options),
       merges_(merges.size()),
       junctions_(options.byte_level ? std::min<std::size_t>(merges.size(), 65536) : merges.size()) {
-  single_byte_.fill(-1);
   for (int byte = 0; byte < 256; ++byte) {
     const char c = static_cast<char>(byte);
-    const auto found = pieces_.find(std::string_view(&c, 1));
-    if (found != pieces_.end()) single_byte_[static_cast<std::size_t>(byte)] = found->second;
+    single_byte_[static_cast<std::size_t>(byte)] = pieces_.find(std::string_view(&c, 1)).value_or(-1);
   }
   // The last of equal merges counts, as in Hugging Face tokenizers.
   std::int32_t rank = 0;
@@ -37,10 +35,10 @@ Bpe::Bpe(StringToId pieces, const std::vector<Merge>& merges, const BpeOptions& 
 // so not where a merge takes a byte token or the unknown token.
 void Bpe::find_junctions(const std::vector<Merge>& merges) {
   std::vector<std::string_view> texts;  // by id; empty where there is none
-  for (const auto& [text, id] : pieces_) {
-    const auto place = static_cast<std::size_t>(id);
-    if (place >= texts.size()) texts.resize(place + 1);
-    texts[place] = text;
+  for (std::size_t i = 0; i < pieces_.size(); ++i) {
+    const auto id = static_cast<std::size_t>(pieces_.id(i));
+    if (id >= texts.size()) texts.resize(id + 1);
+    texts[id] = pieces_.piece(i);
   }
   const auto text_of = [&](std::int32_t id) {
     const auto place = static_cast<std::size_t>(id);
@@ -50,8 +48,7 @@ void Bpe::find_junctions(const std::vector<Merge>& merges) {
   not_characters.insert(options_.unknown);
   const auto symbol = [&](std::string_view character) {
     if (character.size() == 1) return single_byte_[static_cast<unsigned char>(character[0])];
-    const auto found = pieces_.find(character);
-    return found == pieces_.end() ? -1 : found->second;
+    return pieces_.find(character).value_or(-1);
   };
   for (const Merge& merge : merges) {
     const std::string_view left = text_of(merge.left), right = text_of(merge.right);
@@ -90,12 +87,8 @@ void Bpe::initial_symbols(std::string_view word, std::vector<std::int32_t>& symb
     const std::size_t length = options_.byte_level ? 1 : static_cast<std::size_t>(utf8_step(word).length);
     const std::string_view character = word.substr(0, length);
     word.remove_prefix(length);
-    std::int32_t id = -1;
-    if (length == 1) {
-      id = single_byte_[static_cast<unsigned char>(character[0])];
-    } else if (const auto found = pieces_.find(character); found != pieces_.end()) {
-      id = found->second;
-    }
+    const std::int32_t id = length == 1 ? single_byte_[static_cast<unsigned char>(character[0])]
+                                        : pieces_.find(character).value_or(-1);
     if (id >= 0) {
       end_unknown();
       symbols.push_back(id);
@@ -191,8 +184,8 @@ void Bpe::merge_long(std::vector<std::int32_t>& symbols) const {
 void Bpe::encode(std::string_view word, std::vector<std::int32_t>& ids) const {
   if (word.empty()) return;
   if (options_.ignore_merges) {
-    if (const auto found = pieces_.find(word); found != pieces_.end()) {
-      ids.push_back(found->second);
+    if (const auto id = pieces_.find(word)) {
+      ids.push_back(*id);
       return;
     }
   }

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "tokenizer/pair_map.h"
-#include "tokenizer/token_table.h"
+#include "tokenizer/piece_map.h"
 
 namespace refocus {
 
@@ -35,7 +35,7 @@ class Bpe {
   };
 
   // `pieces` maps a piece (as bytes where byte_level) to its id.
-  Bpe(StringToId pieces, const std::vector<Merge>& merges, const BpeOptions& options);
+  Bpe(PieceMap pieces, const std::vector<Merge>& merges, const BpeOptions& options);
 
   // Appends the ids of `word`: valid UTF-8, or any bytes where byte_level. A character that has no token,
   // where there is neither byte fallback nor an unknown token, is left out, as Hugging Face tokenizers and
@@ -55,7 +55,7 @@ class Bpe {
   void merge_short(std::vector<std::int32_t>& symbols) const;
   void merge_long(std::vector<std::int32_t>& symbols) const;
 
-  StringToId pieces_;
+  PieceMap pieces_;
   BpeOptions options_;
   std::array<std::int32_t, 256> single_byte_{};  // the id of each one-byte piece, or -1
   PairMap<Target> merges_;

@@ -8,6 +8,8 @@
 namespace refocus {
 namespace {
 
+constexpr std::string_view kRemedy = "download it again";
+
 template <class T>
 T checked(const std::string& where, std::string_view what, std::string_view type, JsonValue value) {
   T result{};
@@ -34,19 +36,18 @@ JsonFile::JsonFile(const std::filesystem::path& path) {
     throw input_error(where, "expected a file, got none; check the model directory");
   }
   refuse_other_format(path, "JSON", FileFormat::kJson);
-  parse(where, read_text_file(path), "download it again");
+  const std::string text = read_text_file(path);
+  check_json(text, {where, kRemedy});
+  parse(where, text);
 }
 
-JsonFile::JsonFile(const std::string& where, const std::string& text) {
-  parse(where, text, "correct the text");
-}
+JsonFile::JsonFile(const std::string& where, const std::string& text) { parse(where, text); }
 
-void JsonFile::parse(const std::string& where, std::string_view text, std::string_view remedy) {
-  check_json(text, {where, remedy});
+void JsonFile::parse(const std::string& where, std::string_view text) {
   JsonValue value;
   // What is left to refuse are numbers of more than 64 bits.
   if (const auto error = parser_.parse(text.data(), text.size()).get(value)) {
-    throw input_error(where, "expected whole numbers of at most 64 bits, got a larger one; {}", remedy);
+    throw input_error(where, "expected whole numbers of at most 64 bits, got a larger one; {}", kRemedy);
   }
   root_ = as_object(where, "the whole", value);
 }

@@ -24,12 +24,13 @@ class JsonFile {
  public:
   // InputError where the file cannot be read, is no JSON as base/json_reader.h wants it, or is no object.
   explicit JsonFile(const std::filesystem::path& path);
-  // The same of a text; `where` names it in messages.
+  // Of a text that was written here, and so is an object as base/json_reader.h wants it; `where` names what
+  // it was made from.
   JsonFile(const std::string& where, const std::string& text);
   JsonObject root() const { return root_; }
 
  private:
-  void parse(const std::string& where, std::string_view text, std::string_view remedy);
+  void parse(const std::string& where, std::string_view text);
 
   simdjson::dom::parser parser_;
   JsonObject root_;

@@ -22,7 +22,7 @@ void TokenTable::define(const std::string& where, std::int64_t id, Entry entry) 
                       printable(at(id).piece), printable(entry.piece));
   }
   if (id >= size()) entries_.resize(static_cast<std::size_t>(id) + 1);
-  ids_.try_emplace(entry.piece, static_cast<std::int32_t>(id));
+  ids_.insert(entry.piece, static_cast<std::int32_t>(id));
   entries_[static_cast<std::size_t>(id)] = std::move(entry);
 }
 
@@ -41,12 +41,6 @@ const TokenTable::Entry& TokenTable::at(std::int64_t id) const {
         size() - 1, id);
   }
   return entries_[static_cast<std::size_t>(id)];
-}
-
-std::optional<std::int32_t> TokenTable::find(std::string_view piece) const {
-  const auto found = ids_.find(piece);
-  if (found == ids_.end()) return std::nullopt;
-  return found->second;
 }
 
 }  // namespace refocus

@@ -5,10 +5,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "tokenizer/decoded_piece.h"
+#include "tokenizer/piece_map.h"
 
 namespace refocus {
 
@@ -19,13 +19,6 @@ enum class TokenKind : std::uint8_t {
   kAdded,    // an added token that is not special
   kSpecial,  // a control token such as <s>, and the unknown token
 };
-
-// Hashing that lets a map keyed by std::string be searched by a std::string_view.
-struct StringHash {
-  using is_transparent = void;
-  std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
-};
-using StringToId = std::unordered_map<std::string, std::int32_t, StringHash, std::equal_to<>>;
 
 // What stands for an id without a token in a file that cannot have holes, such as GGUF ("[PAD7]", as
 // llama.cpp's converter writes it). A token of that spelling and of type "unused" is none.
@@ -60,11 +53,11 @@ class TokenTable {
   // The token `id`. InputError where it is not defined.
   const Entry& at(std::int64_t id) const;
   // The id of a piece, where the vocabulary has it.
-  std::optional<std::int32_t> find(std::string_view piece) const;
+  std::optional<std::int32_t> find(std::string_view piece) const { return ids_.find(piece); }
 
  private:
   std::vector<Entry> entries_;
-  StringToId ids_;
+  PieceMap ids_;
 };
 
 }  // namespace refocus

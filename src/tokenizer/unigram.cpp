@@ -22,12 +22,13 @@ std::size_t total_size(const std::vector<Unigram::Piece>& pieces) {
 Unigram::Unigram(std::string where, const std::vector<Piece>& pieces, std::optional<std::int32_t> unknown,
                  bool byte_fallback)
     : where_(std::move(where)), edges_(total_size(pieces)), node_piece_{-1}, unknown_(unknown) {
+  ids_.reserve(pieces.size());
   double lowest = std::numeric_limits<double>::infinity();
   for (std::size_t id = 0; id < pieces.size(); ++id) {
     const Piece& piece = pieces[id];
     scores_.push_back(piece.score);
     lowest = std::min(lowest, piece.score);
-    ids_.insert_or_assign(piece.text, static_cast<std::int32_t>(id));
+    ids_.assign(piece.text, static_cast<std::int32_t>(id));
     if (piece.text.empty()) continue;
     std::int32_t node = 0;
     for (const char c : piece.text) {
@@ -46,8 +47,7 @@ Unigram::Unigram(std::string where, const std::vector<Piece>& pieces, std::optio
   unknown_score_ = lowest - kUnknownPenalty;
   byte_tokens_.fill(-1);
   for (std::size_t byte = 0; byte_fallback && byte < 256; ++byte) {
-    const auto found = ids_.find(fmt::format("<0x{:02X}>", byte));
-    if (found != ids_.end()) byte_tokens_[byte] = found->second;
+    byte_tokens_[byte] = ids_.find(fmt::format("<0x{:02X}>", byte)).value_or(-1);
   }
 }
 
@@ -83,8 +83,8 @@ void Unigram::extend(std::string_view word, std::size_t at, std::vector<Best>& b
 // Unknown characters in a row are one unknown text.
 void Unigram::append_unknown(std::string_view text, std::vector<std::int32_t>& ids) const {
   const auto token = [&](char c) { return byte_tokens_[static_cast<unsigned char>(c)]; };
-  if (const auto found = ids_.find(text); found != ids_.end()) {
-    ids.push_back(found->second);
+  if (const auto id = ids_.find(text)) {
+    ids.push_back(*id);
   } else if (std::all_of(text.begin(), text.end(), [&](char c) { return token(c) >= 0; })) {
     for (const char c : text) ids.push_back(token(c));
   } else {
@@ -119,7 +119,7 @@ void Unigram::encode(std::string_view word, std::vector<std::int32_t>& ids) cons
     if (unknown[i]) {
       append_unknown(text, ids);
     } else {
-      ids.push_back(ids_.find(text)->second);
+      ids.push_back(*ids_.find(text));
     }
   }
 }

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "tokenizer/pair_map.h"
-#include "tokenizer/token_table.h"
+#include "tokenizer/piece_map.h"
 
 namespace refocus {
 
@@ -44,7 +44,7 @@ class Unigram {
 
   std::string where_;
   std::vector<double> scores_;
-  StringToId ids_;
+  PieceMap ids_;
   PairMap<std::int32_t> edges_;           // a trie over the pieces' bytes: (node, byte) to node, 0 the root
   std::vector<std::int32_t> node_piece_;  // the piece that ends at a node, or -1
   std::optional<std::int32_t> unknown_;

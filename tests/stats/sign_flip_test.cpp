@@ -23,12 +23,12 @@ double by_enumeration(const std::vector<std::int64_t>& d) {
 }
 
 TEST(SignFlip, EqualsEveryChoiceOfSigns) {
-  rc::check("p is the share of choices at least as far", [] {
+  EXPECT_TRUE(rc::check("p is the share of choices at least as far", [] {
     const auto count = *rc::gen::inRange(1, 12);
     const auto d = *rc::gen::container<std::vector<std::int64_t>>(static_cast<std::size_t>(count),
                                                                   rc::gen::inRange<std::int64_t>(-9, 10));
     RC_ASSERT(std::abs(*sign_flip_exact_p(d) - by_enumeration(d)) < 1e-12);
-  });
+  }));
 }
 
 TEST(SignFlip, OfOnesIsMcNemar) {

@@ -9,9 +9,15 @@ namespace {
 
 using testing::Ids;
 
+PieceMap pieces_of(const std::vector<std::pair<const char*, std::int32_t>>& list) {
+  PieceMap pieces;
+  for (const auto& [piece, id] : list) pieces.insert(piece, id);
+  return pieces;
+}
+
 // A random BPE model over the letters a..d, kept with what a plain re-reading of the definition needs.
 struct RandomModel {
-  StringToId pieces;
+  PieceMap pieces;
   std::vector<std::string> texts;  // of each id
   std::vector<Bpe::Merge> merges;
 };
@@ -19,10 +25,9 @@ struct RandomModel {
 RandomModel random_model() {
   RandomModel model;
   const auto add = [&](const std::string& text) {
-    const auto [place, is_new] =
-        model.pieces.try_emplace(text, static_cast<std::int32_t>(model.texts.size()));
-    if (is_new) model.texts.push_back(text);
-    return place->second;
+    model.pieces.insert(text, static_cast<std::int32_t>(model.texts.size()));
+    if (model.pieces.size() > model.texts.size()) model.texts.push_back(text);
+    return *model.pieces.find(text);
   };
   for (const char* letter : {"a", "b", "c", "d"}) add(letter);
   const int count = *rc::gen::inRange(0, 40);
@@ -39,7 +44,7 @@ RandomModel random_model() {
 // The definition, word by word: as long as a pair is known, merge the leftmost of lowest rank.
 Ids plain_bpe(const RandomModel& model, const std::string& word) {
   Ids symbols;
-  for (const char c : word) symbols.push_back(model.pieces.find(std::string(1, c))->second);
+  for (const char c : word) symbols.push_back(*model.pieces.find(std::string(1, c)));
   while (true) {
     std::size_t best = 0, best_rank = model.merges.size();
     for (std::size_t i = 0; i + 1 < symbols.size(); ++i) {
@@ -77,7 +82,7 @@ TEST(Bpe, MergesAsDefinedAtEveryLength) {
 
 TEST(Bpe, GoesOnAlikeWhereScanningEndsAndTheQueueBegins) {
   RandomModel model;
-  model.pieces = {{"a", 0}, {"aa", 1}, {"aaaa", 2}, {"b", 3}, {"ab", 4}};
+  model.pieces = pieces_of({{"a", 0}, {"aa", 1}, {"aaaa", 2}, {"b", 3}, {"ab", 4}});
   model.merges = {{0, 0, 1}, {1, 1, 2}, {0, 3, 4}};
   const Bpe bpe(model.pieces, model.merges, plain_options());
   for (std::size_t length = 0; length < 60; ++length) {
@@ -89,7 +94,7 @@ TEST(Bpe, GoesOnAlikeWhereScanningEndsAndTheQueueBegins) {
 }
 
 TEST(Bpe, UnknownCharacters) {
-  const StringToId pieces{{"?", 0}, {"a", 1}, {"<0xC3>", 2}};
+  const PieceMap pieces = pieces_of({{"?", 0}, {"a", 1}, {"<0xC3>", 2}});
   BpeOptions options = plain_options();
   const auto encode = [&](const char* text) {
     Ids ids;
@@ -110,7 +115,8 @@ TEST(Bpe, UnknownCharacters) {
 
 TEST(Bpe, LongWordsMergeByteAndUnknownTokensToo) {
   // Such tokens are not spelled like the characters they stand for, so a word must not be cut by characters.
-  const StringToId pieces{{"?", 0}, {"a", 1}, {"<0xC3>", 2}, {"<0xA9>", 3}, {"<0xC3><0xA9>", 4}, {"??", 5}};
+  const PieceMap pieces =
+      pieces_of({{"?", 0}, {"a", 1}, {"<0xC3>", 2}, {"<0xA9>", 3}, {"<0xC3><0xA9>", 4}, {"??", 5}});
   const std::vector<Bpe::Merge> merges{{2, 3, 4}, {0, 0, 5}};
   BpeOptions options = plain_options();
   options.unknown = 0;

@@ -44,7 +44,7 @@ class JsonTokenizer : public Tokenizer {
   void read_model(JsonObject model);
   void read_bpe(JsonObject model);
   void read_unigram(JsonObject model);
-  void read_vocab(JsonObject model, StringToId& pieces);
+  void read_vocab(JsonObject model, PieceMap& pieces);
   std::vector<Bpe::Merge> read_merges(JsonObject model) const;
   void read_added_tokens(JsonObject root);
   void define_bytes();

@@ -27,7 +27,7 @@ JsonTokenizer::JsonTokenizer(std::string where, JsonObject root, const ModelSett
   apply_settings(where_, adjusted, std::nullopt, std::nullopt);
 }
 
-void JsonTokenizer::read_vocab(JsonObject model, StringToId& pieces) {
+void JsonTokenizer::read_vocab(JsonObject model, PieceMap& pieces) {
   const JsonObject vocab = required(where_, "vocab", json_object(where_, model, "vocab"));
   const bool byte_level = pre_tokenizer_.byte_level();
   pieces.reserve(vocab.size());
@@ -38,7 +38,7 @@ void JsonTokenizer::read_vocab(JsonObject model, StringToId& pieces) {
     table_.define(where_, id, {piece, "", TokenKind::kNormal});
     std::optional<std::string> spelled = byte_level ? spelled_bytes(piece) : piece;
     // A piece that is not spelled in the alphabet cannot come out of the model: an added token.
-    if (spelled) pieces.try_emplace(std::move(*spelled), static_cast<std::int32_t>(id));
+    if (spelled) pieces.insert(*spelled, static_cast<std::int32_t>(id));
   }
 }
 
@@ -114,7 +114,7 @@ void JsonTokenizer::read_bpe(JsonObject model) {
   options.byte_level = pre_tokenizer_.byte_level();
   options.ignore_merges = json_bool(where_, model, "ignore_merges").value_or(false);
   options.fuse_unknown = json_bool(where_, model, "fuse_unk").value_or(false);
-  StringToId pieces;
+  PieceMap pieces;
   read_vocab(model, pieces);
   if (json_bool(where_, model, "byte_fallback").value_or(false) && !options.byte_level) {
     for (std::size_t byte = 0; byte < 256; ++byte) {

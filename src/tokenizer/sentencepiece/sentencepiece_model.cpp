@@ -18,6 +18,7 @@ namespace {
 // One field of a protocol buffer message (protobuf.dev/programming-guides/encoding).
 struct Field {
   std::uint64_t number = 0;
+  unsigned kind = 0;        // its wire type: 0 a varint, 1 and 5 fixed, 2 bytes
   std::uint64_t value = 0;  // a varint, or the bits of a fixed number
   std::string_view bytes;   // a string or an embedded message
 };
@@ -31,7 +32,8 @@ class FieldReader {
     field = {};
     const std::uint64_t tag = varint();
     field.number = tag >> 3;
-    switch (tag & 7) {
+    field.kind = tag & 7;
+    switch (field.kind) {
       case 0:
         field.value = varint();
         break;
@@ -134,13 +136,15 @@ std::vector<SentencePiecePiece> sentencepiece_pieces(const std::string& where, s
   FieldReader reader(where, file);
   Field field;
   while (reader.next(field)) {
-    if (field.number != 1) continue;
+    if (field.number != 1 || field.kind != 2) continue;
     SentencePiecePiece& piece = pieces.emplace_back();
     FieldReader members(where, field.bytes);
     Field member;
     while (members.next(member)) {
-      if (member.number == 1) piece.text = member.bytes;
-      if (member.number == 3) piece.type = static_cast<int>(member.value & 0xFF);
+      // As the library reads it: what is of another kind, or no known type, is passed over.
+      if (member.number == 1 && member.kind == 2) piece.text = member.bytes;
+      const auto type = static_cast<std::int32_t>(member.value);
+      if (member.number == 3 && member.kind == 0 && type >= 1 && type <= 6) piece.type = type;
     }
   }
   return pieces;

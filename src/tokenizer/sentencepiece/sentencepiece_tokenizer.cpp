@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/file_kind.h"
+#include "base/stored_vocabulary.h"
 #include "base/text_file.h"
 #include "tokenizer/sentencepiece/sentencepiece_model.h"
 #include "tokenizer/tokenizer.h"
@@ -57,7 +58,7 @@ class SentencePieceTokenizer : public Tokenizer {
     leading_space_ = facts.remove_extra_whitespaces ? LeadingSpace::kDropWhileEmpty
                      : facts.add_dummy_prefix       ? LeadingSpace::kDropOne
                                                     : LeadingSpace::kKeep;
-    define_tokens();
+    define_tokens(file);
     apply(settings);
   }
 
@@ -76,21 +77,36 @@ class SentencePieceTokenizer : public Tokenizer {
   }
 
  private:
-  void define_tokens() {
-    for (int id = 0; id < processor_.GetPieceSize(); ++id) {
-      const std::string& piece = processor_.IdToPiece(id);
-      if (processor_.IsUnused(id) && is_placeholder(piece, id)) continue;
-      if (processor_.IsControl(id) || processor_.IsUnknown(id)) {
-        AddedToken token;
-        token.id = id;
-        token.content = piece;
-        token.special = true;
-        add_token(where_, token);
-      } else if (processor_.IsByte(id)) {
-        const int byte = std::stoi(piece.substr(3, 2), nullptr, 16);  // the library has checked the spelling
-        table_.define(where_, id, {piece, std::string(1, static_cast<char>(byte)), TokenKind::kByte});
-      } else {
-        table_.define(where_, id, {piece, piece_text(piece), TokenKind::kNormal});
+  void define_tokens(const std::string& file) {
+    std::vector<SentencePiecePiece> pieces = sentencepiece_pieces(where_, file);
+    REFOCUS_CHECK(pieces.size() == static_cast<std::size_t>(processor_.GetPieceSize()));
+    table_.reserve(pieces.size());
+    for (std::size_t place = 0; place < pieces.size(); ++place) {
+      std::string& piece = pieces[place].text;
+      const auto id = static_cast<std::int32_t>(place);
+      switch (static_cast<StoredTokenType>(pieces[place].type)) {
+        case StoredTokenType::kControl:
+        case StoredTokenType::kUnknown: {
+          AddedToken token;
+          token.id = id;
+          token.content = piece;
+          token.special = true;
+          add_token(where_, token);
+          break;
+        }
+        case StoredTokenType::kByte: {
+          const int byte =
+              std::stoi(piece.substr(3, 2), nullptr, 16);  // the library has checked the spelling
+          table_.define(where_, id, {piece, std::string(1, static_cast<char>(byte)), TokenKind::kByte});
+          break;
+        }
+        case StoredTokenType::kUnused:
+          if (is_placeholder(piece, id)) break;
+          [[fallthrough]];
+        default: {
+          std::string text = piece_text(piece);
+          table_.define(where_, id, {std::move(piece), std::move(text), TokenKind::kNormal});
+        }
       }
     }
   }
