@@ -1,5 +1,5 @@
 // Products of float weights and activations in bf16 parts, in AMX tiles. Included after
-// bf16_weights_amx-inl.h.
+// bf16_weights_amx-inl.h, where REFOCUS_ATTR is what the file is compiled for.
 
 // A panel is up to four tiles of 16 outputs: its sums and a group's three parts of activations stay in tiles
 // while the weights' parts pass by.
@@ -150,7 +150,7 @@ struct Run {
 template <int kParts, std::size_t... t>
 HWY_INLINE void add_last_step(const WeightTile* w, std::int64_t step, float* sums, const float* next,
                               std::index_sequence<t...>) {
-  const auto exchange = [&]<std::size_t kTile>(std::integral_constant<std::size_t, kTile>) HWY_ATTR {
+  const auto exchange = [&]<std::size_t kTile>(std::integral_constant<std::size_t, kTile>) REFOCUS_ATTR {
     constexpr std::int64_t kPlace = std::int64_t{kTile} * kTileSums;
     add_products<kTile, kParts>(w[kTile], step);
     store<kTile>(sums + kPlace, kSumsRow);

@@ -19,7 +19,10 @@
 #if HWY_ARCH_X86
 #include <immintrin.h>
 
-HWY_PUSH_ATTRIBUTES("avx,avx2,fma,f16c,avx512f,avx512vl,avx512dq,avx512bw,avx512bf16,prfchw")
+#define REFOCUS_TARGET "avx,avx2,fma,f16c,avx512f,avx512vl,avx512dq,avx512bw,avx512bf16,prfchw"
+// Of lambdas, which clang does not give what follows; HWY_ATTR is what all of x86 has.
+#define REFOCUS_ATTR __attribute__((target(REFOCUS_TARGET)))
+HWY_PUSH_ATTRIBUTES(REFOCUS_TARGET)
 namespace refocus {
 namespace bf16_amx {
 using namespace amx;
@@ -148,7 +151,7 @@ class Product {
       Ahead ahead{weights(n, s) + ahead_of<kTiles>(s), row_bytes_, 1, kTiles * kTileOutputs, 3 * kTiles};
       load_activations(x, s);
       add_step<kParts>(
-          lying, s, [&]() HWY_ATTR { ahead.fetch(); }, Tiles<kTiles>{});
+          lying, s, [&]() REFOCUS_ATTR { ahead.fetch(); }, Tiles<kTiles>{});
     }
     if (ready < steps) stage_step<kTiles>(n, outputs, ready);
     std::int64_t s = ready;
@@ -173,7 +176,7 @@ class Product {
       TileFilling<type> next{weights(n, s + 1), row_bytes_, ahead_of<1>(s + 1),
                              scratch_.staged.data() + (s + 1) % 2 * kParts * kTileBytes};
       load_activations(x, s);
-      add_products<0, kParts>(staged, s % 2, [&]() HWY_ATTR { next.fill(kTurn); });
+      add_products<0, kParts>(staged, s % 2, [&]() REFOCUS_ATTR { next.fill(kTurn); });
     }
     return std::max<std::int64_t>(0, end);
   }
