@@ -15,7 +15,7 @@ namespace {
 std::atomic<bool> allowed{true}, avx512_bf16_allowed{true};
 
 // Linux gives a process the tiles' state only when it asks (Documentation/arch/x86/xstate.rst).
-bool has_permission() {
+[[maybe_unused]] bool has_permission() {
 #if defined(__x86_64__) && defined(__linux__)
   constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
   return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
@@ -30,7 +30,10 @@ struct Tiles {
 
 Tiles tiles_of_processor() {
   Tiles out;
-#if defined(__x86_64__)
+#if defined(REFOCUS_EMULATE_AMX)
+  out.int8 = __builtin_cpu_supports("avx512vnni") != 0;  // which stands between the tiles
+  out.bf16 = out.int8 && __builtin_cpu_supports("avx512bf16") != 0;
+#elif defined(__x86_64__)
   unsigned a = 0, b = 0, c = 0, d = 0;
   if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return out;
   constexpr unsigned kBf16 = 1U << 22, kTile = 1U << 24, kInt8 = 1U << 25;

@@ -39,6 +39,36 @@ struct alignas(64) TileShapes {
 };
 static_assert(sizeof(TileShapes) == 64);
 
+#if defined(REFOCUS_EMULATE_AMX)
+// The same in plain code, for tests on processors without tiles; see amx_emulated.cpp.
+void configure(const TileShapes& shapes);
+void release();
+void clear_tile(int tile);
+void load_tile(int tile, const void* from, std::int64_t stride);
+void store_tile(int tile, void* to, std::int64_t stride);
+void multiply_tiles(int sums, int a, int b);
+void multiply_tiles_bf16(int sums, int a, int b);
+template <int tile>
+inline __attribute__((always_inline)) void clear() {
+  clear_tile(tile);
+}
+template <int tile>
+inline __attribute__((always_inline)) void load(const void* from, std::int64_t stride) {
+  load_tile(tile, from, stride);
+}
+template <int tile>
+inline __attribute__((always_inline)) void store(void* to, std::int64_t stride) {
+  store_tile(tile, to, stride);
+}
+template <int sums, int a, int b>
+inline __attribute__((always_inline)) void multiply() {
+  multiply_tiles(sums, a, b);
+}
+template <int sums, int a, int b>
+inline __attribute__((always_inline)) void multiply_bf16() {
+  multiply_tiles_bf16(sums, a, b);
+}
+#else
 // Inline assembly rather than the compiler's intrinsics: those of g++ 12 do not say that loads read memory.
 inline void configure(const TileShapes& shapes) { asm volatile("ldtilecfg %0" ::"m"(shapes)); }
 inline void release() { asm volatile("tilerelease" :::); }
@@ -67,6 +97,7 @@ template <int sums, int a, int b>
 inline __attribute__((always_inline)) void multiply_bf16() {
   asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(sums), "i"(a), "i"(b));
 }
+#endif
 
 }  // namespace amx
 #endif
