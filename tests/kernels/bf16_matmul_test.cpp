@@ -87,10 +87,17 @@ void expect_like_twin(ThreadPool& pool, const Bf16Weights& w, std::int64_t rows)
   job.product.bias = rows % 2 == 0 ? bias.data() : nullptr;
   job.product.accumulate = rows % 3 == 0;
   reference::bf16_matmul({x.data(), rows, w.inputs}, w.type, w.rows.data(), job);
-  job.product.y = actual.data();
   Bf16Rows rounded;
   round_rows({x.data(), rows, w.inputs}, rounded);
-  bf16_matmul(pool, rounded, {&job, 1});
+  std::vector<float> otherwise = actual;
+  const auto compute = [&](bool single_streams, std::vector<float>& y) {
+    const testing::ReadAs read(single_streams);
+    job.product.y = y.data();
+    bf16_matmul(pool, rounded, {&job, 1});
+  };
+  compute(false, actual);
+  compute(true, otherwise);
+  ASSERT_EQ(actual, otherwise) << "however weights are read";
   for (std::int64_t n = 0; n < stride; ++n) {
     const std::vector<float> row = n < w.outputs ? w.row(n) : std::vector<float>();
     for (std::int64_t r = 0; r < rows; ++r) {

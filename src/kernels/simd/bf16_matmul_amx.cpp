@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/prefetch.h"
 #include "kernels/simd/amx.h"
 #include "kernels/simd/bf16_task.h"
 #include "tensor/block_formats.h"

@@ -7,6 +7,8 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/prefetch.h"
+#include "kernels/machine_limits.h"
 #include "kernels/simd/bf16_task.h"
 #include "tensor/block_formats.h"
 
@@ -77,7 +79,7 @@ constexpr std::array<MultiplyRows, kRows> kMultiplyRows = {
 
 // All steps of a few rows, whose weights go from a file's order through registers alone, one panel after the
 // other: rows of weights are read from end to end.
-template <int kCount, int kPanels, class Source>
+template <int kCount, int kPanels, bool kLinear, class Source>
 HWY_INLINE void stream_rows(const RunOperands& at, const Source& source, float* sums) {
   for (int p = 0; p < kPanels; ++p, sums += kTileSums) {
     __m512 s[kCount];
@@ -86,7 +88,7 @@ HWY_INLINE void stream_rows(const RunOperands& at, const Source& source, float* 
     const std::byte* x = at.x;
     for (std::int64_t step = 0; step < at.steps; ++step, x += at.step_bytes) {
       __m512i weights[kStep / 2];
-      source.load(p, step, weights);
+      source.template load<kLinear>(p, step, weights);
       HWY_UNROLL(16)
       for (std::int64_t pair = 0; pair < kStep / 2; ++pair) {
         HWY_UNROLL(16)
@@ -99,12 +101,12 @@ HWY_INLINE void stream_rows(const RunOperands& at, const Source& source, float* 
 }
 
 // The same of at.rows rows, at most kMost.
-template <int kMost, int kPanels, class Source>
+template <int kMost, int kPanels, bool kLinear, class Source>
 void stream_few(const RunOperands& at, const Source& source, float* sums) {
   if constexpr (kMost > 1) {
-    if (at.rows < kMost) return stream_few<kMost - 1, kPanels>(at, source, sums);
+    if (at.rows < kMost) return stream_few<kMost - 1, kPanels, kLinear>(at, source, sums);
   }
-  stream_rows<kMost, kPanels>(at, source, sums);
+  stream_rows<kMost, kPanels, kLinear>(at, source, sums);
 }
 
 // See bf16_product-inl.h.
@@ -112,6 +114,7 @@ struct ByAvx512 {
   static constexpr std::int64_t kGroups = 1, kPanels = 3;
   static constexpr std::int64_t kRunSteps = 9;   // measured
   static constexpr std::int64_t kRingSteps = 8;  // of a stream; measured
+  static constexpr std::int64_t kMostPanelBytes = std::int64_t{256} << 10;
 
   explicit ByAvx512(std::int64_t) {}
 
@@ -129,7 +132,12 @@ struct ByAvx512 {
   template <int kPanelsNow, class Source>
   static HWY_INLINE void stream(RunOperands at, const Source& source, float* sums) {
     if constexpr (Source::kLoads) {
-      if (at.rows <= kRows) return stream_few<kRows, kPanelsNow>(at, source, sums);
+      if (at.rows <= kRows) {
+        // A panel and the next one must find room in the L2 cache.
+        const bool linear = reads_single_streams() && source.panel_bytes() <= kMostPanelBytes;
+        return linear ? stream_few<kRows, kPanelsNow, true>(at, source, sums)
+                      : stream_few<kRows, kPanelsNow, false>(at, source, sums);
+      }
     }
     const std::int64_t steps = at.steps;
     at.panel_bytes = kRingSteps * kTileBytes;

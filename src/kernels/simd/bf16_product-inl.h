@@ -47,8 +47,10 @@ struct TileSource {
   static constexpr bool kLoads = requires(const Bf16Job& j, __m512i* pairs) {
     Tiles::load(j, 0, 0, 0, pairs);
   };
+  std::int64_t panel_bytes() const { return kPanelOutputs * bytes_of(job.product.dtype, inputs); }
+  template <bool kLinear>
   HWY_INLINE void load(std::int64_t p, std::int64_t step, __m512i* pairs) const {
-    Tiles::load(job, inputs, panel + p, step, pairs);
+    Tiles::template load<kLinear>(job, inputs, panel + p, step, pairs);
   }
 };
 

@@ -35,7 +35,9 @@ struct FloatTiles {
     }
   }
 
-  // One step's tile in registers.
+  // One step's tile in registers. kLinear: what is asked for ahead are the next panel's lines in the order in
+  // which they lie, so that memory sees one stream, not those that follow in each of the panel's rows.
+  template <bool kLinear = false>
   static HWY_INLINE void load(const Bf16Job& job, std::int64_t inputs, std::int64_t panel, std::int64_t step,
                               __m512i* pairs) {
     const std::int64_t outputs = std::min(kPanelOutputs, job.product.outputs - panel * kPanelOutputs);
@@ -44,12 +46,18 @@ struct FloatTiles {
     // At the end of the rows, the beginning of the next panel's.
     const bool beyond = (first + kStep) * kSize + kAhead > row_bytes;
     const std::int64_t ahead = kAhead + (beyond ? (kPanelOutputs - 1) * row_bytes : 0);
+    constexpr std::int64_t kStepBytes = kStep * kSize;  // of a row
+    const std::byte* next = from - first * kSize + kPanelOutputs * (row_bytes + step * kStepBytes);
     HWY_UNROLL(16)
     for (std::int64_t n = 0; n < kPanelOutputs; ++n, from += row_bytes) {
       pairs[n] = _mm512_setzero_si512();
       if (n >= outputs) continue;
       for (std::int64_t b = 0; b < kStep * kSize; b += 64) {
-        _mm_prefetch(reinterpret_cast<const char*>(from + ahead + b), kPrefetch);
+        if constexpr (kLinear) {
+          fetch_into_l2(next + n * kStepBytes + b);
+        } else {
+          _mm_prefetch(reinterpret_cast<const char*>(from + ahead + b), kPrefetch);
+        }
       }
       pairs[n] = rounded_weights<type>(from, inputs - first);
     }
