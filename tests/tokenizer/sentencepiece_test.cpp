@@ -9,6 +9,7 @@ namespace refocus {
 namespace {
 
 using testing::field;
+using testing::float_field;
 using ::testing::HasSubstr;
 using testing::Ids;
 using testing::ModelDir;
@@ -202,6 +203,34 @@ TEST(SentencePiece, SmallRealModelRoundTripsTheData) {
   }
   EXPECT_GT(lines, 1000);
   EXPECT_GT(byte_tokens, 0);
+}
+
+// Types that there are not, numbers that do not fit, and members of another wire type.
+TEST(SentencePiece, PiecesAreThoseThatTheLibraryReads) {
+  const auto piece = [](const char* text, const std::string& more) {
+    return field(1, field(1, text) + float_field(2, -9) + more);
+  };
+  const std::string file = small_sentencepiece() + field(1, std::uint64_t{7}) +
+                           piece("unknown type", field(3, std::uint64_t{0x105})) +
+                           piece("far beyond", field(3, std::uint64_t{0x1'0000'0005})) +
+                           piece("bytes", field(3, std::string("\x05"))) +
+                           piece("twice", field(3, std::uint64_t{5}) + field(3, std::uint64_t{9})) +
+                           piece("text", field(1, std::uint64_t{1}));
+  sentencepiece::SentencePieceProcessor library;
+  ASSERT_TRUE(library.LoadFromSerializedProto(file).ok());
+  const std::vector<SentencePiecePiece> read = sentencepiece_pieces("file", file);
+  ASSERT_EQ(std::ssize(read), library.GetPieceSize());
+  int unused = 0;
+  for (int id = 0; id < library.GetPieceSize(); ++id) {
+    const SentencePiecePiece& it = read[static_cast<std::size_t>(id)];
+    EXPECT_EQ(it.text, library.IdToPiece(id));
+    EXPECT_EQ(it.type == 2, library.IsUnknown(id)) << it.text;
+    EXPECT_EQ(it.type == 3, library.IsControl(id)) << it.text;
+    EXPECT_EQ(it.type == 5, library.IsUnused(id)) << it.text;
+    EXPECT_EQ(it.type == 6, library.IsByte(id)) << it.text;
+    unused += it.type == 5 ? 1 : 0;
+  }
+  EXPECT_EQ(unused, 2);
 }
 
 TEST(SentencePiece, SmallRealModelRoundTripsAnyText) {
