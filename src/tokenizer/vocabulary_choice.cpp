@@ -20,10 +20,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-bool has_type(const SentencePiecePiece& piece, StoredTokenType type) {
-  return piece.type == static_cast<int>(type);
-}
-
 // Whether every piece is a token of tokenizer.json, with the same id.
 bool has_pieces(const std::string& where, JsonObject model, const std::vector<SentencePiecePiece>& pieces) {
   const JsonValue vocab = required(where, "vocab", json_value(model, "vocab"));
@@ -57,8 +53,7 @@ bool adds_tokens(const std::string& where, JsonObject root, const std::vector<Se
     const std::int64_t id = required(where, "id", json_integer(where, token, "id"));
     if (id < 0 || id >= static_cast<std::int64_t>(pieces.size())) return true;
     const SentencePiecePiece& piece = pieces[static_cast<std::size_t>(id)];
-    const bool plain =
-        has_type(piece, StoredTokenType::kControl) || has_type(piece, StoredTokenType::kUnknown);
+    const bool plain = piece.type == StoredTokenType::kControl || piece.type == StoredTokenType::kUnknown;
     if (!plain || piece.text != required(where, "content", json_string(where, token, "content"))) return true;
     for (const char* flag : {"lstrip", "rstrip", "single_word"}) {
       if (json_bool(where, token, flag).value_or(false)) return true;

@@ -224,11 +224,12 @@ TEST(SentencePiece, PiecesAreThoseThatTheLibraryReads) {
   for (int id = 0; id < library.GetPieceSize(); ++id) {
     const SentencePiecePiece& it = read[static_cast<std::size_t>(id)];
     EXPECT_EQ(it.text, library.IdToPiece(id));
-    EXPECT_EQ(it.type == 2, library.IsUnknown(id)) << it.text;
-    EXPECT_EQ(it.type == 3, library.IsControl(id)) << it.text;
-    EXPECT_EQ(it.type == 5, library.IsUnused(id)) << it.text;
-    EXPECT_EQ(it.type == 6, library.IsByte(id)) << it.text;
-    unused += it.type == 5 ? 1 : 0;
+    EXPECT_EQ(it.score, library.GetScore(id)) << it.text;
+    EXPECT_EQ(it.type == StoredTokenType::kUnknown, library.IsUnknown(id)) << it.text;
+    EXPECT_EQ(it.type == StoredTokenType::kControl, library.IsControl(id)) << it.text;
+    EXPECT_EQ(it.type == StoredTokenType::kUnused, library.IsUnused(id)) << it.text;
+    EXPECT_EQ(it.type == StoredTokenType::kByte, library.IsByte(id)) << it.text;
+    unused += it.type == StoredTokenType::kUnused ? 1 : 0;
   }
   EXPECT_EQ(unused, 2);
 }

@@ -76,15 +76,18 @@ class FieldReader {
   std::string_view rest_;
 };
 
+float float_of(const Field& field) {
+  float value = 0;
+  const auto bits = static_cast<std::uint32_t>(field.value);
+  std::memcpy(&value, &bits, 4);
+  return value;
+}
+
 void check_piece(const std::string& where, std::string_view message) {
   FieldReader reader(where, message);
   Field field;
   while (reader.next(field)) {
-    if (field.number != 2) continue;  // the score
-    float score = 0;
-    const auto bits = static_cast<std::uint32_t>(field.value);
-    std::memcpy(&score, &bits, 4);
-    if (!std::isfinite(score)) malformed(where);
+    if (field.number == 2 && !std::isfinite(float_of(field))) malformed(where);  // the score
   }
 }
 
@@ -143,8 +146,10 @@ std::vector<SentencePiecePiece> sentencepiece_pieces(const std::string& where, s
     while (members.next(member)) {
       // As the library reads it: what is of another kind, or no known type, is passed over.
       if (member.number == 1 && member.kind == 2) piece.text = member.bytes;
+      if (member.number == 2 && member.kind == 5) piece.score = float_of(member);
       const auto type = static_cast<std::int32_t>(member.value);
-      if (member.number == 3 && member.kind == 0 && type >= 1 && type <= 6) piece.type = type;
+      if (member.number == 3 && member.kind == 0 && type >= 1 && type <= 6)
+        piece.type = static_cast<StoredTokenType>(type);
     }
   }
   return pieces;

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/stored_vocabulary.h"
 #include "tokenizer/tokenizer.h"
 
 namespace refocus {
@@ -24,7 +25,8 @@ struct SentencePieceFacts {
 // A piece of the vocabulary; the place of a piece is its id.
 struct SentencePiecePiece {
   std::string text;
-  int type = 1;  // as in StoredTokenType
+  float score = 0;
+  StoredTokenType type = StoredTokenType::kNormal;
 };
 
 // The pieces of such a file. InputError where it is malformed.

@@ -5,7 +5,6 @@
 
 #include "base/error.h"
 #include "base/file_kind.h"
-#include "base/stored_vocabulary.h"
 #include "base/text_file.h"
 #include "tokenizer/sentencepiece/sentencepiece_model.h"
 #include "tokenizer/tokenizer.h"
@@ -84,7 +83,7 @@ class SentencePieceTokenizer : public Tokenizer {
     for (std::size_t place = 0; place < pieces.size(); ++place) {
       std::string& piece = pieces[place].text;
       const auto id = static_cast<std::int32_t>(place);
-      switch (static_cast<StoredTokenType>(pieces[place].type)) {
+      switch (pieces[place].type) {
         case StoredTokenType::kControl:
         case StoredTokenType::kUnknown: {
           AddedToken token;

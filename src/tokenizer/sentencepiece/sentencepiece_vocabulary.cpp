@@ -1,6 +1,4 @@
 // A tokenizer.model file as a StoredVocabulary.
-#include <sentencepiece_processor.h>
-
 #include "base/error.h"
 #include "base/text_file.h"
 #include "tokenizer/sentencepiece/sentencepiece_model.h"
@@ -8,18 +6,6 @@
 #include "tokenizer/tokenizer_files.h"
 
 namespace refocus {
-
-namespace {
-
-StoredTokenType type_of(const sentencepiece::SentencePieceProcessor& processor, int id) {
-  if (processor.IsUnknown(id)) return StoredTokenType::kUnknown;
-  if (processor.IsControl(id)) return StoredTokenType::kControl;
-  if (processor.IsByte(id)) return StoredTokenType::kByte;
-  if (processor.IsUnused(id)) return StoredTokenType::kUnused;
-  return StoredTokenType::kNormal;
-}
-
-}  // namespace
 
 StoredVocabulary sentencepiece_vocabulary(const std::filesystem::path& model_directory) {
   const std::filesystem::path path = model_directory / kSentencePieceName;
@@ -31,19 +17,20 @@ StoredVocabulary sentencepiece_vocabulary(const std::filesystem::path& model_dir
                       "LLaMA models cannot hold it");
   }
   const auto tokenizer = make_sentencepiece_tokenizer(where, file, read_model_settings(model_directory));
-  sentencepiece::SentencePieceProcessor processor;
-  REFOCUS_CHECK(processor.LoadFromSerializedProto(file).ok());  // the tokenizer has loaded it
   StoredVocabulary out;
   out.model = "llama";
   out.pre = "default";
   out.add_space_prefix = facts.add_dummy_prefix;
   out.remove_extra_whitespaces = facts.remove_extra_whitespaces;
   out.character_map = facts.character_map;
-  for (int id = 0; id < processor.GetPieceSize(); ++id) {
-    StoredTokenType type = type_of(processor, id);
-    if (type == StoredTokenType::kNormal) type = stored_type(*tokenizer, id);
-    out.tokens.push_back(processor.IdToPiece(id));
-    out.scores.push_back(processor.GetScore(id));
+  for (const SentencePiecePiece& piece : sentencepiece_pieces(where, file)) {
+    const auto id = static_cast<std::int32_t>(out.tokens.size());
+    StoredTokenType type = piece.type;
+    if (type == StoredTokenType::kNormal || type == StoredTokenType::kUserDefined) {
+      type = stored_type(*tokenizer, id);  // whether it is added to the vocabulary too
+    }
+    out.tokens.push_back(piece.text);
+    out.scores.push_back(piece.score);
     out.types.push_back(static_cast<std::int32_t>(type));
     if (type == StoredTokenType::kUnknown) out.unknown_id = id;
   }
