@@ -127,6 +127,16 @@ fs::path default_data(std::string_view task) {
   return here;
 }
 
+std::string resolve_file(const std::string& file) {
+  const fs::path path = fs::path(file).lexically_normal();
+  std::error_code error;
+  if (fs::exists(path, error) || path.empty() || *path.begin() != "data") return file;
+  for (const fs::path& place : bundle_places()) {
+    if (fs::is_regular_file(place / path, error)) return shown(place / path).string();
+  }
+  return file;
+}
+
 std::string name_of_model(const fs::path& path) {
   const fs::path full = fs::weakly_canonical(path);
   return fs::is_directory(path) ? full.filename().string() : full.stem().string();

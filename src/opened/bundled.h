@@ -36,6 +36,10 @@ std::filesystem::path resolve_model(const std::string& model, std::string_view o
 // data, if that has one, or else `data` all the same.
 std::filesystem::path default_data(std::string_view task);
 
+// What FILE means: itself where it exists or is no relative path below data/, or else the bundled file of
+// that path, such as data/cloze/mmlu_cloze.yaml, if there is one.
+std::string resolve_file(const std::string& file);
+
 // The model's own name: its folder's, or its file's without the ending.
 std::string name_of_model(const std::filesystem::path& path);
 

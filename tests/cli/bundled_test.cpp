@@ -182,6 +182,28 @@ TEST_F(BundledEval, NeedsNothingButItsName) {
   EXPECT_EQ(kinds, "keys:subject keys_unseen:subject stem:category seen:novelty unseen:novelty all:all ");
 }
 
+// A task file by the path that it has in the checkout; one that lies here comes first, and other paths mean
+// themselves.
+TEST_F(BundledEval, FindsTaskFilesThatCameAlong) {
+  fs::create_directories(home / "data/cloze");
+  write_file(
+      home / "data/cloze/mine.yaml",
+      "task: mine\nquestions: worlds\nloglikelihood:\n  context: \"{question}\"\n  option: \" {option}\"\n");
+  const auto ask = [&](const Arguments& arguments) {
+    return testing::refocus(plus({"eval", "--loglikelihood"}, arguments),
+                            {.directory = work, .home = home.string()});
+  };
+  const ProcessResult found = ask({"data/cloze/mine.yaml"});
+  EXPECT_EQ(found.status, 0) << found.err;
+  EXPECT_THAT(found.out, HasSubstr("mine: 4 questions"));
+  expect_failure(ask({"data/cloze/other.yaml"}), 1, {"data/cloze/other.yaml", "no such file"});
+  expect_failure(ask({"cloze/mine.yaml"}), 1, {"cloze/mine.yaml", "no such file"});
+
+  fs::create_directories(work / "data/cloze");
+  write_file(work / "data/cloze/mine.yaml", "task: mine\nquestions: nobody\n");
+  expect_failure(ask({"data/cloze/mine.yaml"}), 1, {"data/cloze/mine.yaml", "nobody"});
+}
+
 TEST_F(BundledEval, GoesOnInItsOwnDirectoryAndMeetsNoOther) {
   expect_done({"--direct"});
   const std::string before = file_text(runs()[0] / "run.json");

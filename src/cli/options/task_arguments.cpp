@@ -140,7 +140,8 @@ void check_prompt(const AskedTask& task, PromptKind prompt, std::string_view fla
 std::vector<AskedTask> read_task_arguments(const std::vector<std::string>& tasks,
                                            const std::optional<HarnessOptions>& options) {
   std::vector<AskedTask> asked;
-  for (const std::string& task : tasks) {
+  for (const std::string& argument : tasks) {
+    const std::string task = resolve_file(argument);
     AskedTask one{task, std::nullopt};
     if (is_harness_file(task)) {
       if (!options) {
