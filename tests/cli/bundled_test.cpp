@@ -197,7 +197,10 @@ TEST_F(BundledEval, FindsTaskFilesThatCameAlong) {
   EXPECT_EQ(found.status, 0) << found.err;
   EXPECT_THAT(found.out, HasSubstr("mine: 4 questions"));
   expect_failure(ask({"data/cloze/other.yaml"}), 1, {"data/cloze/other.yaml", "no such file"});
-  expect_failure(ask({"cloze/mine.yaml"}), 1, {"cloze/mine.yaml", "no such file"});
+  write_file(home / "models/mine.yaml", file_text(home / "data/cloze/mine.yaml"));
+  for (const char* beside : {"models/mine.yaml", "data/../models/mine.yaml"}) {
+    expect_failure(ask({beside}), 1, {beside, "no such file"});
+  }
 
   fs::create_directories(work / "data/cloze");
   write_file(work / "data/cloze/mine.yaml", "task: mine\nquestions: nobody\n");

@@ -83,10 +83,13 @@ def blocks_of(path):
 
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.(\d+))?(?:e[-+]?\d+)?")
 # Times, rates and shares of them.
-TIMES = [(re.compile(p), r) for p, r in [(r'("\w+_tps"):[\d.e+]+', r"\1:0"), (r"\d+(\.\d+)? (a|tokens a) second", r"0 \2 second"),
-                                         (r"(done )?in \d+ (s|min( \d+ s)?)\b", "in 0 s"), (r"\d{8}-\d{6}(-\d+)?", "DAY"),
-                                                         (r"about \d+ (s|min|MB)\b", "about 0"), (r"\d+ questions measured", "0 questions measured"),
-                                                         (r"\d+ (tokens of prompts and) \d+ (of answers a second)", r"0 \1 0 \2")]]
+DURATION = r"\d+ (?:s|min|h)\b(?: \d+ (?:s|min)\b)?"
+TIMES = [(re.compile(p), r) for p, r in [
+    (r'("\w+_tps"):[\d.e+]+', r"\1:0"), (r"\d+(\.\d+)? (a|tokens a) second", r"0 \2 second"),
+    (rf"(done )?in {DURATION}", "in 0 s"), (r"\d{8}-\d{6}(-\d+)?", "DAY"),
+    (rf"about \d+ MB\b|about {DURATION}( to {DURATION})?", "about 0"), (r"\d+ questions measured", "0 questions measured"),
+    (r"answers of \d+ tokens( to \d+, since \d+ went on when the measurement ended)?", "answers of 0 tokens"),
+    (r"\d+ (tokens of prompts and) \d+ (of answers a second)", r"0 \1 0 \2")]]
 
 
 def same_number(a, b, decimals):

@@ -51,6 +51,15 @@ class Differences(unittest.TestCase):
         self.assertFalse(run_blocks.same('{"prefill_tps":14503.2,"n":1}', '{"prefill_tps":3.1,"n":2}'))
         self.assertTrue(run_blocks.same("5 of 5 (100%), 94.2 a second, done in 3 s", "5 of 5 (100%), 9.1 a second, done in 1 min 4 s"))
 
+    def test_estimates_may_be_ranges_where_a_machine_is_slow(self):
+        for slow in ("26 s to 43 s", "59 s to 1 min 06 s", "1 h 02 min"):
+            self.assertTrue(run_blocks.same("Time: about 4 s", f"Time: about {slow}"), slow)
+        self.assertFalse(run_blocks.same("Time: about 4 s", "Time: about 4 s to go"))
+        rates = "a: {} questions measured, {} tokens of prompts and {} of answers a second; answers of {} tokens"
+        self.assertTrue(run_blocks.same(rates.format(16, 33431, 7085, 63),
+                                        rates.format(3, 812, 75, 40) + " to 96, since 2 went on when the measurement ended"))
+        self.assertFalse(run_blocks.same(rates.format(16, 33431, 7085, 63), rates.format(16, 33431, 7085, 63) + " and more"))
+
 
 if __name__ == "__main__":
     unittest.main()
