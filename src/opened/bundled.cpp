@@ -61,9 +61,24 @@ fs::path shown(const fs::path& path) {
   return error || near.empty() || *near.begin() == ".." ? path.lexically_normal() : near;
 }
 
-bool is_model(const fs::path& path) {
+bool is_file(const fs::path& path) {
   std::error_code error;
-  return fs::is_regular_file(path / "config.json", error);
+  return fs::is_regular_file(path, error);
+}
+
+bool is_model(const fs::path& path) { return is_file(path / "config.json"); }
+
+bool is_folder(const fs::path& path) {
+  std::error_code error;
+  return fs::is_directory(path, error);
+}
+
+// The first place that has `path`, which is such a thing there.
+std::optional<fs::path> place_of(const fs::path& path, bool (*is_such)(const fs::path&)) {
+  for (const fs::path& place : bundle_places()) {
+    if (is_such(place / path)) return place;
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -85,10 +100,8 @@ std::vector<std::string> bundled_models() {
 
 std::optional<fs::path> find_bundled_model(const std::string& name) {
   if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos) return std::nullopt;
-  for (const fs::path& place : bundle_places()) {
-    if (is_model(place / "models" / name)) return shown(place / "models" / name);
-  }
-  return std::nullopt;
+  const auto place = place_of(fs::path("models") / name, is_model);
+  return place ? std::optional(shown(*place / "models" / name)) : std::nullopt;
 }
 
 fs::path resolve_model(const std::string& model, std::string_view option) {
@@ -118,23 +131,18 @@ fs::path resolve_model(const std::string& model, std::string_view option) {
 }
 
 fs::path default_data(std::string_view task) {
-  std::error_code error;
   const fs::path here = "data";
-  if (fs::is_directory(here / task, error)) return here;
-  for (const fs::path& place : bundle_places()) {
-    if (fs::is_directory(place / "data" / task, error)) return shown(place / "data");
-  }
-  return here;
+  if (is_folder(here / task)) return here;
+  const auto place = place_of(here / task, is_folder);
+  return place ? shown(*place / here) : here;
 }
 
 std::string resolve_file(const std::string& file) {
   const fs::path path = fs::path(file).lexically_normal();
   std::error_code error;
-  if (fs::exists(path, error) || path.empty() || *path.begin() != "data") return file;
-  for (const fs::path& place : bundle_places()) {
-    if (fs::is_regular_file(place / path, error)) return shown(place / path).string();
-  }
-  return file;
+  if (fs::exists(file, error) || path.empty() || *path.begin() != "data") return file;
+  const auto place = place_of(path, is_file);
+  return place ? shown(*place / path).string() : file;
 }
 
 std::string name_of_model(const fs::path& path) {
